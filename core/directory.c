@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "directory.h"
+
+#include <string.h>
+
+struct _QconvDirectory {
+  char *container;
+  QconvSource *source;
+  GPtrArray *tensors;  /* QconvTensor, owned */
+  GHashTable *by_name; /* name -> QconvTensor */
+  GHashTable *metadata;
+  char **keys; /* sorted, made when asked for */
+  GPtrArray *warnings;
+};
+
+static void
+free_tensor (gpointer data)
+{
+  QconvTensor *t = data;
+
+  g_free ((char *) t->name);
+  g_free ((char *) t->type);
+  g_free (t);
+}
+
+QconvDirectory *
+qconv_directory_new (const char *container, QconvSource *source)
+{
+  QconvDirectory *d = g_new0 (QconvDirectory, 1);
+
+  d->container = g_strdup (container);
+  d->source = source;
+  d->tensors = g_ptr_array_new_with_free_func (free_tensor);
+  d->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  d->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+  d->warnings = g_ptr_array_new_with_free_func (g_free);
+  return d;
+}
+
+void
+qconv_directory_free (QconvDirectory *d)
+{
+  g_hash_table_unref (d->by_name);
+  g_ptr_array_unref (d->tensors);
+  g_hash_table_unref (d->metadata);
+  g_strfreev (d->keys);
+  g_ptr_array_unref (d->warnings);
+  g_free (d->container);
+  g_free (d);
+}
+
+guint
+qconv_directory_n_tensors (const QconvDirectory *d)
+{
+  return d->tensors->len;
+}
+
+const QconvTensor *
+qconv_directory_tensor (const QconvDirectory *d, guint i)
+{
+  return g_ptr_array_index (d->tensors, i);
+}
+
+QconvTensor *
+qconv_directory_planned (QconvDirectory *d, guint i)
+{
+  return g_ptr_array_index (d->tensors, i);
+}
+
+const QconvTensor *
+qconv_directory_find (const QconvDirectory *d, const char *name)
+{
+  return g_hash_table_lookup (d->by_name, name);
+}
+
+const QconvTensor *
+qconv_directory_find2 (const QconvDirectory *d, const char *stem, const char *suffix)
+{
+  g_autofree char *name = g_strconcat (stem, suffix, NULL);
+
+  return qconv_directory_find (d, name);
+}
+
+GVariant *
+qconv_directory_metadata (const QconvDirectory *d, const char *key)
+{
+  return g_hash_table_lookup (d->metadata, key);
+}
+
+static gint
+compare_keys (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+const char *const *
+qconv_directory_metadata_keys (const QconvDirectory *d)
+{
+  QconvDirectory *self = (QconvDirectory *) d;
+  GPtrArray *keys;
+  GHashTableIter iter;
+  gpointer key;
+
+  if (self->keys != NULL)
+    return (const char *const *) self->keys;
+  keys = g_ptr_array_new ();
+  g_hash_table_iter_init (&iter, self->metadata);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    g_ptr_array_add (keys, g_strdup (key));
+  g_ptr_array_sort (keys, compare_keys);
+  g_ptr_array_add (keys, NULL);
+  self->keys = (char **) g_ptr_array_free (keys, FALSE);
+  return (const char *const *) self->keys;
+}
+
+const char *
+qconv_directory_container (const QconvDirectory *d)
+{
+  return d->container;
+}
+
+QconvSource *
+qconv_directory_source (const QconvDirectory *d)
+{
+  return d->source;
+}
+
+gboolean
+qconv_tensor_read (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **error)
+{
+  if (offset > t->n_bytes || n > t->n_bytes - offset)
+    return qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT
+                       " are outside tensor \"%s\"", n, offset, t->name);
+  if (qconv_source_read (t->source, t->offset + offset, n, dst, error))
+    return TRUE;
+  g_prefix_error (error, "tensor \"%s\": ", t->name);
+  return FALSE;
+}
+
+static gboolean
+check_place (const QconvTensor *t, GError **error)
+{
+  guint64 size = qconv_source_size (t->source), expected;
+
+  if (t->offset > size || t->n_bytes > size - t->offset)
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "tensor \"%s\": %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
+                       " are past the end of the file",
+                       t->name, t->n_bytes, t->offset);
+  if (t->dtype == QCONV_OPAQUE)
+    return TRUE;
+  if (!qconv_shape_bytes (&t->shape, t->dtype, &expected) || expected != t->n_bytes)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\": %" G_GUINT64_FORMAT " bytes do not make its shape",
+                       t->name, t->n_bytes);
+  return TRUE;
+}
+
+gboolean
+qconv_directory_add (QconvDirectory *d, const QconvTensor *t, GError **error)
+{
+  QconvTensor *copy;
+
+  if (g_hash_table_contains (d->by_name, t->name))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "duplicate tensor \"%s\"", t->name);
+  if (t->source != NULL && !check_place (t, error))
+    return FALSE;
+  copy = g_new (QconvTensor, 1);
+  *copy = *t;
+  copy->name = g_strdup (t->name);
+  copy->type = g_strdup (t->type);
+  g_ptr_array_add (d->tensors, copy);
+  g_hash_table_insert (d->by_name, (gpointer) copy->name, copy);
+  return TRUE;
+}
+
+void
+qconv_directory_truncate (QconvDirectory *d, guint n)
+{
+  while (d->tensors->len > n)
+    {
+      const QconvTensor *last = g_ptr_array_index (d->tensors, d->tensors->len - 1);
+
+      g_hash_table_remove (d->by_name, last->name);
+      g_ptr_array_set_size (d->tensors, (gint) d->tensors->len - 1);
+    }
+}
+
+void
+qconv_directory_replace_metadata (QconvDirectory *d, const char *key, GVariant *value)
+{
+  g_clear_pointer (&d->keys, g_strfreev);
+  if (value != NULL)
+    g_hash_table_replace (d->metadata, g_strdup (key), g_variant_ref_sink (value));
+  else
+    g_hash_table_remove (d->metadata, key);
+}
+
+gboolean
+qconv_directory_set_metadata (QconvDirectory *d, const char *key, GVariant *value, GError **error)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+
+  if (g_hash_table_contains (d->metadata, key))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "duplicate metadata key \"%s\"", key);
+  qconv_directory_replace_metadata (d, key, owned);
+  return TRUE;
+}
+
+void
+qconv_directory_warn (QconvDirectory *d, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_ptr_array_add (d->warnings, g_strdup_vprintf (format, args));
+  va_end (args);
+}
+
+GPtrArray *
+qconv_directory_warnings (const QconvDirectory *d)
+{
+  return d->warnings;
+}
