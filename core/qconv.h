@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libqconv for programs: open a model, plan a conversion, run it, check a file. Nothing here prints. */
+#pragma once
+#include "qconv-plugin.h"
+G_BEGIN_DECLS
+
+/* Returns: (transfer none): "0.1.0" */
+QCONV_API const char *qconv_version (void);
+/* Returns: exit status of the program for @error: 1 failed, 2 usage, 3 bad input, 4 check failed, 130 interrupted */
+QCONV_API int qconv_error_exit_status (const GError *error);
+/* Returns: (transfer none) (nullable): the member of @names (NULL-terminated) that a person who typed @word meant */
+QCONV_API const char *qconv_nearest (const char *word, const char *const *names);
+/* Returns: (transfer none): level of the CPU kernels in use ("avx512") */
+QCONV_API const char *qconv_cpu_level (void);
+
+/* ---- Registry: what is loaded ---- */
+
+/**
+ * QconvModule: one plugin module that was found.
+ * @plugin: (nullable): NULL when it did not load
+ * @reason: (nullable): why not
+ */
+typedef struct {
+  char *name, *path;
+  const QconvPlugin *plugin;
+  char *reason;
+} QconvModule;
+/* Loads all modules at the first call; broken ones are reported once by g_warning() and stay in the list.
+   Returns: (transfer none) (element-type QconvModule): sorted by name */
+QCONV_API GPtrArray *qconv_registry_modules (void);
+/* Returns: (transfer none) (nullable) */
+QCONV_API const QconvContainer *qconv_registry_container (const char *id);
+QCONV_API const QconvReader *qconv_registry_reader (const char *id);
+QCONV_API const QconvQuantizer *qconv_registry_quantizer (const char *id);
+QCONV_API const QconvWriter *qconv_registry_writer (const char *id);
+
+/* A way to write: SCHEME-WRITER. @target is one row of @writer's table; @quantizer is NULL for plain targets */
+typedef struct {
+  char *name;
+  const QconvWriter *writer;
+  const QconvTarget *target;
+  const QconvQuantizer *quantizer;
+} QconvTargetInfo;
+/* Returns: (transfer none) (element-type QconvTargetInfo): every target whose plugins are loaded, sorted by name */
+QCONV_API GPtrArray *qconv_registry_targets (void);
+
+/* ---- Model: an opened input ---- */
+
+typedef void (*QconvWarnFunc) (const char *message, gpointer user_data);
+
+/**
+ * QconvOpenOptions: zero is the default.
+ * @from: (nullable): id of a reader or a container that must take the file
+ * @options: (nullable): NULL-terminated "[ID.]key=value"; those that no container or reader knows are left for the plan
+ * @allow_nonfinite: claim schemes that decode scales which are no numbers
+ * @warn: (nullable): gets one line each
+ */
+typedef struct {
+  const char *from;
+  const char *const *options;
+  gboolean allow_nonfinite;
+  QconvWarnFunc warn;
+  gpointer warn_data;
+} QconvOpenOptions;
+
+typedef struct _QconvModel QconvModel;
+/* @path: a file, an index.json, a folder of shards, or a part of a split set. Returns: (transfer full) */
+QCONV_API QconvModel *qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error);
+QCONV_API void qconv_model_free (QconvModel *m);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvModel, qconv_model_free)
+/* Returns: (transfer none) */
+QCONV_API const QconvDirectory *qconv_model_directory (const QconvModel *m);
+/* Returns: (transfer none): "gguf", "comfy", …: the reader that claimed most layers, else the container */
+QCONV_API const char *qconv_model_format (const QconvModel *m);
+/* Returns: (transfer none) (nullable): NULL while unknown */
+QCONV_API const char *qconv_model_family (const QconvModel *m);
+QCONV_API const char *qconv_model_variant (const QconvModel *m);
+
+/* One weight as `inspect` lists it. @bytes counts the weight and its scales; @dtype of the weight before it was
+   quantized, as text */
+typedef struct {
+  const char *name, *scheme, *dtype;
+  QconvShape shape;
+  guint64 bytes;
+} QconvWeightInfo;
+/* Returns: (transfer full) (element-type QconvWeightInfo): strings belong to @m */
+QCONV_API GArray *qconv_model_weights (const QconvModel *m);
+
+/* ---- Plan ---- */
+
+/**
+ * QconvJob: what to do with a model. Zero is the default; strings are copied.
+ * @target: "nvfp4-comfy"
+ * @output: path, or NULL for the derived name
+ * @options: (nullable): NULL-terminated "[ID.]key=value"
+ * @keep, @only: (nullable): GRegex, searched in layer names
+ * @effort: (nullable): "rtn" or "search"
+ * @input_scale: (nullable): "none", a number, or a file
+ * @memory: bytes; 0: 1 GiB
+ * @n_threads: 0: one for each processor
+ */
+typedef struct {
+  const char *target;
+  const char *output;
+  const char *const *options;
+  const char *keep, *only;
+  const char *effort;
+  const char *input_scale;
+  guint64 memory;
+  guint n_threads;
+  gboolean force, no_verify, allow_nonfinite;
+  QconvWarnFunc warn;
+  gpointer warn_data;
+} QconvJob;
+
+typedef struct _QconvPlan QconvPlan;
+/* Everything that can be known before a weight is read. @model must outlive it. Returns: (transfer full) */
+QCONV_API QconvPlan *qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error);
+QCONV_API void qconv_plan_free (QconvPlan *p);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvPlan, qconv_plan_free)
+QCONV_API const char *qconv_plan_output (const QconvPlan *p);       /* (transfer none) path */
+QCONV_API const char *qconv_plan_target (const QconvPlan *p);       /* (transfer none) name */
+QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p);     /* of the whole file, exactly */
+QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);      /* bytes of working memory */
+
+/* One weight of the plan. @rule: "target" "keep" "only" "source" "probed" "size" "shape" "family"; @how: "encode" "move"
+   "adopt" "copy" "cast" "decode"; @bytes: in the output, scales included */
+typedef struct {
+  const char *name, *scheme, *rule, *how;
+  QconvShape shape;
+  guint64 bytes;
+} QconvPlannedInfo;
+/* Returns: (transfer full) (element-type QconvPlannedInfo): strings belong to @p */
+QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
+
+/* ---- Run and check ---- */
+
+/* @rate: bytes per second, @eta: seconds, both < 0 while unknown; @layer: (nullable); @phase: "converting" or
+   "checking" */
+typedef struct {
+  guint64 done_bytes, total_bytes;
+  const char *phase, *layer;
+  double rate, eta;
+} QconvProgress;
+typedef void (*QconvProgressFunc) (const QconvProgress *progress, gpointer user_data);
+
+typedef struct {
+  char *layer; /* (nullable) */
+  char *code, *message;
+} QconvProblem;
+/* @relmse: Σ(w−ŵ)²/Σw²; < 0: no reference. @sqnr_db: in dB, infinite for 0 */
+typedef struct {
+  char *name, *scheme;
+  double relmse, sqnr_db;
+} QconvLayerError;
+typedef struct {
+  gboolean ok;
+  GPtrArray *problems; /* QconvProblem */
+  GPtrArray *layers;   /* QconvLayerError */
+} QconvReport;
+QCONV_API void qconv_report_free (QconvReport *r);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)
+
+/* Writes the output and checks it before it gets its name. @progress is called from any one thread at a time, at most
+   some ten times a second.
+   Returns: (transfer full): the report of the check, also with an error of QCONV_ERROR_CHECK (through @report) */
+QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data,
+                                   GCancellable *cancellable, QconvReport **report, GError **error);
+
+/**
+ * qconv_model_verify: structure of a quantized file, and with @original the error of every layer against it.
+ * @memory, @n_threads: as in QconvJob
+ * Returns: (transfer full): report; NULL with an error only where it could not be made
+ */
+QCONV_API QconvReport *qconv_model_verify (QconvModel *model, QconvModel *original, guint64 memory, guint n_threads,
+                                           QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
+                                           GError **error);
+G_END_DECLS
