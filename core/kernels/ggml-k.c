@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ggml types with 256 items a block: the K types and the ternary ones. */
+#include "ggml.h"
+
+enum { BLOCK = 256 };
+
+/* Crumb k (two bits) of each of 32 bytes goes to the k-th run of 32, less @bias */
+static inline void
+split_crumbs (const guint8 *restrict b, gint8 *restrict q, gint8 bias)
+{
+  for (guint k = 0; k < 4; k++)
+    for (guint i = 0; i < 32; i++)
+      q[32 * k + i] = (gint8) ((b[i] >> (2 * k) & 3) - bias);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q2_k) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 84, dst += BLOCK)
+    {
+      float d = load_half (src + 80), dmin = load_half (src + 82), scales[16], mins[16];
+      gint8 q[BLOCK];
+
+      split_crumbs (src + 16, q, 0);
+      split_crumbs (src + 48, q + 128, 0);
+      for (guint k = 0; k < 16; k++)
+        {
+          scales[k] = d * (float) (src[k] & 15);
+          mins[k] = -(dmin * (float) (src[k] >> 4));
+        }
+      for (guint k = 0; k < 16; k++)
+        scale_add (dst + 16 * k, q + 16 * k, 16, scales[k], mins[k]);
+    }
+}
+
+/* d·(scale - 32) of the 16 runs: four low bits from eight bytes, two high ones from the next four */
+static inline void
+load_q3_scales (const guint8 *s, float d, float *restrict scales)
+{
+  guint8 codes[16];
+
+  for (guint k = 0; k < 8; k++)
+    {
+      codes[k] = s[k] & 15;
+      codes[k + 8] = s[k] >> 4;
+    }
+  for (guint k = 0; k < 16; k++)
+    codes[k] |= (guint8) ((s[8 + k % 4] >> (2 * (k / 4)) & 3) << 4);
+  for (guint k = 0; k < 16; k++)
+    scales[k] = d * (float) (codes[k] - 32);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q3_k) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 110, dst += BLOCK)
+    {
+      float scales[16];
+      gint8 q[BLOCK];
+
+      split_crumbs (src + 32, q, 4);
+      split_crumbs (src + 64, q + 128, 4);
+      for (guint k = 0; k < 8; k++)
+        for (guint i = 0; i < 32; i++)
+          q[32 * k + i] = (gint8) (q[32 * k + i] + (src[i] >> k & 1) * 4);
+      load_q3_scales (src + 96, load_half (src + 108), scales);
+      for (guint k = 0; k < 16; k++)
+        scale (dst + 16 * k, q + 16 * k, 16, scales[k]);
+    }
+}
+
+/* d·sc and -(dmin·mn) of eight runs; codes of six bits in 12 bytes; ggml: get_scale_min_k4 */
+static inline void
+load_q4_scales (const guint8 *block, float *restrict scales, float *restrict mins)
+{
+  guint32 a = load_u32 (block + 4), b = load_u32 (block + 8), c = load_u32 (block + 12);
+  guint32 words[4] = { a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030), b & 0x3f3f3f3f,
+                       (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030) };
+  float d = load_half (block), dmin = load_half (block + 2);
+
+  for (guint k = 0; k < 8; k++)
+    {
+      scales[k] = d * (float) (gint32) (words[k / 4] >> (8 * (k % 4)) & 63);
+      mins[k] = -(dmin * (float) (gint32) (words[2 + k / 4] >> (8 * (k % 4)) & 63));
+    }
+}
+
+/* Runs of 32 codes, each with its scale and minimum */
+static inline void
+scale_runs (float *restrict dst, const gint8 *restrict q, const float *scales, const float *mins)
+{
+  for (guint k = 0; k < 8; k++)
+    scale_add (dst + 32 * k, q + 32 * k, 32, scales[k], mins[k]);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q4_k) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 144, dst += BLOCK)
+    {
+      float scales[8], mins[8];
+      gint8 q[BLOCK];
+
+      load_q4_scales (src, scales, mins);
+      for (guint k = 0; k < 4; k++)
+        split_nibbles (src + 16 + 32 * k, q + 64 * k, q + 64 * k + 32, 32, 0);
+      scale_runs (dst, q, scales, mins);
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q5_k) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 176, dst += BLOCK)
+    {
+      float scales[8], mins[8];
+      gint8 q[BLOCK];
+
+      load_q4_scales (src, scales, mins);
+      for (guint k = 0; k < 4; k++)
+        split_nibbles (src + 48 + 32 * k, q + 64 * k, q + 64 * k + 32, 32, 0);
+      for (guint k = 0; k < 8; k++)
+        for (guint i = 0; i < 32; i++)
+          q[32 * k + i] = (gint8) (q[32 * k + i] + (src[16 + i] >> k & 1) * 16);
+      scale_runs (dst, q, scales, mins);
+    }
+}
+
+/* One half of a Q6_K block: 64 bytes of low nibbles, 32 bytes with four high crumbs each */
+static inline void
+unpack_q6_half (const guint8 *restrict low, const guint8 *restrict high, gint8 *restrict q)
+{
+  for (guint i = 0; i < 32; i++)
+    {
+      q[i] = (gint8) (((low[i] & 15) | (high[i] & 3) << 4) - 32);
+      q[i + 32] = (gint8) (((low[i + 32] & 15) | (high[i] >> 2 & 3) << 4) - 32);
+      q[i + 64] = (gint8) ((low[i] >> 4 | (high[i] >> 4 & 3) << 4) - 32);
+      q[i + 96] = (gint8) ((low[i + 32] >> 4 | high[i] >> 6 << 4) - 32);
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q6_k) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 210, dst += BLOCK)
+    {
+      float scales[16];
+      gint8 q[BLOCK];
+
+      unpack_q6_half (src, src + 128, q);
+      unpack_q6_half (src + 64, src + 160, q + 128);
+      scale (scales, (const gint8 *) src + 192, 16, load_half (src + 208));
+      for (guint k = 0; k < 16; k++)
+        scale (dst + 16 * k, q + 16 * k, 16, scales[k]);
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q8_k) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 292, dst += BLOCK)
+    scale (dst, (const gint8 *) src + 4, BLOCK, float_of_bits (load_u32 (src)));
+}
+
+/* Digit @power (a power of three) of @n bytes with five ternary digits each, as a fraction scaled to a byte */
+static inline void
+take_trits (const guint8 *restrict b, gint8 *restrict q, guint n, guint power)
+{
+  for (guint i = 0; i < n; i++)
+    q[i] = (gint8) (((guint8) (b[i] * power) * 3 >> 8) - 1);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_tq1_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  static const guint8 powers[5] = { 1, 3, 9, 27, 81 };
+
+  for (; n > 0; n--, src += 54, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      for (guint k = 0; k < 5; k++)
+        take_trits (src, q + 32 * k, 32, powers[k]);
+      for (guint k = 0; k < 5; k++)
+        take_trits (src + 32, q + 160 + 16 * k, 16, powers[k]);
+      for (guint k = 0; k < 4; k++)
+        take_trits (src + 48, q + 240 + 4 * k, 4, powers[k]);
+      scale (dst, q, BLOCK, load_half (src + 52));
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_tq2_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 66, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      split_crumbs (src, q, 1);
+      split_crumbs (src + 32, q + 128, 1);
+      scale (dst, q, BLOCK, load_half (src + 64));
+    }
+}

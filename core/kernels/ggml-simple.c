@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ggml types with up to 128 items a block. */
+#include "ggml.h"
+
+enum { BLOCK = 32 };
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q4_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 18, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      split_nibbles (src + 2, q, q + 16, 16, 8);
+      scale (dst, q, BLOCK, load_half (src));
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q4_1) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 20, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      split_nibbles (src + 4, q, q + 16, 16, 0);
+      scale_add (dst, q, BLOCK, load_half (src), load_half (src + 2));
+    }
+}
+
+/* Codes of five bits: bit i of @high goes above nibble i */
+static inline void
+unpack_q5 (const guint8 *nibbles, guint32 high, gint8 *restrict q, gint8 bias)
+{
+  split_nibbles (nibbles, q, q + 16, 16, bias);
+  for (guint i = 0; i < BLOCK; i++)
+    q[i] = (gint8) (q[i] + (high >> i & 1) * 16);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q5_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 22, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      unpack_q5 (src + 6, load_u32 (src + 2), q, 16);
+      scale (dst, q, BLOCK, load_half (src));
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q5_1) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 24, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      unpack_q5 (src + 8, load_u32 (src + 4), q, 0);
+      scale_add (dst, q, BLOCK, load_half (src), load_half (src + 2));
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q8_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 34, dst += BLOCK)
+    scale (dst, (const gint8 *) src + 2, BLOCK, load_half (src));
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q8_1) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 36, dst += BLOCK)
+    scale (dst, (const gint8 *) src + 4, BLOCK, load_half (src));
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_iq4_nl) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 18, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      look_up_nibbles (src + 2, q, qconv_ggml_iq4_values);
+      scale (dst, q, BLOCK, load_half (src));
+    }
+}
+
+/* Twice the values of E2M1; ggml: kvalues_mxfp4. Code 8 is +0 there */
+static const gint8 e2m1_doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+
+/* 2^(e-128), half the value of an E8M0 byte; 255 is no NaN to ggml's decoder */
+static inline float
+half_of_e8m0 (guint8 e)
+{
+  return float_of_bits (e < 2 ? 0x200000u << e : (guint32) (e - 1) << 23);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_mxfp4) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 17, dst += BLOCK)
+    {
+      gint8 q[BLOCK];
+
+      look_up_nibbles (src + 1, q, e2m1_doubled);
+      scale (dst, q, BLOCK, half_of_e8m0 (src[0]));
+    }
+}
+
+/* Half the value of an E4M3 byte without its sign; 0x7f is 0 and 0xff is 240, ggml: ggml_ue4m3_to_fp32 */
+static inline float
+half_of_ue4m3 (guint8 v)
+{
+  guint32 exponent = v >> 3 & 15, mantissa = v & 7;
+
+  if (v == 0x7f)
+    return 0.0f;
+  if (exponent == 0)
+    return (float) mantissa * 0x1p-10f;
+  return float_of_bits ((exponent + 119) << 23 | mantissa << 20);
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_nvfp4) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 36, dst += 64)
+    for (guint pair = 0; pair < 2; pair++)
+      {
+        gint8 q[32], ordered[32];
+
+        look_up_nibbles (src + 4 + 16 * pair, q, e2m1_doubled);
+        memcpy (ordered, q, 8);
+        memcpy (ordered + 8, q + 16, 8);
+        memcpy (ordered + 16, q + 8, 8);
+        memcpy (ordered + 24, q + 24, 8);
+        scale (dst + 32 * pair, ordered, 16, half_of_ue4m3 (src[2 * pair]));
+        scale (dst + 32 * pair + 16, ordered + 16, 16, half_of_ue4m3 (src[2 * pair + 1]));
+      }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q1_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 18, dst += 128)
+    {
+      gint8 q[128];
+
+      for (guint i = 0; i < 16; i++)
+        for (guint j = 0; j < 8; j++)
+          q[8 * i + j] = (gint8) ((src[2 + i] >> j & 1) * 2 - 1);
+      scale (dst, q, 128, load_half (src));
+    }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_q2_0) (const guint8 *restrict src, float *restrict dst, gsize n)
+{
+  for (; n > 0; n--, src += 18, dst += 64)
+    {
+      gint8 q[64];
+
+      for (guint i = 0; i < 16; i++)
+        for (guint j = 0; j < 4; j++)
+          q[4 * i + j] = (gint8) ((src[2 + i] >> (2 * j) & 3) - 1);
+      scale (dst, q, 64, load_half (src));
+    }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Golden files made by other programs. They are trusted: anything odd in them aborts the test. */
+#pragma once
+#include <gio/gio.h>
+
+/**
+ * GoldenTensor: one tensor of a file.
+ *
+ * @dtype: as safetensors spells it; NULL in a GGUF file
+ * @ggml_type: the number in a GGUF file
+ * @shape: row-major, axis 0 outermost, in both formats
+ * @size: bytes; in a GGUF file, where it depends on the type, all that follow
+ */
+typedef struct {
+  char *name, *dtype;
+  guint32 ggml_type;
+  guint rank;
+  guint64 shape[8], n_items;
+  const guint8 *data;
+  gsize size;
+} GoldenTensor;
+
+/* @tensors: of #GoldenTensor, in the order of the file */
+typedef struct {
+  guint8 *bytes;
+  gsize size;
+  GPtrArray *tensors;
+} GoldenFile;
+
+/* Returns: (transfer full): @relative inside the golden folder: QCONV_TEST_GOLDEN, else golden/ beside the tests */
+char *golden_path (const char *relative);
+
+/* Returns: (transfer full): a .safetensors or .gguf file inside the golden folder; it has a tensor at least */
+GoldenFile *golden_file_open (const char *relative);
+void golden_file_free (GoldenFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
+
+/* Returns: (transfer none): the tensor called @name, which must exist */
+const GoldenTensor *golden_file_tensor (const GoldenFile *file, const char *name);
+
+/* Asserts that bits are equal or both numbers are NaN */
+void golden_assert_same_floats (const float *got, const float *want, gsize n);
