@@ -45,7 +45,7 @@ typedef struct {
  * @scheme: id of a quantizer, or "plain"
  * @values: (nullable): options of that scheme; NULL for "plain" and while the scheme's plugin is missing
  * @dtype: of the weight before it was quantized; BF16 if unknown
- * @rows, @cols: logical weight [out, in]; other ranks: dim[0] × product of the rest, rank 0 and 1: 1 × items
+ * @rows, @cols: logical weight [out, in]; other ranks: dim[0] × product of the rest; rank 0: 1 × 1
  * @shape: the weight as a plain tensor; [rows, cols] unless said otherwise
  * @role: (nullable): role class of the family ("modulation", "attn_q" …)
  * @part_rows: rows of each part that was stacked, in order; @n_parts 1: not fused

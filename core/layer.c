@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layer.h"
+
+#include <string.h>
+
+#include "values.h"
+
+struct _QconvComponents {
+  GPtrArray *list; /* QconvComponent */
+};
+
+static void
+free_component (gpointer data)
+{
+  QconvComponent *c = data;
+
+  g_free ((char *) c->name);
+  g_free (c);
+}
+
+static void
+show_components (Layer *l)
+{
+  l->pub.n_components = l->components->len;
+  l->pub.components = (const QconvComponent *const *) l->components->pdata;
+}
+
+Layer *
+qconv_layer_new (const char *name, const char *scheme, const QconvQuantizer *quantizer, QconvValues *values,
+                 QconvDType dtype, guint64 rows, guint64 cols)
+{
+  Layer *l = g_new0 (Layer, 1);
+
+  l->quantizer = quantizer;
+  l->values = values;
+  l->components = g_ptr_array_new_with_free_func (free_component);
+  l->name = g_strdup (name);
+  l->scheme = g_strdup (scheme);
+  l->pub = (QconvLayer) {
+    .name = l->name,
+    .scheme = l->scheme,
+    .values = values,
+    .dtype = dtype,
+    .rows = rows,
+    .cols = cols,
+    .shape = QCONV_SHAPE2 (rows, cols),
+    .n_parts = 1,
+  };
+  l->pub.part_rows = &l->pub.rows;
+  return l;
+}
+
+Layer *
+qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *shape)
+{
+  guint64 rows = shape->rank > 0 ? shape->dim[0] : 1, items = 1;
+  QconvComponent weight = { .name = "weight", .dtype = dtype, .shape = *shape, .run = QCONV_ROWWISE };
+  QconvComponents out;
+  Layer *l;
+
+  qconv_shape_items (shape, &items);
+  l = qconv_layer_new (name, QCONV_PLAIN, NULL, NULL, dtype, rows, rows > 0 ? items / rows : 0);
+  l->pub.shape = *shape;
+  out.list = l->components;
+  qconv_components_add (&out, &weight);
+  show_components (l);
+  return l;
+}
+
+void
+qconv_layer_free (Layer *l)
+{
+  g_clear_pointer (&l->values, qconv_values_free);
+  g_clear_pointer (&l->hints, g_hash_table_unref);
+  g_ptr_array_unref (l->components);
+  g_free (l->name);
+  g_free (l->scheme);
+  g_free (l);
+}
+
+void
+qconv_components_add (QconvComponents *out, const QconvComponent *component)
+{
+  QconvComponent *copy = g_new (QconvComponent, 1);
+
+  *copy = *component;
+  copy->name = g_strdup (component->name);
+  g_ptr_array_add (out->list, copy);
+}
+
+static gboolean
+check_component (const Layer *l, const QconvComponent *c, GError **error)
+{
+  guint64 bytes, runs;
+
+  if (!qconv_shape_bytes (&c->shape, c->dtype, &bytes) || bytes > G_MAXSIZE)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is too large", c->name);
+  if (c->run.rows == 0)
+    return TRUE;
+  runs = l->pub.rows / c->run.rows + (l->pub.rows % c->run.rows != 0);
+  if (c->shape.rank == 0 || (runs > 0 && (runs - 1) * c->run.n > c->shape.dim[0]))
+    return qconv_fail (error, QCONV_ERROR_BUG, "component %s of scheme %s does not follow its rows", c->name,
+                       l->scheme);
+  return TRUE;
+}
+
+gboolean
+qconv_layer_ask_components (Layer *l, GError **error)
+{
+  QconvComponents out = { l->components };
+
+  if (!l->quantizer->components (l->quantizer, &l->pub, &out, error))
+    return FALSE;
+  show_components (l);
+  for (guint i = 0; i < l->components->len; i++)
+    if (!check_component (l, g_ptr_array_index (l->components, i), error))
+      return FALSE;
+  return TRUE;
+}
+
+void
+qconv_layer_drop_component (Layer *l, const char *name)
+{
+  gint i = qconv_layer_component_index (&l->pub, name);
+
+  if (i >= 0)
+    g_ptr_array_remove_index (l->components, (guint) i);
+  show_components (l);
+}
+
+gint
+qconv_layer_component_index (const QconvLayer *l, const char *name)
+{
+  for (guint i = 0; i < l->n_components; i++)
+    if (strcmp (l->components[i]->name, name) == 0)
+      return (gint) i;
+  return -1;
+}
+
+const QconvComponent *
+qconv_layer_component (const QconvLayer *l, const char *name)
+{
+  gint i = qconv_layer_component_index (l, name);
+
+  return i >= 0 ? l->components[i] : NULL;
+}
+
+const char *
+qconv_layer_hint (const QconvLayer *l, const char *key)
+{
+  const Layer *self = (const Layer *) l;
+
+  return self->hints != NULL ? g_hash_table_lookup (self->hints, key) : NULL;
+}
+
+void
+qconv_component_share (const QconvLayer *l, const QconvComponent *c, guint64 first, guint64 n, guint64 *first_item,
+                       guint64 *n_items)
+{
+  guint64 all = c->shape.rank > 0 ? c->shape.dim[0] : 1;
+
+  if (c->run.rows == 0)
+    {
+      *first_item = 0;
+      *n_items = all;
+      return;
+    }
+  *first_item = first / c->run.rows * c->run.n;
+  if (first + n >= l->rows)
+    *n_items = all - MIN (all, *first_item);
+  else
+    *n_items = n / c->run.rows * c->run.n;
+}
+
+gsize
+qconv_component_stride (const QconvComponent *c)
+{
+  QconvShape item = { 0, { 0 } };
+  guint64 bytes = 0;
+
+  for (guint i = 1; i < c->shape.rank; i++)
+    item.dim[item.rank++] = c->shape.dim[i];
+  qconv_shape_bytes (&item, c->dtype, &bytes);
+  return (gsize) bytes;
+}
+
+gsize
+qconv_component_share_bytes (const QconvLayer *l, const QconvComponent *c, guint64 n_rows)
+{
+  guint64 all = c->shape.rank > 0 ? c->shape.dim[0] : 1, items = all;
+
+  if (c->run.rows > 0 && n_rows < l->rows)
+    {
+      guint64 runs = l->rows / c->run.rows + (l->rows % c->run.rows != 0);
+      guint64 last = all - (runs - 1) * c->run.n; /* the last run may be the largest: padding */
+
+      items = MIN (all, n_rows / c->run.rows * c->run.n + (last > c->run.n ? last - c->run.n : 0));
+    }
+  return (gsize) items * qconv_component_stride (c);
+}
+
+guint64
+qconv_lcm (guint64 a, guint64 b)
+{
+  guint64 x = a, y = b, lcm;
+
+  while (y != 0)
+    {
+      guint64 rest = x % y;
+
+      x = y;
+      y = rest;
+    }
+  return x == 0 || __builtin_mul_overflow (a / x, b, &lcm) ? 0 : lcm;
+}

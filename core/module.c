@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "module.h"
+
+#include <string.h>
+
+#include "values.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GModule, g_module_close)
+
+typedef const QconvPlugin *(*PluginFunc) (void);
+
+static const char *
+container_problem (const QconvContainer *c)
+{
+  if (c->id == NULL || c->summary == NULL)
+    return "has a container without id or summary";
+  if (c->score == NULL || c->open == NULL || c->suffixes == NULL)
+    return "has a container that cannot recognise or open its files";
+  return qconv_option_table_problem (c->options);
+}
+
+static const char *
+reader_problem (const QconvReader *r)
+{
+  if (r->id == NULL || r->summary == NULL)
+    return "has a reader without id or summary";
+  if (r->score == NULL || r->claim == NULL)
+    return "has a reader that cannot recognise or claim layers";
+  return qconv_option_table_problem (r->options);
+}
+
+static const char *
+encoder_problem (const QconvEncoder *e)
+{
+  if (e->encode == NULL)
+    return "has an encoder that cannot encode";
+  if ((e->accumulate == NULL) != (e->finish == NULL))
+    return "has an encoder with half a pass";
+  if (e->work == NULL && e->accumulate != NULL)
+    return "has an encoder whose passes are not declared";
+  return NULL;
+}
+
+static const char *
+quantizer_problem (const QconvQuantizer *q)
+{
+  const char *problem = qconv_option_table_problem (q->options);
+
+  if (q->id == NULL || q->summary == NULL)
+    return "has a quantizer without id or summary";
+  if (strcmp (q->id, "plain") == 0)
+    return "has a quantizer with the reserved id plain";
+  if (q->components == NULL)
+    return "has a quantizer that does not say its components";
+  if (q->encoders == NULL && q->decode == NULL)
+    return "has a quantizer that neither encodes nor decodes";
+  for (guint i = 0; problem == NULL && q->encoders != NULL && q->encoders[i] != NULL; i++)
+    problem = encoder_problem (q->encoders[i]);
+  return problem;
+}
+
+static const char *
+writer_problem (const QconvWriter *w)
+{
+  if (w->id == NULL || w->summary == NULL || strchr (w->id, '-') != NULL)
+    return "has a writer without summary or with an id that cannot end a target's name";
+  if (w->container == NULL || w->suffix == NULL || w->targets == NULL || w->targets[0].name == NULL)
+    return "has a writer without container, suffix or targets";
+  for (const QconvTarget *t = w->targets; t->name != NULL; t++)
+    {
+      if (t->summary == NULL)
+        return "has a target without summary";
+      if (t->scheme != NULL && strcmp (t->scheme, "plain") != 0 && w->layer == NULL)
+        return "has a writer that cannot write the layers of its targets";
+    }
+  return qconv_option_table_problem (w->options);
+}
+
+/* The tables differ in their members only; a loop over each stops at the first problem */
+static const char *
+plugin_problem (const QconvPlugin *p)
+{
+  const char *problem = NULL;
+
+  for (guint i = 0; problem == NULL && p->containers != NULL && p->containers[i] != NULL; i++)
+    problem = container_problem (p->containers[i]);
+  for (guint i = 0; problem == NULL && p->readers != NULL && p->readers[i] != NULL; i++)
+    problem = reader_problem (p->readers[i]);
+  for (guint i = 0; problem == NULL && p->quantizers != NULL && p->quantizers[i] != NULL; i++)
+    problem = quantizer_problem (p->quantizers[i]);
+  for (guint i = 0; problem == NULL && p->writers != NULL && p->writers[i] != NULL; i++)
+    problem = writer_problem (p->writers[i]);
+  return problem;
+}
+
+static gboolean
+check_plugin (const QconvPlugin *p, const char *name, GError **error)
+{
+  const char *problem;
+
+  if (p == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "gives no descriptor");
+  if (p->abi != QCONV_PLUGIN_ABI)
+    return qconv_fail (error, QCONV_ERROR_BUG, "was built for plugin ABI %u, this is %u", p->abi, QCONV_PLUGIN_ABI);
+  if (p->api > QCONV_PLUGIN_API)
+    return qconv_fail (error, QCONV_ERROR_BUG, "needs plugin API %u.%u, this is %u.%u", p->abi, p->api,
+                       QCONV_PLUGIN_ABI, QCONV_PLUGIN_API);
+  if (p->name == NULL || strcmp (p->name, name) != 0 || p->summary == NULL || p->license == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "has no summary or licence, or another name inside");
+  problem = plugin_problem (p);
+  return problem == NULL || qconv_fail (error, QCONV_ERROR_BUG, "%s", problem);
+}
+
+const QconvPlugin *
+qconv_module_open (const char *path, const char *name, GError **error)
+{
+  g_autofree char *symbol = g_strconcat ("qconv_plugin_", name, NULL);
+  /* Not lazy: a symbol that core lacks must fail here, not in the middle of a run */
+  g_autoptr (GModule) module = g_module_open_full (path, G_MODULE_BIND_LOCAL, error);
+  PluginFunc plugin = NULL;
+
+  if (module == NULL)
+    return NULL;
+  if (!g_module_symbol (module, symbol, (gpointer *) &plugin) || plugin == NULL)
+    {
+      qconv_fail (error, QCONV_ERROR_BUG, "has no symbol %s", symbol);
+      return NULL;
+    }
+  if (!check_plugin (plugin (), name, error))
+    return NULL;
+  g_module_make_resident (module);
+  return plugin ();
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+#include "qconv-plugin.h"
+
+/* Opens the module @path called @name and checks its contract, so that core may call its tables without further
+   tests. The module stays for ever. Returns: (transfer none): NULL with QCONV_ERROR_BUG and the reason */
+const QconvPlugin *qconv_module_open (const char *path, const char *name, GError **error);

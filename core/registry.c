@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is loaded: modules in the order of their names, the first of a name in the search path wins. */
+#include <string.h>
+
+#include "module.h"
+#include "qconv.h"
+
+typedef struct {
+  GPtrArray *modules; /* QconvModule */
+  GPtrArray *targets; /* QconvTargetInfo */
+  GHashTable *containers, *readers, *quantizers, *writers;
+} Registry;
+
+/* Adds the features of one table, or says which id is taken */
+static const char *
+add_features (GHashTable *table, gconstpointer const *features, gboolean commit)
+{
+  for (guint i = 0; features != NULL && features[i] != NULL; i++)
+    {
+      const char *id = *(const char *const *) features[i]; /* the first member of every feature */
+
+      if (!commit && g_hash_table_contains (table, id))
+        return id;
+      if (commit)
+        g_hash_table_insert (table, (gpointer) id, (gpointer) features[i]);
+    }
+  return NULL;
+}
+
+static const char *
+add_plugin (Registry *r, const QconvPlugin *p, gboolean commit)
+{
+  const char *taken = add_features (r->containers, (gconstpointer const *) p->containers, commit);
+
+  if (taken == NULL)
+    taken = add_features (r->readers, (gconstpointer const *) p->readers, commit);
+  if (taken == NULL)
+    taken = add_features (r->quantizers, (gconstpointer const *) p->quantizers, commit);
+  if (taken == NULL)
+    taken = add_features (r->writers, (gconstpointer const *) p->writers, commit);
+  return taken;
+}
+
+static const QconvModule *
+find_module (const Registry *r, const char *name)
+{
+  for (guint i = 0; i < r->modules->len; i++)
+    {
+      const QconvModule *m = g_ptr_array_index (r->modules, i);
+
+      if (m->plugin != NULL && strcmp (m->name, name) == 0)
+        return m;
+    }
+  return NULL;
+}
+
+static void
+load_module (Registry *r, const char *folder, const char *file)
+{
+  g_autoptr (GError) error = NULL;
+  QconvModule *m = g_new0 (QconvModule, 1);
+  const QconvModule *earlier;
+  const char *taken = NULL;
+
+  m->name = g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX));
+  m->path = g_build_filename (folder, file, NULL);
+  g_ptr_array_add (r->modules, m);
+  earlier = find_module (r, m->name);
+  if (earlier != NULL)
+    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
+  else
+    m->plugin = qconv_module_open (m->path, m->name, &error);
+  if (error != NULL)
+    m->reason = g_strdup (error->message);
+  else if (m->plugin != NULL)
+    taken = add_plugin (r, m->plugin, FALSE);
+  if (taken != NULL)
+    {
+      m->reason = g_strdup_printf ("duplicate name, another plugin offers \"%s\"", taken);
+      m->plugin = NULL;
+    }
+  if (m->plugin != NULL)
+    add_plugin (r, m->plugin, TRUE);
+  else
+    g_warning ("plugin %s not loaded: %s", m->path, m->reason);
+}
+
+static gint
+compare_strings (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+load_folder (Registry *r, const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
+  const char *file;
+
+  while (dir != NULL && (file = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_suffix (file, "." G_MODULE_SUFFIX))
+      g_ptr_array_add (files, g_strdup (file));
+  g_ptr_array_sort (files, compare_strings);
+  for (guint i = 0; i < files->len; i++)
+    load_module (r, folder, g_ptr_array_index (files, i));
+}
+
+static void
+add_targets (Registry *r, const QconvWriter *w)
+{
+  for (const QconvTarget *t = w->targets; t->name != NULL; t++)
+    {
+      gboolean plain = t->scheme == NULL || strcmp (t->scheme, "plain") == 0;
+      const QconvQuantizer *q = plain ? NULL : g_hash_table_lookup (r->quantizers, t->scheme);
+      QconvTargetInfo *info;
+
+      if (!g_hash_table_contains (r->containers, w->container) || (!plain && (q == NULL || q->encoders == NULL)))
+        continue;
+      info = g_new (QconvTargetInfo, 1);
+      *info = (QconvTargetInfo) { g_strconcat (t->name, "-", w->id, NULL), w, t, q };
+      g_ptr_array_add (r->targets, info);
+    }
+}
+
+static Registry *
+load_all (void)
+{
+  Registry *r = g_new0 (Registry, 1);
+  const char *path = g_getenv ("QCONV_PLUGIN_PATH");
+  g_auto (GStrv) folders = g_strsplit (path != NULL ? path : "", G_SEARCHPATH_SEPARATOR_S, -1);
+  GHashTableIter iter;
+  gpointer writer;
+
+  r->modules = g_ptr_array_new ();
+  r->targets = g_ptr_array_new ();
+  r->containers = g_hash_table_new (g_str_hash, g_str_equal);
+  r->readers = g_hash_table_new (g_str_hash, g_str_equal);
+  r->quantizers = g_hash_table_new (g_str_hash, g_str_equal);
+  r->writers = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; folders[i] != NULL; i++)
+    if (*folders[i] != '\0')
+      load_folder (r, folders[i]);
+  load_folder (r, QCONV_PLUGIN_DIR);
+  g_hash_table_iter_init (&iter, r->writers);
+  while (g_hash_table_iter_next (&iter, NULL, &writer))
+    add_targets (r, writer);
+  g_ptr_array_sort (r->modules, compare_strings); /* both begin with their name */
+  g_ptr_array_sort (r->targets, compare_strings);
+  return r;
+}
+
+static const Registry *
+registry (void)
+{
+  static Registry *loaded;
+
+  if (g_once_init_enter (&loaded))
+    g_once_init_leave (&loaded, load_all ());
+  return loaded;
+}
+
+GPtrArray *
+qconv_registry_modules (void)
+{
+  return registry ()->modules;
+}
+
+GPtrArray *
+qconv_registry_targets (void)
+{
+  return registry ()->targets;
+}
+
+const QconvContainer *
+qconv_registry_container (const char *id)
+{
+  return g_hash_table_lookup (registry ()->containers, id);
+}
+
+const QconvReader *
+qconv_registry_reader (const char *id)
+{
+  return g_hash_table_lookup (registry ()->readers, id);
+}
+
+const QconvQuantizer *
+qconv_registry_quantizer (const char *id)
+{
+  return g_hash_table_lookup (registry ()->quantizers, id);
+}
+
+const QconvWriter *
+qconv_registry_writer (const char *id)
+{
+  return g_hash_table_lookup (registry ()->writers, id);
+}
