@@ -236,6 +236,7 @@ qconv_source_layer_free (SourceLayer *s)
 {
   g_clear_pointer (&s->layer, qconv_layer_free);
   g_ptr_array_unref (s->bindings);
+  g_free (s->name);
   g_free (s->plain_name);
   g_free (s);
 }
@@ -360,6 +361,7 @@ layer_from_claim (QconvClaim *l, GError **error)
   const QconvTensor *first = first_tensor (l);
   guint64 items = 0, area = 0;
 
+  s->name = g_strdup (l->name);
   s->bytes = claimed_bytes (l);
   s->bindings = g_steal_pointer (&l->bindings);
   s->reader = l->reader;
@@ -405,6 +407,8 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   g_ptr_array_add (s->bindings, b);
   s->layer = qconv_layer_new_plain (name, t->dtype, r != NULL && r->has_shape ? &r->shape : &t->shape);
   s->plain_name = g_strdup (name);
+  s->name = g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight"))
+                                               : g_strdup (name);
   s->min_rows = 1;
   s->bytes = t->n_bytes;
   return s;

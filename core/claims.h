@@ -15,6 +15,7 @@ typedef struct {
  * SourceLayer: one layer as a reader claimed it, or one plain tensor that nobody claimed.
  *
  * @bindings: (element-type Binding): as claimed
+ * @name: of the layer, without ".weight"
  * @plain_name: name of the whole weight tensor in a plain file
  * @reader: (nullable): who claimed it; NULL: nobody
  * @min_rows, @scratch: as in qconv_claim_cost()
@@ -23,7 +24,7 @@ typedef struct {
 typedef struct {
   Layer *layer;
   GPtrArray *bindings;
-  char *plain_name;
+  char *name, *plain_name;
   const QconvReader *reader;
   guint64 min_rows;
   gsize scratch;

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model.h"
+
+#include <string.h>
+
+#include "directory.h"
+#include "values.h"
+
+void
+qconv_model_free (QconvModel *m)
+{
+  g_clear_pointer (&m->by_name, g_hash_table_unref);
+  g_clear_pointer (&m->layers, g_ptr_array_unref);
+  g_clear_pointer (&m->claims, qconv_claims_free);
+  for (guint i = 0; i < m->participants->len; i++)
+    qconv_values_free (g_array_index (m->participants, Participant, i).values);
+  g_array_unref (m->participants);
+  g_ptr_array_unref (m->readers);
+  g_clear_pointer (&m->directory, qconv_directory_free);
+  g_clear_pointer (&m->source, qconv_source_free);
+  g_free (m);
+}
+
+static void
+add_participant (QconvModel *m, const char *id, const QconvOption *options)
+{
+  Participant p = { id, qconv_values_new (options) };
+
+  g_array_append_val (m->participants, p);
+}
+
+static QconvValues *
+values_of (const QconvModel *m, guint i)
+{
+  return g_array_index (m->participants, Participant, i).values;
+}
+
+static gboolean
+open_container (QconvModel *m, const QconvOpenOptions *o, GError **error)
+{
+  m->container = qconv_open_container (m->source, o->from, error);
+  if (m->container == NULL)
+    return FALSE;
+  add_participant (m, m->container->id, m->container->options);
+  m->directory = qconv_directory_new (m->container->id, m->source);
+  return qconv_settings_apply (o->options, (const Participant *) m->participants->data, 1, FALSE, error)
+         && m->container->open (m->container, m->source, values_of (m, 0), m->directory, error);
+}
+
+typedef struct {
+  const QconvReader *reader;
+  guint score;
+} Scored;
+
+static gint
+compare_scores (gconstpointer a, gconstpointer b)
+{
+  const Scored *x = a, *y = b;
+
+  return x->score != y->score ? (x->score < y->score ? 1 : -1) : strcmp (x->reader->id, y->reader->id);
+}
+
+static void
+score_readers (QconvModel *m, const char *from)
+{
+  GPtrArray *modules = qconv_registry_modules ();
+  g_autoptr (GArray) scored = g_array_new (FALSE, FALSE, sizeof (Scored));
+
+  for (guint i = 0; i < modules->len; i++)
+    {
+      const QconvModule *module = g_ptr_array_index (modules, i);
+      const QconvReader *const *readers = module->plugin != NULL ? module->plugin->readers : NULL;
+
+      for (guint j = 0; readers != NULL && readers[j] != NULL; j++)
+        {
+          gboolean forced = g_strcmp0 (from, readers[j]->id) == 0;
+          Scored s = { readers[j], forced ? G_MAXUINT : readers[j]->score (readers[j], m->directory) };
+
+          if (s.score > 0)
+            g_array_append_val (scored, s);
+        }
+    }
+  g_array_sort (scored, compare_scores);
+  for (guint i = 0; i < scored->len; i++)
+    {
+      const QconvReader *r = g_array_index (scored, Scored, i).reader;
+
+      g_ptr_array_add (m->readers, (gpointer) r);
+      add_participant (m, r->id, r->options);
+    }
+}
+
+static gboolean
+claim_layers (QconvModel *m, const QconvOpenOptions *o, GError **error)
+{
+  score_readers (m, o->from);
+  if (!qconv_settings_apply (o->options, (const Participant *) m->participants->data, m->participants->len, FALSE,
+                             error))
+    return FALSE;
+  m->claims = qconv_claims_new (m->directory, o->allow_nonfinite);
+  for (guint i = 0; i < m->readers->len; i++)
+    {
+      const QconvReader *r = g_ptr_array_index (m->readers, i);
+
+      qconv_claims_set_reader (m->claims, r);
+      if (!r->claim (r, m->directory, values_of (m, i + 1), m->claims, error))
+        return FALSE;
+    }
+  m->layers = qconv_claims_finish (m->claims, error);
+  return m->layers != NULL;
+}
+
+static void
+pass_warnings (const QconvModel *m, const GPtrArray *warnings, const QconvOpenOptions *o)
+{
+  for (guint i = 0; o->warn != NULL && i < warnings->len; i++)
+    {
+      g_autofree char *line
+          = g_strdup_printf ("%s: %s", qconv_source_name (m->source), (const char *) g_ptr_array_index (warnings, i));
+
+      o->warn (line, o->warn_data);
+    }
+}
+
+static gboolean
+index_names (QconvModel *m, GError **error)
+{
+  const Family *family = qconv_family_generic (error);
+
+  if (family == NULL)
+    return FALSE;
+  m->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (m->layers, i);
+
+      g_hash_table_insert (m->by_name, qconv_family_layer_name (family, s->plain_name), s);
+    }
+  return TRUE;
+}
+
+QconvModel *
+qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error)
+{
+  static const QconvOpenOptions none;
+  const QconvOpenOptions *o = options != NULL ? options : &none;
+  g_autofree char *file = qconv_open_entry (path, error);
+  g_autoptr (QconvModel) m = NULL;
+
+  if (file == NULL)
+    return NULL;
+  m = g_new0 (QconvModel, 1);
+  m->participants = g_array_new (FALSE, FALSE, sizeof (Participant));
+  m->readers = g_ptr_array_new ();
+  m->source = qconv_source_open (file, error);
+  if (m->source == NULL)
+    return NULL;
+  if (!open_container (m, o, error) || !claim_layers (m, o, error))
+    {
+      if (error != NULL && !g_str_has_prefix ((*error)->message, file))
+        g_prefix_error (error, "%s: ", file);
+      return NULL;
+    }
+  pass_warnings (m, qconv_directory_warnings (m->directory), o);
+  pass_warnings (m, qconv_claims_warnings (m->claims), o);
+  return index_names (m, error) ? g_steal_pointer (&m) : NULL;
+}
+
+SourceLayer *
+qconv_model_find (const QconvModel *m, const char *name)
+{
+  const Family *family = qconv_family_generic (NULL);
+  g_autofree char *key = qconv_family_layer_name (family, name);
+
+  return g_hash_table_lookup (m->by_name, key);
+}
+
+const QconvDirectory *
+qconv_model_directory (const QconvModel *m)
+{
+  return m->directory;
+}
+
+const char *
+qconv_model_format (const QconvModel *m)
+{
+  g_autoptr (GHashTable) votes = g_hash_table_new (NULL, NULL);
+  const QconvReader *best = NULL;
+  guint most = 0;
+
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (m->layers, i);
+      guint n = s->reader != NULL ? GPOINTER_TO_UINT (g_hash_table_lookup (votes, s->reader)) + 1 : 0;
+
+      if (s->reader != NULL)
+        g_hash_table_insert (votes, (gpointer) s->reader, GUINT_TO_POINTER (n));
+      if (n > most)
+        {
+          most = n;
+          best = s->reader;
+        }
+    }
+  return best != NULL ? best->id : m->container->id;
+}
+
+const char *
+qconv_model_family (const QconvModel *m)
+{
+  return NULL;
+}
+
+const char *
+qconv_model_variant (const QconvModel *m)
+{
+  return NULL;
+}
+
+GArray *
+qconv_model_weights (const QconvModel *m)
+{
+  GArray *weights = g_array_new (FALSE, FALSE, sizeof (QconvWeightInfo));
+
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (m->layers, i);
+      gboolean plain = qconv_source_layer_tensor (s) != NULL;
+      QconvWeightInfo w = {
+        .name = s->name,
+        .scheme = s->layer->scheme,
+        .dtype = qconv_dtype_name (s->layer->pub.dtype),
+        .shape = s->layer->pub.shape,
+        .bytes = s->bytes,
+      };
+
+      if (!plain || g_str_has_suffix (s->plain_name, ".weight"))
+        g_array_append_val (weights, w);
+    }
+  return weights;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+#include "claims.h"
+#include "family.h"
+#include "qconv.h"
+#include "settings.h"
+#include "source.h"
+
+struct _QconvModel {
+  QconvSource *source;
+  const QconvContainer *container;
+  QconvDirectory *directory;
+  GArray *participants; /* Participant: the container and the readers that took part; owns the values */
+  GPtrArray *readers;   /* const QconvReader, highest score first */
+  QconvClaims *claims;
+  GPtrArray *layers;    /* SourceLayer */
+  GHashTable *by_name;  /* name without prefix or ".weight" -> SourceLayer */
+};
+
+/* core/open.c: Returns: (transfer full): the file that stands for @path: itself, or the entry of a folder */
+char *qconv_open_entry (const char *path, GError **error);
+/* core/open.c: Returns: (transfer none): the container that knows @source best; --from forces one */
+const QconvContainer *qconv_open_container (QconvSource *source, const char *from, GError **error);
+
+/* Returns: (transfer none) (nullable): the layer or tensor whose short name (see family.h) is @name's */
+SourceLayer *qconv_model_find (const QconvModel *m, const char *name);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a path to a container: which file of a folder, and who understands it. */
+#include <string.h>
+
+#include "model.h"
+
+#define HEAD_SIZE (64u << 10)
+
+static gint
+compare_paths (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* The first container glob that matches anything in @folder wins. One set of numbered parts counts as one file */
+static GPtrArray *
+match_entries (const char *folder, const char *glob)
+{
+  GPtrArray *found = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPatternSpec) pattern = g_pattern_spec_new (glob);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    if (name[0] != '.' && g_pattern_spec_match_string (pattern, name)
+        && !g_regex_match_simple ("-(?!00001)[0-9]{5}-of-[0-9]{5}\\.", name, 0, 0))
+      g_ptr_array_add (found, g_build_filename (folder, name, NULL));
+  g_ptr_array_sort (found, compare_paths);
+  return found;
+}
+
+static gboolean
+add_entries_of (const QconvPlugin *plugin, guint rank, GPtrArray *globs)
+{
+  gboolean more = FALSE;
+
+  for (guint i = 0; plugin->containers != NULL && plugin->containers[i] != NULL; i++)
+    {
+      const char *const *entries = plugin->containers[i]->entries;
+
+      if (entries == NULL || g_strv_length ((char **) entries) <= rank)
+        continue;
+      g_ptr_array_add (globs, (gpointer) entries[rank]);
+      more = TRUE;
+    }
+  return more;
+}
+
+/* All containers' globs, every one's best before anyone's second best */
+static GPtrArray *
+entry_globs (void)
+{
+  GPtrArray *globs = g_ptr_array_new ();
+  GPtrArray *modules = qconv_registry_modules ();
+  gboolean more = TRUE;
+
+  for (guint rank = 0; more; rank++)
+    {
+      more = FALSE;
+      for (guint i = 0; i < modules->len; i++)
+        {
+          const QconvModule *m = g_ptr_array_index (modules, i);
+
+          if (m->plugin != NULL && add_entries_of (m->plugin, rank, globs))
+            more = TRUE;
+        }
+    }
+  return globs;
+}
+
+char *
+qconv_open_entry (const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) globs = NULL;
+
+  if (!g_file_test (path, G_FILE_TEST_IS_DIR))
+    return g_strdup (path);
+  globs = entry_globs ();
+  for (guint i = 0; i < globs->len; i++)
+    {
+      g_autoptr (GPtrArray) found = match_entries (path, g_ptr_array_index (globs, i));
+
+      if (found->len == 1)
+        return g_strdup (g_ptr_array_index (found, 0));
+      if (found->len > 1)
+        {
+          qconv_fail (error, QCONV_ERROR_INPUT, "%s: holds several models (%s, %s): name one of them", path,
+                      (const char *) found->pdata[0], (const char *) found->pdata[1]);
+          return NULL;
+        }
+    }
+  qconv_fail (error, QCONV_ERROR_INPUT, "%s: no model in this folder", path);
+  return NULL;
+}
+
+/* Python's pickles are programs; torch wraps them in a zip */
+static gboolean
+looks_like_pickle (const guint8 *head, gsize n)
+{
+  return (n >= 2 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5)
+         || (n >= 4 && memcmp (head, "PK\003\004", 4) == 0 && memmem (head, n, "data.pkl", 8) != NULL);
+}
+
+static guint
+score_with_suffix (const QconvContainer *c, QconvSource *source, const guint8 *head, gsize n)
+{
+  const char *name = qconv_source_name (source);
+  guint score = c->score (c, name, head, n, qconv_source_size (source)) * 2;
+
+  for (guint i = 0; score > 0 && c->suffixes[i] != NULL; i++)
+    if (g_str_has_suffix (name, c->suffixes[i]))
+      return score + 1;
+  return score;
+}
+
+static const QconvContainer *
+best_container (QconvSource *source, const guint8 *head, gsize n)
+{
+  GPtrArray *modules = qconv_registry_modules ();
+  const QconvContainer *best = NULL;
+  guint most = 0;
+
+  for (guint i = 0; i < modules->len; i++)
+    {
+      const QconvModule *m = g_ptr_array_index (modules, i);
+
+      for (guint j = 0; m->plugin != NULL && m->plugin->containers != NULL && m->plugin->containers[j] != NULL; j++)
+        {
+          guint score = score_with_suffix (m->plugin->containers[j], source, head, n);
+
+          if (score > most)
+            {
+              most = score;
+              best = m->plugin->containers[j];
+            }
+        }
+    }
+  return best;
+}
+
+/* A file that nobody recognises by its first bytes may still be a broken one of a known suffix: its container says what
+   is wrong with it */
+static const QconvContainer *
+container_by_suffix (QconvSource *source)
+{
+  GPtrArray *modules = qconv_registry_modules ();
+
+  for (guint i = 0; i < modules->len; i++)
+    {
+      const QconvModule *m = g_ptr_array_index (modules, i);
+
+      for (guint j = 0; m->plugin != NULL && m->plugin->containers != NULL && m->plugin->containers[j] != NULL; j++)
+        for (guint k = 0; m->plugin->containers[j]->suffixes[k] != NULL; k++)
+          if (g_str_has_suffix (qconv_source_name (source), m->plugin->containers[j]->suffixes[k]))
+            return m->plugin->containers[j];
+    }
+  return NULL;
+}
+
+const QconvContainer *
+qconv_open_container (QconvSource *source, const char *from, GError **error)
+{
+  gsize n = (gsize) MIN (qconv_source_size (source), HEAD_SIZE);
+  g_autofree guint8 *head = g_malloc (MAX (n, 1));
+  const QconvContainer *forced = from != NULL ? qconv_registry_container (from) : NULL;
+  const QconvContainer *best;
+
+  if (forced != NULL)
+    return forced;
+  if (from != NULL && qconv_registry_reader (from) == NULL)
+    {
+      qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown format \"%s\"; `qconv formats` lists them", from);
+      return NULL;
+    }
+  if (!qconv_source_read (source, 0, n, head, error))
+    return NULL;
+  best = best_container (source, head, n);
+  if (best == NULL && looks_like_pickle (head, n))
+    {
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                  "this is a Python pickle, which can run code when it is read: convert it to safetensors first");
+      return NULL;
+    }
+  if (best == NULL)
+    best = container_by_suffix (source);
+  if (best == NULL)
+    qconv_fail (error, QCONV_ERROR_INPUT, "not a model in any format that a loaded plugin knows");
+  return best;
+}

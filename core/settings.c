@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "settings.h"
+
+#include <string.h>
+
+#include "qconv.h"
+#include "values.h"
+
+/* Whether "ID.key" names @p; *key is what follows */
+static gboolean
+is_qualified (const Participant *p, const char *option, const char **key)
+{
+  gsize n = strlen (p->id);
+
+  if (strncmp (option, p->id, n) != 0 || option[n] != '.')
+    return FALSE;
+  *key = option + n + 1;
+  return TRUE;
+}
+
+static gboolean
+unknown_key (const char *option, GError **error)
+{
+  return qconv_fail (error, QCONV_ERROR_OPTION,
+                     "option \"%s\": nothing that takes part in this run knows it; `qconv plugins NAME` lists options",
+                     option);
+}
+
+static gboolean
+apply_one (const char *option, const Participant *participants, guint n, gboolean complete, GError **error)
+{
+  const char *equals = strchr (option, '=');
+  g_autofree char *name = NULL;
+  const Participant *found = NULL;
+  const char *found_key = NULL;
+
+  if (equals == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "option \"%s\" is not of the form [ID.]key=value", option);
+  name = g_strndup (option, (gsize) (equals - option));
+  for (guint i = 0; i < n; i++)
+    {
+      const Participant *p = &participants[i];
+      const char *key = name;
+      gboolean qualified = is_qualified (p, name, &key);
+
+      if (!qconv_values_knows (p->values, key))
+        continue;
+      if (found != NULL && !qualified && strcmp (found->id, p->id) != 0)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "option \"%s\" is known to %s and %s: write %s.%s or %s.%s", name,
+                           found->id, p->id, found->id, name, p->id, name);
+      found = p;
+      found_key = key;
+      if (!qconv_values_set (p->values, found_key, equals + 1, error))
+        return FALSE;
+    }
+  return found != NULL || !complete || unknown_key (option, error);
+}
+
+gboolean
+qconv_settings_apply (const char *const *options, const Participant *participants, guint n, gboolean complete,
+                      GError **error)
+{
+  for (guint i = 0; options != NULL && options[i] != NULL; i++)
+    if (!apply_one (options[i], participants, n, complete, error))
+      return FALSE;
+  return TRUE;
+}
