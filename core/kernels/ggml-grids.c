@@ -2,6 +2,8 @@
 /* The grids were found by a search, so no rule makes them: facts of the format, as ggml's decoder has them. */
 #include "ggml-grids.h"
 
+#include <string.h>
+
 /* One number an entry: its values as ranks in ascending order, element 0 in the lowest bits */
 static const guint16 iq2_xxs_ranks[256] = {
   0, 2, 5, 8, 10, 17, 20, 32, 34, 40, 42, 65, 68, 80, 88, 97, 100, 128, 130, 138, 162, 257, 260, 272, 277, 320, 388,
@@ -301,6 +303,14 @@ expand_signs (QconvGgmlGrids *g)
   for (guint field = 0; field < 256; field++)
     for (guint j = 0; j < 8; j++)
       g->negative[field][j] = field >> j & 1 ? -1 : 0;
+  for (guint field = 0; field < 128; field++)
+    {
+      guint parity = field ^ field >> 4;
+
+      parity ^= parity >> 2;
+      parity ^= parity >> 1;
+      memcpy (g->even[field], g->negative[field | (parity & 1) << 7], 8);
+    }
 }
 
 static gpointer

@@ -5,46 +5,23 @@
 
 enum { BLOCK = 256 };
 
-/* Eight grid values with the signs of @field. Values are never 0 and negating is ~x + 1, so no byte carries into the
-   next one and all eight fit one addition */
+/* Eight grid values, negated where @signs is -1 and not 0. Values are never 0 and negating is ~x + 1, so no byte
+   carries into the next one and all eight fit one addition */
 static inline void
-put_signed (gint8 *q, guint64 values, const QconvGgmlGrids *grids, guint field)
+put_signed (gint8 *q, guint64 values, const gint8 *signs)
 {
-  guint64 negative;
+  guint64 negative = load_u64 (signs);
 
-  memcpy (&negative, grids->negative[field], sizeof negative);
-  values = (values ^ negative) + (negative & G_GUINT64_CONSTANT (0x0101010101010101));
-  memcpy (q, &values, sizeof values);
-}
-
-static inline guint64
-load_row (const gint8 *row)
-{
-  guint64 values;
-
-  memcpy (&values, row, sizeof values);
-  return values;
+  store_u64 (q, (values ^ negative) + (negative & repeat_byte (1)));
 }
 
 /* Two grid rows of four values */
 static inline guint64
 join_rows (const gint8 *first, const gint8 *second)
 {
-  guint8 bytes[8];
+  guint64 low = load_u32 ((const guint8 *) first), high = load_u32 ((const guint8 *) second);
 
-  memcpy (bytes, first, 4);
-  memcpy (bytes + 4, second, 4);
-  return load_row ((const gint8 *) bytes);
-}
-
-/* Seven bits of signs and their parity: the number of negative items is always even */
-static inline guint
-complete_signs (guint32 word, guint index)
-{
-  guint field = word >> (7 * index) & 127, parity = field ^ field >> 4;
-
-  parity ^= parity >> 2;
-  return field | ((parity ^ parity >> 1) & 1) << 7;
+  return GUINT64_TO_LE (low | high << 32);
 }
 
 void
@@ -60,7 +37,7 @@ QCONV_LEVEL_NAME (qconv_ggml_iq2_xxs) (const guint8 *restrict src, float *restri
         gint8 q[32];
 
         for (guint l = 0; l < 4; l++)
-          put_signed (q + 8 * l, load_row (grids->iq2_xxs[indices[l]]), grids, complete_signs (word, l));
+          put_signed (q + 8 * l, load_u64 (grids->iq2_xxs[indices[l]]), grids->even[word >> (7 * l) & 127]);
         scale (dst + 32 * g, q, 32, load_half (src) * (float) (2 * (word >> 28) + 1) * 0.125f);
       }
 }
@@ -87,7 +64,7 @@ QCONV_LEVEL_NAME (qconv_ggml_iq2_xs) (const guint8 *restrict src, float *restric
           {
             guint16 word = load_u16 (src + 2 + 8 * g + 2 * l);
 
-            put_signed (q + 8 * l, load_row (grids->iq2_xs[word & 511]), grids, complete_signs (word >> 9, 0));
+            put_signed (q + 8 * l, load_u64 (grids->iq2_xs[word & 511]), grids->even[word >> 9]);
           }
         scale_halves (dst + 32 * g, q, load_half (src), src[66 + g]);
       }
@@ -107,7 +84,7 @@ QCONV_LEVEL_NAME (qconv_ggml_iq2_s) (const guint8 *restrict src, float *restrict
           {
             guint index = src[2 + 4 * g + l] | (src[66 + g] >> (2 * l) & 3) << 8;
 
-            put_signed (q + 8 * l, load_row (grids->iq2_s[index]), grids, src[34 + 4 * g + l]);
+            put_signed (q + 8 * l, load_u64 (grids->iq2_s[index]), grids->negative[src[34 + 4 * g + l]]);
           }
         scale_halves (dst + 32 * g, q, load_half (src), src[74 + g]);
       }
@@ -126,8 +103,8 @@ QCONV_LEVEL_NAME (qconv_ggml_iq3_xxs) (const guint8 *restrict src, float *restri
         gint8 q[32];
 
         for (guint l = 0; l < 4; l++)
-          put_signed (q + 8 * l, join_rows (grids->iq3_xxs[indices[2 * l]], grids->iq3_xxs[indices[2 * l + 1]]), grids,
-                      complete_signs (word, l));
+          put_signed (q + 8 * l, join_rows (grids->iq3_xxs[indices[2 * l]], grids->iq3_xxs[indices[2 * l + 1]]),
+                      grids->even[word >> (7 * l) & 127]);
         scale (dst + 32 * g, q, 32, load_half (src) * (float) (2 * (word >> 28) + 1) * 0.25f);
       }
 }
@@ -149,21 +126,22 @@ QCONV_LEVEL_NAME (qconv_ggml_iq3_s) (const guint8 *restrict src, float *restrict
             guint first = indices[2 * l] | (high >> (2 * l) & 1) << 8;
             guint second = indices[2 * l + 1] | (high >> (2 * l + 1) & 1) << 8;
 
-            put_signed (q + 8 * l, join_rows (grids->iq3_s[first], grids->iq3_s[second]), grids,
-                        src[74 + 4 * g + l]);
+            put_signed (q + 8 * l, join_rows (grids->iq3_s[first], grids->iq3_s[second]),
+                        grids->negative[src[74 + 4 * g + l]]);
           }
         scale (dst + 32 * g, q, 32, load_half (src) * (float) (2 * code + 1));
       }
 }
 
-/* Eight times the grid values -1, 0, 1, plus or minus one: eight times grid + delta, which is never 0 */
+/* Eight times the grid values -1, 0, 1, plus or minus one: eight times grid + delta. The top bits are added without
+   carry, so that no byte reaches into the next one */
 static inline void
-put_shifted (gint8 *restrict q, const gint8 *restrict row, gboolean minus)
+put_shifted (gint8 *q, const gint8 *row, gboolean minus)
 {
-  gint8 delta = minus ? -1 : 1;
+  guint64 values = load_u64 (row) << 3 & repeat_byte (0xf8), delta = minus ? repeat_byte (0xff) : repeat_byte (1);
+  guint64 top = repeat_byte (0x80);
 
-  for (guint j = 0; j < 8; j++)
-    q[j] = (gint8) (row[j] * 8 + delta);
+  store_u64 (q, ((values & ~top) + (delta & ~top)) ^ ((values ^ delta) & top));
 }
 
 void
@@ -192,7 +170,7 @@ load_iq1_m_scales (const guint8 *words, float *restrict scales)
 
   for (guint k = 0; k < 4; k++)
     bits |= (guint) load_u16 (words + 2 * k) >> 12 << (4 * k);
-  d = float_of_half ((guint16) bits);
+  d = f32_of_f16 ((guint16) bits);
   for (guint t = 0; t < 16; t++)
     scales[t] = d * (float) (2 * (load_u16 (words + 2 * (t / 4)) >> (3 * (t % 4)) & 7) + 1) * 0.125f;
 }

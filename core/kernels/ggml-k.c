@@ -4,13 +4,50 @@
 
 enum { BLOCK = 256 };
 
+/* The low nibbles of 32 bytes, then the high ones */
+static inline void
+split_nibbles (const guint8 *restrict b, gint8 *restrict q)
+{
+  for (guint i = 0; i < 32; i++)
+    {
+      q[i] = (gint8) (b[i] & 15);
+      q[i + 32] = (gint8) (b[i] >> 4);
+    }
+}
+
 /* Crumb k (two bits) of each of 32 bytes goes to the k-th run of 32, less @bias */
 static inline void
 split_crumbs (const guint8 *restrict b, gint8 *restrict q, gint8 bias)
 {
-  for (guint k = 0; k < 4; k++)
+  for (guint i = 0; i < 32; i++)
+    {
+      q[i] = (gint8) ((b[i] & 3) - bias);
+      q[i + 32] = (gint8) ((b[i] >> 2 & 3) - bias);
+      q[i + 64] = (gint8) ((b[i] >> 4 & 3) - bias);
+      q[i + 96] = (gint8) ((b[i] >> 6) - bias);
+    }
+}
+
+/* Bit k of each of 32 bytes is worth @value in the k-th run of 32 */
+static inline void
+add_high_bits (const guint8 *restrict b, gint8 *restrict q, gint8 value)
+{
+#if QCONV_VECTOR >= 256
+  __m256i bytes = _mm256_loadu_si256 ((const __m256i *) b);
+
+  for (guint k = 0; k < 8; k++)
+    {
+      __m256i *run = (__m256i *) (q + 32 * k), mask = _mm256_set1_epi8 ((char) (1u << k));
+      __m256i set = _mm256_cmpeq_epi8 (_mm256_and_si256 (bytes, mask), mask);
+
+      set = _mm256_and_si256 (set, _mm256_set1_epi8 (value));
+      _mm256_storeu_si256 (run, _mm256_add_epi8 (_mm256_loadu_si256 (run), set));
+    }
+#else
+  for (guint k = 0; k < 8; k++)
     for (guint i = 0; i < 32; i++)
-      q[32 * k + i] = (gint8) ((b[i] >> (2 * k) & 3) - bias);
+      q[32 * k + i] = (gint8) (q[32 * k + i] + (b[i] >> k & 1) * value);
+#endif
 }
 
 void
@@ -60,9 +97,7 @@ QCONV_LEVEL_NAME (qconv_ggml_q3_k) (const guint8 *restrict src, float *restrict 
 
       split_crumbs (src + 32, q, 4);
       split_crumbs (src + 64, q + 128, 4);
-      for (guint k = 0; k < 8; k++)
-        for (guint i = 0; i < 32; i++)
-          q[32 * k + i] = (gint8) (q[32 * k + i] + (src[i] >> k & 1) * 4);
+      add_high_bits (src, q, 4);
       load_q3_scales (src + 96, load_half (src + 108), scales);
       for (guint k = 0; k < 16; k++)
         scale (dst + 16 * k, q + 16 * k, 16, scales[k]);
@@ -103,7 +138,7 @@ QCONV_LEVEL_NAME (qconv_ggml_q4_k) (const guint8 *restrict src, float *restrict 
 
       load_q4_scales (src, scales, mins);
       for (guint k = 0; k < 4; k++)
-        split_nibbles (src + 16 + 32 * k, q + 64 * k, q + 64 * k + 32, 32, 0);
+        split_nibbles (src + 16 + 32 * k, q + 64 * k);
       scale_runs (dst, q, scales, mins);
     }
 }
@@ -118,10 +153,8 @@ QCONV_LEVEL_NAME (qconv_ggml_q5_k) (const guint8 *restrict src, float *restrict 
 
       load_q4_scales (src, scales, mins);
       for (guint k = 0; k < 4; k++)
-        split_nibbles (src + 48 + 32 * k, q + 64 * k, q + 64 * k + 32, 32, 0);
-      for (guint k = 0; k < 8; k++)
-        for (guint i = 0; i < 32; i++)
-          q[32 * k + i] = (gint8) (q[32 * k + i] + (src[16 + i] >> k & 1) * 16);
+        split_nibbles (src + 48 + 32 * k, q + 64 * k);
+      add_high_bits (src + 16, q, 16);
       scale_runs (dst, q, scales, mins);
     }
 }
@@ -159,32 +192,38 @@ void
 QCONV_LEVEL_NAME (qconv_ggml_q8_k) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
   for (; n > 0; n--, src += 292, dst += BLOCK)
-    scale (dst, (const gint8 *) src + 4, BLOCK, float_of_bits (load_u32 (src)));
+    scale (dst, (const gint8 *) src + 4, BLOCK, f32_of_bits (load_u32 (src)));
 }
 
-/* Digit @power (a power of three) of @n bytes with five ternary digits each, as a fraction scaled to a byte */
+/* A digit of each of @n bytes that hold five ternary ones, as fractions of 256; @powers: three to the digit's number */
 static inline void
-take_trits (const guint8 *restrict b, gint8 *restrict q, guint n, guint power)
+take_trits (const guint8 *restrict b, const guint8 *restrict powers, gint8 *restrict q, guint n)
 {
   for (guint i = 0; i < n; i++)
-    q[i] = (gint8) (((guint8) (b[i] * power) * 3 >> 8) - 1);
+    q[i] = (gint8) (((guint8) (b[i] * powers[i]) * 3 >> 8) - 1);
 }
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_tq1_0) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
-  static const guint8 powers[5] = { 1, 3, 9, 27, 81 };
+  static const guint8 ends[16] = { 1, 1, 1, 1, 3, 3, 3, 3, 9, 9, 9, 9, 27, 27, 27, 27 };
+  guint8 powers[5][32];
 
+  for (guint k = 0, power = 1; k < 5; k++, power *= 3)
+    memset (powers[k], (int) power, 32);
   for (; n > 0; n--, src += 54, dst += BLOCK)
     {
+      guint64 end = load_u32 (src + 48);
+      guint8 fourfold[16];
       gint8 q[BLOCK];
 
       for (guint k = 0; k < 5; k++)
-        take_trits (src, q + 32 * k, 32, powers[k]);
+        take_trits (src, powers[k], q + 32 * k, 32);
       for (guint k = 0; k < 5; k++)
-        take_trits (src + 32, q + 160 + 16 * k, 16, powers[k]);
-      for (guint k = 0; k < 4; k++)
-        take_trits (src + 48, q + 240 + 4 * k, 4, powers[k]);
+        take_trits (src + 32, powers[k], q + 160 + 16 * k, 16);
+      store_u64 (fourfold, end | end << 32);
+      store_u64 (fourfold + 8, end | end << 32);
+      take_trits (fourfold, ends, q + 240, 16);
       scale (dst, q, BLOCK, load_half (src + 52));
     }
 }

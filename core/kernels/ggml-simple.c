@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ggml types with up to 128 items a block. */
+#include "ggml-grids.h"
 #include "ggml.h"
 
 enum { BLOCK = 32 };
+
+/* The nibbles as they are, and less 8 */
+static const gint8 unsigned_values[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+static const gint8 signed_values[16] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_q4_0) (const guint8 *restrict src, float *restrict dst, gsize n)
@@ -11,7 +16,7 @@ QCONV_LEVEL_NAME (qconv_ggml_q4_0) (const guint8 *restrict src, float *restrict 
     {
       gint8 q[BLOCK];
 
-      split_nibbles (src + 2, q, q + 16, 16, 8);
+      look_up_nibbles (src + 2, q, signed_values);
       scale (dst, q, BLOCK, load_half (src));
     }
 }
@@ -23,28 +28,39 @@ QCONV_LEVEL_NAME (qconv_ggml_q4_1) (const guint8 *restrict src, float *restrict 
     {
       gint8 q[BLOCK];
 
-      split_nibbles (src + 4, q, q + 16, 16, 0);
+      look_up_nibbles (src + 4, q, unsigned_values);
       scale_add (dst, q, BLOCK, load_half (src), load_half (src + 2));
     }
 }
 
 /* Codes of five bits: bit i of @high goes above nibble i */
 static inline void
-unpack_q5 (const guint8 *nibbles, guint32 high, gint8 *restrict q, gint8 bias)
+unpack_q5_1 (const guint8 *nibbles, const guint8 *high, gint8 *q, const QconvGgmlGrids *grids)
 {
-  split_nibbles (nibbles, q, q + 16, 16, bias);
-  for (guint i = 0; i < BLOCK; i++)
-    q[i] = (gint8) (q[i] + (high >> i & 1) * 16);
+  look_up_nibbles (nibbles, q, unsigned_values);
+  for (guint i = 0; i < 4; i++)
+    store_u64 (q + 8 * i, load_u64 (q + 8 * i) | (load_u64 (grids->negative[high[i]]) & repeat_byte (16)));
+}
+
+/* The same less 16: where bit i is not set, that extends the sign */
+static inline void
+unpack_q5_0 (const guint8 *nibbles, const guint8 *high, gint8 *q, const QconvGgmlGrids *grids)
+{
+  look_up_nibbles (nibbles, q, unsigned_values);
+  for (guint i = 0; i < 4; i++)
+    store_u64 (q + 8 * i, load_u64 (q + 8 * i) | (~load_u64 (grids->negative[high[i]]) & repeat_byte (0xf0)));
 }
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_q5_0) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
+  const QconvGgmlGrids *grids = qconv_ggml_grids ();
+
   for (; n > 0; n--, src += 22, dst += BLOCK)
     {
       gint8 q[BLOCK];
 
-      unpack_q5 (src + 6, load_u32 (src + 2), q, 16);
+      unpack_q5_0 (src + 6, src + 2, q, grids);
       scale (dst, q, BLOCK, load_half (src));
     }
 }
@@ -52,11 +68,13 @@ QCONV_LEVEL_NAME (qconv_ggml_q5_0) (const guint8 *restrict src, float *restrict 
 void
 QCONV_LEVEL_NAME (qconv_ggml_q5_1) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
+  const QconvGgmlGrids *grids = qconv_ggml_grids ();
+
   for (; n > 0; n--, src += 24, dst += BLOCK)
     {
       gint8 q[BLOCK];
 
-      unpack_q5 (src + 8, load_u32 (src + 4), q, 0);
+      unpack_q5_1 (src + 8, src + 4, q, grids);
       scale_add (dst, q, BLOCK, load_half (src), load_half (src + 2));
     }
 }
@@ -94,7 +112,7 @@ static const gint8 e2m1_doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, 
 static inline float
 half_of_e8m0 (guint8 e)
 {
-  return float_of_bits (e < 2 ? 0x200000u << e : (guint32) (e - 1) << 23);
+  return f32_of_bits (e < 2 ? 0x200000u << e : (guint32) (e - 1) << 23);
 }
 
 void
@@ -119,7 +137,7 @@ half_of_ue4m3 (guint8 v)
     return 0.0f;
   if (exponent == 0)
     return (float) mantissa * 0x1p-10f;
-  return float_of_bits ((exponent + 119) << 23 | mantissa << 20);
+  return f32_of_bits ((exponent + 119) << 23 | mantissa << 20);
 }
 
 void
@@ -143,15 +161,27 @@ QCONV_LEVEL_NAME (qconv_ggml_nvfp4) (const guint8 *restrict src, float *restrict
 void
 QCONV_LEVEL_NAME (qconv_ggml_q1_0) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
+  const QconvGgmlGrids *grids = qconv_ggml_grids ();
+
   for (; n > 0; n--, src += 18, dst += 128)
     {
       gint8 q[128];
 
       for (guint i = 0; i < 16; i++)
-        for (guint j = 0; j < 8; j++)
-          q[8 * i + j] = (gint8) ((src[2 + i] >> j & 1) * 2 - 1);
+        store_u64 (q + 8 * i, ~load_u64 (grids->negative[src[2 + i]]) | repeat_byte (1));
       scale (dst, q, 128, load_half (src));
     }
+}
+
+/* The eight crumbs of two bytes, less 1 */
+static inline guint64
+spread_crumbs (const guint8 *b)
+{
+  guint64 x = b[0] | (guint64) b[1] << 32;
+
+  x = (x | x << 12) & G_GUINT64_CONSTANT (0x000f000f000f000f);
+  x = (x | x << 6) & repeat_byte (3);
+  return GUINT64_TO_LE ((x + repeat_byte (0x7f)) ^ repeat_byte (0x80));
 }
 
 void
@@ -161,9 +191,8 @@ QCONV_LEVEL_NAME (qconv_ggml_q2_0) (const guint8 *restrict src, float *restrict 
     {
       gint8 q[64];
 
-      for (guint i = 0; i < 16; i++)
-        for (guint j = 0; j < 4; j++)
-          q[4 * i + j] = (gint8) ((src[2 + i] >> (2 * j) & 3) - 1);
+      for (guint i = 0; i < 8; i++)
+        store_u64 (q + 8 * i, spread_crumbs (src + 2 + 2 * i));
       scale (dst, q, 64, load_half (src));
     }
 }

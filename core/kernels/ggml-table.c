@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations of the ggml block types: blocks in, F32 out. */
+#include "args.h"
 #include "ggml.h"
 
 /* Runs @decode over all blocks after the buffers were found to hold them */
 static gboolean
 run (const QconvArg *args, gsize block_bytes, gsize block_items, QconvGgmlDecode *decode, GError **error)
 {
-  gsize n_bytes, n_items, dst_bytes;
+  guint32 bytes = QCONV_MASK (QCONV_OPAQUE) | QCONV_MASK (QCONV_U8);
+  gsize n;
 
-  if (args[2].i < 0 || !g_size_checked_mul (&n_bytes, (gsize) args[2].i, block_bytes)
-      || !g_size_checked_mul (&n_items, (gsize) args[2].i, block_items)
-      || !g_size_checked_mul (&dst_bytes, n_items, sizeof (float)))
-    return qconv_fail (error, QCONV_ERROR_BUG, "cannot decode %" G_GINT64_FORMAT " blocks", args[2].i);
-  if (qconv_buffer_size (args[0].buffer) < n_bytes)
-    return qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " bytes do not hold the %" G_GINT64_FORMAT
-                       " blocks to decode", qconv_buffer_size (args[0].buffer), args[2].i);
-  if (qconv_buffer_dtype (args[1].buffer) != QCONV_F32 || qconv_buffer_size (args[1].buffer) < dst_bytes)
-    return qconv_fail (error, QCONV_ERROR_BUG, "the decoded blocks need %" G_GSIZE_FORMAT " bytes of F32", dst_bytes);
-  decode (qconv_buffer_data (args[0].buffer), qconv_buffer_data (args[1].buffer), (gsize) args[2].i);
+  if (!qconv_kernel_count (&args[2], "the number of blocks", &n, error)
+      || !qconv_kernel_fits (&args[0], "the buffer of blocks", bytes, n, block_bytes, error)
+      || !qconv_kernel_fits (&args[1], "the decoded buffer", QCONV_MASK (QCONV_F32), n, block_items, error))
+    return FALSE;
+  decode (qconv_kernel_in (&args[0]), qconv_kernel_out (&args[1]), n);
   return TRUE;
 }
 

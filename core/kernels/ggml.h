@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "level.h"
+#include "numbers.h"
 
 #if QCONV_VECTOR >= 256
 #include <immintrin.h>
@@ -44,63 +45,97 @@ load_u32 (const guint8 *p)
   return GUINT32_FROM_LE (v);
 }
 
-static inline float
-float_of_bits (guint32 bits)
+static inline guint64
+load_u64 (gconstpointer p)
 {
-  float f;
+  guint64 v;
 
-  memcpy (&f, &bits, sizeof f);
-  return f;
+  memcpy (&v, p, sizeof v);
+  return v;
 }
 
-/* Exact; a NaN is made quiet, as the processors' own conversion does */
-static inline float
-float_of_half (guint16 half)
+static inline void
+store_u64 (gpointer p, guint64 v)
 {
-#if QCONV_VECTOR >= 256
-  return _cvtsh_ss (half);
-#else
-  guint32 sign = (guint32) (half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 0x3ff;
+  memcpy (p, &v, sizeof v);
+}
 
-  if (exponent == 31)
-    return float_of_bits (sign | 0x7f800000 | (mantissa == 0 ? 0 : mantissa << 13 | 0x400000));
-  if (exponent == 0)
-    return sign ? -(float) mantissa * 0x1p-24f : (float) mantissa * 0x1p-24f;
-  return float_of_bits (sign | (exponent + 112) << 23 | mantissa << 13);
-#endif
+/* The same byte eight times, for arithmetic on eight codes at once */
+static inline guint64
+repeat_byte (guint8 byte)
+{
+  return byte * G_GUINT64_CONSTANT (0x0101010101010101);
 }
 
 static inline float
 load_half (const guint8 *p)
 {
-  return float_of_half (load_u16 (p));
+#if QCONV_VECTOR >= 256
+  return _cvtsh_ss (load_u16 (p));
+#else
+  return f32_of_f16 (load_u16 (p));
+#endif
 }
 
-/* d·q */
+/* Eight codes at a time even where vectors are wider: a load that spans several stores to @q would wait for all */
+#if QCONV_VECTOR >= 256
+static inline __m256
+load_codes (const gint8 *q)
+{
+  return _mm256_cvtepi32_ps (_mm256_cvtepi8_epi32 (_mm_loadl_epi64 ((const __m128i *) q)));
+}
+#elif QCONV_VECTOR == 128
+static inline float32x4x2_t
+load_codes (const gint8 *q)
+{
+  int16x8_t wide = vmovl_s8 (vld1_s8 (q));
+
+  return (float32x4x2_t) { { vcvtq_f32_s32 (vmovl_s16 (vget_low_s16 (wide))),
+                             vcvtq_f32_s32 (vmovl_s16 (vget_high_s16 (wide))) } };
+}
+#endif
+
+/* d·q; @n is a multiple of 8 */
 static inline void
 scale (float *restrict y, const gint8 *restrict q, gsize n, float d)
 {
+#if QCONV_VECTOR >= 256
+  for (gsize i = 0; i < n; i += 8)
+    _mm256_storeu_ps (y + i, _mm256_mul_ps (_mm256_set1_ps (d), load_codes (q + i)));
+#elif QCONV_VECTOR == 128
+  for (gsize i = 0; i < n; i += 8)
+    {
+      float32x4x2_t codes = load_codes (q + i);
+
+      vst1q_f32 (y + i, vmulq_n_f32 (codes.val[0], d));
+      vst1q_f32 (y + i + 4, vmulq_n_f32 (codes.val[1], d));
+    }
+#else
   for (gsize i = 0; i < n; i++)
     y[i] = d * (float) q[i];
+#endif
 }
 
-/* d·q + m */
+/* d·q + m; @n is a multiple of 8 */
 static inline void
 scale_add (float *restrict y, const gint8 *restrict q, gsize n, float d, float m)
 {
+#if QCONV_VECTOR >= 256
+  for (gsize i = 0; i < n; i += 8)
+    _mm256_storeu_ps (y + i,
+                      _mm256_add_ps (_mm256_mul_ps (_mm256_set1_ps (d), load_codes (q + i)), _mm256_set1_ps (m)));
+#elif QCONV_VECTOR == 128
+  for (gsize i = 0; i < n; i += 8)
+    {
+      float32x4x2_t codes = load_codes (q + i);
+
+      vst1q_f32 (y + i, vaddq_f32 (vmulq_n_f32 (codes.val[0], d), vdupq_n_f32 (m)));
+      vst1q_f32 (y + i + 4, vaddq_f32 (vmulq_n_f32 (codes.val[1], d), vdupq_n_f32 (m)));
+    }
+#else
   for (gsize i = 0; i < n; i++)
     y[i] = d * (float) q[i] + m;
-}
-
-/* The low nibbles of @n bytes go to @low, the high ones to @high, both less @bias */
-static inline void
-split_nibbles (const guint8 *restrict b, gint8 *restrict low, gint8 *restrict high, gsize n, gint8 bias)
-{
-  for (gsize i = 0; i < n; i++)
-    {
-      low[i] = (gint8) ((b[i] & 15) - bias);
-      high[i] = (gint8) ((b[i] >> 4) - bias);
-    }
+#endif
 }
 
 /* 16 bytes of nibbles through a table of 16: the low ones first */
