@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From one file, or an index or shard that stands for a set of files, to a directory. */
+#include "open.h"
+
+#include <string.h>
+
+#include "header.h"
+#include "index.h"
+
+#define SUFFIX ".safetensors"
+#define INDEX_SUFFIX ".index.json"
+
+/**
+ * Set: files that make one model.
+ *
+ * @source: the file that was opened, an index or a member
+ * @index: (nullable)
+ * @n_unmapped, @unmapped: tensors that the index does not know; the first one
+ */
+typedef struct {
+  QconvSource *source;
+  QconvDirectory *directory;
+  const SafetensorsIndex *index;
+  guint64 total_size;
+  guint n_unmapped;
+  const char *unmapped;
+} Set;
+
+static gboolean
+is_json_object (const guint8 *text, gsize n)
+{
+  gsize i = 0;
+
+  while (i < n && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n'))
+    i++;
+  return i < n && text[i] == '{';
+}
+
+guint
+qconv_safetensors_score (const QconvContainer *self, const char *name, const guint8 *head, gsize n, guint64 size)
+{
+  guint64 length;
+
+  if (g_str_has_suffix (name, INDEX_SUFFIX))
+    return is_json_object (head, n) ? 60 : 0;
+  if (n >= 8)
+    {
+      memcpy (&length, head, 8);
+      length = GUINT64_FROM_LE (length);
+      if (length >= 2 && length <= SAFETENSORS_MAX_HEADER && length <= size - 8
+          && is_json_object (head + 8, MIN (n - 8, (gsize) length)))
+        return 95;
+    }
+  /* So that a damaged file is told what is wrong with it */
+  return g_str_has_suffix (name, SUFFIX) ? 10 : 0;
+}
+
+static gboolean
+add_tensor (Set *set, QconvSource *source, const SafetensorsHeader *h, const SafetensorsEntry *e, GError **error)
+{
+  const QconvTensor *other = qconv_directory_find (set->directory, e->name);
+  QconvTensor t = { .name = e->name, .dtype = e->dtype, .type = qconv_dtype_name (e->dtype), .source = source };
+
+  if (other != NULL)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "duplicate tensor \"%s\": it is in \"%s\" too", e->name,
+                       qconv_source_name (other->source));
+  if (set->index != NULL && !g_hash_table_contains (set->index->map, e->name) && set->n_unmapped++ == 0)
+    set->unmapped = qconv_source_name (source);
+  if (!qconv_safetensors_entry_shape (h, e, &t.shape, error))
+    return FALSE;
+  t.n_bytes = e->end - e->begin;
+  t.offset = h->data_start + e->begin;
+  set->total_size += t.n_bytes;
+  return qconv_directory_add (set->directory, &t, error);
+}
+
+static gboolean
+add_metadata (Set *set, QconvSource *source, const SafetensorsHeader *h, GError **error)
+{
+  for (guint i = 0; i < h->keys->len; i++)
+    {
+      const char *key = g_ptr_array_index (h->keys, i), *value = g_hash_table_lookup (h->metadata, key);
+      GVariant *other = qconv_directory_metadata (set->directory, key);
+
+      if (other == NULL && !qconv_directory_set_metadata (set->directory, key, g_variant_new_string (value), error))
+        return FALSE;
+      if (other != NULL && strcmp (g_variant_get_string (other, NULL), value) != 0)
+        qconv_directory_warn (set->directory, "metadata \"%s\" of shard \"%s\" differs from that of an earlier shard",
+                              key, qconv_source_name (source));
+    }
+  return TRUE;
+}
+
+static gboolean
+add_file (Set *set, QconvSource *source, GError **error)
+{
+  g_autoptr (SafetensorsHeader) h = qconv_safetensors_header_read (source, error);
+
+  if (h == NULL)
+    return FALSE;
+  for (guint i = 0; i < h->entries->len; i++)
+    if (!add_tensor (set, source, h, &g_array_index (h->entries, SafetensorsEntry, i), error))
+      return FALSE;
+  return add_metadata (set, source, h, error);
+}
+
+static gboolean
+add_shard (Set *set, const char *name, GError **error)
+{
+  QconvSource *source = set->source;
+
+  if (strcmp (name, qconv_source_name (source)) != 0)
+    source = qconv_source_sibling (source, name, error);
+  if (source != NULL && add_file (set, source, error))
+    return TRUE;
+  g_prefix_error (error, "shard \"%s\": ", name);
+  return FALSE;
+}
+
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (a, b);
+}
+
+static gboolean
+check_map (const Set *set, GError **error)
+{
+  for (guint i = 0; i < set->index->tensors->len; i++)
+    {
+      const char *name = g_ptr_array_index (set->index->tensors, i), *shard = g_hash_table_lookup (set->index->map, name);
+      const QconvTensor *t = qconv_directory_find (set->directory, name);
+
+      if (t == NULL || strcmp (qconv_source_name (t->source), shard) != 0)
+        return qconv_fail (error, QCONV_ERROR_INPUT, "index: tensor \"%s\" is missing from its shard \"%s\"", name,
+                           shard);
+    }
+  return TRUE;
+}
+
+static void
+warn_of_index (const Set *set)
+{
+  if (set->n_unmapped > 0)
+    qconv_directory_warn (set->directory, "%u tensors, the first in shard \"%s\", are not in the index", set->n_unmapped,
+                          set->unmapped);
+  if (set->index->total_size != G_MAXUINT64 && set->index->total_size != set->total_size)
+    qconv_directory_warn (set->directory,
+                          "total_size of the index is %" G_GUINT64_FORMAT ", the tensors have %" G_GUINT64_FORMAT
+                          " bytes",
+                          set->index->total_size, set->total_size);
+}
+
+/* @set->source is the index, or a shard beside it */
+static gboolean
+open_indexed (Set *set, QconvSource *index_source, GError **error)
+{
+  g_autoptr (SafetensorsIndex) index = qconv_safetensors_index_read (index_source, error);
+  g_autoptr (GList) shards = NULL;
+
+  if (index == NULL)
+    return FALSE;
+  if (set->source != index_source && !g_hash_table_contains (index->shards, qconv_source_name (set->source)))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" beside it does not name this shard",
+                       qconv_source_name (index_source));
+  set->index = index;
+  shards = g_list_sort (g_hash_table_get_keys (index->shards), compare_names);
+  for (GList *l = shards; l != NULL; l = l->next)
+    if (!add_shard (set, l->data, error))
+      return FALSE;
+  if (!check_map (set, error))
+    return FALSE;
+  warn_of_index (set);
+  return TRUE;
+}
+
+/* "BASE-00002-of-00005.safetensors". Returns: (transfer full) (nullable): BASE */
+static char *
+split_shard_name (const char *name, guint *n_shards)
+{
+  g_autoptr (GRegex) form = g_regex_new ("^(.+)-([0-9]{5})-of-([0-9]{5})\\.safetensors$",
+                                         G_REGEX_DOLLAR_ENDONLY | G_REGEX_DOTALL | G_REGEX_RAW, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  g_autofree char *number = NULL, *total = NULL;
+  guint64 k;
+
+  if (!g_regex_match (form, name, 0, &match))
+    return NULL;
+  number = g_match_info_fetch (match, 2);
+  total = g_match_info_fetch (match, 3);
+  k = g_ascii_strtoull (number, NULL, 10);
+  *n_shards = (guint) g_ascii_strtoull (total, NULL, 10);
+  return k >= 1 && k <= *n_shards ? g_match_info_fetch (match, 1) : NULL;
+}
+
+static gboolean
+open_shards (Set *set, const char *base, guint n_shards, GError **error)
+{
+  g_autofree char *index_name = g_strconcat (base, SUFFIX INDEX_SUFFIX, NULL);
+  g_autoptr (GError) local = NULL;
+  QconvSource *index_source = qconv_source_sibling (set->source, index_name, &local);
+
+  if (index_source != NULL)
+    return open_indexed (set, index_source, error);
+  if (!g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  for (guint k = 1; k <= n_shards; k++)
+    {
+      g_autofree char *name = g_strdup_printf ("%s-%05u-of-%05u" SUFFIX, base, k, n_shards);
+
+      if (!add_shard (set, name, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_safetensors_open (const QconvContainer *self, QconvSource *source, const QconvValues *options,
+                        QconvDirectory *directory, GError **error)
+{
+  Set set = { .source = source, .directory = directory };
+  const char *name = qconv_source_name (source);
+  g_autofree char *base = NULL;
+  guint n_shards;
+
+  if (g_str_has_suffix (name, INDEX_SUFFIX))
+    return open_indexed (&set, source, error);
+  base = split_shard_name (name, &n_shards);
+  return base != NULL ? open_shards (&set, base, n_shards, error) : add_file (&set, source, error);
+}

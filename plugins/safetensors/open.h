@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Members of the container's table. */
+#pragma once
+#include "qconv-container.h"
+
+guint qconv_safetensors_score (const QconvContainer *self, const char *name, const guint8 *head, gsize n, guint64 size);
+gboolean qconv_safetensors_open (const QconvContainer *self, QconvSource *source, const QconvValues *options,
+                                 QconvDirectory *directory, GError **error);
+gboolean qconv_safetensors_lay_out (const QconvContainer *self, const QconvDirectory *planned, QconvTensor **tensors,
+                                    guint n, GByteArray *header, guint64 *file_size, GError **error);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qconv-plugin.h"
+
+#include "open.h"
+
+static const QconvContainer container = {
+  .id = "safetensors",
+  .summary = N_ ("Safetensors: one file, or shards with an index"),
+  .suffixes = (const char *const[]) { ".safetensors", ".safetensors.index.json", NULL },
+  .entries = (const char *const[]) { "*.safetensors.index.json", "*.safetensors", NULL },
+  .score = qconv_safetensors_score,
+  .open = qconv_safetensors_open,
+  .lay_out = qconv_safetensors_lay_out,
+};
+
+QCONV_PLUGIN_DEFINE (safetensors, .summary = N_ ("Safetensors files"), .license = "LGPL-2.1-or-later",
+                     .gettext_domain = "qconv",
+                     .containers = (const QconvContainer *const[]) { &container, NULL })
