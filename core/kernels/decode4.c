@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decoding of E2M1 codes with a scale for every block. */
+#include "ops.h"
+
+#if QCONV_VECTOR >= 256
+#include <immintrin.h>
+#endif
+
+#define RUN 16 /* weights decoded at once: the shorter of the two block sizes */
+
+/* Values by code; minus zero counts as zero, as in GGUF */
+typedef struct {
+  float value[16];
+} Codebook;
+
+typedef struct {
+  const Codebook *book;
+  const float *scale_values; /* by scale byte */
+  const guint8 *codes, *scales;
+  float *dst;
+  gsize rows, cols, block;
+} Job;
+
+static inline void
+decode_run (const Codebook *book, const guint8 *codes, float scale, float *dst)
+{
+#if QCONV_VECTOR >= 256
+  const __m128i nibble = _mm_set1_epi8 (15);
+  __m128i pairs = _mm_loadl_epi64 ((const __m128i *) codes);
+  __m128i index = _mm_unpacklo_epi8 (_mm_and_si128 (pairs, nibble),
+                                     _mm_and_si128 (_mm_srli_epi16 (pairs, 4), nibble));
+#endif
+#if QCONV_VECTOR == 512
+  __m512 values = _mm512_permutexvar_ps (_mm512_cvtepu8_epi32 (index), _mm512_loadu_ps (book->value));
+
+  _mm512_storeu_ps (dst, _mm512_mul_ps (values, _mm512_set1_ps (scale)));
+#elif QCONV_VECTOR == 256
+  __m256 positive = _mm256_loadu_ps (book->value), negative = _mm256_loadu_ps (book->value + 8);
+
+  for (guint half = 0; half < 2; half++)
+    {
+      __m256i at = _mm256_cvtepu8_epi32 (half == 0 ? index : _mm_srli_si128 (index, 8));
+      __m256 values = _mm256_blendv_ps (_mm256_permutevar8x32_ps (positive, at),
+                                        _mm256_permutevar8x32_ps (negative, at),
+                                        _mm256_castsi256_ps (_mm256_slli_epi32 (at, 28)));
+
+      _mm256_storeu_ps (dst + 8 * half, _mm256_mul_ps (values, _mm256_set1_ps (scale)));
+    }
+#else
+  for (guint i = 0; i < RUN / 2; i++)
+    {
+      dst[2 * i] = book->value[codes[i] & 15] * scale;
+      dst[2 * i + 1] = book->value[codes[i] >> 4] * scale;
+    }
+#endif
+}
+
+static void
+decode_row (const Job *job, const guint8 *codes, const guint8 *scales, float *dst)
+{
+  gsize c = 0;
+
+  for (; c + RUN <= job->cols; c += RUN)
+    decode_run (job->book, codes + c / 2, job->scale_values[scales[c / job->block]], dst + c);
+  for (; c < job->cols; c++)
+    dst[c] = job->book->value[codes[c / 2] >> (c % 2 * 4) & 15] * job->scale_values[scales[c / job->block]];
+}
+
+static gboolean
+decode (Job *job, const QconvArg *codes, const QconvArg *scales, QconvDType scale_dtype, const QconvArg *dst,
+        const QconvArg *size, GError **error)
+{
+  gsize blocks;
+
+  if (!qconv_kernel_count (&size[0], "rows", &job->rows, error)
+      || !qconv_kernel_count (&size[1], "cols", &job->cols, error))
+    return FALSE;
+  blocks = job->cols / job->block + (job->cols % job->block != 0);
+  if (!qconv_kernel_fits (codes, "codes", QCONV_MASK (QCONV_U4), job->rows, job->cols, error)
+      || !qconv_kernel_fits (scales, "block_scale", QCONV_MASK (scale_dtype), job->rows, blocks, error)
+      || !qconv_kernel_fits (dst, "destination", QCONV_MASK (QCONV_F32), job->rows, job->cols, error))
+    return FALSE;
+  job->codes = qconv_kernel_in (codes);
+  job->scales = qconv_kernel_in (scales);
+  job->dst = qconv_kernel_out (dst);
+  for (gsize r = 0; r < job->rows; r++)
+    decode_row (job, job->codes + r * (job->cols / 2 + job->cols % 2), job->scales + r * blocks,
+                job->dst + r * job->cols);
+  return TRUE;
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  static const Codebook book
+      = { { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, 0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f } };
+  float scale_values[256], tensor_scale;
+  Job job = { .book = &book, .scale_values = scale_values, .block = 16 };
+
+  if (!qconv_kernel_fits (&args[2], "tensor_scale", QCONV_MASK (QCONV_F32), 1, 1, error))
+    return FALSE;
+  tensor_scale = *(const float *) qconv_kernel_in (&args[2]);
+  for (guint i = 0; i < G_N_ELEMENTS (scale_values); i++)
+    scale_values[i] = tensor_scale * f32_of_e4m3 ((guint8) i);
+  return decode (&job, &args[0], &args[1], QCONV_F8_E4M3, &args[3], &args[4], error);
+}
+
+/* Half the scale and twice the code's value, as in ggml: the largest exponent, 2^128, is still a number that way */
+gboolean
+QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  static const Codebook book
+      = { { 0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 6.0f, 8.0f, 12.0f, 0.0f, -1.0f, -2.0f, -3.0f, -4.0f, -6.0f, -8.0f, -12.0f } };
+  float scale_values[256];
+  Job job = { .book = &book, .scale_values = scale_values, .block = 32 };
+
+  for (guint32 i = 0; i < G_N_ELEMENTS (scale_values); i++)
+    scale_values[i] = f32_of_bits (i < 2 ? 0x00200000u << i : (i - 1) << 23);
+  return decode (&job, &args[0], &args[1], QCONV_F8_E8M0, &args[2], &args[3], error);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Number formats one at a time: the reference that vector code must equal. */
+#pragma once
+#include <glib.h>
+#include <string.h>
+
+static inline guint32
+bits_of_f32 (float x)
+{
+  guint32 u;
+
+  memcpy (&u, &x, sizeof u);
+  return u;
+}
+
+static inline float
+f32_of_bits (guint32 u)
+{
+  float x;
+
+  memcpy (&x, &u, sizeof x);
+  return x;
+}
+
+static inline float
+f32_of_bf16 (guint16 h)
+{
+  return f32_of_bits ((guint32) h << 16);
+}
+
+static inline guint16
+bf16_of_f32 (float x)
+{
+  guint32 u = bits_of_f32 (x);
+
+  if ((u & 0x7fffffff) > 0x7f800000)
+    return (guint16) (u >> 16 | 0x40);
+  return (guint16) ((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* NaN keeps its payload and becomes quiet, as the processors' own conversions do */
+static inline float
+f32_of_f16 (guint16 h)
+{
+  guint32 sign = (guint32) (h & 0x8000) << 16, magnitude = h & 0x7fff;
+  guint32 normal = (magnitude << 13) + (112u << 23);
+  guint32 subnormal = bits_of_f32 ((float) magnitude * 0x1p-24f);
+  guint32 u = magnitude < 0x0400 ? subnormal : normal;
+
+  if (magnitude >= 0x7c00)
+    u = magnitude << 13 | 0x7f800000 | (magnitude > 0x7c00 ? 0x400000 : 0);
+  return f32_of_bits (u | sign);
+}
+
+static inline guint16
+f16_of_f32 (float x)
+{
+  guint32 u = bits_of_f32 (x), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff, h;
+
+  if (magnitude > 0x7f800000)
+    h = 0x7e00 | (magnitude >> 13 & 0x3ff);
+  else if (magnitude >= 0x47800000) /* 2^16; what rounds up to it follows from the carry below */
+    h = 0x7c00;
+  else if (magnitude < 0x38800000) /* 2^-14: the sum's lowest bits are steps of 2^-24 */
+    h = bits_of_f32 (f32_of_bits (magnitude) + 0.5f) - bits_of_f32 (0.5f);
+  else
+    h = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
+  return (guint16) (h | sign);
+}
+
+static inline float
+f32_of_e4m3 (guint8 e)
+{
+  guint32 sign = (guint32) (e & 0x80) << 24, magnitude = e & 0x7f;
+  guint32 normal = (magnitude << 20) + (120u << 23);
+  guint32 subnormal = bits_of_f32 ((float) magnitude * 0x1p-9f);
+  guint32 u = magnitude < 8 ? subnormal : normal;
+
+  return f32_of_bits ((magnitude == 0x7f ? 0x7fc00000 : u) | sign);
+}
+
+/* @t: from 0 to 448 */
+static inline guint8
+e4m3_of_f32 (float t)
+{
+  guint32 u = bits_of_f32 (t);
+
+  if (u < 0x3c800000) /* 2^-6: the sum's lowest bits are steps of 2^-9 */
+    return (guint8) (bits_of_f32 (t + 0x1p14f) - bits_of_f32 (0x1p14f));
+  return (guint8) ((u - (120u << 23) + 0x7ffff + (u >> 20 & 1)) >> 20);
+}
+
+static inline float
+f32_of_e5m2 (guint8 e)
+{
+  return f32_of_f16 ((guint16) (e << 8));
+}
+
+static inline float
+f32_of_e8m0 (guint8 e)
+{
+  return f32_of_bits (e == 255 ? 0x7fc00000 : e == 0 ? 0x00400000 : (guint32) e << 23);
+}
+
+/* E2M1 of a magnitude: nearest, ties to even, saturating */
+static inline guint8
+e2m1_of_f32 (float y)
+{
+  return (guint8) ((y > 0.25f) + (y >= 0.75f) + (y > 1.25f) + (y >= 1.75f) + (y > 2.5f) + (y >= 3.5f) + (y > 5.0f));
+}

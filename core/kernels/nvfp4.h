@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What encodes runs of NVFP4 blocks; nvfp4-plain.c is the reference, nvfp4-vector.c gives the same bytes. */
+#pragma once
+#include "ops.h"
+
+#define QCONV_NVFP4_BLOCK 16      /* weights that share a scale */
+#define QCONV_NVFP4_BLOCK_BYTES 8 /* of codes */
+
+/* Scale codes that the search tries, relative to the one of round-to-nearest, in this order */
+#define QCONV_NVFP4_OFFSETS { 0, -1, 5, 4, 1, 6, 3, -2, 2, -3 }
+#define QCONV_NVFP4_N_OFFSETS 10
+
+/* Encodes @n_blocks whole blocks that follow each other. @tensor_scale: positive */
+void QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (QconvDType dtype, const void *src, gsize n_blocks, guint8 *codes,
+                                                   guint8 *scales, float tensor_scale, gboolean search);

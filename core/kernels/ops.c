@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One level's table; data/operations.md says what each operation promises. */
+#include "ops.h"
+
+const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
+  { "amax", 1, "bb", QCONV_LEVEL_NAME (qconv_op_amax) },
+  { "nonfinite", 1, "bb", QCONV_LEVEL_NAME (qconv_op_nonfinite) },
+  { "convert", 1, "bb", QCONV_LEVEL_NAME (qconv_op_convert) },
+  { "squared-error", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_squared_error) },
+  { "nvfp4-encode-rtn", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn) },
+  { "nvfp4-encode-search", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) },
+  { "nvfp4-decode", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) },
+  { "mxfp4-decode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) },
+  { .name = NULL },
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The operations of qconv_plain_ops, and what their sources share. */
+#pragma once
+#include "args.h"
+#include "level.h"
+#include "numbers.h"
+
+typedef gboolean QconvOpRun (gpointer device, gpointer stream, const QconvArg *args, GError **error);
+
+extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_amax), QCONV_LEVEL_NAME (qconv_op_nonfinite),
+    QCONV_LEVEL_NAME (qconv_op_squared_error), QCONV_LEVEL_NAME (qconv_op_convert),
+    QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn), QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search),
+    QCONV_LEVEL_NAME (qconv_op_nvfp4_decode), QCONV_LEVEL_NAME (qconv_op_mxfp4_decode);
+
+/* Widens @n items of any dtype that "convert" takes */
+void QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, gsize n);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Vectors of the level's own width. Arithmetic is the compiler's (operators on vectors); here is what has none. */
+#pragma once
+#include <immintrin.h>
+
+#include "level.h"
+
+#define LANES (QCONV_VECTOR / 32)
+typedef float VecF __attribute__ ((vector_size (QCONV_VECTOR / 8)));
+typedef gint32 VecI __attribute__ ((vector_size (QCONV_VECTOR / 8)));
+
+#if QCONV_VECTOR == 512
+#define VEC(name) _mm512_##name
+typedef __m512i VecRaw;
+
+static inline VecF
+vec_select_less (VecF a, VecF b, VecF yes, VecF no)
+{
+  return _mm512_mask_blend_ps (_mm512_cmp_ps_mask (a, b, _CMP_LT_OQ), no, yes);
+}
+
+static inline gboolean
+vec_all_not_less (VecF a, VecF b)
+{
+  return _mm512_cmp_ps_mask (a, b, _CMP_GE_OQ) == 0xffff;
+}
+
+/* Eight floats of one place beside eight of another */
+static inline VecRaw
+vec_join (__m256i low, __m256i high)
+{
+  return _mm512_inserti64x4 (_mm512_castsi256_si512 (low), high, 1);
+}
+
+/* In every run of 256 bits: the low (high) half of @a, then that of @b */
+static inline VecRaw
+vec_low_halves (VecRaw a, VecRaw b)
+{
+  return _mm512_permutex2var_epi64 (a, _mm512_setr_epi64 (0, 1, 8, 9, 4, 5, 12, 13), b);
+}
+
+static inline VecRaw
+vec_high_halves (VecRaw a, VecRaw b)
+{
+  return _mm512_permutex2var_epi64 (a, _mm512_setr_epi64 (2, 3, 10, 11, 6, 7, 14, 15), b);
+}
+
+/* Writes the words of @a and @b in turn */
+static inline void
+vec_store_interleaved (guint8 *dst, VecI a, VecI b)
+{
+  const __m512i low = _mm512_setr_epi32 (0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+
+  _mm512_storeu_si512 (dst, _mm512_permutex2var_epi32 ((__m512i) a, low, (__m512i) b));
+  _mm512_storeu_si512 (dst + 64, _mm512_permutex2var_epi32 ((__m512i) a,
+                                                            _mm512_add_epi32 (low, _mm512_set1_epi32 (8)),
+                                                            (__m512i) b));
+}
+
+/* Writes the lowest byte of every word */
+static inline void
+vec_store_bytes (guint8 *dst, VecI a)
+{
+  _mm_storeu_si128 ((__m128i *) dst, _mm512_cvtepi32_epi8 ((__m512i) a));
+}
+#else
+#define VEC(name) _mm256_##name
+typedef __m256i VecRaw;
+
+static inline VecF
+vec_select_less (VecF a, VecF b, VecF yes, VecF no)
+{
+  return _mm256_blendv_ps (no, yes, _mm256_cmp_ps (a, b, _CMP_LT_OQ));
+}
+
+static inline gboolean
+vec_all_not_less (VecF a, VecF b)
+{
+  return _mm256_movemask_ps (_mm256_cmp_ps (a, b, _CMP_GE_OQ)) == 0xff;
+}
+
+static inline VecRaw
+vec_low_halves (VecRaw a, VecRaw b)
+{
+  return _mm256_permute2x128_si256 (a, b, 0x20);
+}
+
+static inline VecRaw
+vec_high_halves (VecRaw a, VecRaw b)
+{
+  return _mm256_permute2x128_si256 (a, b, 0x31);
+}
+
+static inline void
+vec_store_interleaved (guint8 *dst, VecI a, VecI b)
+{
+  __m256i low = _mm256_unpacklo_epi32 ((__m256i) a, (__m256i) b);
+  __m256i high = _mm256_unpackhi_epi32 ((__m256i) a, (__m256i) b);
+
+  _mm256_storeu_si256 ((__m256i *) dst, vec_low_halves (low, high));
+  _mm256_storeu_si256 ((__m256i *) (dst + 32), vec_high_halves (low, high));
+}
+
+static inline void
+vec_store_bytes (guint8 *dst, VecI a)
+{
+  __m128i half = _mm_packs_epi32 (_mm256_castsi256_si128 ((__m256i) a), _mm256_extracti128_si256 ((__m256i) a, 1));
+
+  _mm_storel_epi64 ((__m128i *) dst, _mm_packus_epi16 (half, half));
+}
+#endif
+
+static inline VecF
+vec_min (VecF a, VecF b)
+{
+  return VEC (min_ps) (a, b);
+}
+
+static inline VecF
+vec_max (VecF a, VecF b)
+{
+  return VEC (max_ps) (a, b);
+}
+
+static inline VecI
+vec_max_int (VecI a, VecI b)
+{
+  return (VecI) VEC (max_epi32) ((VecRaw) a, (VecRaw) b);
+}
+
+static inline VecI
+vec_min_int (VecI a, VecI b)
+{
+  return (VecI) VEC (min_epi32) ((VecRaw) a, (VecRaw) b);
+}
+
+static inline VecF
+vec_abs (VecF a)
+{
+  return (VecF) ((VecI) a & 0x7fffffff);
+}
+
+/* The logical shift; >> on VecI keeps the sign */
+static inline VecI
+vec_shift_right (VecI a, int by)
+{
+  return (VecI) VEC (srli_epi32) ((VecRaw) a, by);
+}
+
+static inline VecF
+vec_of_int (VecI a)
+{
+  return VEC (cvtepi32_ps) ((VecRaw) a);
+}
+
+static inline VecF
+vec_set (float x)
+{
+  return VEC (set1_ps) (x);
+}
+
+/* Swaps rows and columns of every 8 by 8 words: rows of 256 bits */
+static inline void
+vec_transpose (VecRaw v[8])
+{
+  VecRaw a[8], b[8];
+
+  for (guint i = 0; i < 4; i++)
+    {
+      a[2 * i] = VEC (unpacklo_epi32) (v[2 * i], v[2 * i + 1]);
+      a[2 * i + 1] = VEC (unpackhi_epi32) (v[2 * i], v[2 * i + 1]);
+    }
+  for (guint i = 0; i < 2; i++)
+    for (guint j = 0; j < 2; j++)
+      {
+        b[4 * i + 2 * j] = VEC (unpacklo_epi64) (a[4 * i + j], a[4 * i + 2 + j]);
+        b[4 * i + 2 * j + 1] = VEC (unpackhi_epi64) (a[4 * i + j], a[4 * i + 2 + j]);
+      }
+  for (guint i = 0; i < 4; i++)
+    {
+      v[i] = vec_low_halves (b[i], b[i + 4]);
+      v[i + 4] = vec_high_halves (b[i], b[i + 4]);
+    }
+}
