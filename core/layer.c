@@ -93,6 +93,9 @@ check_component (const Layer *l, const QconvComponent *c, GError **error)
 {
   guint64 bytes, runs;
 
+  if ((c->flags & QCONV_COMPONENT_SHARED) != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is shared between layers, which is not done yet",
+                       c->name);
   if (!qconv_shape_bytes (&c->shape, c->dtype, &bytes) || bytes > G_MAXSIZE)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is too large", c->name);
   if (c->run.rows == 0)

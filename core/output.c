@@ -161,6 +161,12 @@ qconv_output_layer (const QconvOutput *o, guint i)
   return &l->layer->pub;
 }
 
+const char *
+qconv_output_fact (const QconvOutput *o, const char *name)
+{
+  return NULL; /* no model has a family yet */
+}
+
 const QconvTensor *
 qconv_planned_tensor (const QconvOutput *o, const PlannedTensor *t)
 {

@@ -27,7 +27,7 @@ QCONV_API QconvSource *qconv_source_sibling (QconvSource *s, const char *name, G
  * @n_bytes: stored bytes
  * @source: (nullable): file that holds it; NULL in a planned directory, see @file
  * @offset: bytes from the start of that file
- * @file: planned directory: 0 is OUTPUT, more by qconv_output_file()
+ * @file: planned directory: 0 is OUTPUT
  * @big_endian: core swaps numbers when it reads them; the reader swaps QCONV_OPAQUE
  */
 typedef struct {

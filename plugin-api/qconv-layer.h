@@ -15,16 +15,15 @@ typedef struct {
 
 typedef enum {
   QCONV_COMPONENT_OPTIONAL = 1, /* a source may lack it; decode then does without */
-  QCONV_COMPONENT_SHARED = 2,   /* one for all layers with the same input; made by share() */
+  QCONV_COMPONENT_SHARED = 2,   /* one for all layers with the same input; made by share(), which this core does not
+                                   call yet: such a scheme is refused */
   QCONV_COMPONENT_GIVEN = 4,    /* never made from the weights: comes with the source or from the user, or is absent.
                                    "input_scale" F32 [] is filled from --input-scale */
 } QconvComponentFlags;
 
 /**
  * QconvComponent: one array of an encoded layer in canonical order: axis 0 follows the weight's rows, no packing, no
- * padding. Which there are is said by the quantizer alone. Core adds "bias" [rows] in its own dtype where there is
- * one; a quantizer's optional "bias_shift" F32 [rows] is added to it in F32 and rounded once, before packing.
- * The scheme "plain" is core's: one component "weight" of any dtype and rank.
+ * padding. Which there are is said by the quantizer alone. The scheme "plain" is core's: one component "weight" of any dtype and rank.
  *
  * @name: "codes", "block_scale", "tensor_scale", "lora_down" …
  * @run: with @shape's axis 0 as unit of n

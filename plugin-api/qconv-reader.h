@@ -30,7 +30,7 @@ QCONV_API gboolean qconv_claims_taken (const QconvClaims *c, const QconvTensor *
 QCONV_API gboolean qconv_claims_allow_nonfinite (const QconvClaims *c);
 /* Starts a layer. @parameters as in "key=value,…" of the scheme's options, NULL: defaults; @dtype of the original
    weight. Shapes of components follow from scheme, parameters, rows and cols: core compares, a reader need not.
-   An unpacked "<name>.bias" is found by core. What nobody claims is plain.
+   What nobody claims is plain, a bias too.
    Returns: (transfer none) */
 QCONV_API QconvClaim *qconv_claims_layer (QconvClaims *c, const char *name, const char *scheme, const char *parameters,
                                           guint64 rows, guint64 cols, QconvDType dtype);

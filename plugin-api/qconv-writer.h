@@ -34,7 +34,7 @@ QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *na
  *
  * @run: with @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
  * @data: (transfer none) (nullable): referenced by core; exactly the tensor's bytes when there is no @pack
- * @file: 0 or from qconv_output_file()
+ * @file: 0, the file OUTPUT
  */
 typedef struct {
   QconvDType dtype;
@@ -46,14 +46,12 @@ typedef struct {
   guint32 file;
   gconstpointer reserved[2];
 } QconvPlanned;
-/* Named layer->name + @suffix; @layer NULL: @suffix is the name. A "bias" that nobody planned follows as it is.
+/* Named layer->name + @suffix; @layer NULL: @suffix is the name. Biases are plain tensors of their own and come to keep().
    QCONV_ERROR_UNSUPPORTED: the name is taken */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
 /* @value NULL: remove. The metadata starts as the input's, less what readers dropped */
 QCONV_API void qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value);
-/* Returns: number of one more file beside OUTPUT, which is then a folder */
-QCONV_API guint32 qconv_output_file (QconvOutput *o, const char *name);
 /* Returns: (transfer none) */
 QCONV_API const QconvDirectory *qconv_output_input (const QconvOutput *o);
 /* Returns: (transfer none): of this writer */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "schedule.h"
+
+/* An item that was started: which of its tasks are handed out and done */
+typedef struct {
+  guint item, n_tasks, next, done;
+  gsize task_cost;
+} Active;
+
+typedef struct {
+  const ScheduleOps *ops;
+  gpointer data;
+  guint n_items, next_item;
+  guint64 memory, used; /* bytes of blocks, idle ones too, and of what items keep */
+  GMutex lock;
+  GCond changed;
+  GPtrArray *active; /* Active */
+  GPtrArray *idle;   /* Arena: blocks that nobody uses */
+  guint n_running;
+  GCancellable *cancellable;
+  GError *error;
+} Schedule;
+
+static void
+free_arena (gpointer data)
+{
+  Arena *a = data;
+
+  g_aligned_free (a->base);
+  g_free (a);
+}
+
+static void
+drop_idle (Schedule *s)
+{
+  while (s->idle->len > 0)
+    {
+      Arena *a = g_ptr_array_index (s->idle, s->idle->len - 1);
+
+      s->used -= a->size;
+      g_ptr_array_set_size (s->idle, (gint) s->idle->len - 1);
+    }
+}
+
+static gboolean
+fits (Schedule *s, gsize n)
+{
+  if (s->used + n > s->memory)
+    drop_idle (s);
+  /* What cannot wait for anybody else runs anyway; the plan saw that it fits alone */
+  return s->used + n <= s->memory || (s->n_running == 0 && s->active->len <= 1);
+}
+
+/* Returns: (nullable): a block of at least @n bytes, an idle one or a new one */
+static Arena *
+take_block (Schedule *s, gsize n)
+{
+  Arena *a;
+
+  for (guint i = 0; i < s->idle->len; i++)
+    {
+      a = g_ptr_array_index (s->idle, i);
+      if (a->size >= n && a->size <= 2 * n)
+        return g_ptr_array_steal_index_fast (s->idle, i);
+    }
+  if (!fits (s, n))
+    return NULL;
+  a = g_new0 (Arena, 1);
+  a->base = g_aligned_alloc (arena_round (n), 1, ARENA_ALIGN);
+  a->size = arena_round (n);
+  s->used += a->size;
+  return a;
+}
+
+static void
+give_block (Schedule *s, Arena *a)
+{
+  a->used = 0;
+  g_ptr_array_add (s->idle, a);
+}
+
+static gboolean
+start_item (Schedule *s)
+{
+  guint item = s->next_item;
+  gsize kept = s->ops->kept_cost (s->data, item), task = s->ops->task_cost (s->data, item);
+  Active *a;
+
+  if (s->active->len > 0 && !fits (s, kept + task))
+    return FALSE;
+  a = g_new0 (Active, 1);
+  a->item = item;
+  a->task_cost = task;
+  a->n_tasks = s->ops->n_tasks (s->data, item);
+  s->used += kept;
+  s->next_item++;
+  g_ptr_array_add (s->active, a);
+  return TRUE;
+}
+
+static void
+finish_item (Schedule *s, Active *a)
+{
+  s->used -= s->ops->kept_cost (s->data, a->item);
+  g_ptr_array_remove (s->active, a);
+}
+
+/* Returns: (nullable): a task to run and a block for it */
+static Active *
+pick_task (Schedule *s, Arena **block)
+{
+  for (guint i = 0;; i++)
+    {
+      Active *a;
+
+      if (i == s->active->len && (s->next_item == s->n_items || !start_item (s)))
+        return NULL;
+      a = g_ptr_array_index (s->active, i);
+      if (a->next == a->n_tasks)
+        continue;
+      *block = take_block (s, a->task_cost);
+      return *block != NULL ? a : NULL;
+    }
+}
+
+static void
+keep_error (Schedule *s, GError *error)
+{
+  if (s->error == NULL)
+    s->error = error;
+  else
+    g_error_free (error);
+}
+
+/* The last task of a phase takes its item to the next one. The lock is held before and after, not meanwhile */
+static void
+run_task (Schedule *s, Active *a, Arena *block)
+{
+  guint task = a->next++;
+  GError *error = NULL;
+  gboolean ok, more = TRUE;
+
+  s->n_running++;
+  g_mutex_unlock (&s->lock);
+  ok = !g_cancellable_set_error_if_cancelled (s->cancellable, &error)
+       && s->ops->run (s->data, a->item, task, block, &error);
+  g_mutex_lock (&s->lock);
+  give_block (s, block);
+  if (ok && ++a->done == a->n_tasks && s->error == NULL)
+    {
+      g_mutex_unlock (&s->lock);
+      ok = s->ops->advance (s->data, a->item, &more, &error);
+      g_mutex_lock (&s->lock);
+      if (ok && !more)
+        finish_item (s, a);
+      else if (ok)
+        {
+          a->n_tasks = s->ops->n_tasks (s->data, a->item);
+          a->next = a->done = 0;
+        }
+    }
+  if (!ok)
+    keep_error (s, error);
+  s->n_running--;
+  g_cond_broadcast (&s->changed);
+}
+
+static gpointer
+work (gpointer data)
+{
+  Schedule *s = data;
+
+  g_mutex_lock (&s->lock);
+  while (s->error == NULL && (s->next_item < s->n_items || s->active->len > 0))
+    {
+      Arena *block = NULL;
+      Active *a = pick_task (s, &block);
+
+      if (a != NULL)
+        run_task (s, a, block);
+      else
+        g_cond_wait (&s->changed, &s->lock);
+    }
+  g_cond_broadcast (&s->changed);
+  g_mutex_unlock (&s->lock);
+  return NULL;
+}
+
+gboolean
+qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, guint n_threads, guint64 memory,
+                    GCancellable *cancellable, GError **error)
+{
+  Schedule s = { .ops = ops, .data = data, .n_items = n_items, .memory = memory, .cancellable = cancellable };
+  g_autofree GThread **threads = g_new0 (GThread *, MAX (n_threads, 1));
+
+  g_mutex_init (&s.lock);
+  g_cond_init (&s.changed);
+  s.active = g_ptr_array_new_with_free_func (g_free);
+  s.idle = g_ptr_array_new_with_free_func (free_arena);
+  for (guint i = 1; i < n_threads; i++)
+    threads[i] = g_thread_new ("qconv", work, &s);
+  work (&s);
+  for (guint i = 1; i < n_threads; i++)
+    g_thread_join (threads[i]);
+  g_ptr_array_unref (s.active);
+  g_ptr_array_unref (s.idle);
+  g_mutex_clear (&s.lock);
+  g_cond_clear (&s.changed);
+  if (s.error == NULL)
+    return TRUE;
+  g_propagate_error (error, s.error);
+  return FALSE;
+}
