@@ -16,12 +16,11 @@ compare_places (gconstpointer a, gconstpointer b)
 }
 
 gboolean
-qconv_safetensors_entry_shape (const SafetensorsHeader *h, const SafetensorsEntry *e, QconvShape *shape,
-                               GError **error)
+qconv_safetensors_entry_shape (const SafetensorsHeader *h, const SafetensorsEntry *e, QconvShape *shape, GError **error)
 {
   if (e->rank > QCONV_MAX_RANK)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%u dimensions are more than the %d that are done here",
-                       e->rank, QCONV_MAX_RANK);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%u dimensions are more than the %d that are done here", e->rank,
+                       QCONV_MAX_RANK);
   memset (shape, 0, sizeof *shape);
   shape->rank = e->rank;
   for (guint i = 0; i < e->rank; i++)
@@ -30,7 +29,7 @@ qconv_safetensors_entry_shape (const SafetensorsHeader *h, const SafetensorsEntr
 }
 
 gboolean
-qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, guint64 *n_bytes, GError **error)
+qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, QconvError code, guint64 *n_bytes, GError **error)
 {
   guint bits = qconv_dtype_bits (dtype);
   guint64 n_items;
@@ -39,12 +38,11 @@ qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, guint64 *n_by
     {
       g_autofree char *text = qconv_shape_to_string (shape);
 
-      return qconv_fail (error, QCONV_ERROR_INPUT, "overflow: no file holds the shape %s", text);
+      return qconv_fail (error, code, "overflow: no file holds the shape %s", text);
     }
   if (n_items * bits % 8 != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT,
-                       "%" G_GUINT64_FORMAT " items of the sub-byte dtype %s do not fill whole bytes", n_items,
-                       qconv_dtype_name (dtype));
+    return qconv_fail (error, code, "%" G_GUINT64_FORMAT " items of the sub-byte dtype %s do not fill whole bytes",
+                       n_items, qconv_dtype_name (dtype));
   return TRUE;
 }
 
@@ -63,7 +61,7 @@ check_entry (const SafetensorsHeader *h, const SafetensorsEntry *e, guint64 prev
   if (e->begin < previous)
     return qconv_fail (error, QCONV_ERROR_INPUT, "overlap: its bytes begin inside those of another tensor");
   if (!qconv_safetensors_entry_shape (h, e, &shape, error)
-      || !qconv_safetensors_size (&shape, e->dtype, &size, error))
+      || !qconv_safetensors_size (&shape, e->dtype, QCONV_ERROR_INPUT, &size, error))
     return FALSE;
   if (size != e->end - e->begin)
     return qconv_fail (error, QCONV_ERROR_INPUT,

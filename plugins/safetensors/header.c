@@ -8,9 +8,10 @@
 
 /* The reference implementation lists its dtypes by rising alignment and sorts by that list when it writes */
 static const QconvDType dtype_order[] = {
-  QCONV_BOOL,        QCONV_F4,          QCONV_F6_E2M3, QCONV_F6_E3M2, QCONV_U8,  QCONV_I8,  QCONV_F8_E5M2, QCONV_F8_E4M3,
-  QCONV_F8_E8M0,     QCONV_F8_E4M3FNUZ, QCONV_F8_E5M2FNUZ, QCONV_I16, QCONV_U16, QCONV_F16, QCONV_BF16,    QCONV_I32,
-  QCONV_U32,         QCONV_F32,         QCONV_C64,     QCONV_F64,     QCONV_I64, QCONV_U64,
+  QCONV_BOOL,    QCONV_F4,      QCONV_F6_E2M3, QCONV_F6_E3M2,     QCONV_U8,          QCONV_I8,
+  QCONV_F8_E5M2, QCONV_F8_E4M3, QCONV_F8_E8M0, QCONV_F8_E4M3FNUZ, QCONV_F8_E5M2FNUZ, QCONV_I16,
+  QCONV_U16,     QCONV_F16,     QCONV_BF16,    QCONV_I32,         QCONV_U32,         QCONV_F32,
+  QCONV_C64,     QCONV_F64,     QCONV_I64,     QCONV_U64,
 };
 
 gint

@@ -42,7 +42,8 @@ gboolean qconv_safetensors_entry_shape (const SafetensorsHeader *h, const Safete
 
 /* Returns: (transfer full): @n bytes at @offset and a NUL */
 char *qconv_safetensors_read_text (QconvSource *source, guint64 offset, gsize n, GError **error);
-/* Returns: FALSE where @n_bits bits of that dtype do not fill whole bytes, or do not fit 63 bits */
-gboolean qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, guint64 *n_bytes, GError **error);
+/* Fails with @code where the items of that dtype do not fill whole bytes, or their bits do not fit 63 bits */
+gboolean qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, QconvError code, guint64 *n_bytes,
+                                 GError **error);
 /* Returns: rank of @dtype in the order of the format's dtype list, from BOOL 0 to U64 21; -1: the format lacks it */
 gint qconv_safetensors_dtype_order (QconvDType dtype);

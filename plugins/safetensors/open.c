@@ -128,7 +128,8 @@ check_map (const Set *set, GError **error)
 {
   for (guint i = 0; i < set->index->tensors->len; i++)
     {
-      const char *name = g_ptr_array_index (set->index->tensors, i), *shard = g_hash_table_lookup (set->index->map, name);
+      const char *name = g_ptr_array_index (set->index->tensors, i),
+                 *shard = g_hash_table_lookup (set->index->map, name);
       const QconvTensor *t = qconv_directory_find (set->directory, name);
 
       if (t == NULL || strcmp (qconv_source_name (t->source), shard) != 0)
@@ -142,8 +143,8 @@ static void
 warn_of_index (const Set *set)
 {
   if (set->n_unmapped > 0)
-    qconv_directory_warn (set->directory, "%u tensors, the first in shard \"%s\", are not in the index", set->n_unmapped,
-                          set->unmapped);
+    qconv_directory_warn (set->directory, "%u tensors, the first in shard \"%s\", are not in the index",
+                          set->n_unmapped, set->unmapped);
   if (set->index->total_size != G_MAXUINT64 && set->index->total_size != set->total_size)
     qconv_directory_warn (set->directory,
                           "total_size of the index is %" G_GUINT64_FORMAT ", the tensors have %" G_GUINT64_FORMAT

@@ -26,15 +26,16 @@ check_tensor (const QconvTensor *t, GError **error)
   if (qconv_safetensors_dtype_order (t->dtype) < 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "safetensors cannot hold the type %s",
                        t->type != NULL ? t->type : qconv_dtype_name (t->dtype));
-  if (!qconv_safetensors_size (&t->shape, t->dtype, &size, error))
+  if (!qconv_safetensors_size (&t->shape, t->dtype, QCONV_ERROR_UNSUPPORTED, &size, error))
     return FALSE;
   if (size != t->n_bytes)
     return qconv_fail (error, QCONV_ERROR_BUG,
-                       "planned with %" G_GUINT64_FORMAT " bytes, the shape makes %" G_GUINT64_FORMAT, t->n_bytes, size);
+                       "planned with %" G_GUINT64_FORMAT " bytes, the shape makes %" G_GUINT64_FORMAT, t->n_bytes,
+                       size);
   return TRUE;
 }
 
-/* Values are strings only. Returns: (transfer full) (nullable): numbers and booleans as text; NULL: arrays are left out */
+/* Returns: (transfer full) (nullable): numbers and booleans as text; NULL: arrays are left out */
 static char *
 metadata_text (GVariant *value)
 {
@@ -99,7 +100,8 @@ append_tensors (GString *out, QconvTensor **tensors, guint n, guint64 *data_size
           g_prefix_error (error, "tensor \"%s\": ", tensors[i]->name);
           return FALSE;
         }
-      if (__builtin_add_overflow (*data_size, tensors[i]->n_bytes, &end) || end > G_MAXINT64 - SAFETENSORS_MAX_HEADER - 8)
+      if (__builtin_add_overflow (*data_size, tensors[i]->n_bytes, &end)
+          || end > G_MAXINT64 - SAFETENSORS_MAX_HEADER - 8)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "the tensors are too large for one file");
       append_tensor (out, tensors[i], *data_size);
       tensors[i]->offset = *data_size;
