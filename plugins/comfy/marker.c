@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which layers a file calls quantized (ComfyUI: comfy/utils.py convert_old_quants: the header wins). */
+#include "comfy.h"
+
+#include "json-parse.h"
+#include "json-write.h"
+
+#define MARKER_LARGEST 65536
+
+/* ComfyUI: comfy/model_detection.py unet_prefix_from_state_dict */
+static const char *const prefixes[] = { "model.diffusion_model.", "model.model.", "net.", "model." };
+
+static void
+marker_free (gpointer data)
+{
+  ComfyMarker *m = data;
+
+  g_free (m->layer);
+  json_node_unref (m->json);
+  g_free (m);
+}
+
+void
+comfy_markers_free (ComfyMarkers *m)
+{
+  g_hash_table_unref (m->named);
+  g_ptr_array_unref (m->list);
+  g_free (m);
+}
+
+void
+comfy_append_json (GString *out, JsonNode *node)
+{
+  if (JSON_NODE_HOLDS_OBJECT (node))
+    {
+      JsonObject *object = json_node_get_object (node);
+      g_autoptr (GList) keys = json_object_get_members (object);
+
+      g_string_append_c (out, '{');
+      for (GList *l = keys; l != NULL; l = l->next)
+        {
+          g_string_append (out, l == keys ? "" : ", ");
+          qconv_json_append_string (out, l->data);
+          g_string_append (out, ": ");
+          comfy_append_json (out, json_object_get_member (object, l->data));
+        }
+      g_string_append_c (out, '}');
+    }
+  else if (JSON_NODE_HOLDS_ARRAY (node))
+    {
+      JsonArray *array = json_node_get_array (node);
+
+      g_string_append_c (out, '[');
+      for (guint i = 0; i < json_array_get_length (array); i++)
+        {
+          g_string_append (out, i == 0 ? "" : ", ");
+          comfy_append_json (out, json_array_get_element (array, i));
+        }
+      g_string_append_c (out, ']');
+    }
+  else if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING)
+    qconv_json_append_string (out, json_node_get_string (node));
+  else
+    {
+      g_autofree char *text = json_to_string (node, FALSE);
+
+      g_string_append (out, text);
+    }
+}
+
+/* Finds the format that a marker names. The markers of INT8-Fast know only rotated INT8 and do not say so */
+static gboolean
+name_format (ComfyMarker *m, GPtrArray *troubles)
+{
+  JsonObject *object = json_node_get_object (m->json);
+  JsonNode *format = json_object_get_member (object, "format");
+
+  if (format == NULL && (json_object_has_member (object, "convrot") || json_object_has_member (object, "per_row")))
+    {
+      m->name = "int8_tensorwise";
+      comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker names no format; read as %s", m->name);
+    }
+  else if (format == NULL || !JSON_NODE_HOLDS_VALUE (format) || json_node_get_value_type (format) != G_TYPE_STRING)
+    {
+      comfy_trouble (troubles, COMFY_FATAL, m->layer, "no-format", "the marker names no format");
+      return FALSE;
+    }
+  else
+    m->name = json_node_get_string (format);
+  m->format = comfy_format_find (m->name);
+  if (m->format == NULL)
+    comfy_trouble (troubles, COMFY_WARN, m->layer, "unknown-format", "format '%s' is not known", m->name);
+  return TRUE;
+}
+
+/* @json: (transfer full) */
+static void
+put (ComfyMarkers *all, const char *layer, JsonNode *json, const QconvTensor *tensor)
+{
+  ComfyMarker *m = g_hash_table_lookup (all->named, layer);
+
+  if (m == NULL)
+    {
+      m = g_new0 (ComfyMarker, 1);
+      m->layer = g_strdup (layer);
+      m->tensor = tensor;
+      g_ptr_array_add (all->list, m);
+      g_hash_table_insert (all->named, m->layer, m);
+    }
+  else
+    json_node_unref (m->json);
+  m->json = json;
+}
+
+/* Returns: (transfer full): NULL with @error */
+static JsonNode *
+read_marker (const QconvTensor *t, GError **error)
+{
+  g_autofree char *text = NULL;
+  g_autoptr (JsonNode) json = NULL;
+
+  if ((t->dtype != QCONV_U8 && t->dtype != QCONV_I8) || t->shape.rank != 1 || t->n_bytes > MARKER_LARGEST)
+    {
+      g_autofree char *shape = qconv_shape_to_string (&t->shape);
+
+      qconv_fail (error, QCONV_ERROR_INPUT, "%s %s is no U8 vector with a text", qconv_dtype_name (t->dtype), shape);
+      return NULL;
+    }
+  text = g_malloc (t->n_bytes + 1);
+  if (!qconv_tensor_read (t, 0, t->n_bytes, text, error))
+    return NULL;
+  json = qconv_json_parse (text, t->n_bytes, error);
+  if (json != NULL && !JSON_NODE_HOLDS_OBJECT (json))
+    {
+      qconv_fail (error, QCONV_ERROR_INPUT, "no JSON object");
+      return NULL;
+    }
+  return g_steal_pointer (&json);
+}
+
+static void
+read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
+{
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      g_autofree char *layer = NULL;
+      g_autoptr (GError) error = NULL;
+      JsonNode *json;
+
+      if (!g_str_has_suffix (t->name, COMFY_MARKER))
+        continue;
+      layer = g_strndup (t->name, strlen (t->name) - strlen (COMFY_MARKER));
+      json = read_marker (t, &error);
+      if (json == NULL)
+        comfy_trouble (troubles, COMFY_FATAL, layer, "marker", "%s%s: %s", layer, COMFY_MARKER, error->message);
+      else
+        put (all, layer, json, t);
+    }
+}
+
+/* Returns: (transfer full) (nullable): the layer that the header means, whose names may have a prefix or lack it */
+static char *
+find_layer (const QconvDirectory *d, const char *name)
+{
+  if (qconv_directory_find2 (d, name, ".weight") != NULL)
+    return g_strdup (name);
+  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
+    {
+      g_autofree char *longer = g_strconcat (prefixes[i], name, NULL);
+      const char *shorter = name + strlen (prefixes[i]);
+
+      if (qconv_directory_find2 (d, longer, ".weight") != NULL)
+        return g_steal_pointer (&longer);
+      if (g_str_has_prefix (name, prefixes[i]) && qconv_directory_find2 (d, shorter, ".weight") != NULL)
+        return g_strdup (shorter);
+    }
+  return NULL;
+}
+
+static void
+lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode *json, GPtrArray *troubles)
+{
+  g_autofree char *layer = find_layer (d, name);
+  ComfyMarker *m;
+
+  if (layer == NULL)
+    {
+      comfy_trouble (troubles, COMFY_WARN, name, "header-layer", "%s names a layer that has no weight", COMFY_HEADER);
+      return;
+    }
+  if (!JSON_NODE_HOLDS_OBJECT (json))
+    {
+      comfy_trouble (troubles, COMFY_FATAL, layer, "header", "its entry in %s is no JSON object", COMFY_HEADER);
+      return;
+    }
+  m = g_hash_table_lookup (all->named, layer);
+  if (m != NULL && !json_node_equal (m->json, json))
+    comfy_trouble (troubles, COMFY_WARN, layer, "header-marker", "%s and the marker disagree; the former counts",
+                   COMFY_HEADER);
+  put (all, layer, json_node_copy (json), NULL);
+}
+
+static void
+read_header (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
+{
+  GVariant *value = qconv_directory_metadata (d, COMFY_HEADER);
+  g_autoptr (JsonNode) json = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GList) names = NULL;
+  JsonNode *layers = NULL;
+  const char *text;
+  gsize n;
+
+  if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return;
+  text = g_variant_get_string (value, &n);
+  json = qconv_json_parse (text, n, &error);
+  if (json == NULL)
+    {
+      comfy_trouble (troubles, COMFY_FATAL, NULL, "header", "%s: %s", COMFY_HEADER, error->message);
+      return;
+    }
+  if (JSON_NODE_HOLDS_OBJECT (json))
+    layers = json_object_get_member (json_node_get_object (json), "layers");
+  if (layers == NULL || !JSON_NODE_HOLDS_OBJECT (layers))
+    {
+      comfy_trouble (troubles, COMFY_FATAL, NULL, "header", "%s has no object 'layers'", COMFY_HEADER);
+      return;
+    }
+  names = json_object_get_members (json_node_get_object (layers));
+  for (GList *l = names; l != NULL; l = l->next)
+    lay_over (all, d, l->data, json_object_get_member (json_node_get_object (layers), l->data), troubles);
+}
+
+ComfyMarkers *
+comfy_markers_read (const QconvDirectory *d, GPtrArray *troubles)
+{
+  ComfyMarkers *all = g_new0 (ComfyMarkers, 1);
+
+  all->list = g_ptr_array_new_with_free_func (marker_free);
+  all->named = g_hash_table_new (g_str_hash, g_str_equal);
+  read_tensors (all, d, troubles);
+  read_header (all, d, troubles);
+  for (guint i = 0; i < all->list->len;)
+    {
+      ComfyMarker *m = g_ptr_array_index (all->list, i);
+
+      if (name_format (m, troubles))
+        i++;
+      else
+        {
+          g_hash_table_remove (all->named, m->layer);
+          g_ptr_array_remove_index (all->list, i);
+        }
+    }
+  return all;
+}

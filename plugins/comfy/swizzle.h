@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Block scales as tensor cores read them: tiles of 128 rows and 4 columns, 512 bytes each (cuBLAS: 1D block scaling
+   factors layout). */
+#pragma once
+#include <glib.h>
+
+#define COMFY_TILE_ROWS 128
+#define COMFY_TILE_COLS 4
+#define COMFY_TILE_BYTES 512
+
+static inline guint64
+comfy_round_up (guint64 n, guint64 multiple)
+{
+  return n / multiple * multiple + (n % multiple != 0) * multiple;
+}
+
+/* @src: [n_rows, cols], starting at a row that is a multiple of 128; @dst: zeroed, whole tiles */
+void comfy_swizzle (const guint8 *src, gsize n_rows, gsize cols, guint8 *dst);
+/* @src: the tiles of 128 rows. Gives rows [first, first + n_rows) of them, cols each */
+void comfy_unswizzle (const guint8 *src, gsize first, gsize n_rows, gsize cols, guint8 *dst);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A new scheme is a new row of packings[], its tensors a new table. */
+#include "comfy.h"
+
+#include <string.h>
+
+#include "json-write.h"
+
+/**
+ * PackedTensor: one tensor of an encoded layer.
+ * @shape, @run: (nullable): NULL: those of the component
+ * @pack: (nullable): NULL: the component as it is
+ */
+typedef struct {
+  const char *suffix, *component;
+  QconvDType dtype;
+  QconvShape (*shape) (const QconvLayer *layer);
+  QconvRun (*run) (const QconvLayer *layer);
+  QconvPackFunc pack;
+} PackedTensor;
+
+/**
+ * Packing: how one scheme is written.
+ * @hints: marker keys that a moved layer keeps, in the order of the marker; NULL-terminated
+ * @tensors: the weight first; ends with { NULL }
+ */
+typedef struct {
+  const char *scheme, *format;
+  const char *const *hints;
+  const PackedTensor *tensors;
+} Packing;
+
+static QconvShape
+shape_of_codes (const QconvLayer *l)
+{
+  return QCONV_SHAPE2 (comfy_round_up (l->rows, 16), comfy_round_up (l->cols, 16) / 2);
+}
+
+static QconvRun
+run_of_codes (const QconvLayer *l)
+{
+  return (QconvRun) { 1, comfy_round_up (l->cols, 16) / 2 };
+}
+
+static QconvShape
+shape_of_tiles (const QconvLayer *l)
+{
+  return QCONV_SHAPE2 (comfy_round_up (l->rows, COMFY_TILE_ROWS), comfy_round_up (l->cols, 64) / 16);
+}
+
+static QconvRun
+run_of_tiles (const QconvLayer *l)
+{
+  return (QconvRun) { COMFY_TILE_ROWS, COMFY_TILE_ROWS * (comfy_round_up (l->cols, 64) / 16) };
+}
+
+static const PackedTensor nvfp4_tensors[] = {
+  { ".weight", "codes", QCONV_U8, shape_of_codes, run_of_codes, comfy_pack_codes_high },
+  { ".weight_scale", "block_scale", QCONV_F8_E4M3, shape_of_tiles, run_of_tiles, comfy_pack_scales_swizzled },
+  { ".weight_scale_2", "tensor_scale", QCONV_F32, NULL, NULL, NULL },
+  { ".input_scale", "input_scale", QCONV_F32, NULL, NULL, NULL },
+  { ".pre_quant_scale", "pre_quant_scale", QCONV_F32, NULL, NULL, NULL },
+  { .suffix = NULL },
+};
+
+static const Packing packings[] = {
+  { "nvfp4", "nvfp4",
+    (const char *const[]) { "full_precision_matrix_mult", "group_size", "orig_dtype", "orig_shape", NULL },
+    nvfp4_tensors },
+};
+
+static const Packing *
+find_packing (const char *scheme)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (packings); i++)
+    if (g_str_equal (packings[i].scheme, scheme))
+      return &packings[i];
+  return NULL;
+}
+
+/* Spaced as ComfyUI writes it (comfy/ops.py _quantized_weight_state_dict). Hints are JSON already */
+static void
+append_marker (GString *out, const Packing *packing, const QconvLayer *layer)
+{
+  g_string_append (out, "{\"format\": ");
+  qconv_json_append_string (out, packing->format);
+  for (guint i = 0; packing->hints[i] != NULL; i++)
+    {
+      const char *value = qconv_layer_hint (layer, packing->hints[i]);
+
+      if (value == NULL)
+        continue;
+      g_string_append (out, ", ");
+      qconv_json_append_string (out, packing->hints[i]);
+      g_string_append_printf (out, ": %s", value);
+    }
+  g_string_append_c (out, '}');
+}
+
+static gboolean
+write_marker (QconvOutput *o, const Packing *packing, const QconvLayer *layer, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GBytes) bytes = NULL;
+  QconvPlanned planned = { .dtype = QCONV_U8 };
+
+  append_marker (text, packing, layer);
+  bytes = g_bytes_new (text->str, text->len);
+  planned.shape = QCONV_SHAPE1 (text->len);
+  planned.data = bytes;
+  return qconv_output_add (o, layer, COMFY_MARKER, &planned, error);
+}
+
+static gboolean
+write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
+{
+  const Packing *packing = find_packing (layer->scheme);
+
+  if (packing == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "%s: ComfyUI has no format for the scheme %s", layer->name,
+                       layer->scheme);
+  if (layer->rows > G_MAXINT64 - COMFY_TILE_ROWS || layer->cols > G_MAXINT64 - 64)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: too large for padding", layer->name);
+  for (const PackedTensor *t = packing->tensors; t->suffix != NULL; t++)
+    {
+      const QconvComponent *c = qconv_layer_component (layer, t->component);
+      QconvPlanned planned = { .dtype = t->dtype, .from = t->component, .pack = t->pack };
+
+      if (c == NULL)
+        continue;
+      planned.shape = t->shape != NULL ? t->shape (layer) : c->shape;
+      planned.run = t->run != NULL ? t->run (layer) : QCONV_WHOLE;
+      if (!qconv_output_add (o, layer, t->suffix, &planned, error))
+        return FALSE;
+    }
+  return write_marker (o, packing, layer, error);
+}
+
+/* What only describes a GGUF file and its tokenizer, and what a safetensors header cannot hold */
+static void
+drop_foreign_metadata (QconvOutput *o)
+{
+  static const char *const foreign[] = { "general.", "tokenizer.", "quantize.", "split.", "comfy.gguf." };
+  const QconvDirectory *input = qconv_output_input (o);
+  gboolean gguf = g_str_equal (qconv_directory_container (input), "gguf");
+  const char *const *keys = qconv_directory_metadata_keys (input);
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      GVariant *value = qconv_directory_metadata (input, keys[i]);
+      gboolean drop = !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING);
+
+      for (guint j = 0; gguf && j < G_N_ELEMENTS (foreign); j++)
+        drop |= g_str_has_prefix (keys[i], foreign[j]);
+      if (drop)
+        qconv_output_set_metadata (o, keys[i], NULL);
+    }
+}
+
+/* The markers once more in the header, for readers that look there first */
+static gboolean
+write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
+{
+  g_autoptr (GString) text = g_string_new ("{\"format_version\": \"1.0\", \"layers\": {");
+  GVariant *source_format = qconv_directory_metadata (qconv_output_input (o), "format");
+  gboolean any = FALSE;
+
+  drop_foreign_metadata (o);
+  if (source_format == NULL || !g_variant_is_of_type (source_format, G_VARIANT_TYPE_STRING))
+    qconv_output_set_metadata (o, "format", "pt");
+  for (guint i = 0; i < qconv_output_n_layers (o); i++)
+    {
+      const QconvLayer *layer = qconv_output_layer (o, i);
+      const Packing *packing = find_packing (layer->scheme);
+
+      if (packing == NULL)
+        continue;
+      g_string_append (text, any ? ", " : "");
+      qconv_json_append_string (text, layer->name);
+      g_string_append (text, ": ");
+      append_marker (text, packing, layer);
+      any = TRUE;
+    }
+  g_string_append (text, "}}");
+  qconv_output_set_metadata (o, COMFY_HEADER, any ? text->str : NULL);
+  return TRUE;
+}
+
+static const QconvTarget targets[] = {
+  { .name = "nvfp4", .summary = N_ ("NVFP4, 4.5 bits a weight"), .scheme = "nvfp4" },
+  { .name = NULL },
+};
+
+const QconvWriter comfy_writer = {
+  .id = "comfy",
+  .summary = N_ ("quantized checkpoints that ComfyUI loads"),
+  .container = "safetensors",
+  .suffix = ".safetensors",
+  .reader = "comfy",
+  .targets = targets,
+  .layer = write_layer,
+  .end = write_metadata,
+};

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nvfp4.h"
+
+#include <math.h>
+
+/* Largest E4M3 number times largest E2M1 number: the magnitude that a tensor scale of 1 reaches */
+#define LARGEST 2688.0f
+
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  guint64 blocks = layer->cols / NVFP4_BLOCK + (layer->cols % NVFP4_BLOCK != 0);
+
+  if (layer->shape.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nvfp4 takes matrices, this weight has %u dimensions",
+                       layer->shape.rank);
+  if (layer->rows == 0 || layer->cols == 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nvfp4 takes no empty weights");
+  qconv_components_add (out, &(QconvComponent) { .name = "codes",
+                                                 .dtype = QCONV_U4,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (out, &(QconvComponent) { .name = "block_scale",
+                                                 .dtype = QCONV_F8_E4M3,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, blocks),
+                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (out, &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
+  qconv_components_add (out, &(QconvComponent) { .name = "input_scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE0,
+                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+  qconv_components_add (out, &(QconvComponent) { .name = "pre_quant_scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE1 (layer->cols),
+                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+  return TRUE;
+}
+
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  return 2e-2;
+}
+
+static void
+plan_amax (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
+{
+  work->n_passes = 1;
+  work->partial_size = sizeof (float);
+}
+
+static gboolean
+accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
+{
+  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (partial) };
+
+  return qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
+}
+
+/* A zero tensor takes 1, any finite scale decodes its zero codes. Where the quotient of a tiny tensor underflows, the
+   smallest F32 still reaches all of it */
+static gboolean
+finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+             gboolean *exact, GError **error)
+{
+  float *scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
+  const float *amax = partials;
+  float top = 0.0f;
+
+  for (gsize i = 0; i < n; i++)
+    top = MAX (top, amax[i]);
+  *scale = 1.0f;
+  if (top > 0.0f)
+    {
+      *scale = top / LARGEST;
+      if (!(*scale > 0.0f))
+        *scale = nextafterf (0.0f, 1.0f);
+    }
+  return TRUE;
+}
+
+static gboolean
+encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  gboolean rtn = g_str_equal (qconv_values_string (t->layer->values, "effort"), "rtn");
+  const QconvArg args[] = { QCONV_BUF (t->floats),
+                            QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, "block_scale")),
+                            QCONV_BUF (qconv_tile_component (t, "tensor_scale")),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols) };
+
+  return qconv_stream_run (t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1, args, G_N_ELEMENTS (args),
+                           error);
+}
+
+/* The weight was divided by this vector, which the loader multiplies into the layer's input */
+static gboolean
+multiply_columns (const QconvTile *t, QconvBuffer *vector, GError **error)
+{
+  const float *by = qconv_buffer_data (vector);
+  float *floats = qconv_buffer_data (t->floats);
+
+  if (by == NULL || floats == NULL)
+    return qconv_fail (error, QCONV_ERROR_DEVICE, "pre_quant_scale is multiplied in host memory only");
+  for (guint64 row = 0; row < t->n_rows; row++)
+    for (guint64 col = 0; col < t->layer->cols; col++)
+      floats[row * t->layer->cols + col] *= by[col];
+  return TRUE;
+}
+
+static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  QconvBuffer *vector = qconv_tile_component (t, "pre_quant_scale");
+  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, "block_scale")),
+                            QCONV_BUF (qconv_tile_component (t, "tensor_scale")),
+                            QCONV_BUF (t->floats),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols) };
+
+  if (!qconv_stream_run (t->stream, "nvfp4-decode", 1, args, G_N_ELEMENTS (args), error))
+    return FALSE;
+  return vector == NULL || multiply_columns (t, vector, error);
+}
+
+static gboolean
+validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  QconvBuffer *scales = qconv_tile_component (t, "block_scale");
+  const guint8 *bytes = qconv_buffer_data (scales);
+  gsize n = qconv_buffer_size (scales), wrong = 0;
+  float scale = *(const float *) qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
+
+  for (gsize i = 0; i < n; i++)
+    wrong += bytes[i] >= 0x7f;
+  if (wrong > 0)
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%s: %" G_GSIZE_FORMAT " block scales are NaN or negative",
+                       t->layer->name, wrong);
+  if (!isfinite (scale) || scale < 0.0f)
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%s: the tensor scale is %g", t->layer->name, (double) scale);
+  return TRUE;
+}
+
+static const QconvEncoder from_floats = {
+  .operations
+  = (const QconvOpName[]) { { "amax", 1 }, { "nvfp4-encode-rtn", 1 }, { "nvfp4-encode-search", 1 }, { NULL, 0 } },
+  .work = plan_amax,
+  .accumulate = accumulate_amax,
+  .finish = finish_amax,
+  .encode = encode_floats,
+};
+
+static const QconvOption options[] = {
+  { .name = "effort",
+    .type = QCONV_CHOICE,
+    .value = "search",
+    .choices = (const char *const[]) { "rtn", "search", NULL },
+    .help = N_ ("how block scales are found: search has the smaller error, rtn is the reference formula; for a file that "
+                "a LoRA is applied to at load time take rtn or, better, bake the LoRA") },
+  { .name = NULL },
+};
+
+static const QconvQuantizer quantizer = {
+  .id = "nvfp4",
+  .summary = N_ ("4-bit floats with an E4M3 scale for 16 columns and an F32 scale for the tensor"),
+  .options = options,
+  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16,
+  .cols_multiple = NVFP4_BLOCK,
+  .components = list_components,
+  .bound = largest_error,
+  .encoders = (const QconvEncoder *const[]) { &nvfp4_from_mxfp4, &from_floats, NULL },
+  .decode_operations = (const QconvOpName[]) { { "nvfp4-decode", 1 }, { NULL, 0 } },
+  .decode = decode,
+  .validate = validate,
+};
+
+QCONV_PLUGIN_DEFINE (nvfp4, .summary = N_ ("NVFP4 quantizer"), .license = "LGPL-2.1-or-later",
+                     .gettext_domain = "qconv",
+                     .quantizers = (const QconvQuantizer *const[]) { &quantizer, NULL })
