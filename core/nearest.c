@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "nearest.h"
+#include "qconv.h"
 
 #include <string.h>
 

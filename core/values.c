@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "nearest.h"
+#include "qconv.h"
 
 struct _QconvValues {
   const QconvOption *table;

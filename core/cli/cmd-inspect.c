@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+/* ---- For programs ---- */
+
+static void
+add_metadata (JsonBuilder *b, const QconvDirectory *d)
+{
+  const char *const *keys = qconv_directory_metadata_keys (d);
+
+  json_builder_set_member_name (b, "metadata");
+  json_builder_begin_object (b);
+  for (guint i = 0; keys != NULL && keys[i] != NULL; i++)
+    cli_json_variant (b, keys[i], qconv_directory_metadata (d, keys[i]));
+  json_builder_end_object (b);
+}
+
+static void
+add_weights (JsonBuilder *b, const GArray *weights)
+{
+  json_builder_set_member_name (b, "layers");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const QconvWeightInfo *w = &g_array_index (weights, QconvWeightInfo, i);
+
+      json_builder_begin_object (b);
+      cli_json_string (b, "name", w->name);
+      cli_json_string (b, "scheme", w->scheme);
+      cli_json_shape (b, "shape", &w->shape);
+      cli_json_string (b, "dtype", w->dtype);
+      cli_json_int (b, "bytes", w->bytes);
+      json_builder_end_object (b);
+    }
+  json_builder_end_array (b);
+}
+
+static const char *
+tensor_type (const QconvTensor *t)
+{
+  return t->type != NULL ? t->type : qconv_dtype_name (t->dtype);
+}
+
+static void
+add_tensors (JsonBuilder *b, const QconvDirectory *d)
+{
+  json_builder_set_member_name (b, "tensors");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+
+      json_builder_begin_object (b);
+      cli_json_string (b, "name", t->name);
+      cli_json_string (b, "dtype", tensor_type (t));
+      cli_json_shape (b, "shape", &t->shape);
+      cli_json_int (b, "bytes", t->n_bytes);
+      json_builder_end_object (b);
+    }
+  json_builder_end_array (b);
+}
+
+static void
+print_json (const QconvModel *model, const GArray *weights)
+{
+  const QconvDirectory *d = qconv_model_directory (model);
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+
+  json_builder_begin_object (b);
+  cli_json_string (b, "format", qconv_model_format (model));
+  cli_json_string (b, "family", qconv_model_family (model));
+  cli_json_string (b, "variant", qconv_model_variant (model));
+  add_metadata (b, d);
+  add_weights (b, weights);
+  add_tensors (b, d);
+  json_builder_end_object (b);
+  cli_json_print (b);
+}
+
+/* ---- For people ---- */
+
+typedef struct {
+  const char *scheme;
+  guint n;
+  guint64 bytes;
+} SchemeCount;
+
+static void
+print_schemes (const GArray *weights)
+{
+  g_autoptr (GArray) counts = g_array_new (FALSE, FALSE, sizeof (SchemeCount));
+  g_autoptr (CliTable) table = cli_table_new ("lrr");
+
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const QconvWeightInfo *w = &g_array_index (weights, QconvWeightInfo, i);
+      SchemeCount *found = NULL;
+
+      for (guint j = 0; found == NULL && j < counts->len; j++)
+        if (g_str_equal (g_array_index (counts, SchemeCount, j).scheme, w->scheme))
+          found = &g_array_index (counts, SchemeCount, j);
+      if (found == NULL)
+        {
+          g_array_append_vals (counts, &(SchemeCount) { .scheme = w->scheme }, 1);
+          found = &g_array_index (counts, SchemeCount, counts->len - 1);
+        }
+      found->n++;
+      found->bytes += w->bytes;
+    }
+  cli_table_row (table, _ ("scheme"), _ ("layers"), _ ("size"));
+  for (guint i = 0; i < counts->len; i++)
+    {
+      const SchemeCount *c = &g_array_index (counts, SchemeCount, i);
+      g_autofree char *n = g_strdup_printf ("%u", c->n);
+      g_autofree char *size = cli_size_text (c->bytes);
+
+      cli_table_row (table, c->scheme, n, size);
+    }
+  cli_table_print (table, "  ");
+}
+
+static int
+compare_sizes (gconstpointer a, gconstpointer b)
+{
+  const QconvWeightInfo *x = a, *y = b;
+
+  return x->bytes > y->bytes ? -1 : x->bytes < y->bytes ? 1 : g_strcmp0 (x->name, y->name);
+}
+
+static void
+print_weights (const GArray *weights, guint most)
+{
+  g_autoptr (CliTable) table = cli_table_new ("lllrr");
+
+  cli_table_row (table, most > 0 ? _ ("largest layers") : _ ("layer"), _ ("scheme"), _ ("dtype"), _ ("shape"),
+                 _ ("size"));
+  for (guint i = 0; i < weights->len && (most == 0 || i < most); i++)
+    {
+      const QconvWeightInfo *w = &g_array_index (weights, QconvWeightInfo, i);
+      g_autofree char *shape = qconv_shape_to_string (&w->shape);
+      g_autofree char *size = cli_size_text (w->bytes);
+
+      cli_table_row (table, w->name, w->scheme, w->dtype != NULL ? w->dtype : "-", shape, size);
+    }
+  cli_table_print (table, "  ");
+}
+
+static void
+print_tensors (const QconvDirectory *d)
+{
+  g_autoptr (CliTable) table = cli_table_new ("llrr");
+
+  cli_table_row (table, _ ("tensor"), _ ("dtype"), _ ("shape"), _ ("size"));
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      g_autofree char *shape = qconv_shape_to_string (&t->shape);
+      g_autofree char *size = cli_size_text (t->n_bytes);
+
+      cli_table_row (table, t->name, tensor_type (t), shape, size);
+    }
+  cli_table_print (table, "  ");
+}
+
+static void
+print_text (const char *path, const QconvModel *model, GArray *weights, gboolean all)
+{
+  const QconvDirectory *d = qconv_model_directory (model);
+  const char *family = qconv_model_family (model), *variant = qconv_model_variant (model);
+  g_autoptr (CliTable) head = cli_table_new ("ll");
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    bytes += qconv_directory_tensor (d, i)->n_bytes;
+  {
+    g_autofree char *size = cli_size_text (bytes);
+    g_autofree char *tensors = g_strdup_printf (_ ("%u, %s"), qconv_directory_n_tensors (d), size);
+
+    cli_print ("%s\n", path);
+    cli_table_row (head, _ ("format"), qconv_model_format (model));
+    cli_table_row (head, _ ("container"), qconv_directory_container (d));
+    cli_table_row (head, _ ("family"), family != NULL ? family : _ ("unknown"));
+    if (variant != NULL)
+      cli_table_row (head, _ ("variant"), variant);
+    cli_table_row (head, _ ("tensors"), tensors);
+    cli_table_print (head, "  ");
+  }
+  cli_print ("\n");
+  print_schemes (weights);
+  cli_print ("\n");
+  if (!all)
+    g_array_sort (weights, compare_sizes);
+  print_weights (weights, all ? 0 : 5);
+  if (!all)
+    return;
+  cli_print ("\n");
+  print_tensors (d);
+}
+
+gboolean
+cli_inspect (const CliSettings *s, const char *const *words, GError **error)
+{
+  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, error);
+  g_autoptr (GArray) weights = NULL;
+
+  if (model == NULL)
+    return FALSE;
+  weights = qconv_model_weights (model);
+  if (s->json)
+    print_json (model, weights);
+  else
+    print_text (words[0], model, weights, s->all);
+  return TRUE;
+}

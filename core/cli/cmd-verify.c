@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+static void
+print_report (const char *path, const QconvReport *report, gboolean compared)
+{
+  if (report->ok)
+    cli_print (_ ("%s: no problems in %u layers\n"), path, report->layers->len);
+  else
+    cli_print (_ ("%s: %u problems\n"), path, report->problems->len);
+  cli_report_problems (report);
+  if (!compared)
+    return;
+  cli_report_schemes (report, NULL);
+  cli_print ("\n");
+  cli_report_layers (report, 0);
+}
+
+gboolean
+cli_verify (const CliSettings *s, const char *const *words, GError **error)
+{
+  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, error);
+  g_autoptr (QconvModel) original = NULL;
+  g_autoptr (QconvReport) report = NULL;
+
+  if (model == NULL)
+    return FALSE;
+  if (s->against != NULL)
+    {
+      original = cli_model_open (s, s->against, NULL, error);
+      if (original == NULL)
+        return FALSE;
+    }
+  {
+    g_autoptr (CliProgress) progress = cli_progress_new (s->progress);
+
+    report = qconv_model_verify (model, original, s->memory, s->n_threads, cli_progress_update, progress,
+                                 cli_interrupt_begin (), error);
+  }
+  if (report == NULL)
+    return FALSE;
+  if (s->json)
+    cli_report_json (report);
+  else
+    print_report (words[0], report, original != NULL);
+  return report->ok || qconv_fail (error, QCONV_ERROR_CHECK, _ ("%s: the check failed"), words[0]);
+}

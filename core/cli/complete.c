@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <string.h>
+
+static void
+print_names (const char *const *names)
+{
+  for (guint i = 0; names[i] != NULL; i++)
+    cli_print ("%s\n", names[i]);
+}
+
+/* @names: (transfer full) */
+static void
+print_array (GPtrArray *names)
+{
+  print_names ((const char *const *) names->pdata);
+  g_ptr_array_unref (names);
+}
+
+static void
+print_setting (const CliFeature *f, const QconvOption *o)
+{
+  static const char *const booleans[] = { "true", "false", NULL };
+  const char *const *values = o->type == QCONV_BOOLEAN ? booleans : o->type == QCONV_CHOICE ? o->choices : NULL;
+
+  if (values == NULL)
+    cli_print ("%s.%s=\n", f->id, o->name);
+  for (guint i = 0; values != NULL && values[i] != NULL; i++)
+    cli_print ("%s.%s=%s\n", f->id, o->name, values[i]);
+}
+
+/* Schemes and writers that the target on the line has nothing to do with are left out */
+static gboolean
+concerns_target (const CliFeature *f, const char *target)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  if (target == NULL || f->kind == CLI_READER || f->kind == CLI_CONTAINER)
+    return TRUE;
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = targets->pdata[i];
+
+      if (strcmp (t->name, target) == 0)
+        return strcmp (f->id, f->kind == CLI_WRITER ? t->writer->id : t->quantizer != NULL ? t->quantizer->id : "") == 0;
+    }
+  return TRUE;
+}
+
+static void
+print_settings (const char *const *words)
+{
+  g_autoptr (GArray) features = cli_features_list (NULL);
+  const char *target = NULL;
+
+  for (guint i = 0; words[i] != NULL; i++)
+    if (strcmp (words[i], "--to") == 0)
+      target = words[i + 1];
+    else if (g_str_has_prefix (words[i], "--to="))
+      target = words[i] + strlen ("--to=");
+  for (guint i = 0; i < features->len; i++)
+    {
+      const CliFeature *f = &g_array_index (features, CliFeature, i);
+
+      for (const QconvOption *o = f->options; o != NULL && o->name != NULL && concerns_target (f, target); o++)
+        print_setting (f, o);
+    }
+}
+
+/* Returns: TRUE where @o takes a value, whose candidates were printed; files are the shell's */
+static gboolean
+print_values (const CliOption *o, const char *const *words)
+{
+  if (o->kind == CLI_FLAG)
+    return FALSE;
+  if (o->choices != NULL)
+    print_names (o->choices);
+  else if (o->kind == CLI_LIST)
+    print_settings (words);
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, to))
+    print_array (cli_target_names ());
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, from))
+    print_array (cli_format_names ());
+  return TRUE;
+}
+
+static const CliOption *
+find_option (const char *word)
+{
+  for (const CliOption *o = cli_options; o->help != NULL; o++)
+    if ((o->name != NULL && g_str_has_prefix (word, "--") && strcmp (word + 2, o->name) == 0)
+        || (o->letter != 0 && word[0] == '-' && word[1] == o->letter && word[2] == '\0'))
+      return o;
+  return NULL;
+}
+
+/* Returns: the command that the words name, or convert where the first argument is none, or NULL */
+static const CliCommand *
+command_of_words (const char *const *words)
+{
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      const CliOption *o = find_option (words[i]);
+
+      if (o != NULL && o->kind != CLI_FLAG && words[i + 1] != NULL)
+        i++;
+      else if (words[i][0] != '-')
+        {
+          for (const CliCommand *c = cli_commands; c->name != NULL; c++)
+            if (strcmp (c->name, words[i]) == 0)
+              return c;
+          return &cli_commands[0];
+        }
+    }
+  return NULL;
+}
+
+static void
+print_options (guint commands)
+{
+  for (const CliOption *o = cli_options; o->help != NULL; o++)
+    {
+      if ((o->commands & commands) == 0)
+        continue;
+      if (o->name != NULL)
+        cli_print ("--%s\n", o->name);
+      if (o->letter != 0)
+        cli_print ("-%c\n", o->letter);
+    }
+}
+
+void
+cli_complete (const char *const *words)
+{
+  g_autoptr (GPtrArray) kept = g_ptr_array_new ();
+  const CliCommand *command;
+  const CliOption *last = NULL;
+
+  /* bash makes three words of --to=x */
+  for (guint i = 0; words[i] != NULL; i++)
+    if (strcmp (words[i], "=") != 0)
+      g_ptr_array_add (kept, (gpointer) words[i]);
+  if (kept->len > 0)
+    last = find_option (kept->pdata[kept->len - 1]);
+  g_ptr_array_add (kept, NULL);
+  if (last != NULL && print_values (last, (const char *const *) kept->pdata))
+    return;
+  command = command_of_words ((const char *const *) kept->pdata);
+  if (command == NULL)
+    for (const CliCommand *c = cli_commands; c->name != NULL; c++)
+      cli_print ("%s\n", c->name);
+  else if (command->bit == CLI_PLUGINS)
+    for (guint i = 0; i < qconv_registry_modules ()->len; i++)
+      cli_print ("%s\n", ((const QconvModule *) qconv_registry_modules ()->pdata[i])->name);
+  print_options (command != NULL ? command->bit : CLI_ANY);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <libintl.h>
+
+/* The four tables differ in type only */
+#define LIST(list, which)                                                                                              \
+  for (guint i = 0; (list) != NULL && (list)[i] != NULL; i++)                                                          \
+    {                                                                                                                  \
+      CliFeature f = { plugin, which, (list)[i]->id, (list)[i]->summary, (list)[i]->options };                         \
+      g_array_append_val (out, f);                                                                                     \
+    }
+
+static void
+add_features (GArray *out, const QconvPlugin *plugin)
+{
+  LIST (plugin->containers, CLI_CONTAINER)
+  LIST (plugin->readers, CLI_READER)
+  LIST (plugin->quantizers, CLI_QUANTIZER)
+  LIST (plugin->writers, CLI_WRITER)
+}
+
+GArray *
+cli_features_list (const QconvPlugin *only)
+{
+  GPtrArray *modules = qconv_registry_modules ();
+  GArray *out = g_array_new (FALSE, FALSE, sizeof (CliFeature));
+
+  for (guint i = 0; i < modules->len; i++)
+    {
+      const QconvModule *m = modules->pdata[i];
+
+      if (m->plugin != NULL && (only == NULL || only == m->plugin))
+        add_features (out, m->plugin);
+    }
+  return out;
+}
+
+const char *
+cli_feature_kind (CliFeatureKind kind, gboolean translated)
+{
+  static const char *const kinds[] = { N_ ("container"), N_ ("reader"), N_ ("quantizer"), N_ ("writer") };
+
+  return translated ? _ (kinds[kind]) : kinds[kind];
+}
+
+const char *
+cli_plugin_text (const QconvPlugin *plugin, const char *text)
+{
+  /* The translation of "" is the head of the catalogue */
+  if (text == NULL || *text == '\0')
+    return "";
+  return dgettext (plugin != NULL && plugin->gettext_domain != NULL ? plugin->gettext_domain : GETTEXT_PACKAGE, text);
+}
+
+char *
+cli_option_values (const QconvOption *option)
+{
+  static const char *const types[] = { "true|false", N_ ("INTEGER"), N_ ("NUMBER"), "", N_ ("TEXT"), N_ ("FILE") };
+
+  if (option->type == QCONV_CHOICE && option->choices != NULL)
+    return g_strjoinv ("|", (char **) option->choices);
+  if ((option->type == QCONV_INT || option->type == QCONV_DOUBLE) && (option->min != 0 || option->max != 0))
+    {
+      char low[G_ASCII_DTOSTR_BUF_SIZE], high[G_ASCII_DTOSTR_BUF_SIZE];
+
+      g_ascii_formatd (low, sizeof low, "%.10g", option->min);
+      g_ascii_formatd (high, sizeof high, "%.10g", option->max);
+      return g_strdup_printf ("%s %s..%s", _ (types[option->type]), low, high);
+    }
+  return g_strdup (option->type == QCONV_BOOLEAN ? types[QCONV_BOOLEAN] : _ (types[option->type]));
+}
+
+void
+cli_feature_print_options (const CliFeature *feature)
+{
+  g_autoptr (CliTable) table = cli_table_new ("lll");
+
+  for (const QconvOption *o = feature->options; o != NULL && o->name != NULL; o++)
+    {
+      g_autofree char *key = g_strdup_printf ("-o %s.%s", feature->id, o->name);
+      g_autofree char *values = cli_option_values (o);
+      g_autofree char *fallback = o->value != NULL ? g_strdup_printf (_ (" (default %s)"), o->value) : g_strdup ("");
+      g_autofree char *help = g_strconcat (cli_plugin_text (feature->plugin, o->help), fallback, NULL);
+
+      cli_table_row (table, key, values, help);
+    }
+  cli_table_print (table, "    ");
+}
+
+GPtrArray *
+cli_format_names (void)
+{
+  g_autoptr (GArray) features = cli_features_list (NULL);
+  GPtrArray *names = g_ptr_array_new ();
+
+  for (guint i = 0; i < features->len; i++)
+    {
+      const CliFeature *f = &g_array_index (features, CliFeature, i);
+
+      if ((f->kind == CLI_READER || f->kind == CLI_CONTAINER)
+          && !g_ptr_array_find_with_equal_func (names, f->id, g_str_equal, NULL))
+        g_ptr_array_add (names, (gpointer) f->id);
+    }
+  g_ptr_array_add (names, NULL);
+  return names;
+}
+
+GPtrArray *
+cli_target_names (void)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+  GPtrArray *names = g_ptr_array_new ();
+
+  for (guint i = 0; i < targets->len; i++)
+    g_ptr_array_add (names, ((const QconvTargetInfo *) targets->pdata[i])->name);
+  g_ptr_array_add (names, NULL);
+  return names;
+}
+
+const char *
+cli_target_summary (const QconvTargetInfo *target)
+{
+  g_autoptr (GArray) features = cli_features_list (NULL);
+
+  for (guint i = 0; i < features->len; i++)
+    {
+      const CliFeature *f = &g_array_index (features, CliFeature, i);
+
+      if (f->kind == CLI_WRITER && f->id == target->writer->id)
+        return cli_plugin_text (f->plugin, target->target->summary);
+    }
+  return cli_plugin_text (NULL, target->target->summary);
+}

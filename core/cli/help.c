@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <string.h>
+
+/* "-v, --verbose", "--effort rtn|search" */
+static char *
+option_synopsis (const CliOption *o)
+{
+  GString *text = g_string_new (NULL);
+
+  if (o->letter != 0)
+    g_string_append_printf (text, "-%c%s", o->letter, o->name != NULL ? ", " : "");
+  if (o->name != NULL)
+    g_string_append_printf (text, "--%s", o->name);
+  if (o->choices != NULL)
+    {
+      g_autofree char *choices = g_strjoinv ("|", (char **) o->choices);
+
+      g_string_append_printf (text, " %s", choices);
+    }
+  else if (o->arg != NULL)
+    g_string_append_printf (text, " %s", _ (o->arg));
+  return g_string_free (text, FALSE);
+}
+
+/* Breaks @text between words so that it stands in a column */
+static void
+print_wrapped (const char *label, const char *text, guint indent, guint width)
+{
+  g_auto (GStrv) words = g_strsplit (text, " ", -1);
+  g_autoptr (GString) out = g_string_new (NULL);
+  glong column = g_utf8_strlen (label, -1) + 2;
+
+  g_string_append_printf (out, "  %s", label);
+  if (column + 2 > (glong) indent)
+    {
+      g_string_append_c (out, '\n');
+      column = 0;
+    }
+  g_string_append_printf (out, "%*s", (int) (indent - column), "");
+  column = indent;
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      glong length = g_utf8_strlen (words[i], -1);
+
+      if (column > (glong) indent && column + 1 + length > (glong) width)
+        {
+          g_string_append_printf (out, "\n%*s", (int) indent, "");
+          column = indent;
+        }
+      g_string_append_printf (out, "%s%s", column > (glong) indent ? " " : "", words[i]);
+      column += length + (column > (glong) indent);
+    }
+  cli_print ("%s\n", out->str);
+}
+
+static void
+print_options (guint commands, gboolean all)
+{
+  for (const CliOption *o = cli_options; o->help != NULL; o++)
+    if ((o->commands & commands) != 0 && (all || !o->rare))
+      {
+        g_autofree char *synopsis = option_synopsis (o);
+
+        print_wrapped (synopsis, _ (o->help), 28, 100);
+      }
+}
+
+static void
+print_commands (void)
+{
+  for (const CliCommand *c = cli_commands; c->name != NULL; c++)
+    {
+      g_autofree char *label
+          = g_strdup_printf ("%s%s%s", c->name, *c->args != '\0' ? " " : "", *c->args != '\0' ? _ (c->args) : "");
+
+      print_wrapped (label, _ (c->help), 28, 100);
+    }
+}
+
+/* All targets, then what -o can set for the schemes and writers that they are made of, and for inputs */
+static void
+print_plugin_options (void)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+  g_autoptr (GArray) features = cli_features_list (NULL);
+
+  cli_print ("\n%s\n", _ ("Targets:"));
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = targets->pdata[i];
+
+      print_wrapped (t->name, cli_target_summary (t), 28, 100);
+    }
+  cli_print ("\n%s\n", _ ("Options of plugins:"));
+  for (guint i = 0; i < features->len; i++)
+    {
+      const CliFeature *f = &g_array_index (features, CliFeature, i);
+
+      if (f->options == NULL || f->options->name == NULL)
+        continue;
+      cli_print ("  %s %s: %s\n", cli_feature_kind (f->kind, TRUE), f->id, cli_plugin_text (f->plugin, f->summary));
+      cli_feature_print_options (f);
+    }
+}
+
+void
+cli_help (const CliCommand *command, gboolean all)
+{
+  if (command != NULL)
+    {
+      cli_print (_ ("Usage: qconv %s [OPTION]... %s\n"), command->name, *command->args != '\0' ? _ (command->args) : "");
+      cli_print ("%s\n\n%s\n", _ (command->help), _ ("Options:"));
+      print_options (command->bit, TRUE);
+      if (all && command->bit == CLI_CONVERT)
+        print_plugin_options ();
+      return;
+    }
+  cli_print ("%s\n", _ ("Usage: qconv [convert] --to TARGET [OPTION]... INPUT [OUTPUT]\n"
+                        "       qconv COMMAND [OPTION]... [ARGUMENT]\n"
+                        "Converts the weights of neural networks between quantized formats."));
+  cli_print ("\n%s\n", _ ("Commands:"));
+  print_commands ();
+  cli_print ("\n%s\n", _ ("Options:"));
+  print_options (all ? CLI_ANY : CLI_CONVERT, all);
+  if (all)
+    print_plugin_options ();
+  else
+    cli_print ("\n%s\n", _ ("'qconv --help-all' shows all options, 'qconv COMMAND -h' those of a command."));
+}

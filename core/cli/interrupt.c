@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+static GCancellable *cancellable;
+static int running;
+static sigset_t signals;
+
+#define INTERRUPTED 130
+
+/* A thread may lock and allocate, which a signal handler may not */
+static gpointer
+wait_for_signals (gpointer unused)
+{
+  int number;
+
+  while (sigwait (&signals, &number) == 0)
+    {
+      if (!g_atomic_int_get (&running) || g_cancellable_is_cancelled (cancellable))
+        _exit (INTERRUPTED);
+      g_cancellable_cancel (cancellable);
+    }
+  return NULL;
+}
+
+void
+cli_interrupt_init (void)
+{
+  static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+
+  sigemptyset (&signals);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    {
+      struct sigaction old;
+
+      /* nohup and shells in the background ignore some: leave these alone, sigwait() would see them */
+      if (sigaction (numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaddset (&signals, numbers[i]);
+    }
+  cancellable = g_cancellable_new ();
+  pthread_sigmask (SIG_BLOCK, &signals, NULL);
+  g_thread_unref (g_thread_new ("signals", wait_for_signals, NULL));
+}
+
+GCancellable *
+cli_interrupt_begin (void)
+{
+  g_atomic_int_set (&running, 1);
+  /* A reader that went away must not end the program while there is a temporary file to remove */
+  signal (SIGPIPE, SIG_IGN);
+  return cancellable;
+}

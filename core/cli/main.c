@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <locale.h>
+#include <string.h>
+
+const CliCommand cli_commands[] = {
+  { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the command where none is named"), CLI_CONVERT, 1, 2,
+    cli_convert },
+  { "inspect", N_ ("FILE"), N_ ("show what is in a model"), CLI_INSPECT, 1, 1, cli_inspect },
+  { "verify", N_ ("FILE"), N_ ("check a quantized file"), CLI_VERIFY, 1, 1, cli_verify },
+  { "targets", "", N_ ("list what can be made"), CLI_TARGETS, 0, 0, cli_targets },
+  { "formats", "", N_ ("list what can be read"), CLI_FORMATS, 0, 0, cli_formats },
+  { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1,
+    cli_plugins },
+  { NULL },
+};
+
+static const CliCommand *
+find_command (const char *name)
+{
+  for (const CliCommand *c = cli_commands; c->name != NULL; c++)
+    if (strcmp (c->name, name) == 0)
+      return c;
+  return NULL;
+}
+
+/* The first word is neither a command nor something to convert */
+static gboolean
+fail_unknown_command (const char *word, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+
+  for (const CliCommand *c = cli_commands; c->name != NULL; c++)
+    g_ptr_array_add (names, (gpointer) c->name);
+  g_ptr_array_add (names, NULL);
+  return cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("unknown command \"%s\""), word), word,
+                           (const char *const *) names->pdata);
+}
+
+static gboolean
+run_command (const CliSettings *s, GError **error)
+{
+  const CliCommand *command = s->n_words > 0 ? find_command (s->words[0]) : NULL;
+  const char *const *words = s->words + (command != NULL);
+  guint n_words = s->n_words - (command != NULL);
+
+  if (s->help || s->help_all)
+    {
+      cli_help (command, s->help_all);
+      return TRUE;
+    }
+  if (s->version)
+    {
+      cli_print ("qconv %s\n", qconv_version ());
+      return TRUE;
+    }
+  if (command == NULL)
+    {
+      command = &cli_commands[0];
+      if (s->n_words > 0 && s->to == NULL && !g_file_test (s->words[0], G_FILE_TEST_EXISTS))
+        return fail_unknown_command (s->words[0], error);
+      if (s->n_words == 0)
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("nothing to do; 'qconv -h' shows how to use it"));
+    }
+  if (!cli_settings_check (s, command->name, command->bit, error))
+    return FALSE;
+  if (n_words < command->min_words || n_words > command->max_words)
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("usage: qconv %s %s"), command->name,
+                       *command->args != '\0' ? _ (command->args) : "");
+  return command->run (s, words, error);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_auto (CliSettings) settings = { 0 };
+  g_autoptr (GError) error = NULL;
+  gboolean parsed;
+
+  setlocale (LC_ALL, "");
+  bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+  textdomain (GETTEXT_PACKAGE);
+  g_set_prgname ("qconv");
+  cli_interrupt_init ();
+  if (argc > 1 && strcmp (argv[1], "complete") == 0)
+    {
+      cli_streams_init (FALSE);
+      cli_complete ((const char *const *) argv + 2);
+      return cli_streams_finish () ? 0 : 1;
+    }
+  parsed = cli_settings_parse (&settings, argc, argv, &error);
+  cli_streams_init (settings.verbose);
+  if (parsed)
+    run_command (&settings, &error);
+  if (error != NULL)
+    cli_report_error (error);
+  if (!cli_streams_finish () && error == NULL)
+    return 1;
+  return error != NULL ? qconv_error_exit_status (error) : 0;
+}
