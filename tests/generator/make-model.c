@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Writes a synthetic model: the tensors of a family's variant, or a list of equal layers, with data that depend on
+   seed, name and index alone. */
+#include <gio/gio.h>
+#include <locale.h>
+
+#include "model-file.h"
+
+static char *family, *variant, *format, *type, *prefix;
+static char **sets;
+static gint64 seed = 1, shard_size = 1 << 30, rows = 4096, cols = 4096;
+static int layers;
+
+static const GOptionEntry entries[] = {
+  { "family", 0, 0, G_OPTION_ARG_FILENAME, &family, "family file, or its id under $QCONV_DATA_PATH/families", "FILE" },
+  { "variant", 0, 0, G_OPTION_ARG_STRING, &variant, "variant of the family", "NAME" },
+  { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &sets, "another value of a dimension", "DIM=N" },
+  { "layers", 0, 0, G_OPTION_ARG_INT, &layers, "instead of a family: so many equal layers", "N" },
+  { "rows", 0, 0, G_OPTION_ARG_INT64, &rows, "rows of those", "N" },
+  { "cols", 0, 0, G_OPTION_ARG_INT64, &cols, "columns of those", "K" },
+  { "format", 0, 0, G_OPTION_ARG_STRING, &format, "safetensors (default), shards, gguf, list", "NAME" },
+  { "type", 0, 0, G_OPTION_ARG_STRING, &type, "of linear weights: bf16 (default), f16, f32, q8_0 …", "TYPE" },
+  { "prefix", 0, 0, G_OPTION_ARG_STRING, &prefix, "in front of all names", "TEXT" },
+  { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "another seed gives other data", "N" },
+  { "shard-size", 0, 0, G_OPTION_ARG_INT64, &shard_size, "data bytes of one shard", "BYTES" },
+  G_OPTION_ENTRY_NULL,
+};
+
+static GPtrArray *
+list_tensors (char **architecture, GError **error)
+{
+  const char *data = g_getenv ("QCONV_DATA_PATH");
+  g_autofree char *file = NULL, *path = NULL;
+
+  if (layers > 0 && rows > 0 && cols > 0 && (guint64)rows <= G_MAXINT64 / 4 / (guint64)cols)
+    {
+      *architecture = g_strdup ("unknown");
+      return model_plain_layers ((guint)layers, (guint64)rows, (guint64)cols, prefix != NULL ? prefix : "");
+    }
+  if (family == NULL || variant == NULL)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--family and --variant, or --layers, are needed");
+      return NULL;
+    }
+  file = g_strconcat (family, ".json", NULL);
+  path = g_str_has_suffix (family, ".json") ? g_strdup (family)
+                                            : g_build_filename (data != NULL ? data : "data", "families", file, NULL);
+  return model_expand_family (path, variant, (const char *const *)sets, prefix != NULL ? prefix : "", architecture,
+                              error);
+}
+
+static gboolean
+make (const char *path, GError **error)
+{
+  g_autofree char *architecture = NULL;
+  g_autoptr (GPtrArray) tensors = list_tensors (&architecture, error);
+  Model m
+      = { tensors, model_type_find (type != NULL ? type : "bf16"), architecture, (guint64)seed, (guint64)shard_size };
+  gboolean gguf = g_strcmp0 (format, "gguf") == 0;
+
+  if (tensors == NULL)
+    return FALSE;
+  if (m.type == NULL || (!gguf && m.type->safetensors == NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "no such type in this format");
+      return FALSE;
+    }
+  if (gguf)
+    return model_write_gguf (&m, path, error);
+  if (g_strcmp0 (format, "shards") == 0)
+    return model_write_shards (&m, path, error);
+  if (g_strcmp0 (format, "list") == 0)
+    return model_write_list (&m, path, error);
+  if (format == NULL || g_str_equal (format, "safetensors"))
+    return model_write_safetensors (&m, path, error);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "no format %s", format);
+  return FALSE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new ("OUTPUT");
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (g_option_context_parse (context, &argc, &argv, &error) && argc == 2 && make (argv[1], &error))
+    return 0;
+  g_printerr ("make-model: %s\n", error != NULL ? error->message : "one output is needed");
+  return 1;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "noise.h"
+
+#include <math.h>
+
+enum { QUANTILES = 65536 };
+
+/* Splitmix64: the step between counters, and the mixing of one */
+static const guint64 step = 0x9e3779b97f4a7c15;
+
+static guint64
+mix (guint64 z)
+{
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+guint64
+noise_key (guint64 seed, const char *name)
+{
+  guint64 h = mix (seed + step);
+
+  for (const char *c = name; *c != '\0'; c++)
+    h = mix (h ^ (guint8)*c) + step;
+  return h;
+}
+
+/* x with P(X < x) = @p for the standard normal distribution, @p < 1/2, by Newton's method from the left */
+static double
+quantile (double p)
+{
+  double x = -sqrt (-2 * log (p));
+
+  for (int i = 0; i < 60; i++)
+    {
+      double density = exp (-x * x / 2) / sqrt (2 * G_PI);
+      double change = (p - 0.5 * erfc (-x / G_SQRT2)) / density;
+
+      x += change;
+      if (fabs (change) < 1e-12)
+        break;
+    }
+  return x;
+}
+
+static const float *
+quantile_table (void)
+{
+  static float *table;
+
+  if (g_once_init_enter (&table))
+    {
+      float *made = g_new (float, QUANTILES);
+
+      /* Rounded coarsely: math libraries differ in last digits, models must not */
+      for (int i = 0; i < QUANTILES / 2; i++)
+        {
+          made[i] = (float)(nearbyint (quantile ((i + 0.5) / QUANTILES) * 65536) / 65536);
+          made[QUANTILES - 1 - i] = -made[i];
+        }
+      g_once_init_leave (&table, made);
+    }
+  return table;
+}
+
+void
+noise_fill (guint64 key, guint64 first, gsize n, float mean, float deviation, float *out)
+{
+  const float *table = quantile_table ();
+
+  for (gsize i = 0; i < n; i += 4)
+    {
+      guint64 z = mix (key + step * ((first + i) / 4));
+
+      for (gsize k = 0; k < 4 && i + k < n; k++)
+        out[i + k] = mean + deviation * table[(z >> (16 * k)) & 0xffff];
+    }
+}

@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# usage: run.sh [--no-install] [--peers] [meson test arguments]
+# Builds qconv and runs every test: as it is, with clang's sanitizers, and under valgrind. The last line counts all.
+# --peers  also compares with the large Python packages (torch), which takes some gigabytes
+# With arguments for `meson test` only the first of the three is run.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$root/build
+sanitized=$root/build-sanitized
+install=yes
+peers=no
+logs=
+
+while [ $# -gt 0 ]; do
+  case $1 in
+  --no-install) install=no ;;
+  --peers) peers=yes ;;
+  *) break ;;
+  esac
+  shift
+done
+
+say ()
+{
+  printf '\n== %s\n' "$*"
+}
+
+# A step of ours that is not a test
+must ()
+{
+  "$@" || { echo "run.sh: failed: $*" >&2; printf '0 passed, 1 failed\n'; exit 1; }
+}
+
+# build_in DIR [meson options]
+build_in ()
+{
+  dir=$1
+  shift
+  if [ -f "$dir/build.ninja" ]; then
+    must meson configure "$dir" "$@"
+  else
+    must meson setup "$dir" "$root" "$@"
+  fi
+  must meson compile -C "$dir"
+}
+
+# test_in DIR LOG [meson test arguments]: failures are counted at the end
+test_in ()
+{
+  dir=$1
+  log=$2
+  shift 2
+  rm -f "$dir/meson-logs/$log.json"
+  meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$log" "$@"
+  logs="$logs $dir/meson-logs/$log.json"
+}
+
+sanitizing_compiler ()
+{
+  probe=$build/probe
+  mkdir -p "$probe"
+  echo 'int main (void) { return 0; }' >"$probe/probe.c"
+  for compiler in clang gcc; do
+    if $compiler -fsanitize=address,undefined "$probe/probe.c" -o "$probe/probe" 2>/dev/null && "$probe/probe"; then
+      echo $compiler
+      return
+    fi
+  done
+}
+
+if [ "$install" = yes ]; then
+  say "packages"
+  must sh "$root/data/install-packages.sh" test
+fi
+
+say "build"
+build_in "$build" -Dwerror=true
+
+say "Python packages to compare with"
+if [ $peers = yes ]; then
+  must sh "$root/tests/peer/make-venv.sh" "$build/peer-venv" large
+else
+  sh "$root/tests/peer/make-venv.sh" "$build/peer-venv" small
+fi
+
+say "tests"
+if [ $# -gt 0 ]; then
+  test_in "$build" testlog "$@"
+else
+  test_in "$build" testlog
+
+  compiler=$(sanitizing_compiler)
+  if [ -n "$compiler" ]; then
+    say "tests with sanitizers ($compiler)"
+    CC=$compiler
+    export CC
+    build_in "$sanitized" -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+    unset CC
+    ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+      test_in "$sanitized" sanitized --no-suite lint --no-suite peer --no-suite slow --no-suite no-sanitizer
+  else
+    say "no compiler here has sanitizers: left out"
+  fi
+
+  if command -v valgrind >/dev/null; then
+    say "tests under valgrind"
+    test_in "$build" valgrind --setup valgrind --suite core --suite kernels --suite plugins --suite fuzz-replay
+  else
+    say "no valgrind here: left out"
+  fi
+fi
+
+say "all builds together"
+# shellcheck disable=SC2086 # a list of words
+python3 "$root/tests/count-results.py" $logs
