@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs a fuzz target over all files of the folders named on the command line; a folder without files fails. */
+#include <gio/gio.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+
+static guint
+replay_folder (const char *folder)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, &error);
+  const char *name;
+  guint n_files = 0;
+
+  if (dir == NULL)
+    g_error ("%s", error->message);
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL), *data = NULL;
+      gsize size;
+
+      if (!g_file_test (path, G_FILE_TEST_IS_REGULAR))
+        continue;
+      if (!g_file_get_contents (path, &data, &size, &error))
+        g_error ("%s", error->message);
+      LLVMFuzzerTestOneInput ((const uint8_t *) data, size);
+      n_files++;
+    }
+  if (n_files == 0)
+    g_error ("%s: no file", folder);
+  g_print ("# %s: %u files\n", folder, n_files);
+  return n_files;
+}
+
+int
+main (int argc, char **argv)
+{
+  guint n_files = 0;
+
+  for (int i = 1; i < argc; i++)
+    n_files += replay_folder (argv[i]);
+  if (n_files == 0)
+    g_error ("nothing to replay");
+  g_print ("1..1\nok 1 %u files\n", n_files);
+  return 0;
+}
