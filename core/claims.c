@@ -395,8 +395,8 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
     {
       g_free (b);
       g_free (s);
-      qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "tensor \"%s\": no reader knows the type %s", t->name,
-                  t->type != NULL ? t->type : "of it");
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\": its type %s means nothing outside its container",
+                  t->name, t->type != NULL ? t->type : "");
       return NULL;
     }
   b->component = g_strdup ("weight");

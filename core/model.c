@@ -10,6 +10,7 @@ void
 qconv_model_free (QconvModel *m)
 {
   g_clear_pointer (&m->by_name, g_hash_table_unref);
+  g_clear_pointer (&m->by_tensor, g_hash_table_unref);
   g_clear_pointer (&m->layers, g_ptr_array_unref);
   g_clear_pointer (&m->claims, qconv_claims_free);
   for (guint i = 0; i < m->participants->len; i++)
@@ -130,10 +131,12 @@ index_names (QconvModel *m, GError **error)
   if (family == NULL)
     return FALSE;
   m->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  m->by_tensor = g_hash_table_new (g_str_hash, g_str_equal);
   for (guint i = 0; i < m->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (m->layers, i);
 
+      g_hash_table_insert (m->by_tensor, s->plain_name, s);
       g_hash_table_insert (m->by_name, qconv_family_layer_name (family, s->plain_name), s);
     }
   return TRUE;
@@ -173,6 +176,20 @@ qconv_model_find (const QconvModel *m, const char *name)
   g_autofree char *key = qconv_family_layer_name (family, name);
 
   return g_hash_table_lookup (m->by_name, key);
+}
+
+SourceLayer *
+qconv_model_find_tensor (const QconvModel *m, const char *plain_name)
+{
+  return g_hash_table_lookup (m->by_tensor, plain_name);
+}
+
+GPtrArray *
+qconv_model_verbatim (const QconvModel *m, GError **error)
+{
+  g_autoptr (QconvClaims) none = qconv_claims_new (m->directory, FALSE);
+
+  return qconv_claims_finish (none, error);
 }
 
 const QconvDirectory *

@@ -15,6 +15,7 @@ struct _QconvModel {
   QconvClaims *claims;
   GPtrArray *layers;    /* SourceLayer */
   GHashTable *by_name;  /* name without prefix or ".weight" -> SourceLayer */
+  GHashTable *by_tensor; /* name of the whole weight tensor -> SourceLayer */
 };
 
 /* core/open.c: Returns: (transfer full): the file that stands for @path: itself, or the entry of a folder */
@@ -24,3 +25,7 @@ const QconvContainer *qconv_open_container (QconvSource *source, const char *fro
 
 /* Returns: (transfer none) (nullable): the layer or tensor whose short name (see family.h) is @name's */
 SourceLayer *qconv_model_find (const QconvModel *m, const char *name);
+/* Returns: (transfer none) (nullable): by the exact name of its weight tensor */
+SourceLayer *qconv_model_find_tensor (const QconvModel *m, const char *plain_name);
+/* Returns: (transfer full) (element-type SourceLayer): every tensor by itself, whatever it encodes */
+GPtrArray *qconv_model_verbatim (const QconvModel *m, GError **error);

@@ -4,6 +4,8 @@
 #include "model.h"
 #include "qconv-writer.h"
 
+#define QCONV_DEFAULT_MEMORY ((guint64) 1 << 30)
+
 /**
  * How:
  * @HOW_COPY: the tensor's bytes as they are
@@ -63,6 +65,7 @@ struct _QconvOutput {
 
 struct _QconvPlan {
   QconvModel *model;
+  GPtrArray *verbatim; /* (nullable): SourceLayer: every tensor by itself, for targets that ask no reader */
   const QconvTargetInfo *target;
   QconvOutput output;
   char *path;

@@ -48,7 +48,7 @@ fits (Schedule *s, gsize n)
   if (s->used + n > s->memory)
     drop_idle (s);
   /* What cannot wait for anybody else runs anyway; the plan saw that it fits alone */
-  return s->used + n <= s->memory || (s->n_running == 0 && s->active->len <= 1);
+  return s->used + n <= s->memory || s->n_running == 0;
 }
 
 /* Returns: (nullable): a block of at least @n bytes, an idle one or a new one */

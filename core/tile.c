@@ -20,6 +20,18 @@ qconv_components_free (Components *c)
   g_free (c);
 }
 
+Components *
+qconv_components_view (const Components *whole, Arena *arena)
+{
+  gsize size = sizeof *whole->buffers * whole->layer->pub.n_components;
+  Components *view = arena_take (arena, sizeof *view);
+
+  *view = *whole;
+  view->buffers = arena_take (arena, size);
+  memcpy (view->buffers, whole->buffers, size);
+  return view;
+}
+
 static gboolean
 belongs_to (const QconvComponent *c, Parts parts)
 {

@@ -27,6 +27,9 @@ Components *qconv_components_new (const Layer *layer);
 void qconv_components_free (Components *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Components, qconv_components_free)
 
+/* Returns: (transfer none): a copy of @whole in @arena, whose row components a task may set */
+Components *qconv_components_view (const Components *whole, Arena *arena);
+
 /* Returns: bytes that buffers for @parts of @n_rows rows take in an arena */
 gsize qconv_parts_cost (const Layer *l, Parts parts, guint64 n_rows);
 /* Gives @c buffers for @parts of rows [first, first + n) */

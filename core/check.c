@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "progress.h"
+#include "report.h"
+#include "schedule.h"
+#include "tile.h"
+
+#define TILE_TARGET ((gsize) 2 << 20)
+#define TILE_SLACK ((gsize) 8 << 10)
+#define CHUNK_ROWS 512
+
+/**
+ * Pair: a layer and what it was made from.
+ * @bound: worst relative MSE that passes; < 0: none
+ * @chunk_rows: rows of one partial sum: a multiple of where tiles may be cut, whatever the memory
+ * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero
+ */
+typedef struct {
+  const SourceLayer *reference, *got;
+  double bound;
+  gboolean begun;
+  guint64 chunk_rows, tile_rows;
+  gsize task_cost, kept_cost;
+  Arena kept;
+  Components *reference_parts, *got_parts;
+  double (*sums)[3];
+} Pair;
+
+typedef struct {
+  Pair *pairs;
+  guint n;
+  Progress *progress;
+  GCancellable *cancellable;
+} Check;
+
+static void
+clear_pair (Pair *p)
+{
+  g_clear_pointer (&p->reference_parts, qconv_components_free);
+  g_clear_pointer (&p->got_parts, qconv_components_free);
+  g_clear_pointer (&p->kept.base, g_aligned_free);
+  g_clear_pointer (&p->sums, g_free);
+}
+
+/* Types that "squared-error" takes as they are */
+static gboolean
+as_is (const SourceLayer *s)
+{
+  return qconv_source_layer_tensor (s) != NULL && qconv_dtype_is_float (s->layer->pub.dtype);
+}
+
+static guint64
+alignment_of (const SourceLayer *s)
+{
+  guint64 align = s->min_rows;
+
+  for (guint i = 0; align != 0 && i < s->layer->pub.n_components; i++)
+    if (s->layer->pub.components[i]->run.rows > 0)
+      align = qconv_lcm (align, s->layer->pub.components[i]->run.rows);
+  return align;
+}
+
+static gsize
+rows_cost (const Pair *p, guint64 n)
+{
+  return TILE_SLACK + qconv_floats_cost (p->reference, n, as_is (p->reference))
+         + qconv_floats_cost (p->got, n, FALSE);
+}
+
+static void
+cost_pair (Pair *p, guint64 memory, guint n_threads)
+{
+  guint64 align = qconv_lcm (alignment_of (p->reference), alignment_of (p->got)), rows = p->got->layer->pub.rows;
+  gsize target = MIN (TILE_TARGET, (gsize) (memory / MAX (n_threads, 1)));
+
+  align = align == 0 ? rows : MIN (align, MAX (rows, 1));
+  p->chunk_rows = align * MAX (CHUNK_ROWS / align, 1);
+  p->tile_rows = align;
+  while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
+    p->tile_rows *= 2;
+  p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
+  p->task_cost = rows_cost (p, p->tile_rows);
+  p->kept_cost = TILE_SLACK + qconv_parts_cost (p->reference->layer, PARTS_WHOLE, 0)
+                 + qconv_parts_cost (p->got->layer, PARTS_WHOLE, 0);
+}
+
+static guint64
+n_chunks (const Pair *p)
+{
+  guint64 rows = p->got->layer->pub.rows;
+
+  return MAX (rows / p->chunk_rows + (rows % p->chunk_rows != 0), 1);
+}
+
+/* ---- Tasks ---- */
+
+static gboolean
+begin_pair (Pair *p, GError **error)
+{
+  p->kept = (Arena) { .size = p->kept_cost };
+  p->kept.base = g_aligned_alloc0 (arena_round (p->kept.size), 1, ARENA_ALIGN);
+  p->reference_parts = qconv_components_new (p->reference->layer);
+  p->got_parts = qconv_components_new (p->got->layer);
+  p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
+  return (p->reference->layer->quantizer == NULL
+          || qconv_parts_load (p->reference, p->reference_parts, PARTS_WHOLE, 0, 0, &p->kept, error))
+         && (p->got->layer->quantizer == NULL
+             || qconv_parts_load (p->got, p->got_parts, PARTS_WHOLE, 0, 0, &p->kept, error));
+}
+
+static double
+count_nonzero (const float *x, guint64 n)
+{
+  guint64 count = 0;
+
+  for (guint64 i = 0; i < n; i++)
+    count += x[i] != 0;
+  return (double) count;
+}
+
+/* Adds @n rows of both to @sums; what @got has more of is padding and must be zero */
+static gboolean
+compare_rows (const Pair *p, QconvBuffer *reference, guint64 n_reference, QconvBuffer *got, guint64 n, double *sums,
+              GError **error)
+{
+  guint64 cols = p->reference->layer->pub.cols, got_cols = p->got->layer->pub.cols;
+  guint64 step = cols == got_cols ? MAX (n_reference, 1) : 1;
+  gsize row_bytes = (gsize) cols * qconv_dtype_bits (reference->dtype) / 8;
+  QconvBuffer out = QCONV_BUFFER (sums, 2 * sizeof (double), QCONV_F64);
+
+  for (guint64 i = 0; i < n_reference; i += step)
+    {
+      const float *row = (const float *) got->data + i * got_cols;
+      QconvBuffer a = QCONV_BUFFER (reference->data + i * row_bytes, step * row_bytes, reference->dtype);
+      QconvBuffer b = QCONV_BUFFER (row, step * cols * sizeof (float), QCONV_F32);
+
+      if (!qconv_stream_run (qconv_stream_cpu (), "squared-error", 1,
+                             (QconvArg[]) { QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&out), QCONV_I (step),
+                                            QCONV_I (cols) },
+                             5, error))
+        return FALSE;
+      if (cols < got_cols)
+        sums[2] += count_nonzero (row + cols, got_cols - cols);
+    }
+  sums[2] += count_nonzero ((const float *) got->data + n_reference * got_cols, (n - n_reference) * got_cols);
+  return TRUE;
+}
+
+static gboolean
+compare_chunk (Check *c, Pair *p, guint chunk, Arena *arena, GError **error)
+{
+  guint64 first = chunk * p->chunk_rows, end = MIN (first + p->chunk_rows, p->got->layer->pub.rows);
+  guint64 rows = p->reference->layer->pub.rows;
+
+  for (guint64 n; first < end; first += n)
+    {
+      guint64 n_reference;
+      QconvBuffer reference, got;
+
+      arena->used = 0;
+      n = MIN (p->tile_rows, end - first);
+      n_reference = first < rows ? MIN (n, rows - first) : 0;
+      if (!qconv_floats_load (p->reference, qconv_components_view (p->reference_parts, arena), first, n_reference,
+                              as_is (p->reference), arena, c->cancellable, &reference, error)
+          || !qconv_floats_load (p->got, qconv_components_view (p->got_parts, arena), first, n, FALSE, arena, c->cancellable, &got,
+                                 error)
+          || !compare_rows (p, &reference, n_reference, &got, n, p->sums[chunk], error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gsize
+check_kept_cost (gpointer data, guint item)
+{
+  return ((Check *) data)->pairs[item].kept_cost;
+}
+
+static gsize
+check_task_cost (gpointer data, guint item)
+{
+  return ((Check *) data)->pairs[item].task_cost;
+}
+
+static guint
+check_n_tasks (gpointer data, guint item)
+{
+  const Pair *p = &((Check *) data)->pairs[item];
+
+  return p->begun ? (guint) n_chunks (p) : 1;
+}
+
+static gboolean
+check_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
+{
+  Check *c = data;
+  Pair *p = &c->pairs[item];
+
+  if (!p->begun)
+    return begin_pair (p, error);
+  if (!compare_chunk (c, p, task, arena, error))
+    return FALSE;
+  qconv_progress_add (c->progress, p->reference->bytes / n_chunks (p), p->got->name);
+  return TRUE;
+}
+
+static gboolean
+check_advance (gpointer data, guint item, gboolean *more, GError **error)
+{
+  Pair *p = &((Check *) data)->pairs[item];
+  double sums[3] = { 0 };
+
+  *more = !p->begun;
+  if (*more)
+    {
+      p->begun = TRUE;
+      return TRUE;
+    }
+  for (guint64 i = 0; i < n_chunks (p); i++)
+    for (guint j = 0; j < 3; j++)
+      sums[j] += p->sums[i][j];
+  clear_pair (p);
+  p->sums = g_malloc (sizeof *p->sums);
+  memcpy (p->sums, sums, sizeof sums);
+  return TRUE;
+}
+
+/* ---- Pairs ---- */
+
+static void
+report_pair (QconvReport *r, const Pair *p)
+{
+  const double *sums = p->sums[0];
+  double relmse = sums[0] == 0 ? 0 : sums[0] / sums[1];
+
+  qconv_report_layer (r, p->got->name, p->got->layer->scheme, isnan (relmse) ? -1 : relmse);
+  if (p->bound >= 0 && !(relmse <= p->bound))
+    qconv_report_problem (r, p->got->name, "error-bound", "relative MSE %.3g is beyond the bound %.3g of %s", relmse,
+                          p->bound, p->got->layer->scheme);
+  if (sums[2] > 0)
+    qconv_report_problem (r, p->got->name, "padding", "%.0f padding items are not zero", sums[2]);
+}
+
+static gboolean
+compare_pairs (GArray *pairs, guint64 memory, guint n_threads, QconvProgressFunc progress, gpointer user_data,
+               GCancellable *cancellable, QconvReport *r, GError **error)
+{
+  static const ScheduleOps ops
+      = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
+  Progress counter;
+  Check c = { (Pair *) pairs->data, pairs->len, &counter, cancellable };
+  guint64 total = 0;
+  gboolean ok;
+
+  for (guint i = 0; i < pairs->len; i++)
+    {
+      cost_pair (&c.pairs[i], memory, n_threads);
+      total += c.pairs[i].reference->bytes;
+    }
+  qconv_progress_init (&counter, total, "checking", progress, user_data);
+  ok = qconv_schedule_run (&ops, &c, pairs->len, n_threads, memory, cancellable, error);
+  if (ok)
+    qconv_progress_finish (&counter);
+  qconv_progress_clear (&counter);
+  for (guint i = 0; i < pairs->len; i++)
+    {
+      if (ok)
+        report_pair (r, &c.pairs[i]);
+      clear_pair (&c.pairs[i]);
+    }
+  return ok;
+}
+
+/* Adds a pair, or the reason why the two do not belong together */
+static void
+add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, const char *name, QconvReport *r)
+{
+  const QconvQuantizer *q = got != NULL ? got->layer->quantizer : NULL;
+  Pair p = { .reference = reference, .got = got, .bound = -1 };
+
+  if (got == NULL)
+    qconv_report_problem (r, name, "missing", "the layer is not in the file");
+  else if (got->layer->pub.rows < reference->layer->pub.rows || got->layer->pub.cols < reference->layer->pub.cols)
+    qconv_report_problem (r, name, "shape", "the layer is smaller than what it was made from");
+  else
+    {
+      if (q != NULL && q->bound != NULL)
+        p.bound = q->bound (q, &got->layer->pub);
+      g_array_append_val (pairs, p);
+    }
+}
+
+static gboolean
+decodes (const SourceLayer *s)
+{
+  if (qconv_source_layer_tensor (s) != NULL)
+    return qconv_dtype_is_float (s->layer->pub.dtype) || s->layer->pub.dtype == QCONV_F8_E4M3
+           || s->layer->pub.dtype == QCONV_F8_E5M2;
+  return s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL;
+}
+
+static void
+pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvReport *r)
+{
+  for (guint i = 0; i < p->output.layers->len; i++)
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+      g_autofree char *name = l->layer->quantizer != NULL ? g_strconcat (l->layer->name, ".weight", NULL)
+                                                           : g_strdup (l->layer->name);
+
+      if (l->how != HOW_COPY && decodes (l->source))
+        add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
+    }
+}
+
+QconvReport *
+qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progress, gpointer user_data,
+                  GCancellable *cancellable, GError **error)
+{
+  const QconvWriter *w = p->target->writer;
+  QconvOpenOptions options = { .from = w->reader != NULL && p->target->quantizer != NULL ? w->reader : w->container };
+  g_autoptr (QconvModel) written = qconv_model_open (path, &options, error);
+  g_autoptr (QconvReport) r = NULL;
+  g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
+
+  if (written == NULL)
+    {
+      g_prefix_error (error, "the written file cannot be read back: ");
+      return NULL;
+    }
+  r = qconv_report_new ();
+  qconv_report_structure (r, written);
+  if (p->no_verify || p->target->target->scheme == NULL)
+    return g_steal_pointer (&r);
+  pair_plan (p, written, pairs, r);
+  return compare_pairs (pairs, p->memory, p->n_threads, progress, user_data, cancellable, r, error)
+             ? g_steal_pointer (&r)
+             : NULL;
+}
+
+static void
+pair_models (const QconvModel *model, const QconvModel *original, GArray *pairs, QconvReport *r)
+{
+  for (guint i = 0; i < model->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (model->layers, i);
+      const SourceLayer *reference = original != NULL ? qconv_model_find (original, s->name) : NULL;
+      gboolean plain = qconv_source_layer_tensor (s) != NULL;
+
+      if (plain && (reference == NULL || !g_str_has_suffix (s->plain_name, ".weight")))
+        continue;
+      if (original != NULL && reference == NULL)
+        qconv_report_problem (r, s->name, "missing", "the original has no such layer");
+      else if (reference != NULL && decodes (s) && decodes (reference))
+        add_pair (pairs, reference, s, s->name, r);
+      else if (!plain)
+        qconv_report_layer (r, s->name, s->layer->scheme, -1);
+    }
+}
+
+QconvReport *
+qconv_model_verify (QconvModel *model, QconvModel *original, guint64 memory, guint n_threads,
+                    QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (QconvReport) r = qconv_report_new ();
+  g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
+
+  qconv_report_structure (r, model);
+  pair_models (model, original, pairs, r);
+  return compare_pairs (pairs, memory > 0 ? memory : QCONV_DEFAULT_MEMORY,
+                        n_threads > 0 ? n_threads : g_get_num_processors (), progress, user_data, cancellable, r, error)
+             ? g_steal_pointer (&r)
+             : NULL;
+}

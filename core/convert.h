@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Does what a plan says to every layer, into a file. */
+#pragma once
+#include "plan.h"
+#include "progress.h"
+#include "save.h"
+
+gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
+                               GError **error);
+/* Returns: bytes that qconv_convert_layers() will count */
+guint64 qconv_convert_bytes (const QconvPlan *plan);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "input-scale.h"
+
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#include "tile.h"
+
+#define SUFFIX ".input_scale"
+
+typedef struct {
+  float value;
+  char *scheme; /* (nullable): of the layer that the file has it for */
+} Scale;
+
+struct _InputScales {
+  gboolean for_all;
+  float value;
+  GHashTable *by_name; /* short layer name -> Scale */
+};
+
+static void
+free_scale (gpointer data)
+{
+  Scale *s = data;
+
+  g_free (s->scheme);
+  g_free (s);
+}
+
+void
+qconv_input_scales_free (InputScales *s)
+{
+  g_clear_pointer (&s->by_name, g_hash_table_unref);
+  g_free (s);
+}
+
+static gboolean
+add_scale (InputScales *s, const char *name, double value, const char *scheme, GError **error)
+{
+  const Family *family = qconv_family_generic (error);
+  g_autofree char *stem = g_str_has_suffix (name, SUFFIX) ? g_strndup (name, strlen (name) - strlen (SUFFIX))
+                                                           : g_strdup (name);
+  Scale *scale;
+
+  if (family == NULL)
+    return FALSE;
+  if (!isfinite (value) || value <= 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\": %g is not a positive number", name, value);
+  scale = g_new (Scale, 1);
+  *scale = (Scale) { (float) value, g_strdup (scheme) };
+  g_hash_table_replace (s->by_name, qconv_family_layer_name (family, stem), scale);
+  return TRUE;
+}
+
+static gboolean
+read_json (InputScales *s, const char *path, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonNode *root;
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  if (!json_parser_load_from_file (parser, path, error))
+    return FALSE;
+  root = json_parser_get_root (parser);
+  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON object of layer names and numbers", path);
+  json_object_iter_init (&iter, json_node_get_object (root));
+  while (json_object_iter_next (&iter, &name, &node))
+    {
+      if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) == G_TYPE_STRING)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\" is not a number", path, name);
+      if (!add_scale (s, name, json_node_get_double (node), NULL, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* A scale that stands beside a quantized layer was made for that layer's scheme */
+static gboolean
+add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
+{
+  const Binding *b = qconv_source_layer_binding (layer, "input_scale");
+  g_autoptr (Components) c = NULL;
+  g_autofree guint8 *memory = NULL;
+  Arena arena = { 0 };
+  gint i = qconv_layer_component_index (&layer->layer->pub, "input_scale");
+
+  if (b == NULL)
+    return TRUE;
+  if (i < 0) /* the scheme's plugin is missing; enough to know what the value is not for */
+    return add_scale (s, layer->name, 1, layer->layer->scheme, error);
+  c = qconv_components_new (layer->layer);
+  arena.size = qconv_parts_cost (layer->layer, PARTS_WHOLE, 0);
+  arena.base = memory = g_malloc (arena.size);
+  return qconv_parts_load (layer, c, PARTS_WHOLE, 0, 0, &arena, error)
+         && add_scale (s, layer->name, *(const float *) c->buffers[i].data, layer->layer->scheme, error);
+}
+
+static gboolean
+add_plain (InputScales *s, const SourceLayer *layer, GError **error)
+{
+  const QconvTensor *t = qconv_source_layer_tensor (layer);
+  guint64 items = 0;
+  QconvBuffer raw, wide;
+  guint8 bytes[8];
+  float value = 0;
+
+  if (!qconv_shape_items (&t->shape, &items) || items != 1 || !qconv_dtype_is_float (t->dtype))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" is not one float", t->name);
+  if (!qconv_tensor_read (t, 0, (gsize) t->n_bytes, bytes, error))
+    return FALSE;
+  raw = QCONV_BUFFER (bytes, (gsize) t->n_bytes, t->dtype);
+  wide = QCONV_BUFFER (&value, sizeof value, QCONV_F32);
+  return qconv_stream_run (qconv_stream_cpu (), "convert", 1, (QconvArg[]) { QCONV_BUF (&raw), QCONV_BUF (&wide) }, 2,
+                           error)
+         && add_scale (s, t->name, (double) value, NULL, error);
+}
+
+static gboolean
+read_model (InputScales *s, const char *path, GError **error)
+{
+  g_autoptr (QconvModel) m = qconv_model_open (path, NULL, error);
+
+  if (m == NULL)
+    return FALSE;
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      const SourceLayer *layer = g_ptr_array_index (m->layers, i);
+      gboolean plain = qconv_source_layer_tensor (layer) != NULL;
+
+      if (plain && !g_str_has_suffix (layer->plain_name, SUFFIX))
+        continue;
+      if (!(plain ? add_plain (s, layer, error) : add_claimed (s, layer, error)))
+        return FALSE;
+    }
+  return g_hash_table_size (s->by_name) > 0
+         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: holds no *" SUFFIX, path);
+}
+
+/* A file that begins like JSON is one */
+static gboolean
+is_json (const char *path)
+{
+  g_autoptr (QconvSource) source = qconv_source_open (path, NULL);
+  char first = 0;
+
+  return source != NULL && qconv_source_read (source, 0, 1, &first, NULL) && strchr ("{ \t\r\n", first) != NULL
+         && !g_str_has_suffix (path, ".safetensors");
+}
+
+InputScales *
+qconv_input_scales_new (const char *text, GError **error)
+{
+  g_autoptr (InputScales) s = NULL;
+  char *end = NULL;
+  double value;
+
+  if (text == NULL || strcmp (text, "none") == 0)
+    return NULL;
+  s = g_new0 (InputScales, 1);
+  s->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_scale);
+  value = g_ascii_strtod (text, &end);
+  if (*text != '\0' && *end == '\0')
+    {
+      s->for_all = TRUE;
+      s->value = (float) value;
+      if (isfinite (s->value) && s->value > 0)
+        return g_steal_pointer (&s);
+      qconv_fail (error, QCONV_ERROR_OPTION, "input scale %s is not a positive number", text);
+      return NULL;
+    }
+  return (is_json (text) ? read_json (s, text, error) : read_model (s, text, error)) ? g_steal_pointer (&s) : NULL;
+}
+
+gboolean
+qconv_input_scales_find (InputScales *s, const char *name, const char *scheme, gboolean *found, float *value,
+                         GError **error)
+{
+  const Family *family = qconv_family_generic (NULL);
+  g_autofree char *key = qconv_family_layer_name (family, name);
+  const Scale *scale = g_hash_table_lookup (s->by_name, key);
+
+  *found = s->for_all || scale != NULL;
+  *value = s->value;
+  if (scale == NULL)
+    return TRUE;
+  *value = scale->value;
+  return scale->scheme == NULL || strcmp (scale->scheme, scheme) == 0
+         || qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" was made for %s, not for %s", key,
+                        scale->scheme, scheme);
+}
+
+gboolean
+qconv_input_scales_check (const InputScales *s, const QconvModel *model, GError **error)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, s->by_name);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    if (qconv_model_find (model, key) == NULL)
+      return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" matches no layer", (const char *) key);
+  return TRUE;
+}

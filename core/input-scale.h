@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* --input-scale none|VALUE|FILE: scales of layer inputs that somebody measured. */
+#pragma once
+#include "model.h"
+
+typedef struct _InputScales InputScales;
+
+/* @text: (nullable): NULL is as "none". Returns: (transfer full) (nullable): NULL without error: none were asked for */
+InputScales *qconv_input_scales_new (const char *text, GError **error);
+void qconv_input_scales_free (InputScales *s);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (InputScales, qconv_input_scales_free)
+/* Whether there is one for the layer called @name, which becomes @scheme. QCONV_ERROR_OPTION: it was made for another
+   scheme */
+gboolean qconv_input_scales_find (InputScales *s, const char *name, const char *scheme, gboolean *found, float *value,
+                                  GError **error);
+/* QCONV_ERROR_OPTION for a key that no layer of @model has */
+gboolean qconv_input_scales_check (const InputScales *s, const QconvModel *model, GError **error);

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib/gi18n-lib.h>
+#include <string.h>
+
+#include "directory.h"
+#include "input-scale.h"
+#include "layer.h"
+#include "plan.h"
+#include "rules.h"
+#include "values.h"
+
+/* What planning one layer looks at */
+typedef struct {
+  QconvPlan *plan;
+  const QconvJob *job;
+  Rules rules;
+  QconvValues *scheme_values; /* (nullable): what the user set for the target's scheme */
+  InputScales *scales;        /* (nullable) */
+} Planning;
+
+static const QconvTargetInfo *
+find_target (const char *name, GError **error)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  const char *near;
+
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
+
+      if (strcmp (t->name, name) == 0)
+        return t;
+      g_ptr_array_add (names, t->name);
+    }
+  g_ptr_array_add (names, NULL);
+  near = qconv_nearest (name, (const char *const *) names->pdata);
+  if (near != NULL)
+    qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown target \"%s\"; did you mean %s?", name, near);
+  else
+    qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown target \"%s\"; `qconv targets` lists them", name);
+  return NULL;
+}
+
+/* <stem>-<target><suffix> beside the input: the stem without shard and quant suffix */
+static char *
+derive_output (const QconvModel *m, const QconvTargetInfo *t)
+{
+  const char *path = qconv_source_path (m->source);
+  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path), *name = NULL;
+  static const char *const cuts[] = {
+    "\\.index\\.json$",
+    "\\.[A-Za-z0-9_]+$",
+    "-[0-9]{5}-of-[0-9]{5}$",
+    "(?i)[-_.](Q[0-9]_[0-9K](_[SML])?|Q[0-9]_K_[SML]|IQ[0-9]_[A-Z]+|TQ[0-9]_[0-9]|BF16|F16|FP16|F32|FP32|MXFP4|NVFP4)$",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cuts); i++)
+    {
+      g_autoptr (GRegex) re = g_regex_new (cuts[i], 0, 0, NULL);
+      char *cut = g_regex_replace_literal (re, base, -1, 0, "", 0, NULL);
+
+      if (cut != NULL && *cut != '\0')
+        {
+          g_free (base);
+          base = cut;
+        }
+      else
+        g_free (cut);
+    }
+  name = g_strconcat (base, "-", t->name, t->writer->suffix, NULL);
+  return g_build_filename (folder, name, NULL);
+}
+
+/* "--effort" and "-o" reach everything that takes part */
+static gboolean
+apply_options (Planning *pl, GError **error)
+{
+  QconvPlan *p = pl->plan;
+  const QconvQuantizer *q = p->target->quantizer;
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (Participant));
+  Participant writer = { p->target->writer->id, p->output.options };
+
+  g_array_append_vals (all, p->model->participants->data, p->model->participants->len);
+  g_array_append_val (all, writer);
+  if (q != NULL)
+    {
+      Participant scheme = { q->id, pl->scheme_values = qconv_values_new (q->options) };
+
+      g_array_append_val (all, scheme);
+      if (!qconv_values_parse (scheme.values, p->target->target->parameters, error))
+        return FALSE;
+      if (pl->job->effort != NULL && qconv_values_knows (scheme.values, "effort")
+          && !qconv_values_set (scheme.values, "effort", pl->job->effort, error))
+        return FALSE;
+    }
+  if (pl->job->effort != NULL && p->warn != NULL && (q == NULL || !qconv_values_knows (pl->scheme_values, "effort")))
+    p->warn (_ ("--effort does not reach this target"), p->warn_data);
+  return qconv_settings_apply (pl->job->options, (const Participant *) all->data, all->len, TRUE, error);
+}
+
+/* ---- One layer ---- */
+
+static PlannedLayer *
+new_planned (Layer *layer, SourceLayer *source, How how, const char *rule)
+{
+  PlannedLayer *l = g_new0 (PlannedLayer, 1);
+
+  l->layer = layer;
+  l->source = source;
+  l->how = how;
+  l->rule = rule;
+  l->tensors = g_ptr_array_new ();
+  return l;
+}
+
+static gboolean
+is_castable (QconvDType dtype)
+{
+  return qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
+}
+
+/* What the layer is in a plain file of this target */
+static PlannedLayer *
+plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error)
+{
+  const QconvTarget *t = pl->plan->target->target;
+  gboolean cast_all = t->scheme != NULL && strcmp (t->scheme, QCONV_PLAIN) == 0 && t->dtype != QCONV_OPAQUE;
+  const QconvLayer *l = &s->layer->pub;
+  gboolean plain = qconv_source_layer_tensor (s) != NULL;
+  QconvDType dtype = cast_all && (!plain || is_castable (l->dtype)) ? t->dtype : l->dtype;
+  How how = !plain ? HOW_DECODE : dtype != l->dtype ? HOW_CAST : HOW_COPY;
+
+  if (!plain && (s->layer->quantizer == NULL || s->layer->quantizer->decode == NULL))
+    {
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes the scheme %s", s->name,
+                  s->layer->scheme);
+      return NULL;
+    }
+  return new_planned (qconv_layer_new_plain (s->plain_name, dtype, &l->shape), s, how, rule);
+}
+
+/* Components that only a source or the user gives, and who gives none here */
+static gboolean
+settle_given (Planning *pl, PlannedLayer *l, GError **error)
+{
+  const QconvQuantizer *q = l->layer->quantizer;
+  gboolean found = FALSE;
+
+  if (pl->scales != NULL && qconv_layer_component (&l->layer->pub, "input_scale") != NULL
+      && !qconv_input_scales_find (pl->scales, l->source->name, q->id, &found, &l->input_scale, error))
+    return FALSE;
+  l->has_input_scale = found;
+  for (guint i = l->layer->components->len; i-- > 0;)
+    {
+      const QconvComponent *c = g_ptr_array_index (l->layer->components, i);
+      gboolean in_source = qconv_layer_component (&l->source->layer->pub, c->name) != NULL;
+      gboolean by_user = found && strcmp (c->name, "input_scale") == 0;
+
+      if (!by_user && ((l->how == HOW_MOVE && !in_source)
+                       || (l->how != HOW_MOVE && (c->flags & QCONV_COMPONENT_GIVEN) != 0)))
+        qconv_layer_drop_component (l->layer, c->name);
+    }
+  return TRUE;
+}
+
+static void
+copy_hints (Layer *to, const Layer *from)
+{
+  if (from->hints != NULL)
+    to->hints = g_hash_table_ref (from->hints);
+}
+
+static gboolean
+can_decode (const SourceLayer *s)
+{
+  return qconv_source_layer_tensor (s) != NULL || (s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL);
+}
+
+static PlannedLayer *
+plan_encoded (Planning *pl, SourceLayer *s, const char *rule, GError **error)
+{
+  const QconvQuantizer *q = pl->plan->target->quantizer;
+  const QconvLayer *from = &s->layer->pub;
+  QconvValues *values = qconv_values_copy (pl->scheme_values);
+  gboolean same = s->layer->quantizer == q;
+  PlannedLayer *l;
+
+  if (same)
+    qconv_values_follow (values, s->layer->values);
+  same = same && qconv_values_same_parameters (values, s->layer->values);
+  l = new_planned (qconv_layer_new (s->name, q->id, q, values, from->dtype, from->rows, from->cols), s,
+                   same ? HOW_MOVE : HOW_ENCODE, rule);
+  l->layer->pub.shape = from->shape;
+  if (same)
+    copy_hints (l->layer, s->layer);
+  if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, error)
+      && (same || can_decode (s)
+          || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes the scheme %s",
+                         s->name, from->scheme)))
+    return l;
+  qconv_planned_layer_free (l);
+  return NULL;
+}
+
+/* Loaders tell models apart by the stored shape of some weights: these must not change theirs */
+static gboolean
+changes_probed (const Planning *pl, const PlannedLayer *l)
+{
+  const QconvOutput *o = &pl->plan->output;
+  g_autofree char *name = qconv_family_layer_name (pl->rules.family, l->source->name);
+  const QconvTensor *weight = qconv_directory_find (o->directory, l->source->plain_name);
+
+  return qconv_family_probed (pl->rules.family, name)
+         && (weight == NULL || !qconv_shape_equal (&weight->shape, &l->layer->pub.shape));
+}
+
+/* A plain copy needs no rows and no packing, whatever its type */
+static void
+settle_copy (PlannedLayer *l)
+{
+  const PlannedTensor *t = l->tensors->len == 1 ? g_ptr_array_index (l->tensors, 0) : NULL;
+
+  if (l->how == HOW_COPY
+      && (t == NULL || t->planned.pack != NULL || t->component < 0 || t->planned.dtype != l->layer->pub.dtype))
+    l->how = HOW_CAST;
+}
+
+static gboolean
+plan_layer (Planning *pl, SourceLayer *s, GError **error)
+{
+  QconvPlan *p = pl->plan;
+  const QconvWriter *w = p->target->writer;
+  guint n = qconv_directory_n_tensors (p->output.directory);
+  const char *rule = "target";
+  gboolean encode = p->target->quantizer != NULL && qconv_rules_decide (&pl->rules, s, p->target->quantizer, &rule);
+  PlannedLayer *l = encode ? plan_encoded (pl, s, rule, error) : plan_plain (pl, s, rule, error);
+
+  if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
+    return FALSE;
+  if (encode && changes_probed (pl, l))
+    {
+      qconv_output_take_back (&p->output, n);
+      l = plan_plain (pl, s, "probed", error);
+      if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
+        return FALSE;
+    }
+  settle_copy (l);
+  return TRUE;
+}
+
+/* ---- The whole ---- */
+
+static gboolean
+lay_out (QconvPlan *p, GError **error)
+{
+  const QconvContainer *c = qconv_registry_container (p->target->writer->container);
+  guint n = qconv_directory_n_tensors (p->output.directory);
+  g_autofree QconvTensor **tensors = g_new (QconvTensor *, n + 1);
+
+  for (guint i = 0; i < n; i++)
+    tensors[i] = qconv_directory_planned (p->output.directory, i);
+  p->header = g_byte_array_new ();
+  if (c->lay_out == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
+  return c->lay_out (c, p->output.directory, tensors, n, p->header, &p->file_size, error);
+}
+
+static gboolean
+plan_costs (QconvPlan *p, GError **error)
+{
+  for (guint i = 0; i < p->output.layers->len; i++)
+    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), p->memory, p->n_threads, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+plan_layers (Planning *pl, GError **error)
+{
+  QconvPlan *p = pl->plan;
+  const QconvWriter *w = p->target->writer;
+
+  GPtrArray *layers = p->model->layers;
+
+  if (p->target->target->scheme == NULL)
+    {
+      layers = p->verbatim = qconv_model_verbatim (p->model, error);
+      if (layers == NULL)
+        return FALSE;
+    }
+  for (guint i = 0; i < layers->len; i++)
+    if (!plan_layer (pl, g_ptr_array_index (layers, i), error))
+      return FALSE;
+  if (p->target->quantizer != NULL && !qconv_rules_check (&pl->rules, p->model, pl->job, error))
+    return FALSE;
+  return w->end == NULL || w->end (w, &p->output, error);
+}
+
+/* A loader of quantized files knows one spelling of the names; the plain targets keep any */
+static gboolean
+check_naming (const Planning *pl, GError **error)
+{
+  const char *foreign = qconv_family_foreign_naming (pl->rules.family, pl->plan->model->directory);
+
+  if (pl->plan->target->quantizer == NULL || foreign == NULL)
+    return TRUE;
+  return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                     "%s: this is %s, which no loader of %s knows; convert the original checkpoint",
+                     qconv_source_path (pl->plan->model->source), foreign, pl->plan->target->name);
+}
+
+/* What decoding and encoding again costs is told once */
+static void
+warn_lossy (const QconvPlan *p)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < p->output.layers->len; i++)
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+
+      n += l->how == HOW_ENCODE && l->source->layer->quantizer != NULL && qconv_encoder (l, 0)->from == NULL
+           && l->source->bytes * 8 < l->layer->pub.rows * l->layer->pub.cols * 6;
+    }
+  if (n > 0 && p->warn != NULL)
+    {
+      g_autofree char *line = g_strdup_printf (
+          _ ("%u layers come from fewer than 6 bits a weight: the error of both formats adds up"), n);
+
+      p->warn (line, p->warn_data);
+    }
+}
+
+static gboolean
+make_plan (Planning *pl, GError **error)
+{
+  QconvPlan *p = pl->plan;
+
+  if (!qconv_rules_init (&pl->rules, p->model, pl->job, error) || !check_naming (pl, error)
+      || !apply_options (pl, error))
+    return FALSE;
+  if (p->target->quantizer == NULL && (pl->job->keep != NULL || pl->job->only != NULL))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--keep and --only mean nothing for %s", p->target->name);
+  if (p->allow_nonfinite && p->target->quantizer != NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--allow-nonfinite is for plain targets, not for %s",
+                       p->target->name);
+  pl->scales = qconv_input_scales_new (pl->job->input_scale, error);
+  if (pl->scales == NULL && *error != NULL)
+    return FALSE;
+  if (pl->scales != NULL && !qconv_input_scales_check (pl->scales, p->model, error))
+    return FALSE;
+  if (!plan_layers (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
+    return FALSE;
+  warn_lossy (p);
+  return TRUE;
+}
+
+QconvPlan *
+qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
+{
+  g_autoptr (QconvPlan) p = g_new0 (QconvPlan, 1);
+  g_autoptr (GError) local = NULL;
+  Planning pl = { .plan = p, .job = job };
+  gboolean ok;
+
+  p->model = model;
+  p->target = find_target (job->target, error);
+  if (p->target == NULL)
+    return NULL;
+  p->memory = job->memory > 0 ? job->memory : QCONV_DEFAULT_MEMORY;
+  p->n_threads = job->n_threads > 0 ? job->n_threads : g_get_num_processors ();
+  p->no_verify = job->no_verify;
+  p->force = job->force;
+  p->allow_nonfinite = job->allow_nonfinite;
+  p->warn = job->warn;
+  p->warn_data = job->warn_data;
+  p->path = job->output != NULL ? g_strdup (job->output) : derive_output (model, p->target);
+  qconv_output_init (&p->output, model, qconv_values_new (p->target->writer->options));
+  ok = make_plan (&pl, &local);
+  qconv_rules_clear (&pl.rules);
+  g_clear_pointer (&pl.scheme_values, qconv_values_free);
+  g_clear_pointer (&pl.scales, qconv_input_scales_free);
+  if (ok)
+    return g_steal_pointer (&p);
+  g_propagate_error (error, g_steal_pointer (&local));
+  return NULL;
+}

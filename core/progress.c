@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "progress.h"
+
+#define INTERVAL (G_USEC_PER_SEC / 10)
+
+void
+qconv_progress_init (Progress *p, guint64 total, const char *phase, QconvProgressFunc func, gpointer user_data)
+{
+  *p = (Progress) { .func = func, .user_data = user_data, .total = total, .phase = phase };
+  g_mutex_init (&p->lock);
+  p->start = p->last = g_get_monotonic_time ();
+}
+
+void
+qconv_progress_clear (Progress *p)
+{
+  g_mutex_clear (&p->lock);
+}
+
+static void
+tell (Progress *p, const char *layer, gint64 now)
+{
+  QconvProgress report = { MIN (p->done, p->total), p->total, p->phase, layer, -1, -1 };
+  double seconds = (double) (now - p->start) / G_USEC_PER_SEC;
+
+  if (seconds > 0 && p->done > 0)
+    {
+      report.rate = (double) p->done / seconds;
+      report.eta = (double) (p->total - report.done_bytes) / report.rate;
+    }
+  p->last = now;
+  p->func (&report, p->user_data);
+}
+
+void
+qconv_progress_add (Progress *p, guint64 n, const char *layer)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  g_mutex_lock (&p->lock);
+  p->done += n;
+  if (p->func != NULL && now - p->last >= INTERVAL)
+    tell (p, layer, now);
+  g_mutex_unlock (&p->lock);
+}
+
+void
+qconv_progress_finish (Progress *p)
+{
+  p->done = p->total;
+  if (p->func != NULL)
+    tell (p, NULL, g_get_monotonic_time ());
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report.h"
+
+#include <math.h>
+
+/* Readers add to a report through this */
+struct _QconvProblems {
+  QconvReport *report;
+};
+
+static void
+free_problem (gpointer data)
+{
+  QconvProblem *p = data;
+
+  g_free (p->layer);
+  g_free (p->code);
+  g_free (p->message);
+  g_free (p);
+}
+
+static void
+free_layer_error (gpointer data)
+{
+  QconvLayerError *e = data;
+
+  g_free (e->name);
+  g_free (e->scheme);
+  g_free (e);
+}
+
+QconvReport *
+qconv_report_new (void)
+{
+  QconvReport *r = g_new0 (QconvReport, 1);
+
+  r->ok = TRUE;
+  r->problems = g_ptr_array_new_with_free_func (free_problem);
+  r->layers = g_ptr_array_new_with_free_func (free_layer_error);
+  return r;
+}
+
+void
+qconv_report_free (QconvReport *r)
+{
+  g_ptr_array_unref (r->problems);
+  g_ptr_array_unref (r->layers);
+  g_free (r);
+}
+
+static void
+add_problem (QconvReport *r, const char *layer, const char *code, char *message)
+{
+  QconvProblem *p = g_new (QconvProblem, 1);
+
+  *p = (QconvProblem) { g_strdup (layer), g_strdup (code), message };
+  g_ptr_array_add (r->problems, p);
+  r->ok = FALSE;
+}
+
+void
+qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  add_problem (r, layer, code, g_strdup_vprintf (format, args));
+  va_end (args);
+}
+
+void
+qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  add_problem (p->report, layer, code, g_strdup_vprintf (format, args));
+  va_end (args);
+}
+
+void
+qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse)
+{
+  QconvLayerError *e = g_new (QconvLayerError, 1);
+
+  *e = (QconvLayerError) { g_strdup (name), g_strdup (scheme), relmse,
+                           relmse > 0 ? -10 * log10 (relmse) : INFINITY };
+  g_ptr_array_add (r->layers, e);
+}
+
+void
+qconv_report_structure (QconvReport *r, const QconvModel *m)
+{
+  QconvProblems problems = { r };
+
+  for (guint i = 0; i < m->readers->len; i++)
+    {
+      const QconvReader *reader = g_ptr_array_index (m->readers, i);
+
+      if (reader->check != NULL)
+        reader->check (reader, m->directory, &problems);
+    }
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which layers a target encodes, and the rule that decided. */
+#pragma once
+#include "model.h"
+
+typedef struct {
+  const Family *family;
+  GRegex *keep, *only;    /* (nullable) */
+  gboolean quantized;     /* the source has quantized layers: only these are encoded */
+  gboolean keep_matched, only_matched;
+} Rules;
+
+/* QCONV_ERROR_OPTION: a regular expression is broken */
+gboolean qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError **error);
+void qconv_rules_clear (Rules *r);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Rules, qconv_rules_clear)
+/* Returns: whether @s becomes @q's scheme; *rule says what decided */
+gboolean qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const char **rule);
+/* QCONV_ERROR_OPTION: an expression that matched nothing */
+gboolean qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job, GError **error);

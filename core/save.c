@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "qconv-types.h"
+
+#define SUFFIX ".qconv-part"
+
+struct _Save {
+  char *path, *temporary;
+  int fd;
+  guint64 size;
+};
+
+static gboolean
+io_error (GError **error, const char *path)
+{
+  int code = errno;
+
+  g_set_error (error, G_IO_ERROR, (gint) g_io_error_from_errno (code), "%s: %s", path, g_strerror (code));
+  return FALSE;
+}
+
+/* Its owner holds a lock; one without is left over from a run that was killed */
+static void
+remove_if_abandoned (const char *path)
+{
+  int fd = open (path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+  if (fd < 0)
+    return;
+  if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+    g_unlink (path);
+  close (fd);
+}
+
+static void
+remove_leftovers (const char *folder, const char *base)
+{
+  g_autofree char *prefix = g_strconcat (".", base, ".", NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_prefix (name, prefix) && g_str_has_suffix (name, SUFFIX))
+      {
+        g_autofree char *path = g_build_filename (folder, name, NULL);
+
+        remove_if_abandoned (path);
+      }
+}
+
+static gboolean
+check_room (const char *folder, guint64 size, GError **error)
+{
+  struct statvfs fs;
+  guint64 room;
+
+  if (statvfs (folder, &fs) != 0)
+    return io_error (error, folder);
+  room = (guint64) fs.f_bavail * fs.f_frsize;
+  if (room >= size)
+    return TRUE;
+  return qconv_fail (error, QCONV_ERROR_LIMIT,
+                     "%s: the output needs %" G_GUINT64_FORMAT " bytes, the disk has %" G_GUINT64_FORMAT " left", folder,
+                     size, room);
+}
+
+/* Blocks for the whole file now, so that a full disk shows before the work; a file system that cannot is no error */
+static gboolean
+allocate (Save *s, GError **error)
+{
+  if (ftruncate (s->fd, (off_t) s->size) != 0)
+    return io_error (error, s->temporary);
+  if (s->size > 0 && fallocate (s->fd, 0, 0, (off_t) s->size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    return io_error (error, s->temporary);
+  return TRUE;
+}
+
+Save *
+qconv_save_new (const char *path, guint64 size, GError **error)
+{
+  g_autoptr (Save) s = g_new0 (Save, 1);
+  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path), *name = NULL;
+
+  s->fd = -1;
+  s->size = size;
+  s->path = g_strdup (path);
+  remove_leftovers (folder, base);
+  if (!check_room (folder, size, error))
+    return NULL;
+  name = g_strdup_printf (".%s.%d-%08x" SUFFIX, base, (int) getpid (), g_random_int ());
+  s->temporary = g_build_filename (folder, name, NULL);
+  s->fd = open (s->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (s->fd < 0)
+    {
+      io_error (error, s->temporary);
+      g_clear_pointer (&s->temporary, g_free);
+      return NULL;
+    }
+  if (flock (s->fd, LOCK_EX | LOCK_NB) != 0)
+    {
+      io_error (error, s->temporary);
+      return NULL;
+    }
+  return allocate (s, error) ? g_steal_pointer (&s) : NULL;
+}
+
+void
+qconv_save_free (Save *s)
+{
+  if (s->temporary != NULL)
+    g_unlink (s->temporary);
+  if (s->fd >= 0)
+    close (s->fd);
+  g_free (s->temporary);
+  g_free (s->path);
+  g_free (s);
+}
+
+const char *
+qconv_save_temporary (const Save *s)
+{
+  return s->temporary;
+}
+
+gboolean
+qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error)
+{
+  const guint8 *p = data;
+
+  if (offset > s->size || n > s->size - offset)
+    return qconv_fail (error, QCONV_ERROR_BUG, "bytes were written past the planned end of the output");
+  while (n > 0)
+    {
+      gssize put = pwrite (s->fd, p, MIN (n, 1u << 30), (off_t) offset);
+
+      if (put < 0 && errno == EINTR)
+        continue;
+      if (put < 0)
+        return io_error (error, s->path);
+      p += put;
+      offset += (guint64) put;
+      n -= (gsize) put;
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_save_sync (Save *s, GError **error)
+{
+  return fsync (s->fd) == 0 || io_error (error, s->path);
+}
+
+static void
+sync_folder (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  int fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (fd < 0)
+    return;
+  fsync (fd); /* some file systems refuse this; the file itself is safe */
+  close (fd);
+}
+
+gboolean
+qconv_save_commit (Save *s, gboolean replace, GError **error)
+{
+  /* A name that appeared meanwhile is somebody's file */
+  if (!replace && link (s->temporary, s->path) == 0)
+    g_unlink (s->temporary);
+  else if (!replace && errno == EEXIST)
+    return io_error (error, s->path);
+  else if (g_rename (s->temporary, s->path) != 0)
+    return io_error (error, s->path);
+  g_clear_pointer (&s->temporary, g_free);
+  sync_folder (s->path);
+  return TRUE;
+}
