@@ -2,6 +2,7 @@
 #include "qconv-plugin.h"
 
 #include "open.h"
+#include "plain.h"
 
 static const QconvContainer container = {
   .id = "safetensors",
@@ -15,4 +16,5 @@ static const QconvContainer container = {
 
 QCONV_PLUGIN_DEFINE (safetensors, .summary = N_ ("Safetensors files"), .license = "LGPL-2.1-or-later",
                      .gettext_domain = "qconv",
-                     .containers = (const QconvContainer *const[]) { &container, NULL })
+                     .containers = (const QconvContainer *const[]) { &container, NULL },
+                     .writers = (const QconvWriter *const[]) { &qconv_safetensors_writer, NULL })

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Plain weights: core casts, the container lays out, only a mark in the metadata is left to do. */
+#include "plain.h"
+
+/* Loaders on the side of PyTorch refuse a file that does not say so */
+static gboolean
+end_plain (const QconvWriter *self, QconvOutput *o, GError **error)
+{
+  GVariant *format = qconv_directory_metadata (qconv_output_input (o), "format");
+
+  if (format == NULL || !g_variant_is_of_type (format, G_VARIANT_TYPE_STRING))
+    qconv_output_set_metadata (o, "format", "pt");
+  return TRUE;
+}
+
+static const QconvTarget targets[] = {
+  { .name = "copy", .summary = N_ ("Every tensor as it is, whatever it encodes; shards become one file") },
+  { .name = "bf16", .summary = N_ ("Floats as BF16"), .scheme = "plain", .dtype = QCONV_BF16 },
+  { .name = "f16", .summary = N_ ("Floats as F16"), .scheme = "plain", .dtype = QCONV_F16 },
+  { .name = "f32", .summary = N_ ("Floats as F32"), .scheme = "plain", .dtype = QCONV_F32 },
+  { 0 },
+};
+
+const QconvWriter qconv_safetensors_writer = {
+  .id = "safetensors",
+  .summary = N_ ("Plain weights in a safetensors file"),
+  .container = "safetensors",
+  .suffix = ".safetensors",
+  .targets = targets,
+  .end = end_plain,
+};
