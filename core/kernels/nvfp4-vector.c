@@ -119,7 +119,7 @@ codes_of_eight (const VecF w[8], VecF s)
   for (guint i = 0; i < 8; i++)
     {
       VecF y = w[i] / s, q = vec_min (vec_abs (y), vec_set (6.0f)), rounder = e2m1_rounder (q);
-      VecI code = (VecI) (q + rounder) + ((VecI) rounder >> 22) + 2;
+      VecI code = (VecI) (q + rounder) + ((VecI) rounder >> 22) - 2 * (127 + 22);
 
       word |= ((code & 7) | (vec_shift_right ((VecI) y, 28) & 8)) << (gint32) (4 * i);
     }

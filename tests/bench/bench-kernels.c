@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How fast the plain operations are on buffers far beyond the caches: bytes of input per second, and against memcpy()
+   of the same bytes in the same run. bench-kernels [LEVEL [NAME]] measures one level or one row. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "kernels/kernels.h"
+
+enum { ROUNDS = 7, COLS = 4096, ROWS = 8192, ITEMS = ROWS * COLS };
+
+/**
+ * Measure: one row of the report.
+ *
+ * @input: dtype of the first argument, whose bytes are counted
+ * @output: dtype of the second argument of "convert"
+ */
+typedef struct {
+  const char *name, *op;
+  QconvDType input, output;
+} Measure;
+
+static const Measure measures[] = {
+  { "amax", "amax", QCONV_BF16, 0 },
+  { "nonfinite", "nonfinite", QCONV_BF16, 0 },
+  { "nonfinite-f32", "nonfinite", QCONV_F32, 0 },
+  { "bf16-to-f32", "convert", QCONV_BF16, QCONV_F32 },
+  { "f16-to-f32", "convert", QCONV_F16, QCONV_F32 },
+  { "f32-to-bf16", "convert", QCONV_F32, QCONV_BF16 },
+  { "f32-to-f16", "convert", QCONV_F32, QCONV_F16 },
+  { "e4m3-to-f32", "convert", QCONV_F8_E4M3, QCONV_F32 },
+  { "nvfp4-rtn", "nvfp4-encode-rtn", QCONV_BF16, 0 },
+  { "nvfp4-rtn-f16", "nvfp4-encode-rtn", QCONV_F16, 0 },
+  { "nvfp4-rtn-f32", "nvfp4-encode-rtn", QCONV_F32, 0 },
+  { "nvfp4-search", "nvfp4-encode-search", QCONV_BF16, 0 },
+  { "nvfp4-search-f32", "nvfp4-encode-search", QCONV_F32, 0 },
+  { "nvfp4-decode", "nvfp4-decode", QCONV_U4, 0 },
+  { "mxfp4-decode", "mxfp4-decode", QCONV_U4, 0 },
+  { "squared-error", "squared-error", QCONV_BF16, 0 },
+  { "squared-error-f32", "squared-error", QCONV_F32, 0 },
+};
+
+typedef struct {
+  float *wide;
+  guint16 *bf16, *f16;
+  guint8 *codes, *scales, *out;
+  float number;
+  double sums[2];
+} Memory;
+
+static gsize
+input_bytes (const Measure *m)
+{
+  return (gsize) ITEMS * qconv_dtype_bits (m->input) / 8;
+}
+
+static void *
+input_of (const Memory *mem, QconvDType dtype)
+{
+  return dtype == QCONV_F32 ? (void *) mem->wide : dtype == QCONV_BF16 ? mem->bf16
+         : dtype == QCONV_F16                                          ? mem->f16
+                                                                       : (void *) mem->codes;
+}
+
+static void
+run_op (Memory *mem, const Measure *m, const QconvOp *op)
+{
+  QconvBuffer in = QCONV_BUFFER (input_of (mem, m->input), input_bytes (m), m->input);
+  QconvBuffer out = QCONV_BUFFER (mem->out, (gsize) ITEMS * qconv_dtype_bits (m->output) / 8, m->output);
+  QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  QconvBuffer other = QCONV_BUFFER (mem->wide, (gsize) ITEMS * 4, QCONV_F32);
+  QconvBuffer codes = QCONV_BUFFER (mem->out, ITEMS / 2, QCONV_U4);
+  QconvBuffer scales = QCONV_BUFFER (mem->scales, ITEMS / 16, QCONV_F8_E4M3);
+  QconvBuffer exponents = QCONV_BUFFER (mem->scales, ITEMS / 32, QCONV_F8_E8M0);
+  QconvBuffer number = QCONV_BUFFER (&mem->number, 4, QCONV_F32), count = QCONV_BUFFER (mem->sums, 8, QCONV_U64);
+  QconvBuffer sums = QCONV_BUFFER (mem->sums, 16, QCONV_F64);
+  QconvArg args[6] = { QCONV_BUF (&in), QCONV_BUF (&out) }, rows = QCONV_I (ROWS), cols = QCONV_I (COLS);
+  g_autoptr (GError) error = NULL;
+
+  if (strcmp (op->name, "amax") == 0)
+    args[1] = QCONV_BUF (&number);
+  else if (strcmp (op->name, "nonfinite") == 0)
+    args[1] = QCONV_BUF (&count);
+  else if (g_str_has_prefix (op->name, "nvfp4-encode"))
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&number), rows, cols },
+            5 * sizeof *args);
+  else if (strcmp (op->name, "nvfp4-decode") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&scales), QCONV_BUF (&number), QCONV_BUF (&wide), rows, cols },
+            5 * sizeof *args);
+  else if (strcmp (op->name, "mxfp4-decode") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&exponents), QCONV_BUF (&wide), rows, cols }, 4 * sizeof *args);
+  else if (strcmp (op->name, "squared-error") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
+  if (!op->run (NULL, NULL, args, &error))
+    g_error ("%s: %s", op->name, error->message);
+}
+
+static int
+compare_doubles (const void *a, const void *b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+
+  return (x > y) - (x < y);
+}
+
+static double
+median (double *values)
+{
+  qsort (values, ROUNDS, sizeof *values, compare_doubles);
+  return values[ROUNDS / 2];
+}
+
+static void
+measure (Memory *mem, const char *level, const Measure *m, const QconvOp *op)
+{
+  double rates[ROUNDS], copies[ROUNDS], gb = (double) input_bytes (m) / 1e3;
+
+  for (gsize i = 0; i < ROUNDS; i++)
+    {
+      gint64 start, between;
+
+      mem->number = 0.1f / 2688.0f;
+      start = g_get_monotonic_time ();
+      run_op (mem, m, op);
+      between = g_get_monotonic_time ();
+      rates[i] = gb / (double) (between - start);
+      memcpy (mem->out, input_of (mem, m->input), input_bytes (m));
+      copies[i] = gb / (double) (g_get_monotonic_time () - between);
+    }
+  g_print ("%-8s %-18s %9.2f %9.3f\n", level, m->name, median (rates), median (rates) / median (copies));
+}
+
+/* Weights as a trained layer has them: normal with a deviation of 0.02 */
+static void
+fill (Memory *mem)
+{
+  guint32 state = 1;
+
+  for (gsize i = 0; i < ITEMS; i++)
+    {
+      double u[2];
+
+      for (guint k = 0; k < 2; k++)
+        {
+          state = state * 1664525 + 1013904223;
+          u[k] = ((double) (state >> 8) + 0.5) / (1 << 24);
+        }
+      mem->wide[i] = (float) (0.02 * sqrt (-2 * log (u[0])) * cos (2 * G_PI * u[1]));
+    }
+}
+
+static void
+narrow (Memory *mem, const QconvOp *ops, QconvDType dtype)
+{
+  QconvBuffer wide = QCONV_BUFFER (mem->wide, ITEMS * sizeof (float), QCONV_F32);
+  QconvBuffer half = QCONV_BUFFER (input_of (mem, dtype), ITEMS * sizeof (guint16), dtype);
+  QconvArg args[] = { QCONV_BUF (&wide), QCONV_BUF (&half) };
+
+  while (strcmp (ops->name, "convert") != 0)
+    ops++;
+  if (!ops->run (NULL, NULL, args, NULL))
+    g_error ("convert failed");
+}
+
+int
+main (int argc, char **argv)
+{
+  Memory mem = { 0 };
+
+  mem.wide = g_malloc (ITEMS * sizeof (float));
+  mem.bf16 = g_malloc (ITEMS * sizeof (guint16));
+  mem.f16 = g_malloc (ITEMS * sizeof (guint16));
+  mem.codes = g_malloc (ITEMS);
+  mem.scales = g_malloc (ITEMS / 16);
+  mem.out = g_malloc (ITEMS * sizeof (float));
+  memset (mem.scales, 0x40, ITEMS / 16);
+  memset (mem.out, 1, ITEMS * sizeof (float));
+  for (gsize i = 0; i < ITEMS; i++)
+    mem.codes[i] = (guint8) (i * 0x9e3779b1u >> 24);
+  fill (&mem);
+  narrow (&mem, qconv_kernel_levels ()->ops, QCONV_BF16);
+  narrow (&mem, qconv_kernel_levels ()->ops, QCONV_F16);
+  g_print ("%-8s %-18s %9s %9s\n", "level", "measure", "GB/s", "/memcpy");
+  for (const QconvKernelLevel *level = qconv_kernel_levels (); level->name != NULL; level++)
+    for (guint i = 0; i < G_N_ELEMENTS (measures); i++)
+      for (const QconvOp *op = level->ops; op->name != NULL; op++)
+        if (level->supported () && strcmp (op->name, measures[i].op) == 0
+            && (argc < 2 || strcmp (argv[1], level->name) == 0)
+            && (argc < 3 || strcmp (argv[2], measures[i].name) == 0))
+          measure (&mem, level->name, &measures[i], op);
+  for (guint i = 0; i < 6; i++)
+    g_free (((gpointer[]) { mem.wide, mem.bf16, mem.f16, mem.codes, mem.scales, mem.out })[i]);
+  return 0;
+}

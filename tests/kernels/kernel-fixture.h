@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Running single operations of one level, on data made for the purpose. */
+#pragma once
+#include "buffer.h"
+#include "kernels/kernels.h"
+
+/* Asserts that the operation exists, takes that many arguments and succeeds */
+void kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *args, guint n_args);
+#define KERNEL_RUN(level, op, ...)                                                                                    \
+  kernel_run (level, op, (const QconvArg[]) { __VA_ARGS__ }, sizeof ((const QconvArg[]) { __VA_ARGS__ }) / sizeof (QconvArg))
+
+/* Returns: (transfer none): the operation called @name, which must exist */
+const QconvOp *kernel_op (const QconvKernelLevel *level, const char *name);
+
+/* Adds "/LEVEL@path" for every level; @test gets the level. A level that the processor lacks is skipped */
+void kernel_add_tests (const char *path, void (*test) (const QconvKernelLevel *level));
+
+/* A sequence that is the same everywhere */
+guint32 kernel_random (guint64 *state);
+/* Normal, deviation 1 */
+double kernel_normal (guint64 *state);
+
+/* What weights can look like */
+typedef enum {
+  KERNEL_NORMAL,     /* deviation 0.02 */
+  KERNEL_WIDE,       /* any finite bits at all */
+  KERNEL_SPECIAL,    /* zeros of both signs, subnormals, powers of two, the largest numbers */
+  KERNEL_TIES,       /* multiples of a quarter up to 6, where codes meet */
+  KERNEL_BOUNDARIES, /* blocks of 16 whose largest weight lies on or beside a step of the block scale */
+  KERNEL_SPARSE,     /* few weights among zeros, or 16 equal ones */
+  KERNEL_OUTLIERS,   /* KERNEL_NORMAL with single weights up to 10^6 times larger */
+  KERNEL_N_KINDS
+} KernelKind;
+void kernel_fill (KernelKind kind, float *dst, gsize n, guint64 *state);
+
+/* Returns: (transfer full): @n finite items of F32, F16 or BF16 nearest to @src, in a block of memory of just that
+   size */
+void *kernel_narrow (QconvDType dtype, const float *src, gsize n);
+
+extern const QconvDType kernel_weight_dtypes[3];
