@@ -32,11 +32,7 @@ meson compile -C "$build"
 demo=$build/demo
 mkdir -p "$demo"
 export QCONV_DATA_PATH="$root/data"
-QCONV_PLUGIN_PATH=
-for module in "$build"/plugins/*/*.so; do
-  QCONV_PLUGIN_PATH=$QCONV_PLUGIN_PATH${QCONV_PLUGIN_PATH:+:}$(dirname "$module")
-done
-export QCONV_PLUGIN_PATH
+export QCONV_PLUGIN_PATH="$build/plugins"
 PATH=$build/core/cli:$PATH
 
 say "a small Wan 2.2 model as GGUF Q8_0"

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# usage: self-test.sh SRCDIR
+# Each check must pass a small good tree, fail each way of spoiling it, and fail where there is nothing to look at.
+checks=$1/tests/lint
+scratch=$(mktemp -d) || exit 99
+trap 'rm -rf "$scratch"' EXIT
+n=0
+rc=0
+spdx='/* SPDX-License-Identifier: LGPL-2.1-or-later */'
+
+good_tree ()
+{
+  rm -rf "$scratch/tree"
+  mkdir -p "$scratch/tree/core/cli" "$scratch/tree/core/kernels" "$scratch/tree/plugin-api" "$scratch/tree/plugins/one" \
+    "$scratch/tree/plugins/two" "$scratch/tree/plugins/common" "$scratch/tree/cuda" "$scratch/tree/tests" \
+    "$scratch/tree/data"
+  cd "$scratch/tree" || exit 99
+  for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-types.h core/qconv.h core/inner.h \
+      core/kernels/kernels.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h cuda/device.h; do
+    printf '%s\n#pragma once\n' "$spdx" >$header
+  done
+  printf '%s\n#include "inner.h"\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
+  printf '%s\n#include "cli.h"\n#include "qconv.h"\n' "$spdx" >core/cli/main.c
+  printf '%s\n#include "kernels.h"\n#include "qconv-backend.h"\n' "$spdx" >core/kernels/k.c
+  printf '%s\n#include "json.h"\n#include "one.h"\n#include "qconv-plugin.h"\n' "$spdx" >plugins/one/one.c
+  printf '%s\n#include "device.h"\n' "$spdx" >cuda/table.c
+  printf '#!/bin/sh\n# SPDX-License-Identifier: LGPL-2.1-or-later\ntrue\n' >data/good.sh
+}
+
+# expect STATUS CHECK WHAT [further arguments]; status "bad": any but 0
+expect ()
+{
+  status=$1
+  check=$2
+  what=$3
+  shift 3
+  n=$((n + 1))
+  sh "$checks/check-$check.sh" "$scratch/tree" "$@" >"$scratch/out" 2>&1
+  got=$?
+  if [ "$status" = 0 ] && [ $got -ne 0 ]; then
+    echo "not ok $n - $check: $what"
+    sed 's/^/# /' "$scratch/out"
+    rc=1
+  elif [ "$status" = bad ] && [ $got -eq 0 ]; then
+    echo "not ok $n - $check did not notice: $what"
+    rc=1
+  else
+    echo "ok $n - $check: $what"
+  fi
+}
+
+# spoil CHECK WHAT FILE TEXT: one more line in FILE of a good tree
+spoil ()
+{
+  good_tree
+  printf '%b\n' "$4" >>"$3"
+  expect bad "$1" "$2"
+}
+
+good_tree
+for check in includes format-names sizes text headers; do
+  expect 0 $check "a good tree"
+done
+
+spoil includes "core reaches into a plugin" core/a.c '#include "one.h"'
+spoil includes "a plugin reaches into core" plugins/one/one.c '#include "inner.h"'
+spoil includes "a plugin includes the program interface" plugins/one/one.c '#include "qconv.h"'
+spoil includes "a plugin reaches into another" plugins/one/one.c '#include "two.h"'
+spoil includes "a way round by .." plugins/one/one.c '#include "../../core/inner.h"'
+spoil includes "common reaches into a plugin" plugins/common/json.h '#include "one.h"'
+spoil includes "the program reaches into core" core/cli/main.c '# include "inner.h"'
+spoil includes "kernels use more than the backend header" core/kernels/k.c '#include "qconv-plugin.h"'
+spoil includes "kernels use GIO" core/kernels/k.c '#include <gio/gio.h>'
+spoil includes "cuda uses core" cuda/table.c '#include "inner.h"'
+spoil includes "the plugin interface includes core" plugin-api/qconv-plugin.h '#include "inner.h"'
+spoil format-names "a format in core" core/a.c 'const char *s = "GGUF";'
+spoil format-names "a format behind a comment" core/cli/main.c '/* x */ int nvfp4; /* y'
+spoil sizes "a long file" core/a.c "$(awk 'BEGIN { for (i = 0; i < 500; i++) printf "\\n" }')"
+spoil sizes "a long function" core/a.c "int\nh (void)\n{$(awk 'BEGIN { for (i = 0; i < 60; i++) printf "\\n" }')}"
+good_tree
+echo 'int x;' >core/b.c
+expect bad text "no licence line"
+spoil text "a note to oneself" core/a.c '/* FIX''ME: later */'
+spoil text "a script that does not parse" data/good.sh 'if true; then'
+spoil headers "a header that lacks another" core/qconv.h 'gsize f (void);'
+
+good_tree
+printf '# comment\ncore/a.c gguf no longer there\n' >tests/allow
+mkdir tests/lint
+mv tests/allow tests/lint/format-names.allow
+expect bad format-names "an exception that is not needed"
+
+rm -rf "$scratch/tree"
+mkdir "$scratch/tree"
+for check in includes format-names sizes text headers; do
+  expect bad $check "an empty tree"
+done
+expect bad pkgconfig "an empty tree" "$scratch/tree"
+good_tree
+rm core/kernels/*
+expect bad includes "a folder without files"
+
+# The counter of results, which decides whether all of this was run
+results ()
+{
+  n=$((n + 1))
+  printf '%b' "$1" >"$scratch/log.json"
+  last=$(python3 "$checks/../count-results.py" "$scratch/log.json" | tail -n 1)
+  if [ "$last" = "$2" ]; then
+    echo "ok $n - results: $2"
+  else
+    echo "not ok $n - results: $last instead of $2"
+    rc=1
+  fi
+}
+results '' '0 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"OK","stdout":"ok 1 /a\\nok 2 /b # SKIP why\\n"}\n' '1 passed, 0 failed, 1 skipped'
+results '{"name":"a","result":"FAIL","stdout":"ok 1 /a\\nnot ok 2 /b\\n"}\n' '1 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"ERROR","stdout":"ok 1 /a\\n"}\n' '1 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"SKIP","stdout":"why"}\n{"name":"b","result":"OK"}\n' '1 passed, 0 failed, 1 skipped'
+
+echo "1..$n"
+exit $rc
