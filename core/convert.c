@@ -104,7 +104,7 @@ run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error
 {
   const QconvQuantizer *q = r->plan->layer->quantizer;
   const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
-  QconvBuffer partial = QCONV_BUFFER (r->partials + chunk * r->work.partial_size, r->work.partial_size, QCONV_U8);
+  QconvBuffer partial = QCONV_BUFFER (r->partials + chunk * r->work.partial_size, r->work.partial_size, QCONV_F32);
   guint64 first = chunk * r->work.chunk_rows;
   guint64 end = MIN (first + r->work.chunk_rows, r->plan->layer->pub.rows);
 
