@@ -312,7 +312,7 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
       g_autofree char *name = l->layer->quantizer != NULL ? g_strconcat (l->layer->name, ".weight", NULL)
                                                            : g_strdup (l->layer->name);
 
-      if (l->how != HOW_COPY && decodes (l->source))
+      if (l->how != HOW_COPY && qconv_planned_is_weight (l) && decodes (l->source))
         add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
     }
 }

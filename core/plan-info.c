@@ -45,6 +45,12 @@ qconv_plan_peak_memory (const QconvPlan *p)
   return MIN (peak, p->memory);
 }
 
+gboolean
+qconv_planned_is_weight (const PlannedLayer *l)
+{
+  return l->layer->quantizer != NULL || l->how == HOW_DECODE || g_str_has_suffix (l->source->plain_name, ".weight");
+}
+
 GArray *
 qconv_plan_weights (const QconvPlan *p)
 {
@@ -64,7 +70,7 @@ qconv_plan_weights (const QconvPlan *p)
         .bytes = l->bytes,
       };
 
-      if (l->layer->quantizer != NULL || l->how == HOW_DECODE || g_str_has_suffix (l->source->plain_name, ".weight"))
+      if (qconv_planned_is_weight (l))
         g_array_append_val (weights, w);
     }
   return weights;

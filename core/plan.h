@@ -91,6 +91,9 @@ const QconvTensor *qconv_planned_tensor (const QconvOutput *o, const PlannedTens
 /* Whether tensor @t follows the rows of its layer */
 gboolean qconv_planned_by_rows (const PlannedTensor *t);
 
+/* core/plan-info.c: whether plans and reports list @l: weights, not biases and buffers */
+gboolean qconv_planned_is_weight (const PlannedLayer *l);
+
 /* core/cost.c: cuts the layer into tiles that fit. QCONV_ERROR_LIMIT names the size that a layer needs */
 gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, GError **error);
 /* Returns: whether floats of @dtype go into @q as they are */

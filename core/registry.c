@@ -91,6 +91,13 @@ compare_strings (gconstpointer a, gconstpointer b)
   return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
+/* Modules and targets begin with their name */
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (**(const char *const *const *) a, **(const char *const *const *) b);
+}
+
 static void
 load_folder (Registry *r, const char *folder)
 {
@@ -145,8 +152,8 @@ load_all (void)
   g_hash_table_iter_init (&iter, r->writers);
   while (g_hash_table_iter_next (&iter, NULL, &writer))
     add_targets (r, writer);
-  g_ptr_array_sort (r->modules, compare_strings); /* both begin with their name */
-  g_ptr_array_sort (r->targets, compare_strings);
+  g_ptr_array_sort (r->modules, compare_names);
+  g_ptr_array_sort (r->targets, compare_names);
   return r;
 }
 

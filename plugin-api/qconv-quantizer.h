@@ -40,7 +40,7 @@ QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
  *
  * @n_passes: readings of the rows before encode()
  * @chunk_rows: rows of one partial result; 0: core's constant, which never depends on memory or threads
- * @partial_size: bytes of one partial result; its buffer says F32
+ * @partial_size: bytes of one partial result; its buffer has the type F32
  * @whole: encode() needs all rows in one tile
  * @scratch, @scratch_per_row: bytes wanted beside rows and components
  */
@@ -48,7 +48,6 @@ typedef struct {
   guint n_passes;
   guint64 chunk_rows;
   gsize partial_size;
-  QconvDType partial_dtype;
   gboolean whole;
   gsize scratch, scratch_per_row;
   gconstpointer reserved[4];
