@@ -13,7 +13,7 @@ const CliCommand cli_commands[] = {
   { "formats", "", N_ ("list what can be read"), CLI_FORMATS, 0, 0, cli_formats },
   { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1,
     cli_plugins },
-  { NULL },
+  { .name = NULL },
 };
 
 static const CliCommand *

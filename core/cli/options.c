@@ -56,7 +56,7 @@ const CliOption cli_options[] = {
   { "help-all", 0, CLI_ANY, CLI_FLAG, AT (help_all), NULL, NULL, FALSE,
     N_ ("show all options, those of plugins included") },
   { "version", 0, CLI_ANY, CLI_FLAG, AT (version), NULL, NULL, FALSE, N_ ("show the version") },
-  { NULL },
+  { .name = NULL },
 };
 
 #define N_OPTIONS (G_N_ELEMENTS (cli_options) - 1)
@@ -181,7 +181,7 @@ describe_options (struct option *rows, GString *letters)
 gboolean
 cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
 {
-  struct option rows[N_OPTIONS + 1] = { { NULL } };
+  struct option rows[N_OPTIONS + 1] = { { .name = NULL } };
   g_autoptr (GString) letters = g_string_new (NULL);
   int code;
 
