@@ -197,7 +197,8 @@ qconv_component_share_bytes (const QconvLayer *l, const QconvComponent *c, guint
       guint64 runs = l->rows / c->run.rows + (l->rows % c->run.rows != 0);
       guint64 last = all - (runs - 1) * c->run.n; /* the last run may be the largest: padding */
 
-      items = MIN (all, n_rows / c->run.rows * c->run.n + (last > c->run.n ? last - c->run.n : 0));
+      items = (n_rows / c->run.rows + (n_rows % c->run.rows != 0)) * c->run.n;
+      items = MIN (all, items + (last > c->run.n ? last - c->run.n : 0));
     }
   return (gsize) items * qconv_component_stride (c);
 }

@@ -306,8 +306,8 @@ check_naming (const Planning *pl, GError **error)
   if (pl->plan->target->quantizer == NULL || foreign == NULL)
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                     "%s: this is %s, which no loader of %s knows; convert the original checkpoint",
-                     qconv_source_path (pl->plan->model->source), foreign, pl->plan->target->name);
+                     "this is %s, which no loader of %s knows; convert the original checkpoint", foreign,
+                     pl->plan->target->name);
 }
 
 /* What decoding and encoding again costs is told once */
@@ -383,6 +383,8 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   g_clear_pointer (&pl.scales, qconv_input_scales_free);
   if (ok)
     return g_steal_pointer (&p);
+  if (qconv_error_exit_status (local) == 3)
+    g_prefix_error (&local, "%s: ", qconv_source_path (model->source));
   g_propagate_error (error, g_steal_pointer (&local));
   return NULL;
 }

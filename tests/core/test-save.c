@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "save.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "qconv-types.h"
+
+typedef struct {
+  char *folder, *path;
+} Fixture;
+
+static void
+setup (Fixture *f, gconstpointer data)
+{
+  f->folder = g_dir_make_tmp ("qconv-save-XXXXXX", NULL);
+  f->path = g_build_filename (f->folder, "out.bin", NULL);
+}
+
+static guint
+count_files (const Fixture *f)
+{
+  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static void
+teardown (Fixture *f, gconstpointer data)
+{
+  g_unlink (f->path);
+  g_assert_cmpint (g_rmdir (f->folder), ==, 0); /* fails where a temporary file was left */
+  g_free (f->folder);
+  g_free (f->path);
+}
+
+static void
+test_commit (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Save) s = qconv_save_new (f->path, 10, &error);
+  g_autofree char *text = NULL;
+  gsize n = 0;
+
+  g_assert_no_error (error);
+  g_assert_false (g_file_test (f->path, G_FILE_TEST_EXISTS));
+  g_assert_true (qconv_save_write (s, 3, "abc", 3, &error));
+  g_assert_true (qconv_save_sync (s, &error));
+  g_assert_true (qconv_save_commit (s, FALSE, &error));
+  g_assert_true (g_file_get_contents (f->path, &text, &n, NULL));
+  g_assert_cmpmem (text, n, "\0\0\0abc\0\0\0\0", 10);
+  g_assert_cmpuint (count_files (f), ==, 1);
+}
+
+static void
+test_dropped (Fixture *f, gconstpointer data)
+{
+  Save *s = qconv_save_new (f->path, 10, NULL);
+
+  g_assert_cmpuint (count_files (f), ==, 1);
+  qconv_save_free (s);
+  g_assert_cmpuint (count_files (f), ==, 0);
+}
+
+static void
+test_past_end (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Save) s = qconv_save_new (f->path, 10, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (qconv_save_write (s, 8, "abc", 3, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+}
+
+/* A file that appeared meanwhile is not overwritten; with force it is */
+static void
+test_existing (Fixture *f, gconstpointer data)
+{
+  Save *s = qconv_save_new (f->path, 1, NULL);
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_set_contents (f->path, "old", 3, NULL));
+  g_assert_false (qconv_save_commit (s, FALSE, NULL));
+  qconv_save_free (s);
+  g_assert_true (g_file_get_contents (f->path, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, "old");
+  s = qconv_save_new (f->path, 1, NULL);
+  g_assert_true (qconv_save_commit (s, TRUE, NULL));
+  qconv_save_free (s);
+}
+
+/* What a killed run left is removed; what a running one holds is not */
+static void
+test_leftovers (Fixture *f, gconstpointer data)
+{
+  g_autofree char *left = g_build_filename (f->folder, ".out.bin.1-00000000.qconv-part", NULL);
+  Save *running = qconv_save_new (f->path, 1, NULL), *next;
+
+  g_assert_true (g_file_set_contents (left, "x", 1, NULL));
+  next = qconv_save_new (f->path, 1, NULL);
+  g_assert_false (g_file_test (left, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (qconv_save_temporary (running), G_FILE_TEST_EXISTS));
+  qconv_save_free (running);
+  qconv_save_free (next);
+}
+
+static void
+test_too_large (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (qconv_save_new (f->path, G_MAXINT64, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_LIMIT);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add ("/save/commit", Fixture, NULL, setup, test_commit, teardown);
+  g_test_add ("/save/dropped", Fixture, NULL, setup, test_dropped, teardown);
+  g_test_add ("/save/past-end", Fixture, NULL, setup, test_past_end, teardown);
+  g_test_add ("/save/existing", Fixture, NULL, setup, test_existing, teardown);
+  g_test_add ("/save/leftovers", Fixture, NULL, setup, test_leftovers, teardown);
+  g_test_add ("/save/too-large", Fixture, NULL, setup, test_too_large, teardown);
+  return g_test_run ();
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "qconv-types.h"
+#include "schedule.h"
+
+#define N_ITEMS 40
+#define N_PHASES 3
+
+/* Items of three phases of five tasks; item 7 is as large as the whole budget */
+typedef struct {
+  GMutex lock;
+  guint phase[N_ITEMS], done[N_ITEMS];
+  guint64 in_use, most;
+  guint running, most_running;
+  guint fail_at;
+  GCancellable *cancel;
+} Fake;
+
+static gsize
+kept_cost (gpointer data, guint item)
+{
+  return item == 7 ? 1 << 19 : 1000;
+}
+
+static gsize
+task_cost (gpointer data, guint item)
+{
+  return item == 7 ? 1 << 19 : (item + 1) * 4096;
+}
+
+static guint
+n_tasks (gpointer data, guint item)
+{
+  return 5;
+}
+
+static gboolean
+run (gpointer data, guint item, guint task, Arena *arena, GError **error)
+{
+  Fake *f = data;
+
+  g_assert_cmpuint (arena->size, >=, task_cost (f, item));
+  memset (arena->base, (int) task, arena->size);
+  g_mutex_lock (&f->lock);
+  f->in_use += arena->size;
+  f->most = MAX (f->most, f->in_use);
+  f->running++;
+  f->most_running = MAX (f->most_running, f->running);
+  g_mutex_unlock (&f->lock);
+  g_usleep (50);
+  g_mutex_lock (&f->lock);
+  f->in_use -= arena->size;
+  f->running--;
+  f->done[item]++;
+  g_mutex_unlock (&f->lock);
+  if (f->cancel != NULL && item == 20)
+    g_cancellable_cancel (f->cancel);
+  return item != f->fail_at || qconv_fail (error, QCONV_ERROR_INPUT, "item %u", item);
+}
+
+static gboolean
+advance (gpointer data, guint item, gboolean *more, GError **error)
+{
+  Fake *f = data;
+
+  f->phase[item]++;
+  g_assert_cmpuint (f->done[item], ==, 5 * f->phase[item]); /* no phase starts before the last one is over */
+  *more = f->phase[item] < N_PHASES;
+  return TRUE;
+}
+
+static const ScheduleOps ops = { kept_cost, task_cost, n_tasks, run, advance };
+
+static void
+test_all_run (gconstpointer data)
+{
+  guint n_threads = GPOINTER_TO_UINT (data);
+  Fake f = { .fail_at = G_MAXUINT };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, n_threads, 1 << 20, NULL, &error));
+  g_assert_no_error (error);
+  for (guint i = 0; i < N_ITEMS; i++)
+    g_assert_cmpuint (f.done[i], ==, 5 * N_PHASES);
+  g_assert_cmpuint (f.most, <=, 1 << 20);
+  g_assert_cmpuint (f.most_running, <=, n_threads);
+}
+
+static void
+test_error_stops (void)
+{
+  Fake f = { .fail_at = 13 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (qconv_schedule_run (&ops, &f, N_ITEMS, 3, 1 << 20, NULL, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+  g_assert_cmpuint (f.done[N_ITEMS - 1], ==, 0);
+}
+
+static void
+test_cancel (void)
+{
+  g_autoptr (GCancellable) cancel = g_cancellable_new ();
+  Fake f = { .fail_at = G_MAXUINT, .cancel = cancel };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (qconv_schedule_run (&ops, &f, N_ITEMS, 3, 1 << 20, cancel, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static void
+test_tiny_budget (void)
+{
+  Fake f = { .fail_at = G_MAXUINT };
+  g_autoptr (GError) error = NULL;
+
+  /* Smaller than any task: one at a time, but never a deadlock */
+  g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, 4, 1, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (f.most_running, ==, 1);
+}
+
+static void
+test_nothing (void)
+{
+  Fake f = { .fail_at = G_MAXUINT };
+
+  g_assert_true (qconv_schedule_run (&ops, &f, 0, 4, 1 << 20, NULL, NULL));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_data_func ("/schedule/one-thread", GUINT_TO_POINTER (1), test_all_run);
+  g_test_add_data_func ("/schedule/eight-threads", GUINT_TO_POINTER (8), test_all_run);
+  g_test_add_func ("/schedule/error-stops", test_error_stops);
+  g_test_add_func ("/schedule/cancel", test_cancel);
+  g_test_add_func ("/schedule/tiny-budget", test_tiny_budget);
+  g_test_add_func ("/schedule/nothing", test_nothing);
+  return g_test_run ();
+}
