@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "load.h"
+
+#include <string.h>
+
+#include "types.h"
+
+/* The blocks that the asked rows own; rows are whole blocks and lie back to back */
+static void
+find_blocks (const QconvLoad *load, const GgufType *type, guint64 *first, guint64 *n)
+{
+  guint64 per_row = load->layer->cols / type->items;
+
+  *first = load->first * per_row;
+  *n = load->n * per_row;
+}
+
+static void
+swap_halves (guint8 *blocks, guint64 n, const GgufType *type)
+{
+  for (guint k = 0; k < G_N_ELEMENTS (type->halves) && type->halves[k] >= 0; k++)
+    for (guint64 i = 0; i < n; i++)
+      {
+        guint8 *half = blocks + i * type->bytes + type->halves[k], high = half[0];
+
+        half[0] = half[1];
+        half[1] = high;
+      }
+}
+
+gboolean
+qconv_gguf_load_blocks (const QconvLoad *load, GError **error)
+{
+  const QconvTensor *t = load->tensors[0];
+  const GgufType *type = qconv_gguf_type_named (t->type);
+  guint64 first, n;
+
+  find_blocks (load, type, &first, &n);
+  if (!qconv_tensor_read (t, first * type->bytes, (gsize) (n * type->bytes), load->dst, error))
+    return FALSE;
+  if (t->big_endian)
+    swap_halves (load->dst, n, type);
+  return TRUE;
+}
+
+/* Makes of one block what the component holds of it. Returns: FALSE where a scale is no number */
+typedef gboolean UnpackFunc (const guint8 *block, guint8 *dst);
+
+static gboolean
+broken_scale (const QconvTensor *t, guint64 block, GError **error)
+{
+  return qconv_fail (error, QCONV_ERROR_NON_FINITE,
+                     "tensor \"%s\": the scale of block %" G_GUINT64_FORMAT " is not a number", t->name, block);
+}
+
+static gboolean
+unpack (const QconvLoad *load, UnpackFunc *unpack_block, gsize dst_bytes, GError **error)
+{
+  const QconvTensor *t = load->tensors[0];
+  const GgufType *type = qconv_gguf_type_named (t->type);
+  gsize at_once = GGUF_LOAD_SCRATCH / type->bytes;
+  g_autofree guint8 *blocks = g_malloc (at_once * type->bytes);
+  guint8 *dst = load->dst;
+  guint64 first, n;
+
+  find_blocks (load, type, &first, &n);
+  for (guint64 done = 0; done < n; done += at_once)
+    {
+      gsize now = (gsize) MIN (n - done, at_once);
+
+      if (!qconv_tensor_read (t, (first + done) * type->bytes, now * type->bytes, blocks, error))
+        return FALSE;
+      for (gsize i = 0; i < now; i++, dst += dst_bytes)
+        if (!unpack_block (blocks + i * type->bytes, dst))
+          return broken_scale (t, first + done + i, error);
+    }
+  return TRUE;
+}
+
+/* ggml keeps the first half of @n × 2 codes in the low nibbles, the second half in the high ones; the components have
+   even columns low and odd ones high */
+static void
+pair_codes (const guint8 *src, guint8 *dst, guint n)
+{
+  for (guint i = 0; i < n / 2; i++)
+    {
+      dst[i] = (guint8) ((src[2 * i] & 15) | (src[2 * i + 1] & 15) << 4);
+      dst[n / 2 + i] = (guint8) (src[2 * i] >> 4 | (src[2 * i + 1] & 0xf0));
+    }
+}
+
+static gboolean
+unpack_mxfp4_codes (const guint8 *block, guint8 *dst)
+{
+  pair_codes (block + 1, dst, 16);
+  return TRUE;
+}
+
+static gboolean
+unpack_mxfp4_scale (const guint8 *block, guint8 *dst)
+{
+  *dst = block[0];
+  return block[0] != 0xff;
+}
+
+static gboolean
+unpack_nvfp4_codes (const guint8 *block, guint8 *dst)
+{
+  for (guint i = 0; i < 4; i++)
+    pair_codes (block + 4 + 8 * i, dst + 8 * i, 8);
+  return TRUE;
+}
+
+/* ggml: the scale byte 0x7f stands for 0 */
+static gboolean
+unpack_nvfp4_scales (const guint8 *block, guint8 *dst)
+{
+  guint8 all = 0;
+
+  for (guint i = 0; i < 4; i++)
+    {
+      dst[i] = block[i] == 0x7f ? 0 : block[i];
+      all |= block[i];
+    }
+  return all < 0x80;
+}
+
+gboolean
+qconv_gguf_load_mxfp4_codes (const QconvLoad *load, GError **error)
+{
+  return unpack (load, unpack_mxfp4_codes, 16, error);
+}
+
+gboolean
+qconv_gguf_load_mxfp4_scales (const QconvLoad *load, GError **error)
+{
+  return unpack (load, unpack_mxfp4_scale, 1, error);
+}
+
+gboolean
+qconv_gguf_load_nvfp4_codes (const QconvLoad *load, GError **error)
+{
+  return unpack (load, unpack_nvfp4_codes, 32, error);
+}
+
+gboolean
+qconv_gguf_load_nvfp4_scales (const QconvLoad *load, GError **error)
+{
+  return unpack (load, unpack_nvfp4_scales, 4, error);
+}
+
+gboolean
+qconv_gguf_load_checked_blocks (const QconvLoad *load, GError **error)
+{
+  const QconvTensor *t = load->tensors[0];
+  const GgufType *type = qconv_gguf_type_named (t->type);
+  const guint8 *blocks = load->dst;
+  guint64 first, n;
+
+  if (!qconv_gguf_load_blocks (load, error))
+    return FALSE;
+  find_blocks (load, type, &first, &n);
+  for (guint64 i = 0; i < n; i++)
+    {
+      guint8 scales[4];
+
+      if (!(type->id == GGUF_MXFP4 ? unpack_mxfp4_scale : unpack_nvfp4_scales) (blocks + i * type->bytes, scales))
+        return broken_scale (t, first + i, error);
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_gguf_load_one (const QconvLoad *load, GError **error)
+{
+  const float one = 1.0f;
+
+  memcpy (load->dst, &one, sizeof one);
+  return TRUE;
+}
+
+gboolean
+qconv_gguf_load_repeated (const QconvLoad *load, GError **error)
+{
+  const QconvTensor *t = load->tensors[0];
+  guint32 bits, *dst = load->dst;
+
+  if (!qconv_tensor_read (t, 0, sizeof bits, &bits, error))
+    return FALSE;
+  bits = t->big_endian ? GUINT32_FROM_BE (bits) : GUINT32_FROM_LE (bits);
+  for (guint64 i = 0; i < load->n; i++)
+    dst[i] = bits;
+  return TRUE;
+}
