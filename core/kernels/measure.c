@@ -9,7 +9,11 @@ largest_of_f32 (const gint32 *x, gsize n)
   gint32 top = 0;
 
   for (gsize i = 0; i < n; i++)
-    top = MAX (top, x[i] & 0x7fffffff);
+    {
+      gint32 magnitude = x[i] & 0x7fffffff;
+
+      top = magnitude > top ? magnitude : top;
+    }
   return f32_of_bits ((guint32) top);
 }
 
@@ -19,7 +23,11 @@ largest_of_16 (const gint16 *x, gsize n)
   gint16 top = 0;
 
   for (gsize i = 0; i < n; i++)
-    top = MAX (top, (gint16) (x[i] & 0x7fff));
+    {
+      gint16 magnitude = x[i] & 0x7fff;
+
+      top = magnitude > top ? magnitude : top;
+    }
   return (guint16) top;
 }
 
@@ -125,23 +133,37 @@ QCONV_LEVEL_NAME (qconv_op_nonfinite) (gpointer device, gpointer stream, const Q
 /* Sums run in this many lanes, item i in lane i mod LANES, whatever the vectors of the level are */
 #define LANES 16
 #define STRETCH 512 /* items widened at once; they stay in the nearest cache */
-typedef double Lanes __attribute__ ((vector_size (LANES / 2 * sizeof (double))));
-typedef float FloatLanes __attribute__ ((vector_size (LANES / 2 * sizeof (float))));
+
+#if QCONV_VECTOR == 512
+#define WIDTH 8
+#elif QCONV_VECTOR == 256
+#define WIDTH 4
+#else
+#define WIDTH 2
+#endif
+typedef double Wide __attribute__ ((vector_size (WIDTH * sizeof (double))));
+typedef float Narrow __attribute__ ((vector_size (WIDTH * sizeof (float))));
 
 typedef struct {
-  Lanes difference[2], reference[2];
+  Wide difference[LANES / WIDTH], reference[LANES / WIDTH];
 } Sums;
 
-static inline void
-add_squares (Sums *sums, gsize half, const Lanes *ref, const float *got)
+static inline Wide
+wide_of_f32 (const float *x)
 {
-  FloatLanes narrow;
-  Lanes d;
+  Narrow narrow;
 
-  memcpy (&narrow, got, sizeof narrow);
-  d = *ref - __builtin_convertvector (narrow, Lanes);
-  sums->difference[half] += d * d;
-  sums->reference[half] += *ref * *ref;
+  memcpy (&narrow, x, sizeof narrow);
+  return __builtin_convertvector (narrow, Wide);
+}
+
+static inline void
+add_squares (Sums *sums, guint at, Wide ref, const float *got)
+{
+  Wide d = ref - wide_of_f32 (got);
+
+  sums->difference[at] += d * d;
+  sums->reference[at] += ref * ref;
 }
 
 /* @n: a multiple of LANES, filled up with zeros */
@@ -151,15 +173,8 @@ add_f32 (Sums *sums, const float *ref, const float *got, gsize n)
   Sums s = *sums;
 
   for (gsize i = 0; i < n; i += LANES)
-    for (gsize half = 0; half < 2; half++)
-      {
-        FloatLanes narrow;
-        Lanes wide;
-
-        memcpy (&narrow, ref + i + half * (LANES / 2), sizeof narrow);
-        wide = __builtin_convertvector (narrow, Lanes);
-        add_squares (&s, half, &wide, got + i + half * (LANES / 2));
-      }
+    for (guint k = 0; k < LANES / WIDTH; k++)
+      add_squares (&s, k, wide_of_f32 (ref + i + k * WIDTH), got + i + k * WIDTH);
   *sums = s;
 }
 
@@ -167,23 +182,22 @@ static void
 add_f64 (Sums *sums, const double *ref, const float *got, gsize n)
 {
   for (gsize i = 0; i < n; i += LANES)
-    for (gsize half = 0; half < 2; half++)
+    for (guint k = 0; k < LANES / WIDTH; k++)
       {
-        Lanes wide;
+        Wide wide;
 
-        memcpy (&wide, ref + i + half * (LANES / 2), sizeof wide);
-        add_squares (sums, half, &wide, got + i + half * (LANES / 2));
+        memcpy (&wide, ref + i + k * WIDTH, sizeof wide);
+        add_squares (sums, k, wide, got + i + k * WIDTH);
       }
 }
 
 static double
-sum_of_lanes (const Lanes lanes[2])
+sum_of_lanes (const Wide *lanes)
 {
-  double t[LANES / 2];
+  double t[LANES];
 
-  for (guint i = 0; i < LANES / 2; i++)
-    t[i] = lanes[0][i] + lanes[1][i];
-  for (guint width = LANES / 4; width > 0; width /= 2)
+  memcpy (t, lanes, sizeof t);
+  for (guint width = LANES / 2; width > 0; width /= 2)
     for (guint i = 0; i < width; i++)
       t[i] += t[i + width];
   return t[0];
