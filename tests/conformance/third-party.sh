@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# usage: third-party.sh SRCDIR BUILDDIR CC
+# A plugin made outside the tree from nothing but the installed headers is found and used; broken modules are skipped
+# with one line each that names them.
+src=$1
+build=$2
+cc=${3:-cc}
+scratch=$(mktemp -d) || exit 99
+trap 'rm -rf "$scratch"' EXIT
+n=0
+rc=0
+
+result ()
+{
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    echo "not ok $n - $2"
+    [ -f "$scratch/said" ] && sed 's/^/# /' "$scratch/said"
+    rc=1
+  fi
+}
+
+give_up ()
+{
+  result 1 "$1"
+  echo "1..$n"
+  exit 1
+}
+
+# Everything as installed, in a folder of its own
+meson install -C "$build" --no-rebuild --quiet --destdir "$scratch/dest" >"$scratch/said" 2>&1 || give_up "install"
+pc=$(find "$scratch/dest" -name qconv-plugin.pc | head -n 1)
+[ -n "$pc" ] || give_up "qconv-plugin.pc is installed"
+result 0 "install"
+for file in "$(dirname "$pc")"/*.pc; do
+  sed -i "s,^prefix=,prefix=$scratch/dest," "$file"
+done
+PKG_CONFIG_PATH=$(dirname "$pc")${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+export PKG_CONFIG_PATH
+LD_LIBRARY_PATH=$(pkg-config --variable=libdir qconv)
+export LD_LIBRARY_PATH
+qconv=$(pkg-config --variable=prefix qconv)/bin/qconv
+QCONV_DATA_PATH=$(pkg-config --variable=prefix qconv)/share/qconv
+export QCONV_DATA_PATH
+installed=$(pkg-config --variable=pluginsdir qconv-plugin)
+[ -x "$qconv" ] && [ -d "$installed" ]
+result $? "the program and the folder of plugins are installed"
+[ ! -e "$installed/template.so" ]
+result $? "the template is not installed"
+
+# compile SOURCE MODULE [flags]
+compile ()
+{
+  source=$1
+  module=$2
+  shift 2
+  # shellcheck disable=SC2046 # lists of words
+  "$cc" -std=c17 -Wall -Wextra -Wno-unused-parameter -Werror -shared -fPIC "$@" $(pkg-config --cflags qconv-plugin) \
+    "$source" -o "$module" $(pkg-config --libs qconv-plugin) >"$scratch/said" 2>&1
+}
+
+mkdir "$scratch/mine" "$scratch/broken" "$scratch/second"
+sed 's/template/mine/g; s/QTML/MINE/; s/GETTEXT_PACKAGE/"mine"/' "$src/plugins/template/template.c" >"$scratch/mine.c"
+compile "$scratch/mine.c" "$scratch/mine/mine.so"
+result $? "a plugin is compiled with what pkg-config says"
+
+QCONV_PLUGIN_PATH=$scratch/mine:$installed
+export QCONV_PLUGIN_PATH
+"$qconv" plugins >"$scratch/said" 2>&1 && grep -q '^mine ' "$scratch/said"
+result $? "it is listed"
+"$qconv" plugins mine >"$scratch/said" 2>&1 && grep -q 'one scale for all weights' "$scratch/said"
+result $? "its features are listed"
+
+# 2 rows of 3 codes 1 … 6, scale 0.5
+printf 'MINE\002\000\000\000\003\000\000\000\000\000\000\077\001\002\003\004\005\006' >"$scratch/in.mine"
+"$qconv" --from mine --to f32-safetensors "$scratch/in.mine" "$scratch/out.safetensors" >"$scratch/said" 2>&1
+result $? "it reads a file"
+values=$(tail -c 24 "$scratch/out.safetensors" | od -An -v -tf4 | tr -s ' \n' ' ')
+[ "$values" = " 0.5 1 1.5 2 2.5 3 " ]
+result $? "its values arrive:$values"
+printf 'MINE\002\000\000\000\377\377\377\377\000\000\000\077\001' >"$scratch/bad.mine"
+"$qconv" inspect "$scratch/bad.mine" >"$scratch/said" 2>&1
+[ $? -eq 3 ]
+result $? "what it refuses is exit status 3"
+
+for kind in abi incomplete nothing null symbol undefined; do
+  compile "$src/tests/conformance/broken-plugin.c" "$scratch/broken/broken_$kind.so" -DBROKEN_$kind || \
+    give_up "compile broken_$kind"
+done
+echo "no module" >"$scratch/broken/broken_garbage.so"
+sed 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (broken_twin/' "$scratch/mine.c" >"$scratch/twin.c"
+compile "$scratch/twin.c" "$scratch/broken/broken_twin.so" || give_up "compile broken_twin"
+cp "$scratch/mine/mine.so" "$scratch/second/mine.so"
+echo "not looked at" >"$scratch/broken/README"
+
+QCONV_PLUGIN_PATH=$scratch/mine:$scratch/second:$scratch/broken:$installed
+"$qconv" targets >"$scratch/out" 2>"$scratch/said"
+result $? "with broken modules around, qconv goes on"
+grep -q '^nvfp4-comfy' "$scratch/out"
+result $? "and has its targets"
+for name in abi garbage incomplete nothing null symbol twin undefined; do
+  [ "$(grep -c "/broken_$name\.so" "$scratch/said")" -eq 1 ]
+  result $? "broken_$name: one line names it"
+done
+[ "$(grep -c 'second/mine\.so' "$scratch/said")" -eq 1 ]
+result $? "a second module of one name: one line names it"
+[ "$(wc -l <"$scratch/said")" -eq 9 ]
+result $? "nothing else is said"
+
+echo "1..$n"
+exit $rc
