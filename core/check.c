@@ -281,7 +281,13 @@ add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, c
 {
   const QconvQuantizer *q = got != NULL ? got->layer->quantizer : NULL;
   Pair p = { .reference = reference, .got = got, .bound = -1 };
+  gboolean same_shape = got != NULL && qconv_shape_equal (&got->layer->pub.shape, &reference->layer->pub.shape);
 
+  /* Rows of blocks need not be the first axis; a plain tensor of the same shape can be read in the same rows */
+  if (same_shape && qconv_source_layer_tensor (got) != NULL)
+    qconv_layer_set_rows (got->layer, reference->layer->pub.rows, reference->layer->pub.cols);
+  else if (same_shape && qconv_source_layer_tensor (reference) != NULL)
+    qconv_layer_set_rows (reference->layer, got->layer->pub.rows, got->layer->pub.cols);
   if (got == NULL)
     qconv_report_problem (r, name, "missing", "the layer is not in the file");
   else if (got->layer->pub.rows < reference->layer->pub.rows || got->layer->pub.cols < reference->layer->pub.cols)

@@ -206,7 +206,7 @@ plain_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint64
   return qconv_parts_place (made, PARTS_ROWS, first, n, arena, error)
          && qconv_stream_run (qconv_stream_cpu (), "convert", 1,
                               (QconvArg[]) { QCONV_BUF (&floats), QCONV_BUF (&made->buffers[0]) }, 2, error)
-         && check_cast (s, &floats, &made->buffers[0], error);
+         && (c->plan->allow_nonfinite || check_cast (s, &floats, &made->buffers[0], error));
 }
 
 static gboolean

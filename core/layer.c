@@ -68,6 +68,16 @@ qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *sha
 }
 
 void
+qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols)
+{
+  QconvComponent *weight = g_ptr_array_index (l->components, 0);
+
+  l->pub.rows = rows;
+  l->pub.cols = cols;
+  weight->shape = QCONV_SHAPE2 (rows, cols);
+}
+
+void
 qconv_layer_free (Layer *l)
 {
   g_clear_pointer (&l->values, qconv_values_free);

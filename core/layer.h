@@ -25,6 +25,8 @@ Layer *qconv_layer_new (const char *name, const char *scheme, const QconvQuantiz
                         QconvDType dtype, guint64 rows, guint64 cols);
 /* Returns: (transfer full): a plain tensor with its component "weight" */
 Layer *qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *shape);
+/* Says that @l, a plain tensor, is made from @rows rows of @cols items, however its own axes are cut */
+void qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols);
 void qconv_layer_free (Layer *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_free)
 

@@ -106,7 +106,7 @@ static gboolean
 keep_as_it_is (QconvOutput *o, const Layer *l, GError **error)
 {
   const QconvComponent *c = l->pub.components[0];
-  QconvPlanned planned = { .dtype = c->dtype, .shape = c->shape, .from = c->name };
+  QconvPlanned planned = { .dtype = c->dtype, .shape = l->pub.shape, .from = c->name };
 
   return qconv_output_add (o, &l->pub, "", &planned, error);
 }

@@ -130,6 +130,7 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
   gboolean plain = qconv_source_layer_tensor (s) != NULL;
   QconvDType dtype = cast_all && (!plain || is_castable (l->dtype)) ? t->dtype : l->dtype;
   How how = !plain ? HOW_DECODE : dtype != l->dtype ? HOW_CAST : HOW_COPY;
+  Layer *layer;
 
   if (!plain && (s->layer->quantizer == NULL || s->layer->quantizer->decode == NULL))
     {
@@ -137,7 +138,10 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
                   s->layer->scheme);
       return NULL;
     }
-  return new_planned (qconv_layer_new_plain (s->plain_name, dtype, &l->shape), s, how, rule);
+  layer = qconv_layer_new_plain (s->plain_name, dtype, &l->shape);
+  if (!plain)
+    qconv_layer_set_rows (layer, l->rows, l->cols);
+  return new_planned (layer, s, how, rule);
 }
 
 /* Components that only a source or the user gives, and who gives none here */

@@ -23,7 +23,8 @@ typedef enum {
 
 /**
  * QconvComponent: one array of an encoded layer in canonical order: axis 0 follows the weight's rows, no packing, no
- * padding. Which there are is said by the quantizer alone. The scheme "plain" is core's: one component "weight" of any dtype and rank.
+ * padding. Which there are is said by the quantizer alone. The scheme "plain" is core's: one component "weight" of any
+ * dtype, whose items are those of the layer's shape.
  *
  * @name: "codes", "block_scale", "tensor_scale", "lora_down" …
  * @run: with @shape's axis 0 as unit of n

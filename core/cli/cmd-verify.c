@@ -7,12 +7,11 @@ print_report (const char *path, const QconvReport *report, gboolean compared)
   if (report->ok)
     cli_print (_ ("%s: no problems in %u layers\n"), path, report->layers->len);
   else
-    cli_print (_ ("%s: %u problems\n"), path, report->problems->len);
+    cli_print (_ ("%s: problems: %u\n"), path, report->problems->len);
   cli_report_problems (report);
   if (!compared)
     return;
   cli_report_schemes (report, NULL);
-  cli_print ("\n");
   cli_report_layers (report, 0);
 }
 

@@ -110,7 +110,8 @@ cli_help (const CliCommand *command, gboolean all)
 {
   if (command != NULL)
     {
-      cli_print (_ ("Usage: qconv %s [OPTION]... %s\n"), command->name, *command->args != '\0' ? _ (command->args) : "");
+      cli_print (_ ("Usage: qconv %s [OPTION]..."), command->name);
+      cli_print ("%s%s\n", *command->args != '\0' ? " " : "", *command->args != '\0' ? _ (command->args) : "");
       cli_print ("%s\n\n%s\n", _ (command->help), _ ("Options:"));
       print_options (command->bit, TRUE);
       if (all && command->bit == CLI_CONVERT)

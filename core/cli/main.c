@@ -66,8 +66,8 @@ run_command (const CliSettings *s, GError **error)
   if (!cli_settings_check (s, command->name, command->bit, error))
     return FALSE;
   if (n_words < command->min_words || n_words > command->max_words)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("usage: qconv %s %s"), command->name,
-                       *command->args != '\0' ? _ (command->args) : "");
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("usage: qconv %s%s%s"), command->name,
+                       *command->args != '\0' ? " " : "", *command->args != '\0' ? _ (command->args) : "");
   return command->run (s, words, error);
 }
 

@@ -176,6 +176,7 @@ cli_report_layers (const QconvReport *report, guint most)
     return;
   if (most > 0)
     g_ptr_array_sort (layers, compare_errors);
+  cli_print ("\n");
   cli_table_row (table, most > 0 ? _ ("worst layers") : _ ("layer"), _ ("scheme"), _ ("relMSE"), _ ("SQNR dB"));
   for (guint i = 0; i < layers->len && (most == 0 || i < most); i++)
     {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* As many blocks at once as a vector has lanes: lane b holds block b, w[i] the i-th weight of every block. */
+#include <float.h>
+
 #include "nvfp4.h"
 #include "vector.h"
 
@@ -86,28 +88,136 @@ error_of_group (const VecF m[QCONV_NVFP4_BLOCK], VecF inverse)
   return (FOUR (0) + FOUR (2)) + (FOUR (1) + FOUR (3));
 }
 
+/* One scale of the search in every lane */
+typedef struct {
+  VecI code;
+  VecF scale, inverse;
+} Candidate;
+
+static inline Candidate
+candidate (VecI start, gint offset, float tensor_scale)
+{
+  Candidate c;
+
+  c.code = vec_min_int (vec_max_int (start + offset, (VecI) { 0 } + 1), (VecI) { 0 } + 126);
+  c.scale = vec_of_e4m3 (c.code) * tensor_scale;
+  c.inverse = 1.0f / c.scale;
+  return c;
+}
+
+static const gint offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
+
+/* For numbers so small or large that squares leave the range of FP32 */
+static VecI
+search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecI start, float tensor_scale)
+{
+  VecI chosen = start;
+  VecF least = vec_set (0.0f);
+
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      Candidate c = candidate (start, offsets[i], tensor_scale);
+      VecF e = error_of_group (m, c.inverse) * (c.scale * c.scale);
+
+      if (i > 0)
+        chosen = (VecI) vec_select_less (e, least, (VecF) c.code, (VecF) chosen);
+      least = i > 0 ? vec_select_less (e, least, e, least) : e;
+    }
+  return chosen & (start != 0);
+}
+
+/* Estimates count in these parts of a step of q = |w|/scale. A 16-bit product holds q below LARGEST_Q in them */
+#define PARTS 4096
+#define LARGEST_Q 7.99f
+/* By how much an estimate of sqrt (sum of d*d) can be wrong, in PARTS. Each d is wrong by less than 1.76: up to 0.255
+   from the 16 bits of |w|, 0.5 from those of the factor, 1 from cutting the product; FP32 errors of the exact sum are
+   below 0.01. The norm of 16 such errors is below 4 * 1.77 */
+#define UNSURE 8.0f
+
+/* |w| as 16-bit shares of the block's largest, two to a lane */
+static inline void
+shares_of_top (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NVFP4_BLOCK / 2])
+{
+  VecF factor = 65535.0f / vec_max (top, vec_set (0x1p-100f));
+
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
+    shares[i] = (VecRaw) (vec_round_to_int (m[2 * i] * factor) | vec_round_to_int (m[2 * i + 1] * factor) << 16);
+}
+
+/* Estimates sqrt (sum of d*d) in PARTS; @top_q: |w|/scale of the largest weight, below LARGEST_Q */
+static inline VecF
+estimate_norm (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
+{
+  VecI factor = vec_round_to_int (top_q * (PARTS * 65536.0f / 65535.0f)), sum = { 0 };
+
+  factor |= factor << 16;
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
+    {
+      VecRaw q = VEC (mulhi_epu16) (shares[i], (VecRaw) factor), d = VEC (sub_epi16) (q, vec_nearest_e2m1 (q));
+
+      sum += (VecI) VEC (madd_epi16) (d, d);
+    }
+  return VEC (sqrt_ps) (vec_of_int (sum));
+}
+
+/* Of the candidates that may have the least error, in order, the first that has it */
+static inline VecI
+choose_exactly (const VecF m[QCONV_NVFP4_BLOCK], const Candidate c[QCONV_NVFP4_N_OFFSETS],
+                const VecI may_win[QCONV_NVFP4_N_OFFSETS], VecI open, VecI chosen)
+{
+  VecF least = vec_set (FLT_MAX);
+
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    if (vec_any (may_win[i] & open))
+      {
+        VecF e = error_of_group (m, c[i].inverse) * (c[i].scale * c[i].scale);
+        VecI better = (e < least) & may_win[i] & open;
+
+        chosen = (better & c[i].code) | (~better & chosen);
+        least = (VecF) ((better & (VecI) e) | (~better & (VecI) least));
+      }
+  return chosen;
+}
+
+/* The same choice as search_every_scale(). Estimated errors exclude all scales that cannot have the least one; where
+   that leaves several, their exact errors decide */
 static inline VecI
 search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
 {
-  static const gint offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
-  VecF m[QCONV_NVFP4_BLOCK], least = vec_set (0.0f);
-  VecI chosen = start;
+  Candidate c[QCONV_NVFP4_N_OFFSETS];
+  VecF m[QCONV_NVFP4_BLOCK], lower[QCONV_NVFP4_N_OFFSETS], bound = vec_set (FLT_MAX);
+  VecI may_win[QCONV_NVFP4_N_OFFSETS], once = { 0 }, twice = { 0 }, chosen = { 0 };
+  VecRaw shares[QCONV_NVFP4_BLOCK / 2];
+  const VecF limit = vec_set (LARGEST_Q);
 
   for (guint i = 0; i < QCONV_NVFP4_BLOCK; i++)
     m[i] = vec_abs (w[i]);
+  if (!(tensor_scale >= 0x1p-40f && tensor_scale <= 0x1p40f)
+      || vec_any (~(top * candidate (start, 0, tensor_scale).inverse < limit)))
+    return search_every_scale (m, start, tensor_scale);
+  shares_of_top (m, top, shares);
   for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
     {
-      VecI code = vec_min_int (vec_max_int (start + offsets[i], (VecI) { 0 } + 1), (VecI) { 0 } + 126);
-      VecF s = vec_of_e4m3 (code) * tensor_scale, inverse = 1.0f / s, e;
+      VecF top_q, norm, unit;
 
-      /* rounding keeps order, so no sum is below the error of its largest weight alone */
-      if (i > 0 && vec_all_not_less (squared_error (top, inverse) * (s * s), least))
-        continue;
-      e = error_of_group (m, inverse) * (s * s);
-      if (i > 0)
-        chosen = (VecI) vec_select_less (e, least, (VecF) code, (VecF) chosen);
-      least = i > 0 ? vec_select_less (e, least, e, least) : e;
+      c[i] = candidate (start, offsets[i], tensor_scale);
+      unit = vec_of_e4m3 (c[i].code);
+      top_q = top * c[i].inverse;
+      norm = estimate_norm (shares, vec_min (top_q, limit));
+      /* beyond the limit the largest weight alone counts */
+      lower[i] = unit * (vec_select_less (top_q, limit, norm, (top_q - 6.0f) * PARTS) - UNSURE);
+      bound = vec_min (bound, vec_select_less (top_q, limit, unit * (norm + UNSURE), bound));
     }
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      may_win[i] = (VecI) (lower[i] <= bound);
+      chosen = (may_win[i] & c[i].code) | (~may_win[i] & chosen);
+      twice |= once & may_win[i];
+      once |= may_win[i];
+    }
+  twice &= start != 0;
+  if (vec_any (twice))
+    chosen = choose_exactly (m, c, may_win, twice, chosen);
   return chosen & (start != 0);
 }
 
