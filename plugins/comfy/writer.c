@@ -157,13 +157,20 @@ drop_foreign_metadata (QconvOutput *o)
     }
 }
 
-/* The markers once more in the header, for readers that look there first */
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp ((*(const QconvLayer *const *) a)->name, (*(const QconvLayer *const *) b)->name);
+}
+
+/* The markers once more in the header, for readers that look there first. Sorted, so that a file made of this one says
+   the same */
 static gboolean
 write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
 {
   g_autoptr (GString) text = g_string_new ("{\"format_version\": \"1.0\", \"layers\": {");
+  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
   GVariant *source_format = qconv_directory_metadata (qconv_output_input (o), "format");
-  gboolean any = FALSE;
 
   drop_foreign_metadata (o);
   if (source_format == NULL || !g_variant_is_of_type (source_format, G_VARIANT_TYPE_STRING))
@@ -171,18 +178,22 @@ write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
   for (guint i = 0; i < qconv_output_n_layers (o); i++)
     {
       const QconvLayer *layer = qconv_output_layer (o, i);
-      const Packing *packing = find_packing (layer->scheme);
 
-      if (packing == NULL)
-        continue;
-      g_string_append (text, any ? ", " : "");
+      if (find_packing (layer->scheme) != NULL)
+        g_ptr_array_add (layers, (gpointer) layer);
+    }
+  g_ptr_array_sort (layers, compare_names);
+  for (guint i = 0; i < layers->len; i++)
+    {
+      const QconvLayer *layer = g_ptr_array_index (layers, i);
+
+      g_string_append (text, i > 0 ? ", " : "");
       qconv_json_append_string (text, layer->name);
       g_string_append (text, ": ");
-      append_marker (text, packing, layer);
-      any = TRUE;
+      append_marker (text, find_packing (layer->scheme), layer);
     }
   g_string_append (text, "}}");
-  qconv_output_set_metadata (o, COMFY_HEADER, any ? text->str : NULL);
+  qconv_output_set_metadata (o, COMFY_HEADER, layers->len > 0 ? text->str : NULL);
   return TRUE;
 }
 

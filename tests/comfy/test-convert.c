@@ -158,24 +158,25 @@ test_zero_tensor (void)
 }
 
 static char *
-three_layers (void)
+some_layers (void)
 {
   g_autoptr (Builder) b = builder_new ();
   g_autofree float *w = noise (300 * 512, 1);
 
+  builder_add (b, "model.diffusion_model.double_blocks.9.txt_attn.proj.weight", "F32", "[256,256]", w, 256 * 256 * 4);
   builder_add (b, "model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "F32", "[300,512]", w, 300 * 512 * 4);
   builder_add (b, "model.diffusion_model.double_blocks.0.img_attn.qkv.bias", "F32", "[300]", w, 300 * 4);
-  builder_add (b, "model.diffusion_model.double_blocks.0.txt_attn.proj.weight", "F32", "[256,600]", w, 256 * 600 * 4);
+  builder_add (b, "model.diffusion_model.double_blocks.10.txt_attn.proj.weight", "F32", "[256,600]", w, 256 * 600 * 4);
   builder_add (b, "model.diffusion_model.img_in.weight", "F32", "[256,64]", w, 256 * 64 * 4);
   builder_add (b, "model.diffusion_model.__x0__", "F32", "[0]", NULL, 0);
   builder_add_metadata (b, "config", "{\"transformer\": 1}");
-  return builder_write (b, "three.safetensors");
+  return builder_write (b, "some.safetensors");
 }
 
 static void
 test_move (void)
 {
-  g_autofree char *input = three_layers (), *first = scratch_path ("first.safetensors");
+  g_autofree char *input = some_layers (), *first = scratch_path ("first.safetensors");
   g_autofree char *second = scratch_path ("second.safetensors"), *a = NULL, *b = NULL;
   gsize n_a = 0, n_b = 0;
 
@@ -189,7 +190,7 @@ static void
 test_metadata (void)
 {
   static const char layer[] = "model.diffusion_model.double_blocks.0.img_attn.qkv";
-  g_autofree char *input = three_layers (), *output = scratch_path ("meta.safetensors"), *problems = NULL;
+  g_autofree char *input = some_layers (), *output = scratch_path ("meta.safetensors"), *problems = NULL;
   g_autoptr (QconvModel) m = NULL;
   const QconvDirectory *d;
 
@@ -201,7 +202,8 @@ test_metadata (void)
   g_assert_cmpstr (g_variant_get_string (qconv_directory_metadata (d, "_quantization_metadata"), NULL), ==,
                    "{\"format_version\": \"1.0\", \"layers\": {"
                    "\"model.diffusion_model.double_blocks.0.img_attn.qkv\": {\"format\": \"nvfp4\"}, "
-                   "\"model.diffusion_model.double_blocks.0.txt_attn.proj\": {\"format\": \"nvfp4\"}}}");
+                   "\"model.diffusion_model.double_blocks.10.txt_attn.proj\": {\"format\": \"nvfp4\"}, "
+                   "\"model.diffusion_model.double_blocks.9.txt_attn.proj\": {\"format\": \"nvfp4\"}}}");
   g_assert_nonnull (qconv_directory_find2 (d, layer, ".comfy_quant"));
   /* its shape is what detection looks at, whatever --only says */
   g_assert_null (qconv_directory_find (d, "model.diffusion_model.img_in.comfy_quant"));
