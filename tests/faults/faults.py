@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""usage: faults.py QCONV MAKE_MODEL
+
+What must not happen when something goes wrong: half a file with the final name, a damaged older file, a temporary file
+that stays. Runs are stopped in the middle by SIGSTOP, so nothing here depends on speed.
+"""
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+QCONV, MAKE_MODEL = sys.argv[1:3]
+TARGET = "nvfp4-comfy"
+OLD = b"an older file"
+
+
+class Skip(Exception):
+    """Says why a test cannot be done here."""
+
+
+class Place:
+    """A scratch folder with a model of 96 MiB and the paths that tests use."""
+
+    def __init__(self, folder, model):
+        self.folder = folder
+        self.model = os.path.join(folder, "in.safetensors")
+        os.link(model, self.model)
+        self.out = os.path.join(folder, "out.safetensors")
+
+    def own_model(self):
+        """For tests that damage it."""
+        os.unlink(self.model)
+        make_model(self.model)
+
+    def put_old(self):
+        with open(self.out, "wb") as file:
+            file.write(OLD)
+
+    def temporaries(self, folder=None):
+        return [n for n in os.listdir(folder or self.folder) if n.startswith(".") or "part" in n]
+
+    def expect_nothing_new(self):
+        left = sorted(set(os.listdir(self.folder)) - {"in.safetensors"})
+        assert not left, f"left behind: {left}"
+
+    def expect_only_old(self):
+        with open(self.out, "rb") as file:
+            assert file.read() == OLD, "the older file was changed"
+        left = sorted(set(os.listdir(self.folder)) - {"in.safetensors", "out.safetensors"})
+        assert not left, f"left behind: {left}"
+
+
+def make_model(path):
+    subprocess.run([MAKE_MODEL, "--layers", "24", "--rows", "1024", "--cols", "2048", path], check=True)
+
+
+def command(place, *options, out=None):
+    return [QCONV, "--to", TARGET, "--progress", "none", "-j1", *options, place.model, out or place.out]
+
+
+def finish(process):
+    said = process.communicate(timeout=300)[1].decode()
+    return process.returncode, said
+
+
+def run(place, *options, out=None, before=None):
+    return finish(start(place, *options, out=out, before=before))
+
+
+def start(place, *options, out=None, before=None):
+    def prepare():
+        # Python and shells hand ignored signals on
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if before is not None:
+            before()
+    return subprocess.Popen(command(place, *options, out=out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            preexec_fn=prepare, restore_signals=False)
+
+
+def start_and_stop(place, *options):
+    """A run that is stopped in the middle: its temporary file is there."""
+    process = start(place, *options)
+    while not place.temporaries():
+        assert process.poll() is None, f"it ended too early: {finish(process)}"
+        time.sleep(0.001)
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    assert place.temporaries(), "it was too fast to be stopped"
+    return process
+
+
+def expect(status, got, words=""):
+    code, said = got
+    assert code == status, f"exit status {code} instead of {status}: {said}"
+    assert said.startswith("qconv: ") or "\nqconv: " in said or status in (0, 130, -9), f"it did not say why: {said}"
+    assert words in said, f"it did not say {words!r}: {said}"
+
+
+def mounted(place, options):
+    folder = os.path.join(place.folder, "mounted")
+    os.mkdir(folder)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True,
+                          check=False) if shutil.which("mount") else None
+    if done is None or done.returncode:
+        os.rmdir(folder)
+        raise Skip("a tmpfs cannot be mounted here" + (f": {done.stderr.strip()}" if done else ""))
+    return folder
+
+
+def unmount(folder):
+    subprocess.run(["umount", folder], check=True)
+    os.rmdir(folder)
+
+
+def full_disk(place):
+    folder = mounted(place, "size=4m")
+    try:
+        expect(1, run(place, out=os.path.join(folder, "out.safetensors")))
+        assert not os.listdir(folder), os.listdir(folder)
+    finally:
+        unmount(folder)
+    place.expect_nothing_new()
+
+
+def read_only_folder(place):
+    try:
+        folder = mounted(place, "ro")
+    except Skip:
+        if os.getuid() == 0:
+            raise
+        folder = os.path.join(place.folder, "mounted")
+        os.mkdir(folder, 0o555)
+    try:
+        expect(1, run(place, out=os.path.join(folder, "out.safetensors")))
+    finally:
+        (unmount if os.path.ismount(folder) else os.rmdir)(folder)
+    place.expect_nothing_new()
+
+
+def limit_file_size():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+
+def file_size_limit(place):
+    expect(1, run(place, before=limit_file_size))
+    place.expect_nothing_new()
+    place.put_old()
+    expect(1, run(place, "--force", before=limit_file_size))
+    place.expect_only_old()
+
+
+def truncated_input(place):
+    place.own_model()
+    with open(place.model, "r+b") as file:
+        file.truncate(os.path.getsize(place.model) - 1000)
+    expect(3, run(place))
+    place.expect_nothing_new()
+
+
+def truncated_while_running(place):
+    place.own_model()
+    process = start_and_stop(place)
+    with open(place.model, "r+b") as file:
+        file.truncate(4096)
+    process.send_signal(signal.SIGCONT)
+    expect(1, finish(process))
+    place.expect_nothing_new()
+
+
+def interrupted(number):
+    def test(place):
+        place.put_old()
+        process = start_and_stop(place, "--force")
+        process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
+        expect(130, finish(process))
+        place.expect_only_old()
+    return test
+
+
+def killed(place):
+    place.put_old()
+    process = start_and_stop(place, "--force")
+    process.kill()
+    expect(-9, finish(process))
+    assert place.temporaries()
+    with open(place.out, "rb") as file:
+        assert file.read() == OLD
+    expect(0, run(place, "--force"))
+    assert not place.temporaries(), "the next run did not clean up"
+    expect(0, finish(subprocess.Popen([QCONV, "verify", place.out], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE)))
+
+
+def two_at_once(place):
+    process = start_and_stop(place, "--force")
+    expect(0, run(place, "--force"))
+    with open(place.out, "rb") as file:
+        second = file.read()
+    process.send_signal(signal.SIGCONT)
+    expect(0, finish(process))
+    with open(place.out, "rb") as file:
+        assert file.read() == second, "both made the same file, which now differs"
+    assert not place.temporaries()
+
+
+def existing_output(place):
+    place.put_old()
+    expect(2, run(place))
+    place.expect_only_old()
+
+
+def appeared_while_running(place):
+    process = start_and_stop(place)
+    place.put_old()
+    process.send_signal(signal.SIGCONT)
+    expect(1, finish(process))
+    place.expect_only_old()
+
+
+def input_as_output(place):
+    place.own_model()
+    size = os.path.getsize(place.model)
+    for name in ("in.safetensors", "./in.safetensors"):
+        expect(2, run(place, "--force", out=os.path.join(place.folder, name)))
+    link = os.path.join(place.folder, "link.safetensors")
+    os.link(place.model, link)
+    expect(2, run(place, "--force", out=link))
+    os.unlink(link)
+    assert os.path.getsize(place.model) == size
+    place.expect_nothing_new()
+
+
+def missing(place):
+    expect(1, run(place, out=os.path.join(place.folder, "nowhere", "out.safetensors")))
+    os.unlink(place.model)
+    expect(1, run(place))
+    assert not os.listdir(place.folder)
+
+
+TESTS = {
+    "a full disk": full_disk,
+    "a limit on the size of files": file_size_limit,
+    "a read-only folder": read_only_folder,
+    "an input that is cut short": truncated_input,
+    "an input that is cut short while it is read": truncated_while_running,
+    "SIGINT": interrupted(signal.SIGINT),
+    "SIGTERM": interrupted(signal.SIGTERM),
+    "SIGKILL, and the next run": killed,
+    "two runs with one output": two_at_once,
+    "an existing output": existing_output,
+    "an output that appears meanwhile": appeared_while_running,
+    "input as output": input_as_output,
+    "a missing input, a missing folder": missing,
+}
+
+
+def main():
+    failed = 0
+    root = tempfile.mkdtemp(prefix="qconv-faults-")
+    print(f"1..{len(TESTS)}")
+    try:
+        model = os.path.join(root, "model.safetensors")
+        make_model(model)
+        for number, (name, test) in enumerate(TESTS.items(), 1):
+            folder = os.path.join(root, str(number))
+            os.mkdir(folder)
+            try:
+                test(Place(folder, model))
+                print(f"ok {number} - {name}")
+            except Skip as reason:
+                print(f"ok {number} - {name} # SKIP {reason}")
+            except Exception:  # pylint: disable=broad-except
+                failed += 1
+                print(f"not ok {number} - {name}")
+                for line in traceback.format_exc().splitlines():
+                    print("# " + line)
+    finally:
+        shutil.rmtree(root)
+    sys.exit(1 if failed else 0)
+
+
+main()
