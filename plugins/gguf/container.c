@@ -26,8 +26,8 @@ score (const QconvContainer *self, const char *name, const guint8 *head, gsize n
   return n >= 4 && memcmp (head, "GGUF", 4) == 0 ? 100 : 0;
 }
 
-/* Two producers of big-endian files disagree: gguf-py's converter swaps BF16 and the F16 fields of some block types, its
-   writer leaves all that it is given as bytes. Both swap the other plain types */
+/* Two producers of big-endian files disagree: gguf-py's converter swaps BF16 and the F16 fields of some block types,
+   its writer leaves all that it is given as bytes. Both swap the other plain types */
 static gboolean
 find_byte_order (Opening *o, const GgufTensor *t, QconvTensor *out, GError **error)
 {
@@ -51,8 +51,13 @@ add_tensors (Opening *o, QconvSource *source, const GgufHeader *h, GError **erro
   for (guint i = 0; i < h->tensors->len; i++)
     {
       const GgufTensor *t = g_ptr_array_index (h->tensors, i);
-      QconvTensor out = { .name = t->name, .dtype = t->type->dtype, .type = t->type->name, .shape = t->shape,
-                          .n_bytes = t->n_bytes, .source = source, .offset = h->data_start + t->offset };
+      QconvTensor out = { .name = t->name,
+                          .dtype = t->type->dtype,
+                          .type = t->type->name,
+                          .shape = t->shape,
+                          .n_bytes = t->n_bytes,
+                          .source = source,
+                          .offset = h->data_start + t->offset };
 
       if ((h->big && !find_byte_order (o, t, &out, error)) || !qconv_directory_add (o->directory, &out, error))
         return FALSE;
@@ -90,8 +95,8 @@ add_part (Opening *o, const GgufSplit *split, guint no, QconvSource *source, gui
 {
   g_autoptr (GgufHeader) h = NULL;
   g_autofree char *name = qconv_gguf_split_name (split, no);
-  QconvSource *part = strcmp (name, qconv_source_name (source)) == 0 ? source
-                                                                     : qconv_source_sibling (source, name, error);
+  QconvSource *part
+      = strcmp (name, qconv_source_name (source)) == 0 ? source : qconv_source_sibling (source, name, error);
   guint64 promised;
 
   if (part == NULL)

@@ -24,8 +24,10 @@ qconv_gguf_cursor_has (const GgufCursor *c, guint64 n, guint least, GError **err
 
   if (n > left / least)
     return qconv_fail (error, QCONV_ERROR_INPUT,
-                       "the file is truncated: %" G_GUINT64_FORMAT " of at least %u bytes each are claimed at %" G_GUINT64_FORMAT
-                       ", %" G_GUINT64_FORMAT " bytes follow", n, least, c->at, left);
+                       "the file is truncated: %" G_GUINT64_FORMAT
+                       " of at least %u bytes each are claimed at %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
+                       " bytes follow",
+                       n, least, c->at, left);
   if (n * least > GGUF_MAX_HEADER - c->at)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "the header is larger than %u MiB", GGUF_MAX_HEADER >> 20);
   return TRUE;

@@ -34,11 +34,13 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static gboolean
 list_scaled_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
+  guint64 matrices = qconv_gguf_matrices (&layer->shape, layer->cols);
+
   if (!list_components (self, layer, out, error))
     return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "tensor_scale",
                                                  .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE1 (qconv_gguf_matrices (&layer->shape, layer->cols)),
+                                                 .shape = QCONV_SHAPE1 (matrices),
                                                  .flags = QCONV_COMPONENT_OPTIONAL });
   return TRUE;
 }

@@ -57,7 +57,8 @@ static void
 warn_of_value (GgufHeader *h, const char *key, guint odd)
 {
   if ((odd & GGUF_VALUE_ODD_BOOL) != 0)
-    g_ptr_array_add (h->warnings, g_strdup_printf ("key \"%s\": a bool that is neither 0 nor 1 was taken as true", key));
+    g_ptr_array_add (h->warnings,
+                     g_strdup_printf ("key \"%s\": a bool that is neither 0 nor 1 was taken as true", key));
   if ((odd & GGUF_VALUE_NOT_UTF8) != 0)
     g_ptr_array_add (h->warnings, g_strdup_printf ("key \"%s\": text that is not UTF-8 is kept as bytes", key));
 }
@@ -180,7 +181,7 @@ measure_tensor (GgufTensor *t, guint32 id, guint64 row, guint64 items, GError **
 static gboolean
 take_tensor (GgufCursor *c, GgufTensor *t, GError **error)
 {
-  guint64 row, items;
+  guint64 row = 0, items = 0;
   guint32 id;
 
   t->name = take_word (c, "tensor name", MAX_NAME, error);

@@ -10,7 +10,8 @@ check_range (const GgufHeader *h, const GgufTensor *t, guint64 size, GError **er
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_INPUT,
                      "tensor \"%s\": the file is truncated: %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
-                     " of its data are past its end", t->name, t->n_bytes, t->offset);
+                     " of its data are past its end",
+                     t->name, t->n_bytes, t->offset);
 }
 
 static gint
@@ -82,7 +83,7 @@ warn_of_trailing_bytes (GgufHeader *h, guint64 used, guint64 size)
 gboolean
 qconv_gguf_place_tensors (GgufHeader *h, guint64 end, guint64 size, GError **error)
 {
-  guint64 mask = (guint64) h->alignment - 1, used;
+  guint64 mask = (guint64) h->alignment - 1, used = 0;
 
   h->data_start = (end + mask) & ~mask;
   for (guint i = 0; i < h->tensors->len; i++)

@@ -53,11 +53,20 @@ name_of (const Claiming *c, const QconvTensor *t)
   return t->name + (c->strip ? strlen (PREFIX) : 0);
 }
 
+/* Returns: bytes of @name before ".weight", all of them where it does not end so */
+static gsize
+stem_length (const char *name)
+{
+  gsize n = strlen (name), tail = strlen (WEIGHT);
+
+  return n > tail && strcmp (name + n - tail, WEIGHT) == 0 ? n - tail : n;
+}
+
 /* llama.cpp keeps NVFP4's second scale of X.weight in X.scale and a calibrated one of the inputs in X.input_scale */
 static const QconvTensor *
 find_side (const Claiming *c, const Block *b, const char *suffix)
 {
-  gsize n = strlen (b->tensor->name) - (g_str_has_suffix (b->tensor->name, WEIGHT) ? strlen (WEIGHT) : 0);
+  gsize n = stem_length (b->tensor->name);
   g_autofree char *stem = g_strndup (b->tensor->name, n);
 
   return b->tensor->name[n] != '\0' ? qconv_directory_find2 (c->directory, stem, suffix) : NULL;
@@ -112,8 +121,8 @@ bind_nvfp4 (const Block *b, QconvClaim *l)
 static void
 bind_blocks (const Claiming *c, const Block *b, QconvClaim *l)
 {
-  gboolean check = (b->type->id == GGUF_MXFP4 || b->type->id == GGUF_NVFP4)
-                   && !qconv_claims_allow_nonfinite (c->claims);
+  gboolean check
+      = (b->type->id == GGUF_MXFP4 || b->type->id == GGUF_NVFP4) && !qconv_claims_allow_nonfinite (c->claims);
 
   qconv_claim_bind (l, "blocks", check ? qconv_gguf_load_checked_blocks : qconv_gguf_load_blocks, b->tensor, NULL);
   if (b->scale != NULL)
@@ -135,8 +144,7 @@ can_unpack (const Claiming *c, const Block *b)
 {
   if (qconv_claims_allow_nonfinite (c->claims))
     return FALSE;
-  return b->type->id == GGUF_MXFP4
-         || (b->type->id == GGUF_NVFP4 && b->shape.rank == 2 && b->rows > 0 && b->cols > 0);
+  return b->type->id == GGUF_MXFP4 || (b->type->id == GGUF_NVFP4 && b->shape.rank == 2 && b->rows > 0 && b->cols > 0);
 }
 
 static gboolean
@@ -167,7 +175,7 @@ claim_block (const Claiming *c, const QconvTensor *t, GError **error)
 
   if (!measure (c, &b, error) || !find_sides (c, &b, error))
     return FALSE;
-  layer = g_strndup (name, strlen (name) - (g_str_has_suffix (name, WEIGHT) ? strlen (WEIGHT) : 0));
+  layer = g_strndup (name, stem_length (name));
   scheme = b.type->scheme;
   if (can_unpack (c, &b))
     scheme = b.type->id == GGUF_MXFP4 ? "mxfp4" : "nvfp4";
@@ -254,7 +262,8 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "keep",
     .choices = (const char *const[]) { "keep", "strip", NULL },
-    .help = N_ ("strip: model.diffusion_model. is taken off and tensors without it are left out, as ComfyUI-GGUF does") },
+    .help
+    = N_ ("strip: model.diffusion_model. is taken off and tensors without it are left out, as ComfyUI-GGUF does") },
   { .name = NULL },
 };
 

@@ -133,8 +133,9 @@ append_end (GByteArray *body, guint64 end, guint width)
   g_byte_array_append (body, (const guint8 *) &le, width);
 }
 
-/* An array of texts in GVariant's serialised form, the bytes of all with a NUL behind each and then where each ends: one
-   GVariant for each of a tokenizer's words would take ten times the memory. The form is the same for "as" and "aay".
+/* An array of texts in GVariant's serialised form, the bytes of all with a NUL behind each and then where each ends:
+   one GVariant for each of a tokenizer's words would take ten times the memory. The form is the same for "as" and
+   "aay".
    @body: (transfer full) */
 static GVariant *
 pack_texts (GByteArray *body, const GArray *ends, gboolean all_text)

@@ -10,8 +10,8 @@ typedef enum {
 } GgufValueOdd;
 
 /* Takes a type and a value of it. Numbers keep their types, but i8 is widened to "n" and f32 to "d"; text that is not
-   UTF-8 or has a NUL inside is a byte string "ay" with a NUL behind it; an array of texts "as", or "aay" where one of them
-   is such. Returns: (transfer full) */
+   UTF-8 or has a NUL inside is a byte string "ay" with a NUL behind it; an array of texts "as", or "aay" where one of
+   them is such. Returns: (transfer full) */
 GVariant *qconv_gguf_take_value (GgufCursor *c, guint *odd, GError **error);
 /* Whether @value is one integer of any type that fits */
 gboolean qconv_gguf_value_integer (GVariant *value, gint64 *integer);

@@ -55,5 +55,4 @@ static const QconvQuantizer mxfp4 = {
 };
 
 QCONV_PLUGIN_DEFINE (mxfp4, .summary = N_ ("MXFP4 weights"), .license = "LGPL-2.1-or-later",
-                     .gettext_domain = GETTEXT_PACKAGE,
-                     .quantizers = (const QconvQuantizer *const[]) { &mxfp4, NULL })
+                     .gettext_domain = GETTEXT_PACKAGE, .quantizers = (const QconvQuantizer *const[]) { &mxfp4, NULL })

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Models read through the plugin that is linked in. */
+#pragma once
+#include "build.h"
+#include "claims.h"
+#include "directory.h"
+#include "qconv-plugin.h"
+#include "source.h"
+
+const QconvPlugin *qconv_plugin_gguf (void);
+
+/* @error: of a model that could not be opened; @layers: after model_claim() */
+typedef struct {
+  QconvSource *source;
+  QconvDirectory *directory;
+  QconvClaims *claims;
+  GPtrArray *layers;
+  GError *error;
+} Model;
+
+/* Puts plugin modules out of reach: they would bring another core with them. Call it before anything else */
+void fixture_init (int *argc, char ***argv);
+
+/* @options: (nullable): of the container */
+Model *model_open (const char *path, const char *options);
+Model *model_open_bytes (gconstpointer bytes, gsize n, const char *options);
+Model *model_open_build (const Build *b, const char *options);
+void model_free (Model *m);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Model, model_free)
+
+/* Lets the reader claim, unless there is an error already. @options: (nullable): of the reader */
+void model_claim (Model *m, const char *options, gboolean allow_nonfinite);
+/* Returns: (transfer none): the layer called @name, which must exist */
+const SourceLayer *model_layer (const Model *m, const char *name);
+
+/* Returns: (transfer full): all warnings, one a line */
+char *model_warnings (const Model *m);
+/* The model opened without a word */
+void assert_opened (const Model *m);
+/* It was refused, and the message holds @word */
+void assert_refused (const Model *m, const char *word);
+/* It opened, and a warning holds @word */
+void assert_warned (const Model *m, const char *word);
