@@ -367,8 +367,8 @@ layer_from_claim (QconvClaim *l, GError **error)
   s->reader = l->reader;
   s->min_rows = l->min_rows;
   s->scratch = l->scratch;
-  /* A weight whose tensor carries the layer's very name gets that name back in a plain file */
-  s->plain_name = first != NULL && strcmp (first->name, l->name) == 0 ? g_strdup (l->name)
+  /* A weight whose tensor carries the layer's very name, after a prefix maybe, gets that name back in a plain file */
+  s->plain_name = first != NULL && g_str_has_suffix (first->name, l->name) ? g_strdup (l->name)
                                                                        : g_strconcat (l->name, ".weight", NULL);
   if (values != NULL && !qconv_values_parse (values, l->parameters, error))
     return NULL;
