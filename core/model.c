@@ -19,6 +19,7 @@ qconv_model_free (QconvModel *m)
   g_ptr_array_unref (m->readers);
   g_clear_pointer (&m->directory, qconv_directory_free);
   g_clear_pointer (&m->source, qconv_source_free);
+  g_clear_error (&m->unclaimed);
   g_free (m);
 }
 
@@ -111,6 +112,20 @@ claim_layers (QconvModel *m, const QconvOpenOptions *o, GError **error)
   return m->layers != NULL;
 }
 
+/* A broken layer is what verifying is for */
+static gboolean
+tolerate_unclaimed (QconvModel *m, const QconvOpenOptions *o, GError **error)
+{
+  if (o->for_verify && m->unclaimed->domain == QCONV_ERROR && qconv_error_exit_status (m->unclaimed) == 3)
+    {
+      g_clear_pointer (&m->layers, g_ptr_array_unref);
+      m->layers = g_ptr_array_new ();
+      return TRUE;
+    }
+  g_propagate_error (error, g_steal_pointer (&m->unclaimed));
+  return FALSE;
+}
+
 static void
 pass_warnings (const QconvModel *m, const GPtrArray *warnings, const QconvOpenOptions *o)
 {
@@ -158,14 +173,16 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   m->source = qconv_source_open (file, error);
   if (m->source == NULL)
     return NULL;
-  if (!open_container (m, o, error) || !claim_layers (m, o, error))
+  if (!open_container (m, o, error)
+      || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
     {
       if (error != NULL && !g_str_has_prefix ((*error)->message, file))
         g_prefix_error (error, "%s: ", file);
       return NULL;
     }
   pass_warnings (m, qconv_directory_warnings (m->directory), o);
-  pass_warnings (m, qconv_claims_warnings (m->claims), o);
+  if (m->claims != NULL)
+    pass_warnings (m, qconv_claims_warnings (m->claims), o);
   return index_names (m, error) ? g_steal_pointer (&m) : NULL;
 }
 

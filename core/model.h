@@ -14,6 +14,7 @@ struct _QconvModel {
   GPtrArray *readers;   /* const QconvReader, highest score first */
   QconvClaims *claims;
   GPtrArray *layers;    /* SourceLayer */
+  GError *unclaimed;    /* (nullable): why there are no layers, in a model opened for verifying */
   GHashTable *by_name;  /* name without prefix or ".weight" -> SourceLayer */
   GHashTable *by_tensor; /* name of the whole weight tensor -> SourceLayer */
 };

@@ -53,12 +53,13 @@ typedef void (*QconvWarnFunc) (const char *message, gpointer user_data);
  * @from: (nullable): id of a reader or a container that must take the file
  * @options: (nullable): NULL-terminated "[ID.]key=value"; those that no container or reader knows are left for the plan
  * @allow_nonfinite: claim schemes that decode scales which are no numbers
+ * @for_verify: layers that a reader cannot claim become problems of qconv_model_verify() instead of an error
  * @warn: (nullable): gets one line each
  */
 typedef struct {
   const char *from;
   const char *const *options;
-  gboolean allow_nonfinite;
+  gboolean allow_nonfinite, for_verify;
   QconvWarnFunc warn;
   gpointer warn_data;
 } QconvOpenOptions;

@@ -100,4 +100,6 @@ qconv_report_structure (QconvReport *r, const QconvModel *m)
       if (reader->check != NULL)
         reader->check (reader, m->directory, &problems);
     }
+  if (m->unclaimed != NULL && r->ok)
+    qconv_report_problem (r, NULL, "unreadable", "%s", m->unclaimed->message);
 }

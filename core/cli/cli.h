@@ -78,8 +78,9 @@ gboolean cli_verify (const CliSettings *s, const char *const *words, GError **er
 gboolean cli_targets (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_formats (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_plugins (const CliSettings *s, const char *const *words, GError **error);
-/* @from: (nullable): refused where no plugin has it */
-QconvModel *cli_model_open (const CliSettings *s, const char *path, const char *from, GError **error);
+/* @from: (nullable): refused where no plugin has it; @for_verify: what cannot be claimed is a problem, no error */
+QconvModel *cli_model_open (const CliSettings *s, const char *path, const char *from, gboolean for_verify,
+                            GError **error);
 /* Prints the words that may follow @words, one a line */
 void cli_complete (const char *const *words);
 /* @command: (nullable): NULL: of the program as a whole */

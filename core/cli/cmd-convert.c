@@ -161,7 +161,7 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
 
   if (!check_choices (s, error))
     return FALSE;
-  model = cli_model_open (s, words[0], s->from, error);
+  model = cli_model_open (s, words[0], s->from, FALSE, error);
   if (model == NULL)
     return FALSE;
   plan = make_plan (s, model, words[1], error);

@@ -200,7 +200,7 @@ print_text (const char *path, const QconvModel *model, GArray *weights, gboolean
 gboolean
 cli_inspect (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, error);
+  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, FALSE, error);
   g_autoptr (GArray) weights = NULL;
 
   if (model == NULL)

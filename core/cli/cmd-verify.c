@@ -18,7 +18,7 @@ print_report (const char *path, const QconvReport *report, gboolean compared)
 gboolean
 cli_verify (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, error);
+  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, TRUE, error);
   g_autoptr (QconvModel) original = NULL;
   g_autoptr (QconvReport) report = NULL;
 
@@ -26,7 +26,7 @@ cli_verify (const CliSettings *s, const char *const *words, GError **error)
     return FALSE;
   if (s->against != NULL)
     {
-      original = cli_model_open (s, s->against, NULL, error);
+      original = cli_model_open (s, s->against, NULL, FALSE, error);
       if (original == NULL)
         return FALSE;
     }

@@ -2,11 +2,12 @@
 #include "cli.h"
 
 QconvModel *
-cli_model_open (const CliSettings *s, const char *path, const char *from, GError **error)
+cli_model_open (const CliSettings *s, const char *path, const char *from, gboolean for_verify, GError **error)
 {
   QconvOpenOptions options = { .from = from,
                                .options = (const char *const *) s->settings->pdata,
                                .allow_nonfinite = s->allow_nonfinite,
+                               .for_verify = for_verify,
                                .warn = cli_warn };
 
   if (from != NULL)
