@@ -10,7 +10,7 @@ size=${2:?usage: make-venv.sh FOLDER small|large}
 packages="numpy gguf safetensors ml_dtypes"
 modules="numpy, gguf, safetensors, ml_dtypes"
 if [ "$size" = large ]; then
-  packages="$packages torch comfy-kitchen convert-to-quant==1.3.4"
+  packages="$packages torch packaging comfy-kitchen convert-to-quant==1.3.4"
   modules="$modules, torch, comfy_kitchen, convert_to_quant"
 fi
 
