@@ -217,6 +217,41 @@ test_unpacked_mxfp4 (void)
   g_remove (path);
 }
 
+/* Four rows of NVFP4 as two matrices with a scale each, or one for both */
+static void
+test_experts (gconstpointer data)
+{
+  static const float scales[] = { 0.3f, 7.1f };
+  guint n_scales = GPOINTER_TO_UINT (data);
+  g_autoptr (GoldenFile) file = golden_file_open ("gguf/types/NVFP4.gguf");
+  g_autoptr (GoldenFile) expected = golden_file_open ("gguf/types/NVFP4.expected.safetensors");
+  g_autofree char *path = g_build_filename (g_get_tmp_dir (), "qconv-test-experts.gguf", NULL);
+  GoldenTensor want = *golden_file_tensor (expected, "rand");
+  g_autofree float *floats = g_memdup2 (want.data, want.n_items * sizeof (float));
+  g_autoptr (Build) b = build_new (FALSE);
+  g_autoptr (GByteArray) bytes = NULL;
+  g_auto (Result) r = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (want.n_items, ==, 4 * 512);
+  build_tensor (b, "e.weight", 40, golden_file_tensor (file, "rand")->data, 4 * 8 * 36, 512, 2, 2, -1);
+  build_tensor (b, "e.scale", 0, scales, n_scales * 4, (int) n_scales, -1);
+  bytes = build_file (b);
+  g_assert_true (g_file_set_contents (path, (const char *) bytes->data, bytes->len, NULL));
+  for (guint64 i = 0; i < want.n_items; i++)
+    floats[i] *= scales[n_scales == 2 ? i / 1024 : 0];
+  want.name = "e.weight";
+  want.rank = 3;
+  want.shape[0] = want.shape[1] = 2;
+  want.shape[2] = 512;
+  want.data = (const guint8 *) floats;
+  convert (path, F32, NULL, FALSE, &r, &error);
+  g_assert_no_error (error);
+  compare_tensor (qconv_model_directory (r.model), &want);
+  g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (r.model)), ==, 1);
+  g_remove (path);
+}
+
 static void
 test_nonfinite (gconstpointer data)
 {
@@ -269,5 +304,7 @@ main (int argc, char **argv)
       g_test_add_data_func (broken, types[i], test_nonfinite);
     }
   g_test_add_func ("/gguf/decode/unpacked-mxfp4", test_unpacked_mxfp4);
+  g_test_add_data_func ("/gguf/decode/experts/scale-each", GUINT_TO_POINTER (2), test_experts);
+  g_test_add_data_func ("/gguf/decode/experts/one-scale", GUINT_TO_POINTER (1), test_experts);
   return g_test_run ();
 }
