@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json-write.h"
+#include "output-metadata.h"
 
 /**
  * PackedTensor: one tensor of an encoded layer.
@@ -136,27 +137,6 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
   return write_marker (o, packing, layer, error);
 }
 
-/* What only describes a GGUF file and its tokenizer, and what a safetensors header cannot hold */
-static void
-drop_foreign_metadata (QconvOutput *o)
-{
-  static const char *const foreign[] = { "general.", "tokenizer.", "quantize.", "split.", "comfy.gguf." };
-  const QconvDirectory *input = qconv_output_input (o);
-  gboolean gguf = g_str_equal (qconv_directory_container (input), "gguf");
-  const char *const *keys = qconv_directory_metadata_keys (input);
-
-  for (guint i = 0; keys[i] != NULL; i++)
-    {
-      GVariant *value = qconv_directory_metadata (input, keys[i]);
-      gboolean drop = !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING);
-
-      for (guint j = 0; gguf && j < G_N_ELEMENTS (foreign); j++)
-        drop |= g_str_has_prefix (keys[i], foreign[j]);
-      if (drop)
-        qconv_output_set_metadata (o, keys[i], NULL);
-    }
-}
-
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
@@ -170,11 +150,8 @@ write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
 {
   g_autoptr (GString) text = g_string_new ("{\"format_version\": \"1.0\", \"layers\": {");
   g_autoptr (GPtrArray) layers = g_ptr_array_new ();
-  GVariant *source_format = qconv_directory_metadata (qconv_output_input (o), "format");
 
-  drop_foreign_metadata (o);
-  if (source_format == NULL || !g_variant_is_of_type (source_format, G_VARIANT_TYPE_STRING))
-    qconv_output_set_metadata (o, "format", "pt");
+  qconv_output_inherit_metadata (o);
   for (guint i = 0; i < qconv_output_n_layers (o); i++)
     {
       const QconvLayer *layer = qconv_output_layer (o, i);

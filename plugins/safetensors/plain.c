@@ -2,14 +2,12 @@
 /* Plain weights: core casts, the container lays out, only a mark in the metadata is left to do. */
 #include "plain.h"
 
-/* Loaders on the side of PyTorch refuse a file that does not say so */
+#include "output-metadata.h"
+
 static gboolean
 end_plain (const QconvWriter *self, QconvOutput *o, GError **error)
 {
-  GVariant *format = qconv_directory_metadata (qconv_output_input (o), "format");
-
-  if (format == NULL || !g_variant_is_of_type (format, G_VARIANT_TYPE_STRING))
-    qconv_output_set_metadata (o, "format", "pt");
+  qconv_output_inherit_metadata (o);
   return TRUE;
 }
 

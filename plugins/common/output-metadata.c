@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "output-metadata.h"
+
+/* Keys of the ModelSpec standard and of kohya's sd-scripts that hash the weights */
+static const char *const hashes[] = { "modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash", NULL };
+
+/* GGUF's own keys begin with one of these */
+static const char *const gguf_prefixes[] = { "general.", "tokenizer.", "quantize.", "split.", "comfy.gguf.", NULL };
+
+static gboolean
+is_stale (const QconvDirectory *input, const char *key)
+{
+  if (!g_variant_is_of_type (qconv_directory_metadata (input, key), G_VARIANT_TYPE_STRING)
+      || g_strv_contains (hashes, key))
+    return TRUE;
+  if (!g_str_equal (qconv_directory_container (input), "gguf"))
+    return FALSE;
+  for (guint i = 0; gguf_prefixes[i] != NULL; i++)
+    if (g_str_has_prefix (key, gguf_prefixes[i]))
+      return TRUE;
+  return FALSE;
+}
+
+void
+qconv_output_inherit_metadata (QconvOutput *o)
+{
+  const QconvDirectory *input = qconv_output_input (o);
+  const char *const *keys = qconv_directory_metadata_keys (input);
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    if (is_stale (input, keys[i]))
+      qconv_output_set_metadata (o, keys[i], NULL);
+  /* Loaders on the side of PyTorch refuse a file that does not say so */
+  if (!g_strv_contains (keys, "format") || is_stale (input, "format"))
+    qconv_output_set_metadata (o, "format", "pt");
+}
