@@ -20,22 +20,42 @@ vec_select_less (VecF a, VecF b, VecF yes, VecF no)
 }
 
 static inline gboolean
+vec_all_not_less (VecF a, VecF b)
+{
+  return _mm512_cmp_ps_mask (a, b, _CMP_GE_OQ) == 0xffff;
+}
+
+static inline gboolean
 vec_any (VecI mask)
 {
   return _mm512_test_epi32_mask ((__m512i) mask, (__m512i) mask) != 0;
 }
 
-/* The value of E2M1 nearest to each 16-bit number below 8, both in parts of 1/4096 */
+/* The value of E2M1 nearest to each 16-bit number below 8, both in parts of 1/8192 */
 static inline VecRaw
 vec_nearest_e2m1 (VecRaw q)
 {
   /* for every quarter from 0 to 8 */
   static const guint16 nearest[32]
-      = { 0x0000, 0x0800, 0x0800, 0x1000, 0x1000, 0x1800, 0x1800, 0x2000, 0x2000, 0x2000, 0x3000,
-          0x3000, 0x3000, 0x3000, 0x4000, 0x4000, 0x4000, 0x4000, 0x4000, 0x4000, 0x6000, 0x6000,
-          0x6000, 0x6000, 0x6000, 0x6000, 0x6000, 0x6000, 0x6000, 0x6000, 0x6000, 0x6000 };
+      = { 0x0000, 0x1000, 0x1000, 0x2000, 0x2000, 0x3000, 0x3000, 0x4000, 0x4000, 0x4000, 0x6000,
+          0x6000, 0x6000, 0x6000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0xc000, 0xc000,
+          0xc000, 0xc000, 0xc000, 0xc000, 0xc000, 0xc000, 0xc000, 0xc000, 0xc000, 0xc000 };
 
-  return _mm512_permutexvar_epi16 (_mm512_srli_epi16 (q, 10), _mm512_loadu_si512 (nearest));
+  return _mm512_permutexvar_epi16 (_mm512_srli_epi16 (q, 11), _mm512_loadu_si512 (nearest));
+}
+
+/* To nearest, ties to even */
+static inline VecI
+vec_round_to_int (VecF a)
+{
+  return (VecI) _mm512_cvtps_epi32 (a);
+}
+
+/* The square root of numbers without a sign */
+static inline VecF
+vec_root (VecI a)
+{
+  return _mm512_sqrt_ps (_mm512_cvtepu32_ps ((__m512i) a));
 }
 
 /* Eight floats of one place beside eight of another */
@@ -87,26 +107,9 @@ vec_select_less (VecF a, VecF b, VecF yes, VecF no)
 }
 
 static inline gboolean
-vec_any (VecI mask)
+vec_all_not_less (VecF a, VecF b)
 {
-  return !_mm256_testz_si256 ((__m256i) mask, (__m256i) mask);
-}
-
-/* The value of E2M1 nearest to each 16-bit number below 8, both in parts of 1/4096 */
-static inline VecRaw
-vec_nearest_e2m1 (VecRaw q)
-{
-  /* high bytes for every quarter from 0 to 4 and from 4 to 8 */
-  const __m128i below_4 = _mm_setr_epi8 (0, 8, 8, 16, 16, 24, 24, 32, 32, 32, 48, 48, 48, 48, 64, 64);
-  const __m128i above_4 = _mm_setr_epi8 (64, 64, 64, 64, 96, 96, 96, 96, 96, 96, 96, 96, 96, 96, 96, 96);
-  __m256i quarter = _mm256_and_si256 (_mm256_srli_epi16 (q, 2), _mm256_set1_epi16 (0x1f00));
-  /* an index with its highest bit set gives 0, so just one of the tables answers */
-  __m256i low = _mm256_shuffle_epi8 (_mm256_broadcastsi128_si256 (below_4),
-                                     _mm256_add_epi8 (quarter, _mm256_set1_epi8 (0x70)));
-  __m256i high = _mm256_shuffle_epi8 (_mm256_broadcastsi128_si256 (above_4),
-                                      _mm256_sub_epi8 (quarter, _mm256_set1_epi8 (0x10)));
-
-  return _mm256_or_si256 (low, high);
+  return _mm256_movemask_ps (_mm256_cmp_ps (a, b, _CMP_GE_OQ)) == 0xff;
 }
 
 static inline VecRaw
@@ -181,13 +184,6 @@ static inline VecF
 vec_of_int (VecI a)
 {
   return VEC (cvtepi32_ps) ((VecRaw) a);
-}
-
-/* To nearest, ties to even */
-static inline VecI
-vec_round_to_int (VecF a)
-{
-  return (VecI) VEC (cvtps_epi32) (a);
 }
 
 static inline VecF

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* E2M1 and E4M3 in vectors, and the search for block scales in them: a lane for every block. */
+#pragma once
+#include <float.h>
+
+#include "nvfp4.h"
+#include "vector.h"
+
+#define EXPONENT 0x7f800000
+
+/* A number this large has the E2M1 steps of @q (at most 6) as its own last place, so adding it rounds @q */
+static inline VecF
+e2m1_rounder (VecF q)
+{
+  return (VecF) (((VecI) vec_max (q, vec_set (1.0f)) & EXPONENT) + (22 << 23));
+}
+
+/* @t: 0 to 448. The same for E4M3 */
+static inline VecI
+e4m3_of_vec (VecF t)
+{
+  VecI exponent = (VecI) vec_max (t, vec_set (0x1p-6f)) & EXPONENT;
+  VecI rounder = exponent + (20 << 23);
+
+  return (VecI) (t + (VecF) rounder) - rounder + (exponent >> 20) - (121 << 3);
+}
+
+static inline VecF
+vec_of_e4m3 (VecI code)
+{
+  VecF normal = (VecF) ((code << 20) + (120 << 23));
+
+  return vec_select_less (vec_of_int (code), vec_set (8.0f), vec_of_int (code) * 0x1p-9f, normal);
+}
+
+static inline VecF
+squared_error (VecF magnitude, VecF inverse)
+{
+  VecF q = magnitude * inverse, clamped = vec_min (q, vec_set (6.0f)), rounder = e2m1_rounder (clamped);
+  VecF d = q - ((clamped + rounder) - rounder);
+
+  return d * d;
+}
+
+/* Sums of the shape that the reference has */
+static inline VecF
+error_of_group (const VecF m[QCONV_NVFP4_BLOCK], VecF inverse)
+{
+#define TWO(i) (squared_error (m[i], inverse) + squared_error (m[(i) + 8], inverse))
+#define FOUR(i) (TWO (i) + TWO ((i) + 4))
+  return (FOUR (0) + FOUR (2)) + (FOUR (1) + FOUR (3));
+}
+
+static const gint offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
+
+/* One scale of the search in every lane */
+typedef struct {
+  VecI code;
+  VecF scale, inverse;
+} Candidate;
+
+static inline Candidate
+candidate (VecI start, gint offset, float tensor_scale)
+{
+  Candidate c;
+
+  c.code = vec_min_int (vec_max_int (start + offset, (VecI) { 0 } + 1), (VecI) { 0 } + 126);
+  c.scale = vec_of_e4m3 (c.code) * tensor_scale;
+  c.inverse = 1.0f / c.scale;
+  return c;
+}
+
+/* As the reference does it; the only way where squares may leave the range of FP32 */
+static inline VecI
+search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
+{
+  VecI chosen = start;
+  VecF least = vec_set (0.0f);
+
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      Candidate c = candidate (start, offsets[i], tensor_scale);
+      VecF square = c.scale * c.scale, e;
+
+      /* rounding keeps order, so no sum is below the error of its largest weight alone */
+      if (i > 0 && vec_all_not_less (squared_error (top, c.inverse) * square, least))
+        continue;
+      e = error_of_group (m, c.inverse) * square;
+      if (i > 0)
+        chosen = (VecI) vec_select_less (e, least, (VecF) c.code, (VecF) chosen);
+      least = i > 0 ? vec_select_less (e, least, e, least) : e;
+    }
+  return chosen & (start != 0);
+}
+
+#if QCONV_VECTOR == 512
+/* Estimates count in these parts of a step of q = |w|/scale. 16-bit products hold q below LARGEST_Q in them, and the
+   squares of a block fit 32 bits */
+#define PARTS 8192
+#define LARGEST_Q 7.99f
+/* By how much an estimate of sqrt (sum of d*d) can be wrong, in PARTS. Each d is wrong by less than 2.02: up to 0.501
+   from the 16 bits of |w|, 0.5 from those of the factor, 1 from cutting the product, 0.01 from FP32 in either sum. The
+   norm of 16 such errors is below 8.08 */
+#define UNSURE 8.2f
+
+/* |w| as 16-bit shares of the block's largest, two to a lane */
+static inline void
+shares_of_top (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NVFP4_BLOCK / 2])
+{
+  VecF factor = 65535.0f / vec_max (top, vec_set (0x1p-100f));
+
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
+    shares[i] = (VecRaw) (vec_round_to_int (m[2 * i] * factor) | vec_round_to_int (m[2 * i + 1] * factor) << 16);
+}
+
+/* Estimates sqrt (sum of d*d) in PARTS; @top_q: |w|/scale of the largest weight, below LARGEST_Q */
+static inline VecF
+estimate_norm (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
+{
+  VecI factor = vec_round_to_int (top_q * (PARTS * 65536.0f / 65535.0f)), sum = { 0 };
+
+  factor |= factor << 16;
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
+    {
+      VecRaw q = _mm512_mulhi_epu16 (shares[i], (VecRaw) factor), d = _mm512_sub_epi16 (q, vec_nearest_e2m1 (q));
+
+      sum += (VecI) _mm512_madd_epi16 (d, d);
+    }
+  return vec_root (sum);
+}
+
+/* Of the candidates that may have the least error, in order, the first that has it */
+static inline VecI
+choose_exactly (const VecF m[QCONV_NVFP4_BLOCK], const Candidate c[QCONV_NVFP4_N_OFFSETS],
+                const VecI may_win[QCONV_NVFP4_N_OFFSETS], VecI open, VecI chosen)
+{
+  VecF least = vec_set (FLT_MAX);
+
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    if (vec_any (may_win[i] & open))
+      {
+        VecF e = error_of_group (m, c[i].inverse) * (c[i].scale * c[i].scale);
+        VecI better = (e < least) & may_win[i] & open;
+
+        chosen = (better & c[i].code) | (~better & chosen);
+        least = (VecF) ((better & (VecI) e) | (~better & (VecI) least));
+      }
+  return chosen;
+}
+
+/* The same choice as search_every_scale(). Estimated errors exclude all scales that cannot have the least one; where
+   that leaves several, their exact errors decide */
+static inline VecI
+search_likely_scales (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
+{
+  Candidate c[QCONV_NVFP4_N_OFFSETS];
+  VecF lower[QCONV_NVFP4_N_OFFSETS], bound = vec_set (FLT_MAX);
+  VecI may_win[QCONV_NVFP4_N_OFFSETS], once = { 0 }, twice = { 0 }, chosen = { 0 };
+  VecRaw shares[QCONV_NVFP4_BLOCK / 2];
+  const VecF limit = vec_set (LARGEST_Q);
+
+  shares_of_top (m, top, shares);
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      VecF top_q, norm, unit;
+
+      c[i] = candidate (start, offsets[i], tensor_scale);
+      unit = vec_of_e4m3 (c[i].code);
+      top_q = top * c[i].inverse;
+      /* the largest weight alone can be error enough */
+      lower[i] = unit * ((top_q - 6.0f) * PARTS - UNSURE);
+      norm = estimate_norm (shares, vec_min (top_q, limit));
+      lower[i] = vec_select_less (top_q, limit, unit * (norm - UNSURE), lower[i]);
+      bound = vec_min (bound, vec_select_less (top_q, limit, unit * (norm + UNSURE), bound));
+    }
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      may_win[i] = (VecI) (lower[i] <= bound);
+      chosen = (may_win[i] & c[i].code) | (~may_win[i] & chosen);
+      twice |= once & may_win[i];
+      once |= may_win[i];
+    }
+  twice &= start != 0;
+  if (vec_any (twice))
+    chosen = choose_exactly (m, c, may_win, twice, chosen);
+  return chosen & (start != 0);
+}
+#endif
+
+static inline VecI
+search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
+{
+  VecF m[QCONV_NVFP4_BLOCK];
+
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK; i++)
+    m[i] = vec_abs (w[i]);
+#if QCONV_VECTOR == 512
+  /* where no square leaves the range of FP32 and no block is clipped to begin with */
+  if (tensor_scale >= 0x1p-40f && tensor_scale <= 0x1p40f
+      && !vec_any (~(top * candidate (start, 0, tensor_scale).inverse < vec_set (LARGEST_Q))))
+    return search_likely_scales (m, top, start, tensor_scale);
+#endif
+  return search_every_scale (m, top, start, tensor_scale);
+}
