@@ -153,7 +153,7 @@ read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
       layer = g_strndup (t->name, strlen (t->name) - strlen (COMFY_MARKER));
       json = read_marker (t, &error);
       if (json == NULL)
-        comfy_trouble (troubles, COMFY_FATAL, layer, "marker", "%s: %s", COMFY_MARKER + 1, error->message);
+        comfy_trouble (troubles, COMFY_FATAL, layer, "marker", "%s: %s", &COMFY_MARKER[1], error->message);
       else
         put (all, layer, json, t);
     }
