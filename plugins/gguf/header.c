@@ -228,7 +228,7 @@ GgufHeader *
 qconv_gguf_header_read (QconvSource *source, GError **error)
 {
   g_autoptr (GgufHeader) h = g_new0 (GgufHeader, 1);
-  g_auto (GgufCursor) cursor = { NULL };
+  g_auto (GgufCursor) cursor = { 0 };
 
   h->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   h->tensors = g_ptr_array_new_with_free_func (free_tensor);

@@ -108,7 +108,7 @@ compare_file (const char *relative, const char *expected, const char *target, co
 {
   g_autoptr (GoldenFile) want = golden_file_open (expected);
   g_autofree char *path = golden_path (relative);
-  g_auto (Result) r = { NULL };
+  g_auto (Result) r = { 0 };
   g_autoptr (GError) error = NULL;
   guint n = 0;
 
@@ -202,7 +202,7 @@ test_unpacked_mxfp4 (void)
       g_autoptr (GArray) floats = g_array_new (FALSE, FALSE, sizeof (float));
       g_autoptr (Build) b = build_new (FALSE);
       g_autoptr (GByteArray) bytes = NULL;
-      g_auto (Result) r = { NULL };
+      g_auto (Result) r = { 0 };
       g_autoptr (GError) error = NULL;
 
       want.shape[0] = add_finite_rows (b, golden_file_tensor (file, names[i]), &want, floats);
@@ -230,7 +230,7 @@ test_experts (gconstpointer data)
   g_autofree float *floats = g_memdup2 (want.data, want.n_items * sizeof (float));
   g_autoptr (Build) b = build_new (FALSE);
   g_autoptr (GByteArray) bytes = NULL;
-  g_auto (Result) r = { NULL };
+  g_auto (Result) r = { 0 };
   g_autoptr (GError) error = NULL;
 
   g_assert_cmpuint (want.n_items, ==, 4 * 512);
@@ -258,7 +258,7 @@ test_nonfinite (gconstpointer data)
   g_autofree char *file = g_strdup_printf ("gguf/nonfinite/%s.gguf", (const char *) data);
   g_autofree char *expected = g_strdup_printf ("gguf/nonfinite/%s.expected.safetensors", (const char *) data);
   g_autofree char *path = golden_path (file);
-  g_auto (Result) r = { NULL };
+  g_auto (Result) r = { 0 };
   g_autoptr (GError) error = NULL;
 
   g_assert_false (convert (path, F32, NULL, FALSE, &r, &error));
