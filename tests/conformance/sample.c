@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sample.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+
+static char *folder;
+
+const char *
+sample_folder (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (folder == NULL)
+    folder = g_dir_make_tmp ("qconv-conformance-XXXXXX", &error);
+  g_assert_no_error (error);
+  return folder;
+}
+
+void
+sample_finish (void)
+{
+  g_autoptr (GDir) dir = folder != NULL ? g_dir_open (folder, 0, NULL) : NULL;
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+
+      g_unlink (path);
+    }
+  if (folder != NULL)
+    g_rmdir (folder);
+  g_clear_pointer (&folder, g_free);
+}
+
+char *
+sample_generate (const char *arguments, const char *name)
+{
+  g_autofree char *path = g_build_filename (sample_folder (), name, NULL);
+  g_autofree char *line = g_strdup_printf ("%s %s %s", g_getenv ("QCONV_MAKE_MODEL"), arguments, path);
+  g_auto (GStrv) words = g_strsplit (line, " ", -1);
+  g_autoptr (GError) error = NULL;
+  int status;
+
+  g_spawn_sync (NULL, words, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, &error);
+  g_assert_no_error (error);
+  g_spawn_check_wait_status (status, &error);
+  g_assert_no_error (error);
+  return g_steal_pointer (&path);
+}
+
+char *
+sample_make (const char *id)
+{
+  /* "QTML", 2 rows, 3 columns, 0.5, the codes */
+  static const guint8 template[] = "QTML\2\0\0\0\3\0\0\0\0\0\0\77\1\2\3\4\5\6";
+
+  if (g_str_equal (id, "safetensors"))
+    return sample_generate ("--layers 2 --rows 4 --cols 32 --type f32", "small.safetensors");
+  if (g_str_equal (id, "gguf"))
+    return sample_generate ("--layers 2 --rows 4 --cols 32 --format gguf --type q8_0", "small.gguf");
+  if (g_str_equal (id, "template"))
+    {
+      g_autoptr (GBytes) bytes = g_bytes_new_static (template, sizeof template - 1);
+
+      return sample_write (bytes, sizeof template - 1, "small.qtml");
+    }
+  return NULL;
+}
+
+GBytes *
+sample_read (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  char *contents;
+  gsize n;
+
+  g_file_get_contents (path, &contents, &n, &error);
+  g_assert_no_error (error);
+  return g_bytes_new_take (contents, n);
+}
+
+char *
+sample_write (GBytes *whole, gsize n, const char *name)
+{
+  char *path = g_build_filename (sample_folder (), name, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (n, <=, g_bytes_get_size (whole));
+  g_file_set_contents (path, g_bytes_get_data (whole, NULL), (gssize)n, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+void
+sample_each_plugin (SampleFunc func)
+{
+  GPtrArray *modules = qconv_registry_modules ();
+  guint n = 0;
+
+  for (guint i = 0; i < modules->len; i++)
+    {
+      const QconvModule *m = g_ptr_array_index (modules, i);
+
+      if (m->plugin == NULL)
+        continue;
+      func (m->plugin);
+      n++;
+    }
+  g_assert_cmpuint (n, >, 0);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Valid files of each container, made at test time. */
+#pragma once
+#include "qconv.h"
+
+/* A folder for the files of this program, removed by sample_finish() */
+const char *sample_folder (void);
+void sample_finish (void);
+
+/* Returns: (transfer full) (nullable): path of a small file of container @id; NULL where nobody knows how to make one
+ */
+char *sample_make (const char *id);
+/* Returns: (transfer full): runs the generator with @arguments, a space between two, and @name in the scratch folder */
+char *sample_generate (const char *arguments, const char *name);
+/* Returns: (transfer full) */
+GBytes *sample_read (const char *path);
+/* Returns: (transfer full): path of the first @n bytes of @whole */
+char *sample_write (GBytes *whole, gsize n, const char *name);
+
+/* Loaded modules; at least one */
+typedef void (*SampleFunc) (const QconvPlugin *plugin);
+void sample_each_plugin (SampleFunc func);

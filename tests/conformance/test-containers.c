@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What every container must do with its own files, with damaged ones, and with those of others. */
+#include <string.h>
+
+#include "sample.h"
+
+enum { HEAD = 64 << 10 };
+
+/* All containers of all plugins */
+static GPtrArray *containers;
+
+static void
+collect (const QconvPlugin *p)
+{
+  for (guint i = 0; p->containers != NULL && p->containers[i] != NULL; i++)
+    g_ptr_array_add (containers, (gpointer)p->containers[i]);
+}
+
+static guint
+score (const QconvContainer *c, const char *name, GBytes *bytes)
+{
+  gsize n;
+  const guint8 *data = g_bytes_get_data (bytes, &n);
+
+  return c->score (c, name, data, MIN (n, HEAD), n);
+}
+
+static GBytes *
+noise (guint32 seed, gsize n)
+{
+  g_autoptr (GRand) random = g_rand_new_with_seed (seed);
+  guint8 *data = g_malloc (n);
+
+  for (gsize i = 0; i < n; i++)
+    data[i] = (guint8)g_rand_int (random);
+  return g_bytes_new_take (data, n);
+}
+
+static void
+test_scores (gconstpointer data)
+{
+  const QconvContainer *c = data;
+
+  for (guint i = 0; i < containers->len; i++)
+    {
+      const QconvContainer *other = g_ptr_array_index (containers, i);
+      g_autofree char *path = sample_make (other->id);
+      g_autoptr (GBytes) bytes = NULL;
+
+      /* A new container of the tree needs a sample of its files here */
+      g_assert_nonnull (path);
+      bytes = sample_read (path);
+      g_test_message ("%s on a file of %s", c->id, other->id);
+      if (other == c)
+        g_assert_cmpuint (score (c, "model", bytes), >, 0);
+      else
+        g_assert_cmpuint (score (c, "model", bytes), ==, 0);
+      g_assert_cmpuint (score (c, "model", bytes), <=, 100);
+    }
+  for (guint32 seed = 0; seed < 64; seed++)
+    {
+      g_autoptr (GBytes) bytes = noise (seed, 1 + seed * 97);
+
+      g_assert_cmpuint (score (c, "model", bytes), ==, 0);
+    }
+}
+
+/* Error xor model */
+static gboolean
+opens (const char *path, const char *from)
+{
+  QconvOpenOptions options = { .from = from };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) model = qconv_model_open (path, &options, &error);
+
+  g_assert_true ((model == NULL) == (error != NULL));
+  if (error != NULL)
+    g_assert_cmpint (qconv_error_exit_status (error), ==, 3);
+  return model != NULL;
+}
+
+static void
+test_cut (gconstpointer data)
+{
+  const QconvContainer *c = data;
+  g_autofree char *path = sample_make (c->id);
+  g_autoptr (GBytes) whole = sample_read (path);
+  gsize end;
+  const guint8 *bytes = g_bytes_get_data (whole, &end);
+
+  /* Zeros at the end may be padding, which nobody needs */
+  while (bytes[end - 1] == 0)
+    end--;
+  g_assert_true (opens (path, c->id));
+  for (gsize n = 0; n < end; n++)
+    {
+      g_autofree char *cut = sample_write (whole, n, "cut");
+
+      g_assert_false (opens (cut, c->id));
+    }
+}
+
+/* Some damage is not seen, none may crash or be called anything but a bad file */
+static void
+test_damage (gconstpointer data)
+{
+  const QconvContainer *c = data;
+  g_autofree char *path = sample_make (c->id);
+  g_autoptr (GBytes) whole = sample_read (path);
+  gsize n;
+  const guint8 *bytes = g_bytes_get_data (whole, &n);
+  static const guint8 masks[] = { 0x01, 0x80, 0xff };
+  guint refused = 0;
+
+  for (gsize i = 0; i < MIN (n, 512); i++)
+    for (guint k = 0; k < G_N_ELEMENTS (masks); k++)
+      {
+        g_autofree guint8 *copy = g_memdup2 (bytes, n);
+        g_autoptr (GBytes) damaged = NULL;
+        g_autofree char *file = NULL;
+
+        copy[i] ^= masks[k];
+        damaged = g_bytes_new_take (g_steal_pointer (&copy), n);
+        file = sample_write (damaged, n, "damaged");
+        refused += !opens (file, c->id);
+      }
+  g_assert_cmpuint (refused, >, 0);
+}
+
+static void
+test_others_files (gconstpointer data)
+{
+  const QconvContainer *c = data;
+
+  for (guint i = 0; i < containers->len; i++)
+    {
+      const QconvContainer *other = g_ptr_array_index (containers, i);
+      g_autofree char *path = sample_make (other->id);
+
+      if (other != c)
+        g_assert_false (opens (path, c->id));
+    }
+}
+
+static void
+add_test (const QconvContainer *c, const char *what, GTestDataFunc func)
+{
+  g_autofree char *path = g_strdup_printf ("/containers/%s/%s", c->id, what);
+
+  g_test_add_data_func (path, c, func);
+}
+
+int
+main (int argc, char **argv)
+{
+  int rc;
+
+  g_test_init (&argc, &argv, NULL);
+  containers = g_ptr_array_new ();
+  sample_each_plugin (collect);
+  g_assert_cmpuint (containers->len, >, 0);
+  for (guint i = 0; i < containers->len; i++)
+    {
+      const QconvContainer *c = g_ptr_array_index (containers, i);
+
+      add_test (c, "score", test_scores);
+      add_test (c, "cut", test_cut);
+      add_test (c, "damage", test_damage);
+      add_test (c, "files of others", test_others_files);
+    }
+  rc = g_test_run ();
+  g_ptr_array_unref (containers);
+  sample_finish ();
+  return rc;
+}
