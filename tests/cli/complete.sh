@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+. "$LIB"
+run complete
+run complete inspect
+run complete --progress
+run complete convert --effort
+run complete --memory
+[ "$("$QCONV" complete --to)" = "$("$QCONV" targets | sed 's/ .*//')" ] && echo "targets as listed"
+"$QCONV" complete --from | grep -x safetensors
+"$QCONV" complete plugins | grep -x safetensors

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the scripts share
+
+# GLib puts it between a number and its unit
+nbsp=$(printf '\302\240')
+
+# Runs the program; shows its output, its errors (behind "! ") and its exit status
+run ()
+{
+  echo "\$ qconv $*"
+  "$QCONV" "$@" >.stdout 2>.stderr </dev/null
+  status=$?
+  sed "s/^/  /;s/$nbsp/ /g" .stdout
+  sed 's/^/! /' .stderr
+  rm -f .stdout .stderr
+  echo "= $status"
+}
+
+# How long things took is not the same twice
+without_times ()
+{
+  sed 's/ in [0-9.]* s, .*/ in TIME/'
+}
+
+# Everything in the folder, temporary files too
+list ()
+{
+  echo "files: $(ls -A | tr '\n' ' ')"
+}
+
+need_target ()
+{
+  targets=$("$QCONV" targets) || exit 1
+  printf '%s\n' "$targets" | grep -q "^$1 " || {
+    echo "the target $1 was not built"
+    exit 77
+  }
+}
+
+# make_model FILE [options]: a model of four layers
+make_model ()
+{
+  "$MAKE_MODEL" --layers 4 --rows 256 --cols 512 "$@" || exit 1
+}
+
+# One weight of a BF16 file that is no number
+spoil ()
+{
+  printf '\300\177' | dd of="$1" bs=1 seek=$(($(wc -c <"$1") - 1000)) conv=notrunc 2>/dev/null
+}
