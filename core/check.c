@@ -9,10 +9,6 @@
 #include "schedule.h"
 #include "tile.h"
 
-#define TILE_TARGET ((gsize) 2 << 20)
-#define TILE_SLACK ((gsize) 8 << 10)
-#define CHUNK_ROWS 512
-
 /**
  * Pair: a layer and what it was made from.
  * @bound: worst relative MSE that passes; < 0: none
@@ -53,17 +49,6 @@ as_is (const SourceLayer *s)
   return qconv_source_layer_tensor (s) != NULL && qconv_dtype_is_float (s->layer->pub.dtype);
 }
 
-static guint64
-alignment_of (const SourceLayer *s)
-{
-  guint64 align = s->min_rows;
-
-  for (guint i = 0; align != 0 && i < s->layer->pub.n_components; i++)
-    if (s->layer->pub.components[i]->run.rows > 0)
-      align = qconv_lcm (align, s->layer->pub.components[i]->run.rows);
-  return align;
-}
-
 static gsize
 rows_cost (const Pair *p, guint64 n)
 {
@@ -74,7 +59,9 @@ rows_cost (const Pair *p, guint64 n)
 static void
 cost_pair (Pair *p, guint64 memory, guint n_threads)
 {
-  guint64 align = qconv_lcm (alignment_of (p->reference), alignment_of (p->got)), rows = p->got->layer->pub.rows;
+  guint64 align = qconv_lcm (qconv_layer_alignment (p->reference->layer, p->reference->min_rows),
+                             qconv_layer_alignment (p->got->layer, p->got->min_rows));
+  guint64 rows = p->got->layer->pub.rows;
   gsize target = MIN (TILE_TARGET, (gsize) (memory / MAX (n_threads, 1)));
 
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));

@@ -5,13 +5,6 @@
 #include "plan.h"
 #include "tile.h"
 
-/* A tile that stays in the processor's second-level cache between its steps is the fastest */
-#define TILE_TARGET ((gsize) 2 << 20)
-/* Buffers that describe buffers */
-#define TILE_SLACK ((gsize) 8 << 10)
-/* Rows of one partial result of a pass. A constant, so that bytes never depend on memory or threads */
-#define CHUNK_ROWS 512
-
 gboolean
 qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype)
 {
@@ -133,14 +126,8 @@ kept_cost (const PlannedLayer *l)
 static gboolean
 find_alignment (PlannedLayer *l, GError **error)
 {
-  guint64 align = l->source->min_rows;
+  guint64 align = qconv_layer_alignment (l->source->layer, qconv_layer_alignment (l->layer, l->source->min_rows));
 
-  for (guint i = 0; align != 0 && i < l->layer->pub.n_components; i++)
-    if (l->layer->pub.components[i]->run.rows > 0)
-      align = qconv_lcm (align, l->layer->pub.components[i]->run.rows);
-  for (guint i = 0; align != 0 && i < l->source->layer->pub.n_components; i++)
-    if (l->source->layer->pub.components[i]->run.rows > 0)
-      align = qconv_lcm (align, l->source->layer->pub.components[i]->run.rows);
   for (guint i = 0; align != 0 && i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);

@@ -227,3 +227,12 @@ qconv_lcm (guint64 a, guint64 b)
     }
   return x == 0 || __builtin_mul_overflow (a / x, b, &lcm) ? 0 : lcm;
 }
+
+guint64
+qconv_layer_alignment (const Layer *l, guint64 align)
+{
+  for (guint i = 0; align != 0 && i < l->pub.n_components; i++)
+    if (l->pub.components[i]->run.rows > 0)
+      align = qconv_lcm (align, l->pub.components[i]->run.rows);
+  return align;
+}

@@ -44,5 +44,7 @@ void qconv_component_share (const QconvLayer *l, const QconvComponent *c, guint6
 gsize qconv_component_stride (const QconvComponent *c);
 /* Returns: bytes of the share of @n_rows rows, at most */
 gsize qconv_component_share_bytes (const QconvLayer *l, const QconvComponent *c, guint64 n_rows);
+/* Returns: the multiple of @align rows at which the runs of all components of @l start; 0 on overflow */
+guint64 qconv_layer_alignment (const Layer *l, guint64 align);
 /* Returns: least common multiple, or 0 on overflow */
 guint64 qconv_lcm (guint64 a, guint64 b);

@@ -5,6 +5,13 @@
 #include "buffer.h"
 #include "claims.h"
 
+/* A tile that stays in the processor's second-level cache between its steps is the fastest */
+#define TILE_TARGET ((gsize) 2 << 20)
+/* Buffers that describe buffers */
+#define TILE_SLACK ((gsize) 8 << 10)
+/* Rows of one partial result. A constant, so that results never depend on memory or threads */
+#define CHUNK_ROWS 512
+
 /* The components of @layer in memory, by index; data NULL: absent or not loaded */
 typedef struct {
   const Layer *layer;
