@@ -117,14 +117,15 @@ shares_of_top (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NV
 static inline VecF
 estimate_norm (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
 {
-  VecI factor = vec_round_to_int (top_q * (PARTS * 65536.0f / 65535.0f)), sum = { 0 };
+  VecI factor = vec_round_to_int (top_q * (PARTS * 65536.0f / 65535.0f));
+  VecRaw sum = _mm512_setzero_si512 ();
 
   factor |= factor << 16;
   for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
     {
       VecRaw q = _mm512_mulhi_epu16 (shares[i], (VecRaw) factor), d = _mm512_sub_epi16 (q, vec_nearest_e2m1 (q));
 
-      sum += (VecI) _mm512_madd_epi16 (d, d);
+      sum = _mm512_add_epi32 (sum, _mm512_madd_epi16 (d, d));
     }
   return vec_root (sum);
 }

@@ -53,9 +53,9 @@ vec_round_to_int (VecF a)
 
 /* The square root of numbers without a sign */
 static inline VecF
-vec_root (VecI a)
+vec_root (VecRaw a)
 {
-  return _mm512_sqrt_ps (_mm512_cvtepu32_ps ((__m512i) a));
+  return _mm512_sqrt_ps (_mm512_cvtepu32_ps (a));
 }
 
 /* Eight floats of one place beside eight of another */

@@ -81,8 +81,8 @@ kernel_normal (guint64 *state)
 static float
 special_weight (guint32 r)
 {
-  static const guint32 bits[]
-      = { 0, 1, 0x7fffff, 0x800000, 0x33800000, 0x387fc000, 0x38800000, 0x3f800000, 0x477fe000, 0x42c80000, 0x40c00000 };
+  static const guint32 bits[] = { 0,          1,          0x7fffff,   0x800000,   0x33800000, 0x387fc000,
+                                  0x38800000, 0x3f800000, 0x477fe000, 0x42c80000, 0x40c00000 };
   guint32 pick = r % (G_N_ELEMENTS (bits) + 2), sign = r & 0x80000000;
 
   if (pick < G_N_ELEMENTS (bits))

@@ -197,8 +197,8 @@ test_nonfinite (const QconvKernelLevel *level)
 }
 
 static void
-error_sums (const QconvKernelLevel *level, QconvDType dtype, const guint8 *ref, const float *got, gsize rows, gsize cols,
-            double sums[2])
+error_sums (const QconvKernelLevel *level, QconvDType dtype, const guint8 *ref, const float *got, gsize rows,
+            gsize cols, double sums[2])
 {
   QconvBuffer a = QCONV_BUFFER (ref, rows * cols * qconv_dtype_bits (dtype) / 8, dtype);
   QconvBuffer b = QCONV_BUFFER (got, rows * cols * 4, QCONV_F32), c = QCONV_BUFFER (sums, 16, QCONV_F64);
@@ -261,7 +261,8 @@ test_decode (const QconvKernelLevel *level)
         gsize block = mx ? 32 : 16, code_bytes = (cols + 1) / 2, blocks = (cols + block - 1) / block;
         g_autofree guint8 *codes = g_malloc (rows * code_bytes), *scales = g_malloc (rows * blocks);
         g_autofree float *out = g_new (float, rows *cols);
-        QconvBuffer c = QCONV_BUFFER (codes, rows * code_bytes, QCONV_U4), o = QCONV_BUFFER (out, rows * cols * 4, QCONV_F32);
+        QconvBuffer c = QCONV_BUFFER (codes, rows * code_bytes, QCONV_U4),
+                    o = QCONV_BUFFER (out, rows * cols * 4, QCONV_F32);
         QconvBuffer s = QCONV_BUFFER (scales, rows * blocks, mx ? QCONV_F8_E8M0 : QCONV_F8_E4M3);
         QconvBuffer t = QCONV_BUFFER (&tensor_scale, 4, QCONV_F32);
 
@@ -270,15 +271,16 @@ test_decode (const QconvKernelLevel *level)
         for (gsize i = 0; i < rows * blocks; i++)
           scales[i] = (guint8) (kernel_random (&state) % 5 == 0 ? 255 * (i % 2) : kernel_random (&state));
         if (mx)
-          KERNEL_RUN (level, "mxfp4-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&o), QCONV_I (rows), QCONV_I (cols));
-        else
-          KERNEL_RUN (level, "nvfp4-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&t), QCONV_BUF (&o), QCONV_I (rows),
+          KERNEL_RUN (level, "mxfp4-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&o), QCONV_I (rows),
                       QCONV_I (cols));
+        else
+          KERNEL_RUN (level, "nvfp4-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&t), QCONV_BUF (&o),
+                      QCONV_I (rows), QCONV_I (cols));
         for (gsize i = 0; i < rows * cols; i++)
           {
             gsize r = i / cols, k = i % cols;
-            float want = decode_one (mx, codes[r * code_bytes + k / 2] >> (k % 2 * 4) & 15, scales[r * blocks + k / block],
-                                     tensor_scale);
+            float want = decode_one (mx, codes[r * code_bytes + k / 2] >> (k % 2 * 4) & 15,
+                                     scales[r * blocks + k / block], tensor_scale);
 
             g_assert_true (isnan (want) ? isnan (out[i]) : bits_of_f32 (want) == bits_of_f32 (out[i]));
           }
@@ -298,13 +300,19 @@ test_refusals (const QconvKernelLevel *level)
     const char *op;
     QconvArg args[6];
   } bad[] = {
-    { "nvfp4-encode-rtn", { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (2), QCONV_I (16) } },
-    { "nvfp4-encode-rtn", { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (1), QCONV_I (17) } },
-    { "nvfp4-encode-rtn", { QCONV_BUF (&w), QCONV_BUF (&bytes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (1), QCONV_I (16) } },
-    { "nvfp4-encode-search", { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (-1), QCONV_I (16) } },
+    { "nvfp4-encode-rtn",
+      { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (2), QCONV_I (16) } },
+    { "nvfp4-encode-rtn",
+      { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (1), QCONV_I (17) } },
+    { "nvfp4-encode-rtn",
+      { QCONV_BUF (&w), QCONV_BUF (&bytes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (1), QCONV_I (16) } },
+    { "nvfp4-encode-search",
+      { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (-1), QCONV_I (16) } },
     { "nvfp4-encode-search",
       { QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_I (G_MAXINT64), QCONV_I (16) } },
-    { "nvfp4-decode", { QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_BUF (&w), QCONV_I (1 << 30), QCONV_I (1ll << 40) } },
+    { "nvfp4-decode",
+      { QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&t), QCONV_BUF (&w), QCONV_I (1 << 30),
+        QCONV_I (1ll << 40) } },
     { "mxfp4-decode", { QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&w), QCONV_I (1), QCONV_I (16) } },
     { "convert", { QCONV_BUF (&w), QCONV_BUF (&half) } },
     { "convert", { QCONV_BUF (&bytes), QCONV_BUF (&half) } },
