@@ -55,11 +55,11 @@ DEFINE_WIDEN (e8m0, guint8, f32_of_e8m0 (src[i]))
 DEFINE_WIDEN (i8, gint8, (float) src[i])
 DEFINE_WIDEN (i16, gint16, (float) src[i])
 DEFINE_WIDEN (i32, gint32, (float) src[i])
-DEFINE_WIDEN (i64, gint64, (float) src[i])
+DEFINE_WIDEN (i64, gint64, f32_of_i64 (src[i]))
 DEFINE_WIDEN (u8, guint8, (float) src[i])
 DEFINE_WIDEN (u16, guint16, (float) src[i])
 DEFINE_WIDEN (u32, guint32, (float) src[i])
-DEFINE_WIDEN (u64, guint64, (float) src[i])
+DEFINE_WIDEN (u64, guint64, f32_of_u64 (src[i]))
 DEFINE_WIDEN (bool, guint8, src[i] != 0 ? 1.0f : 0.0f)
 
 void

@@ -38,6 +38,22 @@ bf16_of_f32 (float x)
   return (guint16) ((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* Through FP64, which holds 53 bits: what does not fit is summed up in the lowest of them, so that only one rounding
+   counts. Emulators round twice where the processor has one instruction for this */
+static inline float
+f32_of_u64 (guint64 x)
+{
+  if (x >> 53 == 0)
+    return (float) (double) x;
+  return (float) ((double) (x >> 11 | ((x & 0x7ff) != 0)) * 0x1p11);
+}
+
+static inline float
+f32_of_i64 (gint64 x)
+{
+  return x < 0 ? -f32_of_u64 (0 - (guint64) x) : f32_of_u64 ((guint64) x);
+}
+
 /* NaN keeps its payload and becomes quiet, as the processors' own conversions do */
 static inline float
 f32_of_f16 (guint16 h)
