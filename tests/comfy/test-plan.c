@@ -128,8 +128,6 @@ test_memory_too_small (void)
 static void
 test_quantized_source (void)
 {
-  g_autoptr (Builder) b = builder_new ();
-  g_autofree float *w = noise (256 * 256, 3);
   g_autofree char *input = typical (), *half = scratch_path ("half.safetensors");
   g_autofree char *output = scratch_path ("source.safetensors");
   QconvJob job = { .target = "nvfp4-comfy", .output = half, .only = "small", .force = TRUE };
