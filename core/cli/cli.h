@@ -129,6 +129,8 @@ gboolean cli_streams_finish (void);
 gboolean cli_fail_unknown (GError **error, QconvError code, char *message, const char *word, const char *const *names);
 /* Returns: (transfer full): "1.5 GiB" */
 char *cli_size_text (guint64 bytes);
+/* Returns: columns that @text takes on a terminal */
+guint cli_text_columns (const char *text);
 
 typedef struct _CliTable CliTable;
 /* @align: a letter for each column, l or r. @... of a row: as many cells, which are copied */

@@ -78,6 +78,7 @@ static void
 print_plan (const QconvPlan *plan, const GArray *weights)
 {
   g_autofree char *total = cli_size_text (qconv_plan_output_bytes (plan));
+  g_autofree char *exact = g_strdup_printf ("%" G_GUINT64_FORMAT, qconv_plan_output_bytes (plan));
   g_autofree char *memory = cli_size_text (qconv_plan_peak_memory (plan));
   g_autoptr (CliTable) table = cli_table_new ("llllrr");
 
@@ -91,8 +92,8 @@ print_plan (const QconvPlan *plan, const GArray *weights)
       cli_table_row (table, w->name, w->scheme, w->rule, w->how, shape, size);
     }
   cli_table_print (table, "");
-  cli_print (_ ("%s: %s, %u layers, %" G_GUINT64_FORMAT " bytes (%s), working memory %s\n"), qconv_plan_output (plan),
-             qconv_plan_target (plan), weights->len, qconv_plan_output_bytes (plan), total, memory);
+  cli_print (_ ("%s: %s, %u layers, %s bytes (%s), working memory %s\n"), qconv_plan_output (plan),
+             qconv_plan_target (plan), weights->len, exact, total, memory);
 }
 
 /* ---- The result ---- */

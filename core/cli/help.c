@@ -30,10 +30,10 @@ print_wrapped (const char *label, const char *text, guint indent, guint width)
 {
   g_auto (GStrv) words = g_strsplit (text, " ", -1);
   g_autoptr (GString) out = g_string_new (NULL);
-  glong column = g_utf8_strlen (label, -1) + 2;
+  guint column = cli_text_columns (label) + 2;
 
   g_string_append_printf (out, "  %s", label);
-  if (column + 2 > (glong) indent)
+  if (column + 2 > indent)
     {
       g_string_append_c (out, '\n');
       column = 0;
@@ -42,15 +42,15 @@ print_wrapped (const char *label, const char *text, guint indent, guint width)
   column = indent;
   for (guint i = 0; words[i] != NULL; i++)
     {
-      glong length = g_utf8_strlen (words[i], -1);
+      guint length = cli_text_columns (words[i]);
 
-      if (column > (glong) indent && column + 1 + length > (glong) width)
+      if (column > indent && column + 1 + length > width)
         {
           g_string_append_printf (out, "\n%*s", (int) indent, "");
           column = indent;
         }
-      g_string_append_printf (out, "%s%s", column > (glong) indent ? " " : "", words[i]);
-      column += length + (column > (glong) indent);
+      g_string_append_printf (out, "%s%s", column > indent ? " " : "", words[i]);
+      column += length + (column > indent);
     }
   cli_print ("%s\n", out->str);
 }

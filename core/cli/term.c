@@ -179,8 +179,8 @@ cli_table_row (CliTable *t, ...)
   va_end (args);
 }
 
-static guint
-columns (const char *text)
+guint
+cli_text_columns (const char *text)
 {
   guint n = 0;
 
@@ -201,12 +201,12 @@ cli_table_print (const CliTable *t, const char *indent)
   g_autoptr (GString) out = g_string_new (NULL);
 
   for (guint i = 0; i < t->cells->len; i++)
-    widths[i % n] = MAX (widths[i % n], columns (t->cells->pdata[i]));
+    widths[i % n] = MAX (widths[i % n], cli_text_columns (t->cells->pdata[i]));
   for (guint i = 0; i < t->cells->len; i++)
     {
       const char *cell = t->cells->pdata[i];
       gboolean last = i % n == n - 1;
-      int fill = (int) (widths[i % n] - columns (cell));
+      int fill = (int) (widths[i % n] - cli_text_columns (cell));
 
       if (t->align[i % n] == 'r')
         g_string_append_printf (out, "%s%*s%s", i % n == 0 ? indent : "  ", fill, "", cell);
