@@ -2,38 +2,20 @@
 /* As many blocks at once as a vector has lanes: lane b holds block b, w[i] the i-th weight of every block. */
 #include "nvfp4-search.h"
 
-static inline VecRaw
-load_eight (QconvDType dtype, const guint8 *src, gsize step)
-{
-#if QCONV_VECTOR == 512
-#define EIGHT(load, type) vec_join (load (type (src)), load (type (src + 8 * step)))
-#else
-#define EIGHT(load, type) load (type (src))
-#endif
-#define ADDRESS_256(p) ((const __m256i *) (p))
-#define LOADED_128(p) _mm_loadu_si128 ((const __m128i *) (p))
-#define WIDEN_F16(x) _mm256_castps_si256 (_mm256_cvtph_ps (x))
-  if (dtype == QCONV_F16)
-    return EIGHT (WIDEN_F16, LOADED_128);
-  return EIGHT (_mm256_loadu_si256, ADDRESS_256);
-}
-
 static inline void
 load_group (QconvDType dtype, const guint8 *src, VecF w[QCONV_NVFP4_BLOCK])
 {
   gsize item = dtype == QCONV_F32 ? 4 : 2, step = QCONV_NVFP4_BLOCK * item;
-  VecRaw v[8];
+  VecI v[8];
 
   for (guint half = 0; half < (dtype == QCONV_BF16 ? 1 : 2); half++)
     {
-      for (guint b = 0; b < 8; b++)
-        v[b] = load_eight (dtype, src + b * step + half * 8 * item, step);
-      vec_transpose (v);
+      vec_load_columns (v, src + half * 8 * item, step, dtype == QCONV_F16);
       for (guint i = 0; i < 8; i++)
         if (dtype == QCONV_BF16)
           {
-            w[2 * i] = (VecF) ((VecI) v[i] << 16);
-            w[2 * i + 1] = (VecF) ((VecI) v[i] & (gint32) 0xffff0000);
+            w[2 * i] = (VecF) (v[i] << 16);
+            w[2 * i + 1] = (VecF) (v[i] & (gint32) 0xffff0000);
           }
         else
           w[half * 8 + i] = (VecF) v[i];

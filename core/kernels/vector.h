@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Vectors of the level's own width. Arithmetic is the compiler's (operators on vectors); here is what has none. */
 #pragma once
-#include <immintrin.h>
-
 #include "level.h"
+
+#if QCONV_VECTOR == 128
+#include <arm_neon.h>
+#else
+#include <immintrin.h>
+#endif
 
 #define LANES (QCONV_VECTOR / 32)
 typedef float VecF __attribute__ ((vector_size (QCONV_VECTOR / 8)));
 typedef gint32 VecI __attribute__ ((vector_size (QCONV_VECTOR / 8)));
+typedef guint32 VecU __attribute__ ((vector_size (QCONV_VECTOR / 8)));
 
 #if QCONV_VECTOR == 512
 #define VEC(name) _mm512_##name
@@ -96,7 +101,22 @@ vec_store_bytes (guint8 *dst, VecI a)
 {
   _mm_storeu_si128 ((__m128i *) dst, _mm512_cvtepi32_epi8 ((__m512i) a));
 }
-#else
+/* Eight words of the first block, and of the one eight blocks on */
+static inline VecRaw
+vec_load_words (const guint8 *src, gsize step)
+{
+  return vec_join (_mm256_loadu_si256 ((const __m256i *) src), _mm256_loadu_si256 ((const __m256i *) (src + 8 * step)));
+}
+
+static inline VecRaw
+vec_load_f16 (const guint8 *src, gsize step)
+{
+  __m256 low = _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) src));
+  __m256 high = _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) (src + 8 * step)));
+
+  return vec_join (_mm256_castps_si256 (low), _mm256_castps_si256 (high));
+}
+#elif QCONV_VECTOR == 256
 #define VEC(name) _mm256_##name
 typedef __m256i VecRaw;
 
@@ -141,8 +161,110 @@ vec_store_bytes (guint8 *dst, VecI a)
 
   _mm_storel_epi64 ((__m128i *) dst, _mm_packus_epi16 (half, half));
 }
+
+static inline VecRaw
+vec_load_words (const guint8 *src, gsize step)
+{
+  return _mm256_loadu_si256 ((const __m256i *) src);
+}
+
+static inline VecRaw
+vec_load_f16 (const guint8 *src, gsize step)
+{
+  return _mm256_castps_si256 (_mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) src)));
+}
+#else
+static inline VecF
+vec_select_less (VecF a, VecF b, VecF yes, VecF no)
+{
+  return vbslq_f32 (vcltq_f32 (a, b), yes, no);
+}
+
+static inline gboolean
+vec_all_not_less (VecF a, VecF b)
+{
+  return vminvq_u32 (vcgeq_f32 (a, b)) != 0;
+}
+
+static inline void
+vec_store_interleaved (guint8 *dst, VecI a, VecI b)
+{
+  vst2q_s32 ((gint32 *) (gpointer) dst, ((int32x4x2_t) { { a, b } }));
+}
+
+static inline void
+vec_store_bytes (guint8 *dst, VecI a)
+{
+  for (guint i = 0; i < LANES; i++)
+    dst[i] = (guint8) a[i];
+}
+
+static inline VecF
+vec_min (VecF a, VecF b)
+{
+  return vec_select_less (a, b, a, b);
+}
+
+static inline VecF
+vec_max (VecF a, VecF b)
+{
+  return vec_select_less (b, a, a, b);
+}
+
+static inline VecI
+vec_max_int (VecI a, VecI b)
+{
+  return vmaxq_s32 (a, b);
+}
+
+static inline VecI
+vec_min_int (VecI a, VecI b)
+{
+  return vminq_s32 (a, b);
+}
+
+static inline VecF
+vec_of_int (VecI a)
+{
+  return vcvtq_f32_s32 (a);
+}
+
+static inline VecF
+vec_set (float x)
+{
+  return vdupq_n_f32 (x);
+}
+
+static inline void
+vec_transpose_four (VecI v[4])
+{
+  int32x4x2_t low = vzipq_s32 (v[0], v[2]), high = vzipq_s32 (v[1], v[3]);
+  int32x4x2_t first = vzipq_s32 (low.val[0], high.val[0]), second = vzipq_s32 (low.val[1], high.val[1]);
+
+  v[0] = first.val[0];
+  v[1] = first.val[1];
+  v[2] = second.val[0];
+  v[3] = second.val[1];
+}
+
+static inline void
+vec_load_columns (VecI v[8], const guint8 *src, gsize step, gboolean f16)
+{
+  for (guint half = 0; half < 2; half++)
+    {
+      for (guint b = 0; b < 4; b++)
+        {
+          const guint8 *at = src + b * step + half * (f16 ? 8 : 16);
+
+          v[4 * half + b] = f16 ? (VecI) vcvt_f32_f16 (vreinterpret_f16_u8 (vld1_u8 (at)))
+                                : (VecI) vreinterpretq_s32_u8 (vld1q_u8 (at));
+        }
+      vec_transpose_four (v + 4 * half);
+    }
+}
 #endif
 
+#if QCONV_VECTOR >= 256
 static inline VecF
 vec_min (VecF a, VecF b)
 {
@@ -165,19 +287,6 @@ static inline VecI
 vec_min_int (VecI a, VecI b)
 {
   return (VecI) VEC (min_epi32) ((VecRaw) a, (VecRaw) b);
-}
-
-static inline VecF
-vec_abs (VecF a)
-{
-  return (VecF) ((VecI) a & 0x7fffffff);
-}
-
-/* The logical shift; >> on VecI keeps the sign */
-static inline VecI
-vec_shift_right (VecI a, int by)
-{
-  return (VecI) VEC (srli_epi32) ((VecRaw) a, by);
 }
 
 static inline VecF
@@ -214,4 +323,31 @@ vec_transpose (VecRaw v[8])
       v[i] = vec_low_halves (b[i], b[i + 4]);
       v[i + 4] = vec_high_halves (b[i], b[i + 4]);
     }
+}
+
+/* v[i]: word i of every block (of every block's F16, widened); blocks are @step bytes apart */
+static inline void
+vec_load_columns (VecI v[8], const guint8 *src, gsize step, gboolean f16)
+{
+  VecRaw rows[8];
+
+  for (guint b = 0; b < 8; b++)
+    rows[b] = f16 ? vec_load_f16 (src + b * step, step) : vec_load_words (src + b * step, step);
+  vec_transpose (rows);
+  for (guint i = 0; i < 8; i++)
+    v[i] = (VecI) rows[i];
+}
+#endif
+
+static inline VecF
+vec_abs (VecF a)
+{
+  return (VecF) ((VecI) a & 0x7fffffff);
+}
+
+/* The logical shift; >> on VecI keeps the sign */
+static inline VecI
+vec_shift_right (VecI a, int by)
+{
+  return (VecI) ((VecU) a >> (guint32) by);
 }
