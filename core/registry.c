@@ -58,18 +58,22 @@ static void
 load_module (Registry *r, const char *folder, const char *file)
 {
   g_autoptr (GError) error = NULL;
-  QconvModule *m = g_new0 (QconvModule, 1);
-  const QconvModule *earlier;
+  g_autofree char *name = g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX));
+  const QconvModule *earlier = find_module (r, name);
+  QconvModule *m;
   const char *taken = NULL;
 
-  m->name = g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX));
+  /* How a person tries another build of an installed plugin */
+  if (earlier != NULL)
+    {
+      g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
+      return;
+    }
+  m = g_new0 (QconvModule, 1);
+  m->name = g_steal_pointer (&name);
   m->path = g_build_filename (folder, file, NULL);
   g_ptr_array_add (r->modules, m);
-  earlier = find_module (r, m->name);
-  if (earlier != NULL)
-    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
-  else
-    m->plugin = qconv_module_open (m->path, m->name, &error);
+  m->plugin = qconv_module_open (m->path, m->name, &error);
   if (error != NULL)
     m->reason = g_strdup (error->message);
   else if (m->plugin != NULL)

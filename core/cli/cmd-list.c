@@ -184,7 +184,7 @@ cli_plugins (const CliSettings *s, const char *const *words, GError **error)
       const QconvModule *m = modules->pdata[i];
 
       g_ptr_array_add (names, m->name);
-      if (words[0] != NULL && strcmp (words[0], m->name) == 0)
+      if (words[0] != NULL && strcmp (words[0], m->name) == 0 && (found == NULL || m->plugin != NULL))
         found = m;
     }
   g_ptr_array_add (names, NULL);
