@@ -63,8 +63,8 @@ load_module (Registry *r, const char *folder, const char *file)
   QconvModule *m;
   const char *taken = NULL;
 
-  /* How a person tries another build of an installed plugin */
-  if (earlier != NULL)
+  /* QCONV_PLUGIN_PATH is how a person tries another build of an installed plugin */
+  if (earlier != NULL && strcmp (folder, QCONV_PLUGIN_DIR) == 0)
     {
       g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
       return;
@@ -73,7 +73,13 @@ load_module (Registry *r, const char *folder, const char *file)
   m->name = g_steal_pointer (&name);
   m->path = g_build_filename (folder, file, NULL);
   g_ptr_array_add (r->modules, m);
-  m->plugin = qconv_module_open (m->path, m->name, &error);
+  if (earlier != NULL)
+    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
+  else
+    if (earlier != NULL)
+    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
+  else
+    m->plugin = qconv_module_open (m->path, m->name, &error);
   if (error != NULL)
     m->reason = g_strdup (error->message);
   else if (m->plugin != NULL)
