@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How fast the plain operations are on buffers far beyond the caches: bytes of input, or of output where that is
-   larger, per second, and against memcpy() of as many bytes in the same run. bench-kernels [LEVEL [NAME]] measures one level or one row. */
+   larger, per second, and against memcpy() of as many bytes in the same run. bench-kernels [LEVEL [NAME]] measures
+   one level or one row. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
