@@ -46,14 +46,14 @@ build_in ()
   must meson compile -C "$dir"
 }
 
-# test_in DIR LOG [meson test arguments]: failures are counted at the end
+# test_in DIR LOG [meson test arguments]: failures are counted at the end. A setup's name ends the name of its log
 test_in ()
 {
   dir=$1
   log=$2
   shift 2
   rm -f "$dir/meson-logs/$log.json"
-  meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$log" "$@"
+  meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "${log%-valgrind}" "$@"
   logs="$logs $dir/meson-logs/$log.json"
 }
 
@@ -106,7 +106,7 @@ else
 
   if command -v valgrind >/dev/null; then
     say "tests under valgrind"
-    test_in "$build" valgrind --setup valgrind --suite core --suite kernels --suite plugins --suite fuzz-replay
+    test_in "$build" testlog-valgrind --setup valgrind --suite core --suite kernels --suite plugins --suite fuzz-replay
   else
     say "no valgrind here: left out"
   fi
