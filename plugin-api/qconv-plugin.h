@@ -8,7 +8,6 @@
 #include "qconv-writer.h"
 G_BEGIN_DECLS
 
-#define QCONV_PLUGIN_ABI 1 /* raised only when a table or a promise breaks; fields come out of reserved[] */
 #define QCONV_PLUGIN_API 0 /* minor: raised when something is added */
 
 /**

@@ -8,6 +8,9 @@ G_BEGIN_DECLS
 #define QCONV_API extern
 #endif
 
+/* Of plugins and backends; raised only when a table or a promise breaks: fields come out of reserved[] */
+#define QCONV_PLUGIN_ABI 1
+
 /**
  * QconvDType: type of one item. The numbers never change. Multi-byte items are little-endian wherever a
  * plugin sees them, except in tensors that say otherwise (#QconvTensor.big_endian).

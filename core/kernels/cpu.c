@@ -170,7 +170,7 @@ sync_stream (gpointer device, gpointer stream, GError **error)
 const QconvBackend *
 qconv_backend_cpu (void)
 {
-  static QconvBackend cpu = { .abi = 1, /* QCONV_PLUGIN_ABI, whose header is more than backends need */
+  static QconvBackend cpu = { .abi = QCONV_PLUGIN_ABI,
                               .id = "cpu",
                               .summary = "the processor",
                               .n_devices = count_devices,
