@@ -8,7 +8,7 @@ export PKG_CONFIG_PATH
 rc=0
 
 abi=$(pkg-config --variable=abi qconv-plugin) || exit 1
-header=$(sed -n 's/^#define QCONV_PLUGIN_ABI \([0-9]*\).*/\1/p' plugin-api/qconv-plugin.h)
+header=$(sed -n 's/^#define QCONV_PLUGIN_ABI \([0-9]*\).*/\1/p' plugin-api/*.h)
 if [ -z "$header" ] || [ "$abi" != "$header" ]; then
   echo "abi is '$abi' for pkg-config and '$header' in the header"
   rc=1
