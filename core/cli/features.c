@@ -3,21 +3,31 @@
 
 #include <libintl.h>
 
-/* The four tables differ in type only */
-#define LIST(list, which)                                                                                              \
-  for (guint i = 0; (list) != NULL && (list)[i] != NULL; i++)                                                          \
-    {                                                                                                                  \
-      CliFeature f = { plugin, which, (list)[i]->id, (list)[i]->summary, (list)[i]->options };                         \
-      g_array_append_val (out, f);                                                                                     \
-    }
+static void
+add_feature (GArray *out, const QconvPlugin *plugin, CliFeatureKind kind, const char *id, const char *summary,
+             const QconvOption *options)
+{
+  CliFeature f = { plugin, kind, id, summary, options };
+
+  g_array_append_val (out, f);
+}
 
 static void
 add_features (GArray *out, const QconvPlugin *plugin)
 {
-  LIST (plugin->containers, CLI_CONTAINER)
-  LIST (plugin->readers, CLI_READER)
-  LIST (plugin->quantizers, CLI_QUANTIZER)
-  LIST (plugin->writers, CLI_WRITER)
+  const QconvContainer *const *c = plugin->containers;
+  const QconvReader *const *r = plugin->readers;
+  const QconvQuantizer *const *q = plugin->quantizers;
+  const QconvWriter *const *w = plugin->writers;
+
+  for (; c != NULL && *c != NULL; c++)
+    add_feature (out, plugin, CLI_CONTAINER, (*c)->id, (*c)->summary, (*c)->options);
+  for (; r != NULL && *r != NULL; r++)
+    add_feature (out, plugin, CLI_READER, (*r)->id, (*r)->summary, (*r)->options);
+  for (; q != NULL && *q != NULL; q++)
+    add_feature (out, plugin, CLI_QUANTIZER, (*q)->id, (*q)->summary, (*q)->options);
+  for (; w != NULL && *w != NULL; w++)
+    add_feature (out, plugin, CLI_WRITER, (*w)->id, (*w)->summary, (*w)->options);
 }
 
 GArray *
