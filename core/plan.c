@@ -69,7 +69,7 @@ derive_output (const QconvModel *m, const QconvTargetInfo *t)
         g_free (cut);
     }
   name = g_strconcat (base, "-", t->name, t->writer->suffix, NULL);
-  return g_build_filename (folder, name, NULL);
+  return strcmp (folder, ".") == 0 ? g_steal_pointer (&name) : g_build_filename (folder, name, NULL);
 }
 
 /* "--effort" and "-o" reach everything that takes part */

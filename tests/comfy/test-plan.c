@@ -317,6 +317,32 @@ test_options_refused (void)
   assert_refused (input, &job, QCONV_ERROR_OPTION, "plain targets");
 }
 
+static void
+test_derived_names (void)
+{
+  static const char *const names[][2] = {
+    { "wan2.2-ti2v-5b-Q8_0.safetensors", "wan2.2-ti2v-5b-nvfp4-comfy.safetensors" },
+    { "flux1-dev-Q4_K_S.safetensors", "flux1-dev-nvfp4-comfy.safetensors" },
+    { "x_bf16.safetensors", "x-nvfp4-comfy.safetensors" },
+    { "plain.safetensors", "plain-nvfp4-comfy.safetensors" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (Builder) b = builder_new ();
+      g_autofree char *input = NULL, *expected = scratch_path (names[i][1]);
+      g_autoptr (QconvModel) m = NULL;
+      g_autoptr (QconvPlan) plan = NULL;
+      float one = 1;
+
+      builder_add (b, "a.weight", "F32", "[1]", &one, sizeof one);
+      input = builder_write (b, names[i][0]);
+      m = open_model (input, NULL);
+      plan = qconv_plan_new (m, &(QconvJob) { .target = "nvfp4-comfy" }, NULL);
+      g_assert_cmpstr (qconv_plan_output (plan), ==, expected);
+    }
+}
+
 /* Same bytes whatever the threads and the memory */
 static void
 test_deterministic (void)
@@ -364,6 +390,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/input-scale", test_input_scale);
   g_test_add_func ("/plan/input-scale-refused", test_input_scale_refused);
   g_test_add_func ("/plan/options-refused", test_options_refused);
+  g_test_add_func ("/plan/derived-names", test_derived_names);
   g_test_add_func ("/plan/deterministic", test_deterministic);
   status = g_test_run ();
   scratch_end ();
