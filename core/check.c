@@ -56,31 +56,32 @@ rows_cost (const Pair *p, guint64 n)
          + qconv_floats_cost (p->got, n, FALSE);
 }
 
-static void
-cost_pair (Pair *p, guint64 memory, guint n_threads)
-{
-  guint64 align = qconv_lcm (qconv_layer_alignment (p->reference->layer, p->reference->min_rows),
-                             qconv_layer_alignment (p->got->layer, p->got->min_rows));
-  guint64 rows = p->got->layer->pub.rows;
-  gsize target = MIN (TILE_TARGET, (gsize) (memory / MAX (n_threads, 1)));
-
-  align = align == 0 ? rows : MIN (align, MAX (rows, 1));
-  p->chunk_rows = align * MAX (CHUNK_ROWS / align, 1);
-  p->tile_rows = align;
-  while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
-    p->tile_rows *= 2;
-  p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
-  p->task_cost = rows_cost (p, p->tile_rows);
-  p->kept_cost = TILE_SLACK + qconv_parts_cost (p->reference->layer, PARTS_WHOLE, 0)
-                 + qconv_parts_cost (p->got->layer, PARTS_WHOLE, 0);
-}
-
 static guint64
 n_chunks (const Pair *p)
 {
   guint64 rows = p->got->layer->pub.rows;
 
   return MAX (rows / p->chunk_rows + (rows % p->chunk_rows != 0), 1);
+}
+
+static gboolean
+cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
+{
+  guint64 align = qconv_layer_alignment (p->reference->layer, qconv_layer_alignment (p->got->layer, 1));
+  guint64 rows = p->got->layer->pub.rows, worth = MAX (p->reference->min_rows, p->got->min_rows);
+  gsize share = (gsize) (memory / MAX (n_threads, 1)), target = MIN (TILE_TARGET, share);
+
+  align = align == 0 ? rows : MIN (align, MAX (rows, 1));
+  p->chunk_rows = align * MAX (CHUNK_ROWS (p->got->layer->pub.cols) / align, 1);
+  worth = MIN (worth / align * align, p->chunk_rows);
+  p->tile_rows = worth > align && rows_cost (p, worth) <= share ? worth : align;
+  while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
+    p->tile_rows *= 2;
+  p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
+  p->task_cost = rows_cost (p, p->tile_rows);
+  p->kept_cost = TILE_SLACK + qconv_parts_cost (p->reference->layer, PARTS_WHOLE, 0)
+                 + qconv_parts_cost (p->got->layer, PARTS_WHOLE, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
+  return qconv_cost_check (p->got->name, p->kept_cost + p->task_cost, memory, error);
 }
 
 /* ---- Tasks ---- */
@@ -153,8 +154,8 @@ compare_chunk (Check *c, Pair *p, guint chunk, Arena *arena, GError **error)
       n_reference = first < rows ? MIN (n, rows - first) : 0;
       if (!qconv_floats_load (p->reference, qconv_components_view (p->reference_parts, arena), first, n_reference,
                               as_is (p->reference), arena, c->cancellable, &reference, error)
-          || !qconv_floats_load (p->got, qconv_components_view (p->got_parts, arena), first, n, FALSE, arena, c->cancellable, &got,
-                                 error)
+          || !qconv_floats_load (p->got, qconv_components_view (p->got_parts, arena), first, n, FALSE, arena,
+                                 c->cancellable, &got, error)
           || !compare_rows (p, &reference, n_reference, &got, n, p->sums[chunk], error))
         return FALSE;
     }
@@ -245,7 +246,8 @@ compare_pairs (GArray *pairs, guint64 memory, guint n_threads, QconvProgressFunc
 
   for (guint i = 0; i < pairs->len; i++)
     {
-      cost_pair (&c.pairs[i], memory, n_threads);
+      if (!cost_pair (&c.pairs[i], memory, n_threads, error))
+        return FALSE;
       total += c.pairs[i].reference->bytes;
     }
   qconv_progress_init (&counter, total, "checking", progress, user_data);
@@ -279,6 +281,8 @@ add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, c
     qconv_report_problem (r, name, "missing", "the layer is not in the file");
   else if (got->layer->pub.rows < reference->layer->pub.rows || got->layer->pub.cols < reference->layer->pub.cols)
     qconv_report_problem (r, name, "shape", "the layer is smaller than what it was made from");
+  else if (reference->layer->pub.rows == 0 || reference->layer->pub.cols == 0)
+    qconv_report_layer (r, got->name, got->layer->scheme, 0);
   else
     {
       if (q != NULL && q->bound != NULL)
@@ -322,7 +326,10 @@ qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progre
 
   if (written == NULL)
     {
-      g_prefix_error (error, "the written file cannot be read back: ");
+      /* What its reader refuses, we wrote wrongly */
+      if ((*error)->domain == QCONV_ERROR)
+        (*error)->code = QCONV_ERROR_CHECK;
+      g_prefix_error (error, "%s: the written file cannot be read back: ", p->path);
       return NULL;
     }
   r = qconv_report_new ();
@@ -335,13 +342,22 @@ qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progre
              : NULL;
 }
 
+/* By the whole name, else by the name without prefix */
+static const SourceLayer *
+find_original (const QconvModel *original, const SourceLayer *s)
+{
+  const SourceLayer *found = qconv_model_find_tensor (original, s->plain_name);
+
+  return found != NULL ? found : qconv_model_find (original, s->name);
+}
+
 static void
 pair_models (const QconvModel *model, const QconvModel *original, GArray *pairs, QconvReport *r)
 {
   for (guint i = 0; i < model->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (model->layers, i);
-      const SourceLayer *reference = original != NULL ? qconv_model_find (original, s->name) : NULL;
+      const SourceLayer *reference = original != NULL ? find_original (original, s) : NULL;
       gboolean plain = qconv_source_layer_tensor (s) != NULL;
 
       if (plain && (reference == NULL || !g_str_has_suffix (s->plain_name, ".weight")))

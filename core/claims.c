@@ -125,6 +125,8 @@ qconv_claims_layer (QconvClaims *c, const char *name, const char *scheme, const 
 {
   QconvClaim *l = g_new0 (QconvClaim, 1);
 
+  if (strcmp (scheme, QCONV_PLAIN) == 0 && c->error == NULL)
+    qconv_fail (&c->error, QCONV_ERROR_BUG, "layer \"%s\": what is plain is not claimed", name);
   l->claims = c;
   l->name = g_strdup (name);
   l->scheme = g_strdup (scheme);
@@ -266,6 +268,32 @@ qconv_source_layer_binding (const SourceLayer *s, const char *component)
   return NULL;
 }
 
+/* The same type, a byte as another kind of byte, or a float that F32 holds */
+static gboolean
+fits_component (QconvDType tensor, QconvDType component)
+{
+  return tensor == component || (qconv_dtype_bits (tensor) == 8 && qconv_dtype_bits (component) == 8)
+         || (component == QCONV_F32 && (tensor == QCONV_F16 || tensor == QCONV_BF16));
+}
+
+static gboolean
+same_but_for_ones (const QconvShape *a, const QconvShape *b)
+{
+  guint i = 0, j = 0;
+
+  for (;; i++, j++)
+    {
+      while (i < a->rank && a->dim[i] == 1)
+        i++;
+      while (j < b->rank && b->dim[j] == 1)
+        j++;
+      if (i == a->rank || j == b->rank)
+        return i == a->rank && j == b->rank;
+      if (a->dim[i] != b->dim[j])
+        return FALSE;
+    }
+}
+
 /* A tensor that is a component as it is must have its size: the same items, or a narrower float */
 static gboolean
 check_binding (const SourceLayer *s, const Binding *b, GError **error)
@@ -279,11 +307,11 @@ check_binding (const SourceLayer *s, const Binding *b, GError **error)
                        s->layer->scheme, b->component);
   if (b->load != NULL)
     return TRUE;
-  if (t->dtype != c->dtype && !(qconv_dtype_is_float (t->dtype) && c->dtype == QCONV_F32)
-      && qconv_dtype_bits (t->dtype) != qconv_dtype_bits (c->dtype))
+  if (!fits_component (t->dtype, c->dtype))
     return qconv_fail (error, QCONV_ERROR_INPUT, "layer \"%s\": tensor \"%s\" is %s where %s is needed", s->layer->name,
                        t->name, qconv_dtype_name (t->dtype), qconv_dtype_name (c->dtype));
-  if (!qconv_shape_items (&t->shape, &have) || !qconv_shape_items (&c->shape, &want) || have != want)
+  if (!qconv_shape_items (&t->shape, &have) || !qconv_shape_items (&c->shape, &want) || have != want
+      || !same_but_for_ones (&t->shape, &c->shape))
     return qconv_fail (error, QCONV_ERROR_INPUT, "layer \"%s\": tensor \"%s\" has %" G_GUINT64_FORMAT
                        " items where %" G_GUINT64_FORMAT " are needed", s->layer->name, t->name, have, want);
   return TRUE;
@@ -352,6 +380,16 @@ claimed_bytes (const QconvClaim *l)
   return bytes;
 }
 
+/* A weight whose tensor carries the layer's very name, after a prefix maybe, gets that name back in a plain file */
+static gboolean
+carries_name (const QconvTensor *t, const char *layer)
+{
+  g_autofree char *behind_prefix = g_strconcat (".", layer, NULL), *weight = g_strconcat (layer, ".weight", NULL);
+
+  return t != NULL && strcmp (t->name, weight) != 0
+         && (strcmp (t->name, layer) == 0 || g_str_has_suffix (t->name, behind_prefix));
+}
+
 static SourceLayer *
 layer_from_claim (QconvClaim *l, GError **error)
 {
@@ -367,9 +405,7 @@ layer_from_claim (QconvClaim *l, GError **error)
   s->reader = l->reader;
   s->min_rows = l->min_rows;
   s->scratch = l->scratch;
-  /* A weight whose tensor carries the layer's very name, after a prefix maybe, gets that name back in a plain file */
-  s->plain_name = first != NULL && g_str_has_suffix (first->name, l->name) ? g_strdup (l->name)
-                                                                       : g_strconcat (l->name, ".weight", NULL);
+  s->plain_name = carries_name (first, l->name) ? g_strdup (l->name) : g_strconcat (l->name, ".weight", NULL);
   if (values != NULL && !qconv_values_parse (values, l->parameters, error))
     return NULL;
   s->layer = qconv_layer_new (l->name, l->scheme, q, g_steal_pointer (&values), l->dtype, l->rows, l->cols);

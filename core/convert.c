@@ -70,7 +70,8 @@ make_tile (const LayerRun *r, const Components *made, const Components *source, 
   };
 }
 
-/* Rows [first, first + n) as encoder @e wants them: the components of its scheme, or floats. The first reading checks */
+/* Rows [first, first + n) as encoder @e wants them: the components of its scheme, or floats. The first
+   reading checks */
 static gboolean
 load_rows (const LayerRun *r, const QconvEncoder *e, guint64 first, guint64 n, gboolean check, Components *source,
            QconvBuffer *floats, Arena *arena, GCancellable *cancellable, GError **error)
@@ -192,11 +193,12 @@ static gboolean
 plain_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint64 n, Arena *arena, GError **error)
 {
   const SourceLayer *s = r->plan->source;
-  gboolean cast = r->plan->how == HOW_CAST;
+  gboolean decode = r->plan->how == HOW_DECODE;
   QconvBuffer floats;
 
-  if (!qconv_floats_load (s, qconv_components_view (r->source, arena), first, n, cast, arena, c->cancellable, &floats, error)
-      || (!cast && !c->plan->allow_nonfinite && !qconv_floats_check (s, &floats, error)))
+  if (!qconv_floats_load (s, qconv_components_view (r->source, arena), first, n, qconv_casts_directly (r->plan), arena,
+                          c->cancellable, &floats, error)
+      || (decode && !c->plan->allow_nonfinite && !qconv_floats_check (s, &floats, error)))
     return FALSE;
   if (floats.dtype == made->layer->pub.dtype)
     {
@@ -232,7 +234,7 @@ copy_piece (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error
 {
   const QconvTensor *from = qconv_source_layer_tensor (r->plan->source);
   const QconvTensor *to = qconv_planned_tensor (&c->plan->output, g_ptr_array_index (r->plan->tensors, 0));
-  gsize piece = r->plan->task_cost & ~(gsize) 63;
+  gsize piece = r->plan->task_cost;
   guint64 offset = task * piece;
   gsize n = (gsize) MIN (piece, from->n_bytes - offset);
   guint8 *bytes = arena_take (arena, n);
@@ -292,6 +294,9 @@ finish_pass (Conversion *c, LayerRun *r, GError **error)
   if (!e->finish (r->plan->layer->quantizer, &tile.pub, r->pass, r->partials, n, &exact, error))
     return FALSE;
   memset (r->partials, 0, n * r->work.partial_size);
+  if (!exact && qconv_encoder (r->plan, r->encoder + 1) == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": the last encoder of scheme %s refused it",
+                       r->plan->layer->name, r->plan->layer->scheme);
   if (!exact)
     start_encoder (r, r->encoder + 1);
   else if (++r->pass == r->work.n_passes)
@@ -303,12 +308,19 @@ static gboolean
 finish_layer (Conversion *c, LayerRun *r, GError **error)
 {
   const PlannedLayer *l = r->plan;
-  Arena arena = { .size = l->task_cost };
+  Arena arena = { .size = ARENA_ALIGN };
   gboolean ok;
 
   if (l->how == HOW_COPY)
     return TRUE;
-  arena.base = g_aligned_alloc (arena_round (arena.size), 1, ARENA_ALIGN);
+  for (guint i = 0; i < l->tensors->len; i++)
+    {
+      const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
+
+      if (!qconv_planned_by_rows (t))
+        arena.size += arena_round ((gsize) MAX (qconv_planned_tensor (&c->plan->output, t)->n_bytes, 1));
+    }
+  arena.base = g_aligned_alloc (arena.size, 1, ARENA_ALIGN);
   ok = qconv_pack_tensors (&c->plan->output, l, PARTS_WHOLE, r->made, 0, l->layer->pub.rows, &arena, c->save, error);
   g_aligned_free (arena.base);
   return ok;
@@ -334,7 +346,7 @@ conversion_n_tasks (gpointer data, guint item)
   const LayerRun *r = &((Conversion *) data)->runs[item];
 
   if (r->plan->how == HOW_COPY)
-    return (guint) n_pieces (r->plan->source->bytes, r->plan->task_cost & ~(gsize) 63);
+    return (guint) n_pieces (r->plan->source->bytes, r->plan->task_cost);
   if (r->phase == PHASE_BEGIN)
     return 1;
   if (r->phase == PHASE_PASS)
@@ -355,6 +367,9 @@ conversion_run (gpointer data, guint item, guint task, Arena *arena, GError **er
     return run_begin (r, error);
   else
     ok = r->phase == PHASE_PASS ? run_chunk (c, r, task, arena, error) : run_tile (c, r, task, arena, error);
+  /* Operations do not know whose numbers they get */
+  if (!ok && g_error_matches (*error, QCONV_ERROR, QCONV_ERROR_BUG))
+    g_prefix_error (error, "layer \"%s\": ", r->plan->layer->name);
   if (ok)
     qconv_progress_add (c->progress, r->plan->source->bytes / conversion_n_tasks (c, item), r->plan->layer->name);
   return ok;

@@ -32,7 +32,7 @@ qconv_encoder_work (const PlannedLayer *l, guint i)
   if (e->work != NULL)
     e->work (l->layer->quantizer, &l->layer->pub, &work);
   if (work.chunk_rows == 0)
-    work.chunk_rows = CHUNK_ROWS;
+    work.chunk_rows = CHUNK_ROWS (l->layer->pub.cols);
   return work;
 }
 
@@ -61,11 +61,19 @@ pack_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
   return cost;
 }
 
+gboolean
+qconv_casts_directly (const PlannedLayer *l)
+{
+  QconvDType from = l->source->layer->pub.dtype;
+
+  return l->how == HOW_CAST && (qconv_dtype_is_float (from) || from == l->layer->pub.dtype);
+}
+
 static gboolean
 floats_as_is (const PlannedLayer *l)
 {
   return qconv_source_layer_tensor (l->source) != NULL
-         && (l->how == HOW_CAST || qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype));
+         && qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
 }
 
 static gsize
@@ -96,7 +104,7 @@ tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
       return cost;
     case HOW_CAST:
     case HOW_DECODE:
-      return cost + qconv_floats_cost (l->source, n_rows, l->how == HOW_CAST);
+      return cost + qconv_floats_cost (l->source, n_rows, qconv_casts_directly (l));
     case HOW_MOVE:
       return cost + qconv_parts_cost (l->source->layer, PARTS_ROWS, n_rows);
     case HOW_ENCODE:
@@ -126,7 +134,7 @@ kept_cost (const PlannedLayer *l)
 static gboolean
 find_alignment (PlannedLayer *l, GError **error)
 {
-  guint64 align = qconv_layer_alignment (l->source->layer, qconv_layer_alignment (l->layer, l->source->min_rows));
+  guint64 align = qconv_layer_alignment (l->source->layer, qconv_layer_alignment (l->layer, 1));
 
   for (guint i = 0; align != 0 && i < l->tensors->len; i++)
     {
@@ -139,18 +147,41 @@ find_alignment (PlannedLayer *l, GError **error)
     if (qconv_encoder_work (l, i).whole)
       align = l->layer->pub.rows;
   l->align = MIN (align, MAX (l->layer->pub.rows, 1));
-  return align != 0 || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
+  return align != 0
+         || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
 }
 
-/* The most rows, in steps of the alignment, that keep a tile within @target */
+/* The most rows, in steps of the alignment, that keep a tile within @target; what the reader thinks worth loading where
+   that fits @share */
 static guint64
-fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target)
+fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize share)
 {
-  guint64 n = l->align;
+  guint64 worth = l->source->min_rows / l->align + (l->source->min_rows % l->align != 0);
+  guint64 n = MIN (worth * l->align, l->layer->pub.rows);
 
+  if (worth <= 1 || tile_cost (o, l, n) > share)
+    n = l->align;
   while (n < l->layer->pub.rows && tile_cost (o, l, 2 * n) <= target)
     n *= 2;
   return MIN (n, MAX (l->layer->pub.rows, 1));
+}
+
+gboolean
+qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
+{
+  gsize mib = (need >> 20) + 1;
+
+  if (need <= memory)
+    return TRUE;
+  return qconv_fail (error, QCONV_ERROR_LIMIT,
+                     "layer \"%s\" needs %" G_GSIZE_FORMAT " MiB of memory at once: give --memory %" G_GSIZE_FORMAT "M",
+                     layer, mib, mib);
+}
+
+static gboolean
+check_fits (const PlannedLayer *l, guint64 memory, GError **error)
+{
+  return qconv_cost_check (l->layer->name, l->kept_cost + l->task_cost, memory, error);
 }
 
 gboolean
@@ -160,21 +191,15 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n
 
   if (l->how == HOW_COPY)
     {
-      l->align = 1;
-      l->kept_cost = TILE_SLACK;
-      l->task_cost = MIN (TILE_TARGET, share / 2 + 1);
-      return TRUE;
+      l->kept_cost = 0;
+      l->task_cost = MAX (MIN (TILE_TARGET, share), ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
+      return check_fits (l, memory, error);
     }
   if (!find_alignment (l, error))
     return FALSE;
   l->kept_cost = kept_cost (l);
-  l->tile_rows = fitting_rows (o, l, MIN (TILE_TARGET, share));
+  l->tile_rows = fitting_rows (o, l, MIN (TILE_TARGET, share), share);
   l->pass_rows = l->tile_rows;
   l->task_cost = tile_cost (o, l, l->tile_rows);
-  if (l->kept_cost + l->task_cost <= memory)
-    return TRUE;
-  return qconv_fail (error, QCONV_ERROR_LIMIT,
-                     "layer \"%s\" needs %" G_GSIZE_FORMAT " MiB of memory at once: give --memory %" G_GSIZE_FORMAT "M",
-                     l->layer->name, ((l->kept_cost + l->task_cost) >> 20) + 1,
-                     ((l->kept_cost + l->task_cost) >> 20) + 1);
+  return check_fits (l, memory, error);
 }

@@ -19,5 +19,6 @@ guint64 qconv_family_min_dim (const Family *f);
 gboolean qconv_family_keeps (const Family *f, const char *layer_name);
 /* Whether loaders tell models apart by the stored shape of this layer */
 gboolean qconv_family_probed (const Family *f, const char *layer_name);
-/* Returns: (transfer none) (nullable): "FLUX.1 in diffusers naming": names that loaders of quantized files do not know */
+/* Returns: (transfer none) (nullable): "FLUX.1 in diffusers naming": names that loaders of quantized files do not
+   know */
 const char *qconv_family_foreign_naming (const Family *f, const QconvDirectory *d);

@@ -42,15 +42,20 @@ add_scale (InputScales *s, const char *name, double value, const char *scheme, G
   const Family *family = qconv_family_generic (error);
   g_autofree char *stem = g_str_has_suffix (name, SUFFIX) ? g_strndup (name, strlen (name) - strlen (SUFFIX))
                                                            : g_strdup (name);
+  g_autofree char *key = NULL;
   Scale *scale;
 
   if (family == NULL)
     return FALSE;
-  if (!isfinite (value) || value <= 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\": %g is not a positive number", name, value);
+  if (!isfinite ((float) value) || (float) value <= 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\": %g is not a positive F32 number", name,
+                       value);
+  key = qconv_family_layer_name (family, stem);
+  if (g_hash_table_contains (s->by_name, key))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" is there twice", key);
   scale = g_new (Scale, 1);
   *scale = (Scale) { (float) value, g_strdup (scheme) };
-  g_hash_table_replace (s->by_name, qconv_family_layer_name (family, stem), scale);
+  g_hash_table_insert (s->by_name, g_steal_pointer (&key), scale);
   return TRUE;
 }
 
@@ -62,16 +67,18 @@ read_json (InputScales *s, const char *path, GError **error)
   JsonObjectIter iter;
   const char *name;
   JsonNode *node;
+  g_autoptr (GError) broken = NULL;
 
-  if (!json_parser_load_from_file (parser, path, error))
-    return FALSE;
+  if (!json_parser_load_from_file (parser, path, &broken))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, broken->message);
   root = json_parser_get_root (parser);
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON object of layer names and numbers", path);
   json_object_iter_init (&iter, json_node_get_object (root));
   while (json_object_iter_next (&iter, &name, &node))
     {
-      if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) == G_TYPE_STRING)
+      if (!JSON_NODE_HOLDS_VALUE (node)
+          || (json_node_get_value_type (node) != G_TYPE_DOUBLE && json_node_get_value_type (node) != G_TYPE_INT64))
         return qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\" is not a number", path, name);
       if (!add_scale (s, name, json_node_get_double (node), NULL, error))
         return FALSE;
@@ -141,15 +148,16 @@ read_model (InputScales *s, const char *path, GError **error)
          || qconv_fail (error, QCONV_ERROR_OPTION, "%s: holds no *" SUFFIX, path);
 }
 
-/* A file that begins like JSON is one */
+/* A file that begins like JSON is one, and so is one that says it is */
 static gboolean
 is_json (const char *path)
 {
   g_autoptr (QconvSource) source = qconv_source_open (path, NULL);
-  char first = 0;
+  char first[2] = { 0 };
 
-  return source != NULL && qconv_source_read (source, 0, 1, &first, NULL) && strchr ("{ \t\r\n", first) != NULL
-         && !g_str_has_suffix (path, ".safetensors");
+  return g_str_has_suffix (path, ".json")
+         || (source != NULL && qconv_source_read (source, 0, sizeof first, first, NULL) && first[0] == '{'
+             && g_ascii_isprint (first[1]));
 }
 
 InputScales *

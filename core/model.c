@@ -20,6 +20,7 @@ qconv_model_free (QconvModel *m)
   g_clear_pointer (&m->directory, qconv_directory_free);
   g_clear_pointer (&m->source, qconv_source_free);
   g_clear_error (&m->unclaimed);
+  g_free (m->path);
   g_free (m);
 }
 
@@ -65,22 +66,17 @@ compare_scores (gconstpointer a, gconstpointer b)
 static void
 score_readers (QconvModel *m, const char *from)
 {
-  GPtrArray *modules = qconv_registry_modules ();
+  GPtrArray *readers = qconv_registry_readers ();
   g_autoptr (GArray) scored = g_array_new (FALSE, FALSE, sizeof (Scored));
 
-  for (guint i = 0; i < modules->len; i++)
+  for (guint i = 0; i < readers->len; i++)
     {
-      const QconvModule *module = g_ptr_array_index (modules, i);
-      const QconvReader *const *readers = module->plugin != NULL ? module->plugin->readers : NULL;
+      const QconvReader *r = g_ptr_array_index (readers, i);
+      gboolean forced = g_strcmp0 (from, r->id) == 0;
+      Scored s = { r, forced ? G_MAXUINT : r->score (r, m->directory) };
 
-      for (guint j = 0; readers != NULL && readers[j] != NULL; j++)
-        {
-          gboolean forced = g_strcmp0 (from, readers[j]->id) == 0;
-          Scored s = { readers[j], forced ? G_MAXUINT : readers[j]->score (readers[j], m->directory) };
-
-          if (s.score > 0)
-            g_array_append_val (scored, s);
-        }
+      if (s.score > 0)
+        g_array_append_val (scored, s);
     }
   g_array_sort (scored, compare_scores);
   for (guint i = 0; i < scored->len; i++)
@@ -168,6 +164,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   if (file == NULL)
     return NULL;
   m = g_new0 (QconvModel, 1);
+  m->path = g_strdup (path);
   m->participants = g_array_new (FALSE, FALSE, sizeof (Participant));
   m->readers = g_ptr_array_new ();
   m->source = qconv_source_open (file, error);

@@ -7,6 +7,7 @@
 #include "source.h"
 
 struct _QconvModel {
+  char *path; /* as it was named: a file or a folder */
   QconvSource *source;
   const QconvContainer *container;
   QconvDirectory *directory;

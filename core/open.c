@@ -29,40 +29,24 @@ match_entries (const char *folder, const char *glob)
   return found;
 }
 
-static gboolean
-add_entries_of (const QconvPlugin *plugin, guint rank, GPtrArray *globs)
-{
-  gboolean more = FALSE;
-
-  for (guint i = 0; plugin->containers != NULL && plugin->containers[i] != NULL; i++)
-    {
-      const char *const *entries = plugin->containers[i]->entries;
-
-      if (entries == NULL || g_strv_length ((char **) entries) <= rank)
-        continue;
-      g_ptr_array_add (globs, (gpointer) entries[rank]);
-      more = TRUE;
-    }
-  return more;
-}
-
 /* All containers' globs, every one's best before anyone's second best */
 static GPtrArray *
 entry_globs (void)
 {
-  GPtrArray *globs = g_ptr_array_new ();
-  GPtrArray *modules = qconv_registry_modules ();
+  GPtrArray *globs = g_ptr_array_new (), *containers = qconv_registry_containers ();
   gboolean more = TRUE;
 
   for (guint rank = 0; more; rank++)
     {
       more = FALSE;
-      for (guint i = 0; i < modules->len; i++)
+      for (guint i = 0; i < containers->len; i++)
         {
-          const QconvModule *m = g_ptr_array_index (modules, i);
+          const char *const *entries = ((const QconvContainer *) g_ptr_array_index (containers, i))->entries;
 
-          if (m->plugin != NULL && add_entries_of (m->plugin, rank, globs))
-            more = TRUE;
+          if (entries == NULL || g_strv_length ((char **) entries) <= rank)
+            continue;
+          g_ptr_array_add (globs, (gpointer) entries[rank]);
+          more = TRUE;
         }
     }
   return globs;
@@ -101,60 +85,38 @@ looks_like_pickle (const guint8 *head, gsize n)
          || (n >= 4 && memcmp (head, "PK\003\004", 4) == 0 && memmem (head, n, "data.pkl", 8) != NULL);
 }
 
-static guint
-score_with_suffix (const QconvContainer *c, QconvSource *source, const guint8 *head, gsize n)
+static gboolean
+has_suffix (const QconvContainer *c, QconvSource *source)
 {
-  const char *name = qconv_source_name (source);
-  guint score = c->score (c, name, head, n, qconv_source_size (source)) * 2;
-
-  for (guint i = 0; score > 0 && c->suffixes[i] != NULL; i++)
-    if (g_str_has_suffix (name, c->suffixes[i]))
-      return score + 1;
-  return score;
+  for (guint i = 0; c->suffixes[i] != NULL; i++)
+    if (g_str_has_suffix (qconv_source_name (source), c->suffixes[i]))
+      return TRUE;
+  return FALSE;
 }
 
+/* The suffix breaks ties. A file that nobody recognises by its first bytes may still be a broken one of a known suffix:
+   its container says what is wrong with it */
 static const QconvContainer *
-best_container (QconvSource *source, const guint8 *head, gsize n)
+best_container (QconvSource *source, const guint8 *head, gsize n, gboolean by_suffix)
 {
-  GPtrArray *modules = qconv_registry_modules ();
+  GPtrArray *containers = qconv_registry_containers ();
   const QconvContainer *best = NULL;
   guint most = 0;
 
-  for (guint i = 0; i < modules->len; i++)
+  for (guint i = 0; i < containers->len; i++)
     {
-      const QconvModule *m = g_ptr_array_index (modules, i);
+      const QconvContainer *c = g_ptr_array_index (containers, i);
+      guint score = by_suffix ? 0 : c->score (c, qconv_source_name (source), head, n, qconv_source_size (source)) * 2;
 
-      for (guint j = 0; m->plugin != NULL && m->plugin->containers != NULL && m->plugin->containers[j] != NULL; j++)
+      if ((score > 0 || by_suffix) && has_suffix (c, source))
+        score++;
+      if (score > most)
         {
-          guint score = score_with_suffix (m->plugin->containers[j], source, head, n);
-
-          if (score > most)
-            {
-              most = score;
-              best = m->plugin->containers[j];
-            }
+          most = score;
+          best = c;
         }
     }
   return best;
-}
-
-/* A file that nobody recognises by its first bytes may still be a broken one of a known suffix: its container says what
-   is wrong with it */
-static const QconvContainer *
-container_by_suffix (QconvSource *source)
-{
-  GPtrArray *modules = qconv_registry_modules ();
-
-  for (guint i = 0; i < modules->len; i++)
-    {
-      const QconvModule *m = g_ptr_array_index (modules, i);
-
-      for (guint j = 0; m->plugin != NULL && m->plugin->containers != NULL && m->plugin->containers[j] != NULL; j++)
-        for (guint k = 0; m->plugin->containers[j]->suffixes[k] != NULL; k++)
-          if (g_str_has_suffix (qconv_source_name (source), m->plugin->containers[j]->suffixes[k]))
-            return m->plugin->containers[j];
-    }
-  return NULL;
 }
 
 const QconvContainer *
@@ -174,7 +136,7 @@ qconv_open_container (QconvSource *source, const char *from, GError **error)
     }
   if (!qconv_source_read (source, 0, n, head, error))
     return NULL;
-  best = best_container (source, head, n);
+  best = best_container (source, head, n, FALSE);
   if (best == NULL && looks_like_pickle (head, n))
     {
       qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
@@ -182,7 +144,7 @@ qconv_open_container (QconvSource *source, const char *from, GError **error)
       return NULL;
     }
   if (best == NULL)
-    best = container_by_suffix (source);
+    best = best_container (source, head, n, TRUE);
   if (best == NULL)
     qconv_fail (error, QCONV_ERROR_INPUT, "not a model in any format that a loaded plugin knows");
   return best;

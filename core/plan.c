@@ -7,6 +7,7 @@
 #include "layer.h"
 #include "plan.h"
 #include "rules.h"
+#include "target.h"
 #include "values.h"
 
 /* What planning one layer looks at */
@@ -17,60 +18,6 @@ typedef struct {
   QconvValues *scheme_values; /* (nullable): what the user set for the target's scheme */
   InputScales *scales;        /* (nullable) */
 } Planning;
-
-static const QconvTargetInfo *
-find_target (const char *name, GError **error)
-{
-  GPtrArray *targets = qconv_registry_targets ();
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  const char *near;
-
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
-
-      if (strcmp (t->name, name) == 0)
-        return t;
-      g_ptr_array_add (names, t->name);
-    }
-  g_ptr_array_add (names, NULL);
-  near = qconv_nearest (name, (const char *const *) names->pdata);
-  if (near != NULL)
-    qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown target \"%s\"; did you mean %s?", name, near);
-  else
-    qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown target \"%s\"; `qconv targets` lists them", name);
-  return NULL;
-}
-
-/* <stem>-<target><suffix> beside the input: the stem without shard and quant suffix */
-static char *
-derive_output (const QconvModel *m, const QconvTargetInfo *t)
-{
-  const char *path = qconv_source_path (m->source);
-  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path), *name = NULL;
-  static const char *const cuts[] = {
-    "\\.index\\.json$",
-    "\\.[A-Za-z0-9_]+$",
-    "-[0-9]{5}-of-[0-9]{5}$",
-    "(?i)[-_.](Q[0-9]_[0-9K](_[SML])?|Q[0-9]_K_[SML]|IQ[0-9]_[A-Z]+|TQ[0-9]_[0-9]|BF16|F16|FP16|F32|FP32|MXFP4|NVFP4)$",
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cuts); i++)
-    {
-      g_autoptr (GRegex) re = g_regex_new (cuts[i], 0, 0, NULL);
-      char *cut = g_regex_replace_literal (re, base, -1, 0, "", 0, NULL);
-
-      if (cut != NULL && *cut != '\0')
-        {
-          g_free (base);
-          base = cut;
-        }
-      else
-        g_free (cut);
-    }
-  name = g_strconcat (base, "-", t->name, t->writer->suffix, NULL);
-  return strcmp (folder, ".") == 0 ? g_steal_pointer (&name) : g_build_filename (folder, name, NULL);
-}
 
 /* "--effort" and "-o" reach everything that takes part */
 static gboolean
@@ -199,9 +146,9 @@ plan_encoded (Planning *pl, SourceLayer *s, const char *rule, GError **error)
   if (same)
     copy_hints (l->layer, s->layer);
   if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, error)
-      && (same || can_decode (s)
-          || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes the scheme %s",
-                         s->name, from->scheme)))
+      && (same || (can_decode (s) && qconv_encoder (l, 0) != NULL)
+          || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin makes %s from the scheme %s",
+                         s->name, q->id, from->scheme)))
     return l;
   qconv_planned_layer_free (l);
   return NULL;
@@ -225,6 +172,11 @@ settle_copy (PlannedLayer *l)
 {
   const PlannedTensor *t = l->tensors->len == 1 ? g_ptr_array_index (l->tensors, 0) : NULL;
 
+  if (l->how == HOW_CAST && l->source->bytes == 0)
+    {
+      l->how = HOW_COPY; /* of nothing */
+      return;
+    }
   if (l->how == HOW_COPY
       && (t == NULL || t->planned.pack != NULL || t->component < 0 || t->planned.dtype != l->layer->pub.dtype))
     l->how = HOW_CAST;
@@ -336,6 +288,20 @@ warn_lossy (const QconvPlan *p)
     }
 }
 
+static void
+warn_nothing (const QconvPlan *p)
+{
+  g_autofree char *line = NULL;
+
+  if (p->target->quantizer == NULL || p->warn == NULL)
+    return;
+  for (guint i = 0; i < p->output.layers->len; i++)
+    if (((const PlannedLayer *) g_ptr_array_index (p->output.layers, i))->layer->quantizer != NULL)
+      return;
+  line = g_strdup_printf (_ ("no layer becomes %s: the output is a copy"), p->target->quantizer->id);
+  p->warn (line, p->warn_data);
+}
+
 static gboolean
 make_plan (Planning *pl, GError **error)
 {
@@ -354,9 +320,12 @@ make_plan (Planning *pl, GError **error)
     return FALSE;
   if (pl->scales != NULL && !qconv_input_scales_check (pl->scales, p->model, error))
     return FALSE;
+  if (pl->scales != NULL && p->target->quantizer == NULL && p->warn != NULL)
+    p->warn (_ ("--input-scale does not reach this target"), p->warn_data);
   if (!plan_layers (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
     return FALSE;
   warn_lossy (p);
+  warn_nothing (p);
   return TRUE;
 }
 
@@ -369,7 +338,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   gboolean ok;
 
   p->model = model;
-  p->target = find_target (job->target, error);
+  p->target = qconv_target_find (job->target, error);
   if (p->target == NULL)
     return NULL;
   p->memory = job->memory > 0 ? job->memory : QCONV_DEFAULT_MEMORY;
@@ -379,7 +348,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->allow_nonfinite = job->allow_nonfinite;
   p->warn = job->warn;
   p->warn_data = job->warn_data;
-  p->path = job->output != NULL ? g_strdup (job->output) : derive_output (model, p->target);
+  p->path = job->output != NULL ? g_strdup (job->output) : qconv_target_derive_output (p->target, model);
   qconv_output_init (&p->output, model, qconv_values_new (p->target->writer->options));
   ok = make_plan (&pl, &local);
   qconv_rules_clear (&pl.rules);

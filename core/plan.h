@@ -96,6 +96,10 @@ gboolean qconv_planned_is_weight (const PlannedLayer *l);
 
 /* core/cost.c: cuts the layer into tiles that fit. QCONV_ERROR_LIMIT names the size that a layer needs */
 gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, GError **error);
+/* QCONV_ERROR_LIMIT where @need bytes for @layer are more than @memory */
+gboolean qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error);
+/* Returns: whether a cast goes from type to type in one step; FP8 goes through F32 */
+gboolean qconv_casts_directly (const PlannedLayer *l);
 /* Returns: whether floats of @dtype go into @q as they are */
 gboolean qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype);
 /* Returns: what encoder number @i of the planned layer takes */

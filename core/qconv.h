@@ -28,6 +28,10 @@ typedef struct {
 /* Loads all modules at the first call; broken ones are reported once by g_warning() and stay in the list.
    Returns: (transfer none) (element-type QconvModule): sorted by name */
 QCONV_API GPtrArray *qconv_registry_modules (void);
+/* Returns: (transfer none) (element-type QconvContainer): in the order of their modules; readers, quantizers alike */
+QCONV_API GPtrArray *qconv_registry_containers (void);
+QCONV_API GPtrArray *qconv_registry_readers (void);
+QCONV_API GPtrArray *qconv_registry_quantizers (void);
 /* Returns: (transfer none) (nullable) */
 QCONV_API const QconvContainer *qconv_registry_container (const char *id);
 QCONV_API const QconvReader *qconv_registry_reader (const char *id);
@@ -124,8 +128,8 @@ QCONV_API const char *qconv_plan_target (const QconvPlan *p);       /* (transfer
 QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p);     /* of the whole file, exactly */
 QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);      /* bytes of working memory */
 
-/* One weight of the plan. @rule: "target" "keep" "only" "source" "probed" "size" "shape" "family"; @how: "encode" "move"
-   "adopt" "copy" "cast" "decode"; @bytes: in the output, scales included */
+/* One weight of the plan. @rule: "target" "keep" "only" "source" "probed" "size" "shape" "family"; @how: "encode"
+   "move" "adopt" "copy" "cast" "decode"; @bytes: in the output, scales included */
 typedef struct {
   const char *name, *scheme, *rule, *how;
   QconvShape shape;

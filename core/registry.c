@@ -8,6 +8,7 @@
 typedef struct {
   GPtrArray *modules; /* QconvModule */
   GPtrArray *targets; /* QconvTargetInfo */
+  GPtrArray *all_containers, *all_readers, *all_quantizers; /* in the order of their modules */
   GHashTable *containers, *readers, *quantizers, *writers;
 } Registry;
 
@@ -132,11 +133,38 @@ add_targets (Registry *r, const QconvWriter *w)
       const QconvQuantizer *q = plain ? NULL : g_hash_table_lookup (r->quantizers, t->scheme);
       QconvTargetInfo *info;
 
-      if (!g_hash_table_contains (r->containers, w->container) || (!plain && (q == NULL || q->encoders == NULL)))
+      /* Roles come with the layer graph */
+      if (t->roles != NULL || !g_hash_table_contains (r->containers, w->container)
+          || (!plain && (q == NULL || q->encoders == NULL)))
         continue;
       info = g_new (QconvTargetInfo, 1);
       *info = (QconvTargetInfo) { g_strconcat (t->name, "-", w->id, NULL), w, t, q };
       g_ptr_array_add (r->targets, info);
+    }
+}
+
+static void
+list_features (GPtrArray *list, gconstpointer const *features)
+{
+  for (guint i = 0; features != NULL && features[i] != NULL; i++)
+    g_ptr_array_add (list, (gpointer) features[i]);
+}
+
+static void
+list_all_features (Registry *r)
+{
+  r->all_containers = g_ptr_array_new ();
+  r->all_readers = g_ptr_array_new ();
+  r->all_quantizers = g_ptr_array_new ();
+  for (guint i = 0; i < r->modules->len; i++)
+    {
+      const QconvPlugin *p = ((const QconvModule *) g_ptr_array_index (r->modules, i))->plugin;
+
+      if (p == NULL)
+        continue;
+      list_features (r->all_containers, (gconstpointer const *) p->containers);
+      list_features (r->all_readers, (gconstpointer const *) p->readers);
+      list_features (r->all_quantizers, (gconstpointer const *) p->quantizers);
     }
 }
 
@@ -163,6 +191,7 @@ load_all (void)
   while (g_hash_table_iter_next (&iter, NULL, &writer))
     add_targets (r, writer);
   g_ptr_array_sort (r->modules, compare_names);
+  list_all_features (r);
   g_ptr_array_sort (r->targets, compare_names);
   return r;
 }
@@ -187,6 +216,24 @@ GPtrArray *
 qconv_registry_targets (void)
 {
   return registry ()->targets;
+}
+
+GPtrArray *
+qconv_registry_containers (void)
+{
+  return registry ()->all_containers;
+}
+
+GPtrArray *
+qconv_registry_readers (void)
+{
+  return registry ()->all_readers;
+}
+
+GPtrArray *
+qconv_registry_quantizers (void)
+{
+  return registry ()->all_quantizers;
 }
 
 const QconvContainer *

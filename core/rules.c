@@ -87,7 +87,7 @@ qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, con
   gboolean only = r->only != NULL && g_regex_match (r->only, name, 0, NULL);
 
   r->keep_matched |= keep;
-  r->only_matched |= only;
+  r->only_matched |= only && fits;
   if (keep)
     *rule = "keep";
   else if (!fits)

@@ -70,8 +70,8 @@ check_room (const char *folder, guint64 size, GError **error)
   if (room >= size)
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_LIMIT,
-                     "%s: the output needs %" G_GUINT64_FORMAT " bytes, the disk has %" G_GUINT64_FORMAT " left", folder,
-                     size, room);
+                     "%s: the output needs %" G_GUINT64_FORMAT " bytes, the disk has %" G_GUINT64_FORMAT " left",
+                     folder, size, room);
 }
 
 /* Blocks for the whole file now, so that a full disk shows before the work; a file system that cannot is no error */
@@ -179,7 +179,7 @@ qconv_save_commit (Save *s, gboolean replace, GError **error)
   if (!replace && link (s->temporary, s->path) == 0)
     g_unlink (s->temporary);
   else if (!replace && errno == EEXIST)
-    return io_error (error, s->path);
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: appeared meanwhile; --force overwrites it", s->path);
   else if (g_rename (s->temporary, s->path) != 0)
     return io_error (error, s->path);
   g_clear_pointer (&s->temporary, g_free);

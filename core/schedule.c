@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "schedule.h"
 
+/* More than any machine has processors for */
+#define MAX_THREADS 1024
+
 /* An item that was started: which of its tasks are handed out and done */
 typedef struct {
   guint item, n_tasks, next, done;
@@ -79,14 +82,17 @@ give_block (Schedule *s, Arena *a)
   g_ptr_array_add (s->idle, a);
 }
 
+/* What is kept must leave room for the largest task of any item that is started */
 static gboolean
 start_item (Schedule *s)
 {
   guint item = s->next_item;
-  gsize kept = s->ops->kept_cost (s->data, item), task = s->ops->task_cost (s->data, item);
+  gsize kept = s->ops->kept_cost (s->data, item), task = s->ops->task_cost (s->data, item), most = task;
   Active *a;
 
-  if (s->active->len > 0 && !fits (s, kept + task))
+  for (guint i = 0; i < s->active->len; i++)
+    most = MAX (most, ((const Active *) g_ptr_array_index (s->active, i))->task_cost);
+  if (s->active->len > 0 && !fits (s, kept + most))
     return FALSE;
   a = g_new0 (Active, 1);
   a->item = item;
@@ -191,17 +197,21 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, guint 
                     GCancellable *cancellable, GError **error)
 {
   Schedule s = { .ops = ops, .data = data, .n_items = n_items, .memory = memory, .cancellable = cancellable };
-  g_autofree GThread **threads = g_new0 (GThread *, MAX (n_threads, 1));
+  g_autofree GThread **threads = NULL;
+  guint n_started = 1; /* this one */
 
+  n_threads = MIN (n_threads, MAX_THREADS);
+  threads = g_new0 (GThread *, MAX (n_threads, 1));
   g_mutex_init (&s.lock);
   g_cond_init (&s.changed);
   s.active = g_ptr_array_new_with_free_func (g_free);
   s.idle = g_ptr_array_new_with_free_func (free_arena);
-  for (guint i = 1; i < n_threads; i++)
-    threads[i] = g_thread_new ("qconv", work, &s);
+  /* Fewer threads than were asked for do the same work */
+  while (n_started < n_threads && (threads[n_started] = g_thread_try_new ("qconv", work, &s, NULL)) != NULL)
+    n_started++;
   work (&s);
-  for (guint i = 1; i < n_threads; i++)
-    g_thread_join (threads[i]);
+  while (n_started > 1)
+    g_thread_join (threads[--n_started]);
   g_ptr_array_unref (s.active);
   g_ptr_array_unref (s.idle);
   g_mutex_clear (&s.lock);

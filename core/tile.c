@@ -244,8 +244,8 @@ qconv_floats_check (const SourceLayer *s, QconvBuffer *floats, GError **error)
   guint64 n_bad = 0;
   QconvBuffer count = QCONV_BUFFER (&n_bad, sizeof n_bad, QCONV_U64);
 
-  if (!qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) }, 2,
-                         error))
+  if (!qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1,
+                         (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) }, 2, error))
     return FALSE;
   return n_bad == 0
          || qconv_fail (error, QCONV_ERROR_NON_FINITE, "layer \"%s\": the weights hold Inf or NaN", s->name);

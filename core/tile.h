@@ -9,8 +9,9 @@
 #define TILE_TARGET ((gsize) 2 << 20)
 /* Buffers that describe buffers */
 #define TILE_SLACK ((gsize) 8 << 10)
-/* Rows of one partial result. A constant, so that results never depend on memory or threads */
-#define CHUNK_ROWS 512
+/* Rows of one partial result, more where rows are short: from the layer alone, so that results never depend on
+   memory or threads */
+#define CHUNK_ROWS(cols) MAX (512, ((guint64) 1 << 18) / MAX (cols, 1))
 
 /* The components of @layer in memory, by index; data NULL: absent or not loaded */
 typedef struct {

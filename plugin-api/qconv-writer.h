@@ -46,7 +46,8 @@ typedef struct {
   guint32 file;
   gconstpointer reserved[2];
 } QconvPlanned;
-/* Named layer->name + @suffix; @layer NULL: @suffix is the name. Biases are plain tensors of their own and come to keep().
+/* Named layer->name + @suffix; @layer NULL: @suffix is the name. Biases are plain tensors of their own and come
+   to keep().
    QCONV_ERROR_UNSUPPORTED: the name is taken */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
@@ -74,7 +75,8 @@ typedef struct {
  * @scheme: NULL: every tensor verbatim, no reader is asked
  * @dtype: with the scheme "plain": the float type all floats are cast to; QCONV_OPAQUE: none, as they are
  * @parameters: (nullable): fixed here; NULL: the user's, or those of a source of the same scheme
- * @roles: (nullable): other schemes for some role classes; ends with { NULL }
+ * @roles: (nullable): other schemes for some role classes; ends with { NULL }. Roles come with the layer graph: until
+ *   then a target that has them is not offered
  */
 typedef struct {
   const char *name, *summary;
@@ -91,7 +93,8 @@ typedef struct {
  * @container: id of the container that lays the file out
  * @suffix: of the file's name, ".safetensors"
  * @reader: (nullable): id of the reader that reads it back; NULL: all is plain
- * @spellings: (nullable): names of the family file it may write, default first; NULL: the source's
+ * @spellings: (nullable): names of the family file it may write, default first; NULL: the source's, as long as there is
+ *   no layer graph
  * @targets: ends with { NULL }
  */
 typedef struct _QconvWriter QconvWriter;

@@ -42,8 +42,11 @@ concerns_target (const CliFeature *f, const char *target)
     {
       const QconvTargetInfo *t = targets->pdata[i];
 
-      if (strcmp (t->name, target) == 0)
-        return strcmp (f->id, f->kind == CLI_WRITER ? t->writer->id : t->quantizer != NULL ? t->quantizer->id : "") == 0;
+      if (strcmp (t->name, target) != 0)
+        continue;
+      if (f->kind == CLI_WRITER)
+        return strcmp (f->id, t->writer->id) == 0;
+      return t->quantizer != NULL && strcmp (f->id, t->quantizer->id) == 0;
     }
   return TRUE;
 }

@@ -220,7 +220,7 @@ def appeared_while_running(place):
     process = start_and_stop(place)
     place.put_old()
     process.send_signal(signal.SIGCONT)
-    expect(1, finish(process))
+    expect(2, finish(process))
     place.expect_only_old()
 
 
