@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [FOLDER]]]
-# The same file to NVFP4 with qconv and with convert-to-quant on the CPU, both without a search for better scales. Takes
-# the Python environment of `tests/run.sh --peers`.
+# The same file to NVFP4 with qconv and with convert-to-quant on the CPU without its search: once with plain rounding and
+# no check, once with qconv's default search and its check. Takes the Python environment of `tests/run.sh --peers`.
 set -eu
 
 build=$(cd "${1:?usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [FOLDER]]]}" && pwd)
@@ -29,12 +29,15 @@ seconds ()
 cat "$scratch/in.safetensors" >/dev/null
 i=0
 while [ $i -lt "$rounds" ]; do
-  q=$(seconds "$build/core/cli/qconv" --to nvfp4-comfy --effort rtn --no-verify --force --progress none \
+  r=$(seconds "$build/core/cli/qconv" --to nvfp4-comfy --effort rtn --no-verify --force --progress none \
+    "$scratch/in.safetensors" "$scratch/qconv.safetensors")
+  s=$(seconds "$build/core/cli/qconv" --to nvfp4-comfy --force --progress none \
     "$scratch/in.safetensors" "$scratch/qconv.safetensors")
   c=$(seconds "$ctq" -i "$scratch/in.safetensors" -o "$scratch/ctq.safetensors" --nvfp4 --comfy_quant --simple \
-    --device cpu)
-  awk -v c="$c" -v q="$q" -v m="$mib" \
-    'BEGIN { printf "qconv %.2f s (%.0f MiB/s), convert-to-quant %.2f s (%.0f MiB/s), %.1f times\n", q, m / q, c, m / c, c / q }'
+    --low-memory --device cpu)
+  awk -v c="$c" -v r="$r" -v s="$s" 'BEGIN {
+    printf "convert-to-quant %.2f s; rtn, no check %.2f s, %.1f times; search and check %.2f s, %.1f times\n",
+      c, r, c / r, s, c / s }'
   i=$((i + 1))
 done
 ls -l "$scratch"/*.safetensors
