@@ -3,7 +3,6 @@
    checked there and show as noise or as a failing product later). */
 #include "comfy.h"
 
-#include <math.h>
 #include <string.h>
 
 #define STRETCH 65536
@@ -164,18 +163,66 @@ count_wrong (const QconvTensor *t)
   return wrong;
 }
 
+typedef enum { ANY_SIGN, NOT_NEGATIVE, POSITIVE } Sign;
+
+/* Returns: whether the float of @bits, @exponent being the mask of its exponent, scales as is asked for */
+static gboolean
+scales_as (guint64 bits, guint64 exponent, guint64 minus, Sign sign)
+{
+  if ((bits & exponent) == exponent)
+    return FALSE;
+  return sign == ANY_SIGN || ((bits & minus) == 0 && (sign == NOT_NEGATIVE || bits != 0));
+}
+
+static gboolean
+all_scale (const QconvTensor *t, guint64 exponent, Sign sign)
+{
+  guint8 bytes[4096];
+  gsize width = qconv_dtype_bits (t->dtype) / 8;
+  guint64 minus = (guint64) 1 << (width * 8 - 1);
+
+  for (guint64 at = 0; at < t->n_bytes; at += sizeof bytes)
+    {
+      gsize n = MIN (t->n_bytes - at, sizeof bytes);
+
+      if (!qconv_tensor_read (t, at, n, bytes, NULL))
+        return FALSE;
+      for (gsize i = 0; i + width <= n; i += width)
+        {
+          guint64 bits = 0;
+
+          memcpy (&bits, bytes + i, width);
+          if (!scales_as (GUINT64_FROM_LE (bits), exponent, minus, sign))
+            return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* Types that are no floats are told of elsewhere */
+static void
+check_scale (const QconvDirectory *d, const char *layer, const char *suffix, Sign sign, GPtrArray *troubles)
+{
+  static const guint64 exponents[QCONV_N_DTYPES] = { [QCONV_F64] = 0x7ff0000000000000,
+                                                     [QCONV_F32] = 0x7f800000,
+                                                     [QCONV_F16] = 0x7c00,
+                                                     [QCONV_BF16] = 0x7f80 };
+  const QconvTensor *t = qconv_directory_find2 (d, layer, suffix);
+
+  if (t != NULL && exponents[t->dtype] != 0 && !all_scale (t, exponents[t->dtype], sign))
+    comfy_trouble (troubles, COMFY_NOTE, layer, "scale-value", "%s is no number that scales anything", suffix + 1);
+}
+
 void
 comfy_check_numbers (const QconvDirectory *d, const char *layer, GPtrArray *troubles)
 {
   const QconvTensor *blocks = qconv_directory_find2 (d, layer, ".weight_scale");
-  const QconvTensor *whole = qconv_directory_find2 (d, layer, ".weight_scale_2");
-  float scale = 0.0f;
   gint64 wrong = blocks != NULL ? count_wrong (blocks) : 0;
 
   if (wrong != 0)
     comfy_trouble (troubles, COMFY_NOTE, layer, "scale-value",
                    wrong < 0 ? "its block scales cannot be read" : "block scales are NaN or negative");
-  if (whole != NULL && whole->dtype == QCONV_F32 && whole->n_bytes == sizeof scale
-      && (!qconv_tensor_read (whole, 0, sizeof scale, &scale, NULL) || !isfinite (scale) || scale < 0.0f))
-    comfy_trouble (troubles, COMFY_NOTE, layer, "scale-value", "weight_scale_2 is no number that scales anything");
+  check_scale (d, layer, ".weight_scale_2", NOT_NEGATIVE, troubles);
+  check_scale (d, layer, ".input_scale", POSITIVE, troubles);
+  check_scale (d, layer, ".pre_quant_scale", ANY_SIGN, troubles);
 }

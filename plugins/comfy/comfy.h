@@ -68,6 +68,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ComfyMarkers, comfy_markers_free)
 /* Looks at the members of one layer. @format: (nullable): only the weight has to be there */
 void comfy_check_layer (const QconvDirectory *d, const char *layer, const ComfyFormat *format, GPtrArray *troubles);
 
+/* Whether @scale is that of codes which need it */
+gboolean comfy_has_scaled (const QconvDirectory *d, const QconvTensor *scale);
+/* Claims codes that have a scale and no layer yet */
+void comfy_claim_scaled (const QconvDirectory *d, QconvClaims *claims, GPtrArray *troubles);
+
+/* Whether the memory-mapped loader has a name for it (ComfyUI: comfy/utils.py _TYPES) */
+gboolean comfy_knows_dtype (QconvDType dtype);
 /* Reads the scales of an nvfp4 layer */
 void comfy_check_numbers (const QconvDirectory *d, const char *layer, GPtrArray *troubles);
 /* Whether the shape of @scale is that of tiles, or of plain rows of @blocks scales; both can be */

@@ -86,6 +86,12 @@ static const ComfyFormat formats[] = {
 };
 const ComfyFormat *const comfy_nvfp4 = &formats[0];
 
+gboolean
+comfy_knows_dtype (QconvDType dtype)
+{
+  return dtype != QCONV_OPAQUE && dtype != QCONV_F8_E8M0 && dtype < QCONV_U4;
+}
+
 const ComfyFormat *
 comfy_format_find (const char *name)
 {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define FOREIGN_LARGEST 64
+
 /* Where the parts of one NVFP4 layer lie and how they are meant */
 typedef struct {
   const QconvTensor *weight, *scale, *whole;
@@ -26,6 +28,9 @@ is_unmarked (const QconvDirectory *d, const QconvTensor *whole, char **layer)
   return FALSE;
 }
 
+/* What score() gives files with NVFP4 that no marker speaks of */
+#define UNMARKED 30
+
 static guint
 score (const QconvReader *self, const QconvDirectory *d)
 {
@@ -38,8 +43,10 @@ score (const QconvReader *self, const QconvDirectory *d)
 
       if (g_str_has_suffix (t->name, COMFY_MARKER))
         best = 90;
-      else if (best == 0 && is_unmarked (d, t, &layer))
-        best = 30;
+      else if (best < UNMARKED && is_unmarked (d, t, &layer))
+        best = UNMARKED;
+      else if (best == 0 && comfy_has_scaled (d, t))
+        best = 20;
     }
   return best;
 }
@@ -125,7 +132,7 @@ hint_marker (QconvClaim *l, JsonObject *marker)
     }
 }
 
-/* @marker: (nullable): NULL for a layer that has none */
+/* @marker: (nullable): NULL for a layer that has none, which is left unclaimed where it cannot be understood */
 static gboolean
 claim_nvfp4 (const QconvDirectory *d, const char *layer, JsonObject *marker, const QconvValues *options,
              QconvClaims *claims, GError **error)
@@ -143,8 +150,8 @@ claim_nvfp4 (const QconvDirectory *d, const char *layer, JsonObject *marker, con
     {
       if (marker == NULL && g_str_equal (qconv_values_string (options, "scale-layout"), "auto"))
         {
-          qconv_claims_warn (claims, "%s: nothing tells how its block scales lie; taken for plain tensors, "
-                                     "see the option scale-layout", layer);
+          qconv_claims_warn (claims, "%s: nothing tells how its block scales lie; say -o comfy.scale-layout=swizzled "
+                                     "or -o comfy.scale-layout=plain", layer);
           return TRUE;
         }
       return qconv_fail (error, QCONV_ERROR_INPUT,
@@ -166,6 +173,17 @@ claim_nvfp4 (const QconvDirectory *d, const char *layer, JsonObject *marker, con
   return TRUE;
 }
 
+/* A word of the file, as a scheme that no quantizer has: their ids have no colon */
+static QconvClaim *
+claim_foreign (const ComfyMarker *m, guint64 rows, guint64 cols, QconvClaims *claims)
+{
+  g_autofree char *word = g_strndup (m->name, FOREIGN_LARGEST), *scheme = NULL;
+
+  g_strcanon (word, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "._-", '_');
+  scheme = g_strconcat ("comfy:", word, NULL);
+  return qconv_claims_layer (claims, m->layer, scheme, NULL, rows, cols, QCONV_BF16);
+}
+
 /* Schemes whose quantizers may not be there: tensors as they are, under the names that they have here */
 static void
 claim_other (const QconvDirectory *d, const ComfyMarker *m, QconvClaims *claims)
@@ -177,7 +195,7 @@ claim_other (const QconvDirectory *d, const ComfyMarker *m, QconvClaims *claims)
 
   if (m->format == NULL)
     {
-      l = qconv_claims_layer (claims, m->layer, m->name, NULL, rows, cols, QCONV_BF16);
+      l = claim_foreign (m, rows, cols, claims);
       qconv_claim_bind (l, "codes", NULL, weight, NULL);
       return;
     }
@@ -252,7 +270,7 @@ claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const Qcon
       comfy_check_layer (d, layer, comfy_nvfp4, troubles);
       fatal = first_fatal (troubles);
       if (fatal != NULL)
-        qconv_claims_warn (claims, "%s: taken for plain tensors: %s", layer, fatal->message);
+        qconv_claims_warn (claims, "%s: not NVFP4: %s", layer, fatal->message);
       else if (!claim_nvfp4 (d, layer, NULL, options, claims, error))
         return FALSE;
     }
@@ -263,7 +281,7 @@ static gboolean
 claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
        GError **error)
 {
-  g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
+  g_autoptr (GPtrArray) troubles = comfy_troubles_new (), later = comfy_troubles_new ();
   g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, troubles);
   const ComfyTrouble *fatal;
 
@@ -292,10 +310,14 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
         return FALSE;
     }
   qconv_claims_drop_metadata (claims, COMFY_HEADER);
-  return claim_unmarked (d, markers, options, claims, error);
+  if (!claim_unmarked (d, markers, options, claims, error))
+    return FALSE;
+  comfy_claim_scaled (d, claims, later);
+  warn_once_each (claims, later);
+  return TRUE;
 }
 
-/* Scales that nobody will apply, and types that the memory-mapped loader has no name for (comfy/utils.py _TYPES) */
+/* In files that are meant for it: scales that nobody will apply, and types that the loader does not know */
 static void
 check_tensors (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
 {
@@ -305,7 +327,7 @@ check_tensors (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
-      if (t->dtype == QCONV_F8_E8M0 || t->dtype == QCONV_OPAQUE || t->dtype >= QCONV_U4)
+      if (!comfy_knows_dtype (t->dtype))
         comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that its loader does not know", t->name,
                        qconv_dtype_name (t->dtype));
       for (guint j = 0; j < G_N_ELEMENTS (scales); j++)
@@ -334,7 +356,8 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
       if (m->format == comfy_nvfp4)
         comfy_check_numbers (d, m->layer, troubles);
     }
-  check_tensors (d, markers, troubles);
+  if (score (self, d) >= UNMARKED)
+    check_tensors (d, markers, troubles);
   for (guint i = 0; i < troubles->len; i++)
     {
       const ComfyTrouble *t = g_ptr_array_index (troubles, i);

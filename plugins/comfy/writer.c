@@ -143,6 +143,18 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp ((*(const QconvLayer *const *) a)->name, (*(const QconvLayer *const *) b)->name);
 }
 
+/* Kept tensors come as they are, and not all types can */
+static gboolean
+keep_tensor (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error)
+{
+  QconvPlanned planned = { .dtype = tensor->dtype, .shape = tensor->shape, .from = "weight" };
+
+  if (!comfy_knows_dtype (tensor->dtype))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\" is %s, a type that ComfyUI does not load",
+                       tensor->name, qconv_dtype_name (tensor->dtype));
+  return qconv_output_add (o, tensor, "", &planned, error);
+}
+
 /* The markers once more in the header, for readers that look there first. Sorted, so that a file made of this one says
    the same */
 static gboolean
@@ -187,5 +199,6 @@ const QconvWriter comfy_writer = {
   .reader = "comfy",
   .targets = targets,
   .layer = write_layer,
+  .keep = keep_tensor,
   .end = write_metadata,
 };

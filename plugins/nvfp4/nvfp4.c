@@ -5,6 +5,7 @@
 
 /* Largest E4M3 number times largest E2M1 number: the magnitude that a tensor scale of 1 reaches */
 #define LARGEST 2688.0f
+#define E4M3_ONE 0x38
 
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
@@ -79,6 +80,48 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
   return TRUE;
 }
 
+/* @bits: up to a block of F32 numbers. Returns: the block scale */
+static guint8
+encode_smallest_block (const guint32 *bits, guint64 n, guint8 *codes)
+{
+  static const guint8 code_of[] = { 0, 2, 4, 5 };
+  guint8 scale = 0;
+
+  for (guint64 i = 0; i < n; i++)
+    {
+      guint32 magnitude = bits[i] & 0x7fffffff;
+
+      if (magnitude == 0 || magnitude >= G_N_ELEMENTS (code_of))
+        continue;
+      codes[i / 2] |= (guint8) ((code_of[magnitude] | bits[i] >> 31 << 3) << (i % 2 * 4));
+      scale = E4M3_ONE;
+    }
+  return scale;
+}
+
+/* Below four times the smallest F32 the scale of a block underflows, whatever the tensor scale is. Codes hold such
+   numbers as they are under the smallest tensor scale and a block scale of 1. Only F32 is that small; memory of a
+   device cannot be looked at from here */
+static void
+encode_smallest (const QconvTile *t)
+{
+  const float *tensor_scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
+  const guint32 *bits = qconv_buffer_data (t->floats);
+  guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
+  guint8 *scales = qconv_buffer_data (qconv_tile_component (t, "block_scale"));
+  guint64 cols = t->layer->cols, blocks = cols / NVFP4_BLOCK + (cols % NVFP4_BLOCK != 0);
+
+  if (tensor_scale == NULL || bits == NULL || codes == NULL || scales == NULL
+      || qconv_buffer_dtype (t->floats) != QCONV_F32 || *tensor_scale > nextafterf (0.0f, 1.0f))
+    return;
+  for (guint64 row = 0; row < t->n_rows; row++)
+    for (guint64 b = 0; b < blocks; b++)
+      if (scales[row * blocks + b] == 0)
+        scales[row * blocks + b]
+            = encode_smallest_block (bits + row * cols + b * NVFP4_BLOCK, MIN (NVFP4_BLOCK, cols - b * NVFP4_BLOCK),
+                                     codes + row * (cols / 2 + cols % 2) + b * (NVFP4_BLOCK / 2));
+}
+
 static gboolean
 encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
@@ -90,8 +133,11 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (t->n_rows),
                             QCONV_I (t->layer->cols) };
 
-  return qconv_stream_run (t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1, args, G_N_ELEMENTS (args),
-                           error);
+  if (!qconv_stream_run (t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1, args, G_N_ELEMENTS (args),
+                         error))
+    return FALSE;
+  encode_smallest (t);
+  return TRUE;
 }
 
 /* The weight was divided by this vector, which the loader multiplies into the layer's input */
@@ -125,6 +171,19 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return vector == NULL || multiply_columns (t, vector, error);
 }
 
+/* Optional components: NULL passes */
+static gboolean
+are_finite (QconvBuffer *buffer, gboolean positive)
+{
+  const float *values = buffer != NULL ? qconv_buffer_data (buffer) : NULL;
+  gsize n = buffer != NULL ? qconv_buffer_size (buffer) / sizeof *values : 0;
+
+  for (gsize i = 0; i < n; i++)
+    if (!isfinite (values[i]) || (positive && !(values[i] > 0.0f)))
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
@@ -136,10 +195,13 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   for (gsize i = 0; i < n; i++)
     wrong += bytes[i] >= 0x7f;
   if (wrong > 0)
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%s: %" G_GSIZE_FORMAT " block scales are NaN or negative",
-                       t->layer->name, wrong);
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN or negative", wrong);
   if (!isfinite (scale) || scale < 0.0f)
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%s: the tensor scale is %g", t->layer->name, (double) scale);
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "the tensor scale is %g", (double) scale);
+  if (!are_finite (qconv_tile_component (t, "input_scale"), TRUE))
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "input_scale is not a positive number");
+  if (!are_finite (qconv_tile_component (t, "pre_quant_scale"), FALSE))
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "pre_quant_scale holds Inf or NaN");
   return TRUE;
 }
 
@@ -157,8 +219,8 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "search",
     .choices = (const char *const[]) { "rtn", "search", NULL },
-    .help = N_ ("how block scales are found: search has the smaller error, rtn is the reference formula; for a file that "
-                "a LoRA is applied to at load time take rtn or, better, bake the LoRA") },
+    .help = N_ ("how block scales are found: search has the smaller error, rtn is the reference formula; for a file "
+                "that a LoRA is applied to at load time take rtn or, better, bake the LoRA") },
   { .name = NULL },
 };
 

@@ -144,6 +144,21 @@ convert (const char *input, const char *output, const char *target, const char *
   g_assert_true (done);
 }
 
+void
+assert_job_refused (const char *input, const QconvJob *job, QconvError code, const char *text)
+{
+  g_autoptr (QconvModel) m = open_model (input, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvPlan) plan = qconv_plan_new (m, job, &error);
+
+  if (plan != NULL)
+    g_assert_false (qconv_plan_run (plan, NULL, NULL, NULL, NULL, &error));
+  g_assert_error (error, QCONV_ERROR, (gint) code);
+  if (strstr (error->message, text) == NULL)
+    g_error ("\"%s\" does not say \"%s\"", error->message, text);
+  g_assert_false (g_file_test (job->output, G_FILE_TEST_EXISTS));
+}
+
 GBytes *
 tensor_bytes (const QconvModel *m, const char *name)
 {

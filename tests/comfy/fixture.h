@@ -28,6 +28,8 @@ void scratch_end (void);
 
 /* Converts, quantizing all that can be. @options: (nullable) */
 void convert (const char *input, const char *output, const char *target, const char *const *options);
+/* The plan or its run is refused with @code and a message that holds @text, and leaves nothing behind */
+void assert_job_refused (const char *input, const QconvJob *job, QconvError code, const char *text);
 /* Returns: (transfer full): no error is expected; @warnings: (nullable): gets copies */
 QconvModel *open_model (const char *path, GPtrArray *warnings);
 /* Returns: (transfer full): bytes of a tensor that exists */

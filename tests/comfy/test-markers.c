@@ -157,9 +157,9 @@ test_ambiguous (void)
   builder_add (b, "l.weight_scale_2", "F32", "[]", &one, sizeof one);
   path = builder_write (b, "ambiguous.safetensors");
   left = open_model (path, warnings);
-  assert_scheme (left, "l", "plain");
+  assert_scheme (left, "l", "unknown-scaled");
   g_assert_cmpuint (warnings->len, ==, 1);
-  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 0), "scale-layout"));
+  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 0), "-o comfy.scale-layout=swizzled"));
   told = qconv_model_open (path, &options, &error);
   g_assert_no_error (error);
   assert_scheme (told, "l", "nvfp4");
@@ -199,7 +199,7 @@ test_other_formats (void)
     const char *format, *scheme;
   } rows[] = { { "{\"format\": \"int8_tensorwise\"}", "int8" },
                { "{\"convrot\": true, \"per_row\": true}", "int8" },
-               { "{\"format\": \"something_new\"}", "something_new" } };
+               { "{\"format\": \"something_new\"}", "comfy:something_new" } };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {

@@ -34,22 +34,6 @@ assert_decision (const char *input, const QconvJob *job, const char *name, const
   g_assert_cmpstr (got, ==, expected);
 }
 
-/* The plan is refused with @code and a message that holds @text */
-static void
-assert_refused (const char *input, const QconvJob *job, QconvError code, const char *text)
-{
-  g_autoptr (QconvModel) m = open_model (input, NULL);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) plan = qconv_plan_new (m, job, &error);
-
-  if (plan != NULL)
-    g_assert_false (qconv_plan_run (plan, NULL, NULL, NULL, NULL, &error));
-  g_assert_error (error, QCONV_ERROR, (gint) code);
-  if (strstr (error->message, text) == NULL)
-    g_error ("\"%s\" does not say \"%s\"", error->message, text);
-  g_assert_false (g_file_test (job->output, G_FILE_TEST_EXISTS));
-}
-
 static char *
 typical (void)
 {
@@ -101,18 +85,18 @@ test_rules_refused (void)
   g_autofree char *input = typical (), *output = scratch_path ("refused.safetensors");
   QconvJob job = { .target = "nvfp4-comfy", .output = output, .keep = "nothing" };
 
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
   job.keep = NULL;
   job.only = "nothing";
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
   job.only = "(";
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "--only (");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--only (");
   job.only = NULL;
   job.target = "nvpf4-comfy";
-  assert_refused (input, &job, QCONV_ERROR_NO_PLUGIN, "nvfp4-comfy");
+  assert_job_refused (input, &job, QCONV_ERROR_NO_PLUGIN, "nvfp4-comfy");
   job.target = "bf16-safetensors";
   job.keep = "attn";
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "--keep");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--keep");
 }
 
 static void
@@ -121,7 +105,7 @@ test_memory_too_small (void)
   g_autofree char *input = typical (), *output = scratch_path ("memory.safetensors");
   QconvJob job = { .target = "nvfp4-comfy", .output = output, .memory = 20000 };
 
-  assert_refused (input, &job, QCONV_ERROR_LIMIT, "--memory 1M");
+  assert_job_refused (input, &job, QCONV_ERROR_LIMIT, "--memory 1M");
 }
 
 /* From a quantized source only what that had quantized */
@@ -176,7 +160,7 @@ test_nonfinite (void)
       w[256 * 256 - 1] = values[i];
       builder_add (b, "blocks.0.q.weight", "F32", "[256,256]", w, 256 * 256 * 4);
       input = builder_write (b, "nan-source.safetensors");
-      assert_refused (input, &job, QCONV_ERROR_NON_FINITE, "blocks.0.q");
+      assert_job_refused (input, &job, QCONV_ERROR_NON_FINITE, "blocks.0.q");
     }
 }
 
@@ -191,7 +175,7 @@ test_overflow (void)
 
   builder_add (b, "a.weight", "F32", "[2]", values, sizeof values);
   input = builder_write (b, "large.safetensors");
-  assert_refused (input, &job, QCONV_ERROR_NON_FINITE, "too large for F16");
+  assert_job_refused (input, &job, QCONV_ERROR_NON_FINITE, "too large for F16");
 }
 
 static void
@@ -208,7 +192,7 @@ test_foreign_names (void)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     builder_add (b, names[i], "F32", "[1]", &one, sizeof one);
   input = builder_write (b, "diffusers.safetensors");
-  assert_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "diffusers naming");
+  assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "diffusers naming");
   convert (input, output, "bf16-safetensors", NULL); /* plain files keep any names */
 }
 
@@ -291,15 +275,15 @@ test_input_scale_refused (void)
   QconvJob job = { .target = "nvfp4-comfy", .output = output };
 
   job.input_scale = unknown;
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
   job.input_scale = text;
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "not a number");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "not a number");
   job.input_scale = "-1";
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "positive");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "positive");
   job.input_scale = "nan";
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "positive");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "positive");
   job.input_scale = fp8; /* 448 where 2688 is meant */
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "made for fp8");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "made for fp8");
 }
 
 static void
@@ -309,12 +293,12 @@ test_options_refused (void)
   g_autofree char *input = typical (), *output = scratch_path ("options.safetensors");
   QconvJob job = { .target = "nvfp4-comfy", .output = output, .options = unknown };
 
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "efort");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "efort");
   job.options = bad;
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "rtn, search");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "rtn, search");
   job.options = NULL;
   job.allow_nonfinite = TRUE;
-  assert_refused (input, &job, QCONV_ERROR_OPTION, "plain targets");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "plain targets");
 }
 
 static void
