@@ -74,6 +74,39 @@ check_room (const char *folder, guint64 size, GError **error)
                      folder, size, room);
 }
 
+/* Another run that cleans up may take the file for abandoned before it is locked: then it has no name any more. A file
+   system without locks removes nothing either */
+static gboolean
+lock_file (int fd)
+{
+  struct stat st;
+
+  return (flock (fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat (fd, &st) == 0 && st.st_nlink > 0;
+}
+
+static gboolean
+create_locked (Save *s, const char *folder, const char *base, GError **error)
+{
+  for (guint i = 0; i < 8; i++)
+    {
+      g_autofree char *name = g_strdup_printf (".%s.%d-%08x" SUFFIX, base, (int) getpid (), g_random_int ());
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+
+      s->fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (s->fd < 0)
+        return io_error (error, path);
+      if (lock_file (s->fd))
+        {
+          s->temporary = g_steal_pointer (&path);
+          return TRUE;
+        }
+      g_unlink (path);
+      close (s->fd);
+      s->fd = -1;
+    }
+  return qconv_fail (error, QCONV_ERROR_LIMIT, "%s: other runs keep removing the temporary file", folder);
+}
+
 /* Blocks for the whole file now, so that a full disk shows before the work; a file system that cannot is no error */
 static gboolean
 allocate (Save *s, GError **error)
@@ -89,7 +122,7 @@ Save *
 qconv_save_new (const char *path, guint64 size, GError **error)
 {
   g_autoptr (Save) s = g_new0 (Save, 1);
-  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path), *name = NULL;
+  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path);
 
   s->fd = -1;
   s->size = size;
@@ -97,20 +130,8 @@ qconv_save_new (const char *path, guint64 size, GError **error)
   remove_leftovers (folder, base);
   if (!check_room (folder, size, error))
     return NULL;
-  name = g_strdup_printf (".%s.%d-%08x" SUFFIX, base, (int) getpid (), g_random_int ());
-  s->temporary = g_build_filename (folder, name, NULL);
-  s->fd = open (s->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (s->fd < 0)
-    {
-      io_error (error, s->temporary);
-      g_clear_pointer (&s->temporary, g_free);
-      return NULL;
-    }
-  if (flock (s->fd, LOCK_EX | LOCK_NB) != 0)
-    {
-      io_error (error, s->temporary);
-      return NULL;
-    }
+  if (!create_locked (s, folder, base, error))
+    return NULL;
   return allocate (s, error) ? g_steal_pointer (&s) : NULL;
 }
 
