@@ -181,6 +181,11 @@ qconv_input_scales_new (const char *text, GError **error)
       qconv_fail (error, QCONV_ERROR_OPTION, "input scale %s is not a positive number", text);
       return NULL;
     }
+  if (!g_file_test (text, G_FILE_TEST_EXISTS))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: no such file, and not a number either", text);
+      return NULL;
+    }
   return (is_json (text) ? read_json (s, text, error) : read_model (s, text, error)) ? g_steal_pointer (&s) : NULL;
 }
 

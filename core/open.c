@@ -129,6 +129,8 @@ qconv_open_container (QconvSource *source, const char *from, GError **error)
 
   if (forced != NULL)
     return forced;
+  if (!qconv_registry_check (error))
+    return NULL;
   if (from != NULL && qconv_registry_reader (from) == NULL)
     {
       qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown format \"%s\"; `qconv formats` lists them", from);

@@ -32,6 +32,8 @@ QCONV_API GPtrArray *qconv_registry_modules (void);
 QCONV_API GPtrArray *qconv_registry_containers (void);
 QCONV_API GPtrArray *qconv_registry_readers (void);
 QCONV_API GPtrArray *qconv_registry_quantizers (void);
+/* QCONV_ERROR_NO_PLUGIN where no module was found at all, with the folders that were searched */
+QCONV_API gboolean qconv_registry_check (GError **error);
 /* Returns: (transfer none) (nullable) */
 QCONV_API const QconvContainer *qconv_registry_container (const char *id);
 QCONV_API const QconvReader *qconv_registry_reader (const char *id);

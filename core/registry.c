@@ -206,6 +206,14 @@ registry (void)
   return loaded;
 }
 
+gboolean
+qconv_registry_check (GError **error)
+{
+  return registry ()->modules->len > 0
+         || qconv_fail (error, QCONV_ERROR_NO_PLUGIN,
+                        "there are no plugins in " QCONV_PLUGIN_DIR "; QCONV_PLUGIN_PATH names further folders");
+}
+
 GPtrArray *
 qconv_registry_modules (void)
 {

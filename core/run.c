@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a plan to a file that is there. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -7,16 +8,35 @@
 #include "convert.h"
 #include "pack.h"
 
+/* A link keeps being one: the file that it names is written, if it is a file */
 static gboolean
-check_output (const QconvPlan *p, GError **error)
+follow_link (QconvPlan *p, GError **error)
+{
+  char *target = realpath (p->path, NULL);
+
+  if (target == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: is a link to nothing", p->path);
+  g_free (p->path);
+  p->path = g_strdup (target);
+  free (target);
+  return TRUE;
+}
+
+static gboolean
+check_output (QconvPlan *p, GError **error)
 {
   struct stat st;
 
+  if (strcmp (p->path, "-") == 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION,
+                       "the output is written in any order, which no pipe can take: name a file");
   if (qconv_source_is_file (p->model->source, p->path))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is the input: choose another name", p->path);
   if (lstat (p->path, &st) != 0)
     return TRUE;
-  if (!S_ISREG (st.st_mode) && !S_ISLNK (st.st_mode))
+  if (S_ISLNK (st.st_mode) && !follow_link (p, error))
+    return FALSE;
+  if (stat (p->path, &st) != 0 || !S_ISREG (st.st_mode))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists and is not a file", p->path);
   return p->force || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
 }

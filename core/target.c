@@ -42,31 +42,15 @@ cut_end (char **name, const char *pattern)
   g_free (cut);
 }
 
-/* Returns: (transfer full): matches "-Q4_K_M", "_bf16": a scheme that is known, with the letters of its mixes, or a
-   float type in either spelling */
-static char *
-scheme_suffix (void)
-{
-  GPtrArray *quantizers = qconv_registry_quantizers ();
-  g_autoptr (GString) pattern = g_string_new ("[-_.](BF16|FP?16|FP?32|F64");
-
-  for (guint i = 0; i < quantizers->len; i++)
-    {
-      const char *id = ((const QconvQuantizer *) g_ptr_array_index (quantizers, i))->id;
-      g_autofree char *escaped = g_regex_escape_string (id, -1);
-
-      g_string_append_printf (pattern, "|%s", escaped);
-    }
-  g_string_append (pattern, ")(_(XS|XL|S|M|L))?$");
-  return g_strdup (pattern->str);
-}
+/* "-Q4_K_M", "_bf16", "-mxfp8": how people say in a file's name what its numbers are */
+#define NUMBERS_SUFFIX "[-_.](BF16|FP?(16|32|64)|[A-Z]{0,5}FP[48]|[IT]?Q[0-9]+(_[0-9A-Z]{1,3})+)$"
 
 char *
 qconv_target_derive_output (const QconvTargetInfo *t, const QconvModel *m)
 {
   gboolean is_folder = g_file_test (m->path, G_FILE_TEST_IS_DIR);
   g_autofree char *absolute = g_canonicalize_filename (m->path, NULL);
-  g_autofree char *base = g_path_get_basename (absolute), *schemes = scheme_suffix (), *name = NULL;
+  g_autofree char *base = g_path_get_basename (absolute), *name = NULL;
   /* As the person spelled it where that is possible */
   g_autofree char *folder = g_path_get_dirname (is_folder ? absolute : m->path);
 
@@ -76,7 +60,7 @@ qconv_target_derive_output (const QconvTargetInfo *t, const QconvModel *m)
       cut_end (&base, "\\.[A-Za-z0-9_]+$");
     }
   cut_end (&base, "-[0-9]{5}-of-[0-9]{5}$");
-  cut_end (&base, schemes);
+  cut_end (&base, NUMBERS_SUFFIX);
   name = g_strconcat (base, "-", t->name, t->writer->suffix, NULL);
   return strcmp (folder, ".") == 0 ? g_steal_pointer (&name) : g_build_filename (folder, name, NULL);
 }

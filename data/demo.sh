@@ -26,7 +26,11 @@ if [ "$install" = yes ]; then
 fi
 
 say "build"
-[ -f "$build/build.ninja" ] || meson setup "$build" "$root"
+if [ -f "$build/build.ninja" ]; then
+  meson configure "$build" -Dtests=true
+else
+  meson setup "$build" "$root"
+fi
 meson compile -C "$build"
 
 demo=$build/demo

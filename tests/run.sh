@@ -39,7 +39,7 @@ build_in ()
   dir=$1
   shift
   if [ -f "$dir/build.ninja" ]; then
-    must meson configure "$dir" "$@"
+    must meson configure "$dir" -Dtests=true "$@"
   else
     must meson setup "$dir" "$root" "$@"
   fi

@@ -25,12 +25,23 @@ print_targets_json (GPtrArray *targets)
   cli_json_print (b);
 }
 
+/* An empty list needs a word */
+static void
+warn_without_plugins (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!qconv_registry_check (&error))
+    cli_warn (error->message, NULL);
+}
+
 gboolean
 cli_targets (const CliSettings *s, const char *const *words, GError **error)
 {
   GPtrArray *targets = qconv_registry_targets ();
   g_autoptr (CliTable) table = cli_table_new ("lll");
 
+  warn_without_plugins ();
   if (s->json)
     {
       print_targets_json (targets);
@@ -55,6 +66,7 @@ cli_formats (const CliSettings *s, const char *const *words, GError **error)
   g_autoptr (CliTable) table = cli_table_new ("lll");
   g_autoptr (JsonBuilder) b = json_builder_new ();
 
+  warn_without_plugins ();
   json_builder_begin_array (b);
   for (guint i = 0; i < features->len; i++)
     {
@@ -179,6 +191,7 @@ cli_plugins (const CliSettings *s, const char *const *words, GError **error)
   const QconvModule *found = NULL;
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
+  warn_without_plugins ();
   for (guint i = 0; i < modules->len; i++)
     {
       const QconvModule *m = modules->pdata[i];

@@ -123,7 +123,9 @@ cli_streams_finish (void)
 {
   if (fflush (stdout) == 0 && !ferror (stdout))
     return TRUE;
-  print_line ("qconv: ", _ ("standard output cannot be written"));
+  /* Whoever reads a pipe may have seen enough */
+  if (errno != EPIPE)
+    print_line ("qconv: ", _ ("standard output cannot be written"));
   return FALSE;
 }
 

@@ -237,6 +237,25 @@ def input_as_output(place):
     place.expect_nothing_new()
 
 
+def through_links(place):
+    """A link stays one: its file is written, and a device or nothing behind it is refused."""
+    link = os.path.join(place.folder, "link.safetensors")
+    place.put_old()
+    os.symlink("out.safetensors", link)
+    expect(2, run(place, out=link))
+    expect(0, run(place, "--force", out=link))
+    assert os.path.islink(link) and os.path.getsize(place.out) > len(OLD)
+    os.unlink(place.out)
+    for target in ("/dev/null", "nothing"):
+        os.unlink(link)
+        os.symlink(target, link)
+        expect(2, run(place, "--force", out=link))
+        assert os.readlink(link) == target
+    os.unlink(link)
+    expect(2, run(place, out="-"))
+    place.expect_nothing_new()
+
+
 def missing(place):
     expect(1, run(place, out=os.path.join(place.folder, "nowhere", "out.safetensors")))
     os.unlink(place.model)
@@ -257,6 +276,7 @@ TESTS = {
     "an existing output": existing_output,
     "an output that appears meanwhile": appeared_while_running,
     "input as output": input_as_output,
+    "an output that is a link": through_links,
     "a missing input, a missing folder": missing,
 }
 

@@ -4,8 +4,10 @@
 # Which folder may include what; fails where a line is crossed, and where a folder that has code was not looked at.
 cd "$1" || exit 99
 
-find plugin-api plugins cuda core -name '*.[ch]' -o -name '*.cu' 2>/dev/null | sort >"${TMPDIR:-/tmp}/includes.$$"
-trap 'rm -f "${TMPDIR:-/tmp}/includes.$$"' EXIT
+list=$(mktemp) || exit 99
+trap 'rm -f "$list"' EXIT
+
+find plugin-api plugins cuda core -name '*.[ch]' -o -name '*.cu' 2>/dev/null | sort >"$list"
 
 awk '
 function folder_of (path)
@@ -74,4 +76,4 @@ END {
       }
   print checked + 0 " includes in " n_files + 0 " files"
   exit wrong || !checked
-}' "${TMPDIR:-/tmp}/includes.$$"
+}' "$list"
