@@ -66,7 +66,7 @@ builder_add (Builder *b, const char *name, const char *dtype, const char *shape,
                           dtype, shape, start, start + n);
   if (data != NULL)
     g_byte_array_append (b->data, data, (guint) n);
-  else
+  else if (n > 0)
     {
       g_byte_array_set_size (b->data, start + (guint) n);
       memset (b->data->data + start, 0, n);
