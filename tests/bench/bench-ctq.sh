@@ -18,6 +18,7 @@ export QCONV_DATA_PATH
 
 seconds ()
 {
+  sync # what was written before is not measured
   start=$(date +%s.%N)
   "$@" >"$scratch/said" 2>&1 || { cat "$scratch/said" >&2; exit 1; }
   end=$(date +%s.%N)
