@@ -153,6 +153,22 @@ run_plan (const CliSettings *s, const QconvModel *model, QconvPlan *plan, const 
   return done;
 }
 
+/* A target that copies verbatim takes layers that no reader can claim */
+static gboolean
+copies_anything (const char *target)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = targets->pdata[i];
+
+      if (strcmp (t->name, target) == 0)
+        return t->target->scheme == NULL;
+    }
+  return FALSE;
+}
+
 gboolean
 cli_convert (const CliSettings *s, const char *const *words, GError **error)
 {
@@ -162,7 +178,7 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
 
   if (!check_choices (s, error))
     return FALSE;
-  model = cli_model_open (s, words[0], s->from, FALSE, error);
+  model = cli_model_open (s, words[0], s->from, copies_anything (s->to), error);
   if (model == NULL)
     return FALSE;
   plan = make_plan (s, model, words[1], error);

@@ -102,6 +102,38 @@ test_plain_fp8 (void)
   g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), expected, sizeof expected);
 }
 
+/* A quantized file that is broken is copied like any other */
+static void
+test_copy_broken (void)
+{
+  static const QconvOpenOptions open = { .for_verify = TRUE };
+  g_autoptr (Builder) b = builder_new ();
+  g_autofree char *input = NULL, *output = scratch_path ("copied.safetensors");
+  QconvJob job = { .target = "copy-safetensors", .output = output };
+  g_autoptr (QconvModel) m = NULL, copy = NULL;
+  g_autoptr (QconvPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+  guint8 codes[128] = { 1, 2, 3 };
+
+  builder_add (b, "a.weight", "U8", "[16,8]", codes, sizeof codes);
+  builder_add_text (b, "a.comfy_quant", "{\"format\": \"nvfp4\"}"); /* without scales */
+  input = builder_write (b, "broken.safetensors");
+  m = qconv_model_open (input, &open, &error);
+  g_assert_no_error (error);
+  plan = qconv_plan_new (m, &job, &error);
+  g_assert_no_error (error);
+  g_assert_true (qconv_plan_run (plan, NULL, NULL, NULL, NULL, &error));
+  g_assert_no_error (error);
+  copy = qconv_model_open (output, &open, &error);
+  for (guint i = 0; i < qconv_directory_n_tensors (qconv_model_directory (m)); i++)
+    {
+      const char *name = qconv_directory_tensor (qconv_model_directory (m), i)->name;
+      g_autoptr (GBytes) before = tensor_bytes (m, name), after = tensor_bytes (copy, name);
+
+      g_assert_true (g_bytes_equal (before, after));
+    }
+}
+
 /* The output of a folder stands beside it, so that the folder can be converted again */
 static void
 test_folder (void)
@@ -179,6 +211,7 @@ main (int argc, char **argv)
   g_test_add_func ("/limits/tiny-memory", test_tiny_memory);
   g_test_add_func ("/limits/many-threads", test_many_threads);
   g_test_add_func ("/limits/plain-fp8", test_plain_fp8);
+  g_test_add_func ("/limits/copy-broken", test_copy_broken);
   g_test_add_func ("/limits/folder", test_folder);
   g_test_add_func ("/limits/input-scale-files", test_input_scale_files);
   g_test_add_func ("/limits/odd-names", test_odd_names);
