@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "values.h"
@@ -164,6 +165,31 @@ qconv_layer_hint (const QconvLayer *l, const char *key)
   const Layer *self = (const Layer *) l;
 
   return self->hints != NULL ? g_hash_table_lookup (self->hints, key) : NULL;
+}
+
+static int
+compare_keys (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+const char **
+qconv_layer_hint_keys (const QconvLayer *l)
+{
+  const Layer *self = (const Layer *) l;
+  guint n = 0;
+  const char **keys = self->hints != NULL ? (const char **) g_hash_table_get_keys_as_array (self->hints, &n)
+                                          : g_new0 (const char *, 1);
+
+  qsort (keys, n, sizeof *keys, compare_keys);
+  return keys;
+}
+
+void
+qconv_layer_settle (Layer *l)
+{
+  if (l->quantizer != NULL && l->quantizer->settle != NULL)
+    l->quantizer->settle (l->quantizer, &l->pub, l->values);
 }
 
 void

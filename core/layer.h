@@ -30,6 +30,8 @@ void qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols);
 void qconv_layer_free (Layer *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_free)
 
+/* Lets the quantizer put what is meant in the place of "auto" in the values of @l, which is planned */
+void qconv_layer_settle (Layer *l);
 /* Asks the quantizer which components there are and checks what it says */
 gboolean qconv_layer_ask_components (Layer *l, GError **error);
 /* Forgets a component that is not there: optional ones that a source lacks or nobody gives */

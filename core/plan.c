@@ -19,6 +19,23 @@ typedef struct {
   InputScales *scales;        /* (nullable) */
 } Planning;
 
+/* What a target fixes is not the user's to change */
+static gboolean
+check_fixed (const Planning *pl, GError **error)
+{
+  const QconvTargetInfo *t = pl->plan->target;
+  g_autoptr (QconvValues) fixed = NULL;
+
+  if (t->quantizer == NULL || t->target->parameters == NULL)
+    return TRUE;
+  fixed = qconv_values_copy (pl->scheme_values);
+  if (!qconv_values_parse (fixed, t->target->parameters, error))
+    return FALSE;
+  return qconv_values_same_parameters (fixed, pl->scheme_values)
+         || qconv_fail (error, QCONV_ERROR_OPTION, "%s is %s with %s, which -o cannot change", t->name,
+                        t->quantizer->id, t->target->parameters);
+}
+
 /* "--effort" and "-o" reach everything that takes part */
 static gboolean
 apply_options (Planning *pl, GError **error)
@@ -43,7 +60,8 @@ apply_options (Planning *pl, GError **error)
     }
   if (pl->job->effort != NULL && p->warn != NULL && (q == NULL || !qconv_values_knows (pl->scheme_values, "effort")))
     p->warn (_ ("--effort does not reach this target"), p->warn_data);
-  return qconv_settings_apply (pl->job->options, (const Participant *) all->data, all->len, TRUE, error);
+  return qconv_settings_apply (pl->job->options, (const Participant *) all->data, all->len, TRUE, error)
+         && check_fixed (pl, error);
 }
 
 /* ---- One layer ---- */
@@ -139,12 +157,16 @@ plan_encoded (Planning *pl, SourceLayer *s, const char *rule, GError **error)
 
   if (same)
     qconv_values_follow (values, s->layer->values);
-  same = same && qconv_values_same_parameters (values, s->layer->values);
-  l = new_planned (qconv_layer_new (s->name, q->id, q, values, from->dtype, from->rows, from->cols), s,
-                   same ? HOW_MOVE : HOW_ENCODE, rule);
+  l = new_planned (qconv_layer_new (s->name, q->id, q, values, from->dtype, from->rows, from->cols), s, HOW_ENCODE,
+                   rule);
   l->layer->pub.shape = from->shape;
+  qconv_layer_settle (l->layer);
+  same = same && qconv_values_same_parameters (values, s->layer->values);
   if (same)
-    copy_hints (l->layer, s->layer);
+    {
+      l->how = HOW_MOVE;
+      copy_hints (l->layer, s->layer);
+    }
   if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, error)
       && (same || (can_decode (s) && qconv_encoder (l, 0) != NULL)
           || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin makes %s from the scheme %s",
@@ -189,7 +211,8 @@ plan_layer (Planning *pl, SourceLayer *s, GError **error)
   const QconvWriter *w = p->target->writer;
   guint n = qconv_directory_n_tensors (p->output.directory);
   const char *rule = "target";
-  gboolean encode = p->target->quantizer != NULL && qconv_rules_decide (&pl->rules, s, p->target->quantizer, &rule);
+  gboolean encode = p->target->quantizer != NULL
+                    && qconv_rules_decide (&pl->rules, s, p->target->quantizer, pl->scheme_values, &rule);
   PlannedLayer *l = encode ? plan_encoded (pl, s, rule, error) : plan_plain (pl, s, rule, error);
 
   if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))

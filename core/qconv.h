@@ -99,7 +99,7 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
  * QconvJob: what to do with a model. Zero is the default; strings are copied.
  * @target: "nvfp4-comfy"
  * @output: path, or NULL for the derived name
- * @options: (nullable): NULL-terminated "[ID.]key=value"
+ * @options: (nullable): NULL-terminated "[ID.]key=value", or "[ID.]key" for switches
  * @keep, @only: (nullable): GRegex, searched in layer names
  * @effort: (nullable): "rtn" or "search"
  * @input_scale: (nullable): "none", a number, or a file

@@ -48,7 +48,7 @@ holds_numbers (const SourceLayer *s)
 
 /* Whether @q can hold the layer at all */
 static gboolean
-can_hold (const SourceLayer *s, const QconvQuantizer *q)
+can_hold (const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values)
 {
   const QconvLayer *l = &s->layer->pub;
   gboolean weight = qconv_source_layer_tensor (s) == NULL || g_str_has_suffix (s->plain_name, ".weight");
@@ -56,8 +56,9 @@ can_hold (const SourceLayer *s, const QconvQuantizer *q)
 
   if (!weight || !holds_numbers (s) || l->rows == 0 || l->cols == 0)
     return FALSE;
-  trial = qconv_layer_new (s->name, q->id, q, qconv_values_new (q->options), l->dtype, l->rows, l->cols);
+  trial = qconv_layer_new (s->name, q->id, q, qconv_values_copy (values), l->dtype, l->rows, l->cols);
   trial->pub.shape = l->shape;
+  qconv_layer_settle (trial);
   return qconv_layer_ask_components (trial, NULL);
 }
 
@@ -79,10 +80,11 @@ default_rule (const Rules *r, const SourceLayer *s, const QconvQuantizer *q, con
 }
 
 gboolean
-qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const char **rule)
+qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values,
+                    const char **rule)
 {
   g_autofree char *name = qconv_family_layer_name (r->family, s->name);
-  gboolean fits = can_hold (s, q);
+  gboolean fits = can_hold (s, q, values);
   gboolean keep = r->keep != NULL && g_regex_match (r->keep, name, 0, NULL);
   gboolean only = r->only != NULL && g_regex_match (r->only, name, 0, NULL);
 

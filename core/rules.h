@@ -14,7 +14,8 @@ typedef struct {
 gboolean qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Rules, qconv_rules_clear)
-/* Returns: whether @s becomes @q's scheme; *rule says what decided */
-gboolean qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const char **rule);
+/* Returns: whether @s becomes @q's scheme with the options @values; *rule says what decided */
+gboolean qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values,
+                             const char **rule);
 /* QCONV_ERROR_OPTION: an expression that matched nothing */
 gboolean qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job, GError **error);

@@ -34,9 +34,7 @@ apply_one (const char *option, const Participant *participants, guint n, gboolea
   const Participant *found = NULL;
   const char *found_key = NULL;
 
-  if (equals == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "option \"%s\" is not of the form [ID.]key=value", option);
-  name = g_strndup (option, (gsize) (equals - option));
+  name = equals != NULL ? g_strndup (option, (gsize) (equals - option)) : g_strdup (option);
   for (guint i = 0; i < n; i++)
     {
       const Participant *p = &participants[i];
@@ -50,7 +48,8 @@ apply_one (const char *option, const Participant *participants, guint n, gboolea
                            found->id, p->id, found->id, name, p->id, name);
       found = p;
       found_key = key;
-      if (!qconv_values_set (p->values, found_key, equals + 1, error))
+      if (!(equals != NULL ? qconv_values_set (p->values, found_key, equals + 1, error)
+                           : qconv_values_set_bare (p->values, found_key, error)))
         return FALSE;
     }
   return found != NULL || !complete || unknown_key (option, error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Hands "[ID.]key=value" to the features of one run that know the key. */
+/* Hands "[ID.]key=value" or "[ID.]key" to the features of one run that know the key. */
 #pragma once
 #include "qconv-types.h"
 

@@ -22,6 +22,33 @@ count_rows (const QconvOption *table)
   return n;
 }
 
+static gboolean
+parse_boolean (const char *text, gboolean *value)
+{
+  static const char *const words[][2]
+      = { { "on", "off" }, { "true", "false" }, { "yes", "no" }, { "1", "0" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    for (guint j = 0; j < 2; j++)
+      if (strcmp (text, words[i][j]) == 0)
+        {
+          *value = j == 0;
+          return TRUE;
+        }
+  return FALSE;
+}
+
+/* One spelling for what means the same, so that parameters compare as text */
+static const char *
+canonical_text (const QconvOption *o, const char *text)
+{
+  gboolean value = FALSE;
+
+  if (o->type != QCONV_BOOLEAN || text == NULL || !parse_boolean (text, &value))
+    return text;
+  return value ? "on" : "off";
+}
+
 QconvValues *
 qconv_values_new (const QconvOption *table)
 {
@@ -32,7 +59,7 @@ qconv_values_new (const QconvOption *table)
   v->text = g_new0 (char *, v->n + 1);
   v->set = g_new0 (gboolean, v->n + 1);
   for (guint i = 0; i < v->n; i++)
-    v->text[i] = g_strdup (table[i].value);
+    v->text[i] = g_strdup (canonical_text (&table[i], table[i].value));
   return v;
 }
 
@@ -69,22 +96,6 @@ find_row (const QconvValues *v, const char *name)
   while (i < v->n && strcmp (v->table[i].name, name) != 0)
     i++;
   return i;
-}
-
-static gboolean
-parse_boolean (const char *text, gboolean *value)
-{
-  static const char *const words[][2]
-      = { { "on", "off" }, { "true", "false" }, { "yes", "no" }, { "1", "0" } };
-
-  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
-    for (guint j = 0; j < 2; j++)
-      if (strcmp (text, words[i][j]) == 0)
-        {
-          *value = j == 0;
-          return TRUE;
-        }
-  return FALSE;
 }
 
 static gboolean
@@ -163,9 +174,51 @@ qconv_values_set (QconvValues *v, const char *name, const char *value, GError **
   if (!check_value (&v->table[i], value, error))
     return FALSE;
   g_free (v->text[i]);
-  v->text[i] = g_strdup (value);
+  v->text[i] = g_strdup (canonical_text (&v->table[i], value));
   v->set[i] = TRUE;
   return TRUE;
+}
+
+/* A row that can be set without a value: switched on, or left to the plugin */
+static const char *
+value_of_bare_name (const QconvOption *o)
+{
+  if (o->type == QCONV_BOOLEAN)
+    return "on";
+  for (guint i = 0; o->type == QCONV_CHOICE && o->choices[i] != NULL; i++)
+    if (strcmp (o->choices[i], "auto") == 0)
+      return "auto";
+  return NULL;
+}
+
+gboolean
+qconv_values_set_bare (QconvValues *v, const char *name, GError **error)
+{
+  guint i = find_row (v, name);
+  const char *value = i < v->n ? value_of_bare_name (&v->table[i]) : NULL;
+
+  if (i == v->n)
+    return unknown_option (v, name, error);
+  if (value == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "option %s needs a value: %s=…", name, name);
+  return qconv_values_set (v, name, value, error);
+}
+
+void
+qconv_values_replace (QconvValues *v, const char *name, const char *value)
+{
+  guint i = find_row (v, name);
+
+  if (i == v->n || !check_value (&v->table[i], value, NULL))
+    {
+      g_critical ("a plugin settled option \"%s\" as \"%s\", which its table does not allow", name, value);
+      return;
+    }
+  value = canonical_text (&v->table[i], value);
+  if (g_strcmp0 (v->text[i], value) == 0)
+    return;
+  g_free (v->text[i]);
+  v->text[i] = g_strdup (value);
 }
 
 gboolean

@@ -131,5 +131,7 @@ QCONV_API double qconv_values_double (const QconvValues *v, const char *name);
 QCONV_API const char *qconv_values_string (const QconvValues *v, const char *name);
 /* Returns: FALSE where @name has its default because nobody said otherwise */
 QCONV_API gboolean qconv_values_is_set (const QconvValues *v, const char *name);
+/* For QconvQuantizer.settle() only. @value: one that the table allows */
+QCONV_API void qconv_values_replace (QconvValues *v, const char *name, const char *value);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Writers name and pack components for one loader. They see names and tensors, never file offsets. */
 #pragma once
-#include "qconv-layer.h"
+#include "qconv-reader.h"
 G_BEGIN_DECLS
 
 typedef struct _QconvOutput QconvOutput; /* the planned file and what is known about the model */
@@ -33,6 +33,8 @@ QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *na
  * length.
  *
  * @run: with @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
+ * @load: (nullable): the load function that undoes @pack. An edited file whose tensor was bound by it, and has this
+ *   dtype and shape, keeps the tensor's bytes: they are copied, not unpacked
  * @data: (transfer none) (nullable): referenced by core; exactly the tensor's bytes when there is no @pack
  * @file: 0, the file OUTPUT
  */
@@ -44,6 +46,7 @@ typedef struct {
   QconvRun run;
   GBytes *data;
   guint32 file;
+  QconvLoadFunc load;
   gconstpointer reserved[2];
 } QconvPlanned;
 /* Named layer->name + @suffix; @layer NULL: @suffix is the name. Biases are plain tensors of their own and come
