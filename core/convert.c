@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "copy.h"
 #include "pack.h"
 #include "schedule.h"
 #include "tile.h"
@@ -228,24 +229,6 @@ run_tile (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
   return ok && qconv_pack_tensors (&c->plan->output, l, PARTS_ROWS, made, first, n, arena, c->save, error);
 }
 
-/* Bytes as they are, but for their order */
-static gboolean
-copy_piece (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
-{
-  const QconvTensor *from = qconv_source_layer_tensor (r->plan->source);
-  const QconvTensor *to = qconv_planned_tensor (&c->plan->output, g_ptr_array_index (r->plan->tensors, 0));
-  gsize piece = r->plan->task_cost;
-  guint64 offset = task * piece;
-  gsize n = (gsize) MIN (piece, from->n_bytes - offset);
-  guint8 *bytes = arena_take (arena, n);
-
-  if (!qconv_tensor_read (from, offset, n, bytes, error))
-    return FALSE;
-  if (from->big_endian)
-    qconv_swap_items (bytes, n, from->dtype);
-  return qconv_save_write (c->save, to->offset + offset, bytes, n, error);
-}
-
 /* ---- Phases ---- */
 
 /* Whole-layer components that nobody computes: moved ones, and an input scale that the user gave */
@@ -311,13 +294,11 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
   Arena arena = { .size = ARENA_ALIGN };
   gboolean ok;
 
-  if (l->how == HOW_COPY)
-    return TRUE;
   for (guint i = 0; i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
 
-      if (!qconv_planned_by_rows (t))
+      if (t->copied == NULL && !qconv_planned_by_rows (t))
         arena.size += arena_round ((gsize) MAX (qconv_planned_tensor (&c->plan->output, t)->n_bytes, 1));
     }
   arena.base = g_aligned_alloc (arena.size, 1, ARENA_ALIGN);
@@ -345,10 +326,10 @@ conversion_n_tasks (gpointer data, guint item)
 {
   const LayerRun *r = &((Conversion *) data)->runs[item];
 
-  if (r->plan->how == HOW_COPY)
-    return (guint) n_pieces (r->plan->source->bytes, r->plan->task_cost);
   if (r->phase == PHASE_BEGIN)
     return 1;
+  if (r->plan->copies)
+    return (guint) qconv_copy_n_pieces (r->plan);
   if (r->phase == PHASE_PASS)
     return (guint) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows);
   return (guint) n_pieces (r->plan->layer->pub.rows, r->plan->tile_rows);
@@ -361,10 +342,10 @@ conversion_run (gpointer data, guint item, guint task, Arena *arena, GError **er
   LayerRun *r = &c->runs[item];
   gboolean ok;
 
-  if (r->plan->how == HOW_COPY)
-    ok = copy_piece (c, r, task, arena, error);
-  else if (r->phase == PHASE_BEGIN)
+  if (r->phase == PHASE_BEGIN)
     return run_begin (r, error);
+  if (r->plan->copies)
+    ok = qconv_copy_piece (&c->plan->output, r->plan, task, arena, c->save, error);
   else
     ok = r->phase == PHASE_PASS ? run_chunk (c, r, task, arena, error) : run_tile (c, r, task, arena, error);
   /* Operations do not know whose numbers they get */
@@ -382,7 +363,7 @@ conversion_advance (gpointer data, guint item, gboolean *more, GError **error)
   LayerRun *r = &c->runs[item];
 
   *more = TRUE;
-  if (r->plan->how != HOW_COPY && r->phase == PHASE_BEGIN)
+  if (r->phase == PHASE_BEGIN)
     {
       fill_given (r);
       if (r->plan->how == HOW_ENCODE)
@@ -391,7 +372,7 @@ conversion_advance (gpointer data, guint item, gboolean *more, GError **error)
         r->phase = PHASE_LAST;
       return TRUE;
     }
-  if (r->plan->how != HOW_COPY && r->phase == PHASE_PASS)
+  if (r->phase == PHASE_PASS)
     return finish_pass (c, r, error);
   *more = FALSE;
   if (!finish_layer (c, r, error))
@@ -424,7 +405,10 @@ qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCa
   gboolean ok;
 
   for (guint i = 0; i < n; i++)
-    c.runs[i].plan = g_ptr_array_index (plan->output.layers, i);
+    {
+      c.runs[i].plan = g_ptr_array_index (plan->output.layers, i);
+      c.runs[i].phase = c.runs[i].plan->how == HOW_COPY ? PHASE_LAST : PHASE_BEGIN;
+    }
   ok = qconv_schedule_run (&ops, &c, n, plan->n_threads, plan->memory, cancellable, error);
   for (guint i = 0; i < n; i++)
     clear_run (&c.runs[i]);

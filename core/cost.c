@@ -189,9 +189,9 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n
 {
   gsize share = (gsize) (memory / MAX (n_threads, 1));
 
-  if (l->how == HOW_COPY)
+  if (l->copies)
     {
-      l->kept_cost = 0;
+      l->kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
       l->task_cost = MAX (MIN (TILE_TARGET, share), ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
       return check_fits (l, memory, error);
     }

@@ -89,7 +89,7 @@ qconv_pack_tensors (const QconvOutput *o, const PlannedLayer *l, Parts parts, co
       const QconvTensor *tensor = qconv_planned_tensor (o, t);
       Piece piece = { 0, 0, NULL };
 
-      if (qconv_planned_by_rows (t) != (parts == PARTS_ROWS))
+      if (t->copied != NULL || qconv_planned_by_rows (t) != (parts == PARTS_ROWS))
         continue;
       qconv_planned_share (t, tensor, first, n, &piece.first, &piece.n);
       if (!make_piece (t, made, first, n, arena, &piece, error))

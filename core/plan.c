@@ -192,16 +192,24 @@ changes_probed (const Planning *pl, const PlannedLayer *l)
 static void
 settle_copy (PlannedLayer *l)
 {
-  const PlannedTensor *t = l->tensors->len == 1 ? g_ptr_array_index (l->tensors, 0) : NULL;
+  PlannedTensor *t = l->tensors->len == 1 ? g_ptr_array_index (l->tensors, 0) : NULL;
 
-  if (l->how == HOW_CAST && l->source->bytes == 0)
+  if (t != NULL && l->how == HOW_CAST && l->source->bytes == 0)
     {
       l->how = HOW_COPY; /* of nothing */
+      l->copies = TRUE;
+      t->copied = qconv_source_layer_tensor (l->source);
       return;
     }
-  if (l->how == HOW_COPY
-      && (t == NULL || t->planned.pack != NULL || t->component < 0 || t->planned.dtype != l->layer->pub.dtype))
+  if (l->how != HOW_COPY)
+    return;
+  if (t == NULL || t->planned.pack != NULL || t->component < 0 || t->planned.dtype != l->layer->pub.dtype)
     l->how = HOW_CAST;
+  else
+    {
+      t->copied = qconv_source_layer_tensor (l->source);
+      l->copies = TRUE;
+    }
 }
 
 static gboolean

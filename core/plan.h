@@ -22,12 +22,14 @@ typedef struct _PlannedLayer PlannedLayer;
  * PlannedTensor: one tensor of the output and where its bytes come from.
  * @layer: (nullable): NULL: of the whole file
  * @component: index in the planned layer, -1: none
+ * @copied: (nullable): the source's tensor whose bytes these are
  * @planned: as the writer said it
  */
 typedef struct {
   PlannedLayer *layer;
   guint tensor; /* index in the planned directory */
   gint component;
+  const QconvTensor *copied;
   QconvPlanned planned;
 } PlannedTensor;
 
@@ -36,6 +38,7 @@ typedef struct {
  * @layer: as planned
  * @input_scale: with @has_input_scale: value of the component "input_scale"
  * @tensors: PlannedTensor, owned by the output
+ * @copies: every tensor that follows rows is copied, so there are no tiles
  * @align: rows at which tiles may be cut
  * @tile_rows: rows of one tile of the last phase; @pass_rows: of one reading of a pass
  * @task_cost: bytes one task takes; @kept_cost: bytes kept while the layer is worked on
@@ -46,7 +49,7 @@ struct _PlannedLayer {
   How how;
   const char *rule;
   GPtrArray *tensors;
-  gboolean has_input_scale;
+  gboolean has_input_scale, copies;
   float input_scale;
   guint64 align, tile_rows, pass_rows;
   gsize task_cost, kept_cost;

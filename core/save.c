@@ -176,6 +176,31 @@ qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError *
 }
 
 gboolean
+qconv_save_copy (Save *s, guint64 offset, QconvSource *from, guint64 start, guint64 n, gboolean *done, GError **error)
+{
+  int fd = qconv_source_descriptor (from);
+  off_t in = (off_t) start, out = (off_t) offset;
+
+  *done = FALSE;
+  if (offset > s->size || n > s->size - offset)
+    return qconv_fail (error, QCONV_ERROR_BUG, "bytes were copied past the planned end of the output");
+  while (fd >= 0 && n > 0)
+    {
+      gssize put = copy_file_range (fd, &in, s->fd, &out, MIN (n, 1u << 30), 0);
+
+      if (put < 0 && errno == EINTR)
+        continue;
+      if (put < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM)
+        return io_error (error, s->path);
+      if (put <= 0) /* not here, or the input ends: reading it says what is wrong */
+        return TRUE;
+      n -= (guint64) put;
+    }
+  *done = n == 0;
+  return TRUE;
+}
+
+gboolean
 qconv_save_sync (Save *s, GError **error)
 {
   return fsync (s->fd) == 0 || io_error (error, s->path);

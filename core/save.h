@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A file that appears complete under its name or not at all. */
 #pragma once
-#include <gio/gio.h>
+#include "source.h"
 
 typedef struct _Save Save;
 
@@ -15,6 +15,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Save, qconv_save_free)
 const char *qconv_save_temporary (const Save *s);
 /* Any thread */
 gboolean qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error);
+/* Lets the system copy @n bytes of @from at @start to @offset, by reference where the file system knows how; any
+   thread. *done FALSE without error: it cannot, and nothing that was copied counts */
+gboolean qconv_save_copy (Save *s, guint64 offset, QconvSource *from, guint64 start, guint64 n, gboolean *done,
+                          GError **error);
 gboolean qconv_save_sync (Save *s, GError **error);
 /* Gives it its name; with @replace over an existing file */
 gboolean qconv_save_commit (Save *s, gboolean replace, GError **error);

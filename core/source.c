@@ -104,6 +104,12 @@ qconv_source_path (QconvSource *s)
   return s->path;
 }
 
+int
+qconv_source_descriptor (QconvSource *s)
+{
+  return s->fd;
+}
+
 static gboolean
 read_file (QconvSource *s, guint64 offset, gsize n, guint8 *dst, GError **error)
 {

@@ -11,5 +11,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvSource, qconv_source_free)
 
 /* Returns: (transfer none) (nullable): as it was opened; NULL in memory */
 const char *qconv_source_path (QconvSource *s);
+/* Returns: of the open file; -1 in memory */
+int qconv_source_descriptor (QconvSource *s);
 /* Whether @path is this very file, or one of the siblings that were opened */
 gboolean qconv_source_is_file (QconvSource *s, const char *path);
