@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One quantizer on a matrix in memory, driven as core drives it: passes over chunks, tiles with buffers of just their
+   size, scratch of just what was declared. */
+#pragma once
+#include "qconv-plugin.h"
+
+/* One encoded matrix */
+typedef struct _Encoded Encoded;
+
+/* Returns: (transfer none): the quantizer called @id of a plugin, which must have it */
+const QconvQuantizer *driver_quantizer (const QconvPlugin *plugin, const char *id);
+
+/* Returns: (transfer full) (nullable): components filled with zeros. @options: (nullable): "key=value,key=value";
+   @dtype: of the weight before it is encoded. Options are settled. NULL with @error: an option, or a shape, will not
+   do */
+Encoded *encoded_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols,
+                      GError **error);
+void encoded_free (Encoded *e);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Encoded, encoded_free)
+
+/* Returns: (transfer none): with settled options and components */
+const QconvLayer *encoded_layer (const Encoded *e);
+/* Returns: (transfer none) (nullable): all bytes of a component, with their number in @size (nullable). NULL: there is
+   none of that name */
+gpointer encoded_data (const Encoded *e, const char *name, gsize *size);
+/* Makes an optional component absent */
+void encoded_drop (Encoded *e, const char *name);
+
+/* Fills the components from @weights, [rows, cols] of encoded_layer()->dtype. @tile_rows: height of a tile, 0: all
+   rows */
+gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, GError **error);
+/* The same from the components of @source, by the encoder that takes its scheme, which must exist. *@exact: FALSE
+   where the data did not fit, and the components hold nothing */
+gboolean encoded_adopt (Encoded *e, const Encoded *source, guint64 tile_rows, gboolean *exact, GError **error);
+/* @floats: [rows, cols] */
+gboolean encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **error);
+/* In one tile; TRUE where the quantizer has no validate() */
+gboolean encoded_validate (const Encoded *e, GError **error);
+/* Returns: Σ(reference − other)² / Σ reference²; @reference: of @dtype */
+double driver_relative_error (QconvDType dtype, gconstpointer reference, const float *other, guint64 rows,
+                              guint64 cols);
