@@ -285,7 +285,7 @@ qconv_tile_scratch (const QconvTile *t, gsize n, GError **error)
       qconv_fail (error, QCONV_ERROR_BUG, "more scratch memory was asked for than was declared");
       return NULL;
     }
-  *b = QCONV_BUFFER (data, n, QCONV_U8);
+  *b = QCONV_BUFFER (data, n, QCONV_F32);
   return b;
 }
 
