@@ -309,7 +309,7 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
       g_autofree char *name = l->layer->quantizer != NULL ? g_strconcat (l->layer->name, ".weight", NULL)
                                                            : g_strdup (l->layer->name);
 
-      if (l->how != HOW_COPY && qconv_planned_is_weight (l) && decodes (l->source))
+      if (!l->copies && qconv_planned_is_weight (l) && decodes (l->source))
         add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
     }
 }
@@ -319,7 +319,8 @@ qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progre
                   GCancellable *cancellable, GError **error)
 {
   const QconvWriter *w = p->target->writer;
-  QconvOpenOptions options = { .from = w->reader != NULL && p->target->quantizer != NULL ? w->reader : w->container,
+  QconvOpenOptions options = { .from = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL)
+                                         ? w->reader : w->container,
                                .for_verify = p->target->target->scheme == NULL };
   g_autoptr (QconvModel) written = qconv_model_open (path, &options, error);
   g_autoptr (QconvReport) r = NULL;

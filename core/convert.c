@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "copy.h"
+#include "input-scale.h"
 #include "pack.h"
 #include "schedule.h"
 #include "tile.h"
@@ -242,7 +243,7 @@ fill_given (LayerRun *r)
 
       if (c->run.rows > 0)
         continue;
-      if (strcmp (c->name, "input_scale") == 0 && r->plan->has_input_scale)
+      if (strcmp (c->name, QCONV_INPUT_SCALE) == 0 && r->plan->has_input_scale)
         memcpy (r->made->buffers[i].data, &r->plan->input_scale, sizeof (float));
       else if (from >= 0 && r->plan->how == HOW_MOVE)
         r->made->buffers[i] = r->source->buffers[from];

@@ -7,7 +7,7 @@
 
 #include "tile.h"
 
-#define SUFFIX ".input_scale"
+#define SUFFIX "." QCONV_INPUT_SCALE
 
 typedef struct {
   float value;
@@ -90,11 +90,11 @@ read_json (InputScales *s, const char *path, GError **error)
 static gboolean
 add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
 {
-  const Binding *b = qconv_source_layer_binding (layer, "input_scale");
+  const Binding *b = qconv_source_layer_binding (layer, QCONV_INPUT_SCALE);
   g_autoptr (Components) c = NULL;
   g_autofree guint8 *memory = NULL;
   Arena arena = { 0 };
-  gint i = qconv_layer_component_index (&layer->layer->pub, "input_scale");
+  gint i = qconv_layer_component_index (&layer->layer->pub, QCONV_INPUT_SCALE);
 
   if (b == NULL)
     return TRUE;
@@ -190,14 +190,14 @@ qconv_input_scales_new (const char *text, GError **error)
 }
 
 gboolean
-qconv_input_scales_find (InputScales *s, const char *name, const char *scheme, gboolean *found, float *value,
-                         GError **error)
+qconv_input_scales_find (InputScales *s, const char *name, const char *scheme, gboolean has_own, gboolean *found,
+                         float *value, GError **error)
 {
   const Family *family = qconv_family_generic (NULL);
   g_autofree char *key = qconv_family_layer_name (family, name);
   const Scale *scale = g_hash_table_lookup (s->by_name, key);
 
-  *found = s->for_all || scale != NULL;
+  *found = (s->for_all && !has_own) || scale != NULL;
   *value = s->value;
   if (scale == NULL)
     return TRUE;

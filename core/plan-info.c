@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan tells. */
-#include "plan.h"
+#include "edit.h"
 
 void
 qconv_plan_free (QconvPlan *p)
@@ -9,6 +9,7 @@ qconv_plan_free (QconvPlan *p)
     qconv_output_clear (&p->output);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
   g_clear_pointer (&p->header, g_byte_array_unref);
+  g_clear_pointer (&p->edit, qconv_edit_free);
   g_free (p->path);
   g_free (p);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "directory.h"
+#include "edit.h"
 #include "input-scale.h"
 #include "layer.h"
 #include "plan.h"
@@ -109,25 +110,29 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
   return new_planned (layer, s, how, rule);
 }
 
-/* Components that only a source or the user gives, and who gives none here */
+/* Components that only a source or the user gives, and who gives none here. @change: the user's word is for this layer */
 static gboolean
-settle_given (Planning *pl, PlannedLayer *l, GError **error)
+settle_given (Planning *pl, PlannedLayer *l, gboolean change, GError **error)
 {
   const QconvQuantizer *q = l->layer->quantizer;
   gboolean found = FALSE;
 
-  if (pl->scales != NULL && qconv_layer_component (&l->layer->pub, "input_scale") != NULL
-      && !qconv_input_scales_find (pl->scales, l->source->name, q->id, &found, &l->input_scale, error))
+  gboolean has_own = l->how == HOW_MOVE && qconv_layer_component (&l->source->layer->pub, QCONV_INPUT_SCALE) != NULL;
+  gboolean dropped = g_strcmp0 (pl->job->input_scale, "none") == 0;
+
+  if (pl->scales != NULL && change && qconv_layer_component (&l->layer->pub, QCONV_INPUT_SCALE) != NULL
+      && !qconv_input_scales_find (pl->scales, l->source->name, q->id, has_own, &found, &l->input_scale, error))
     return FALSE;
   l->has_input_scale = found;
   for (guint i = l->layer->components->len; i-- > 0;)
     {
       const QconvComponent *c = g_ptr_array_index (l->layer->components, i);
       gboolean in_source = qconv_layer_component (&l->source->layer->pub, c->name) != NULL;
-      gboolean by_user = found && strcmp (c->name, "input_scale") == 0;
+      gboolean scale = strcmp (c->name, QCONV_INPUT_SCALE) == 0;
 
-      if (!by_user && ((l->how == HOW_MOVE && !in_source)
-                       || (l->how != HOW_MOVE && (c->flags & QCONV_COMPONENT_GIVEN) != 0)))
+      gboolean nobody_gives = l->how == HOW_MOVE ? !in_source : (c->flags & QCONV_COMPONENT_GIVEN) != 0;
+
+      if ((scale && dropped && change) || (nobody_gives && !(scale && found)))
         qconv_layer_drop_component (l->layer, c->name);
     }
   return TRUE;
@@ -167,10 +172,38 @@ plan_encoded (Planning *pl, SourceLayer *s, const char *rule, GError **error)
       l->how = HOW_MOVE;
       copy_hints (l->layer, s->layer);
     }
-  if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, error)
+  if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, TRUE, error)
       && (same || (can_decode (s) && qconv_encoder (l, 0) != NULL)
           || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin makes %s from the scheme %s",
                          s->name, q->id, from->scheme)))
+    return l;
+  qconv_planned_layer_free (l);
+  return NULL;
+}
+
+/* The components of an edited file, as they are */
+static PlannedLayer *
+plan_moved (Planning *pl, SourceLayer *s, GError **error)
+{
+  const QconvLayer *from = &s->layer->pub;
+  const QconvQuantizer *q = s->layer->quantizer;
+  gboolean selected = qconv_rules_select (&pl->rules, s);
+  PlannedLayer *l;
+
+  if (q == NULL)
+    {
+      qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "layer \"%s\": no loaded plugin knows the scheme %s", s->name,
+                  from->scheme);
+      return NULL;
+    }
+  l = new_planned (qconv_layer_new (s->name, q->id, q, qconv_values_copy (s->layer->values), from->dtype, from->rows,
+                                    from->cols),
+                   s, HOW_MOVE, "source");
+  l->layer->pub.shape = from->shape;
+  copy_hints (l->layer, s->layer);
+  if (selected)
+    qconv_edit_hints (pl->plan->edit, l);
+  if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, selected, error))
     return l;
   qconv_planned_layer_free (l);
   return NULL;
@@ -221,7 +254,9 @@ plan_layer (Planning *pl, SourceLayer *s, GError **error)
   const char *rule = "target";
   gboolean encode = p->target->quantizer != NULL
                     && qconv_rules_decide (&pl->rules, s, p->target->quantizer, pl->scheme_values, &rule);
-  PlannedLayer *l = encode ? plan_encoded (pl, s, rule, error) : plan_plain (pl, s, rule, error);
+  gboolean move = p->edit != NULL && qconv_source_layer_tensor (s) == NULL;
+  PlannedLayer *l = encode ? plan_encoded (pl, s, rule, error)
+                           : move ? plan_moved (pl, s, error) : plan_plain (pl, s, rule, error);
 
   if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
     return FALSE;
@@ -232,8 +267,11 @@ plan_layer (Planning *pl, SourceLayer *s, GError **error)
       if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
         return FALSE;
     }
-  settle_copy (l);
-  return TRUE;
+  if (move)
+    qconv_edit_settle (l, &p->output);
+  else
+    settle_copy (l);
+  return qconv_rules_check_precision (&pl->rules, s, l->layer->quantizer != NULL, error);
 }
 
 /* ---- The whole ---- */
@@ -279,8 +317,12 @@ plan_layers (Planning *pl, GError **error)
   for (guint i = 0; i < layers->len; i++)
     if (!plan_layer (pl, g_ptr_array_index (layers, i), error))
       return FALSE;
-  if (p->target->quantizer != NULL && !qconv_rules_check (&pl->rules, p->model, pl->job, error))
+  if (!qconv_rules_check (&pl->rules, p->model, pl->job, error))
     return FALSE;
+  if (p->edit != NULL && !qconv_edit_check (p->edit, error))
+    return FALSE;
+  if (p->edit != NULL)
+    qconv_edit_metadata (p->edit, &p->output);
   return w->end == NULL || w->end (w, &p->output, error);
 }
 
@@ -341,7 +383,7 @@ make_plan (Planning *pl, GError **error)
   if (!qconv_rules_init (&pl->rules, p->model, pl->job, error) || !check_naming (pl, error)
       || !apply_options (pl, error))
     return FALSE;
-  if (p->target->quantizer == NULL && (pl->job->keep != NULL || pl->job->only != NULL))
+  if (p->edit == NULL && p->target->quantizer == NULL && (pl->job->keep != NULL || pl->job->only != NULL))
     return qconv_fail (error, QCONV_ERROR_OPTION, "--keep and --only mean nothing for %s", p->target->name);
   if (p->allow_nonfinite && p->target->quantizer != NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "--allow-nonfinite is for plain targets, not for %s",
@@ -351,12 +393,37 @@ make_plan (Planning *pl, GError **error)
     return FALSE;
   if (pl->scales != NULL && !qconv_input_scales_check (pl->scales, p->model, error))
     return FALSE;
-  if (pl->scales != NULL && p->target->quantizer == NULL && p->warn != NULL)
+  if (pl->scales != NULL && p->edit == NULL && p->target->quantizer == NULL && p->warn != NULL)
     p->warn (_ ("--input-scale does not reach this target"), p->warn_data);
   if (!plan_layers (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
     return FALSE;
   warn_lossy (p);
   warn_nothing (p);
+  return TRUE;
+}
+
+static gboolean
+find_target (QconvPlan *p, const QconvJob *job, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (job->target != NULL)
+    {
+      p->target = qconv_target_find (job->target, error);
+      if (p->target != NULL)
+        p->path = job->output != NULL ? g_strdup (job->output) : qconv_target_derive_output (p->target, p->model);
+      return p->target != NULL;
+    }
+  p->in_place = qconv_edit_in_place (p->model, job, &local);
+  if (local == NULL)
+    p->edit = qconv_edit_new (p->model, job, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  p->target = qconv_edit_target (p->edit);
+  p->path = g_strdup (p->in_place ? p->model->path : job->output);
   return TRUE;
 }
 
@@ -369,8 +436,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   gboolean ok;
 
   p->model = model;
-  p->target = qconv_target_find (job->target, error);
-  if (p->target == NULL)
+  if (!find_target (p, job, error))
     return NULL;
   p->memory = job->memory > 0 ? job->memory : QCONV_DEFAULT_MEMORY;
   p->n_threads = job->n_threads > 0 ? job->n_threads : g_get_num_processors ();
@@ -379,7 +445,6 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->allow_nonfinite = job->allow_nonfinite;
   p->warn = job->warn;
   p->warn_data = job->warn_data;
-  p->path = job->output != NULL ? g_strdup (job->output) : qconv_target_derive_output (p->target, model);
   qconv_output_init (&p->output, model, qconv_values_new (p->target->writer->options));
   ok = make_plan (&pl, &local);
   qconv_rules_clear (&pl.rules);

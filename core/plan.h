@@ -68,6 +68,7 @@ struct _QconvOutput {
 
 struct _QconvPlan {
   QconvModel *model;
+  struct _Edit *edit;  /* (nullable): owns @target */
   GPtrArray *verbatim; /* (nullable): SourceLayer: every tensor by itself, for targets that ask no reader */
   const QconvTargetInfo *target;
   QconvOutput output;
@@ -75,7 +76,7 @@ struct _QconvPlan {
   GByteArray *header;
   guint64 file_size, memory;
   guint n_threads;
-  gboolean no_verify, force, allow_nonfinite;
+  gboolean no_verify, force, allow_nonfinite, in_place;
   QconvWarnFunc warn;
   gpointer warn_data;
 };

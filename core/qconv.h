@@ -32,6 +32,7 @@ QCONV_API GPtrArray *qconv_registry_modules (void);
 QCONV_API GPtrArray *qconv_registry_containers (void);
 QCONV_API GPtrArray *qconv_registry_readers (void);
 QCONV_API GPtrArray *qconv_registry_quantizers (void);
+QCONV_API GPtrArray *qconv_registry_writers (void);
 /* QCONV_ERROR_NO_PLUGIN where no module was found at all, with the folders that were searched */
 QCONV_API gboolean qconv_registry_check (GError **error);
 /* Returns: (transfer none) (nullable) */
@@ -96,13 +97,27 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
 /* ---- Plan ---- */
 
 /**
- * QconvJob: what to do with a model. Zero is the default; strings are copied.
- * @target: "nvfp4-comfy"
- * @output: path, or NULL for the derived name
+ * QconvHintChange: what an edit changes in the markers of quantized layers.
+ * @value: (nullable): as the marker spells it (JSON); NULL: the key is removed
+ * @if_absent: a value that is there stays
+ */
+typedef struct {
+  const char *key, *value;
+  gboolean if_absent;
+} QconvHintChange;
+
+/**
+ * QconvJob: what to do with a model. Zero is the default; everything must outlive qconv_plan_new() only.
+ * @target: "nvfp4-comfy"; NULL: an edit: the form and all numbers stay as they are, and @hints, @metadata and
+ *   @input_scale change what is said about the layers that @only and @keep leave
+ * @output: path, or NULL for the derived name; of an edit, for the file itself
  * @options: (nullable): NULL-terminated "[ID.]key=value", or "[ID.]key" for switches
  * @keep, @only: (nullable): GRegex, searched in layer names
  * @effort: (nullable): "rtn" or "search"
- * @input_scale: (nullable): "none", a number, or a file
+ * @input_scale: (nullable): "none", which drops those of the source; a number, for layers without one; or a file
+ * @hp_filter: (nullable): GRegex: layers with such names must be, and stay, floats of 16 bits or more
+ * @hints: @n_hints changes of an edit
+ * @metadata: (nullable): NULL-terminated "KEY=VALUE" of an edit; "KEY" alone removes it
  * @memory: bytes; 0: 1 GiB
  * @n_threads: 0: one for each processor
  */
@@ -113,6 +128,10 @@ typedef struct {
   const char *keep, *only;
   const char *effort;
   const char *input_scale;
+  const char *hp_filter;
+  const QconvHintChange *hints;
+  guint n_hints;
+  const char *const *metadata;
   guint64 memory;
   guint n_threads;
   gboolean force, no_verify, allow_nonfinite;

@@ -8,7 +8,7 @@
 typedef struct {
   GPtrArray *modules; /* QconvModule */
   GPtrArray *targets; /* QconvTargetInfo */
-  GPtrArray *all_containers, *all_readers, *all_quantizers; /* in the order of their modules */
+  GPtrArray *all_containers, *all_readers, *all_quantizers, *all_writers; /* in the order of their modules */
   GHashTable *containers, *readers, *quantizers, *writers;
 } Registry;
 
@@ -156,6 +156,7 @@ list_all_features (Registry *r)
   r->all_containers = g_ptr_array_new ();
   r->all_readers = g_ptr_array_new ();
   r->all_quantizers = g_ptr_array_new ();
+  r->all_writers = g_ptr_array_new ();
   for (guint i = 0; i < r->modules->len; i++)
     {
       const QconvPlugin *p = ((const QconvModule *) g_ptr_array_index (r->modules, i))->plugin;
@@ -165,6 +166,7 @@ list_all_features (Registry *r)
       list_features (r->all_containers, (gconstpointer const *) p->containers);
       list_features (r->all_readers, (gconstpointer const *) p->readers);
       list_features (r->all_quantizers, (gconstpointer const *) p->quantizers);
+      list_features (r->all_writers, (gconstpointer const *) p->writers);
     }
 }
 
@@ -242,6 +244,12 @@ GPtrArray *
 qconv_registry_quantizers (void)
 {
   return registry ()->all_quantizers;
+}
+
+GPtrArray *
+qconv_registry_writers (void)
+{
+  return registry ()->all_writers;
 }
 
 const QconvContainer *

@@ -21,7 +21,8 @@ qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError
 {
   *r = (Rules) { .family = qconv_family_generic (error) };
   if (r->family == NULL || (job->keep != NULL && (r->keep = compile ("--keep", job->keep, error)) == NULL)
-      || (job->only != NULL && (r->only = compile ("--only", job->only, error)) == NULL))
+      || (job->only != NULL && (r->only = compile ("--only", job->only, error)) == NULL)
+      || (job->hp_filter != NULL && (r->hp = compile ("--hp-filter", job->hp_filter, error)) == NULL))
     return FALSE;
   for (guint i = 0; i < model->layers->len; i++)
     if (qconv_source_layer_tensor (g_ptr_array_index (model->layers, i)) == NULL)
@@ -34,6 +35,7 @@ qconv_rules_clear (Rules *r)
 {
   g_clear_pointer (&r->keep, g_regex_unref);
   g_clear_pointer (&r->only, g_regex_unref);
+  g_clear_pointer (&r->hp, g_regex_unref);
 }
 
 /* A weight of numbers that a quantizer can take: not codes of something that no reader knows */
@@ -102,6 +104,37 @@ qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, con
 }
 
 static gboolean
+matches (const GRegex *re, const char *name, gboolean *matched)
+{
+  gboolean hit = re != NULL && g_regex_match (re, name, 0, NULL);
+
+  *matched |= hit;
+  return hit;
+}
+
+gboolean
+qconv_rules_select (Rules *r, const SourceLayer *s)
+{
+  g_autofree char *name = qconv_family_layer_name (r->family, s->name);
+  gboolean keep = matches (r->keep, name, &r->keep_matched);
+  gboolean only = matches (r->only, name, &r->only_matched);
+
+  return !keep && (only || r->only == NULL);
+}
+
+gboolean
+qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error)
+{
+  g_autofree char *name = qconv_family_layer_name (r->family, s->name);
+  gboolean plain = qconv_source_layer_tensor (s) != NULL && qconv_dtype_is_float (s->layer->pub.dtype);
+
+  if (!matches (r->hp, name, &r->hp_matched) || (plain && !encoded))
+    return TRUE;
+  return qconv_fail (error, QCONV_ERROR_OPTION, "--hp-filter: layer \"%s\" %s", s->name,
+                     plain ? "would be quantized; --keep leaves it alone" : "is not in high precision");
+}
+
+static gboolean
 matched_nothing (const char *option, const char *pattern, const QconvModel *model, GError **error)
 {
   const SourceLayer *first = model->layers->len > 0 ? g_ptr_array_index (model->layers, 0) : NULL;
@@ -115,5 +148,7 @@ qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job,
 {
   if (r->keep != NULL && !r->keep_matched)
     return matched_nothing ("--keep", job->keep, model, error);
+  if (r->hp != NULL && !r->hp_matched)
+    return matched_nothing ("--hp-filter", job->hp_filter, model, error);
   return r->only == NULL || r->only_matched || matched_nothing ("--only", job->only, model, error);
 }

@@ -5,9 +5,9 @@
 
 typedef struct {
   const Family *family;
-  GRegex *keep, *only;    /* (nullable) */
+  GRegex *keep, *only, *hp; /* (nullable) */
   gboolean quantized;     /* the source has quantized layers: only these are encoded */
-  gboolean keep_matched, only_matched;
+  gboolean keep_matched, only_matched, hp_matched;
 } Rules;
 
 /* QCONV_ERROR_OPTION: a regular expression is broken */
@@ -17,5 +17,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Rules, qconv_rules_clear)
 /* Returns: whether @s becomes @q's scheme with the options @values; *rule says what decided */
 gboolean qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values,
                              const char **rule);
+/* Returns: whether --only and --keep leave @s to an edit */
+gboolean qconv_rules_select (Rules *r, const SourceLayer *s);
+/* @encoded: what becomes of it. QCONV_ERROR_OPTION: --hp-filter wants it in high precision */
+gboolean qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error);
 /* QCONV_ERROR_OPTION: an expression that matched nothing */
 gboolean qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job, GError **error);

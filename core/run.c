@@ -30,7 +30,7 @@ check_output (QconvPlan *p, GError **error)
   if (strcmp (p->path, "-") == 0)
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        "the output is written in any order, which no pipe can take: name a file");
-  if (qconv_source_is_file (p->model->source, p->path))
+  if (!p->in_place && qconv_source_is_file (p->model->source, p->path))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is the input: choose another name", p->path);
   if (lstat (p->path, &st) != 0)
     return TRUE;
@@ -38,7 +38,7 @@ check_output (QconvPlan *p, GError **error)
     return FALSE;
   if (stat (p->path, &st) != 0 || !S_ISREG (st.st_mode))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists and is not a file", p->path);
-  return p->force || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
+  return p->force || p->in_place || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
 }
 
 /* The written file is what was planned, and as close to the source as its schemes promise */
@@ -100,5 +100,5 @@ qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GC
   if (report != NULL)
     *report = g_steal_pointer (&own);
   return ok && qconv_save_sync (save, error) && !g_cancellable_set_error_if_cancelled (cancellable, error)
-         && qconv_save_commit (save, p->force, error);
+         && qconv_save_commit (save, p->force || p->in_place, error);
 }
