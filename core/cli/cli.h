@@ -15,15 +15,18 @@ typedef enum {
   CLI_TARGETS = 8,
   CLI_FORMATS = 16,
   CLI_PLUGINS = 32,
-  CLI_ANY = 63,
+  CLI_EDIT = 64,
+  CLI_ANY = 127,
 } CliCommands;
 
 typedef struct {
-  const char *from, *to, *keep, *only, *effort, *input_scale, *device, *progress, *names, *component, *against;
+  const char *from, *to, *keep, *only, *hp_filter, *effort, *input_scale, *device, *progress, *names, *component;
+  const char *against;
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, dry_run, json, allow_nonfinite, all, verbose, help, help_all, version;
-  GPtrArray *settings; /* of -o, NULL at its end */
+  gboolean force, no_verify, dry_run, full_precision_mm, json, allow_nonfinite, all, verbose, help, help_all, version;
+  GPtrArray *settings;                         /* of -o, NULL at its end; so are those of an edit */
+  GPtrArray *set, *add, *remove, *metadata;
   guint64 given;       /* bit i: row i of the table was used */
   const char *const *words;
   guint n_words; /* the command included, if it was named */
@@ -73,6 +76,7 @@ typedef struct {
 extern const CliCommand cli_commands[];
 
 gboolean cli_convert (const CliSettings *s, const char *const *words, GError **error);
+gboolean cli_edit (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_inspect (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_verify (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_targets (const CliSettings *s, const char *const *words, GError **error);
@@ -152,6 +156,11 @@ void cli_json_variant (JsonBuilder *b, const char *name, GVariant *value);
 /* Returns: (transfer full) */
 char *cli_json_text (JsonBuilder *b, gboolean pretty);
 void cli_json_print (JsonBuilder *b);
+
+/* ---- plan.c ---- */
+
+/* With --dry-run shows @plan only */
+gboolean cli_plan_carry_out (const CliSettings *s, const QconvModel *model, QconvPlan *plan, GError **error);
 
 /* ---- report.c: what a check found ---- */
 

@@ -32,6 +32,7 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .only = s->only,
                    .effort = s->effort,
                    .input_scale = s->input_scale,
+                   .hp_filter = s->hp_filter,
                    .memory = s->memory,
                    .n_threads = s->n_threads,
                    .force = s->force,
@@ -40,117 +41,6 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .warn = cli_warn };
 
   return qconv_plan_new (model, &job, error);
-}
-
-/* ---- The plan ---- */
-
-static void
-print_plan_json (const QconvPlan *plan, const GArray *weights)
-{
-  g_autoptr (JsonBuilder) b = json_builder_new ();
-
-  json_builder_begin_object (b);
-  cli_json_string (b, "target", qconv_plan_target (plan));
-  cli_json_string (b, "output", qconv_plan_output (plan));
-  cli_json_int (b, "output_bytes", qconv_plan_output_bytes (plan));
-  cli_json_int (b, "peak_memory", qconv_plan_peak_memory (plan));
-  json_builder_set_member_name (b, "layers");
-  json_builder_begin_array (b);
-  for (guint i = 0; i < weights->len; i++)
-    {
-      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
-
-      json_builder_begin_object (b);
-      cli_json_string (b, "name", w->name);
-      cli_json_string (b, "scheme", w->scheme);
-      cli_json_string (b, "rule", w->rule);
-      cli_json_string (b, "how", w->how);
-      cli_json_shape (b, "shape", &w->shape);
-      cli_json_int (b, "bytes", w->bytes);
-      json_builder_end_object (b);
-    }
-  json_builder_end_array (b);
-  json_builder_end_object (b);
-  cli_json_print (b);
-}
-
-static void
-print_plan (const QconvPlan *plan, const GArray *weights)
-{
-  g_autofree char *total = cli_size_text (qconv_plan_output_bytes (plan));
-  g_autofree char *exact = g_strdup_printf ("%" G_GUINT64_FORMAT, qconv_plan_output_bytes (plan));
-  g_autofree char *memory = cli_size_text (qconv_plan_peak_memory (plan));
-  g_autoptr (CliTable) table = cli_table_new ("llllrr");
-
-  cli_table_row (table, _ ("layer"), _ ("scheme"), _ ("rule"), _ ("how"), _ ("shape"), _ ("size"));
-  for (guint i = 0; i < weights->len; i++)
-    {
-      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
-      g_autofree char *shape = qconv_shape_to_string (&w->shape);
-      g_autofree char *size = cli_size_text (w->bytes);
-
-      cli_table_row (table, w->name, w->scheme, w->rule, w->how, shape, size);
-    }
-  cli_table_print (table, "");
-  cli_print (_ ("%s: %s, %u layers, %s bytes (%s), working memory %s\n"), qconv_plan_output (plan),
-             qconv_plan_target (plan), weights->len, exact, total, memory);
-}
-
-/* ---- The result ---- */
-
-static guint64
-input_bytes (const QconvModel *model)
-{
-  const QconvDirectory *d = qconv_model_directory (model);
-  guint64 bytes = 0;
-
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
-    bytes += qconv_directory_tensor (d, i)->n_bytes;
-  return bytes;
-}
-
-static void
-print_summary (const QconvModel *model, const QconvPlan *plan, const QconvReport *report, const GArray *weights,
-               double seconds)
-{
-  guint64 in = input_bytes (model), out = qconv_plan_output_bytes (plan);
-  g_autofree char *in_text = cli_size_text (in);
-  g_autofree char *out_text = cli_size_text (out);
-  g_autofree char *rate = cli_size_text ((guint64) ((double) in / MAX (seconds, 1e-3)));
-
-  cli_print ("%s: %s\n", qconv_plan_output (plan), qconv_plan_target (plan));
-  cli_report_schemes (report, weights);
-  if (report != NULL)
-    {
-      cli_report_layers (report, 5);
-      cli_report_problems (report);
-    }
-  cli_print (_ ("%s -> %s (%.1f %%) in %.1f s, %s/s\n"), in_text, out_text,
-             in > 0 ? 100 * (double) out / (double) in : 100, seconds, rate);
-}
-
-static gboolean
-run_plan (const CliSettings *s, const QconvModel *model, QconvPlan *plan, const GArray *weights, GError **error)
-{
-  g_autoptr (QconvReport) report = NULL;
-  gint64 start = g_get_monotonic_time ();
-  gboolean done;
-
-  {
-    g_autoptr (CliProgress) progress = cli_progress_new (s->progress);
-
-    done = qconv_plan_run (plan, cli_progress_update, progress, cli_interrupt_begin (), &report, error);
-  }
-  if (s->json)
-    {
-      if (report != NULL)
-        cli_report_json (report);
-    }
-  else if (done)
-    print_summary (model, plan, report, weights, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
-  else if (report != NULL)
-    cli_report_problems (report);
-  return done;
 }
 
 /* A target that copies verbatim takes layers that no reader can claim */
@@ -174,7 +64,6 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
 {
   g_autoptr (QconvModel) model = NULL;
   g_autoptr (QconvPlan) plan = NULL;
-  g_autoptr (GArray) weights = NULL;
 
   if (!check_choices (s, error))
     return FALSE;
@@ -182,14 +71,5 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
   if (model == NULL)
     return FALSE;
   plan = make_plan (s, model, words[1], error);
-  if (plan == NULL)
-    return FALSE;
-  weights = qconv_plan_weights (plan);
-  if (!s->dry_run)
-    return run_plan (s, model, plan, weights, error);
-  if (s->json)
-    print_plan_json (plan, weights);
-  else
-    print_plan (plan, weights);
-  return TRUE;
+  return plan != NULL && cli_plan_carry_out (s, model, plan, error);
 }

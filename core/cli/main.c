@@ -9,6 +9,8 @@ const CliCommand cli_commands[] = {
     cli_convert },
   { "inspect", N_ ("FILE"), N_ ("show what is in a model"), CLI_INSPECT, 1, 1, cli_inspect },
   { "verify", N_ ("FILE"), N_ ("check a quantized file"), CLI_VERIFY, 1, 1, cli_verify },
+  { "edit", N_ ("FILE [OUTPUT]"), N_ ("change what a file says about its layers, not their weights"), CLI_EDIT, 1, 2,
+    cli_edit },
   { "targets", "", N_ ("list what can be made"), CLI_TARGETS, 0, 0, cli_targets },
   { "formats", "", N_ ("list what can be read"), CLI_FORMATS, 0, 0, cli_formats },
   { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1,

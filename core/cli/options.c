@@ -10,8 +10,9 @@ static const char *const progresses[] = { "auto", "bar", "plain", "json", "none"
 static const char *const spellings[] = { "keep", "comfy", "diffusers", NULL };
 static const char *const components[] = { "all", "diffusion", "text-encoder", "vae", NULL };
 
-#define OPENS (CLI_CONVERT | CLI_INSPECT | CLI_VERIFY)
-#define RUNS (CLI_CONVERT | CLI_VERIFY)
+#define WRITES (CLI_CONVERT | CLI_EDIT)
+#define OPENS (WRITES | CLI_INSPECT | CLI_VERIFY)
+#define RUNS (WRITES | CLI_VERIFY)
 #define AT(field) G_STRUCT_OFFSET (CliSettings, field)
 
 const CliOption cli_options[] = {
@@ -19,26 +20,38 @@ const CliOption cli_options[] = {
     N_ ("what to make; 'qconv targets' lists them") },
   { "from", 0, OPENS, CLI_TEXT, AT (from), N_ ("FORMAT"), NULL, FALSE,
     N_ ("take the input as this instead of guessing; 'qconv formats' lists them") },
-  { "keep", 0, CLI_CONVERT, CLI_TEXT, AT (keep), N_ ("REGEX"), NULL, FALSE,
+  { "keep", 0, WRITES, CLI_TEXT, AT (keep), N_ ("REGEX"), NULL, FALSE,
     N_ ("leave layers alone whose names match") },
-  { "only", 0, CLI_CONVERT, CLI_TEXT, AT (only), N_ ("REGEX"), NULL, FALSE,
+  { "only", 0, WRITES, CLI_TEXT, AT (only), N_ ("REGEX"), NULL, FALSE,
     N_ ("quantize layers whose names match and no others") },
+  { "hp-filter", 0, CLI_CONVERT, CLI_TEXT, AT (hp_filter), N_ ("REGEX"), NULL, TRUE,
+    N_ ("stop unless layers whose names match are, and stay, in high precision") },
   { "effort", 0, CLI_CONVERT, CLI_TEXT, AT (effort), NULL, efforts, FALSE,
     N_ ("plain rounding, or search for better scales (default); for weights on which a LoRA is applied at load time "
         "use rtn or, better, bake the LoRA in before converting") },
-  { "input-scale", 0, CLI_CONVERT, CLI_TEXT, AT (input_scale), N_ ("none|VALUE|FILE"), NULL, TRUE,
+  { "input-scale", 0, WRITES, CLI_TEXT, AT (input_scale), N_ ("none|VALUE|FILE"), NULL, TRUE,
     N_ ("scale of the activations to store, for schemes that have one") },
+  { "full-precision-mm", 0, WRITES, CLI_FLAG, AT (full_precision_mm), NULL, NULL, TRUE,
+    N_ ("the loader is to decode FP8 weights before multiplying: short for -o full-precision-mm=on") },
   { NULL, 'o', OPENS, CLI_LIST, AT (settings), N_ ("[ID.]KEY=VALUE"), NULL, FALSE,
     N_ ("set an option of a plugin, which 'qconv plugins NAME' lists; may be repeated") },
+  { "set", 0, CLI_EDIT, CLI_LIST, AT (set), N_ ("KEY=VALUE"), NULL, FALSE,
+    N_ ("put a key into the markers of quantized layers; VALUE is JSON or, failing that, text; may be repeated") },
+  { "add", 0, CLI_EDIT, CLI_LIST, AT (add), N_ ("KEY=VALUE"), NULL, FALSE,
+    N_ ("the same where the key is not there yet") },
+  { "remove", 0, CLI_EDIT, CLI_LIST, AT (remove), N_ ("KEY"), NULL, FALSE,
+    N_ ("take a key out of the markers; may be repeated") },
+  { "metadata", 0, CLI_EDIT, CLI_LIST, AT (metadata), N_ ("KEY[=VALUE]"), NULL, FALSE,
+    N_ ("set a text in the metadata of the file, or without a value remove it; may be repeated") },
   { "memory", 0, RUNS, CLI_SIZE, AT (memory), N_ ("SIZE"), NULL, FALSE,
     N_ ("working memory, as in 512M or 2G (binary units, default 1G)") },
   { NULL, 'j', RUNS, CLI_COUNT, AT (n_threads), N_ ("N"), NULL, FALSE,
     N_ ("number of threads (default: one for each processor)") },
   { "device", 0, CLI_CONVERT, CLI_TEXT, AT (device), NULL, devices, TRUE, N_ ("where to calculate") },
-  { "force", 0, CLI_CONVERT, CLI_FLAG, AT (force), NULL, NULL, FALSE, N_ ("overwrite an existing output") },
+  { "force", 0, WRITES, CLI_FLAG, AT (force), NULL, NULL, FALSE, N_ ("overwrite an existing output") },
   { "no-verify", 0, CLI_CONVERT, CLI_FLAG, AT (no_verify), NULL, NULL, TRUE,
     N_ ("do not compare what was written with the input") },
-  { "dry-run", 0, CLI_CONVERT, CLI_FLAG, AT (dry_run), NULL, NULL, FALSE,
+  { "dry-run", 0, WRITES, CLI_FLAG, AT (dry_run), NULL, NULL, FALSE,
     N_ ("show what would be done and the exact size of the output, and stop") },
   { "names", 0, CLI_CONVERT, CLI_TEXT, AT (names), NULL, spellings, TRUE, N_ ("spelling of the layers' names") },
   { "component", 0, CLI_CONVERT, CLI_TEXT, AT (component), NULL, components, TRUE,
@@ -186,8 +199,14 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
   g_autoptr (GString) letters = g_string_new (NULL);
   int code;
 
-  s->settings = g_ptr_array_new ();
-  g_ptr_array_add (s->settings, NULL);
+  for (guint i = 0; i < N_OPTIONS; i++)
+    if (cli_options[i].kind == CLI_LIST)
+      {
+        GPtrArray **list = G_STRUCT_MEMBER_P (s, cli_options[i].offset);
+
+        *list = g_ptr_array_new ();
+        g_ptr_array_add (*list, NULL);
+      }
   describe_options (rows, letters);
   opterr = 0;
   while ((code = getopt_long (argc, argv, letters->str, rows, NULL)) != -1)
@@ -203,6 +222,8 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
       if (!store (s, option_for_code (code), optarg, error))
         return FALSE;
     }
+  if (s->full_precision_mm)
+    g_ptr_array_insert (s->settings, (int) s->settings->len - 1, (gpointer) "full-precision-mm=on");
   s->words = (const char *const *) argv + optind;
   s->n_words = (guint) (argc - optind);
   return TRUE;
@@ -224,5 +245,7 @@ cli_settings_check (const CliSettings *s, const char *name, guint command, GErro
 void
 cli_settings_clear (CliSettings *s)
 {
-  g_clear_pointer (&s->settings, g_ptr_array_unref);
+  for (guint i = 0; i < N_OPTIONS; i++)
+    if (cli_options[i].kind == CLI_LIST)
+      g_clear_pointer ((GPtrArray **) G_STRUCT_MEMBER_P (s, cli_options[i].offset), g_ptr_array_unref);
 }

@@ -11,5 +11,12 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "nvfp4-encode-search", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) },
   { "nvfp4-decode", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) },
   { "mxfp4-decode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) },
+  { "magnitudes", 1, "bb", QCONV_LEVEL_NAME (qconv_op_magnitudes) },
+  { "fp8-encode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_fp8_encode) },
+  { "fp8-tile-encode-rtn", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_rtn) },
+  { "fp8-tile-encode-search", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_search) },
+  { "fp8-decode", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_fp8_decode) },
+  { "mxfp8-encode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp8_encode) },
+  { "mxfp8-decode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp8_decode) },
   { .name = NULL },
 };

@@ -38,6 +38,18 @@ static const Measure measures[] = {
   { "nvfp4-search-f32", "nvfp4-encode-search", QCONV_F32, 0 },
   { "nvfp4-decode", "nvfp4-decode", QCONV_U4, QCONV_F32 },
   { "mxfp4-decode", "mxfp4-decode", QCONV_U4, QCONV_F32 },
+  { "magnitudes", "magnitudes", QCONV_BF16, 0 },
+  { "magnitudes-f32", "magnitudes", QCONV_F32, 0 },
+  { "fp8", "fp8-encode", QCONV_BF16, 0 },
+  { "fp8-f16", "fp8-encode", QCONV_F16, 0 },
+  { "fp8-f32", "fp8-encode", QCONV_F32, 0 },
+  { "fp8-row-rtn", "fp8-tile-encode-rtn", QCONV_BF16, 0 },
+  { "fp8-row-search", "fp8-tile-encode-search", QCONV_BF16, 0 },
+  { "fp8-decode", "fp8-decode", QCONV_F8_E4M3, QCONV_F32 },
+  { "fp8-e5m2-decode", "fp8-decode", QCONV_F8_E5M2, QCONV_F32 },
+  { "mxfp8", "mxfp8-encode", QCONV_BF16, 0 },
+  { "mxfp8-f32", "mxfp8-encode", QCONV_F32, 0 },
+  { "mxfp8-decode", "mxfp8-decode", QCONV_F8_E4M3, QCONV_F32 },
   { "squared-error", "squared-error", QCONV_BF16, 0 },
   { "squared-error-f32", "squared-error", QCONV_F32, 0 },
 };
@@ -80,9 +92,12 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
   QconvBuffer codes = QCONV_BUFFER (mem->out, ITEMS / 2, QCONV_U4);
   QconvBuffer scales = QCONV_BUFFER (mem->scales, ITEMS / 16, QCONV_F8_E4M3);
   QconvBuffer exponents = QCONV_BUFFER (mem->scales, ITEMS / 32, QCONV_F8_E8M0);
+  QconvBuffer bytes = QCONV_BUFFER (mem->out, ITEMS, QCONV_F8_E4M3);
+  QconvBuffer row_scales = QCONV_BUFFER (mem->scales, ROWS * 4, QCONV_F32);
   QconvBuffer number = QCONV_BUFFER (&mem->number, 4, QCONV_F32), count = QCONV_BUFFER (mem->sums, 8, QCONV_U64);
   QconvBuffer sums = QCONV_BUFFER (mem->sums, 16, QCONV_F64);
-  QconvArg args[6] = { QCONV_BUF (&in), QCONV_BUF (&out) }, rows = QCONV_I (ROWS), cols = QCONV_I (COLS);
+  QconvArg one = QCONV_I (1);
+  QconvArg args[7] = { QCONV_BUF (&in), QCONV_BUF (&out) }, rows = QCONV_I (ROWS), cols = QCONV_I (COLS);
   g_autoptr (GError) error = NULL;
 
   if (strcmp (op->name, "amax") == 0)
@@ -96,6 +111,20 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&scales), QCONV_BUF (&number), QCONV_BUF (&wide), rows, cols },
             5 * sizeof *args);
   else if (strcmp (op->name, "mxfp4-decode") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&exponents), QCONV_BUF (&wide), rows, cols }, 4 * sizeof *args);
+  else if (strcmp (op->name, "magnitudes") == 0)
+    args[1] = QCONV_BUF (&wide);
+  else if (strcmp (op->name, "fp8-encode") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&bytes), QCONV_BUF (&number), rows, cols }, 4 * sizeof *args);
+  else if (g_str_has_prefix (op->name, "fp8-tile"))
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&bytes), QCONV_BUF (&row_scales), rows, cols, one, cols },
+            6 * sizeof *args);
+  else if (strcmp (op->name, "fp8-decode") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&row_scales), QCONV_BUF (&wide), rows, cols, one, cols },
+            6 * sizeof *args);
+  else if (strcmp (op->name, "mxfp8-encode") == 0)
+    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&bytes), QCONV_BUF (&exponents), rows, cols }, 4 * sizeof *args);
+  else if (strcmp (op->name, "mxfp8-decode") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&exponents), QCONV_BUF (&wide), rows, cols }, 4 * sizeof *args);
   else if (strcmp (op->name, "squared-error") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);

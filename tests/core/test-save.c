@@ -116,6 +116,42 @@ test_too_large (Fixture *f, gconstpointer data)
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_LIMIT);
 }
 
+static void
+test_copy (Fixture *f, gconstpointer data)
+{
+  g_autofree char *input = g_build_filename (f->folder, "in.bin", NULL), *text = NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("0123456789", 10);
+  g_autoptr (QconvSource) memory = qconv_source_new_for_bytes (bytes, "memory");
+  g_autoptr (QconvSource) source = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Save) s = NULL;
+  gboolean done = FALSE;
+  gsize n = 0;
+
+  g_assert_true (g_file_set_contents (input, "0123456789", 10, NULL));
+  source = qconv_source_open (input, &error);
+  s = qconv_save_new (f->path, 8, &error);
+  g_assert_no_error (error);
+  g_assert_true (qconv_save_copy (s, 2, source, 4, 6, &done, &error));
+  g_assert_no_error (error);
+  if (!done)
+    g_test_skip ("this file system does not copy by itself");
+  /* where the system cannot, it says so and nothing is wrong */
+  g_assert_true (qconv_save_copy (s, 0, memory, 0, 2, &done, &error));
+  g_assert_false (done);
+  g_assert_true (qconv_save_copy (s, 0, source, 9, 2, &done, &error)); /* the input ends */
+  g_assert_false (done);
+  g_assert_false (qconv_save_copy (s, 7, source, 0, 2, &done, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+  g_clear_error (&error);
+  g_assert_true (qconv_save_commit (s, FALSE, &error));
+  g_assert_true (g_file_get_contents (f->path, &text, &n, NULL));
+  g_assert_cmpuint (n, ==, 8);
+  if (!g_test_failed () && text[2] != 0)
+    g_assert_cmpmem (text + 2, n - 2, "456789", 6);
+  g_unlink (input);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -125,6 +161,7 @@ main (int argc, char **argv)
   g_test_add ("/save/past-end", Fixture, NULL, setup, test_past_end, teardown);
   g_test_add ("/save/existing", Fixture, NULL, setup, test_existing, teardown);
   g_test_add ("/save/leftovers", Fixture, NULL, setup, test_leftovers, teardown);
+  g_test_add ("/save/copy", Fixture, NULL, setup, test_copy, teardown);
   g_test_add ("/save/too-large", Fixture, NULL, setup, test_too_large, teardown);
   return g_test_run ();
 }

@@ -124,6 +124,48 @@ test_settings (void)
 }
 
 static void
+test_bare (void)
+{
+  static const char *const modes[] = { "auto", "off", NULL };
+  static const QconvOption rows[] = {
+    { .name = "on", .type = QCONV_BOOLEAN, .value = "no", .help = "h", .flags = QCONV_OPTION_PARAMETER },
+    { .name = "mode", .type = QCONV_CHOICE, .value = "off", .choices = modes, .help = "h" },
+    { .name = "colour", .type = QCONV_CHOICE, .value = "red", .choices = colours, .help = "h" },
+    { .name = NULL },
+  };
+  g_autoptr (QconvValues) v = qconv_values_new (rows), other = qconv_values_new (rows);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (qconv_values_set_bare (v, "on", &error));
+  g_assert_true (qconv_values_set_bare (v, "mode", &error));
+  g_assert_no_error (error);
+  g_assert_true (qconv_values_boolean (v, "on"));
+  g_assert_cmpstr (qconv_values_string (v, "mode"), ==, "auto");
+  g_assert_false (qconv_values_same_parameters (v, other));
+  g_assert_true (qconv_values_set (other, "on", "true", &error));
+  g_assert_true (qconv_values_same_parameters (v, other)); /* however it is spelled */
+  g_assert_false (qconv_values_set_bare (v, "colour", &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_OPTION);
+  g_clear_error (&error);
+  g_assert_false (qconv_values_set_bare (v, "colours", &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_OPTION);
+}
+
+static void
+test_replace (void)
+{
+  g_autoptr (QconvValues) v = qconv_values_new (table);
+
+  qconv_values_replace (v, "colour", "green");
+  g_assert_cmpstr (qconv_values_string (v, "colour"), ==, "green");
+  g_assert_false (qconv_values_is_set (v, "colour"));
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_CRITICAL, "*colour*blue*");
+  qconv_values_replace (v, "colour", "blue");
+  g_test_assert_expected_messages ();
+  g_assert_cmpstr (qconv_values_string (v, "colour"), ==, "green");
+}
+
+static void
 test_nearest (void)
 {
   static const char *const names[] = { "nvfp4-comfy", "bf16-safetensors", NULL };
@@ -143,6 +185,8 @@ main (int argc, char **argv)
   g_test_add_func ("/values/parameters", test_parameters);
   g_test_add_func ("/values/broken-tables", test_broken_tables);
   g_test_add_func ("/values/settings", test_settings);
+  g_test_add_func ("/values/bare", test_bare);
+  g_test_add_func ("/values/replace", test_replace);
   g_test_add_func ("/values/nearest", test_nearest);
   return g_test_run ();
 }

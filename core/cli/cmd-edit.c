@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <string.h>
+
+/* Returns: (transfer full): @text if it is JSON, else the JSON string that holds it */
+static char *
+json_of (const char *text)
+{
+  g_autoptr (JsonNode) node = json_from_string (text, NULL);
+
+  if (node != NULL)
+    return g_strdup (text);
+  node = json_node_init_string (json_node_alloc (), text);
+  return json_to_string (node, FALSE);
+}
+
+/* Appends the changes that one option lists; @strings keeps what they point to */
+static gboolean
+add_changes (GArray *changes, const char *option, const GPtrArray *list, gboolean with_value, gboolean if_absent,
+             GPtrArray *strings, GError **error)
+{
+  for (guint i = 0; list->pdata[i] != NULL; i++)
+    {
+      const char *text = list->pdata[i], *equals = strchr (text, '=');
+      gsize n = equals != NULL ? (gsize) (equals - text) : strlen (text);
+      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = if_absent };
+
+      g_ptr_array_add (strings, (gpointer) change.key);
+      if (n == 0 || (equals != NULL) != with_value)
+        return qconv_fail (error, QCONV_ERROR_OPTION,
+                           with_value ? _ ("%s %s: not of the form KEY=VALUE") : _ ("%s %s: not the name of a key"),
+                           option, text);
+      if (with_value)
+        {
+          change.value = json_of (equals + 1);
+          g_ptr_array_add (strings, (gpointer) change.value);
+        }
+      g_array_append_val (changes, change);
+    }
+  return TRUE;
+}
+
+gboolean
+cli_edit (const CliSettings *s, const char *const *words, GError **error)
+{
+  g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (QconvHintChange));
+  g_autoptr (GPtrArray) strings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (QconvModel) model = NULL;
+  g_autoptr (QconvPlan) plan = NULL;
+  QconvJob job = { .output = words[1],
+                   .options = (const char *const *) s->settings->pdata,
+                   .keep = s->keep,
+                   .only = s->only,
+                   .input_scale = s->input_scale,
+                   .metadata = (const char *const *) s->metadata->pdata,
+                   .memory = s->memory,
+                   .n_threads = s->n_threads,
+                   .force = s->force,
+                   .warn = cli_warn };
+
+  if (!add_changes (changes, "--remove", s->remove, FALSE, FALSE, strings, error)
+      || !add_changes (changes, "--set", s->set, TRUE, FALSE, strings, error)
+      || !add_changes (changes, "--add", s->add, TRUE, TRUE, strings, error))
+    return FALSE;
+  job.hints = (const QconvHintChange *) changes->data;
+  job.n_hints = changes->len;
+  model = cli_model_open (s, words[0], s->from, FALSE, error);
+  if (model == NULL)
+    return FALSE;
+  plan = qconv_plan_new (model, &job, error);
+  return plan != NULL && cli_plan_carry_out (s, model, plan, error);
+}

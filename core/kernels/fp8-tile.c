@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* E4M3 codes under a scale for every tile of rows and columns (whole rows among them), and the decoding of all FP8. */
+#include "fp8.h"
+
+#define STRETCH 512 /* weights of a row of a tile that are looked at at once */
+#define LANES 16    /* sums that an error is made of */
+#define N_SCALES 32 /* over one octave */
+#define LEAST_AMAX 1e-12f
+#define LARGEST_FACTOR 0x1p126f /* its reciprocal is still a normal number */
+
+/**
+ * Tiles: how a matrix is cut; the last ones in a row or column may be smaller.
+ */
+typedef struct {
+  gsize rows, cols, height, width;
+  gsize across;
+} Tiles;
+
+typedef struct {
+  QconvDType dtype;
+  const guint8 *src;
+  guint8 *codes;
+  float *scales;
+  Tiles tiles;
+  gboolean search;
+} Job;
+
+/* One tile: its upper left weight and its size */
+typedef struct {
+  gsize row, col, height, width;
+} Tile;
+
+/* 2^(-i/32) */
+static const float factors[N_SCALES]
+    = { 1.0f, 0x1.f50766p-1f, 0x1.ea4afap-1f, 0x1.dfc974p-1f, 0x1.d5818ep-1f, 0x1.cb720ep-1f, 0x1.c199bep-1f,
+        0x1.b7f77p-1f, 0x1.ae89fap-1f, 0x1.a5503cp-1f, 0x1.9c4918p-1f, 0x1.93737cp-1f, 0x1.8ace54p-1f,
+        0x1.82589ap-1f, 0x1.7a1148p-1f, 0x1.71f75ep-1f, 0x1.6a09e6p-1f, 0x1.6247ecp-1f, 0x1.5ab07ep-1f,
+        0x1.5342b6p-1f, 0x1.4bfdaep-1f, 0x1.44e086p-1f, 0x1.3dea64p-1f, 0x1.371a74p-1f, 0x1.306fep-1f,
+        0x1.29e9ep-1f, 0x1.2387a6p-1f, 0x1.1d4874p-1f, 0x1.172b84p-1f, 0x1.11301ep-1f, 0x1.0b5586p-1f,
+        0x1.059b0ep-1f };
+
+static gboolean
+take_tiles (Tiles *t, const QconvArg *args, GError **error)
+{
+  if (!qconv_kernel_count (&args[0], "rows", &t->rows, error)
+      || !qconv_kernel_count (&args[1], "cols", &t->cols, error)
+      || !qconv_kernel_count (&args[2], "rows of a tile", &t->height, error)
+      || !qconv_kernel_count (&args[3], "columns of a tile", &t->width, error))
+    return FALSE;
+  t->height = MAX (t->height, 1);
+  t->width = MAX (t->width, 1);
+  t->across = t->cols / t->width + (t->cols % t->width != 0);
+  return TRUE;
+}
+
+static gsize
+tiles_down (const Tiles *t)
+{
+  return t->rows / t->height + (t->rows % t->height != 0);
+}
+
+static Tile
+tile_at (const Tiles *t, gsize down, gsize across)
+{
+  Tile tile = { .row = down * t->height, .col = across * t->width };
+
+  tile.height = MIN (t->height, t->rows - tile.row);
+  tile.width = MIN (t->width, t->cols - tile.col);
+  return tile;
+}
+
+/* @n weights of row @row from column @col on, as F32. Returns: @between, or where they lie if they are F32 */
+static const float *
+load (const Job *job, gsize row, gsize col, gsize n, float between[STRETCH])
+{
+  const guint8 *at = job->src + (row * job->tiles.cols + col) * (qconv_dtype_bits (job->dtype) / 8);
+
+  if (job->dtype == QCONV_F32)
+    return (const float *) (const void *) at;
+  QCONV_LEVEL_NAME (qconv_widen) (job->dtype, at, between, n);
+  return between;
+}
+
+static float
+largest_of_tile (const Job *job, const Tile *tile)
+{
+  gint32 top = 0;
+
+  for (gsize r = 0; r < tile->height; r++)
+    for (gsize c = 0; c < tile->width; c += STRETCH)
+      {
+        gsize n = MIN (STRETCH, tile->width - c);
+        float between[STRETCH];
+        const float *w = load (job, tile->row + r, tile->col + c, n, between);
+
+        for (gsize i = 0; i < n; i++)
+          {
+            gint32 magnitude = (gint32) (bits_of_f32 (w[i]) & 0x7fffffff);
+
+            top = magnitude > top ? magnitude : top;
+          }
+      }
+  return f32_of_bits ((guint32) top);
+}
+
+/* Adds the squared errors of @n magnitudes, a multiple of LANES, to @sums, in steps of the code */
+static void
+add_errors (const float *magnitudes, gsize n, float factor, float sums[LANES])
+{
+  float s[LANES];
+
+  memcpy (s, sums, sizeof s);
+  for (gsize i = 0; i < n; i += LANES)
+    for (guint k = 0; k < LANES; k++)
+      {
+        float t = magnitudes[i + k] * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
+        float d = t - ((t + rounder) - rounder);
+
+        s[k] += d * d;
+      }
+  memcpy (sums, s, sizeof s);
+}
+
+static double
+error_of_sums (const float sums[LANES], float factor)
+{
+  float s[LANES];
+  double scale = 1.0 / (double) factor;
+
+  memcpy (s, sums, sizeof s);
+  for (guint width = LANES / 2; width > 0; width /= 2)
+    for (guint i = 0; i < width; i++)
+      s[i] += s[i + width];
+  return (double) s[0] * (scale * scale);
+}
+
+/* Returns: of @candidates the one with the least error, the first where several have it */
+static float
+best_factor (const Job *job, const Tile *tile, const float candidates[N_SCALES])
+{
+  float sums[N_SCALES][LANES] = { 0 }, best = candidates[0];
+  double least;
+
+  for (gsize r = 0; r < tile->height; r++)
+    for (gsize c = 0; c < tile->width; c += STRETCH)
+      {
+        gsize n = MIN (STRETCH, tile->width - c), padded = (n + LANES - 1) / LANES * LANES;
+        float between[STRETCH], magnitudes[STRETCH];
+        const float *w = load (job, tile->row + r, tile->col + c, n, between);
+
+        for (gsize i = 0; i < n; i++)
+          magnitudes[i] = f32_of_bits (bits_of_f32 (w[i]) & 0x7fffffff);
+        memset (magnitudes + n, 0, (padded - n) * sizeof *magnitudes);
+        for (guint k = 0; k < N_SCALES; k++)
+          add_errors (magnitudes, padded, candidates[k], sums[k]);
+      }
+  least = error_of_sums (sums[0], best);
+  for (guint k = 1; k < N_SCALES; k++)
+    {
+      double e = error_of_sums (sums[k], candidates[k]);
+
+      if (e < least)
+        {
+          least = e;
+          best = candidates[k];
+        }
+    }
+  return best;
+}
+
+/* Factors below that of round-to-nearest clip nothing. A tile too small for it has its own, which then takes the first
+   place if round-to-nearest leaves nothing of the tile */
+static float
+search_factor (const Job *job, const Tile *tile, float amax, float rtn)
+{
+  float candidates[N_SCALES], own = 448.0f * (1.0f / amax);
+
+  own = own < LARGEST_FACTOR ? own : LARGEST_FACTOR;
+  for (guint k = 0; k < N_SCALES; k++)
+    candidates[k] = own * factors[k];
+  if (amax * rtn > 0x1p-10f)
+    candidates[0] = rtn;
+  return best_factor (job, tile, candidates);
+}
+
+static void
+encode_tile (const Job *job, const Tile *tile, float *scale)
+{
+  float amax = largest_of_tile (job, tile);
+  float factor = 448.0f * (1.0f / (amax > LEAST_AMAX ? amax : LEAST_AMAX));
+
+  if (job->search && amax > 0.0f)
+    factor = search_factor (job, tile, amax, factor);
+  *scale = 1.0f / factor;
+  for (gsize r = 0; r < tile->height; r++)
+    for (gsize c = 0; c < tile->width; c += STRETCH)
+      {
+        gsize n = MIN (STRETCH, tile->width - c);
+        guint8 *codes = job->codes + (tile->row + r) * job->tiles.cols + tile->col + c;
+        float between[STRETCH];
+        const float *w = load (job, tile->row + r, tile->col + c, n, between);
+
+        for (gsize i = 0; i < n; i++)
+          codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
+      }
+}
+
+static gboolean
+encode (const QconvArg *args, gboolean search, GError **error)
+{
+  Job job = { .search = search };
+  gsize down;
+
+  if (!take_tiles (&job.tiles, args + 3, error))
+    return FALSE;
+  down = tiles_down (&job.tiles);
+  if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, job.tiles.rows, job.tiles.cols, error)
+      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (QCONV_F8_E4M3), job.tiles.rows, job.tiles.cols, error)
+      || !qconv_kernel_fits (&args[2], "scales", QCONV_MASK (QCONV_F32), down, job.tiles.across, error))
+    return FALSE;
+  job.dtype = qconv_buffer_dtype (args[0].buffer);
+  job.src = qconv_kernel_in (&args[0]);
+  job.codes = qconv_kernel_out (&args[1]);
+  job.scales = qconv_kernel_out (&args[2]);
+  for (gsize y = 0; y < down; y++)
+    for (gsize x = 0; x < job.tiles.across; x++)
+      {
+        Tile tile = tile_at (&job.tiles, y, x);
+
+        encode_tile (&job, &tile, job.scales + y * job.tiles.across + x);
+      }
+  return TRUE;
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_rtn) (gpointer device, gpointer stream, const QconvArg *args,
+                                                 GError **error)
+{
+  return encode (args, FALSE, error);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_search) (gpointer device, gpointer stream, const QconvArg *args,
+                                                    GError **error)
+{
+  return encode (args, TRUE, error);
+}
+
+#define DEFINE_DECODE(name, value)                                                                                    \
+  static void name (const guint8 *codes, float *dst, gsize n, float scale)                                            \
+  {                                                                                                                   \
+    for (gsize i = 0; i < n; i++)                                                                                     \
+      dst[i] = value (codes[i]) * scale;                                                                              \
+  }
+DEFINE_DECODE (decode_e4m3, f32_of_e4m3)
+DEFINE_DECODE (decode_e5m2, f32_of_e5m2)
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_fp8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const guint8 *codes = qconv_kernel_in (&args[0]);
+  const float *scales = qconv_kernel_in (&args[1]);
+  float *dst = qconv_kernel_out (&args[2]);
+  Tiles t;
+
+  if (!take_tiles (&t, args + 3, error)
+      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_F8_E4M3) | QCONV_MASK (QCONV_F8_E5M2), t.rows, t.cols,
+                             error)
+      || !qconv_kernel_fits (&args[1], "scales", QCONV_MASK (QCONV_F32), tiles_down (&t), t.across, error)
+      || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), t.rows, t.cols, error))
+    return FALSE;
+  for (gsize r = 0; r < t.rows; r++)
+    for (gsize x = 0; x < t.across; x++)
+      {
+        gsize at = r * t.cols + x * t.width, n = MIN (t.width, t.cols - x * t.width);
+        float scale = scales[r / t.height * t.across + x];
+
+        if (qconv_buffer_dtype (args[0].buffer) == QCONV_F8_E4M3)
+          decode_e4m3 (codes + at, dst + at, n, scale);
+        else
+          decode_e5m2 (codes + at, dst + at, n, scale);
+      }
+  return TRUE;
+}

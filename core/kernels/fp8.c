@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* FP8 codes under one scale for the tensor, and what the search for that scale counts. */
+#include "fp8.h"
+
+#define STRETCH 512 /* weights that pass through F32 at once */
+#define MAGNITUDES 32768
+
+/* First the largest magnitude (F32) and these flags, then the counts: 32-bit words */
+enum { WORD_AMAX, WORD_FLAGS, WORD_COUNTS };
+enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
+
+#define DEFINE_ENCODE(name, format)                                                                                   \
+  static void name (const float *src, guint8 *dst, gsize n, float scale)                                             \
+  {                                                                                                                   \
+    for (gsize i = 0; i < n; i++)                                                                                     \
+      dst[i] = fp8_of_f32 (src[i] / scale, format);                                                                   \
+  }
+DEFINE_ENCODE (encode_e4m3, FP8_E4M3)
+DEFINE_ENCODE (encode_e5m2, FP8_E5M2)
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  QconvDType dtype = qconv_buffer_dtype (args[0].buffer);
+  gsize rows, cols, item = qconv_dtype_bits (dtype) / 8, n;
+  const guint8 *src = qconv_kernel_in (&args[0]);
+  guint8 *dst = qconv_kernel_out (&args[1]);
+  float scale;
+
+  if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &cols, error)
+      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, rows, cols, error)
+      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (QCONV_F8_E4M3) | QCONV_MASK (QCONV_F8_E5M2), rows, cols,
+                             error)
+      || !qconv_kernel_fits (&args[2], "scale", QCONV_MASK (QCONV_F32), 1, 1, error))
+    return FALSE;
+  n = rows * cols;
+  scale = *(const float *) qconv_kernel_in (&args[2]);
+  for (gsize i = 0; i < n; i += STRETCH)
+    {
+      gsize run = MIN (n - i, STRETCH);
+      const float *wide = (const float *) (const void *) (src + i * item);
+      float between[STRETCH];
+
+      if (dtype != QCONV_F32)
+        {
+          QCONV_LEVEL_NAME (qconv_widen) (dtype, src + i * item, between, run);
+          wide = between;
+        }
+      if (qconv_buffer_dtype (args[1].buffer) == QCONV_F8_E4M3)
+        encode_e4m3 (wide, dst + i, run, scale);
+      else
+        encode_e5m2 (wide, dst + i, run, scale);
+    }
+  return TRUE;
+}
+
+/* Two numbers a turn, so that one's counter need not wait for the other's */
+static void
+count_16 (const guint16 *x, gsize n, guint32 *words)
+{
+  guint32 *counts = words + WORD_COUNTS;
+  gsize i = 0;
+
+  for (; i + 2 <= n; i += 2)
+    {
+      guint32 a = x[i] & 0x7fff, b = x[i + 1] & 0x7fff;
+
+      counts[a]++;
+      counts[b]++;
+    }
+  for (; i < n; i++)
+    counts[x[i] & 0x7fff]++;
+}
+
+/* @x: magnitudes to nearest BF16, ties to even; not beyond the counters where they are NaN */
+static guint32
+round_to_bf16 (const guint32 *x, guint16 *dst, gsize n)
+{
+  guint32 lost = 0;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      guint32 u = x[i] & 0x7fffffff, rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+
+      lost |= u & 0xffff;
+      dst[i] = (guint16) (rounded < 0x7fff ? rounded : 0x7fff);
+    }
+  return lost;
+}
+
+static void
+count_f32 (const guint32 *x, gsize n, guint32 *words)
+{
+  for (gsize i = 0; i < n; i += STRETCH)
+    {
+      gsize run = MIN (n - i, STRETCH);
+      guint16 narrow[STRETCH];
+
+      if (round_to_bf16 (x + i, narrow, run) != 0)
+        words[WORD_FLAGS] |= FLAG_ROUNDED;
+      count_16 (narrow, run, words);
+    }
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_magnitudes) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const void *x = qconv_kernel_in (&args[0]);
+  guint32 *words = qconv_kernel_out (&args[1]);
+  gsize n;
+
+  if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, 0, 0, error)
+      || !qconv_kernel_fits (&args[1], "counts", QCONV_MASK (QCONV_F32), 1, WORD_COUNTS + MAGNITUDES, error)
+      || !QCONV_LEVEL_NAME (qconv_op_amax) (device, stream, args, error))
+    return FALSE;
+  n = qconv_kernel_items (&args[0]);
+  if (qconv_buffer_dtype (args[0].buffer) == QCONV_F32)
+    {
+      count_f32 (x, n, words);
+      return TRUE;
+    }
+  if (qconv_buffer_dtype (args[0].buffer) == QCONV_F16)
+    words[WORD_FLAGS] |= FLAG_F16;
+  count_16 (x, n, words);
+  return TRUE;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* MXFP8: E4M3 codes under a power of two for 32 columns. */
+#include "fp8.h"
+
+#define BLOCK 32
+/* A block whose largest magnitude is below this is a zero block: its exponent would be 0, which comfy-kitchen decodes
+   as zero */
+#define LEAST_AMAX (448.0f * 0x1p-126f)
+
+typedef struct {
+  QconvDType dtype;
+  gsize rows, cols, blocks; /* blocks: of a row */
+} Size;
+
+static gboolean
+take_size (Size *s, const QconvArg *args, GError **error)
+{
+  if (!qconv_kernel_count (&args[0], "rows", &s->rows, error) || !qconv_kernel_count (&args[1], "cols", &s->cols, error))
+    return FALSE;
+  s->blocks = s->cols / BLOCK + (s->cols % BLOCK != 0);
+  return TRUE;
+}
+
+/* Returns: the exponent byte of the least power of two that brings @amax to 448 or below */
+static guint8
+exponent_of (float amax)
+{
+  guint32 n = bits_of_f32 (amax / 448.0f), e = (n >> 23) + ((n & 0x7fffff) != 0);
+
+  return (guint8) (!(amax >= LEAST_AMAX) ? 0 : MIN (e, 254));
+}
+
+/* @w: BLOCK weights */
+static inline guint8
+encode_block (const float *w, guint8 *codes)
+{
+  gint32 top = 0;
+  guint8 e;
+  float factor;
+
+  for (guint i = 0; i < BLOCK; i++)
+    {
+      gint32 magnitude = (gint32) (bits_of_f32 (w[i]) & 0x7fffffff);
+
+      top = magnitude > top ? magnitude : top;
+    }
+  e = exponent_of (f32_of_bits ((guint32) top));
+  if (e == 0)
+    {
+      memset (codes, 0, BLOCK);
+      return 0;
+    }
+  factor = f32_of_bits ((254u - e) << 23);
+  for (guint i = 0; i < BLOCK; i++)
+    codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
+  return e;
+}
+
+static void
+encode_row (const Size *s, const guint8 *src, guint8 *codes, guint8 *exponents)
+{
+  gsize item = qconv_dtype_bits (s->dtype) / 8, rest = s->cols % BLOCK, whole = s->blocks - (rest > 0);
+  float w[BLOCK] = { 0 };
+  guint8 last[BLOCK];
+
+  for (gsize b = 0; b < whole; b++)
+    {
+      if (s->dtype == QCONV_F32)
+        memcpy (w, src + b * BLOCK * item, sizeof w);
+      else
+        QCONV_LEVEL_NAME (qconv_widen) (s->dtype, src + b * BLOCK * item, w, BLOCK);
+      exponents[b] = encode_block (w, codes + b * BLOCK);
+    }
+  if (rest == 0)
+    return;
+  memset (w, 0, sizeof w);
+  QCONV_LEVEL_NAME (qconv_widen) (s->dtype, src + whole * BLOCK * item, w, rest);
+  exponents[whole] = encode_block (w, last);
+  memcpy (codes + whole * BLOCK, last, rest);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_mxfp8_encode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const guint8 *src = qconv_kernel_in (&args[0]);
+  guint8 *codes = qconv_kernel_out (&args[1]), *exponents = qconv_kernel_out (&args[2]);
+  Size s = { .dtype = qconv_buffer_dtype (args[0].buffer) };
+
+  if (!take_size (&s, args + 3, error)
+      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, s.rows, s.cols, error)
+      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (QCONV_F8_E4M3), s.rows, s.cols, error)
+      || !qconv_kernel_fits (&args[2], "block_scale", QCONV_MASK (QCONV_F8_E8M0), s.rows, s.blocks, error))
+    return FALSE;
+  for (gsize r = 0; r < s.rows; r++)
+    encode_row (&s, src + r * s.cols * (qconv_dtype_bits (s.dtype) / 8), codes + r * s.cols, exponents + r * s.blocks);
+  return TRUE;
+}
+
+static inline void
+decode_run (const guint8 *codes, float *dst, gsize n, float scale)
+{
+  for (gsize i = 0; i < n; i++)
+    dst[i] = f32_of_e4m3 (codes[i]) * scale;
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_mxfp8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const guint8 *codes = qconv_kernel_in (&args[0]), *exponents = qconv_kernel_in (&args[1]);
+  float *dst = qconv_kernel_out (&args[2]);
+  Size s;
+
+  if (!take_size (&s, args + 3, error)
+      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_F8_E4M3), s.rows, s.cols, error)
+      || !qconv_kernel_fits (&args[1], "block_scale", QCONV_MASK (QCONV_F8_E8M0), s.rows, s.blocks, error)
+      || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), s.rows, s.cols, error))
+    return FALSE;
+  for (gsize r = 0; r < s.rows; r++)
+    for (gsize b = 0; b < s.blocks; b++)
+      {
+        guint8 e = exponents[r * s.blocks + b];
+        float scale = e == 0 ? 0.0f : f32_of_e8m0 (e);
+        gsize at = r * s.cols + b * BLOCK;
+
+        if (s.cols - b * BLOCK >= BLOCK)
+          decode_run (codes + at, dst + at, BLOCK, scale);
+        else
+          decode_run (codes + at, dst + at, s.cols % BLOCK, scale);
+      }
+  return TRUE;
+}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+. "$LIB"
+need_target nvfp4-comfy
+make_model in.safetensors
+"$QCONV" --to nvfp4-comfy in.safetensors model.safetensors >/dev/null
+
+# The bytes of a file's tensors in the order of their names, less markers
+weights ()
+{
+  "$QCONV" --to copy-safetensors "$1" copy.safetensors --force >/dev/null || exit 1
+  "$QCONV" inspect --json "$1" | "$CHECK_JSON" format layers/0/scheme layers/0/bytes tensors
+}
+
+run edit model.safetensors out.safetensors --set full_precision_matrix_mult=true --set note=text --only '[.]1$' | without_times
+strings -n 20 out.safetensors | grep -o '{"format": "nvfp4"[^}]*}' | sort | uniq -c | sed 's/^ *//'
+weights model.safetensors
+weights out.safetensors
+run verify out.safetensors
+echo "back again, in place:"
+run edit out.safetensors --remove full_precision_matrix_mult --remove note | without_times
+cmp model.safetensors out.safetensors && echo "as it was"
+echo "input scales:"
+run edit out.safetensors --input-scale 0.25 | without_times
+weights out.safetensors
+run edit out.safetensors --input-scale none | without_times
+cmp model.safetensors out.safetensors && echo "as it was"
+echo "metadata:"
+run edit out.safetensors --metadata author=me --metadata format | without_times
+"$QCONV" inspect --json out.safetensors | "$CHECK_JSON" metadata/author
+run edit out.safetensors --metadata author --metadata format=pt | without_times
+cmp model.safetensors out.safetensors && echo "as it was"
+echo "a dry run writes nothing:"
+run edit --dry-run out.safetensors --set a=1
+cmp model.safetensors out.safetensors && echo "as it was"
+run edit out.safetensors model.safetensors
+run edit out.safetensors --remove nothing
+run edit out.safetensors --remove
+run edit out.safetensors --set key
+run edit out.safetensors --set format=fp8
+run edit out.safetensors --set a=1 --only 'no layer is called so'
+run edit in.safetensors --set a=1
+run edit in.safetensors --effort rtn
+cmp model.safetensors out.safetensors && echo "as it was"
+echo "high precision:"
+run --to nvfp4-comfy --hp-filter '[.]1$' in.safetensors hp.safetensors
+run --to bf16-safetensors --hp-filter '[.]1$' model.safetensors hp.safetensors
+run --to nvfp4-comfy --hp-filter '[.]1$' --keep '[.]1$' in.safetensors hp.safetensors | without_times
+run --to nvfp4-comfy --hp-filter 'no layer is called so' in.safetensors bad.safetensors
+rm copy.safetensors
+list
