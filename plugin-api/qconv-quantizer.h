@@ -27,8 +27,8 @@ typedef struct {
 QCONV_API QconvBuffer *qconv_tile_component (const QconvTile *t, const char *name);
 /* The same of @source */
 QCONV_API QconvBuffer *qconv_tile_source (const QconvTile *t, const char *name);
-/* Returns: (transfer none): @n bytes until the call returns, as a buffer of type F32; declared in QconvWork. decode() may
-   take as much as its floats without a word */
+/* Returns: (transfer none): @n bytes until the call returns, as a buffer of type F32; declared in QconvWork. decode()
+   may take as much as its floats without a word */
 QCONV_API QconvBuffer *qconv_tile_scratch (const QconvTile *t, gsize n, GError **error);
 /* Returns: (transfer none) (nullable): F32 [cols] of the layer's input ("amax", "sum", "sum2"); NULL without --stats */
 QCONV_API const float *qconv_tile_statistics (const QconvTile *t, const char *name);
