@@ -159,7 +159,7 @@ test_replace (void)
   qconv_values_replace (v, "colour", "green");
   g_assert_cmpstr (qconv_values_string (v, "colour"), ==, "green");
   g_assert_false (qconv_values_is_set (v, "colour"));
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_CRITICAL, "*colour*blue*");
+  g_test_expect_message ("qconv", G_LOG_LEVEL_CRITICAL, "*colour*blue*");
   qconv_values_replace (v, "colour", "blue");
   g_test_assert_expected_messages ();
   g_assert_cmpstr (qconv_values_string (v, "colour"), ==, "green");
