@@ -18,5 +18,12 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "fp8-decode", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_fp8_decode) },
   { "mxfp8-encode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp8_encode) },
   { "mxfp8-decode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp8_decode) },
+  { "convrot", 1, "bbiii", QCONV_LEVEL_NAME (qconv_op_convrot) },
+  { "int8-encode-row", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int8_encode_row) },
+  { "int8-encode", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int8_encode) },
+  { "int8-encode-block", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int8_encode_block) },
+  { "int8-decode", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int8_decode) },
+  { "int4-encode-row", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int4_encode_row) },
+  { "int4-decode-row", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_int4_decode_row) },
   { .name = NULL },
 };

@@ -16,5 +16,15 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_amax), QCONV_LEVEL_NAME (qconv_op_n
     QCONV_LEVEL_NAME (qconv_op_magnitudes), QCONV_LEVEL_NAME (qconv_op_mxfp8_encode),
     QCONV_LEVEL_NAME (qconv_op_mxfp8_decode);
 
+extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_convrot), QCONV_LEVEL_NAME (qconv_op_int8_encode_row),
+    QCONV_LEVEL_NAME (qconv_op_int8_encode), QCONV_LEVEL_NAME (qconv_op_int8_encode_block),
+    QCONV_LEVEL_NAME (qconv_op_int8_decode), QCONV_LEVEL_NAME (qconv_op_int4_encode_row),
+    QCONV_LEVEL_NAME (qconv_op_int4_decode_row);
+
 /* Widens @n items of any dtype that "convert" takes */
 void QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, gsize n);
+
+/* "convrot" of @n floats, whole groups; @group 1 widens. @src may be @dst */
+void QCONV_LEVEL_NAME (qconv_rotate) (QconvDType dtype, const void *src, float *dst, gsize n, gsize group);
+/* Returns: FALSE with QCONV_ERROR_BUG where there is no such rotation of rows of @cols columns */
+gboolean QCONV_LEVEL_NAME (qconv_rotation_fits) (gsize group, gsize cols, GError **error);

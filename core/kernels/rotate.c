@@ -90,7 +90,8 @@ QCONV_LEVEL_NAME (qconv_rotate) (QconvDType dtype, const void *src, float *dst, 
 
   if (group == 1)
     {
-      QCONV_LEVEL_NAME (qconv_widen) (dtype, src, dst, n);
+      if (src != dst)
+        QCONV_LEVEL_NAME (qconv_widen) (dtype, src, dst, n);
       return;
     }
   for (gsize done = 0; done < n; done += STRETCH)

@@ -16,10 +16,12 @@ enum { ROUNDS = 7, COLS = 4096, ROWS = 8192, ITEMS = ROWS * COLS };
  *
  * @input: dtype of the first argument
  * @output: dtype of the result where that is as long as the input
+ * @group: columns of a rotation
  */
 typedef struct {
   const char *name, *op;
   QconvDType input, output;
+  guint group;
 } Measure;
 
 static const Measure measures[] = {
@@ -50,6 +52,15 @@ static const Measure measures[] = {
   { "mxfp8", "mxfp8-encode", QCONV_BF16, 0 },
   { "mxfp8-f32", "mxfp8-encode", QCONV_F32, 0 },
   { "mxfp8-decode", "mxfp8-decode", QCONV_F8_E4M3, QCONV_F32 },
+  { "convrot-256", "convrot", QCONV_BF16, QCONV_F32, 256 },
+  { "int8-row", "int8-encode-row", QCONV_BF16, 0, 1 },
+  { "int8-row-rot16", "int8-encode-row", QCONV_BF16, 0, 16 },
+  { "int8-row-rot256", "int8-encode-row", QCONV_BF16, 0, 256 },
+  { "int8-block", "int8-encode-block", QCONV_BF16, 0, 128 },
+  { "int8-decode", "int8-decode", QCONV_I8, QCONV_F32 },
+  { "int4-row", "int4-encode-row", QCONV_BF16, 0, 1 },
+  { "int4-row-rot256", "int4-encode-row", QCONV_BF16, 0, 256 },
+  { "int4-decode", "int4-decode-row", QCONV_U4, QCONV_F32 },
   { "squared-error", "squared-error", QCONV_BF16, 0 },
   { "squared-error-f32", "squared-error", QCONV_F32, 0 },
 };
@@ -80,6 +91,33 @@ input_of (const Memory *mem, QconvDType dtype)
   return dtype == QCONV_F32 ? (void *) mem->wide : dtype == QCONV_BF16 ? mem->bf16
          : dtype == QCONV_F16                                          ? mem->f16
                                                                        : (void *) mem->codes;
+}
+
+/* Behind the first argument: operations on integers under F32 scales */
+static gboolean
+run_int_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
+{
+  gboolean encode = strstr (op->name, "-encode") != NULL, int4 = g_str_has_prefix (op->name, "int4");
+  QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  QconvBuffer codes = QCONV_BUFFER (mem->out, int4 ? ITEMS / 2 : ITEMS, int4 ? QCONV_U4 : QCONV_I8);
+  QconvBuffer scales = QCONV_BUFFER (mem->scales, ROWS * 4, QCONV_F32);
+  QconvBuffer scratch = QCONV_BUFFER (mem->scales + ROWS * 4, COLS * 4, QCONV_F32);
+  QconvArg rows = QCONV_I (ROWS), cols = QCONV_I (COLS), group = QCONV_I (m->group);
+
+  if (strcmp (op->name, "convrot") == 0)
+    return op->run (NULL, NULL, (QconvArg[]) { in, QCONV_BUF (&wide), rows, cols, group }, error);
+  if (encode)
+    return op->run (NULL, NULL,
+                    (QconvArg[]) { in, QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&scratch), rows, cols, group },
+                    error);
+  return op->run (NULL, NULL, (QconvArg[]) { in, QCONV_BUF (&scales), QCONV_BUF (&wide), rows, cols, QCONV_I (1), cols },
+                  error);
+}
+
+static gboolean
+is_int_op (const QconvOp *op)
+{
+  return strcmp (op->name, "convrot") == 0 || g_str_has_prefix (op->name, "int");
 }
 
 static void
@@ -128,7 +166,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&exponents), QCONV_BUF (&wide), rows, cols }, 4 * sizeof *args);
   else if (strcmp (op->name, "squared-error") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
-  if (!op->run (NULL, NULL, args, &error))
+  if (!(is_int_op (op) ? run_int_op (mem, m, op, args[0], &error) : op->run (NULL, NULL, args, &error)))
     g_error ("%s: %s", op->name, error->message);
 }
 
