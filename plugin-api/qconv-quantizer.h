@@ -65,7 +65,7 @@ typedef struct _QconvQuantizer QconvQuantizer;
  * @accumulate: one chunk → @partial (partial_size bytes, zeroed). Chunks run in any order on any thread. The rows of a
  *   chunk may come in several calls, in order, which go on with what the last one left in @partial
  * @finish: all @n partials in chunk order, back to back in host memory: fill whole-layer components (host memory here).
- *   *exact = FALSE (only with @from): these data do not fit, core takes the next encoder
+ *   *exact = FALSE: these data do not fit, core takes the next encoder; not for the last one
  * @encode: fill the components that follow rows
  */
 typedef struct {

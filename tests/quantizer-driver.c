@@ -283,13 +283,15 @@ gboolean
 encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, GError **error)
 {
   Job job = { .e = e, .weights = weights, .tile_rows = tile_rows };
-  gboolean exact, ok;
+  gboolean exact = FALSE, ok = TRUE;
 
-  for (const QconvEncoder *const *encoder = e->quantizer->encoders; *encoder != NULL; encoder++)
+  for (const QconvEncoder *const *encoder = e->quantizer->encoders; *encoder != NULL && ok && !exact; encoder++)
     if ((*encoder)->from == NULL)
-      job.encoder = *encoder;
-  g_assert_nonnull (job.encoder);
-  ok = run_encoder (&job, &exact, error);
+      {
+        job.encoder = *encoder;
+        job.work = (QconvWork) { 0 };
+        ok = run_encoder (&job, &exact, error);
+      }
   g_assert_true (!ok || exact);
   return ok;
 }

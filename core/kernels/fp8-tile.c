@@ -4,7 +4,7 @@
 
 #define STRETCH 512 /* weights of a row of a tile that are looked at at once */
 #define LANES 16    /* sums that an error is made of */
-#define N_SCALES 32 /* over one octave */
+#define N_SCALES 32 /* evenly over one octave of factors */
 #define LEAST_AMAX 1e-12f
 #define LARGEST_FACTOR 0x1p126f /* its reciprocal is still a normal number */
 
@@ -29,15 +29,6 @@ typedef struct {
 typedef struct {
   gsize row, col, height, width;
 } Tile;
-
-/* 2^(-i/32) */
-static const float factors[N_SCALES]
-    = { 1.0f, 0x1.f50766p-1f, 0x1.ea4afap-1f, 0x1.dfc974p-1f, 0x1.d5818ep-1f, 0x1.cb720ep-1f, 0x1.c199bep-1f,
-        0x1.b7f77p-1f, 0x1.ae89fap-1f, 0x1.a5503cp-1f, 0x1.9c4918p-1f, 0x1.93737cp-1f, 0x1.8ace54p-1f,
-        0x1.82589ap-1f, 0x1.7a1148p-1f, 0x1.71f75ep-1f, 0x1.6a09e6p-1f, 0x1.6247ecp-1f, 0x1.5ab07ep-1f,
-        0x1.5342b6p-1f, 0x1.4bfdaep-1f, 0x1.44e086p-1f, 0x1.3dea64p-1f, 0x1.371a74p-1f, 0x1.306fep-1f,
-        0x1.29e9ep-1f, 0x1.2387a6p-1f, 0x1.1d4874p-1f, 0x1.172b84p-1f, 0x1.11301ep-1f, 0x1.0b5586p-1f,
-        0x1.059b0ep-1f };
 
 static gboolean
 take_tiles (Tiles *t, const QconvArg *args, GError **error)
@@ -177,7 +168,7 @@ search_factor (const Job *job, const Tile *tile, float amax, float rtn)
 
   own = own < LARGEST_FACTOR ? own : LARGEST_FACTOR;
   for (guint k = 0; k < N_SCALES; k++)
-    candidates[k] = own * factors[k];
+    candidates[k] = own * (1.0f - (float) k / (2 * N_SCALES));
   if (amax * rtn > 0x1p-10f)
     candidates[0] = rtn;
   return best_factor (job, tile, candidates);

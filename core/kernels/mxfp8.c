@@ -3,6 +3,7 @@
 #include "fp8.h"
 
 #define BLOCK 32
+#define RUN 16 /* blocks that are encoded at once */
 /* A block whose largest magnitude is below this is a zero block: its exponent would be 0, which comfy-kitchen decodes
    as zero */
 #define LEAST_AMAX (448.0f * 0x1p-126f)
@@ -21,22 +22,11 @@ take_size (Size *s, const QconvArg *args, GError **error)
   return TRUE;
 }
 
-/* Returns: the exponent byte of the least power of two that brings @amax to 448 or below */
-static guint8
-exponent_of (float amax)
-{
-  guint32 n = bits_of_f32 (amax / 448.0f), e = (n >> 23) + ((n & 0x7fffff) != 0);
-
-  return (guint8) (!(amax >= LEAST_AMAX) ? 0 : MIN (e, 254));
-}
-
-/* @w: BLOCK weights */
-static inline guint8
-encode_block (const float *w, guint8 *codes)
+/* Returns: the bits of the largest magnitude among BLOCK weights */
+static inline guint32
+largest_of_block (const float *w)
 {
   gint32 top = 0;
-  guint8 e;
-  float factor;
 
   for (guint i = 0; i < BLOCK; i++)
     {
@@ -44,38 +34,72 @@ encode_block (const float *w, guint8 *codes)
 
       top = magnitude > top ? magnitude : top;
     }
-  e = exponent_of (f32_of_bits ((guint32) top));
-  if (e == 0)
-    {
-      memset (codes, 0, BLOCK);
-      return 0;
-    }
-  factor = f32_of_bits ((254u - e) << 23);
+  return (guint32) top;
+}
+
+/* Returns: the exponent of the least power of two that brings the largest magnitude to 448 or below; 0: a zero block */
+static inline guint32
+exponent_of (guint32 top)
+{
+  float amax = f32_of_bits (top);
+  guint32 n = bits_of_f32 (amax / 448.0f), e = (n >> 23) + ((n & 0x7fffff) != 0);
+
+  e = e < 254 ? e : 254;
+  return amax >= LEAST_AMAX ? e : 0;
+}
+
+/* The factor of a zero block turns weights into zeros, whose sign the mask takes away */
+static inline void
+encode_block (const float *w, guint8 *codes, guint32 e)
+{
+  float factor = f32_of_bits (e == 0 ? 0 : (254 - e) << 23);
+  guint8 mask = e == 0 ? 0 : 0xff;
+
   for (guint i = 0; i < BLOCK; i++)
-    codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
-  return e;
+    codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3) & mask;
+}
+
+/* @n_blocks: up to RUN whole blocks */
+static void
+encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
+{
+  guint32 e[RUN] = { 0 };
+
+  for (gsize b = 0; b < n_blocks; b++)
+    e[b] = largest_of_block (w + b * BLOCK);
+  for (guint b = 0; b < RUN; b++)
+    e[b] = exponent_of (e[b]);
+  for (gsize b = 0; b < n_blocks; b++)
+    {
+      exponents[b] = (guint8) e[b];
+      encode_block (w + b * BLOCK, codes + b * BLOCK, e[b]);
+    }
 }
 
 static void
 encode_row (const Size *s, const guint8 *src, guint8 *codes, guint8 *exponents)
 {
   gsize item = qconv_dtype_bits (s->dtype) / 8, rest = s->cols % BLOCK, whole = s->blocks - (rest > 0);
-  float w[BLOCK] = { 0 };
+  float between[RUN * BLOCK];
   guint8 last[BLOCK];
 
-  for (gsize b = 0; b < whole; b++)
+  for (gsize b = 0; b < whole; b += RUN)
     {
-      if (s->dtype == QCONV_F32)
-        memcpy (w, src + b * BLOCK * item, sizeof w);
-      else
-        QCONV_LEVEL_NAME (qconv_widen) (s->dtype, src + b * BLOCK * item, w, BLOCK);
-      exponents[b] = encode_block (w, codes + b * BLOCK);
+      gsize n = MIN (whole - b, RUN);
+      const float *w = (const float *) (const void *) (src + b * BLOCK * item);
+
+      if (s->dtype != QCONV_F32)
+        {
+          QCONV_LEVEL_NAME (qconv_widen) (s->dtype, src + b * BLOCK * item, between, n * BLOCK);
+          w = between;
+        }
+      encode_blocks (w, n, codes + b * BLOCK, exponents + b);
     }
   if (rest == 0)
     return;
-  memset (w, 0, sizeof w);
-  QCONV_LEVEL_NAME (qconv_widen) (s->dtype, src + whole * BLOCK * item, w, rest);
-  exponents[whole] = encode_block (w, last);
+  memset (between, 0, BLOCK * sizeof *between);
+  QCONV_LEVEL_NAME (qconv_widen) (s->dtype, src + whole * BLOCK * item, between, rest);
+  encode_blocks (between, 1, last, exponents + whole);
   memcpy (codes + whole * BLOCK, last, rest);
 }
 

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fp8.h"
+
+#include <math.h>
+
+gboolean
+fp8_is_rtn (const QconvLayer *layer)
+{
+  return g_str_equal (qconv_values_string (layer->values, "effort"), "rtn");
+}
+
+gboolean
+fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvComponent *scales, QconvComponents *out,
+                     GError **error)
+{
+  if (layer->shape.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes matrices, this weight has %u dimensions",
+                       layer->scheme, layer->shape.rank);
+  if (layer->rows == 0 || layer->cols == 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", layer->scheme);
+  qconv_components_add (out, &(QconvComponent) { .name = "codes",
+                                                 .dtype = codes,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (out, scales);
+  qconv_components_add (out, &(QconvComponent) { .name = "input_scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE0,
+                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+  return TRUE;
+}
+
+/* E4M3 has one NaN of each sign; the highest exponent of E5M2 is Inf and NaN */
+static gsize
+count_wrong_codes (QconvBuffer *codes)
+{
+  guint8 least = qconv_buffer_dtype (codes) == QCONV_F8_E4M3 ? 0x7f : 0x7c;
+  const guint8 *bytes = qconv_buffer_data (codes);
+  gsize n = qconv_buffer_size (codes), wrong = 0;
+
+  for (gsize i = 0; i < n; i++)
+    wrong += (bytes[i] & 0x7f) >= least;
+  return wrong;
+}
+
+gboolean
+fp8_validate (const QconvTile *t, const char *scales, GError **error)
+{
+  QconvBuffer *buffer = qconv_tile_component (t, scales), *input = qconv_tile_component (t, "input_scale");
+  const float *values = qconv_buffer_data (buffer), *input_scale = input != NULL ? qconv_buffer_data (input) : NULL;
+  gsize n = qconv_buffer_size (buffer) / sizeof *values, wrong = count_wrong_codes (qconv_tile_component (t, "codes"));
+
+  if (wrong > 0)
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " codes are Inf or NaN", wrong);
+  for (gsize i = 0; i < n; i++)
+    if (!isfinite (values[i]) || values[i] < 0.0f)
+      return qconv_fail (error, QCONV_ERROR_NON_FINITE, "a scale is %g", (double) values[i]);
+  if (input_scale != NULL && !(isfinite (*input_scale) && *input_scale > 0.0f))
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "input_scale is not a positive number");
+  return TRUE;
+}
+
+double
+fp8_bound (QconvDType codes, guint64 n)
+{
+  gboolean e4m3 = codes == QCONV_F8_E4M3;
+  double normal = e4m3 ? 1.0 / 17 : 1.0 / 9, share = e4m3 ? 2 * 0x1p-10 / 448 : 2 * 0x1p-17 / 57344;
+  double lost = (double) n * share * share;
+
+  return normal * normal * 1.01 + lost / (1.0 + lost);
+}
+
+QCONV_PLUGIN_DEFINE (fp8, .summary = N_ ("FP8 quantizers"), .license = "LGPL-2.1-or-later", .gettext_domain = "qconv",
+                     .quantizers = (const QconvQuantizer *const[]) { &fp8_tensor, &fp8_row, &fp8_block, NULL })
