@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* awq_w4a16 of ComfyUI: 4-bit codes with a scale and a centre for a group of columns: (code - 8) · scale + zero. */
+#include <math.h>
+#include <string.h>
+
+#include "qconv-plugin.h"
+
+/* Items of one partial result, more where rows are long: from the layer alone */
+#define CHUNK_ITEMS ((guint64) 1 << 20)
+/* Code of the centre */
+#define CENTRE 8
+
+/* Scale and centre of one group, as codes are made with them */
+typedef struct {
+  float scale, zero;
+} Group;
+
+static guint64
+group_of (const QconvLayer *layer)
+{
+  return (guint64) qconv_values_int (layer->values, "group");
+}
+
+static void
+settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values)
+{
+  if (g_str_equal (qconv_values_string (values, "scale-dtype"), "auto"))
+    qconv_values_replace (values, "scale-dtype", layer->dtype == QCONV_F16 ? "f16" : "bf16");
+}
+
+/* "auto" counts before it is settled, too */
+static QconvDType
+scale_dtype (const QconvLayer *layer)
+{
+  const char *text = qconv_values_string (layer->values, "scale-dtype");
+
+  if (g_str_equal (text, "f32"))
+    return QCONV_F32;
+  if (g_str_equal (text, "auto"))
+    return layer->dtype == QCONV_F16 ? QCONV_F16 : QCONV_BF16;
+  return g_str_equal (text, "f16") ? QCONV_F16 : QCONV_BF16;
+}
+
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  static const char *const names[] = { "scale", "zero" };
+  guint64 group = group_of (layer);
+
+  if (layer->shape.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "awq takes matrices, this weight has %u dimensions",
+                       layer->shape.rank);
+  if (layer->rows == 0 || layer->cols == 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "awq takes no empty weights");
+  if (layer->cols % group != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%" G_GUINT64_FORMAT " columns are not whole groups of %" G_GUINT64_FORMAT, layer->cols, group);
+  if (layer->cols % 2 != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "awq takes an even number of columns, not %" G_GUINT64_FORMAT,
+                       layer->cols);
+  qconv_components_add (out, &(QconvComponent) { .name = "codes",
+                                                 .dtype = QCONV_U4,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    qconv_components_add (out, &(QconvComponent) { .name = names[i],
+                                                   .dtype = scale_dtype (layer),
+                                                   .shape = QCONV_SHAPE2 (layer->rows, layer->cols / group),
+                                                   .run = QCONV_WHOLE });
+  return TRUE;
+}
+
+/* A group of one large weight among small ones */
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  return MIN (1e-3 * MAX ((double) group_of (layer), 32.0), 0.2);
+}
+
+/* ---- Stored numbers ---- */
+
+/* Nearest, ties to even; a power of two divides without rounding. Infinite beyond 65504 */
+static guint16
+f16_of_f32 (float x)
+{
+  float magnitude = fabsf (x);
+  int exponent = magnitude > 0.0f ? MAX (ilogbf (magnitude), -14) : -14;
+  guint bits = magnitude < 65520.0f
+                   ? ((guint) (exponent + 14) << 10) + (guint) rintf (ldexpf (magnitude, 10 - exponent))
+                   : 0x7c00;
+
+  return (guint16) (bits | (signbit (x) ? 0x8000 : 0));
+}
+
+static float
+f32_of_f16 (guint16 half)
+{
+  int exponent = half >> 10 & 31;
+  float fraction = (float) (half & 0x3ff), magnitude;
+
+  if (exponent == 31)
+    magnitude = fraction > 0.0f ? NAN : INFINITY;
+  else
+    magnitude = ldexpf (fraction + (exponent > 0 ? 1024.0f : 0.0f), MAX (exponent, 1) - 25);
+  return (half & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+/* The upper half of an F32 number */
+typedef union {
+  float f;
+  guint32 u;
+} Bits;
+
+/* Nearest, ties to even. @x: finite */
+static guint16
+bf16_of_f32 (float x)
+{
+  Bits b = { .f = x };
+
+  return (guint16) ((b.u + 0x7fff + (b.u >> 16 & 1)) >> 16);
+}
+
+/* Item @i of @buffer, which holds F32, F16 or BF16 */
+static float
+load_number (QconvBuffer *buffer, guint64 i)
+{
+  const void *data = qconv_buffer_data (buffer);
+
+  if (qconv_buffer_dtype (buffer) == QCONV_F32)
+    return ((const float *) data)[i];
+  if (qconv_buffer_dtype (buffer) == QCONV_F16)
+    return f32_of_f16 (((const guint16 *) data)[i]);
+  return ((Bits) { .u = (guint32) ((const guint16 *) data)[i] << 16 }).f;
+}
+
+/* Returns: FALSE where @x is too large for the type */
+static gboolean
+store_number (QconvBuffer *buffer, guint64 i, float x)
+{
+  void *data = qconv_buffer_data (buffer);
+
+  if (!isfinite (x))
+    return FALSE;
+  if (qconv_buffer_dtype (buffer) == QCONV_F32)
+    ((float *) data)[i] = x;
+  else
+    ((guint16 *) data)[i] = qconv_buffer_dtype (buffer) == QCONV_F16 ? f16_of_f32 (x) : bf16_of_f32 (x);
+  return isfinite (load_number (buffer, i));
+}
+
+/* ---- Encoding ---- */
+
+static guint64
+chunk_rows (const QconvLayer *layer)
+{
+  return MAX (CHUNK_ITEMS / layer->cols, 16);
+}
+
+static void
+plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
+{
+  work->n_passes = 1;
+  work->chunk_rows = chunk_rows (layer);
+  work->partial_size = work->chunk_rows * (layer->cols / group_of (layer)) * sizeof (Group);
+}
+
+/* comfy-quants: weights of one value keep it in the centre */
+static Group
+measure_group (const float *weights, guint64 n)
+{
+  float low = weights[0], high = weights[0], scale;
+
+  for (guint64 i = 1; i < n; i++)
+    {
+      low = MIN (low, weights[i]);
+      high = MAX (high, weights[i]);
+    }
+  if (low == high)
+    return (Group) { 1.0f, low };
+  scale = (high - low) / 15.0f;
+  return (Group) { scale, low + 8.0f * scale };
+}
+
+static gboolean
+accumulate_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
+{
+  guint64 group = group_of (t->layer), groups = t->layer->cols / group;
+  Group *dst = (Group *) qconv_buffer_data (partial) + t->first_row % chunk_rows (t->layer) * groups;
+  const float *weights = qconv_buffer_data (t->floats);
+
+  for (guint64 k = 0; k < t->n_rows * groups; k++)
+    dst[k] = measure_group (weights + k * group, group);
+  return TRUE;
+}
+
+/* Chunks lie back to back, only the last one may be short */
+static gboolean
+finish_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+               gboolean *exact, GError **error)
+{
+  QconvBuffer *scale = qconv_tile_component (t, "scale"), *zero = qconv_tile_component (t, "zero");
+  guint64 groups = t->layer->rows * (t->layer->cols / group_of (t->layer));
+  const Group *measured = partials;
+
+  for (guint64 k = 0; k < groups; k++)
+    if (!store_number (scale, k, measured[k].scale) || !store_number (zero, k, measured[k].zero))
+      return qconv_fail (error, QCONV_ERROR_NON_FINITE,
+                         "a group with the scale %g and the centre %g is too large for %s", (double) measured[k].scale,
+                         (double) measured[k].zero, qconv_dtype_name (qconv_buffer_dtype (scale)));
+  return TRUE;
+}
+
+/* Nearest, ties to even: the sum has no room for a fraction. A scale that underflowed to 0 leaves no number to
+   compare, and the code becomes 0 */
+static guint8
+code_of (float weight, Group group)
+{
+  float x = (weight - group.zero) / group.scale;
+  float held = x > -8.0f ? (x < 7.0f ? x : 7.0f) : -8.0f;
+
+  return (guint8) ((held + 0x1.8p23f) - 0x1.8p23f + CENTRE);
+}
+
+/* Codes are made with scale and centre before those were rounded to what is stored */
+static gboolean
+encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  guint64 cols = t->layer->cols, group = group_of (t->layer);
+  const float *weights = qconv_buffer_data (t->floats);
+  guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
+
+  memset (codes, 0, (gsize) (t->n_rows * cols / 2));
+  for (guint64 start = 0; start < t->n_rows * cols; start += group)
+    {
+      Group measured = measure_group (weights + start, group);
+
+      for (guint64 i = start; i < start + group; i++)
+        codes[i / 2] |= (guint8) (code_of (weights[i], measured) << i % 2 * 4);
+    }
+  return TRUE;
+}
+
+/* ---- Decoding ---- */
+
+static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  guint64 group = group_of (t->layer), groups = t->layer->cols / group, first = t->first_row * groups;
+  QconvBuffer *scales = qconv_tile_component (t, "scale"), *zeros = qconv_tile_component (t, "zero");
+  const guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
+  float *floats = qconv_buffer_data (t->floats);
+
+  for (guint64 k = 0; k < t->n_rows * groups; k++)
+    {
+      float scale = load_number (scales, first + k), zero = load_number (zeros, first + k);
+
+      for (guint64 i = k * group; i < (k + 1) * group; i++)
+        floats[i] = (float) ((codes[i / 2] >> i % 2 * 4 & 15) - CENTRE) * scale + zero;
+    }
+  return TRUE;
+}
+
+static gboolean
+validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  static const char *const names[] = { "scale", "zero" };
+  guint64 groups = t->layer->cols / group_of (t->layer), wrong = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      QconvBuffer *buffer = qconv_tile_component (t, names[i]);
+
+      for (guint64 k = t->first_row * groups; k < (t->first_row + t->n_rows) * groups; k++)
+        wrong += !isfinite (load_number (buffer, k));
+    }
+  return wrong == 0
+         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GUINT64_FORMAT " scales or centres are Inf or NaN", wrong);
+}
+
+static const QconvEncoder from_floats = {
+  .work = plan_work,
+  .accumulate = accumulate_groups,
+  .finish = finish_groups,
+  .encode = encode_floats,
+};
+
+static const QconvOption options[] = {
+  { .name = "group",
+    .type = QCONV_INT,
+    .value = "64",
+    .min = 1,
+    .max = 1 << 20,
+    .help = N_ ("columns of a row that share a scale and a centre"),
+    .flags = QCONV_OPTION_PARAMETER },
+  { .name = "scale-dtype",
+    .type = QCONV_CHOICE,
+    .value = "auto",
+    .choices = (const char *const[]) { "auto", "bf16", "f16", "f32", NULL },
+    .help = N_ ("type of scales and centres, in which the layer is computed; auto: the weight's own F16 or BF16, else "
+                "BF16; kernels for GPUs do not take f32"),
+    .flags = QCONV_OPTION_PARAMETER },
+  { .name = NULL },
+};
+
+static const QconvQuantizer quantizer = {
+  .id = "awq",
+  .summary = N_ ("4-bit codes with a scale and a centre for 64 columns, computed in 16 bits"),
+  .options = options,
+  .cols_multiple = 2,
+  .settle = settle,
+  .components = list_components,
+  .bound = largest_error,
+  .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
+  .decode = decode,
+  .validate = validate,
+};
+
+QCONV_PLUGIN_DEFINE (awq, .summary = N_ ("AWQ W4A16 quantizer"), .license = "LGPL-2.1-or-later",
+                     .gettext_domain = GETTEXT_PACKAGE,
+                     .quantizers = (const QconvQuantizer *const[]) { &quantizer, NULL })

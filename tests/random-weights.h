@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Matrices that spread as those do for which the error of a scheme is known. */
+#pragma once
+#include <glib.h>
+
+typedef enum {
+  RANDOM_GAUSSIAN,
+  RANDOM_LAPLACE,
+  RANDOM_STUDENT, /* t with 5 degrees of freedom */
+  RANDOM_COLUMNS, /* Gaussian with one column of 100 eight times as large */
+  RANDOM_N_KINDS
+} RandomKind;
+
+extern const char *const random_kind_names[RANDOM_N_KINDS];
+
+/* Returns: (transfer full): [rows, cols], deviation 0.02 before anything is made larger; the same everywhere */
+float *random_weights (RandomKind kind, guint64 rows, guint64 cols, guint64 seed);
