@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [FOLDER]]]
-# The same file to NVFP4 with qconv and with convert-to-quant on the CPU without its search: once with plain rounding and
-# no check, once with qconv's default search and its check. Takes the Python environment of `tests/run.sh --peers`.
+# usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [SCHEMES [FOLDER]]]]
+# The same file with qconv and with convert-to-quant on the CPU without its search: once with plain rounding and no check,
+# once with qconv's default effort and its check. SCHEMES: of nvfp4, fp8, int8 (rows, rotated), in quotes; default all.
+# Takes the Python environment of `tests/run.sh --peers`.
 set -eu
 
-build=$(cd "${1:?usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [FOLDER]]]}" && pwd)
+build=$(cd "${1:?usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [SCHEMES [FOLDER]]]]}" && pwd)
 mib=${2:-1024}
 rounds=${3:-3}
-scratch=$(mktemp -d "${4:-$build}/bench-XXXXXX")
+schemes=${4:-nvfp4 fp8 int8}
+scratch=$(mktemp -d "${5:-$build}/bench-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 ctq=$build/peer-venv/bin/convert_to_quant
 export QCONV_PLUGIN_PATH="$build/plugins"
@@ -32,17 +34,47 @@ cat "$scratch/in.safetensors" >/dev/null
 # One run that does not count: the machine's first use of the file is slower
 "$build/core/cli/qconv" --to nvfp4-comfy --effort rtn --no-verify --progress none \
   "$scratch/in.safetensors" "$scratch/qconv.safetensors" >/dev/null
-i=0
-while [ $i -lt "$rounds" ]; do
-  r=$(seconds "$build/core/cli/qconv" --to nvfp4-comfy --effort rtn --no-verify --force --progress none \
-    "$scratch/in.safetensors" "$scratch/qconv.safetensors")
-  s=$(seconds "$build/core/cli/qconv" --to nvfp4-comfy --force --progress none \
-    "$scratch/in.safetensors" "$scratch/qconv.safetensors")
-  c=$(seconds "$ctq" -i "$scratch/in.safetensors" -o "$scratch/ctq.safetensors" --nvfp4 --comfy_quant --simple \
-    --low-memory --device cpu)
-  awk -v c="$c" -v r="$r" -v s="$s" 'BEGIN {
-    printf "convert-to-quant %.2f s; rtn, no check %.2f s, %.1f times; search and check %.2f s, %.1f times\n",
-      c, r, c / r, s, c / s }'
-  i=$((i + 1))
+# What is asked of either program
+ours ()
+{
+  case $1 in
+  nvfp4) echo "--to nvfp4-comfy" ;;
+  fp8) echo "--to fp8-comfy" ;;
+  int8) echo "--to int8-comfy -o convrot=256" ;;
+  esac
+}
+
+theirs ()
+{
+  case $1 in
+  nvfp4) echo "--nvfp4" ;;
+  fp8) echo "" ;;
+  int8) echo "--int8 --scaling_mode row --convrot" ;;
+  esac
+}
+
+# INT8 knows no effort
+plain_rounding ()
+{
+  [ "$1" = int8 ] || echo "--effort rtn"
+}
+
+for scheme in $schemes; do
+  i=0
+  while [ $i -lt "$rounds" ]; do
+    # shellcheck disable=SC2046 # lists of words
+    r=$(seconds "$build/core/cli/qconv" $(ours "$scheme") $(plain_rounding "$scheme") --no-verify --force \
+      --progress none "$scratch/in.safetensors" "$scratch/qconv.safetensors")
+    # shellcheck disable=SC2046
+    s=$(seconds "$build/core/cli/qconv" $(ours "$scheme") --force --progress none \
+      "$scratch/in.safetensors" "$scratch/qconv.safetensors")
+    # shellcheck disable=SC2046
+    c=$(seconds "$ctq" -i "$scratch/in.safetensors" -o "$scratch/ctq.safetensors" $(theirs "$scheme") --comfy_quant \
+      --simple --low-memory --device cpu)
+    awk -v n="$scheme" -v c="$c" -v r="$r" -v s="$s" 'BEGIN {
+      printf "%s: convert-to-quant %.2f s; rtn, no check %.2f s, %.1f times; default and check %.2f s, %.1f times\n",
+        n, c, r, c / r, s, c / s }'
+    i=$((i + 1))
+  done
 done
 ls -l "$scratch"/*.safetensors

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every form that can be read to every target: what was written is sound, within the bound of its scheme, and no further
+ * from the first weights than both steps together. */
+#include <math.h>
+
+#include "sample.h"
+
+/* A file in one form. @option: (nullable): of the conversion that made it; @target NULL: the generator's own @arguments */
+typedef struct {
+  const char *target, *option, *arguments;
+} Form;
+
+typedef struct {
+  char *path;
+  GHashTable *errors; /* layer -> relative MSE against the first weights, as gdouble */
+} Source;
+
+/* Beside what each target writes without options */
+static const Form variants[] = {
+  { "fp8-comfy", "dtype=e5m2", NULL },         { "fp8-legacy", "range=unit", NULL },
+  { "fp8-legacy", "full-precision-mm=off", NULL }, { "mxfp8-comfy", "hybrid", NULL },
+  { "int8-comfy", "scaling=tensor", NULL },    { "int8-comfy", "convrot", NULL },
+  { "w4a8-comfy", "codebook=none", NULL },     { "w4a8-comfy", "scale-dtype=f32", NULL },
+  { "nf4-comfy", "layout=extension", NULL },   { "nf4-bnb", "double-quant", NULL },
+  { "fp4-bnb", "block=128", NULL },            { NULL, NULL, "--format gguf --type q8_0" },
+  { NULL, NULL, "--format gguf --type q4_k" }, { NULL, NULL, "--format gguf --type iq4_xs" },
+  { NULL, NULL, "--format shards" }, { NULL, NULL, "--type f16" },
+};
+
+static char *first;
+static GPtrArray *sources; /* Source */
+
+static QconvModel *
+open_model (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  QconvModel *model = qconv_model_open (path, NULL, &error);
+
+  g_assert_no_error (error);
+  return model;
+}
+
+/* Returns: (transfer full): the check's report; NULL with @error where the target does not take it */
+static QconvReport *
+convert (const char *input, const char *target, const char *option, const char *output, GError **error)
+{
+  g_autoptr (QconvModel) model = open_model (input);
+  const char *options[] = { option, NULL };
+  QconvJob job = { .target = target, .output = output, .options = options, .force = TRUE, .n_threads = 2 };
+  g_autoptr (QconvPlan) plan = qconv_plan_new (model, &job, error);
+  g_autoptr (QconvReport) report = NULL;
+
+  if (plan == NULL || !qconv_plan_run (plan, NULL, NULL, NULL, &report, error))
+    return NULL;
+  return g_steal_pointer (&report);
+}
+
+/* Returns: (transfer full): relative MSE of each layer of @path against the first weights */
+static GHashTable *
+measure (const char *path)
+{
+  g_autoptr (QconvModel) model = open_model (path), original = open_model (first);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvReport) report = qconv_model_verify (model, original, 0, 2, NULL, NULL, NULL, &error);
+  GHashTable *errors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < report->layers->len; i++)
+    {
+      const QconvLayerError *l = g_ptr_array_index (report->layers, i);
+
+      g_assert_cmpfloat (l->relmse, >=, 0);
+      g_hash_table_insert (errors, g_strdup (l->name), g_memdup2 (&l->relmse, sizeof l->relmse));
+    }
+  g_assert_cmpuint (g_hash_table_size (errors), >, 0);
+  return errors;
+}
+
+static void
+free_source (gpointer data)
+{
+  Source *s = data;
+
+  g_hash_table_unref (s->errors);
+  g_free (s->path);
+  g_free (s);
+}
+
+static Source *
+new_source (char *path)
+{
+  Source *s = g_new0 (Source, 1);
+
+  s->path = path;
+  s->errors = measure (path);
+  return s;
+}
+
+static char *
+file_name (const char *a, const char *b)
+{
+  g_autofree char *name = g_strdup_printf ("%s %s.safetensors", a, b != NULL ? b : "");
+
+  return g_build_filename (sample_folder (), g_strdelimit (name, "= ", '_'), NULL);
+}
+
+static void
+add_source (const char *target, const char *option)
+{
+  g_autofree char *path = file_name (target, option);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvReport) report = convert (first, target, option, path, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (report->ok);
+  g_ptr_array_add (sources, new_source (g_steal_pointer (&path)));
+}
+
+static gboolean
+is_offered (const char *target)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    if (g_str_equal (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, target))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+make_sources (void)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    add_source (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (variants); i++)
+    if (variants[i].target == NULL)
+      {
+        g_autofree char *arguments = g_strconcat ("--layers 3 --rows 256 --cols 768 ", variants[i].arguments, NULL);
+        g_autofree char *name = g_strdup_printf ("generated-%u", i);
+
+        g_ptr_array_add (sources, new_source (sample_generate (arguments, name)));
+      }
+    else if (is_offered (variants[i].target))
+      add_source (variants[i].target, variants[i].option);
+}
+
+/* ‖w − c‖ ≤ ‖w − b‖ + ‖b − c‖, and ‖b‖ ≤ ‖w‖ + ‖w − b‖ */
+static void
+check_path (const Source *from, const QconvReport *step, const char *path)
+{
+  g_autoptr (GHashTable) total = measure (path);
+  guint n = 0;
+
+  for (guint i = 0; i < step->layers->len; i++)
+    {
+      const QconvLayerError *l = g_ptr_array_index (step->layers, i);
+      const double *before = g_hash_table_lookup (from->errors, l->name), *after = g_hash_table_lookup (total, l->name);
+      double most;
+
+      if (before == NULL || after == NULL)
+        continue;
+      most = sqrt (*before) + sqrt (MAX (l->relmse, 0)) * (1 + sqrt (*before));
+      g_assert_cmpfloat (sqrt (*after), <=, most * 1.000001 + 1e-9);
+      n++;
+    }
+  if (step->layers->len > 0)
+    g_assert_cmpuint (n, >, 0);
+}
+
+static void
+test_target (gconstpointer data)
+{
+  const char *target = data;
+  g_autofree char *path = g_build_filename (sample_folder (), "out.safetensors", NULL);
+
+  for (guint i = 0; i < sources->len; i++)
+    {
+      const Source *s = g_ptr_array_index (sources, i);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (QconvReport) report = NULL;
+      gboolean verbatim = g_str_has_prefix (target, "copy-");
+
+      report = convert (s->path, target, NULL, path, &error);
+      if (verbatim && report == NULL) /* block types mean nothing elsewhere */
+        {
+          g_assert_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED);
+          g_assert_nonnull (strstr (s->path, "generated"));
+          continue;
+        }
+      if (error != NULL)
+        g_test_message ("%s: %s", s->path, error->message);
+      g_assert_no_error (error);
+      g_assert_true (report->ok);
+      if (!verbatim)
+        check_path (s, report, path);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  GPtrArray *targets;
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  targets = qconv_registry_targets ();
+  first = sample_generate ("--layers 3 --rows 256 --cols 768", "first.safetensors");
+  sources = g_ptr_array_new_with_free_func (free_source);
+  make_sources ();
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
+      g_autofree char *path = g_strconcat ("/matrix/", t->name, NULL);
+
+      g_test_add_data_func (path, t->name, test_target);
+    }
+  status = g_test_run ();
+  g_ptr_array_unref (sources);
+  g_free (first);
+  sample_finish ();
+  return status;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Bytes as a file that every reader may claim: opening, checking and decoding it must end well or with an error. */
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "qconv.h"
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+
+/* What can be told without writing a file: sizes, problems, a plan to plain floats and one that keeps the form */
+static void
+examine (const char *path)
+{
+  static const QconvOpenOptions options = { .for_verify = TRUE, .allow_nonfinite = TRUE };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) model = qconv_model_open (path, &options, &error);
+  const char *const targets[] = { "f32-safetensors", NULL };
+
+  g_assert_true ((model == NULL) == (error != NULL));
+  if (model == NULL)
+    return;
+  g_array_unref (qconv_model_weights (model));
+  for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
+    {
+      const QconvJob job = { .target = targets[i], .output = "fuzz.out", .memory = 64 << 20, .n_threads = 1 };
+      g_autoptr (GError) refused = NULL;
+      g_autoptr (QconvPlan) plan = qconv_plan_new (model, &job, &refused);
+
+      g_assert_true ((plan == NULL) == (refused != NULL));
+      g_assert_true (refused == NULL || !g_error_matches (refused, QCONV_ERROR, QCONV_ERROR_BUG));
+    }
+}
+
+/* Its layers against themselves: everything is decoded, nothing is lost */
+static void
+compare_with_itself (const char *path)
+{
+  g_autoptr (QconvModel) model = qconv_model_open (path, NULL, NULL), again = qconv_model_open (path, NULL, NULL);
+  g_autoptr (QconvReport) report = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true ((model == NULL) == (again == NULL));
+  if (model == NULL)
+    return;
+  report = qconv_model_verify (model, again, 64 << 20, 1, NULL, NULL, NULL, &error);
+  g_assert_true ((report == NULL) == (error != NULL));
+  g_assert_true (error == NULL || !g_error_matches (error, QCONV_ERROR, QCONV_ERROR_BUG));
+  for (guint i = 0; report != NULL && i < report->layers->len; i++)
+    g_assert_true (((const QconvLayerError *) g_ptr_array_index (report->layers, i))->relmse <= 0);
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  int fd = memfd_create ("fuzz.safetensors", MFD_CLOEXEC);
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+
+  g_assert_true (fd >= 0);
+  g_assert_true (write (fd, data, size) == (gssize) size);
+  examine (path);
+  compare_with_itself (path);
+  close (fd);
+  return 0;
+}
