@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fixture.h"
+
+#include <string.h>
+
+const QconvPlugin *qconv_plugin_w4a8 (void);
+
+const QconvQuantizer *
+find_quantizer (const char *scheme)
+{
+  return driver_quantizer (qconv_plugin_w4a8 (), scheme);
+}
+
+Encoded *
+new_matrix (const char *scheme, const char *options, QconvDType dtype, guint64 rows, guint64 cols)
+{
+  g_autoptr (GError) error = NULL;
+  Encoded *e = encoded_new (find_quantizer (scheme), options, dtype, rows, cols, &error);
+
+  g_assert_no_error (error);
+  return e;
+}
+
+void
+encode (Encoded *e, gconstpointer weights, guint64 tile_rows)
+{
+  g_autoptr (GError) error = NULL;
+
+  encoded_encode (e, weights, tile_rows, &error);
+  g_assert_no_error (error);
+}
+
+float *
+decode (const Encoded *e, guint64 tile_rows)
+{
+  const QconvLayer *l = encoded_layer (e);
+  g_autoptr (GError) error = NULL;
+  float *floats = g_new (float, l->rows *l->cols);
+
+  encoded_decode (e, floats, tile_rows, &error);
+  g_assert_no_error (error);
+  return floats;
+}
+
+gboolean
+has_six_bits (const Encoded *e)
+{
+  return strcmp (encoded_layer (e)->scheme, "w6a8") == 0;
+}
+
+guint8 *
+spread_codes (const Encoded *e)
+{
+  gsize n = encoded_layer (e)->rows * encoded_layer (e)->cols;
+  const guint8 *stored = encoded_data (e, "codes", NULL);
+  guint8 *codes = g_malloc (n);
+
+  for (gsize i = 0; i < n; i++)
+    codes[i] = has_six_bits (e) ? stored[i] : stored[i / 2] >> i % 2 * 4 & 15;
+  return codes;
+}
