@@ -107,7 +107,7 @@ QCONV_LEVEL_NAME (qconv_op_int8_encode_row) (gpointer device, gpointer stream, c
       const float *x = prepare_row (&job, r);
       float scale = largest_of (x, job.cols) / 127.0f;
 
-      job.scales[r] = scale > 1e-30f ? scale : 1e-30f;
+      job.scales[r] = scale < 1e-30f ? 1e-30f : scale;
       encode_int8 (x, (gint8 *) job.codes + r * job.cols, job.cols, job.scales[r]);
     }
   return TRUE;
@@ -139,7 +139,7 @@ QCONV_LEVEL_NAME (qconv_op_int4_encode_row) (gpointer device, gpointer stream, c
       const float *x = prepare_row (&job, r);
       float top = largest_of (x, job.cols);
 
-      job.scales[r] = (top > 1e-10f ? top : 1e-10f) / 7.0f;
+      job.scales[r] = (top < 1e-10f ? 1e-10f : top) / 7.0f;
       encode_int4 (x, job.codes + r * (job.cols / 2 + job.cols % 2), job.cols, job.scales[r]);
     }
   return TRUE;
@@ -165,7 +165,7 @@ find_block_scales (const Job *job, gsize first, gsize height, gsize block, float
         }
     }
   for (gsize b = 0; b < n; b++)
-    scales[b] = scales[b] / 127.0f > 1e-8f ? scales[b] / 127.0f : 1e-8f;
+    scales[b] = scales[b] / 127.0f < 1e-8f ? 1e-8f : scales[b] / 127.0f;
 }
 
 gboolean

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* INT8 with one scale for square blocks of weights. */
+#include "int8.h"
+
+#include <math.h>
+
+static guint64
+block_of (const QconvLayer *layer)
+{
+  return (guint64) qconv_values_int (layer->values, "block");
+}
+
+/* "amax" is the largest magnitude of the tensor, for the encoder alone: no file has it */
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  guint64 block = block_of (layer);
+
+  if (!is_matrix (layer, error))
+    return FALSE;
+  if (layer->rows % block != 0 || layer->cols % block != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "int8_block takes whole blocks of %" G_GUINT64_FORMAT " x %" G_GUINT64_FORMAT
+                       ", this weight has %" G_GUINT64_FORMAT " rows and %" G_GUINT64_FORMAT " columns",
+                       block, block, layer->rows, layer->cols);
+  qconv_components_add (out, &(QconvComponent) { .name = "codes",
+                                                 .dtype = QCONV_I8,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (out, &(QconvComponent) { .name = "block_scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE2 (layer->rows / block, layer->cols / block),
+                                                 .run = { block, 1 } });
+  qconv_components_add (out, &(QconvComponent) { .name = "input_scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE0,
+                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+  qconv_components_add (out, &(QconvComponent) { .name = "amax",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE0,
+                                                 .flags = QCONV_COMPONENT_OPTIONAL });
+  return TRUE;
+}
+
+static void
+plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
+{
+  work->n_passes = 1;
+  work->partial_size = sizeof (float);
+  work->scratch = rotation_row_bytes (layer);
+}
+
+static gboolean
+accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
+{
+  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (partial) };
+
+  return qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
+}
+
+static gboolean
+finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+             gboolean *exact, GError **error)
+{
+  float *top = qconv_buffer_data (qconv_tile_component (t, "amax"));
+  const float *amax = partials;
+
+  *top = 0.0f;
+  for (gsize i = 0; i < n; i++)
+    *top = MAX (*top, amax[i]);
+  return TRUE;
+}
+
+/* convert_to_quant gives a tensor of zeros scales of 1, but blocks of zeros among others the least scale */
+static void
+encode_zeros (const QconvTile *t)
+{
+  QconvBuffer *buffer = qconv_tile_component (t, "block_scale");
+  const float *top = qconv_buffer_data (qconv_tile_component (t, "amax"));
+  float *scales = qconv_buffer_data (buffer);
+
+  if (top == NULL || scales == NULL || *top != 0.0f)
+    return;
+  for (gsize i = 0; i < qconv_buffer_size (buffer) / sizeof *scales; i++)
+    scales[i] = 1.0f;
+}
+
+static gboolean
+encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  QconvBuffer *scratch = qconv_tile_scratch (t, rotation_row_bytes (t->layer), error);
+  const QconvArg args[] = { QCONV_BUF (t->floats),
+                            QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, "block_scale")),
+                            QCONV_BUF (scratch),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols),
+                            QCONV_I (block_of (t->layer)) };
+
+  if (scratch == NULL
+      || !qconv_stream_run (t->stream, "int8-encode-block", 1, args, G_N_ELEMENTS (args), error))
+    return FALSE;
+  encode_zeros (t);
+  return TRUE;
+}
+
+static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, "block_scale")),
+                            QCONV_BUF (t->floats),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols),
+                            QCONV_I (block_of (t->layer)),
+                            QCONV_I (block_of (t->layer)) };
+
+  return qconv_stream_run (t->stream, "int8-decode", 1, args, G_N_ELEMENTS (args), error);
+}
+
+static gboolean
+validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  QconvBuffer *input = qconv_tile_component (t, "input_scale");
+  const float *value = input != NULL ? qconv_buffer_data (input) : NULL;
+
+  if (value != NULL && (!isfinite (*value) || !(*value > 0.0f)))
+    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "input_scale is not a positive number");
+  return check_scales (t, "block_scale", error);
+}
+
+static const QconvEncoder from_floats = {
+  .operations = (const QconvOpName[]) { { "amax", 1 }, { "int8-encode-block", 1 }, { NULL, 0 } },
+  .work = plan_work,
+  .accumulate = accumulate_amax,
+  .finish = finish_amax,
+  .encode = encode,
+};
+
+static const QconvOption options[] = {
+  { .name = "block",
+    .type = QCONV_INT,
+    .value = "128",
+    .min = 1,
+    .max = G_MAXINT32,
+    .help = N_ ("rows and columns of the squares that share a scale"),
+    .flags = QCONV_OPTION_PARAMETER },
+  { .name = NULL },
+};
+
+const QconvQuantizer int8_block_quantizer = {
+  .id = "int8_block",
+  .summary = N_ ("8-bit integers with an F32 scale for square blocks"),
+  .options = options,
+  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16,
+  .components = list_components,
+  .bound = largest_error,
+  .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
+  .decode_operations = (const QconvOpName[]) { { "int8-decode", 1 }, { NULL, 0 } },
+  .decode = decode,
+  .validate = validate,
+};

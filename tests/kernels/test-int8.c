@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Operations on integers under F32 scales: every level against the reference, and the reference against its words. */
+#include <math.h>
+#include <string.h>
+
+#include "kernel-fixture.h"
+
+typedef struct {
+  const char *op;
+  QconvDType codes;
+  gboolean by_row;
+} Encoder;
+
+static const Encoder encoders[] = {
+  { "int8-encode-row", QCONV_I8, TRUE },
+  { "int8-encode", QCONV_I8, FALSE },
+  { "int8-encode-block", QCONV_I8, FALSE },
+  { "int4-encode-row", QCONV_U4, TRUE },
+};
+
+/**
+ * Encoded: what an encoder gave, allocated to the byte, so that a sanitizer sees what is written behind it.
+ */
+typedef struct {
+  guint8 *codes;
+  float *scales;
+  gsize n_codes, n_scales;
+} Encoded;
+
+static void
+encoded_clear (Encoded *e)
+{
+  g_free (e->codes);
+  g_free (e->scales);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, encoded_clear)
+
+/* @last: group, or side of a block */
+static void
+encode (const QconvKernelLevel *level, const Encoder *how, QconvDType dtype, gconstpointer weight, float scale,
+        gsize rows, gsize cols, gsize last, Encoded *e)
+{
+  gboolean by_block = g_str_has_suffix (how->op, "block");
+  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype), codes, scales, row;
+  g_autofree float *scratch = g_new (float, cols);
+
+  e->n_codes = rows * (how->codes == QCONV_U4 ? (cols + 1) / 2 : cols);
+  e->n_scales = by_block ? (rows + last - 1) / last * ((cols + last - 1) / last) : how->by_row ? rows : 1;
+  e->codes = g_malloc (e->n_codes);
+  e->scales = g_new (float, e->n_scales);
+  memset (e->codes, 0xaa, e->n_codes);
+  e->scales[0] = scale;
+  codes = QCONV_BUFFER (e->codes, e->n_codes, how->codes);
+  scales = QCONV_BUFFER (e->scales, e->n_scales * sizeof (float), QCONV_F32);
+  row = QCONV_BUFFER (scratch, cols * sizeof (float), QCONV_F32);
+  KERNEL_RUN (level, how->op, QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&row),
+              QCONV_I (rows), QCONV_I (cols), QCONV_I (last));
+}
+
+static void
+assert_equal_levels (const QconvKernelLevel *level, QconvDType dtype, gconstpointer weight, float scale, gsize rows,
+                     gsize cols, gsize group, gsize block)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (encoders); i++)
+    {
+      gsize last = g_str_has_suffix (encoders[i].op, "block") ? block : group;
+      g_auto (Encoded) want = { 0 }, got = { 0 };
+
+      encode (qconv_kernel_levels (), &encoders[i], dtype, weight, scale, rows, cols, last, &want);
+      encode (level, &encoders[i], dtype, weight, scale, rows, cols, last, &got);
+      g_assert_cmpmem (got.scales, got.n_scales * sizeof (float), want.scales, want.n_scales * sizeof (float));
+      g_assert_cmpmem (got.codes, got.n_codes, want.codes, want.n_codes);
+    }
+}
+
+/* KERNEL_WIDE and KERNEL_SPECIAL hold numbers whose rotation overflows: those are encoded as they are only */
+static void
+test_kinds (const QconvKernelLevel *level)
+{
+  static const float scales[] = { 1e-30f, 0x1p-140f, 1e-3f, 0.25f, 1e30f };
+  const gsize rows = 4, cols = 2048;
+  g_autofree float *wide = g_new (float, rows *cols);
+  guint64 state = 3;
+
+  for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
+    for (guint d = 0; d < G_N_ELEMENTS (kernel_weight_dtypes); d++)
+      for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
+        {
+          static const gsize groups[] = { 1, 4, 16, 64, 256 };
+          gboolean large = kind == KERNEL_WIDE || kind == KERNEL_SPECIAL;
+          QconvDType dtype = kernel_weight_dtypes[d];
+          g_autofree void *w = NULL;
+
+          kernel_fill (kind, wide, rows * cols, &state);
+          w = kernel_narrow (dtype, wide, rows * cols);
+          assert_equal_levels (level, dtype, w, scales[i], rows, cols, large ? 1 : groups[i], 3 + 20 * i);
+        }
+}
+
+static void
+test_tails (const QconvKernelLevel *level)
+{
+  float wide[5 * 150];
+  guint64 state = 4;
+
+  for (gsize cols = 1; cols <= 150; cols++)
+    for (guint d = 0; d < G_N_ELEMENTS (kernel_weight_dtypes); d++)
+      {
+        QconvDType dtype = kernel_weight_dtypes[d];
+        g_autofree void *w = NULL;
+
+        kernel_fill (cols % KERNEL_N_KINDS, wide, 5 * cols, &state);
+        w = kernel_narrow (dtype, wide, 5 * cols);
+        assert_equal_levels (level, dtype, w, 0.01f, 5, cols, 1, 1 + cols % 7);
+      }
+}
+
+/* Ties go to the even code, and nothing leaves the range */
+static void
+test_rounding (const QconvKernelLevel *level)
+{
+  static const float w[]
+      = { 0.5f, -0.5f, 1.5f, -1.5f, 2.5f, -0.0f, 126.5f, 127.5f, 1e9f, -127.5f, -128.5f, -1e9f, 1e-45f, -2.5000002f };
+  static const gint8 want[] = { 0, 0, 2, -2, 2, 0, 126, 127, 127, -128, -128, -128, 0, -3 };
+  static const guint8 want4[] = { 0xe2, 0x00, 0x76 };
+  static const float w4[] = { 1.5f, -1.5f, 0.5f, -0.5f, 6.5f, 7.0f };
+  g_auto (Encoded) e = { 0 }, e4 = { 0 };
+
+  encode (level, &encoders[1], QCONV_F32, w, 1.0f, 1, G_N_ELEMENTS (w), 1, &e);
+  g_assert_cmpmem (e.codes, e.n_codes, want, sizeof want);
+  encode (level, &encoders[3], QCONV_F32, w4, 0.0f, 1, G_N_ELEMENTS (w4), 1, &e4);
+  g_assert_cmpfloat (e4.scales[0], ==, 1.0f);
+  g_assert_cmpmem (e4.codes, e4.n_codes, want4, sizeof want4);
+}
+
+static void
+test_least_scales (const QconvKernelLevel *level)
+{
+  static const float least[] = { 1e-30f, 0.0f, 1e-8f, 1e-10f / 7.0f }, w[8] = { 0.0f, -0.0f, 0x1p-149f, -0x1p-140f };
+
+  for (guint i = 0; i < G_N_ELEMENTS (encoders); i++)
+    {
+      g_auto (Encoded) e = { 0 };
+
+      if (least[i] == 0.0f)
+        continue;
+      encode (level, &encoders[i], QCONV_F32, w, 0.0f, 1, 8, i == 2 ? 8 : 4, &e);
+      g_assert_cmpfloat (e.scales[0], ==, least[i]);
+      for (gsize k = 0; k < e.n_codes; k++)
+        g_assert_cmphex (e.codes[k], ==, 0);
+    }
+}
+
+/* What a rotation cannot hold shows in the scale: the signs are those of a row of H */
+static void
+test_overflow (const QconvKernelLevel *level)
+{
+  float w[64];
+
+  for (guint k = 0; k < G_N_ELEMENTS (w); k++)
+    w[k] = ((k % 4 == 3) + (k / 4 % 4 == 3) + (k / 16 == 3)) % 2 == 0 ? 3e38f : -3e38f;
+  for (guint i = 0; i < G_N_ELEMENTS (encoders); i++)
+    {
+      g_auto (Encoded) rotated = { 0 }, plain = { 0 };
+
+      if (!encoders[i].by_row)
+        continue;
+      encode (level, &encoders[i], QCONV_F32, w, 0.0f, 1, G_N_ELEMENTS (w), 64, &rotated);
+      g_assert_false (isfinite (rotated.scales[0]));
+      encode (level, &encoders[i], QCONV_F32, w, 0.0f, 1, G_N_ELEMENTS (w), 1, &plain);
+      g_assert_true (isfinite (plain.scales[0]));
+    }
+}
+
+static void
+decode (const QconvKernelLevel *level, QconvDType dtype, const guint8 *codes, const float *scales, gsize n_scales,
+        float *dst, gsize rows, gsize cols, gsize height, gsize width)
+{
+  QconvBuffer c = QCONV_BUFFER (codes, rows * (dtype == QCONV_U4 ? (cols + 1) / 2 : cols), dtype);
+  QconvBuffer s = QCONV_BUFFER (scales, n_scales * sizeof *scales, QCONV_F32);
+  QconvBuffer d = QCONV_BUFFER (dst, rows * cols * sizeof *dst, QCONV_F32);
+
+  if (dtype == QCONV_U4)
+    KERNEL_RUN (level, "int4-decode-row", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&d), QCONV_I (rows),
+                QCONV_I (cols));
+  else
+    KERNEL_RUN (level, "int8-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&d), QCONV_I (rows), QCONV_I (cols),
+                QCONV_I (height), QCONV_I (width));
+}
+
+static void
+test_decode (const QconvKernelLevel *level)
+{
+  const gsize rows = 7;
+  guint64 state = 5;
+
+  for (gsize cols = 1; cols < 100; cols++)
+    {
+      gsize height = 1 + cols % 8, width = 1 + cols / 3, across = (cols + width - 1) / width;
+      gsize n_scales = (rows + height - 1) / height * across;
+      g_autofree guint8 *codes = g_malloc (rows * cols), *nibbles = g_malloc (rows * ((cols + 1) / 2));
+      g_autofree float *scales = g_new (float, MAX (n_scales, rows)), *got = g_new (float, rows *cols);
+
+      for (gsize i = 0; i < rows * cols; i++)
+        codes[i] = (guint8) kernel_random (&state);
+      memcpy (nibbles, codes, rows * ((cols + 1) / 2));
+      kernel_fill (KERNEL_WIDE, scales, MAX (n_scales, rows), &state);
+      decode (level, QCONV_I8, codes, scales, n_scales, got, rows, cols, height, width);
+      for (gsize r = 0; r < rows; r++)
+        for (gsize c = 0; c < cols; c++)
+          g_assert_cmpfloat (got[r * cols + c], ==,
+                             (float) (gint8) codes[r * cols + c] * scales[r / height * across + c / width]);
+      decode (level, QCONV_U4, nibbles, scales, rows, got, rows, cols, 0, 0);
+      for (gsize r = 0; r < rows; r++)
+        for (gsize c = 0; c < cols; c++)
+          {
+            gint8 code = (gint8) (nibbles[r * ((cols + 1) / 2) + c / 2] << (c % 2 == 0 ? 4 : 0)) >> 4;
+
+            g_assert_cmpfloat (got[r * cols + c], ==, (float) code * scales[r]);
+          }
+    }
+}
+
+/* Too small a buffer, and numbers that make no sense, are refused before memory is touched */
+static void
+test_refused (const QconvKernelLevel *level)
+{
+  float w[64] = { 0.0f }, scales[2], scratch[64];
+  gint8 codes[64];
+  QconvBuffer in = QCONV_BUFFER (w, sizeof w, QCONV_F32), out = QCONV_BUFFER (codes, sizeof codes, QCONV_I8);
+  QconvBuffer s = QCONV_BUFFER (scales, sizeof scales, QCONV_F32);
+  QconvBuffer row = QCONV_BUFFER (scratch, sizeof scratch, QCONV_F32), less = QCONV_BUFFER (scratch, 31 * 4, QCONV_F32);
+  const QconvArg a = QCONV_BUF (&in), b = QCONV_BUF (&out), c = QCONV_BUF (&s), d = QCONV_BUF (&row);
+  const struct {
+    const char *op;
+    QconvArg args[7];
+  } cases[] = {
+    { "int8-encode-row", { a, b, c, QCONV_BUF (&less), QCONV_I (2), QCONV_I (32), QCONV_I (1) } },
+    { "int8-encode-row", { a, b, c, d, QCONV_I (4), QCONV_I (16), QCONV_I (1) } },
+    { "int8-encode-row", { a, b, c, d, QCONV_I (2), QCONV_I (32), QCONV_I (64) } },
+    { "int8-encode", { a, b, c, d, QCONV_I (2), QCONV_I (33), QCONV_I (1) } },
+    { "int8-encode-block", { a, b, c, d, QCONV_I (2), QCONV_I (32), QCONV_I (0) } },
+    { "int8-encode-block", { a, b, c, d, QCONV_I (2), QCONV_I (32), QCONV_I (15) } },
+    { "int8-decode", { b, c, a, QCONV_I (2), QCONV_I (32), QCONV_I (0), QCONV_I (32) } },
+    { "int8-decode", { b, c, a, QCONV_I (2), QCONV_I (32), QCONV_I (1), QCONV_I (31) } },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (kernel_op (level, cases[i].op)->run (NULL, NULL, cases[i].args, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  kernel_add_tests ("/int8/kinds", test_kinds);
+  kernel_add_tests ("/int8/tails", test_tails);
+  kernel_add_tests ("/int8/rounding", test_rounding);
+  kernel_add_tests ("/int8/least-scales", test_least_scales);
+  kernel_add_tests ("/int8/overflow", test_overflow);
+  kernel_add_tests ("/int8/decode", test_decode);
+  kernel_add_tests ("/int8/refused", test_refused);
+  return g_test_run ();
+}
