@@ -3,8 +3,9 @@
    widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "ops.h"
 
-#define STRETCH 512     /* codes that wait for being packed */
-#define ROUND 0x1.8p23f /* added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits */
+#define STRETCH 512 /* codes that wait for being packed */
+/* Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits */
+#define ROUND 0x1.8p23f
 
 typedef struct {
   QconvDType dtype;

@@ -97,8 +97,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (t->layer->cols),
                             QCONV_I (block_of (t->layer)) };
 
-  if (scratch == NULL
-      || !qconv_stream_run (t->stream, "int8-encode-block", 1, args, G_N_ELEMENTS (args), error))
+  if (scratch == NULL || !qconv_stream_run (t->stream, "int8-encode-block", 1, args, G_N_ELEMENTS (args), error))
     return FALSE;
   encode_zeros (t);
   return TRUE;

@@ -10,7 +10,7 @@ extern const QconvQuantizer int8_block_quantizer, w4a4_quantizer;
 /* Puts the group that is meant for @layer in the place of "auto" in the option "convrot"; @none: a group that does not
    suit its columns becomes "none" */
 void rotation_settle (const QconvLayer *layer, QconvValues *values, gboolean none);
-/* Returns: columns that are rotated together; 1: no rotation */
+/* Returns: columns that are rotated together, "auto" or not; 1: no rotation */
 guint64 rotation_group (const QconvLayer *layer);
 /* Rotates decoded rows back, in place */
 gboolean rotation_undo (const QconvTile *t, GError **error);

@@ -12,11 +12,21 @@ suits (const char *group, guint64 cols)
   return cols % g_ascii_strtoull (group, NULL, 10) == 0;
 }
 
+/* Returns: (nullable): the group that "auto" means */
+static const char *
+largest_group (guint64 cols)
+{
+  for (guint i = 0; automatic[i] != NULL; i++)
+    if (suits (automatic[i], cols))
+      return automatic[i];
+  return NULL;
+}
+
 void
 rotation_settle (const QconvLayer *layer, QconvValues *values, gboolean none)
 {
   const char *said = qconv_values_string (values, "convrot");
-  guint i = 0;
+  const char *group = largest_group (layer->cols);
 
   if (g_str_equal (said, "none") || (!g_str_equal (said, "auto") && (!none || suits (said, layer->cols))))
     return;
@@ -25,10 +35,8 @@ rotation_settle (const QconvLayer *layer, QconvValues *values, gboolean none)
       qconv_values_replace (values, "convrot", "none");
       return;
     }
-  while (automatic[i] != NULL && !suits (automatic[i], layer->cols))
-    i++;
-  if (automatic[i] != NULL)
-    qconv_values_replace (values, "convrot", automatic[i]);
+  if (group != NULL)
+    qconv_values_replace (values, "convrot", group);
   else if (none)
     qconv_values_replace (values, "convrot", "none");
 }
@@ -36,7 +44,11 @@ rotation_settle (const QconvLayer *layer, QconvValues *values, gboolean none)
 guint64
 rotation_group (const QconvLayer *layer)
 {
-  return MAX (g_ascii_strtoull (qconv_values_string (layer->values, "convrot"), NULL, 10), 1);
+  const char *group = qconv_values_string (layer->values, "convrot");
+
+  if (g_str_equal (group, "auto"))
+    group = largest_group (layer->cols);
+  return group != NULL ? MAX (g_ascii_strtoull (group, NULL, 10), 1) : 1;
 }
 
 gboolean
@@ -65,9 +77,9 @@ is_matrix (const QconvLayer *layer, GError **error)
   return TRUE;
 }
 
-/* A number rounded to a step is never further off than zero is, and the rotation keeps lengths. All of it is lost where
-   the rest of a tensor is small beside one outlier, or beside the least scale; a lost rotation, codes in other places or
-   twice the scale are worse than that */
+/* A number rounded to a step is never further off than zero is, and the rotation keeps lengths. Nearly all is lost
+   where the rest of a tensor is small beside one outlier, and all where it is small beside the least scale; a lost
+   rotation, codes in other places or twice the scale are worse than that */
 double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {

@@ -123,7 +123,8 @@ test_units (const QconvKernelLevel *level)
 static void
 test_refused (const QconvKernelLevel *level)
 {
-  static const gint64 cases[][2] = { { 64, 0 }, { 64, 2 }, { 64, 8 }, { 64, 32 }, { 64, 256 }, { 4096, 4096 }, { 64, -4 } };
+  static const gint64 cases[][2]
+      = { { 64, 0 }, { 64, 2 }, { 64, 8 }, { 64, 32 }, { 64, 256 }, { 4096, 4096 }, { 64, -4 } };
   const QconvOp *op = kernel_op (level, "convrot");
   g_autofree float *x = g_new0 (float, 4096);
   QconvBuffer buffer = QCONV_BUFFER (x, 4096 * sizeof *x, QCONV_F32);
