@@ -31,6 +31,28 @@ sum_lanes (const float *x, guint n)
   return sum;
 }
 
+/* Four lanes side by side: compilers keep to one at a time in loops over levels */
+typedef float Floats __attribute__ ((vector_size (16)));
+typedef gint32 Ints __attribute__ ((vector_size (16)));
+
+/* @below: of each of eight numbers, how many levels are less */
+static void
+count_below (const float *x, const float *levels, guint n_levels, gint32 *below)
+{
+  Floats halves[2];
+  Ints counts[2] = { { 0 }, { 0 } };
+
+  memcpy (halves, x, sizeof halves);
+  for (guint k = 0; k < n_levels; k++)
+    {
+      Floats level = { levels[k], levels[k], levels[k], levels[k] };
+
+      counts[0] -= level < halves[0];
+      counts[1] -= level < halves[1];
+    }
+  memcpy (below, counts, sizeof counts);
+}
+
 /* The nearest of ascending levels: of the last one below x and the next one, the lower where both are as far. Levels
    may repeat, so that this is not the same as looking for the least distance */
 static void
@@ -38,17 +60,15 @@ pick_levels (const float *x, guint n, const float *levels, guint n_levels, guint
 {
   for (guint i = 0; i < n; i += LANES)
     {
-      gint32 below[LANES] = { 0 };
+      gint32 below[LANES];
 
-      for (guint k = 0; k < n_levels; k++)
-        for (guint lane = 0; lane < LANES; lane++)
-          below[lane] += levels[k] < x[i + lane];
+      count_below (x + i, levels, n_levels, below);
       for (guint lane = 0; lane < LANES; lane++)
         {
           guint low = (guint) MAX (below[lane] - 1, 0), high = MIN ((guint) below[lane], n_levels - 1);
-          float v = x[i + lane];
+          float to_low = fabsf (x[i + lane] - levels[low]), to_high = fabsf (x[i + lane] - levels[high]);
 
-          codes[i + lane] = (guint8) (fabsf (v - levels[high]) < fabsf (v - levels[low]) ? high : low);
+          codes[i + lane] = (guint8) (low + (to_high < to_low ? high - low : 0));
         }
     }
 }

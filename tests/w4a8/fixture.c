@@ -35,7 +35,7 @@ decode (const Encoded *e, guint64 tile_rows)
 {
   const QconvLayer *l = encoded_layer (e);
   g_autoptr (GError) error = NULL;
-  float *floats = g_new (float, l->rows *l->cols);
+  float *floats = g_new (float, l->rows * l->cols);
 
   encoded_decode (e, floats, tile_rows, &error);
   g_assert_no_error (error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* w4a8 and w6a8 against layers that comfy-kitchen made. Its rotation adds in another order, so the last bits of sums may
-   differ. */
+/* w4a8 and w6a8 against layers that comfy-kitchen made. Its rotation adds in another order, so the last bits of sums
+   may differ. */
 #include <math.h>
 #include <string.h>
 
@@ -51,8 +51,8 @@ store_golden (Encoded *e, const ComfyGolden *g)
 {
   static const struct {
     const char *component, *suffix;
-  } whole[] = { { "group_scale", "weight_s_rel" }, { "row_scale", "weight_s_channel" },
-                { "codebook", "weight_codebook" } };
+  } whole[]
+      = { { "group_scale", "weight_s_rel" }, { "row_scale", "weight_s_channel" }, { "codebook", "weight_codebook" } };
   g_autofree guint8 *codes = unpack_codes (comfy_golden_tensor (g, "weight"), has_six_bits (e), g->cols);
   guint8 *dst = encoded_data (e, "codes", NULL);
 
@@ -170,8 +170,8 @@ test_golden (gconstpointer prefix)
 
   n_codes = n_different = n_scales_different = 0;
   n = comfy_golden_each (prefix, "A", check_golden);
-  g_test_message ("%u layers, %" G_GUINT64_FORMAT " codes, of which %" G_GUINT64_FORMAT " differ, and %" G_GUINT64_FORMAT
-                  " scales of groups",
+  g_test_message ("%u layers, %" G_GUINT64_FORMAT " codes, of which %" G_GUINT64_FORMAT
+                  " differ, and %" G_GUINT64_FORMAT " scales of groups",
                   n, n_codes, n_different, n_scales_different);
   g_assert_cmpuint (n, >, 0);
   g_assert_cmpuint (n_codes, >, 0);

@@ -11,9 +11,9 @@
 static void
 test_example (void)
 {
-  static const guint8 codes[] = { 0x2c, 0x57, 0x93, 0xd0, 0x1b, 0x46, 0xfa, 0x36, 0xd3, 0x4c, 0x79,
-                                  0xa5, 0x68, 0x9f, 0x68, 0x94, 0x93, 0x4e, 0x1b, 0xc6, 0x82, 0x3e,
-                                  0x0a, 0xb5, 0xa5, 0xd2, 0x3c, 0x68, 0xfb, 0x67, 0x2b, 0x57 };
+  static const guint8 codes[]
+      = { 0x2c, 0x57, 0x93, 0xd0, 0x1b, 0x46, 0xfa, 0x36, 0xd3, 0x4c, 0x79, 0xa5, 0x68, 0x9f, 0x68, 0x94,
+          0x93, 0x4e, 0x1b, 0xc6, 0x82, 0x3e, 0x0a, 0xb5, 0xa5, 0xd2, 0x3c, 0x68, 0xfb, 0x67, 0x2b, 0x57 };
   static const guint8 scales[] = { 0x6c, 0x70, 0x6d, 0x70 };
   static const guint32 rows[] = { 0x3c96a948, 0x3c829d77 };
   static const float decoded[] = { -1.6184f, -0.2667f, 0.8092f, -1.2782f };
@@ -69,8 +69,11 @@ test_zero (void)
   static const struct {
     const char *scheme, *options;
     guint8 code;
-  } cases[] = { { "w4a8", NULL, 4 }, { "w4a8", "codebook=none", 8 }, { "w4a8", "group=4,scale-dtype=f32", 4 },
-                { "w6a8", NULL, 32 }, { "w6a8", "effort=rtn,group=64", 32 } };
+  } cases[] = { { "w4a8", NULL, 4 },
+                { "w4a8", "codebook=none", 8 },
+                { "w4a8", "group=4,scale-dtype=f32", 4 },
+                { "w6a8", NULL, 32 },
+                { "w6a8", "effort=rtn,group=64", 32 } };
 
   for (guint k = 0; k < G_N_ELEMENTS (cases); k++)
     {
@@ -114,10 +117,10 @@ test_tiles (void)
 {
   static const struct {
     const char *scheme, *options;
-  } cases[] = { { "w4a8", "group=4,convrot=4" },      { "w4a8", "group=8,convrot=64" },
-                { "w4a8", "group=256,convrot=1024" }, { "w4a8", "codebook=none,group=32" },
-                { "w4a8", "scale-dtype=f32" },        { "w6a8", "group=128" },
-                { "w6a8", "scale-dtype=f32" } };
+  } cases[]
+      = { { "w4a8", "group=4,convrot=4" },      { "w4a8", "group=8,convrot=64" }, { "w4a8", "group=256,convrot=1024" },
+          { "w4a8", "codebook=none,group=32" }, { "w4a8", "scale-dtype=f32" },    { "w6a8", "group=128" },
+          { "w6a8", "scale-dtype=f32" } };
   const guint64 rows = 37, cols = 1024;
 
   for (guint k = 0; k < G_N_ELEMENTS (cases); k++)
@@ -197,15 +200,17 @@ test_shapes (void)
   static const struct {
     const char *scheme, *options;
     guint64 rows, cols;
-  } wrong[] = { { "w4a8", NULL, 4, 24 },          { "w4a8", "group=64", 4, 96 }, { "w4a8", "convrot=256", 4, 320 },
-                { "w4a8", "convrot=1024", 4, 512 }, { "w4a8", NULL, 0, 64 },       { "w4a8", NULL, 4, 0 },
-                { "w6a8", NULL, 4, 48 },          { "w6a8", "group=64", 4, 96 }, { "w6a8", "convrot=64", 4, 96 } };
+  } wrong[] = { { "w4a8", NULL, 4, 24 },           { "w4a8", "group=64", 4, 96 },
+                { "w4a8", "convrot=256", 4, 320 }, { "w4a8", "convrot=1024", 4, 512 },
+                { "w4a8", NULL, 0, 64 },           { "w4a8", NULL, 4, 0 },
+                { "w6a8", NULL, 4, 48 },           { "w6a8", "group=64", 4, 96 },
+                { "w6a8", "convrot=64", 4, 96 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (Encoded) e = encoded_new (find_quantizer (wrong[i].scheme), wrong[i].options,
-                                           QCONV_F32, wrong[i].rows, wrong[i].cols, &error);
+      g_autoptr (Encoded) e = encoded_new (find_quantizer (wrong[i].scheme), wrong[i].options, QCONV_F32, wrong[i].rows,
+                                           wrong[i].cols, &error);
 
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED);
       g_assert_null (e);
