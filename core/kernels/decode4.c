@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decoding of E2M1 codes with a scale for every block. */
-#include "ops.h"
-
-#if QCONV_VECTOR >= 256
-#include <immintrin.h>
-#endif
-
-#define RUN 16 /* weights decoded at once: the shorter of the two block sizes */
+#include "decode4.h"
 
 /* Values by code; minus zero counts as zero, as in GGUF */
 typedef struct {
@@ -21,47 +15,13 @@ typedef struct {
   gsize rows, cols, block;
 } Job;
 
-static inline void
-decode_run (const Codebook *book, const guint8 *codes, float scale, float *dst)
-{
-#if QCONV_VECTOR >= 256
-  const __m128i nibble = _mm_set1_epi8 (15);
-  __m128i pairs = _mm_loadl_epi64 ((const __m128i *) codes);
-  __m128i index = _mm_unpacklo_epi8 (_mm_and_si128 (pairs, nibble),
-                                     _mm_and_si128 (_mm_srli_epi16 (pairs, 4), nibble));
-#endif
-#if QCONV_VECTOR == 512
-  __m512 values = _mm512_permutexvar_ps (_mm512_cvtepu8_epi32 (index), _mm512_loadu_ps (book->value));
-
-  _mm512_storeu_ps (dst, _mm512_mul_ps (values, _mm512_set1_ps (scale)));
-#elif QCONV_VECTOR == 256
-  __m256 positive = _mm256_loadu_ps (book->value), negative = _mm256_loadu_ps (book->value + 8);
-
-  for (guint half = 0; half < 2; half++)
-    {
-      __m256i at = _mm256_cvtepu8_epi32 (half == 0 ? index : _mm_srli_si128 (index, 8));
-      __m256 values = _mm256_blendv_ps (_mm256_permutevar8x32_ps (positive, at),
-                                        _mm256_permutevar8x32_ps (negative, at),
-                                        _mm256_castsi256_ps (_mm256_slli_epi32 (at, 28)));
-
-      _mm256_storeu_ps (dst + 8 * half, _mm256_mul_ps (values, _mm256_set1_ps (scale)));
-    }
-#else
-  for (guint i = 0; i < RUN / 2; i++)
-    {
-      dst[2 * i] = book->value[codes[i] & 15] * scale;
-      dst[2 * i + 1] = book->value[codes[i] >> 4] * scale;
-    }
-#endif
-}
-
 static void
 decode_row (const Job *job, const guint8 *codes, const guint8 *scales, float *dst)
 {
   gsize c = 0;
 
-  for (; c + RUN <= job->cols; c += RUN)
-    decode_run (job->book, codes + c / 2, job->scale_values[scales[c / job->block]], dst + c);
+  for (; c + DECODE4_RUN <= job->cols; c += DECODE4_RUN)
+    decode4_run (job->book->value, codes + c / 2, job->scale_values[scales[c / job->block]], dst + c);
   for (; c < job->cols; c++)
     dst[c] = job->book->value[codes[c / 2] >> (c % 2 * 4) & 15] * job->scale_values[scales[c / job->block]];
 }

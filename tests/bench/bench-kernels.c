@@ -61,6 +61,11 @@ static const Measure measures[] = {
   { "int4-row", "int4-encode-row", QCONV_BF16, 0, 1 },
   { "int4-row-rot256", "int4-encode-row", QCONV_BF16, 0, 256 },
   { "int4-decode", "int4-decode-row", QCONV_U4, QCONV_F32 },
+  { "nf4-rtn", "codebook4-encode-rtn", QCONV_BF16, 0, 64 },
+  { "nf4-rtn-f32", "codebook4-encode-rtn", QCONV_F32, 0, 64 },
+  { "nf4-search", "codebook4-encode-search", QCONV_BF16, 0, 64 },
+  { "nf4-search-4096", "codebook4-encode-search", QCONV_BF16, 0, 4096 },
+  { "nf4-decode", "codebook4-decode", QCONV_U4, QCONV_F32, 64 },
   { "squared-error", "squared-error", QCONV_BF16, 0 },
   { "squared-error-f32", "squared-error", QCONV_F32, 0 },
 };
@@ -120,6 +125,23 @@ is_int_op (const QconvOp *op)
   return strcmp (op->name, "convrot") == 0 || g_str_has_prefix (op->name, "int");
 }
 
+/* Behind the first argument: operations on tables of 16 levels, with a table like NF4's */
+static gboolean
+run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
+{
+  static const float levels[16] = { -1.0f, -0.7f, -0.5f, -0.4f, -0.3f, -0.2f, -0.1f, 0.0f,
+                                    0.08f, 0.16f, 0.25f, 0.34f, 0.44f, 0.56f, 0.7f,  1.0f };
+  QconvBuffer table = QCONV_BUFFER (levels, sizeof levels, QCONV_F32);
+  QconvBuffer absmax = QCONV_BUFFER (mem->scales, ITEMS / m->group * 4, QCONV_F32);
+  QconvBuffer codes = QCONV_BUFFER (mem->out, ITEMS / 2, QCONV_U4);
+  QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  gboolean decode = strstr (op->name, "-decode") != NULL;
+  QconvArg args[] = { in, QCONV_BUF (&table), QCONV_BUF (decode ? &absmax : &codes),
+                      QCONV_BUF (decode ? &wide : &absmax), QCONV_I (ROWS), QCONV_I (COLS), QCONV_I (m->group) };
+
+  return op->run (NULL, NULL, args, error);
+}
+
 static void
 run_op (Memory *mem, const Measure *m, const QconvOp *op)
 {
@@ -166,7 +188,9 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&exponents), QCONV_BUF (&wide), rows, cols }, 4 * sizeof *args);
   else if (strcmp (op->name, "squared-error") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
-  if (!(is_int_op (op) ? run_int_op (mem, m, op, args[0], &error) : op->run (NULL, NULL, args, &error)))
+  if (!(is_int_op (op) ? run_int_op (mem, m, op, args[0], &error)
+        : g_str_has_prefix (op->name, "codebook4") ? run_table_op (mem, m, op, args[0], &error)
+                                                   : op->run (NULL, NULL, args, &error)))
     g_error ("%s: %s", op->name, error->message);
 }
 

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* 4-bit codes into a table, with the largest magnitude of every block: NF4, FP4 and AF4. Blocks run over all weights,
+   row after row, while every row of codes starts a byte. */
+#include "codebook4.h"
+
+#include <math.h>
+
+#include "decode4.h"
+
+#define BLOCK_LARGEST 4096
+#define STRETCH BLOCK_LARGEST /* weights encoded at once: whole blocks, since all sizes of block divide it */
+
+/* A searched magnitude must neither underflow nor overflow */
+#define SEARCH_LOWEST 0x1p-120f
+#define SEARCH_HIGHEST 0x1p120f
+
+typedef enum { FROM_LARGEST, FROM_SEARCH, FROM_GIVEN } Magnitudes;
+
+typedef struct {
+  QconvDType dtype;
+  const guint8 *src;
+  guint8 *codes;
+  float *magnitudes;
+  gsize rows, cols, block;
+  Magnitudes how;
+  Book book;
+} Job;
+
+/* The divisor of a zero block is 1e-38 (bitsandbytes: backends/default/ops.py quantize_4bit) */
+static inline float
+inverse_of (float magnitude)
+{
+  return 1.0f / (fabsf (magnitude) > 1e-38f ? magnitude : 1e-38f);
+}
+
+/* @n: a multiple of BOOK_GROUP, here and below */
+static float
+largest_magnitude (const float *x, gsize n)
+{
+  gint32 top = 0;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      gint32 magnitude = (gint32) (bits_of_f32 (x[i]) & 0x7fffffff);
+
+      top = magnitude > top ? magnitude : top;
+    }
+  return f32_of_bits ((guint32) top);
+}
+
+static void
+find_codes (const Book *book, const float *x, gsize n, float magnitude, guint8 *codes)
+{
+  float inverse = inverse_of (magnitude);
+
+  for (gsize i = 0; i < n; i += BOOK_LANES)
+    book_store_codes (book, book_find (book, book_load (x + i) * inverse), codes + i);
+}
+
+/* ---- Search ---- */
+
+/**
+ * Search: one block.
+ *
+ * @u: weights over their largest magnitude
+ * @best, @factor: least error so far and what the magnitude is multiplied by then
+ */
+typedef struct {
+  const Book *book;
+  const float *u;
+  gsize n;
+  float best, factor;
+} Search;
+
+static float
+error_of (const Search *s, float factor)
+{
+  float inverse = 1.0f / factor;
+  BookF sums[BOOK_PARTS] = { { 0 } };
+
+  for (gsize i = 0; i < s->n; i += BOOK_GROUP)
+    for (guint k = 0; k < BOOK_PARTS; k++)
+      {
+        BookF t = book_load (s->u + i + k * BOOK_LANES) * inverse, d = t - book_nearest (s->book, t);
+
+        sums[k] += d * d;
+      }
+  return factor * factor * book_sum (sums);
+}
+
+static gboolean
+try_factor (Search *s, float factor)
+{
+  float error = error_of (s, factor);
+
+  if (!(error < s->best))
+    return FALSE;
+  s->best = error;
+  s->factor = factor;
+  return TRUE;
+}
+
+/* Returns: the factor that suits the codes of the best one so far: least squares */
+static float
+fitting_factor (const Search *s)
+{
+  float inverse = 1.0f / s->factor;
+  BookF products[BOOK_PARTS] = { { 0 } }, squares[BOOK_PARTS] = { { 0 } };
+
+  for (gsize i = 0; i < s->n; i += BOOK_GROUP)
+    for (guint k = 0; k < BOOK_PARTS; k++)
+      {
+        BookF u = book_load (s->u + i + k * BOOK_LANES), level = book_nearest (s->book, u * inverse);
+
+        products[k] += u * level;
+        squares[k] += level * level;
+      }
+  return book_sum (products) / book_sum (squares);
+}
+
+static float
+search_factor (const Book *book, const float *u, gsize n)
+{
+  static const float down[] = { 0.95f, 0.9f,  0.85f, 0.8f,  0.75f, 0.7f,  0.65f,
+                                0.6f,  0.55f, 0.5f,  0.45f, 0.4f,  0.35f, 0.3f };
+  static const float up[] = { 1.05f, 1.1f, 1.25f, 1.4f };
+  Search s = { .book = book, .u = u, .n = n, .factor = 1.0f };
+  float centre, fit;
+
+  s.best = error_of (&s, 1.0f);
+  for (guint i = 0, misses = 0; i < G_N_ELEMENTS (down) && misses < 3; i++)
+    misses = try_factor (&s, down[i]) ? 0 : misses + 1;
+  for (guint i = 0; i < G_N_ELEMENTS (up); i++)
+    try_factor (&s, up[i]);
+  centre = s.factor;
+  try_factor (&s, centre - 0.025f);
+  try_factor (&s, centre + 0.025f);
+  fit = fitting_factor (&s);
+  if (fit > 0.0f && fit < 2.0f)
+    try_factor (&s, fit);
+  return s.factor;
+}
+
+static float
+search_magnitude (const Book *book, const float *x, gsize n, float largest)
+{
+  float u[BLOCK_LARGEST], inverse;
+
+  if (largest < SEARCH_LOWEST || largest > SEARCH_HIGHEST)
+    return largest;
+  inverse = inverse_of (largest);
+  for (gsize i = 0; i < n; i++)
+    u[i] = x[i] * inverse;
+  return largest * search_factor (book, u, n);
+}
+
+/* ---- Encoding ---- */
+
+static void
+encode_block (const Job *job, const float *x, gsize n, float *magnitude, guint8 *codes)
+{
+  if (job->how != FROM_GIVEN)
+    *magnitude = largest_magnitude (x, n);
+  if (job->how == FROM_SEARCH)
+    *magnitude = search_magnitude (&job->book, x, n, *magnitude);
+  find_codes (&job->book, x, n, *magnitude, codes);
+}
+
+/* @codes: a byte each; @at: number of the first among all weights */
+static void
+pack_codes (const Job *job, const guint8 *codes, gsize at, gsize n)
+{
+  gsize row_bytes = job->cols / 2 + job->cols % 2, row = at / job->cols, col = at % job->cols;
+  guint8 *dst = job->codes + at / 2;
+
+  if (job->cols % 2 == 0)
+    {
+      for (gsize i = 0; i < n / 2; i++)
+        dst[i] = (guint8) (codes[2 * i] | codes[2 * i + 1] << 4);
+      return;
+    }
+  for (gsize i = 0; i < n; i++)
+    {
+      dst = job->codes + row * row_bytes + col / 2;
+      *dst = (guint8) (col % 2 == 0 ? codes[i] : *dst | codes[i] << 4);
+      if (++col == job->cols)
+        {
+          col = 0;
+          row++;
+        }
+    }
+}
+
+static void
+encode_all (const Job *job)
+{
+  gsize all = job->rows * job->cols, item = qconv_dtype_bits (job->dtype) / 8;
+  float x[STRETCH];
+  guint8 codes[STRETCH];
+
+  for (gsize at = 0; at < all; at += STRETCH)
+    {
+      gsize n = MIN (all - at, STRETCH), padded = (n + BOOK_GROUP - 1) / BOOK_GROUP * BOOK_GROUP;
+
+      QCONV_LEVEL_NAME (qconv_widen) (job->dtype, job->src + at * item, x, n);
+      memset (x + n, 0, (padded - n) * sizeof *x);
+      for (gsize b = 0; b < padded; b += job->block)
+        encode_block (job, x + b, MIN (padded - b, job->block), &job->magnitudes[(at + b) / job->block], codes + b);
+      pack_codes (job, codes, at, n);
+    }
+}
+
+/* Rows, columns and block of @size, and the number of blocks */
+static gboolean
+take_sizes (const QconvArg *size, gsize *rows, gsize *cols, gsize *block, gsize *blocks, GError **error)
+{
+  gsize all;
+
+  if (!qconv_kernel_count (&size[0], "rows", rows, error) || !qconv_kernel_count (&size[1], "cols", cols, error)
+      || !qconv_kernel_count (&size[2], "block", block, error))
+    return FALSE;
+  if (*block < BOOK_GROUP || *block > BLOCK_LARGEST || (*block & (*block - 1)) != 0)
+    return qconv_fail (error, QCONV_ERROR_BUG, "blocks of %" G_GSIZE_FORMAT " are not done here", *block);
+  if (!g_size_checked_mul (&all, *rows, *cols))
+    return qconv_fail (error, QCONV_ERROR_BUG, "too many weights");
+  *blocks = all / *block + (all % *block != 0);
+  return TRUE;
+}
+
+static gboolean
+encode (const QconvArg *args, Magnitudes how, GError **error)
+{
+  Job job = { .how = how };
+  gsize blocks;
+
+  if (!take_sizes (&args[4], &job.rows, &job.cols, &job.block, &blocks, error)
+      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, job.rows, job.cols, error)
+      || !qconv_kernel_fits (&args[1], "table", QCONV_MASK (QCONV_F32), 1, 16, error)
+      || !qconv_kernel_fits (&args[2], "codes", QCONV_MASK (QCONV_U4), job.rows, job.cols, error)
+      || !qconv_kernel_fits (&args[3], "absmax", QCONV_MASK (QCONV_F32), 1, blocks, error))
+    return FALSE;
+  job.dtype = qconv_buffer_dtype (args[0].buffer);
+  job.src = qconv_kernel_in (&args[0]);
+  book_init (&job.book, qconv_kernel_in (&args[1]));
+  job.codes = qconv_kernel_out (&args[2]);
+  job.magnitudes = qconv_kernel_out (&args[3]);
+  encode_all (&job);
+  return TRUE;
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) (gpointer device, gpointer stream, const QconvArg *args,
+                                                  GError **error)
+{
+  return encode (args, FROM_LARGEST, error);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search) (gpointer device, gpointer stream, const QconvArg *args,
+                                                     GError **error)
+{
+  return encode (args, FROM_SEARCH, error);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given) (gpointer device, gpointer stream, const QconvArg *args,
+                                                    GError **error)
+{
+  return encode (args, FROM_GIVEN, error);
+}
+
+/* ---- Decoding ---- */
+
+/* @at: number of the first of @n weights among all */
+static void
+decode_row (const float levels[16], const guint8 *codes, gsize n, const float *magnitudes, gsize block, gsize at,
+            float *dst)
+{
+  for (gsize c = 0; c < n;)
+    {
+      gsize end = MIN (n, c + block - at % block);
+      float magnitude = magnitudes[at / block];
+
+      at += end - c;
+      for (; c < end && c % 2 != 0; c++)
+        dst[c] = levels[codes[c / 2] >> 4] * magnitude;
+      for (; c + DECODE4_RUN <= end; c += DECODE4_RUN)
+        decode4_run (levels, codes + c / 2, magnitude, dst + c);
+      for (; c < end; c++)
+        dst[c] = levels[codes[c / 2] >> (c % 2 * 4) & 15] * magnitude;
+    }
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_codebook4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const guint8 *codes = qconv_kernel_in (&args[0]);
+  const float *levels = qconv_kernel_in (&args[1]), *magnitudes = qconv_kernel_in (&args[2]);
+  float *dst = qconv_kernel_out (&args[3]);
+  gsize rows, cols, block, blocks;
+
+  if (!take_sizes (&args[4], &rows, &cols, &block, &blocks, error)
+      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_U4), rows, cols, error)
+      || !qconv_kernel_fits (&args[1], "table", QCONV_MASK (QCONV_F32), 1, 16, error)
+      || !qconv_kernel_fits (&args[2], "absmax", QCONV_MASK (QCONV_F32), 1, blocks, error)
+      || !qconv_kernel_fits (&args[3], "destination", QCONV_MASK (QCONV_F32), rows, cols, error))
+    return FALSE;
+  for (gsize r = 0; r < rows; r++)
+    decode_row (levels, codes + r * (cols / 2 + cols % 2), cols, magnitudes, block, r * cols, dst + r * cols);
+  return TRUE;
+}

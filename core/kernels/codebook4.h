@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The level of a table of 16 that is nearest to a number, for as many numbers at once as a vector has lanes. */
+#pragma once
+#include "ops.h"
+
+#if QCONV_VECTOR >= 256
+#include <immintrin.h>
+#define BOOK_LANES (QCONV_VECTOR / 32)
+#else
+#define BOOK_LANES 4
+#endif
+#define BOOK_GROUP 16 /* numbers taken together on every level */
+#define BOOK_PARTS (BOOK_GROUP / BOOK_LANES)
+
+typedef float BookF __attribute__ ((vector_size (4 * BOOK_LANES)));
+typedef gint32 BookI __attribute__ ((vector_size (4 * BOOK_LANES)));
+
+/**
+ * Book: a table sorted by value. Places count from the lowest level.
+ *
+ * @levels: by place
+ * @thresholds: midway between neighbours; the last one is never reached
+ * @codes: by place
+ * @third, @first: thresholds from that place on, for halving with one register
+ * @quarters, @eighths: every fourth threshold from the second on; every second one
+ */
+typedef struct {
+  float levels[16], thresholds[16];
+  gint32 codes[16];
+#if QCONV_VECTOR == 512
+  float third[16], first[16];
+#elif QCONV_VECTOR == 256
+  float quarters[8], eighths[8];
+#endif
+} Book;
+
+/* @table: by code. Equal levels, like the two zeros of FP4, stay in the order of their codes */
+static inline void
+book_init (Book *b, const float table[16])
+{
+  guint8 order[16];
+
+  for (guint8 code = 0; code < 16; code++)
+    {
+      guint at = code;
+
+      for (; at > 0 && table[code] < table[order[at - 1]]; at--)
+        order[at] = order[at - 1];
+      order[at] = code;
+    }
+  for (guint i = 0; i < 16; i++)
+    {
+      b->codes[i] = order[i];
+      b->levels[i] = table[order[i]];
+      b->thresholds[i] = i < 15 ? (table[order[i]] + table[order[i + 1]]) / 2.0f : 0.0f;
+    }
+#if QCONV_VECTOR == 512
+  for (guint i = 0; i < 16; i++)
+    {
+      b->third[i] = b->thresholds[MIN (i + 3, 15)];
+      b->first[i] = b->thresholds[MIN (i + 1, 15)];
+    }
+#elif QCONV_VECTOR == 256
+  for (guint i = 0; i < 8; i++)
+    {
+      b->quarters[i] = b->thresholds[4 * (i % 4) + 1];
+      b->eighths[i] = b->thresholds[2 * i];
+    }
+#endif
+}
+
+static inline BookF
+book_load (const float *x)
+{
+  BookF v;
+
+  memcpy (&v, x, sizeof v);
+  return v;
+}
+
+/* How many thresholds lie below @t: four halvings, or a comparison with each */
+static inline BookI
+book_find (const Book *b, BookF t)
+{
+#if QCONV_VECTOR == 512
+  const __m512 x = (__m512) t;
+  __m512i at = _mm512_maskz_set1_epi32 (_mm512_cmp_ps_mask (x, _mm512_set1_ps (b->thresholds[7]), _CMP_GT_OQ), 8);
+  __m512 limit = _mm512_permutexvar_ps (at, _mm512_loadu_ps (b->third));
+
+  at = _mm512_mask_or_epi32 (at, _mm512_cmp_ps_mask (x, limit, _CMP_GT_OQ), at, _mm512_set1_epi32 (4));
+  limit = _mm512_permutexvar_ps (at, _mm512_loadu_ps (b->first));
+  at = _mm512_mask_or_epi32 (at, _mm512_cmp_ps_mask (x, limit, _CMP_GT_OQ), at, _mm512_set1_epi32 (2));
+  limit = _mm512_permutexvar_ps (at, _mm512_loadu_ps (b->thresholds));
+  return (BookI) _mm512_mask_or_epi32 (at, _mm512_cmp_ps_mask (x, limit, _CMP_GT_OQ), at, _mm512_set1_epi32 (1));
+#elif QCONV_VECTOR == 256
+  const __m256 x = (__m256) t, high = _mm256_cmp_ps (x, _mm256_set1_ps (b->thresholds[7]), _CMP_GT_OQ);
+  __m256 limit = _mm256_blendv_ps (_mm256_set1_ps (b->thresholds[3]), _mm256_set1_ps (b->thresholds[11]), high);
+  BookI at = -2 * (BookI) high - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+
+  limit = _mm256_permutevar8x32_ps (_mm256_loadu_ps (b->quarters), (__m256i) at);
+  at = at + at - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+  limit = _mm256_permutevar8x32_ps (_mm256_loadu_ps (b->eighths), (__m256i) at);
+  return at + at - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+#else
+  BookI at = { 0 };
+
+  for (guint i = 0; i < 15; i++)
+    at -= t > b->thresholds[i];
+  return at;
+#endif
+}
+
+/* Items of a table of 16, floats or integers */
+static inline BookI
+book_pick (const void *table, BookI at)
+{
+#if QCONV_VECTOR == 512
+  return (BookI) _mm512_permutexvar_epi32 ((__m512i) at, _mm512_loadu_si512 (table));
+#elif QCONV_VECTOR == 256
+  const float *low = table, *high = low + 8;
+
+  return (BookI) _mm256_blendv_ps (_mm256_permutevar8x32_ps (_mm256_loadu_ps (low), (__m256i) at),
+                                   _mm256_permutevar8x32_ps (_mm256_loadu_ps (high), (__m256i) at),
+                                   _mm256_castsi256_ps (_mm256_slli_epi32 ((__m256i) at, 28)));
+#else
+  BookI picked;
+
+  for (guint i = 0; i < BOOK_LANES; i++)
+    memcpy ((guint8 *) &picked + 4 * i, (const guint8 *) table + 4 * at[i], 4);
+  return picked;
+#endif
+}
+
+static inline BookF
+book_nearest (const Book *b, BookF t)
+{
+  return (BookF) book_pick (b->levels, book_find (b, t));
+}
+
+/* Writes a byte for every lane, each below 16 */
+static inline void
+book_store_codes (const Book *b, BookI at, guint8 *dst)
+{
+  BookI codes = book_pick (b->codes, at);
+#if QCONV_VECTOR == 512
+  _mm_storeu_si128 ((__m128i *) dst, _mm512_cvtepi32_epi8 ((__m512i) codes));
+#elif QCONV_VECTOR == 256
+  __m128i half = _mm_packs_epi32 (_mm256_castsi256_si128 ((__m256i) codes),
+                                  _mm256_extracti128_si256 ((__m256i) codes, 1));
+
+  _mm_storel_epi64 ((__m128i *) dst, _mm_packus_epi16 (half, half));
+#else
+  for (guint i = 0; i < BOOK_LANES; i++)
+    dst[i] = (guint8) codes[i];
+#endif
+}
+
+/* Item i was added to lane i modulo 16 */
+static inline float
+book_sum (const BookF lanes[BOOK_PARTS])
+{
+  float t[BOOK_GROUP];
+
+  memcpy (t, lanes, sizeof t);
+  for (guint width = BOOK_GROUP / 2; width > 0; width /= 2)
+    for (guint i = 0; i < width; i++)
+      t[i] += t[i + width];
+  return t[0];
+}
