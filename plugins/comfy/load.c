@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "comfy.h"
 
+#include <math.h>
+#include <string.h>
+
+#include "json-parse.h"
+
+static gboolean
+no_memory (gsize n, GError **error)
+{
+  return qconv_fail (error, QCONV_ERROR_LIMIT, "no memory for %" G_GSIZE_FORMAT " bytes of a layer", n);
+}
+
 /* Rows as they are stored, less the padding behind them */
 static gboolean
 read_rows (const QconvLoad *load, gsize row_bytes, GError **error)
@@ -16,6 +27,13 @@ read_rows (const QconvLoad *load, gsize row_bytes, GError **error)
   return TRUE;
 }
 
+static void
+swap_nibbles (guint8 *bytes, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    bytes[i] = (guint8) (bytes[i] << 4 | bytes[i] >> 4);
+}
+
 /* The nibble behind an odd last column is nobody's */
 static void
 clear_rest (const QconvLoad *load, gsize row_bytes)
@@ -29,7 +47,13 @@ clear_rest (const QconvLoad *load, gsize row_bytes)
 }
 
 gboolean
-comfy_load_codes_low (const QconvLoad *load, GError **error)
+comfy_load_bytes (const QconvLoad *load, GError **error)
+{
+  return read_rows (load, load->component->shape.dim[1], error);
+}
+
+gboolean
+comfy_load_nibbles_low (const QconvLoad *load, GError **error)
 {
   guint64 cols = load->component->shape.dim[1];
   gsize row_bytes = cols / 2 + cols % 2;
@@ -41,17 +65,110 @@ comfy_load_codes_low (const QconvLoad *load, GError **error)
 }
 
 gboolean
-comfy_load_codes_high (const QconvLoad *load, GError **error)
+comfy_load_nibbles_high (const QconvLoad *load, GError **error)
 {
   guint64 cols = load->component->shape.dim[1];
-  gsize row_bytes = cols / 2 + cols % 2, n = load->n * row_bytes;
-  guint8 *dst = load->dst;
+  gsize row_bytes = cols / 2 + cols % 2;
 
   if (!read_rows (load, row_bytes, error))
     return FALSE;
-  for (gsize i = 0; i < n; i++)
-    dst[i] = (guint8) (dst[i] << 4 | dst[i] >> 4);
+  swap_nibbles (load->dst, load->n * row_bytes);
   clear_rest (load, row_bytes);
+  return TRUE;
+}
+
+/* comfy-kitchen: tensor/w4a8_int8.py, 6 bits: the low nibbles of a row, then the upper two bits, four to a byte */
+gboolean
+comfy_load_sixes (const QconvLoad *load, GError **error)
+{
+  gsize cols = load->component->shape.dim[1], low = cols / 2, stride = low + cols / 4;
+  g_autofree guint8 *row = g_try_malloc (MAX (stride, 1));
+  guint8 *dst = load->dst;
+
+  if (row == NULL)
+    return no_memory (stride, error);
+  for (guint64 i = 0; i < load->n; i++, dst += cols)
+    {
+      if (!qconv_tensor_read (load->tensors[0], (load->first + i) * stride, stride, row, error))
+        return FALSE;
+      for (gsize col = 0; col < low * 2; col++)
+        dst[col] = (guint8) ((row[col / 2] >> col % 2 * 4 & 15) | (row[low + col / 4] >> col % 4 * 2 & 3) << 4);
+    }
+  return TRUE;
+}
+
+/* One row that starts in the middle of a byte or ends there. @bytes: room for it */
+static gboolean
+read_odd_row (const QconvLoad *load, guint64 row, gboolean high, guint8 *bytes, guint8 *dst, GError **error)
+{
+  guint64 cols = load->component->shape.dim[1], start = row * cols, first = start / 2;
+  gsize n = (gsize) ((start + cols + 1) / 2 - first), row_bytes = (gsize) (cols / 2 + cols % 2);
+
+  if (!qconv_tensor_read (load->tensors[0], first, n, bytes, error))
+    return FALSE;
+  if (high)
+    swap_nibbles (bytes, n);
+  for (gsize i = 0; i < row_bytes; i++)
+    dst[i] = start % 2 == 0 ? bytes[i] : (guint8) (bytes[i] >> 4 | (i + 1 < n ? bytes[i + 1] << 4 : 0));
+  dst[row_bytes - 1] &= 0x0f;
+  return TRUE;
+}
+
+static gboolean
+load_flat (const QconvLoad *load, gboolean high, GError **error)
+{
+  guint64 cols = load->component->shape.dim[1];
+  gsize row_bytes = (gsize) (cols / 2 + cols % 2);
+  g_autofree guint8 *bytes = NULL;
+
+  if (cols % 2 == 0)
+    {
+      if (!qconv_tensor_read (load->tensors[0], load->first * row_bytes, load->n * row_bytes, load->dst, error))
+        return FALSE;
+      if (high)
+        swap_nibbles (load->dst, load->n * row_bytes);
+      return TRUE;
+    }
+  bytes = g_try_malloc (row_bytes + 1);
+  if (bytes == NULL)
+    return no_memory (row_bytes + 1, error);
+  for (guint64 i = 0; i < load->n; i++)
+    if (!read_odd_row (load, load->first + i, high, bytes, (guint8 *) load->dst + i * row_bytes, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+comfy_load_flat_high (const QconvLoad *load, GError **error)
+{
+  return load_flat (load, TRUE, error);
+}
+
+gboolean
+comfy_load_flat_low (const QconvLoad *load, GError **error)
+{
+  return load_flat (load, FALSE, error);
+}
+
+/* A group after the other, each with its number for every row */
+gboolean
+comfy_load_across (const QconvLoad *load, GError **error)
+{
+  const QconvShape *s = &load->component->shape;
+  gsize width = qconv_dtype_bits (load->component->dtype) / 8, n = load->tensors[0]->n_bytes;
+  g_autofree guint8 *stored = g_try_malloc (MAX (n, 1));
+  guint8 *dst = load->dst;
+
+  if (stored == NULL)
+    return no_memory (n, error);
+  if (load->tensors[0]->dtype != load->component->dtype || n != s->dim[0] * s->dim[1] * width)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\" is not of the size that its layer has",
+                       load->tensors[0]->name);
+  if (!qconv_tensor_read (load->tensors[0], 0, n, stored, error))
+    return FALSE;
+  for (guint64 row = 0; row < s->dim[0]; row++)
+    for (guint64 group = 0; group < s->dim[1]; group++, dst += width)
+      memcpy (dst, stored + (group * s->dim[0] + row) * width, width);
   return TRUE;
 }
 
@@ -70,7 +187,7 @@ comfy_load_scales_swizzled (const QconvLoad *load, GError **error)
   guint64 done = 0;
 
   if (tiles == NULL)
-    return qconv_fail (error, QCONV_ERROR_LIMIT, "no memory for %" G_GSIZE_FORMAT " bytes of block scales", band);
+    return no_memory (band, error);
   while (done < load->n)
     {
       guint64 row = load->first + done, inside = row % COMFY_TILE_ROWS;
@@ -80,6 +197,29 @@ comfy_load_scales_swizzled (const QconvLoad *load, GError **error)
         return FALSE;
       comfy_unswizzle (tiles, inside, n, cols, (guint8 *) load->dst + done * cols);
       done += n;
+    }
+  return TRUE;
+}
+
+gboolean
+comfy_load_map (const QconvLoad *load, GError **error)
+{
+  const char *text = qconv_layer_hint (load->layer, COMFY_MAP);
+  g_autoptr (JsonNode) json = text != NULL ? qconv_json_parse (text, strlen (text), error) : NULL;
+  JsonArray *map = json != NULL && JSON_NODE_HOLDS_ARRAY (json) ? json_node_get_array (json) : NULL;
+  float *dst = load->dst;
+
+  for (guint i = 0; i < COMFY_MAP_SIZE; i++)
+    {
+      JsonNode *node = map != NULL && i < json_array_get_length (map) ? json_array_get_element (map, i) : NULL;
+      gboolean number = node != NULL && (comfy_node_is (node, G_TYPE_INT64) || comfy_node_is (node, G_TYPE_DOUBLE));
+
+      dst[i] = number ? (float) json_node_get_double (node) : NAN;
+      if (!isfinite (dst[i]))
+        {
+          g_clear_error (error);
+          return qconv_fail (error, QCONV_ERROR_INPUT, COMFY_MAP " holds what is no number for F32");
+        }
     }
   return TRUE;
 }

@@ -2,8 +2,9 @@
 /* Which layers a file calls quantized (ComfyUI: comfy/utils.py convert_old_quants: the header wins). */
 #include "comfy.h"
 
+#include <string.h>
+
 #include "json-parse.h"
-#include "json-write.h"
 
 #define MARKER_LARGEST 65536
 
@@ -28,59 +29,54 @@ comfy_markers_free (ComfyMarkers *m)
   g_free (m);
 }
 
-void
-comfy_append_json (GString *out, JsonNode *node)
+gboolean
+comfy_node_is (JsonNode *node, GType type)
 {
-  if (JSON_NODE_HOLDS_OBJECT (node))
-    {
-      JsonObject *object = json_node_get_object (node);
-      g_autoptr (GList) keys = json_object_get_members (object);
+  return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
+}
 
-      g_string_append_c (out, '{');
-      for (GList *l = keys; l != NULL; l = l->next)
-        {
-          g_string_append (out, l == keys ? "" : ", ");
-          qconv_json_append_string (out, l->data);
-          g_string_append (out, ": ");
-          comfy_append_json (out, json_object_get_member (object, l->data));
-        }
-      g_string_append_c (out, '}');
-    }
-  else if (JSON_NODE_HOLDS_ARRAY (node))
-    {
-      JsonArray *array = json_node_get_array (node);
+/* ComfyUI: comfy/ops.py _load_quantized_module: "params" is looked at where it is an object */
+JsonNode *
+comfy_marker_member (JsonObject *marker, const char *key)
+{
+  JsonNode *node = json_object_get_member (marker, key), *params = json_object_get_member (marker, "params");
 
-      g_string_append_c (out, '[');
-      for (guint i = 0; i < json_array_get_length (array); i++)
-        {
-          g_string_append (out, i == 0 ? "" : ", ");
-          comfy_append_json (out, json_array_get_element (array, i));
-        }
-      g_string_append_c (out, ']');
-    }
-  else if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING)
-    qconv_json_append_string (out, json_node_get_string (node));
-  else
-    {
-      g_autofree char *text = json_to_string (node, FALSE);
+  if (node == NULL && params != NULL && JSON_NODE_HOLDS_OBJECT (params))
+    node = json_object_get_member (json_node_get_object (params), key);
+  return node;
+}
 
-      g_string_append (out, text);
+/* Some files were written with their markers' bytes lost; what the tensors are can often be seen */
+static gboolean
+guess_format (const QconvDirectory *d, ComfyMarker *m, GPtrArray *troubles)
+{
+  m->format = comfy_format_guess (d, m->layer);
+  if (m->format == NULL)
+    {
+      comfy_trouble (troubles, COMFY_FATAL, m->layer, "no-format",
+                     "the marker is blank, and its tensors do not tell the format");
+      return FALSE;
     }
+  m->name = m->format->name;
+  comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker is blank; its tensors look like %s", m->name);
+  return TRUE;
 }
 
 /* Finds the format that a marker names. The markers of INT8-Fast know only rotated INT8 and do not say so */
 static gboolean
-name_format (ComfyMarker *m, GPtrArray *troubles)
+name_format (const QconvDirectory *d, ComfyMarker *m, GPtrArray *troubles)
 {
   JsonObject *object = json_node_get_object (m->json);
   JsonNode *format = json_object_get_member (object, "format");
 
+  if (m->blank)
+    return guess_format (d, m, troubles);
   if (format == NULL && (json_object_has_member (object, "convrot") || json_object_has_member (object, "per_row")))
     {
       m->name = "int8_tensorwise";
       comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker names no format; read as %s", m->name);
     }
-  else if (format == NULL || !JSON_NODE_HOLDS_VALUE (format) || json_node_get_value_type (format) != G_TYPE_STRING)
+  else if (format == NULL || !comfy_node_is (format, G_TYPE_STRING))
     {
       comfy_trouble (troubles, COMFY_FATAL, m->layer, "no-format", "the marker names no format");
       return FALSE;
@@ -94,7 +90,7 @@ name_format (ComfyMarker *m, GPtrArray *troubles)
 }
 
 /* @json: (transfer full) */
-static void
+static ComfyMarker *
 put (ComfyMarkers *all, const char *layer, JsonNode *json, const QconvTensor *tensor)
 {
   ComfyMarker *m = g_hash_table_lookup (all->named, layer);
@@ -110,12 +106,16 @@ put (ComfyMarkers *all, const char *layer, JsonNode *json, const QconvTensor *te
   else
     json_node_unref (m->json);
   m->json = json;
+  m->blank = FALSE;
+  return m;
 }
 
-/* Returns: (transfer full): NULL with @error */
+/* Returns: (transfer full): NULL with @error; *blank: nothing is in it */
 static JsonNode *
-read_marker (const QconvTensor *t, GError **error)
+read_marker (const QconvTensor *t, gboolean *blank, GError **error)
 {
+  gsize n = t->n_bytes;
+
   g_autofree char *text = NULL;
   g_autoptr (JsonNode) json = NULL;
 
@@ -129,7 +129,10 @@ read_marker (const QconvTensor *t, GError **error)
   text = g_malloc (t->n_bytes + 1);
   if (!qconv_tensor_read (t, 0, t->n_bytes, text, error))
     return NULL;
-  json = qconv_json_parse (text, t->n_bytes, error);
+  while (n > 0 && text[n - 1] == '\0')
+    n--;
+  *blank = n == 0;
+  json = qconv_json_parse (*blank ? "{}" : text, *blank ? 2 : n, error);
   if (json != NULL && !JSON_NODE_HOLDS_OBJECT (json))
     {
       qconv_fail (error, QCONV_ERROR_INPUT, "no JSON object");
@@ -146,16 +149,17 @@ read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
       const QconvTensor *t = qconv_directory_tensor (d, i);
       g_autofree char *layer = NULL;
       g_autoptr (GError) error = NULL;
+      gboolean blank = FALSE;
       JsonNode *json;
 
       if (!g_str_has_suffix (t->name, COMFY_MARKER))
         continue;
       layer = g_strndup (t->name, strlen (t->name) - strlen (COMFY_MARKER));
-      json = read_marker (t, &error);
+      json = read_marker (t, &blank, &error);
       if (json == NULL)
         comfy_trouble (troubles, COMFY_FATAL, layer, "marker", "%s: %s", &COMFY_MARKER[1], error->message);
       else
-        put (all, layer, json, t);
+        put (all, layer, json, t)->blank = blank;
     }
 }
 
@@ -179,7 +183,8 @@ find_layer (const QconvDirectory *d, const char *name)
 }
 
 static void
-lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode *json, GPtrArray *troubles)
+lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode *json, gboolean header_wins,
+          GPtrArray *troubles)
 {
   g_autofree char *layer = find_layer (d, name);
   ComfyMarker *m;
@@ -195,14 +200,16 @@ lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode
       return;
     }
   m = g_hash_table_lookup (all->named, layer);
-  if (m != NULL && !json_node_equal (m->json, json))
-    comfy_trouble (troubles, COMFY_WARN, layer, "header-marker", "%s and the marker disagree; the former counts",
-                   COMFY_HEADER);
+  if (m != NULL && !m->blank && !json_node_equal (m->json, json))
+    comfy_trouble (troubles, COMFY_WARN, layer, "header-marker", "%s and the marker disagree; the %s counts",
+                   COMFY_HEADER, header_wins ? "former" : "latter");
+  if (m != NULL && !m->blank && !header_wins)
+    return;
   put (all, layer, json_node_copy (json), NULL);
 }
 
 static void
-read_header (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
+read_header (ComfyMarkers *all, const QconvDirectory *d, gboolean header_wins, GPtrArray *troubles)
 {
   GVariant *value = qconv_directory_metadata (d, COMFY_HEADER);
   g_autoptr (JsonNode) json = NULL;
@@ -230,23 +237,23 @@ read_header (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
     }
   names = json_object_get_members (json_node_get_object (layers));
   for (GList *l = names; l != NULL; l = l->next)
-    lay_over (all, d, l->data, json_object_get_member (json_node_get_object (layers), l->data), troubles);
+    lay_over (all, d, l->data, json_object_get_member (json_node_get_object (layers), l->data), header_wins, troubles);
 }
 
 ComfyMarkers *
-comfy_markers_read (const QconvDirectory *d, GPtrArray *troubles)
+comfy_markers_read (const QconvDirectory *d, gboolean header_wins, GPtrArray *troubles)
 {
   ComfyMarkers *all = g_new0 (ComfyMarkers, 1);
 
   all->list = g_ptr_array_new_with_free_func (marker_free);
   all->named = g_hash_table_new (g_str_hash, g_str_equal);
   read_tensors (all, d, troubles);
-  read_header (all, d, troubles);
+  read_header (all, d, header_wins, troubles);
   for (guint i = 0; i < all->list->len;)
     {
       ComfyMarker *m = g_ptr_array_index (all->list, i);
 
-      if (name_format (m, troubles))
+      if (name_format (d, m, troubles))
         i++;
       else
         {

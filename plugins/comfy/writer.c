@@ -1,140 +1,108 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A new scheme is a new row of packings[], its tensors a new table. */
+/* Layers become the tensors that the table of formats has for their scheme. */
 #include "comfy.h"
 
 #include <string.h>
 
+#include "comfyui.h"
 #include "json-write.h"
 #include "output-metadata.h"
 
-/**
- * PackedTensor: one tensor of an encoded layer.
- * @shape, @run: (nullable): NULL: those of the component
- * @pack: (nullable): NULL: the component as it is
- */
-typedef struct {
-  const char *suffix, *component;
-  QconvDType dtype;
-  QconvShape (*shape) (const QconvLayer *layer);
-  QconvRun (*run) (const QconvLayer *layer);
-  QconvPackFunc pack;
-} PackedTensor;
-
-/**
- * Packing: how one scheme is written.
- * @hints: marker keys that a moved layer keeps, in the order of the marker; NULL-terminated
- * @tensors: the weight first; ends with { NULL }
- */
-typedef struct {
-  const char *scheme, *format;
-  const char *const *hints;
-  const PackedTensor *tensors;
-} Packing;
-
-static QconvShape
-shape_of_codes (const QconvLayer *l)
+static gboolean
+wants_extension (const QconvLayer *layer, const QconvValues *options)
 {
-  return QCONV_SHAPE2 (comfy_round_up (l->rows, 16), comfy_round_up (l->cols, 16) / 2);
+  const ComfyFormat *before = comfy_format_before (layer);
+
+  if (!qconv_values_is_set (options, "layout") && before != NULL && g_str_equal (before->scheme, layer->scheme))
+    return before->extension;
+  return g_str_equal (qconv_values_string (options, "layout"), "extension");
 }
 
-static QconvRun
-run_of_codes (const QconvLayer *l)
+/* Returns: (nullable): for schemes with one layout that one */
+static const ComfyFormat *
+find_format (const QconvLayer *layer, const QconvValues *options)
 {
-  return (QconvRun) { 1, comfy_round_up (l->cols, 16) / 2 };
+  gboolean extension = wants_extension (layer, options);
+  const ComfyFormat *f = comfy_format_for (layer, extension);
+
+  return f != NULL ? f : comfy_format_for (layer, !extension);
 }
 
-static QconvShape
-shape_of_tiles (const QconvLayer *l)
+/* comfy/quant_nf4.py checks the number that it finds in the marker */
+#define NF4_BLOCK "64"
+
+static gboolean
+can_write (const ComfyFormat *f, const QconvLayer *layer, GError **error)
 {
-  return QCONV_SHAPE2 (comfy_round_up (l->rows, COMFY_TILE_ROWS), comfy_round_up (l->cols, 64) / 16);
+  if (f == NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: ComfyUI has no format for the scheme %s with these options",
+                       layer->name, layer->scheme);
+  if (layer->rows > G_MAXINT64 - COMFY_TILE_ROWS || layer->cols > G_MAXINT64 - COMFY_TILE_ROWS)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: too large for padding", layer->name);
+  if (g_str_equal (f->name, "nf4") && !g_str_equal (qconv_values_string (layer->values, "block"), NF4_BLOCK))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: ComfyUI's nf4 has blocks of " NF4_BLOCK
+                       ", not of %s; layout=extension has others", layer->name,
+                       qconv_values_string (layer->values, "block"));
+  return TRUE;
 }
 
-static QconvRun
-run_of_tiles (const QconvLayer *l)
+static ComfySize
+size_of (const ComfyFormat *f, const QconvLayer *layer)
 {
-  return (QconvRun) { COMFY_TILE_ROWS, COMFY_TILE_ROWS * (comfy_round_up (l->cols, 64) / 16) };
-}
+  ComfySize size = { layer->rows, layer->cols, 0, f->align };
 
-static const PackedTensor nvfp4_tensors[] = {
-  { ".weight", "codes", QCONV_U8, shape_of_codes, run_of_codes, comfy_pack_codes_high },
-  { ".weight_scale", "block_scale", QCONV_F8_E4M3, shape_of_tiles, run_of_tiles, comfy_pack_scales_swizzled },
-  { ".weight_scale_2", "tensor_scale", QCONV_F32, NULL, NULL, NULL },
-  { ".input_scale", "input_scale", QCONV_F32, NULL, NULL, NULL },
-  { ".pre_quant_scale", "pre_quant_scale", QCONV_F32, NULL, NULL, NULL },
-  { .suffix = NULL },
-};
-
-static const Packing packings[] = {
-  { "nvfp4", "nvfp4",
-    (const char *const[]) { "full_precision_matrix_mult", "group_size", "orig_dtype", "orig_shape", NULL },
-    nvfp4_tensors },
-};
-
-static const Packing *
-find_packing (const char *scheme)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (packings); i++)
-    if (g_str_equal (packings[i].scheme, scheme))
-      return &packings[i];
-  return NULL;
-}
-
-/* Spaced as ComfyUI writes it (comfy/ops.py _quantized_weight_state_dict). Hints are JSON already */
-static void
-append_marker (GString *out, const Packing *packing, const QconvLayer *layer)
-{
-  g_string_append (out, "{\"format\": ");
-  qconv_json_append_string (out, packing->format);
-  for (guint i = 0; packing->hints[i] != NULL; i++)
-    {
-      const char *value = qconv_layer_hint (layer, packing->hints[i]);
-
-      if (value == NULL)
-        continue;
-      g_string_append (out, ", ");
-      qconv_json_append_string (out, packing->hints[i]);
-      g_string_append_printf (out, ": %s", value);
-    }
-  g_string_append_c (out, '}');
+  for (const ComfyKey *k = f->keys; k != NULL && k->key != NULL; k++)
+    if (k->type == COMFY_KEY_GROUP)
+      size.group = (guint64) qconv_values_int (layer->values, k->option);
+  return size;
 }
 
 static gboolean
-write_marker (QconvOutput *o, const Packing *packing, const QconvLayer *layer, GError **error)
+write_member (QconvOutput *o, const ComfyFormat *f, const ComfyMember *m, const QconvLayer *layer, GError **error)
+{
+  const QconvComponent *c = m->component != NULL ? qconv_layer_component (layer, m->component) : NULL;
+  ComfySize size = size_of (f, layer);
+  QconvPlanned planned = { .from = m->component, .load = m->load, .pack = m->pack };
+
+  if (c == NULL)
+    return TRUE;
+  planned.dtype = m->dtype != QCONV_OPAQUE ? m->dtype : c->dtype;
+  planned.shape = comfy_form_shape (m->form, &size);
+  planned.run = comfy_form_run (m->form, &size);
+  return qconv_output_add (o, layer, m->suffix, &planned, error);
+}
+
+/* Where the code book is part of it, its numbers come later and spaces fill the rest */
+static gboolean
+write_marker (QconvOutput *o, const ComfyFormat *f, const QconvLayer *layer, GError **error)
 {
   g_autoptr (GString) text = g_string_new (NULL);
   g_autoptr (GBytes) bytes = NULL;
   QconvPlanned planned = { .dtype = QCONV_U8 };
+  gboolean later = comfy_format_key (f, COMFY_MAP) != NULL;
 
-  append_marker (text, packing, layer);
+  comfy_append_marker (text, f, layer, qconv_output_options (o));
+  if (!later)
+    g_string_append_c (text, '}');
   bytes = g_bytes_new (text->str, text->len);
-  planned.shape = QCONV_SHAPE1 (text->len);
+  planned.shape = QCONV_SHAPE1 (text->len + (later ? COMFY_MAP_ROOM : 0));
   planned.data = bytes;
+  planned.from = later ? "codebook" : NULL;
+  planned.pack = later ? comfy_pack_marker : NULL;
   return qconv_output_add (o, layer, COMFY_MARKER, &planned, error);
 }
 
 static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
-  const Packing *packing = find_packing (layer->scheme);
+  const ComfyFormat *f = find_format (layer, qconv_output_options (o));
 
-  if (packing == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "%s: ComfyUI has no format for the scheme %s", layer->name,
-                       layer->scheme);
-  if (layer->rows > G_MAXINT64 - COMFY_TILE_ROWS || layer->cols > G_MAXINT64 - 64)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: too large for padding", layer->name);
-  for (const PackedTensor *t = packing->tensors; t->suffix != NULL; t++)
-    {
-      const QconvComponent *c = qconv_layer_component (layer, t->component);
-      QconvPlanned planned = { .dtype = t->dtype, .from = t->component, .pack = t->pack };
-
-      if (c == NULL)
-        continue;
-      planned.shape = t->shape != NULL ? t->shape (layer) : c->shape;
-      planned.run = t->run != NULL ? t->run (layer) : QCONV_WHOLE;
-      if (!qconv_output_add (o, layer, t->suffix, &planned, error))
-        return FALSE;
-    }
-  return write_marker (o, packing, layer, error);
+  if (!can_write (f, layer, error))
+    return FALSE;
+  for (const ComfyMember *m = f->members; m->suffix != NULL; m++)
+    if (!write_member (o, f, m, layer, error))
+      return FALSE;
+  return write_marker (o, f, layer, error);
 }
 
 static int
@@ -143,35 +111,52 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp ((*(const QconvLayer *const *) a)->name, (*(const QconvLayer *const *) b)->name);
 }
 
-/* Kept tensors come as they are, and not all types can */
+/* An option that nothing in the file can take is a mistake */
 static gboolean
-keep_tensor (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error)
+check_options (const QconvValues *options, guint n_layers, guint n_full, guint n_layouts, GError **error)
 {
-  QconvPlanned planned = { .dtype = tensor->dtype, .shape = tensor->shape, .from = "weight" };
-
-  if (!comfy_knows_dtype (tensor->dtype))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\" is %s, a type that ComfyUI does not load",
-                       tensor->name, qconv_dtype_name (tensor->dtype));
-  return qconv_output_add (o, tensor, "", &planned, error);
+  if (n_layers > 0 && n_full == 0 && g_str_equal (qconv_values_string (options, "full-precision-mm"), "on"))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "no layer of this file has full-precision-mm");
+  if (n_layers > 0 && n_layouts == 0 && g_str_equal (qconv_values_string (options, "layout"), "extension"))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "no layer of this file is 4 bits in blocks, which layout is for");
+  return TRUE;
 }
 
-/* The markers once more in the header, for readers that look there first. Sorted, so that a file made of this one says
-   the same */
-static gboolean
-write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
+/* Returns: (transfer full): the layers whose markers are known now, by name, so that a file made of this one says the
+   same. @n_full, @n_layouts: layers that options reach; @n_all: all that have a format */
+static GPtrArray *
+marked_layers (const QconvOutput *o, guint *n_all, guint *n_full, guint *n_layouts)
 {
-  g_autoptr (GString) text = g_string_new ("{\"format_version\": \"1.0\", \"layers\": {");
-  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
+  const QconvValues *options = qconv_output_options (o);
+  GPtrArray *layers = g_ptr_array_new ();
 
-  qconv_output_inherit_metadata (o);
   for (guint i = 0; i < qconv_output_n_layers (o); i++)
     {
       const QconvLayer *layer = qconv_output_layer (o, i);
+      const ComfyFormat *f = layer->values != NULL ? find_format (layer, options) : NULL;
 
-      if (find_packing (layer->scheme) != NULL)
+      if (f == NULL)
+        continue;
+      *n_all += 1;
+      *n_full += f->full != COMFY_FULL_NEVER;
+      *n_layouts += comfy_form_per_item (f->members[0].form) == 2 && f->members[0].form != COMFY_NIBBLES;
+      if (comfy_format_key (f, COMFY_MAP) == NULL)
         g_ptr_array_add (layers, (gpointer) layer);
     }
   g_ptr_array_sort (layers, compare_names);
+  return layers;
+}
+
+/* The markers once more in the header, for readers that look there first */
+static gboolean
+write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
+{
+  const QconvValues *options = qconv_output_options (o);
+  g_autoptr (GString) text = g_string_new ("{\"format_version\": \"1.0\", \"layers\": {");
+  guint n_all = 0, n_full = 0, n_layouts = 0;
+  g_autoptr (GPtrArray) layers = marked_layers (o, &n_all, &n_full, &n_layouts);
+
+  qconv_output_inherit_metadata (o);
   for (guint i = 0; i < layers->len; i++)
     {
       const QconvLayer *layer = g_ptr_array_index (layers, i);
@@ -179,26 +164,69 @@ write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
       g_string_append (text, i > 0 ? ", " : "");
       qconv_json_append_string (text, layer->name);
       g_string_append (text, ": ");
-      append_marker (text, find_packing (layer->scheme), layer);
+      comfy_append_marker (text, find_format (layer, options), layer, options);
+      g_string_append_c (text, '}');
     }
   g_string_append (text, "}}");
   qconv_output_set_metadata (o, COMFY_HEADER, layers->len > 0 ? text->str : NULL);
-  return TRUE;
+  return check_options (options, n_all, n_full, n_layouts, error);
 }
 
 static const QconvTarget targets[] = {
   { .name = "nvfp4", .summary = N_ ("NVFP4, 4.5 bits a weight"), .scheme = "nvfp4" },
+  { .name = "fp8", .summary = N_ ("FP8 with one scale, 8 bits a weight"), .scheme = "fp8" },
+  { .name = "mxfp8", .summary = N_ ("MXFP8, 8.25 bits a weight; hybrid=on needs the QuantOps extension"),
+    .scheme = "mxfp8" },
+  { .name = "int8", .summary = N_ ("INT8 with a scale for each row, 8 bits a weight; needs ComfyUI 0.27"),
+    .scheme = "int8" },
+  { .name = "convrot-w4a4", .summary = N_ ("rotated INT4 with a scale for each row, 4 bits a weight"),
+    .scheme = "convrot_w4a4" },
+  { .name = "w4a8", .summary = N_ ("rotated 4-bit codes for INT8 products, 4.5 bits a weight; newer than ComfyUI 0.29"),
+    .scheme = "w4a8" },
+  { .name = "w6a8", .summary = N_ ("rotated 6-bit codes for INT8 products, 6.5 bits a weight; newer than ComfyUI 0.29"),
+    .scheme = "w6a8" },
+  { .name = "awq", .summary = N_ ("4-bit codes with scale and zero, 4.5 bits a weight; newer than ComfyUI 0.29"),
+    .scheme = "awq" },
+  { .name = "nf4", .summary = N_ ("NF4, 4.5 bits a weight; for the one loader of ComfyUI that reads it"),
+    .scheme = "nf4", .parameters = "double-quant=off" },
+  { .name = "fp4", .summary = N_ ("bitsandbytes' FP4, 4.5 bits a weight; needs the QuantOps extension"),
+    .scheme = "fp4", .parameters = "double-quant=off" },
+  { .name = "af4", .summary = N_ ("AF4, 4.5 bits a weight; needs the QuantOps extension"), .scheme = "af4" },
+  { .name = "fp8-row", .summary = N_ ("FP8 with a scale for each row, 8 bits a weight; needs the QuantOps extension"),
+    .scheme = "fp8_row" },
+  { .name = "fp8-block", .summary = N_ ("FP8 with a scale for each block, 8 bits a weight; needs the QuantOps extension"),
+    .scheme = "fp8_block" },
+  { .name = "int8-block",
+    .summary = N_ ("INT8 with a scale for each block, 8 bits a weight; needs the QuantOps extension"),
+    .scheme = "int8_block" },
+  { .name = NULL },
+};
+
+static const QconvOption options_table[] = {
+  { .name = "full-precision-mm",
+    .type = QCONV_CHOICE,
+    .value = "auto",
+    .choices = (const char *const[]) { "auto", "on", "off", NULL },
+    .help = N_ ("whether products of FP8 layers are made in full precision; auto: where no input_scale is known. A "
+                "moved layer keeps what its marker says unless this is set") },
+  { .name = "layout",
+    .type = QCONV_CHOICE,
+    .value = "comfy",
+    .choices = (const char *const[]) { "comfy", "extension", NULL },
+    .help = N_ ("names and nibbles of NF4: ComfyUI's own loader or the QuantOps extension; a moved layer keeps its own "
+                "unless this is set") },
   { .name = NULL },
 };
 
 const QconvWriter comfy_writer = {
   .id = "comfy",
   .summary = N_ ("quantized checkpoints that ComfyUI loads"),
+  .options = options_table,
   .container = "safetensors",
   .suffix = ".safetensors",
   .reader = "comfy",
   .targets = targets,
   .layer = write_layer,
-  .keep = keep_tensor,
+  .keep = qconv_comfyui_keep,
   .end = write_metadata,
 };

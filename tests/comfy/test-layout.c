@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tiles of block scales and nibbles, without files. */
 #include "comfy.h"
+#include "json-parse.h"
 #include "source.h"
 
 #include <string.h>
@@ -56,21 +57,21 @@ test_there_and_back (void)
 
 /* Packs a component in tiles of @step rows as core would */
 static guint8 *
-pack_all (QconvPackFunc pack, const QconvLayer *layer, const guint8 *src, gsize src_row, gsize dst_row, gsize n_dst,
-          guint64 step)
+pack_all (QconvPackFunc pack, const QconvLayer *layer, const guint8 *src, gsize src_row, const QconvRun *run,
+          gsize n_dst, guint64 step)
 {
   guint8 *dst = g_malloc0 (n_dst);
 
   for (guint64 row = 0; row < layer->rows; row += step)
     {
       guint64 n = MIN (step, layer->rows - row);
-      gsize at = row * dst_row;
+      gsize at = row / run->rows * run->n;
       QconvPack p = { .layer = layer,
                       .src = src + row * src_row,
                       .first_row = row,
                       .n_rows = n,
                       .dst = dst + at,
-                      .n_dst = row + n == layer->rows ? n_dst - at : n * dst_row };
+                      .n_dst = row + n == layer->rows ? n_dst - at : n / run->rows * run->n };
 
       g_assert_true (pack (&p, NULL));
     }
@@ -99,28 +100,125 @@ load_all (QconvLoadFunc load, const QconvLayer *layer, const QconvComponent *c, 
     }
 }
 
+/* Pack functions and the load functions that undo them; @multiple: of the columns that the form can have */
+static const struct {
+  ComfyForm form;
+  guint align, multiple, bits;
+  QconvPackFunc pack;
+  QconvLoadFunc load;
+} codes_forms[] = {
+  { COMFY_NIBBLES, 16, 1, 4, comfy_pack_nibbles_high, comfy_load_nibbles_high },
+  { COMFY_NIBBLES, 0, 2, 4, comfy_pack_nibbles_low, comfy_load_nibbles_low },
+  { COMFY_BYTES, 32, 1, 8, comfy_pack_bytes, comfy_load_bytes },
+  { COMFY_SIXES, 0, 32, 6, comfy_pack_sixes, comfy_load_sixes },
+  { COMFY_FLAT, 0, 1, 4, comfy_pack_flat_low, comfy_load_flat_low },
+  { COMFY_FLAT_COLUMN, 0, 1, 4, comfy_pack_flat_high, comfy_load_flat_high },
+};
+
+static void
+check_codes (guint form, guint64 rows, guint64 cols)
+{
+  gboolean nibbles = codes_forms[form].bits == 4;
+  gsize row_bytes = nibbles ? (cols + 1) / 2 : cols;
+  ComfySize size = { rows, cols, 0, codes_forms[form].align };
+  QconvShape shape = comfy_form_shape (codes_forms[form].form, &size);
+  QconvRun run = comfy_form_run (codes_forms[form].form, &size);
+  gsize n = shape.dim[0] * (shape.rank == 2 ? shape.dim[1] : 1);
+  const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols };
+  const QconvComponent c = { .name = "codes",
+                             .dtype = nibbles ? QCONV_U4 : QCONV_U8,
+                             .shape = QCONV_SHAPE2 (rows, cols) };
+  g_autofree guint8 *codes = some_bytes (rows * row_bytes, codes_forms[form].bits == 6 ? 0x3f : 0xff);
+  g_autofree guint8 *whole = NULL, *tiled = NULL;
+
+  for (guint64 row = 0; nibbles && cols % 2 != 0 && row < rows; row++)
+    codes[(row + 1) * row_bytes - 1] &= 0x0f;
+  whole = pack_all (codes_forms[form].pack, &layer, codes, row_bytes, &run, n, rows);
+  tiled = pack_all (codes_forms[form].pack, &layer, codes, row_bytes, &run, n, run.rows * 7);
+  g_assert_cmpmem (whole, n, tiled, n);
+  if (nibbles && codes_forms[form].form != COMFY_FLAT)
+    g_assert_cmphex (codes_forms[form].pack == comfy_pack_nibbles_low ? whole[0] & 15 : whole[0] >> 4, ==,
+                     codes[0] & 15);
+  load_all (codes_forms[form].load, &layer, &c, &shape, whole, n, row_bytes, codes);
+}
+
 static void
 test_codes (void)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    {
-      guint64 rows = sizes[i][0], cols = sizes[i][1];
-      gsize row_bytes = (cols + 1) / 2, stride = comfy_round_up (cols, 16) / 2;
-      QconvShape shape = QCONV_SHAPE2 (comfy_round_up (rows, 16), stride);
-      gsize n = shape.dim[0] * stride;
-      const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols };
-      const QconvComponent c = { .name = "codes", .dtype = QCONV_U4, .shape = QCONV_SHAPE2 (rows, cols) };
-      g_autofree guint8 *codes = some_bytes (rows * row_bytes, 0xff);
-      g_autofree guint8 *whole = NULL, *tiled = NULL;
+  for (guint form = 0; form < G_N_ELEMENTS (codes_forms); form++)
+    for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+      {
+        guint64 multiple = codes_forms[form].multiple;
 
-      for (guint64 row = 0; cols % 2 != 0 && row < rows; row++)
-        codes[(row + 1) * row_bytes - 1] &= 0x0f;
-      whole = pack_all (comfy_pack_codes_high, &layer, codes, row_bytes, stride, n, rows);
-      tiled = pack_all (comfy_pack_codes_high, &layer, codes, row_bytes, stride, n, 7);
-      g_assert_cmpmem (whole, n, tiled, n);
-      g_assert_cmphex (whole[0] >> 4, ==, codes[0] & 0x0f);
-      load_all (comfy_load_codes_high, &layer, &c, &shape, whole, n, row_bytes, codes);
+        check_codes (form, sizes[i][0], (sizes[i][1] + multiple - 1) / multiple * multiple);
+      }
+}
+
+/* comfy-kitchen 0.2.40: columns 0 to 3 have the low nibbles 1 2 3 4 and the upper bits 0 1 2 3 */
+static void
+test_sixes (void)
+{
+  guint8 codes[32] = { 0x01, 0x12, 0x23, 0x34 }, want[24] = { 0x21, 0x43 }, got[24] = { 0 };
+  const QconvLayer layer = { .name = "l", .rows = 1, .cols = 32 };
+  QconvPack p = { .layer = &layer, .src = codes, .n_rows = 1, .dst = got, .n_dst = sizeof got };
+
+  want[16] = 0xe4;
+  g_assert_true (comfy_pack_sixes (&p, NULL));
+  g_assert_cmpmem (got, sizeof got, want, sizeof want);
+}
+
+/* [groups, rows] in the file, [rows, groups] here */
+static void
+test_across (void)
+{
+  static const guint16 scale[] = { 1, 2, 3, 4, 5, 6 }, across[] = { 1, 4, 2, 5, 3, 6 };
+  const QconvComponent c = { .name = "scale", .dtype = QCONV_BF16, .shape = QCONV_SHAPE2 (2, 3) };
+  const QconvComponent *components[] = { &c };
+  const QconvLayer layer = { .name = "l", .rows = 2, .cols = 192, .n_components = 1, .components = components };
+  g_autoptr (GBytes) held = g_bytes_new_static (across, sizeof across);
+  g_autoptr (QconvSource) source = qconv_source_new_for_bytes (held, "across");
+  const QconvTensor tensor = { .name = "across", .dtype = QCONV_BF16, .shape = QCONV_SHAPE2 (3, 2),
+                               .n_bytes = sizeof across, .source = source };
+  const QconvTensor *tensors[] = { &tensor, NULL };
+  guint16 got[6] = { 0 };
+  QconvPack p = { .layer = &layer, .src = scale, .n_rows = 2, .dst = (guint8 *) got, .n_dst = sizeof got };
+  QconvLoad l = { .layer = &layer, .component = &c, .tensors = tensors, .n = 2, .dst = got };
+
+  g_assert_true (comfy_pack_across (&p, NULL));
+  g_assert_cmpmem (got, sizeof got, across, sizeof across);
+  g_assert_true (comfy_load_across (&l, NULL));
+  g_assert_cmpmem (got, sizeof got, scale, sizeof scale);
+}
+
+/* Numbers come back as they were, and the rest is spaces */
+static void
+test_map (void)
+{
+  static const char start[] = "{\"format\": \"bnb_nf4\"";
+  static const guint32 bits[COMFY_MAP_SIZE] = { 0x80000000, 0x00000001, 0x807fffff, 0x7f7fffff, 0x3baaaaab, 0xbf3239b1,
+                                                0x00000000, 0x3f800000, 0xff7fffff, 0x3da2faff, 0x00800000, 0x4b800001,
+                                                0xcb800001, 0x3eaaaaab, 0x33d6bf95, 0x80000001 };
+  g_autoptr (GBytes) data = g_bytes_new_static (start, strlen (start));
+  guint8 text[sizeof start - 1 + COMFY_MAP_ROOM];
+  QconvLayer layer = { .name = "l", .rows = 1, .cols = 1 };
+  QconvPack p = { .layer = &layer, .src = bits, .n_rows = 1, .dst = text, .n_dst = sizeof text, .data = data };
+  g_autoptr (JsonNode) json = NULL;
+  JsonArray *map;
+
+  g_assert_true (comfy_pack_marker (&p, NULL));
+  json = qconv_json_parse ((const char *) text, sizeof text, NULL);
+  g_assert_nonnull (json);
+  map = json_object_get_array_member (json_node_get_object (json), COMFY_MAP);
+  for (guint i = 0; i < COMFY_MAP_SIZE; i++)
+    {
+      float x = (float) json_array_get_double_element (map, i);
+
+      g_assert_cmpmem (&x, sizeof x, &bits[i], sizeof bits[i]);
     }
+  layer.rows = 2;
+  ((guint32 *) memcpy (text, bits, sizeof bits))[3] = 0x7f800000;
+  p.src = text;
+  g_assert_false (comfy_pack_marker (&p, NULL));
 }
 
 static void
@@ -131,11 +229,13 @@ test_scales (void)
       guint64 rows = sizes[i][0], cols = sizes[i][1], blocks = (cols + 15) / 16;
       QconvShape shape = QCONV_SHAPE2 (comfy_round_up (rows, 128), comfy_round_up (blocks, 4));
       gsize n = shape.dim[0] * shape.dim[1];
-      const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols };
       const QconvComponent c = { .name = "block_scale", .dtype = QCONV_F8_E4M3, .shape = QCONV_SHAPE2 (rows, blocks) };
+      const QconvComponent *components[] = { &c };
+      const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols, .n_components = 1, .components = components };
+      const QconvRun run = { 128, 128 * shape.dim[1] };
       g_autofree guint8 *scales = some_bytes (rows * blocks, 0x7f);
-      g_autofree guint8 *whole = pack_all (comfy_pack_scales_swizzled, &layer, scales, blocks, shape.dim[1], n, rows);
-      g_autofree guint8 *tiled = pack_all (comfy_pack_scales_swizzled, &layer, scales, blocks, shape.dim[1], n, 128);
+      g_autofree guint8 *whole = pack_all (comfy_pack_scales_swizzled, &layer, scales, blocks, &run, n, rows);
+      g_autofree guint8 *tiled = pack_all (comfy_pack_scales_swizzled, &layer, scales, blocks, &run, n, 128);
 
       g_assert_cmpmem (whole, n, tiled, n);
       load_all (comfy_load_scales_swizzled, &layer, &c, &shape, whole, n, blocks, scales);
@@ -149,6 +249,9 @@ main (int argc, char **argv)
   g_test_add_func ("/comfy/layout/known-places", test_known_places);
   g_test_add_func ("/comfy/layout/there-and-back", test_there_and_back);
   g_test_add_func ("/comfy/layout/codes", test_codes);
+  g_test_add_func ("/comfy/layout/sixes", test_sixes);
+  g_test_add_func ("/comfy/layout/across", test_across);
+  g_test_add_func ("/comfy/layout/map", test_map);
   g_test_add_func ("/comfy/layout/scales", test_scales);
   return g_test_run ();
 }

@@ -31,13 +31,22 @@ static const struct {
   { "F8_E4M3", "scale_weight", "F32", "[]", 4, "fp8" },
   { "F8_E5M2", "scale_weight", "F32", "[1]", 4, "fp8" },
   { "F8_E4M3", "weight_scale", "F32", "[]", 4, "fp8" },
-  { "F8_E4M3", "weight_scale", "BF16", "[32,1]", 64, "unknown-scaled" },
+  { "F8_E5M2", "weight_scale", "F16", "[1,1]", 2, "fp8" },
+  { "F8_E4M3", "weight_scale", "BF16", "[32,1]", 64, "fp8_row" },
+  { "F8_E4M3", "weight_scale", "F32", "[32]", 128, "fp8_row" },
+  { "F8_E4M3", "weight_scale", "F32", "[2,4]", 32, "fp8_block" },
+  { "F8_E4M3", "weight_scale", "F32", "[8]", 32, "fp8_block" },
+  { "F8_E4M3", "weight_scale", "F32", "[16,32]", 2048, "unknown-scaled" }, /* no blocks as small as 2 */
+  { "F8_E5M2", "weight_scale", "F32", "[32]", 128, "unknown-scaled" },
   { "F8_E4M3", "weight_scale", "F32", "[2,2]", 16, "unknown-scaled" },
+  { "F8_E4M3", "weight_scale", "F32", "[0]", 0, "unknown-scaled" },
   { "F8_E4M3", "weight_scale", "U8", "[32,2]", 64, "unknown-scaled" },
   { "F8_E4M3", "weight_scale_inv", "F32", "[2,2]", 16, "unknown-scaled" },
   { "F8_E4M3", "weight_scale_inv", "F8_E8M0", "[2,2]", 4, "unknown-scaled" },
   { "I8", "weight_scale", "BF16", "[32,1]", 64, "int8" },
   { "I8", "weight_scale", "F32", "[]", 4, "int8" },
+  { "I8", "weight_scale", "F32", "[2,4]", 32, "int8_block" },
+  { "I8", "weight_scale", "F32", "[32]", 128, "unknown-scaled" }, /* INT8, or INT4 in pairs */
   { "I8", "weight_scale_inv", "U8", "[32,4]", 128, "unknown-scaled" },
   { "U8", "weight_scale", "F32", "[32,2]", 256, "unknown-scaled" },
   { "U8", "weight_scale", "U8", "[32,4]", 128, "unknown-scaled" },
@@ -105,7 +114,7 @@ test_two_scales (void)
   assert_one_layer (input, "unknown-scaled");
 }
 
-/* Older files have scales of 1 beside weights that were never quantized */
+/* Some files have scales of 1 beside weights that were never quantized: no output has them */
 static void
 test_scale_of_plain (void)
 {
@@ -117,18 +126,21 @@ test_scale_of_plain (void)
   g_autoptr (GBytes) bytes = NULL;
 
   builder_add (b, "l.weight", "F32", "[32,64]", w, 32 * 64 * 4);
-  builder_add (b, "l.scale_weight", "F32", "[]", &one, sizeof one);
+  builder_add (b, "l.weight_scale", "F32", "[]", &one, sizeof one);
+  builder_add (b, "l.input_scale", "F32", "[]", &one, sizeof one);
   builder_add (b, "e.weight", "F8_E4M3", "[32,64]", NULL, 32 * 64);
-  builder_add (b, "e.scale_weight", "F32", "[]", &one, sizeof one);
+  builder_add (b, "e.weight_scale", "F32", "[]", &one, sizeof one);
   input = builder_write (b, "mixed.safetensors");
   m = open_model (input, warnings);
-  g_assert_cmpuint (warnings->len, ==, 1);
-  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 0), "the weight is F32 and stays as it is"));
+  g_assert_cmpuint (warnings->len, ==, 2);
+  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 0), "e: the marker is missing"));
+  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 1), "weight_scale is dropped: the weight is F32"));
   assert_one_layer (input, "plain");
-  convert (input, output, "copy-safetensors", NULL);
+  convert (input, output, "f32-safetensors", NULL);
   made = open_model (output, NULL);
   bytes = tensor_bytes (made, "l.weight");
   g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), w, 32 * 64 * 4);
+  g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 2);
 }
 
 /* The words of a file are no schemes */

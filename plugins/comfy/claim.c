@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Layers that were measured become claims. */
+#include "comfy.h"
+
+#include <string.h>
+
+/* How block scales and nibbles of one layer lie */
+typedef struct {
+  gboolean tiles, high;
+} Layout;
+
+static JsonNode *
+text_member (const ComfyLook *l, const char *key)
+{
+  JsonNode *node = l->marker != NULL ? comfy_marker_member (l->marker, key) : NULL;
+
+  return node != NULL && comfy_node_is (node, G_TYPE_STRING) ? node : NULL;
+}
+
+/* The type before quantization is mostly not stored; biases mostly keep it */
+static QconvDType
+original_dtype (const ComfyLook *l)
+{
+  const QconvTensor *bias = qconv_directory_find2 (l->directory, l->layer, ".bias");
+  JsonNode *node = text_member (l, "orig_dtype");
+  const char *name;
+
+  if (node == NULL)
+    node = text_member (l, "dtype");
+  name = node != NULL ? json_node_get_string (node) : "";
+  if (g_str_has_prefix (name, "torch."))
+    name += strlen ("torch.");
+  if (g_str_equal (name, "float16"))
+    return QCONV_F16;
+  if (g_str_equal (name, "float32"))
+    return QCONV_F32;
+  return *name == '\0' && bias != NULL && bias->dtype == QCONV_F16 ? QCONV_F16 : QCONV_BF16;
+}
+
+/* Returns: @hint where padding to @align makes @stored of it, else @stored */
+static guint64
+without_padding (guint64 stored, guint64 hint, guint align)
+{
+  return hint > 0 && hint < stored && stored - hint < align && stored % align == 0 ? hint : stored;
+}
+
+/* The size before padding: from what some writers put into the marker, or from siblings that are not padded */
+static void
+original_shape (const ComfyLook *l, guint64 *rows, guint64 *cols)
+{
+  const QconvTensor *bias = qconv_directory_find2 (l->directory, l->layer, ".bias");
+  const QconvTensor *before = qconv_directory_find2 (l->directory, l->layer, ".pre_quant_scale");
+  JsonNode *node = l->marker != NULL ? json_object_get_member (l->marker, "orig_shape") : NULL;
+  JsonArray *shape = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  guint align = l->size.align;
+
+  if (align == 0)
+    return;
+  if (shape != NULL && json_array_get_length (shape) == 2 && JSON_NODE_HOLDS_VALUE (json_array_get_element (shape, 0))
+      && JSON_NODE_HOLDS_VALUE (json_array_get_element (shape, 1)))
+    {
+      *rows = without_padding (*rows, (guint64) MAX (json_array_get_int_element (shape, 0), 0), align);
+      *cols = without_padding (*cols, (guint64) MAX (json_array_get_int_element (shape, 1), 0), align);
+    }
+  if (bias != NULL && bias->shape.rank == 1)
+    *rows = without_padding (*rows, bias->shape.dim[0], align);
+  if (before != NULL && before->shape.rank == 1)
+    *cols = without_padding (*cols, before->shape.dim[0], align);
+}
+
+/* Returns: FALSE where it cannot be known how the scales lie */
+static gboolean
+find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
+{
+  const char *layout = qconv_values_string (options, "scale-layout");
+  const char *nibbles = qconv_values_string (options, "nibble-order");
+  const QconvTensor *scale = qconv_directory_find2 (l->directory, l->layer, ".weight_scale");
+  gboolean marked = l->marker != NULL, tiles, plain;
+
+  if (l->size.align == 0)
+    return TRUE;
+  tiles = comfy_scales_swizzled (&l->size, scale);
+  plain = comfy_scales_plain (&l->size, scale);
+  if (g_str_equal (layout, "swizzled"))
+    plain = FALSE;
+  else if (g_str_equal (layout, "plain"))
+    tiles = FALSE;
+  if ((!tiles && !plain) || (tiles && plain && !marked))
+    return FALSE;
+  found->tiles = tiles;
+  /* ModelOpt stores plain scales beside low-first codes; a marker or tiles are ComfyUI's way */
+  found->high = g_str_equal (nibbles, "auto") ? marked || tiles : g_str_equal (nibbles, "high");
+  return TRUE;
+}
+
+/* All keys come back in the marker of a file that the layer moves to */
+static void
+hint_marker (QconvClaim *claim, const ComfyLook *l)
+{
+  g_autoptr (GList) keys = json_object_get_members (l->marker);
+  g_autofree char *name = g_strdup_printf ("\"%s\"", l->format->name);
+
+  for (GList *key = keys; key != NULL; key = key->next)
+    {
+      g_autoptr (GString) text = g_string_new (NULL);
+
+      comfy_append_json (text, json_object_get_member (l->marker, key->data));
+      qconv_claim_hint (claim, key->data, text->str);
+    }
+  qconv_claim_hint (claim, "format", name);
+}
+
+static QconvLoadFunc
+load_of (const ComfyMember *m, const Layout *layout)
+{
+  if (m->load == comfy_load_scales_swizzled && !layout->tiles)
+    return comfy_load_scales_plain;
+  if (m->load == comfy_load_nibbles_high && !layout->high)
+    return comfy_load_nibbles_low;
+  return m->load;
+}
+
+/* Returns: bytes that a load function of @m allocates */
+static gsize
+scratch_of (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t, const Layout *layout)
+{
+  switch (m->form)
+    {
+    case COMFY_SWIZZLED:
+      return layout->tiles ? comfy_form_run (COMFY_SWIZZLED, &l->size).n : 0;
+    case COMFY_SIXES:
+    case COMFY_FLAT:
+    case COMFY_FLAT_COLUMN:
+      return (gsize) l->size.cols + 2;
+    case COMFY_ACROSS:
+      return t->n_bytes;
+    default:
+      return 0;
+    }
+}
+
+static void
+bind_members (QconvClaim *claim, const ComfyLook *l, const Layout *layout, QconvClaims *claims)
+{
+  gsize scratch = 0;
+
+  for (const ComfyMember *m = l->format->members; m->suffix != NULL; m++)
+    {
+      const QconvTensor *t = comfy_look_tensor (l, m);
+
+      if (t == NULL)
+        continue;
+      if (m->component != NULL)
+        qconv_claim_bind (claim, m->component, load_of (m, layout), t, NULL);
+      else
+        qconv_claims_drop (claims, t);
+      scratch = MAX (scratch, scratch_of (l, m, t, layout));
+    }
+  if (comfy_format_key (l->format, COMFY_MAP) != NULL)
+    qconv_claim_bind (claim, "codebook", comfy_load_map, NULL, NULL);
+  qconv_claim_cost (claim, layout->tiles ? COMFY_TILE_ROWS : 1, scratch);
+}
+
+gboolean
+comfy_claim_layer (const ComfyLook *l, const QconvValues *options, QconvClaims *claims)
+{
+  guint64 rows = l->size.rows, cols = l->size.cols;
+  Layout layout = { FALSE, FALSE };
+  QconvClaim *claim;
+
+  if (!find_layout (l, options, &layout))
+    return FALSE;
+  original_shape (l, &rows, &cols);
+  claim = qconv_claims_layer (claims, l->layer, l->format->scheme, l->parameters->str, rows, cols, original_dtype (l));
+  bind_members (claim, l, &layout, claims);
+  if (l->marker != NULL)
+    hint_marker (claim, l);
+  return TRUE;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "legacy.h"
+
+#include <string.h>
+
+#include "code-scale.h"
+#include "finite.h"
+
+#define UNKNOWN "unknown-scaled"
+
+static gboolean
+is_fp8 (const QconvTensor *t)
+{
+  return t->dtype == QCONV_F8_E4M3 || t->dtype == QCONV_F8_E5M2;
+}
+
+static gboolean
+holds_codes (const QconvTensor *t)
+{
+  return is_fp8 (t) || t->dtype == QCONV_I8;
+}
+
+/* Returns: (nullable): the weight that @t is beside, which *layer names then; the caller frees it in any case */
+static const QconvTensor *
+weight_beside (const QconvDirectory *d, const QconvTensor *t, const char *suffix, char **layer)
+{
+  *layer = NULL;
+  if (!g_str_has_suffix (t->name, suffix))
+    return NULL;
+  *layer = g_strndup (t->name, strlen (t->name) - strlen (suffix));
+  return qconv_directory_find2 (d, *layer, ".weight");
+}
+
+/* ComfyUI does not look for the older form where the header speaks */
+static guint
+score (const QconvReader *self, const QconvDirectory *d)
+{
+  if (qconv_directory_metadata (d, LEGACY_HEADER) != NULL)
+    return 0;
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      g_autofree char *layer = NULL;
+      const QconvTensor *weight = weight_beside (d, t, LEGACY_SCALE, &layer);
+
+      if (legacy_is_marker (t) || (weight != NULL && holds_codes (weight)))
+        return 80;
+    }
+  return 0;
+}
+
+static guint64
+items_of (const QconvTensor *t)
+{
+  guint64 n = 0;
+
+  return qconv_shape_items (&t->shape, &n) ? n : 0;
+}
+
+/* @n_…: what is told once, however many layers it is true of */
+typedef struct {
+  const QconvDirectory *directory;
+  QconvClaims *claims;
+  GPtrArray *markers;
+  guint n_dummies, n_unmarked, n_inputs;
+} Reading;
+
+static void
+hint_precision (Reading *r, const char *layer, QconvClaim *l)
+{
+  const QconvTensor *marker = legacy_find_marker (r->markers, layer);
+
+  if (marker != NULL)
+    qconv_claim_hint (l, LEGACY_FULL_PRECISION, items_of (marker) == LEGACY_FULL ? "true" : "false");
+  else
+    r->n_unmarked++;
+}
+
+/* A scale of the input for a scheme that has one; 1 is a value like any other */
+static void
+take_input (Reading *r, const char *layer, QconvClaim *l, gboolean wanted)
+{
+  const QconvTensor *input = qconv_directory_find2 (r->directory, layer, LEGACY_INPUT);
+
+  if (input == NULL || qconv_claims_taken (r->claims, input))
+    return;
+  if (wanted && items_of (input) == 1 && qconv_dtype_is_float (input->dtype) && input->dtype != QCONV_F64)
+    {
+      qconv_claim_bind (l, "input_scale", NULL, input, NULL);
+      return;
+    }
+  qconv_claims_drop (r->claims, input);
+  r->n_inputs += wanted;
+}
+
+static void
+claim_unknown (const char *layer, const QconvTensor *weight, const QconvTensor *scale, QconvClaims *claims)
+{
+  g_autofree char *have = qconv_shape_to_string (&scale->shape), *codes = qconv_shape_to_string (&weight->shape);
+  guint64 rows = weight->shape.rank > 0 ? weight->shape.dim[0] : 1, n = items_of (weight);
+  QconvClaim *l = qconv_claims_layer (claims, layer, UNKNOWN, NULL, rows, rows > 0 ? n / rows : 0, QCONV_BF16);
+
+  qconv_claim_shape (l, &weight->shape);
+  qconv_claim_bind (l, "codes", NULL, weight, NULL);
+  qconv_claim_bind (l, "scale", NULL, scale, NULL);
+  qconv_claims_warn (claims, "%s: scale_weight is %s %s, which is no way to scale %s %s: it cannot be decoded", layer,
+                     qconv_dtype_name (scale->dtype), have, qconv_dtype_name (weight->dtype), codes);
+}
+
+static void
+claim_layer (Reading *r, const char *layer, const QconvTensor *weight, const QconvTensor *scale)
+{
+  const QconvTensor *bias = qconv_directory_find2 (r->directory, layer, ".bias");
+  g_auto (QconvCodeScale) found = { NULL, NULL, NULL, NULL };
+  QconvClaim *l;
+
+  if (qconv_directory_find2 (r->directory, layer, ".weight_scale") == NULL)
+    qconv_code_scale (weight, scale, TRUE, &found);
+  if (found.scheme == NULL)
+    {
+      claim_unknown (layer, weight, scale, r->claims);
+      return;
+    }
+  l = qconv_claims_layer (r->claims, layer, found.scheme, found.parameters, weight->shape.dim[0], weight->shape.dim[1],
+                          bias != NULL && bias->dtype == QCONV_F16 ? QCONV_F16 : QCONV_BF16);
+  qconv_claim_bind (l, "codes", NULL, weight, NULL);
+  qconv_claim_bind (l, found.component, found.load, scale, NULL);
+  take_input (r, layer, l, !g_str_equal (found.scheme, "int8"));
+  hint_precision (r, layer, l);
+}
+
+/* Scales beside weights that were never quantized. ComfyUI would round such weights to E4M3 */
+static void
+drop_dummies (Reading *r)
+{
+  static const char *const suffixes[] = { LEGACY_SCALE, LEGACY_INPUT };
+
+  for (guint i = 0; i < qconv_directory_n_tensors (r->directory); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (suffixes); j++)
+      {
+        const QconvTensor *t = qconv_directory_tensor (r->directory, i);
+        g_autofree char *layer = NULL;
+        const QconvTensor *weight = weight_beside (r->directory, t, suffixes[j], &layer);
+
+        if (weight == NULL || qconv_claims_taken (r->claims, t) || qconv_claims_taken (r->claims, weight)
+            || (!qconv_dtype_is_float (weight->dtype) && !is_fp8 (weight)))
+          continue;
+        qconv_claims_drop (r->claims, t);
+        r->n_dummies += j == 0;
+      }
+}
+
+static void
+warn (const Reading *r)
+{
+  if (r->n_unmarked > 0)
+    qconv_claims_warn (r->claims, "%u scaled layers have no marker " LEGACY_MARKER ", so ComfyUI would not scale them",
+                       r->n_unmarked);
+  if (r->n_dummies > 0)
+    qconv_claims_warn (r->claims, "%u scales belong to weights that are not quantized; the weights stay, the scales go",
+                       r->n_dummies);
+  if (r->n_inputs > 0)
+    qconv_claims_warn (r->claims, "%u scales of inputs are not one float and are dropped", r->n_inputs);
+}
+
+static gboolean
+claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
+       GError **error)
+{
+  g_autoptr (GPtrArray) markers = legacy_markers (d);
+  Reading r = { .directory = d, .claims = claims, .markers = markers };
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *scale = qconv_directory_tensor (d, i);
+      g_autofree char *layer = NULL;
+      const QconvTensor *weight = weight_beside (d, scale, LEGACY_SCALE, &layer);
+
+      if (legacy_is_marker (scale) && !qconv_claims_taken (claims, scale))
+        qconv_claims_drop (claims, scale);
+      if (weight != NULL && holds_codes (weight) && !qconv_claims_taken (claims, weight)
+          && !qconv_claims_taken (claims, scale))
+        claim_layer (&r, layer, weight, scale);
+    }
+  drop_dummies (&r);
+  warn (&r);
+  return TRUE;
+}
+
+/* ---- What its loader trips over ---- */
+
+static void
+check_scale (const QconvTensor *t, const char *layer, const char *suffix, QconvSign sign, QconvProblems *problems)
+{
+  if (items_of (t) != 1)
+    qconv_problems_add (problems, layer, "scale-shape", "%s is not one number", suffix + 1);
+  if (t->dtype != QCONV_F32)
+    qconv_problems_add (problems, layer, "dtype", "%s is %s instead of F32", suffix + 1, qconv_dtype_name (t->dtype));
+  if (qconv_dtype_is_float (t->dtype) && !qconv_tensor_is_finite (t, sign))
+    qconv_problems_add (problems, layer, "scale-value", "%s holds what is no number that scales anything", suffix + 1);
+}
+
+static void
+check_layer (const QconvDirectory *d, const GPtrArray *markers, const char *layer, const QconvTensor *weight,
+             const QconvTensor *scale, QconvProblems *problems)
+{
+  const QconvTensor *input = qconv_directory_find2 (d, layer, LEGACY_INPUT);
+
+  check_scale (scale, layer, LEGACY_SCALE, QCONV_SIGN_NOT_NEGATIVE, problems);
+  if (input != NULL)
+    check_scale (input, layer, LEGACY_INPUT, QCONV_SIGN_POSITIVE, problems);
+  if (weight->dtype != QCONV_F8_E4M3)
+    qconv_problems_add (problems, layer, "dtype", "the weight is %s, which its loader rounds to E4M3",
+                        qconv_dtype_name (weight->dtype));
+  if (weight->shape.rank != 2)
+    qconv_problems_add (problems, layer, "weight-shape", "the weight is no matrix");
+  if (legacy_find_marker (markers, layer) == NULL)
+    qconv_problems_add (problems, layer, "no-marker", "its scale has no effect without " LEGACY_MARKER);
+}
+
+static void
+check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
+{
+  g_autoptr (GPtrArray) markers = legacy_markers (d);
+
+  if (score (self, d) == 0)
+    return;
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *scale = qconv_directory_tensor (d, i);
+      g_autofree char *layer = NULL;
+      const QconvTensor *weight = weight_beside (d, scale, LEGACY_SCALE, &layer);
+
+      if (weight != NULL)
+        check_layer (d, markers, layer, weight, scale, problems);
+      else if (layer != NULL)
+        qconv_problems_add (problems, layer, "missing", "%s.weight is missing", layer);
+    }
+}
+
+const QconvReader legacy_reader = {
+  .id = "legacy",
+  .summary = N_ ("scaled FP8 with scale_weight and the marker scaled_fp8"),
+  .score = score,
+  .claim = claim,
+  .check = check,
+};
