@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* E4M3 codes under a scale for every tile of rows and columns (whole rows among them), and the decoding of all FP8. */
+#include <float.h>
+
 #include "fp8.h"
 
-#define STRETCH 512 /* weights of a row of a tile that are looked at at once */
-#define LANES 16    /* sums that an error is made of */
-#define N_SCALES 32 /* evenly over one octave of factors */
+#define STRETCH 512         /* weights of a row of a tile that are looked at at once */
+#define LANES 16            /* sums that an error is made of */
+#define N_SCALES 32         /* over one octave */
+#define STEP 0x1.f50766p-1f /* 2^(-1/32) */
 #define LEAST_AMAX 1e-12f
 #define LARGEST_FACTOR 0x1p126f /* its reciprocal is still a normal number */
 
@@ -33,8 +36,7 @@ typedef struct {
 static gboolean
 take_tiles (Tiles *t, const QconvArg *args, GError **error)
 {
-  if (!qconv_kernel_count (&args[0], "rows", &t->rows, error)
-      || !qconv_kernel_count (&args[1], "cols", &t->cols, error)
+  if (!qconv_kernel_count (&args[0], "rows", &t->rows, error) || !qconv_kernel_count (&args[1], "cols", &t->cols, error)
       || !qconv_kernel_count (&args[2], "rows of a tile", &t->height, error)
       || !qconv_kernel_count (&args[3], "columns of a tile", &t->width, error))
     return FALSE;
@@ -112,12 +114,15 @@ add_errors (const float *magnitudes, gsize n, float factor, float sums[LANES])
   memcpy (sums, s, sizeof s);
 }
 
+/* Returns: the error of a tile whose largest magnitude is @amax; none is larger than where that decodes to infinity */
 static double
-error_of_sums (const float sums[LANES], float factor)
+error_of_sums (const float sums[LANES], float factor, float amax)
 {
-  float s[LANES];
+  float s[LANES], t = amax * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
   double scale = 1.0 / (double) factor;
 
+  if (((t + rounder) - rounder) * (1.0f / factor) > FLT_MAX)
+    return DBL_MAX;
   memcpy (s, sums, sizeof s);
   for (guint width = LANES / 2; width > 0; width /= 2)
     for (guint i = 0; i < width; i++)
@@ -127,7 +132,7 @@ error_of_sums (const float sums[LANES], float factor)
 
 /* Returns: of @candidates the one with the least error, the first where several have it */
 static float
-best_factor (const Job *job, const Tile *tile, const float candidates[N_SCALES])
+best_factor (const Job *job, const Tile *tile, float amax, const float candidates[N_SCALES])
 {
   float sums[N_SCALES][LANES] = { 0 }, best = candidates[0];
   double least;
@@ -145,10 +150,10 @@ best_factor (const Job *job, const Tile *tile, const float candidates[N_SCALES])
         for (guint k = 0; k < N_SCALES; k++)
           add_errors (magnitudes, padded, candidates[k], sums[k]);
       }
-  least = error_of_sums (sums[0], best);
+  least = error_of_sums (sums[0], best, amax);
   for (guint k = 1; k < N_SCALES; k++)
     {
-      double e = error_of_sums (sums[k], candidates[k]);
+      double e = error_of_sums (sums[k], candidates[k], amax);
 
       if (e < least)
         {
@@ -167,11 +172,12 @@ search_factor (const Job *job, const Tile *tile, float amax, float rtn)
   float candidates[N_SCALES], own = 448.0f * (1.0f / amax);
 
   own = own < LARGEST_FACTOR ? own : LARGEST_FACTOR;
-  for (guint k = 0; k < N_SCALES; k++)
-    candidates[k] = own * (1.0f - (float) k / (2 * N_SCALES));
+  candidates[0] = own;
+  for (guint k = 1; k < N_SCALES; k++)
+    candidates[k] = candidates[k - 1] * STEP;
   if (amax * rtn > 0x1p-10f)
     candidates[0] = rtn;
-  return best_factor (job, tile, candidates);
+  return best_factor (job, tile, amax, candidates);
 }
 
 static void
@@ -224,8 +230,7 @@ encode (const QconvArg *args, gboolean search, GError **error)
 }
 
 gboolean
-QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_rtn) (gpointer device, gpointer stream, const QconvArg *args,
-                                                 GError **error)
+QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_rtn) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
   return encode (args, FALSE, error);
 }
@@ -237,11 +242,11 @@ QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_search) (gpointer device, gpointer st
   return encode (args, TRUE, error);
 }
 
-#define DEFINE_DECODE(name, value)                                                                                    \
-  static void name (const guint8 *codes, float *dst, gsize n, float scale)                                            \
-  {                                                                                                                   \
-    for (gsize i = 0; i < n; i++)                                                                                     \
-      dst[i] = value (codes[i]) * scale;                                                                              \
+#define DEFINE_DECODE(name, value)                                         \
+  static void name (const guint8 *codes, float *dst, gsize n, float scale) \
+  {                                                                        \
+    for (gsize i = 0; i < n; i++)                                          \
+      dst[i] = value (codes[i]) * scale;                                   \
   }
 DEFINE_DECODE (decode_e4m3, f32_of_e4m3)
 DEFINE_DECODE (decode_e5m2, f32_of_e5m2)

@@ -9,11 +9,11 @@
 enum { WORD_AMAX, WORD_FLAGS, WORD_COUNTS };
 enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
 
-#define DEFINE_ENCODE(name, format)                                                                                   \
-  static void name (const float *src, guint8 *dst, gsize n, float scale)                                             \
-  {                                                                                                                   \
-    for (gsize i = 0; i < n; i++)                                                                                     \
-      dst[i] = fp8_of_f32 (src[i] / scale, format);                                                                   \
+#define DEFINE_ENCODE(name, format)                                      \
+  static void name (const float *src, guint8 *dst, gsize n, float scale) \
+  {                                                                      \
+    for (gsize i = 0; i < n; i++)                                        \
+      dst[i] = fp8_of_f32 (src[i] / scale, format);                      \
   }
 DEFINE_ENCODE (encode_e4m3, FP8_E4M3)
 DEFINE_ENCODE (encode_e5m2, FP8_E5M2)

@@ -16,7 +16,8 @@ typedef struct {
 static gboolean
 take_size (Size *s, const QconvArg *args, GError **error)
 {
-  if (!qconv_kernel_count (&args[0], "rows", &s->rows, error) || !qconv_kernel_count (&args[1], "cols", &s->cols, error))
+  if (!qconv_kernel_count (&args[0], "rows", &s->rows, error)
+      || !qconv_kernel_count (&args[1], "cols", &s->cols, error))
     return FALSE;
   s->blocks = s->cols / BLOCK + (s->cols % BLOCK != 0);
   return TRUE;

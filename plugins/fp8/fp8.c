@@ -19,14 +19,14 @@ fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvCompo
   if (layer->rows == 0 || layer->cols == 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", layer->scheme);
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
-                                                 .dtype = codes,
-                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
-                                                 .run = QCONV_ROWWISE });
+                                                .dtype = codes,
+                                                .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                .run = QCONV_ROWWISE });
   qconv_components_add (out, scales);
   qconv_components_add (out, &(QconvComponent) { .name = "input_scale",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE0,
-                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+                                                .dtype = QCONV_F32,
+                                                .shape = QCONV_SHAPE0,
+                                                .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
   return TRUE;
 }
 

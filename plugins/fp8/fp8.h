@@ -6,11 +6,11 @@
 extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
 
 /* A row of every table of options */
-#define FP8_EFFORT                                                                                                    \
-  {                                                                                                                   \
-    .name = "effort", .type = QCONV_CHOICE, .value = "search",                                                        \
-    .choices = (const char *const[]) { "rtn", "search", NULL },                                                       \
-    .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula")                   \
+#define FP8_EFFORT                                                                                  \
+  {                                                                                                 \
+    .name = "effort", .type = QCONV_CHOICE, .value = "search",                                      \
+    .choices = (const char *const[]) { "rtn", "search", NULL },                                      \
+    .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula") \
   }
 
 /* Adds codes, @scales, and input_scale */

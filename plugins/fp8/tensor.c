@@ -26,7 +26,6 @@ enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
 typedef struct {
   double *values, *counts;
   gsize n;
-  double n_weights;
 } Histogram;
 
 /* Rounding to the finite numbers of the codes. @largest: that of the range */
@@ -54,9 +53,9 @@ grid_of (const QconvLayer *layer)
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
-  return fp8_list_components (
-      layer, dtype_of (layer),
-      &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 }, out, error);
+  return fp8_list_components (layer, dtype_of (layer),
+                              &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 },
+                              out, error);
 }
 
 static double
@@ -92,7 +91,8 @@ value_of_magnitude (guint32 bits, gboolean f16)
   float value;
 
   if (f16)
-    return (bits >> 10) == 0 ? (float) bits * 0x1p-24f : ldexpf ((float) ((bits & 0x3ff) | 0x400), (int) (bits >> 10) - 25);
+    return (bits >> 10) == 0 ? (float) bits * 0x1p-24f
+                             : ldexpf ((float) ((bits & 0x3ff) | 0x400), (int) (bits >> 10) - 25);
   memcpy (&value, &u, sizeof value);
   return value;
 }
@@ -105,24 +105,23 @@ histogram_clear (Histogram *h)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Histogram, histogram_clear)
 
-/* Inf comes from the largest F32 numbers, which are rounded up to it; it and zero cost every scale the same */
+/* Zeros cost no scale anything. Only magnitudes near the largest, @amax, were rounded beyond it */
 static void
-histogram_fill (Histogram *h, const Partial *partials, gsize n, guint32 flags)
+histogram_fill (Histogram *h, const Partial *partials, gsize n, guint32 flags, float amax)
 {
   h->values = g_new (double, MAGNITUDES);
   h->counts = g_new (double, MAGNITUDES);
   for (guint32 bits = 1; bits < MAGNITUDES; bits++)
     {
-      double value = (double) value_of_magnitude (bits, (flags & FLAG_F16) != 0);
+      float value = MIN (value_of_magnitude (bits, (flags & FLAG_F16) != 0), amax);
       guint64 count = 0;
 
       for (gsize i = 0; i < n; i++)
         count += partials[i].counts[bits];
-      if (count == 0 || !isfinite (value))
+      if (count == 0)
         continue;
-      h->values[h->n] = value;
+      h->values[h->n] = (double) value;
       h->counts[h->n++] = (double) count;
-      h->n_weights += (double) count;
     }
 }
 
@@ -154,7 +153,22 @@ error_of_scale (const Histogram *h, const Grid *g, float scale)
   return sum;
 }
 
-/* Where weights were rounded before they were counted, the gain must be beyond what that can pretend */
+/* Returns: the most that rounding to BF16 can add to the square root of an error, or take from it. No error changes
+   faster than the weight that makes it */
+static double
+rounding_of (const Histogram *h)
+{
+  double sum = 0.0;
+
+  for (gsize i = 0; i < h->n; i++)
+    {
+      double d = MAX (h->values[i] * 0x1p-8, 0x1p-134);
+
+      sum += h->counts[i] * (d * d);
+    }
+  return sqrt (sum);
+}
+
 static float
 search_scale (const Histogram *h, const Grid *g, float amax, float rtn, gboolean rounded)
 {
@@ -162,13 +176,17 @@ search_scale (const Histogram *h, const Grid *g, float amax, float rtn, gboolean
   double least = error_of_scale (h, g, rtn);
 
   if (rounded)
-    least *= 1.0 - MIN (1e-3 + 0.5 / sqrt (MAX (h->n_weights, 1.0)), 0.5);
+    {
+      double root = MAX (sqrt (least) - 2.0 * rounding_of (h), 0.0);
+
+      least = root * root;
+    }
   for (guint i = 0; i < N_SCALES; i++)
     {
       float scale = base * (1.0f + (float) i / N_SCALES);
       double e = error_of_scale (h, g, scale);
 
-      if (e < least)
+      if (e < least && round_to_grid (g, amax / scale) * scale <= G_MAXFLOAT)
         {
           least = e;
           best = scale;
@@ -197,7 +215,7 @@ finish (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointe
   *scale = top > 0.0f ? MAX (top / grid.largest, LEAST_SCALE) : 1.0f;
   if (rtn || !(top > 0.0f))
     return TRUE;
-  histogram_fill (&h, found, n, flags);
+  histogram_fill (&h, found, n, flags, top);
   *scale = search_scale (&h, &grid, top, *scale, (flags & FLAG_ROUNDED) != 0);
   return TRUE;
 }

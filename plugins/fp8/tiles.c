@@ -33,14 +33,14 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                        "%" G_GUINT64_FORMAT " rows and %" G_GUINT64_FORMAT
                        " columns are not multiples of the block %" G_GUINT64_FORMAT,
                        layer->rows, layer->cols, height);
-  return fp8_list_components (
-      layer, QCONV_F8_E4M3,
-      &(QconvComponent) { .name = f->scales,
-                          .dtype = QCONV_F32,
-                          .shape = f->option != NULL ? QCONV_SHAPE2 (layer->rows / height, layer->cols / width)
-                                                     : QCONV_SHAPE1 (layer->rows),
-                          .run = { height, 1 } },
-      out, error);
+  return fp8_list_components (layer, QCONV_F8_E4M3,
+                              &(QconvComponent) { .name = f->scales,
+                                                 .dtype = QCONV_F32,
+                                                 .shape = f->option != NULL
+                                                              ? QCONV_SHAPE2 (layer->rows / height, layer->cols / width)
+                                                              : QCONV_SHAPE1 (layer->rows),
+                                                 .run = { height, 1 } },
+                              out, error);
 }
 
 static double
@@ -111,8 +111,8 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (height_of (f, t->layer)),
                             QCONV_I (width_of (f, t->layer)) };
 
-  return qconv_stream_run (t->stream, fp8_is_rtn (t->layer) ? "fp8-tile-encode-rtn" : "fp8-tile-encode-search", 1,
-                           args, G_N_ELEMENTS (args), error);
+  return qconv_stream_run (t->stream, fp8_is_rtn (t->layer) ? "fp8-tile-encode-rtn" : "fp8-tile-encode-search", 1, args,
+                           G_N_ELEMENTS (args), error);
 }
 
 static gboolean
@@ -139,8 +139,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 static const QconvEncoder from_floats = {
-  .operations
-  = (const QconvOpName[]) { { "fp8-tile-encode-rtn", 1 }, { "fp8-tile-encode-search", 1 }, { NULL, 0 } },
+  .operations = (const QconvOpName[]) { { "fp8-tile-encode-rtn", 1 }, { "fp8-tile-encode-search", 1 }, { NULL, 0 } },
   .encode = encode,
 };
 
@@ -161,9 +160,9 @@ static const QconvOption block_options[] = {
   { .name = NULL },
 };
 
-#define TILED                                                                                                         \
-  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components,                \
-  .bound = largest_error, .encoders = encoders, .decode_operations = decode_operations, .decode = decode,            \
+#define TILED                                                                                             \
+  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components,    \
+  .bound = largest_error, .encoders = encoders, .decode_operations = decode_operations, .decode = decode, \
   .validate = validate
 
 const QconvQuantizer fp8_row = {

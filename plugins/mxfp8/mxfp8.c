@@ -24,13 +24,13 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   if (layer->rows == 0 || layer->cols == 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "mxfp8 takes no empty weights");
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
-                                                 .dtype = QCONV_F8_E4M3,
-                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
-                                                 .run = QCONV_ROWWISE });
+                                                .dtype = QCONV_F8_E4M3,
+                                                .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                .run = QCONV_ROWWISE });
   qconv_components_add (out, &(QconvComponent) { .name = "block_scale",
-                                                 .dtype = QCONV_F8_E8M0,
-                                                 .shape = QCONV_SHAPE2 (layer->rows, blocks),
-                                                 .run = QCONV_ROWWISE });
+                                                .dtype = QCONV_F8_E8M0,
+                                                .shape = QCONV_SHAPE2 (layer->rows, blocks),
+                                                .run = QCONV_ROWWISE });
   if (is_hybrid (layer))
     qconv_components_add (out, &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
   return TRUE;
@@ -111,9 +111,9 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
 static gboolean
 encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (qconv_tile_component (t, "codes")),
-                            QCONV_BUF (qconv_tile_component (t, "block_scale")), QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols) };
+  const QconvArg args[]
+      = { QCONV_BUF (t->floats), QCONV_BUF (qconv_tile_component (t, "codes")),
+          QCONV_BUF (qconv_tile_component (t, "block_scale")), QCONV_I (t->n_rows), QCONV_I (t->layer->cols) };
 
   return qconv_stream_run (t->stream, "mxfp8-encode", 1, args, G_N_ELEMENTS (args), error);
 }

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* FP8 and MXFP8: every level against the reference, the reference against all codes, and the counts of magnitudes. */
+#include <math.h>
+#include <string.h>
+
+#include "kernel-fixture.h"
+#include "kernels/numbers.h"
+
+static const QconvDType code_dtypes[] = { QCONV_F8_E4M3, QCONV_F8_E5M2 };
+
+static float
+value_of (QconvDType dtype, guint8 code)
+{
+  return dtype == QCONV_F8_E4M3 ? f32_of_e4m3 (code) : f32_of_e5m2 (code);
+}
+
+static guint8
+largest_code (QconvDType dtype)
+{
+  return dtype == QCONV_F8_E4M3 ? 0x7e : 0x7b;
+}
+
+/* Memory of just @n bytes, so that a sanitizer sees what is written behind it */
+static guint8 *
+filled (gsize n)
+{
+  return memset (g_malloc (n), 0xaa, n);
+}
+
+/* ---- The reference ---- */
+
+static guint8 *
+encode (const QconvKernelLevel *level, QconvDType dtype, const void *weight, QconvDType codes_dtype, float scale,
+        gsize rows, gsize cols)
+{
+  guint8 *out = filled (rows * cols);
+  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype);
+  QconvBuffer codes = QCONV_BUFFER (out, rows * cols, codes_dtype), s = QCONV_BUFFER (&scale, 4, QCONV_F32);
+
+  KERNEL_RUN (level, "fp8-encode", QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&s), QCONV_I (rows), QCONV_I (cols));
+  return out;
+}
+
+/* Each number of the format, the middle to the next one, and both neighbours of that middle */
+static void
+test_all_codes (const QconvKernelLevel *level)
+{
+  for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
+    for (guint8 code = 0; code <= largest_code (code_dtypes[d]); code++)
+      {
+        float x = value_of (code_dtypes[d], code);
+        float next = code < largest_code (code_dtypes[d]) ? value_of (code_dtypes[d], code + 1) : 2 * x;
+        guint8 up = MIN (code + 1, largest_code (code_dtypes[d]));
+        float middle = (x + next) / 2;
+        float w[] = { x, middle, nextafterf (middle, 0.0f), nextafterf (middle, INFINITY), -x, -middle };
+        const guint8 want[]
+            = { code, code % 2 == 0 ? code : up, code, up, code | 0x80, (code % 2 == 0 ? code : up) | 0x80 };
+        g_autofree guint8 *got = encode (level, QCONV_F32, w, code_dtypes[d], 1.0f, 1, 6);
+
+        g_assert_cmpmem (got, 6, want, 6);
+      }
+}
+
+/* Nothing becomes Inf or NaN, whatever the scale */
+static void
+test_saturation (const QconvKernelLevel *level)
+{
+  static const float scales[] = { 1.0f, 0.0f, 1e-45f, 1e38f, INFINITY, NAN };
+  float w[]
+      = { 0.0f, -0.0f, 1e-45f, 464.0f, 465.0f, 480.0f, 61439.0f, 61440.0f, -1e9f, 3.4e38f, INFINITY, -INFINITY, NAN };
+
+  for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
+    for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
+      {
+        g_autofree guint8 *got = encode (level, QCONV_F32, w, code_dtypes[d], scales[i], 1, G_N_ELEMENTS (w));
+
+        for (guint k = 0; k < G_N_ELEMENTS (w); k++)
+          g_assert_cmphex (got[k] & 0x7f, <=, largest_code (code_dtypes[d]));
+      }
+}
+
+static void
+test_decode (const QconvKernelLevel *level)
+{
+  const gsize rows = 6, cols = 43;
+  guint8 codes[6 * 43];
+  float scales[] = { 1.0f, 0.1f, 1e-40f, 3e38f, -2.0f, 0.0f }, out[6 * 43];
+
+  for (guint i = 0; i < sizeof codes; i++)
+    codes[i] = (guint8) i;
+  for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
+    {
+      QconvBuffer in = QCONV_BUFFER (codes, sizeof codes, code_dtypes[d]);
+      QconvBuffer s = QCONV_BUFFER (scales, sizeof scales, QCONV_F32), dst = QCONV_BUFFER (out, sizeof out, QCONV_F32);
+
+      /* tiles of 2 rows and 22 columns, of which the second is cut */
+      KERNEL_RUN (level, "fp8-decode", QCONV_BUF (&in), QCONV_BUF (&s), QCONV_BUF (&dst), QCONV_I (rows),
+                  QCONV_I (cols), QCONV_I (2), QCONV_I (22));
+      for (gsize i = 0; i < rows * cols; i++)
+        {
+          float want = value_of (code_dtypes[d], codes[i]) * scales[i / cols / 2 * 2 + i % cols / 22];
+
+          if (isnan (want))
+            g_assert_true (isnan (out[i]));
+          else
+            g_assert_cmphex (bits_of_f32 (out[i]), ==, bits_of_f32 (want));
+        }
+    }
+}
+
+/* ---- Levels ---- */
+
+/* Codes and scales of one operation */
+typedef struct {
+  guint8 *codes, *scales;
+} Encoded;
+
+static void
+encoded_clear (Encoded *e)
+{
+  g_free (e->codes);
+  g_free (e->scales);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, encoded_clear)
+
+static void
+encode_tiles (const QconvKernelLevel *level, const char *op, QconvDType dtype, const void *weight, gsize rows,
+              gsize cols, gsize height, gsize width, Encoded *e)
+{
+  gsize n_scales = (rows + height - 1) / height * ((cols + width - 1) / width);
+  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype), codes, scales;
+
+  e->codes = filled (rows * cols);
+  e->scales = filled (n_scales * sizeof (float));
+  codes = QCONV_BUFFER (e->codes, rows * cols, QCONV_F8_E4M3);
+  scales = QCONV_BUFFER (e->scales, n_scales * sizeof (float), QCONV_F32);
+  KERNEL_RUN (level, op, QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_I (rows), QCONV_I (cols),
+              QCONV_I (height), QCONV_I (width));
+}
+
+static void
+encode_mx (const QconvKernelLevel *level, QconvDType dtype, const void *weight, gsize rows, gsize cols, Encoded *e)
+{
+  gsize n_scales = rows * ((cols + 31) / 32);
+  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype), codes, scales;
+
+  e->codes = filled (rows * cols);
+  e->scales = filled (n_scales);
+  codes = QCONV_BUFFER (e->codes, rows * cols, QCONV_F8_E4M3);
+  scales = QCONV_BUFFER (e->scales, n_scales, QCONV_F8_E8M0);
+  KERNEL_RUN (level, "mxfp8-encode", QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_I (rows),
+              QCONV_I (cols));
+}
+
+static void
+assert_equal_tiles (const QconvKernelLevel *level, QconvDType dtype, const void *w, gsize rows, gsize cols,
+                    gsize height, gsize width)
+{
+  static const char *const ops[] = { "fp8-tile-encode-rtn", "fp8-tile-encode-search" };
+  gsize n_scales = (rows + height - 1) / height * ((cols + width - 1) / width);
+
+  for (guint i = 0; i < G_N_ELEMENTS (ops); i++)
+    {
+      g_auto (Encoded) want = { 0 }, got = { 0 };
+
+      encode_tiles (qconv_kernel_levels (), ops[i], dtype, w, rows, cols, height, width, &want);
+      encode_tiles (level, ops[i], dtype, w, rows, cols, height, width, &got);
+      g_assert_cmpmem (got.codes, rows * cols, want.codes, rows * cols);
+      g_assert_cmpmem (got.scales, n_scales * 4, want.scales, n_scales * 4);
+      for (gsize k = 0; k < rows * cols; k++)
+        g_assert_cmphex (got.codes[k] & 0x7f, !=, 0x7f);
+    }
+}
+
+static void
+assert_equal_mx (const QconvKernelLevel *level, QconvDType dtype, const void *w, gsize rows, gsize cols)
+{
+  gsize n_scales = rows * ((cols + 31) / 32);
+  g_autofree float *a = g_new (float, rows *cols), *b = g_new (float, rows *cols);
+  g_auto (Encoded) want = { 0 }, got = { 0 };
+  QconvBuffer codes, scales, dst = QCONV_BUFFER (a, rows * cols * 4, QCONV_F32);
+
+  encode_mx (qconv_kernel_levels (), dtype, w, rows, cols, &want);
+  encode_mx (level, dtype, w, rows, cols, &got);
+  g_assert_cmpmem (got.codes, rows * cols, want.codes, rows * cols);
+  g_assert_cmpmem (got.scales, n_scales, want.scales, n_scales);
+  codes = QCONV_BUFFER (got.codes, rows * cols, QCONV_F8_E4M3);
+  scales = QCONV_BUFFER (got.scales, n_scales, QCONV_F8_E8M0);
+  KERNEL_RUN (level, "mxfp8-decode", QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&dst), QCONV_I (rows),
+              QCONV_I (cols));
+  for (gsize i = 0; i < rows * cols; i++)
+    {
+      guint8 e = got.scales[i / cols * ((cols + 31) / 32) + i % cols / 32];
+
+      b[i] = f32_of_e4m3 (got.codes[i]) * (e == 0 ? 0.0f : f32_of_e8m0 (e));
+    }
+  g_assert_cmpmem (a, rows * cols * 4, b, rows * cols * 4);
+}
+
+static void
+assert_equal_levels (const QconvKernelLevel *level, QconvDType dtype, const void *w, gsize rows, gsize cols)
+{
+  static const float scales[] = { 1.0f, 0.02f / 448, 1e-12f, 1e30f };
+
+  for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
+    for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
+      {
+        g_autofree guint8 *want = encode (qconv_kernel_levels (), dtype, w, code_dtypes[d], scales[i], rows, cols);
+        g_autofree guint8 *got = encode (level, dtype, w, code_dtypes[d], scales[i], rows, cols);
+
+        g_assert_cmpmem (got, rows * cols, want, rows * cols);
+      }
+  assert_equal_tiles (level, dtype, w, rows, cols, 1, cols);
+  assert_equal_tiles (level, dtype, w, rows, cols, 8, 8);
+  assert_equal_tiles (level, dtype, w, rows, cols, 3, 50);
+  assert_equal_mx (level, dtype, w, rows, cols);
+}
+
+static void
+test_kinds (const QconvKernelLevel *level)
+{
+  const gsize rows = 8, cols = 1040;
+  g_autofree float *wide = g_new (float, rows *cols);
+  guint64 state = 7;
+
+  for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
+    for (guint d = 0; d < 3; d++)
+      {
+        g_autofree void *w = NULL;
+
+        kernel_fill (kind, wide, rows * cols, &state);
+        w = kernel_narrow (kernel_weight_dtypes[d], wide, rows * cols);
+        assert_equal_levels (level, kernel_weight_dtypes[d], w, rows, cols);
+      }
+}
+
+static void
+test_tails (const QconvKernelLevel *level)
+{
+  float wide[3 * 70];
+  guint64 state = 3;
+
+  for (gsize cols = 1; cols <= 70; cols++)
+    for (guint d = 0; d < 3; d++)
+      {
+        QconvDType dtype = kernel_weight_dtypes[d];
+        gsize item = qconv_dtype_bits (dtype) / 8, bytes = 3 * cols * item;
+        g_autofree void *w = NULL;
+        g_autofree guint8 *shifted = g_malloc (bytes + item);
+
+        kernel_fill (cols % KERNEL_N_KINDS, wide, 3 * cols, &state);
+        w = kernel_narrow (dtype, wide, 3 * cols);
+        memcpy (shifted + item, w, bytes);
+        assert_equal_levels (level, dtype, shifted + item, 3, cols);
+      }
+}
+
+/* ---- Magnitudes ---- */
+
+static void
+test_magnitudes (const QconvKernelLevel *level)
+{
+  const gsize n = 5003;
+  g_autofree float *wide = g_new (float, n);
+  g_autofree guint32 *want = g_new (guint32, 2 + 32768), *got = g_new (guint32, 2 + 32768);
+  guint64 state = 13;
+
+  for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
+    for (guint d = 0; d < 3; d++)
+      {
+        QconvDType dtype = kernel_weight_dtypes[d];
+        g_autofree void *w = NULL;
+        QconvBuffer in, out = QCONV_BUFFER (got, (2 + 32768) * 4, QCONV_F32);
+
+        kernel_fill (kind, wide, n, &state);
+        w = kernel_narrow (dtype, wide, n);
+        memset (want, 0, (2 + 32768) * 4);
+        memset (got, 0, (2 + 32768) * 4);
+        for (gsize i = 0; i < n; i++)
+          {
+            float x = d == 0 ? wide[i] : d == 1 ? f32_of_f16 (((guint16 *) w)[i]) : f32_of_bf16 (((guint16 *) w)[i]);
+
+            want[0] = MAX (want[0], bits_of_f32 (fabsf (x)));
+            want[1] |= d == 1 ? 1 : f32_of_bf16 (bf16_of_f32 (x)) == x ? 0 : 2;
+            want[2 + ((d == 1 ? ((guint16 *) w)[i] : bf16_of_f32 (x)) & 0x7fff)]++;
+          }
+        in = QCONV_BUFFER (w, n * qconv_dtype_bits (dtype) / 8, dtype);
+        KERNEL_RUN (level, "magnitudes", QCONV_BUF (&in), QCONV_BUF (&out));
+        g_assert_cmpmem (got, (2 + 32768) * 4, want, (2 + 32768) * 4);
+        KERNEL_RUN (level, "magnitudes", QCONV_BUF (&in), QCONV_BUF (&out));
+        g_assert_cmpuint (got[2 + 0x3c23], ==, 2 * want[2 + 0x3c23]);
+      }
+}
+
+/* No counter beyond the last, for NaN of any payload */
+static void
+test_magnitudes_of_nan (const QconvKernelLevel *level)
+{
+  guint32 w[] = { 0x7fffffff, 0xffffffff, 0x7f800001, 0x7f7fffff };
+  g_autofree guint8 *counts = g_malloc0 ((2 + 32768) * 4);
+  QconvBuffer in = QCONV_BUFFER (w, sizeof w, QCONV_F32), out = QCONV_BUFFER (counts, (2 + 32768) * 4, QCONV_F32);
+  guint32 last;
+
+  KERNEL_RUN (level, "magnitudes", QCONV_BUF (&in), QCONV_BUF (&out));
+  memcpy (&last, counts + (2 + 0x7f80) * 4, sizeof last);
+  g_assert_cmpuint (last, ==, 2); /* the largest number is rounded up, and the NaN of the smallest payload */
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  kernel_add_tests ("/fp8/all-codes", test_all_codes);
+  kernel_add_tests ("/fp8/saturation", test_saturation);
+  kernel_add_tests ("/fp8/decode", test_decode);
+  kernel_add_tests ("/fp8/kinds", test_kinds);
+  kernel_add_tests ("/fp8/tails", test_tails);
+  kernel_add_tests ("/fp8/magnitudes", test_magnitudes);
+  kernel_add_tests ("/fp8/magnitudes-of-nan", test_magnitudes_of_nan);
+  return g_test_run ();
+}
