@@ -235,7 +235,7 @@ check_tensors (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *
           {
             g_autofree char *layer = g_strndup (t->name, strlen (t->name) - strlen (scales[j]));
 
-            if (!g_hash_table_contains (markers->named, layer))
+            if (!g_hash_table_contains (markers->named, layer) && qconv_directory_find2 (d, layer, ".weight") != NULL)
               comfy_trouble (troubles, COMFY_NOTE, layer, "no-marker", "%s has no effect without a marker",
                              scales[j] + 1);
           }

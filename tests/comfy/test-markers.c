@@ -257,7 +257,9 @@ test_problems (void)
   add_layer (b, "bf", 0x21, 0x38, "[128,4]", ".weight_scale_2");
   builder_add (b, "bf.weight_scale_2", "BF16", "[1]", half, sizeof half);
   builder_add_text (b, "bf.comfy_quant", NVFP4);
+  builder_add (b, "left.weight", "F8_E4M3", "[16,16]", NULL, 256);
   builder_add (b, "left.weight_scale", "F32", "[]", &one, sizeof one);
+  builder_add (b, "nobody.weight_scale", "F32", "[]", &one, sizeof one); /* a parameter that is called so */
   builder_add (b, "odd.weight", "U8", "[9,20]", NULL, 180);
   builder_add (b, "odd.weight_scale", "F8_E4M3", "[128,4]", NULL, 512);
   builder_add (b, "odd.weight_scale_2", "F32", "[]", &one, sizeof one);
