@@ -16,6 +16,7 @@
 
 typedef enum { FROM_LARGEST, FROM_SEARCH, FROM_GIVEN } Magnitudes;
 
+/* @codes: (nullable) */
 typedef struct {
   QconvDType dtype;
   const guint8 *src;
@@ -163,7 +164,8 @@ encode_block (const Job *job, const float *x, gsize n, float *magnitude, guint8 
     *magnitude = largest_magnitude (x, n);
   if (job->how == FROM_SEARCH)
     *magnitude = search_magnitude (&job->book, x, n, *magnitude);
-  find_codes (&job->book, x, n, *magnitude, codes);
+  if (job->codes != NULL)
+    find_codes (&job->book, x, n, *magnitude, codes);
 }
 
 /* @codes: a byte each; @at: number of the first among all weights */
@@ -206,7 +208,8 @@ encode_all (const Job *job)
       memset (x + n, 0, (padded - n) * sizeof *x);
       for (gsize b = 0; b < padded; b += job->block)
         encode_block (job, x + b, MIN (padded - b, job->block), &job->magnitudes[(at + b) / job->block], codes + b);
-      pack_codes (job, codes, at, n);
+      if (job->codes != NULL)
+        pack_codes (job, codes, at, n);
     }
 }
 
@@ -227,23 +230,25 @@ take_sizes (const QconvArg *size, gsize *rows, gsize *cols, gsize *block, gsize 
   return TRUE;
 }
 
+/* @codes: (nullable) */
 static gboolean
-encode (const QconvArg *args, Magnitudes how, GError **error)
+encode (const QconvArg *weight, const QconvArg *table, const QconvArg *codes, const QconvArg *absmax,
+        const QconvArg *size, Magnitudes how, GError **error)
 {
   Job job = { .how = how };
   gsize blocks;
 
-  if (!take_sizes (&args[4], &job.rows, &job.cols, &job.block, &blocks, error)
-      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, job.rows, job.cols, error)
-      || !qconv_kernel_fits (&args[1], "table", QCONV_MASK (QCONV_F32), 1, 16, error)
-      || !qconv_kernel_fits (&args[2], "codes", QCONV_MASK (QCONV_U4), job.rows, job.cols, error)
-      || !qconv_kernel_fits (&args[3], "absmax", QCONV_MASK (QCONV_F32), 1, blocks, error))
+  if (!take_sizes (size, &job.rows, &job.cols, &job.block, &blocks, error)
+      || !qconv_kernel_fits (weight, "weight", QCONV_MASK_WEIGHTS, job.rows, job.cols, error)
+      || !qconv_kernel_fits (table, "table", QCONV_MASK (QCONV_F32), 1, 16, error)
+      || (codes != NULL && !qconv_kernel_fits (codes, "codes", QCONV_MASK (QCONV_U4), job.rows, job.cols, error))
+      || !qconv_kernel_fits (absmax, "absmax", QCONV_MASK (QCONV_F32), 1, blocks, error))
     return FALSE;
-  job.dtype = qconv_buffer_dtype (args[0].buffer);
-  job.src = qconv_kernel_in (&args[0]);
-  book_init (&job.book, qconv_kernel_in (&args[1]));
-  job.codes = qconv_kernel_out (&args[2]);
-  job.magnitudes = qconv_kernel_out (&args[3]);
+  job.dtype = qconv_buffer_dtype (weight->buffer);
+  job.src = qconv_kernel_in (weight);
+  book_init (&job.book, qconv_kernel_in (table));
+  job.codes = codes != NULL ? qconv_kernel_out (codes) : NULL;
+  job.magnitudes = qconv_kernel_out (absmax);
   encode_all (&job);
   return TRUE;
 }
@@ -252,21 +257,35 @@ gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) (gpointer device, gpointer stream, const QconvArg *args,
                                                   GError **error)
 {
-  return encode (args, FROM_LARGEST, error);
+  return encode (&args[0], &args[1], &args[2], &args[3], &args[4], FROM_LARGEST, error);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search) (gpointer device, gpointer stream, const QconvArg *args,
                                                      GError **error)
 {
-  return encode (args, FROM_SEARCH, error);
+  return encode (&args[0], &args[1], &args[2], &args[3], &args[4], FROM_SEARCH, error);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given) (gpointer device, gpointer stream, const QconvArg *args,
                                                     GError **error)
 {
-  return encode (args, FROM_GIVEN, error);
+  return encode (&args[0], &args[1], &args[2], &args[3], &args[4], FROM_GIVEN, error);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn) (gpointer device, gpointer stream, const QconvArg *args,
+                                                  GError **error)
+{
+  return encode (&args[0], &args[1], NULL, &args[2], &args[3], FROM_LARGEST, error);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_search) (gpointer device, gpointer stream, const QconvArg *args,
+                                                     GError **error)
+{
+  return encode (&args[0], &args[1], NULL, &args[2], &args[3], FROM_SEARCH, error);
 }
 
 /* ---- Decoding ---- */

@@ -28,6 +28,8 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "codebook4-encode-rtn", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) },
   { "codebook4-encode-search", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search) },
   { "codebook4-encode-given", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given) },
+  { "codebook4-absmax-rtn", 1, "bbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn) },
+  { "codebook4-absmax-search", 1, "bbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_search) },
   { "codebook4-decode", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_decode) },
   { .name = NULL },
 };

@@ -22,7 +22,8 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_convrot), QCONV_LEVEL_NAME (qconv_o
     QCONV_LEVEL_NAME (qconv_op_int4_decode_row);
 
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn), QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search),
-    QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given), QCONV_LEVEL_NAME (qconv_op_codebook4_decode);
+    QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given), QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn),
+    QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_search), QCONV_LEVEL_NAME (qconv_op_codebook4_decode);
 
 /* Widens @n items of any dtype that "convert" takes */
 void QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, gsize n);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From floats. Plain absmax takes no pass; nested absmax is known when a pass has seen the absmax of all blocks. */
+#include "nf4.h"
+
+#include <string.h>
+
+/* Weights of one partial result, more where rows are long: from the layer alone */
+#define CHUNK_WEIGHTS ((guint64) 1 << 20)
+/* Alignment and bookkeeping of scratch memory */
+#define SLACK 1024
+
+static gboolean
+is_rtn (const QconvLayer *layer)
+{
+  return g_str_equal (qconv_values_string (layer->values, "effort"), "rtn");
+}
+
+static guint64
+chunk_rows (const QconvLayer *layer)
+{
+  guint64 rows = nf4_size (layer).run.rows, wanted = CHUNK_WEIGHTS / layer->cols;
+
+  return MAX (wanted / rows, 1) * rows;
+}
+
+/* Blocks that @rows rows hold or touch, at most those of the layer */
+static gsize
+blocks_of_rows (const QconvLayer *layer, guint64 rows)
+{
+  return (gsize) nf4_n_blocks (layer, MIN (rows, layer->rows));
+}
+
+static void
+plan (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
+{
+  work->scratch = SLACK;
+  if (!nf4_is_nested (layer))
+    return;
+  work->n_passes = 1;
+  work->chunk_rows = chunk_rows (layer);
+  work->partial_size = blocks_of_rows (layer, work->chunk_rows) * sizeof (float);
+  work->scratch_per_row = (gsize) (layer->cols / nf4_size (layer).block + 2) * sizeof (float);
+}
+
+static QconvBuffer *
+table_of (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  const Nf4Scheme *scheme = self->data;
+  QconvBuffer *table = qconv_tile_scratch (t, NF4_LEVELS * sizeof (float), error);
+
+  if (table != NULL)
+    memcpy (qconv_buffer_data (table), scheme->table (nf4_size (t->layer).block), NF4_LEVELS * sizeof (float));
+  return table;
+}
+
+static QconvBuffer *
+scratch_absmax (const QconvTile *t, GError **error)
+{
+  return qconv_tile_scratch (t, blocks_of_rows (t->layer, t->n_rows) * sizeof (float), error);
+}
+
+static gboolean
+accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
+{
+  QconvBuffer *table = table_of (self, t, error), *absmax = table != NULL ? scratch_absmax (t, error) : NULL;
+  guint64 before = nf4_first_block (t->layer, t->first_row % chunk_rows (t->layer));
+  const QconvArg args[] = { QCONV_BUF (t->floats),  QCONV_BUF (table),          QCONV_BUF (absmax),
+                            QCONV_I (t->n_rows), QCONV_I (t->layer->cols), QCONV_I (nf4_size (t->layer).block) };
+
+  if (absmax == NULL
+      || !qconv_stream_run (t->stream, is_rtn (t->layer) ? "codebook4-absmax-rtn" : "codebook4-absmax-search", 1, args,
+                            G_N_ELEMENTS (args), error))
+    return FALSE;
+  memcpy ((float *) qconv_buffer_data (partial) + before, qconv_buffer_data (absmax),
+          blocks_of_rows (t->layer, t->n_rows) * sizeof (float));
+  return TRUE;
+}
+
+/* Chunks are whole runs, so that the partial results make one array */
+static gboolean
+finish_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+               gboolean *exact, GError **error)
+{
+  Nf4Nested nested = nf4_nested_of (t, FALSE);
+
+  nf4_nest (&nested, partials, nf4_size (t->layer).blocks);
+  return TRUE;
+}
+
+/* A searched absmax is rounded by nesting: the codes are those nearest under what is decoded. The codes of bitsandbytes
+   belong to the absmax before it was nested */
+static gboolean
+prepare_nested (const QconvTile *t, QconvBuffer **absmax, GError **error)
+{
+  Nf4Nested nested = nf4_nested_of (t, FALSE);
+
+  *absmax = scratch_absmax (t, error);
+  if (*absmax == NULL)
+    return FALSE;
+  nf4_unnest (&nested, nf4_first_block (t->layer, t->first_row), blocks_of_rows (t->layer, t->n_rows),
+              qconv_buffer_data (*absmax));
+  return TRUE;
+}
+
+static gboolean
+encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  gboolean nested = nf4_is_nested (t->layer), rtn = is_rtn (t->layer);
+  QconvBuffer *table = table_of (self, t, error), *absmax = qconv_tile_component (t, "absmax");
+  const char *op = rtn ? "codebook4-encode-rtn" : nested ? "codebook4-encode-given" : "codebook4-encode-search";
+
+  if (table == NULL || (nested && !prepare_nested (t, &absmax, error)))
+    return FALSE;
+  /* one tile says what is the same for all */
+  if (t->first_row == 0)
+    memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), qconv_buffer_data (table),
+            NF4_LEVELS * sizeof (float));
+  return qconv_stream_run (t->stream, op, 1,
+                           (QconvArg[]) { QCONV_BUF (t->floats), QCONV_BUF (table),
+                                          QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (absmax),
+                                          QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
+                                          QCONV_I (nf4_size (t->layer).block) },
+                           7, error);
+}
+
+const QconvEncoder nf4_from_floats = {
+  .work = plan,
+  .accumulate = accumulate_absmax,
+  .finish = finish_absmax,
+  .encode = encode,
+};

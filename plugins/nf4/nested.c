@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* "Double quantization": the distances of absmax from their mean become bytes, with a largest distance for 256 of them
+   (bitsandbytes: functional.py quantize_4bit, create_dynamic_map; backends/default/ops.py quantize_blockwise). */
+#include "nf4.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define SMALLEST_DIVISOR 1e-38f
+
+static int
+compare_floats (const void *a, const void *b)
+{
+  float x = *(const float *) a, y = *(const float *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* Border @i of @n even cells between 0.1 and 1, rounded once as torch.linspace() does, from the nearer end */
+static float
+border_of_cell (guint i, guint n)
+{
+  const float low = 0.1f, high = 1.0f, step = (high - low) / (float) n;
+
+  if (i < (n + 1) / 2)
+    return (float) ((double) low + (double) step * i);
+  return (float) ((double) high - (double) step * (n - i));
+}
+
+/* The middles of 1, 2, 4 … 64 cells under 10^-6, 10^-5 … 1 with both signs, 0 and 1 */
+static void
+fill_map (float map[NF4_MAP])
+{
+  static const float powers[] = { 1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f };
+  guint n = 0;
+
+  map[n++] = 0.0f;
+  map[n++] = 1.0f;
+  for (guint i = 0; i < G_N_ELEMENTS (powers); i++)
+    for (guint k = 0; k < 1u << i; k++)
+      {
+        float middle = (border_of_cell (k, 1u << i) + border_of_cell (k + 1, 1u << i)) / 2.0f * powers[i];
+
+        map[n++] = middle;
+        map[n++] = -middle;
+      }
+  qsort (map, NF4_MAP, sizeof *map, compare_floats);
+}
+
+/* Returns: place of the number of @map nearest to @u, the lower one of two */
+static guint8
+nearest_in_map (const float map[NF4_MAP], float u)
+{
+  guint low = 0, high = NF4_MAP - 1;
+
+  while (low < high)
+    {
+      guint middle = (low + high) / 2;
+
+      if (u > (map[middle] + map[middle + 1]) / 2.0f)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+  return (guint8) low;
+}
+
+/* The mean is summed up in FP64, so that it is the nearest number whatever their count */
+void
+nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n)
+{
+  double sum = 0;
+
+  fill_map (nested->map);
+  for (guint64 i = 0; i < n; i++)
+    sum += (double) absmax[i];
+  *nested->offset = (float) (sum / (double) n);
+  for (guint64 first = 0; first < n; first += NF4_NESTED_BLOCK)
+    {
+      guint64 end = MIN (n, first + NF4_NESTED_BLOCK);
+      float top = 0.0f, inverse;
+
+      for (guint64 i = first; i < end; i++)
+        top = MAX (top, fabsf (absmax[i] - *nested->offset));
+      inverse = 1.0f / MAX (top, SMALLEST_DIVISOR);
+      for (guint64 i = first; i < end; i++)
+        nested->codes[i] = nearest_in_map (nested->map, (absmax[i] - *nested->offset) * inverse);
+      nested->absmax[first / NF4_NESTED_BLOCK] = top;
+    }
+}
+
+void
+nf4_unnest (const Nf4Nested *nested, guint64 first, guint64 n, float *absmax)
+{
+  for (guint64 i = 0; i < n; i++)
+    {
+      float distance = nested->map[nested->codes[first + i]] * nested->absmax[(first + i) / NF4_NESTED_BLOCK];
+
+      absmax[i] = distance + *nested->offset;
+    }
+}
+
+Nf4Nested
+nf4_nested_of (const QconvTile *t, gboolean source)
+{
+  QconvBuffer *(*component) (const QconvTile *, const char *) = source ? qconv_tile_source : qconv_tile_component;
+
+  return (Nf4Nested) { .codes = qconv_buffer_data (component (t, "absmax")),
+                       .absmax = qconv_buffer_data (component (t, "nested_absmax")),
+                       .map = qconv_buffer_data (component (t, "nested_map")),
+                       .offset = qconv_buffer_data (component (t, "nested_offset")) };
+}

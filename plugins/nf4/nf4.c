@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nf4.h"
+
+#include <math.h>
+#include <string.h>
+
+static guint64
+greatest_divisor (guint64 a, guint64 b)
+{
+  while (b != 0)
+    {
+      guint64 rest = a % b;
+
+      a = b;
+      b = rest;
+    }
+  return a;
+}
+
+gboolean
+nf4_is_nested (const QconvLayer *layer)
+{
+  return !g_str_equal (layer->scheme, "af4") && qconv_values_boolean (layer->values, "double-quant");
+}
+
+Nf4Size
+nf4_size (const QconvLayer *layer)
+{
+  guint64 block = (guint64) qconv_values_int (layer->values, "block");
+  guint64 all = layer->rows * layer->cols, divisor = greatest_divisor (layer->cols, block);
+
+  return (Nf4Size) { .block = block,
+                     .blocks = all / block + (all % block != 0),
+                     .run = { block / divisor, layer->cols / divisor } };
+}
+
+guint64
+nf4_first_block (const QconvLayer *layer, guint64 first_row)
+{
+  QconvRun run = nf4_size (layer).run;
+
+  return first_row / run.rows * run.n;
+}
+
+guint64
+nf4_n_blocks (const QconvLayer *layer, guint64 n_rows)
+{
+  Nf4Size size = nf4_size (layer);
+  guint64 n = n_rows * layer->cols;
+
+  return n / size.block + (n % size.block != 0);
+}
+
+/* ---- What a layer consists of ---- */
+
+static gboolean
+check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error)
+{
+  const Nf4Scheme *scheme = self->data;
+  guint64 block = (guint64) qconv_values_int (layer->values, "block"), all;
+
+  if (layer->shape.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes matrices, this weight has %u dimensions", self->id,
+                       layer->shape.rank);
+  if (layer->rows == 0 || layer->cols == 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", self->id);
+  if (__builtin_mul_overflow (layer->rows, layer->cols, &all) || all > G_MAXINT64)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "too many weights");
+  return scheme->table (block) != NULL
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s has no table for blocks of %" G_GUINT64_FORMAT, self->id,
+                        block);
+}
+
+static void
+add_nested (const Nf4Size *size, QconvComponents *out)
+{
+  guint64 groups = size->blocks / NF4_NESTED_BLOCK + (size->blocks % NF4_NESTED_BLOCK != 0);
+
+  qconv_components_add (
+      out, &(QconvComponent) { .name = "absmax", .dtype = QCONV_U8, .shape = QCONV_SHAPE1 (size->blocks) });
+  qconv_components_add (
+      out, &(QconvComponent) { .name = "nested_absmax", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (groups) });
+  qconv_components_add (
+      out, &(QconvComponent) { .name = "nested_map", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (NF4_MAP) });
+  qconv_components_add (out, &(QconvComponent) { .name = "nested_offset", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
+}
+
+/* Tiles are cut between blocks in any case: plain absmax says so by its run, codes do where it is nested */
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  gboolean nested = nf4_is_nested (layer);
+  Nf4Size size;
+
+  if (!check_shape (self, layer, error))
+    return FALSE;
+  size = nf4_size (layer);
+  qconv_components_add (
+      out, &(QconvComponent) { .name = "codes",
+                               .dtype = QCONV_U4,
+                               .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                               .run = nested ? (QconvRun) { size.run.rows, size.run.rows } : QCONV_ROWWISE });
+  qconv_components_add (
+      out, &(QconvComponent) { .name = "codebook", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (NF4_LEVELS) });
+  if (nested)
+    add_nested (&size, out);
+  else
+    qconv_components_add (
+        out,
+        &(QconvComponent) {
+            .name = "absmax", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (size.blocks), .run = size.run });
+  return TRUE;
+}
+
+/* The larger a block, the larger its absmax over what weights are like */
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  const Nf4Scheme *scheme = self->data;
+  double block = (double) qconv_values_int (layer->values, "block");
+
+  return MIN (scheme->bound * sqrt (MAX (block, 64.0) / 64.0), 0.9);
+}
+
+/* ---- Decoding and moving ---- */
+
+static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  QconvBuffer *absmax = qconv_tile_component (t, "absmax");
+
+  if (nf4_is_nested (t->layer))
+    {
+      Nf4Nested nested = nf4_nested_of (t, FALSE);
+      guint64 n = nf4_n_blocks (t->layer, t->n_rows);
+
+      absmax = qconv_tile_scratch (t, (gsize) n * sizeof (float), error);
+      if (absmax == NULL)
+        return FALSE;
+      nf4_unnest (&nested, nf4_first_block (t->layer, t->first_row), n, qconv_buffer_data (absmax));
+    }
+  return qconv_stream_run (t->stream, "codebook4-decode", 1,
+                           (QconvArg[]) { QCONV_BUF (qconv_tile_component (t, "codes")),
+                                          QCONV_BUF (qconv_tile_component (t, "codebook")), QCONV_BUF (absmax),
+                                          QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
+                                          QCONV_I (nf4_size (t->layer).block) },
+                           7, error);
+}
+
+static gboolean
+check_numbers (const QconvTile *t, const char *name, gboolean any_sign, GError **error)
+{
+  QconvBuffer *buffer = qconv_tile_component (t, name);
+  const float *values = qconv_buffer_data (buffer);
+  gsize n = qconv_buffer_size (buffer) / sizeof *values, wrong = 0;
+
+  for (gsize i = 0; i < n; i++)
+    wrong += !isfinite (values[i]) || (!any_sign && values[i] < 0.0f);
+  return wrong == 0
+         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " numbers of %s are %s", wrong, name,
+                        any_sign ? "Inf or NaN" : "NaN, infinite or negative");
+}
+
+static gboolean
+validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  if (!check_numbers (t, "codebook", TRUE, error))
+    return FALSE;
+  if (!nf4_is_nested (t->layer))
+    return check_numbers (t, "absmax", FALSE, error);
+  return check_numbers (t, "nested_absmax", FALSE, error) && check_numbers (t, "nested_map", TRUE, error)
+         && check_numbers (t, "nested_offset", TRUE, error);
+}
+
+/* ---- Tables ---- */
+
+#define EFFORT                                                                                                        \
+  { .name = "effort", .type = QCONV_CHOICE, .value = "search",                                                        \
+    .choices = (const char *const[]) { "rtn", "search", NULL },                                                       \
+    .help = N_ ("how the absmax of a block is found: search has the smaller error, rtn gives the bytes of "           \
+                "bitsandbytes") }
+
+static const QconvOption options[] = {
+  { .name = "block",
+    .type = QCONV_CHOICE,
+    .value = "64",
+    .choices = (const char *const[]) { "32", "64", "128", "256", "512", "1024", "2048", "4096", NULL },
+    .help = N_ ("weights that share an absmax"),
+    .flags = QCONV_OPTION_PARAMETER },
+  { .name = "double-quant",
+    .type = QCONV_BOOLEAN,
+    .value = "off",
+    .help = N_ ("nest: store absmax itself in 8 bits"),
+    .flags = QCONV_OPTION_PARAMETER },
+  EFFORT,
+  { .name = NULL },
+};
+
+static const QconvOption af4_options[] = {
+  { .name = "block",
+    .type = QCONV_CHOICE,
+    .value = "64",
+    .choices = (const char *const[]) { "32", "64", "128", NULL },
+    .help = N_ ("weights that share an absmax; each size has its own table"),
+    .flags = QCONV_OPTION_PARAMETER },
+  EFFORT,
+  { .name = NULL },
+};
+
+#define COMMON                                                                                                        \
+  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components,                \
+  .bound = largest_error, .decode = decode, .validate = validate
+
+static const QconvQuantizer nf4 = {
+  .id = "nf4",
+  .summary = N_ ("4-bit codes into a table for normal weights, with the absmax of every block"),
+  .data = &nf4_scheme,
+  .options = options,
+  .encoders = (const QconvEncoder *const[]) { &nf4_from_nested, &nf4_from_floats, NULL },
+  COMMON,
+};
+
+static const QconvQuantizer fp4 = {
+  .id = "fp4",
+  .summary = N_ ("bitsandbytes' 4-bit floats, with the absmax of every block"),
+  .data = &nf4_scheme_fp4,
+  .options = options,
+  .encoders = (const QconvEncoder *const[]) { &nf4_from_nested_fp4, &nf4_from_floats, NULL },
+  COMMON,
+};
+
+static const QconvQuantizer af4 = {
+  .id = "af4",
+  .summary = N_ ("4-bit codes into a table for the least absolute error, with the absmax of every block"),
+  .data = &nf4_scheme_af4,
+  .options = af4_options,
+  .encoders = (const QconvEncoder *const[]) { &nf4_from_floats, NULL },
+  COMMON,
+};
+
+QCONV_PLUGIN_DEFINE (nf4, .summary = N_ ("NF4, FP4 and AF4 quantizers"), .license = "LGPL-2.1-or-later",
+                     .gettext_domain = "qconv",
+                     .quantizers = (const QconvQuantizer *const[]) { &nf4, &fp4, &af4, NULL })

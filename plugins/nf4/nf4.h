@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Schemes with a table of 16 levels and a largest magnitude ("absmax") for every block: what the files share. */
+#pragma once
+#include "qconv-plugin.h"
+
+#define NF4_LEVELS 16
+#define NF4_NESTED_BLOCK 256
+#define NF4_MAP 256
+
+/* One scheme; data of its quantizer. @table: by code, NULL: there is none for such blocks */
+typedef struct {
+  const float *(*table) (guint64 block);
+  double bound; /* at blocks of 64 */
+} Nf4Scheme;
+extern const Nf4Scheme nf4_scheme, nf4_scheme_fp4, nf4_scheme_af4;
+
+/**
+ * Nf4Size: how blocks lie in a matrix. They run over all weights, row after row.
+ *
+ * @blocks: in the matrix, the last one may be shorter
+ * @run: of plain absmax: as many rows as are whole blocks, and these blocks
+ */
+typedef struct {
+  guint64 block, blocks;
+  QconvRun run;
+} Nf4Size;
+/* @layer: not empty, with as many weights as fit 63 bits */
+Nf4Size nf4_size (const QconvLayer *layer);
+/* Where the @n blocks of a tile start; the last tile may end inside one */
+guint64 nf4_first_block (const QconvLayer *layer, guint64 first_row);
+guint64 nf4_n_blocks (const QconvLayer *layer, guint64 n_rows);
+gboolean nf4_is_nested (const QconvLayer *layer);
+
+/* The nested form of absmax: a byte for each, which stands for a number of @map */
+typedef struct {
+  guint8 *codes;
+  float *absmax, *map, *offset;
+} Nf4Nested;
+/* Components of @t, or of its source */
+Nf4Nested nf4_nested_of (const QconvTile *t, gboolean source);
+void nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n);
+/* Blocks [first, first + n) */
+void nf4_unnest (const Nf4Nested *nested, guint64 first, guint64 n, float *absmax);
+
+extern const QconvEncoder nf4_from_floats;
+/* Nested absmax becomes plain; codes stay */
+extern const QconvEncoder nf4_from_nested, nf4_from_nested_fp4;
