@@ -145,13 +145,12 @@ search_factor (const Book *book, const float *u, gsize n)
 static float
 search_magnitude (const Book *book, const float *x, gsize n, float largest)
 {
-  float u[BLOCK_LARGEST], inverse;
+  float u[BLOCK_LARGEST];
 
   if (largest < SEARCH_LOWEST || largest > SEARCH_HIGHEST)
     return largest;
-  inverse = inverse_of (largest);
   for (gsize i = 0; i < n; i++)
-    u[i] = x[i] * inverse;
+    u[i] = x[i] / largest;
   return largest * search_factor (book, u, n);
 }
 
