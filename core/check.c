@@ -69,18 +69,20 @@ cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
 {
   guint64 align = qconv_layer_alignment (p->reference->layer, qconv_layer_alignment (p->got->layer, 1));
   guint64 rows = p->got->layer->pub.rows, worth = MAX (p->reference->min_rows, p->got->min_rows);
-  gsize share = (gsize) (memory / MAX (n_threads, 1)), target = MIN (TILE_TARGET, share);
+  gsize share, target;
 
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));
   p->chunk_rows = align * MAX (CHUNK_ROWS (p->got->layer->pub.cols) / align, 1);
+  p->kept_cost = TILE_SLACK + qconv_parts_cost (p->reference->layer, PARTS_WHOLE, 0)
+                 + qconv_parts_cost (p->got->layer, PARTS_WHOLE, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
+  share = (gsize) ((memory - MIN (p->kept_cost, memory)) / MAX (n_threads, 1));
+  target = MIN (TILE_TARGET, share);
   worth = MIN (worth / align * align, p->chunk_rows);
   p->tile_rows = worth > align && rows_cost (p, worth) <= share ? worth : align;
   while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
     p->tile_rows *= 2;
   p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
   p->task_cost = rows_cost (p, p->tile_rows);
-  p->kept_cost = TILE_SLACK + qconv_parts_cost (p->reference->layer, PARTS_WHOLE, 0)
-                 + qconv_parts_cost (p->got->layer, PARTS_WHOLE, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
   return qconv_cost_check (p->got->name, p->kept_cost + p->task_cost, memory, error);
 }
 

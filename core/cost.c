@@ -178,28 +178,46 @@ qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
                      layer, mib, mib);
 }
 
-static gboolean
-check_fits (const PlannedLayer *l, guint64 memory, GError **error)
+/* What comparing one tile of what was written with the source will take, at least: both as floats, the written one
+   unpacked by its reader, and the sums of all chunks */
+static gsize
+verify_cost (const QconvOutput *o, const PlannedLayer *l)
 {
-  return qconv_cost_check (l->layer->name, l->kept_cost + l->task_cost, memory, error);
+  gsize floats = arena_round ((gsize) (l->align * l->layer->pub.cols) * sizeof (float) + 1);
+  gsize sums = (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
+
+  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->align, floats_as_is (l)) + 2 * floats
+         + qconv_parts_cost (l->layer, PARTS_ROWS, l->align) + pack_cost (o, l, l->align)
+         + qconv_parts_cost (l->source->layer, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0) + sums;
+}
+
+static gboolean
+check_fits (const QconvOutput *o, const PlannedLayer *l, guint64 memory, gboolean verify, GError **error)
+{
+  gsize need = l->kept_cost + l->task_cost;
+
+  if (verify && !l->copies && l->layer->quantizer != NULL)
+    need = MAX (need, verify_cost (o, l));
+  return qconv_cost_check (l->layer->name, need, memory, error);
 }
 
 gboolean
-qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, GError **error)
+qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, gboolean verify,
+                  GError **error)
 {
-  gsize share = (gsize) (memory / MAX (n_threads, 1));
+  gsize share;
 
+  l->kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
+  share = (gsize) ((memory - MIN (l->kept_cost, memory)) / MAX (n_threads, 1));
   if (l->copies)
     {
-      l->kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
       l->task_cost = MAX (MIN (TILE_TARGET, share), ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
-      return check_fits (l, memory, error);
+      return check_fits (o, l, memory, verify, error);
     }
   if (!find_alignment (l, error))
     return FALSE;
-  l->kept_cost = kept_cost (l);
   l->tile_rows = fitting_rows (o, l, MIN (TILE_TARGET, share), share);
   l->pass_rows = l->tile_rows;
   l->task_cost = tile_cost (o, l, l->tile_rows);
-  return check_fits (l, memory, error);
+  return check_fits (o, l, memory, verify, error);
 }

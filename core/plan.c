@@ -295,7 +295,8 @@ static gboolean
 plan_costs (QconvPlan *p, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
-    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), p->memory, p->n_threads, error))
+    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), p->memory, p->n_threads,
+                           !p->no_verify, error))
       return FALSE;
   return TRUE;
 }
@@ -362,6 +363,16 @@ warn_lossy (const QconvPlan *p)
 }
 
 static void
+warn_unscaled (const QconvPlan *p)
+{
+  for (guint i = 0; i < p->output.layers->len; i++)
+    if (((const PlannedLayer *) g_ptr_array_index (p->output.layers, i))->has_input_scale)
+      return;
+  if (p->warn != NULL)
+    p->warn (_ ("--input-scale does not reach any layer"), p->warn_data);
+}
+
+static void
 warn_nothing (const QconvPlan *p)
 {
   g_autofree char *line = NULL;
@@ -393,10 +404,10 @@ make_plan (Planning *pl, GError **error)
     return FALSE;
   if (pl->scales != NULL && !qconv_input_scales_check (pl->scales, p->model, error))
     return FALSE;
-  if (pl->scales != NULL && p->edit == NULL && p->target->quantizer == NULL && p->warn != NULL)
-    p->warn (_ ("--input-scale does not reach this target"), p->warn_data);
   if (!plan_layers (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
     return FALSE;
+  if (pl->scales != NULL)
+    warn_unscaled (p);
   warn_lossy (p);
   warn_nothing (p);
   return TRUE;

@@ -98,8 +98,9 @@ gboolean qconv_planned_by_rows (const PlannedTensor *t);
 /* core/plan-info.c: whether plans and reports list @l: weights, not biases and buffers */
 gboolean qconv_planned_is_weight (const PlannedLayer *l);
 
-/* core/cost.c: cuts the layer into tiles that fit. QCONV_ERROR_LIMIT names the size that a layer needs */
-gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, GError **error);
+/* core/cost.c: cuts the layer into tiles that fit, those of the check afterwards (@verify) too. QCONV_ERROR_LIMIT names the size that a layer needs */
+gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, gboolean verify,
+                           GError **error);
 /* QCONV_ERROR_LIMIT where @need bytes for @layer are more than @memory */
 gboolean qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error);
 /* Returns: whether a cast goes from type to type in one step; FP8 goes through F32 */
@@ -108,5 +109,7 @@ gboolean qconv_casts_directly (const PlannedLayer *l);
 gboolean qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype);
 /* Returns: what encoder number @i of the planned layer takes */
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
+/* Whether passes read the rows before encode() does */
+#define qconv_work_reads(work) ((work)->n_passes > 0 && (work)->partial_size > 0)
 /* Returns: (nullable): encoder number @i, in the order in which they are tried for this source */
 const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);

@@ -42,6 +42,25 @@ cut_end (char **name, const char *pattern)
   g_free (cut);
 }
 
+/* What an earlier conversion put there */
+static void
+cut_target (char **name)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    {
+      g_autofree char *suffix = g_strconcat ("-", ((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, NULL);
+      gsize n = strlen (suffix), all = strlen (*name);
+
+      if (all > n && g_str_has_suffix (*name, suffix))
+        {
+          (*name)[all - n] = '\0';
+          return;
+        }
+    }
+}
+
 /* "-Q4_K_M", "_bf16", "-mxfp8": how people say in a file's name what its numbers are */
 #define NUMBERS_SUFFIX "[-_.](BF16|FP?(16|32|64)|[A-Z]{0,5}FP[48]|[IT]?Q[0-9]+(_[0-9A-Z]{1,3})+)$"
 
@@ -60,6 +79,7 @@ qconv_target_derive_output (const QconvTargetInfo *t, const QconvModel *m)
       cut_end (&base, "\\.[A-Za-z0-9_]+$");
     }
   cut_end (&base, "-[0-9]{5}-of-[0-9]{5}$");
+  cut_target (&base);
   cut_end (&base, NUMBERS_SUFFIX);
   name = g_strconcat (base, "-", t->name, t->writer->suffix, NULL);
   return strcmp (folder, ".") == 0 ? g_steal_pointer (&name) : g_build_filename (folder, name, NULL);

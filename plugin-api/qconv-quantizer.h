@@ -40,7 +40,8 @@ QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
  *
  * @n_passes: readings of the rows before encode()
  * @chunk_rows: rows of one partial result; 0: core's constant, which never depends on memory or threads
- * @partial_size: bytes of one partial result; its buffer has the type F32
+ * @partial_size: bytes of one partial result; its buffer has the type F32. 0: passes read nothing and only finish()
+ *   is called, for whole-layer components that do not depend on the rows
  * @whole: encode() needs all rows in one tile
  * @scratch, @scratch_per_row: bytes wanted beside rows and components
  */

@@ -49,15 +49,11 @@ exponent_of (guint32 top)
   return amax >= LEAST_AMAX ? e : 0;
 }
 
-/* The factor of a zero block turns weights into zeros, whose sign the mask takes away */
-static inline void
-encode_block (const float *w, guint8 *codes, guint32 e)
+static void
+encode_block (const float *w, guint8 *codes, gsize n, float factor)
 {
-  float factor = f32_of_bits (e == 0 ? 0 : (254 - e) << 23);
-  guint8 mask = e == 0 ? 0 : 0xff;
-
-  for (guint i = 0; i < BLOCK; i++)
-    codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3) & mask;
+  for (gsize i = 0; i < n; i++)
+    codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
 }
 
 /* @n_blocks: up to RUN whole blocks */
@@ -73,7 +69,10 @@ encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
   for (gsize b = 0; b < n_blocks; b++)
     {
       exponents[b] = (guint8) e[b];
-      encode_block (w + b * BLOCK, codes + b * BLOCK, e[b]);
+      if (e[b] == 0)
+        memset (codes + b * BLOCK, 0, BLOCK);
+      else
+        encode_block (w + b * BLOCK, codes + b * BLOCK, BLOCK, f32_of_bits ((254 - e[b]) << 23));
     }
 }
 

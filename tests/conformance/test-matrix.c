@@ -23,7 +23,7 @@ static const Form variants[] = {
   { "w4a8-comfy", "codebook=none", NULL },     { "w4a8-comfy", "scale-dtype=f32", NULL },
   { "nf4-comfy", "layout=extension", NULL },   { "nf4-bnb", "double-quant", NULL },
   { "fp4-bnb", "block=128", NULL },            { NULL, NULL, "--format gguf --type q8_0" },
-  { NULL, NULL, "--format gguf --type q4_k" }, { NULL, NULL, "--format gguf --type iq4_xs" },
+  { NULL, NULL, "--format gguf --type q4_0" }, { NULL, NULL, "--format gguf --type q5_1" },
   { NULL, NULL, "--format shards" }, { NULL, NULL, "--type f16" },
 };
 

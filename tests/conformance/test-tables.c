@@ -59,7 +59,7 @@ check_option (const char *owner, const QconvOption *o)
       g_assert_true (o->min <= value && value <= o->max);
     }
   if (o->type == QCONV_BOOLEAN)
-    g_assert_true (g_str_equal (o->value, "true") || g_str_equal (o->value, "false"));
+    g_assert_true (g_str_equal (o->value, "on") || g_str_equal (o->value, "off"));
 }
 
 static void
