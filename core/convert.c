@@ -138,7 +138,7 @@ encode_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint6
   QconvBuffer floats;
   Tile tile;
 
-  if (!load_rows (r, e, first, n, !qconv_work_reads (&r->work), source, &floats, arena, c->cancellable, error)
+  if (!load_rows (r, e, first, n, !QCONV_WORK_READS (&r->work), source, &floats, arena, c->cancellable, error)
       || !qconv_parts_place (made, PARTS_ROWS, first, n, arena, error))
     return FALSE;
   tile = make_tile (r, made, e->from != NULL ? source : NULL, first, n, e->from != NULL ? NULL : &floats, arena,
@@ -332,7 +332,7 @@ conversion_n_tasks (gpointer data, guint item)
   if (r->plan->copies)
     return (guint) qconv_copy_n_pieces (r->plan);
   if (r->phase == PHASE_PASS)
-    return qconv_work_reads (&r->work) ? (guint) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows) : 1;
+    return QCONV_WORK_READS (&r->work) ? (guint) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows) : 1;
   return (guint) n_pieces (r->plan->layer->pub.rows, r->plan->tile_rows);
 }
 
@@ -345,7 +345,7 @@ conversion_run (gpointer data, guint item, guint task, Arena *arena, GError **er
 
   if (r->phase == PHASE_BEGIN)
     return run_begin (r, error);
-  if (r->phase == PHASE_PASS && !qconv_work_reads (&r->work))
+  if (r->phase == PHASE_PASS && !QCONV_WORK_READS (&r->work))
     return TRUE;
   if (r->plan->copies)
     ok = qconv_copy_piece (&c->plan->output, r->plan, task, arena, c->save, error);
@@ -396,7 +396,7 @@ qconv_convert_bytes (const QconvPlan *plan)
 
       if (l->how == HOW_ENCODE)
         work = qconv_encoder_work (l, 0);
-      bytes += l->source->bytes * (qconv_work_reads (&work) ? 1 + work.n_passes : 1);
+      bytes += l->source->bytes * (QCONV_WORK_READS (&work) ? 1 + work.n_passes : 1);
     }
   return bytes;
 }

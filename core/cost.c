@@ -31,6 +31,8 @@ qconv_encoder_work (const PlannedLayer *l, guint i)
 
   if (e->work != NULL)
     e->work (l->layer->quantizer, &l->layer->pub, &work);
+  if (e->accumulate == NULL)
+    work.partial_size = 0;
   if (work.chunk_rows == 0)
     work.chunk_rows = CHUNK_ROWS (l->layer->pub.cols);
   return work;

@@ -34,7 +34,7 @@ encoder_problem (const QconvEncoder *e)
 {
   if (e->encode == NULL)
     return "has an encoder that cannot encode";
-  if ((e->accumulate == NULL) != (e->finish == NULL))
+  if (e->accumulate != NULL && e->finish == NULL)
     return "has an encoder with half a pass";
   if (e->work == NULL && e->accumulate != NULL)
     return "has an encoder whose passes are not declared";

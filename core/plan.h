@@ -110,6 +110,6 @@ gboolean qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype);
 /* Returns: what encoder number @i of the planned layer takes */
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
 /* Whether passes read the rows before encode() does */
-#define qconv_work_reads(work) ((work)->n_passes > 0 && (work)->partial_size > 0)
+#define QCONV_WORK_READS(work) ((work)->n_passes > 0 && (work)->partial_size > 0)
 /* Returns: (nullable): encoder number @i, in the order in which they are tried for this source */
 const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);

@@ -235,7 +235,7 @@ run_pass (const Job *j, guint pass, gboolean *exact, GError **error)
   Tile tile;
   gboolean ok;
 
-  for (gsize i = 0; i < n; i++)
+  for (gsize i = 0; i < n && j->work.partial_size > 0; i++)
     {
       QconvBuffer partial = QCONV_BUFFER (partials + i * j->work.partial_size, j->work.partial_size, QCONV_F32);
       guint64 first = i * chunk_rows, end = MIN (first + chunk_rows, rows), height;

@@ -116,19 +116,13 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* ---- Encoding ---- */
 
-/* The codebook is a whole-layer component, which only a pass may fill; what it reads does not matter */
+/* The codebook is a whole-layer component, which only a pass may fill; it reads nothing */
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
   work->n_passes = has_codebook (self, layer) ? 1 : 0;
   work->scratch = layer->cols + layer->cols / group_of (layer) * sizeof (float);
   work->scratch_per_row = layer->cols * sizeof (float);
-}
-
-static gboolean
-read_nothing (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
-{
-  return TRUE;
 }
 
 static gboolean
@@ -317,7 +311,6 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 static const QconvEncoder from_floats = {
   .work = plan_work,
-  .accumulate = read_nothing,
   .finish = fill_codebook,
   .encode = encode_floats,
 };
