@@ -102,6 +102,17 @@ run_begin (LayerRun *r, GError **error)
          && qconv_parts_place (r->made, PARTS_WHOLE, 0, 0, &r->kept, error);
 }
 
+/* The part of @floats that starts @lead rows further down and has @n rows */
+static void
+cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
+{
+  gsize row_bytes = (gsize) cols * qconv_dtype_bits (floats->dtype) / 8;
+
+  floats->data = (guint8 *) floats->data + lead * row_bytes;
+  floats->size = n * row_bytes;
+}
+
+/* Chunks are cut without regard to the runs of the source, which is loaded from where a run starts */
 static gboolean
 run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error)
 {
@@ -109,19 +120,25 @@ run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error
   const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
   QconvBuffer partial = QCONV_BUFFER (r->partials + chunk * r->work.partial_size, r->work.partial_size, QCONV_F32);
   guint64 first = chunk * r->work.chunk_rows;
-  guint64 end = MIN (first + r->work.chunk_rows, r->plan->layer->pub.rows);
+  guint64 rows = r->plan->layer->pub.rows, end = MIN (first + r->work.chunk_rows, rows);
+  guint64 align = e->from == NULL ? qconv_layer_alignment (r->plan->source->layer, 1) : 1;
 
   for (guint64 n; first < end; first += n)
     {
+      guint64 lead = first % align, load = r->plan->pass_rows;
       QconvBuffer floats;
       Components *source;
       Tile tile;
 
       arena->used = 0;
-      n = MIN (r->plan->pass_rows, end - first);
+      load = MIN (load, (lead + end - first + align - 1) / align * align);
+      load = MIN (load, rows - (first - lead));
+      n = MIN (load - lead, end - first);
       source = qconv_components_view (r->source, arena);
-      if (!load_rows (r, e, first, n, r->pass == 0, source, &floats, arena, c->cancellable, error))
+      if (!load_rows (r, e, first - lead, load, r->pass == 0, source, &floats, arena, c->cancellable, error))
         return FALSE;
+      if (e->from == NULL)
+        cut_rows (&floats, r->plan->source->layer->pub.cols, lead, n);
       tile = make_tile (r, r->made, e->from != NULL ? source : NULL, first, n, e->from != NULL ? NULL : &floats, arena,
                         c->cancellable);
       if (!e->accumulate (q, &tile.pub, r->pass, &partial, error))

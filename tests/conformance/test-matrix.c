@@ -198,6 +198,37 @@ test_target (gconstpointer data)
     }
 }
 
+/* Runs of 96 rows, which chunks of a pass do not end with */
+static void
+test_uneven (void)
+{
+  static const char *const through = "fp8-block-comfy", *const targets[] = { "nvfp4-comfy", "fp8-comfy", "awq-comfy" };
+  g_autofree char *out = g_build_filename (sample_folder (), "out.safetensors", NULL);
+  char *before = first;
+
+  if (!is_offered (through))
+    {
+      g_test_skip ("fp8-block-comfy was not built");
+      return;
+    }
+  first = sample_generate ("--layers 1 --rows 1152 --cols 768", "tall.safetensors");
+  add_source (through, "block=96");
+  for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
+    if (is_offered (targets[i]))
+      {
+        const Source *s = g_ptr_array_index (sources, sources->len - 1);
+        g_autoptr (GError) error = NULL;
+        g_autoptr (QconvReport) report = convert (s->path, targets[i], NULL, out, &error);
+
+        g_assert_no_error (error);
+        g_assert_true (report->ok);
+        check_path (s, report, out);
+      }
+  g_ptr_array_set_size (sources, (gint) sources->len - 1);
+  g_free (first);
+  first = before;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -216,6 +247,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, t->name, test_target);
     }
+  g_test_add_func ("/matrix/uneven", test_uneven);
   status = g_test_run ();
   g_ptr_array_unref (sources);
   g_free (first);
