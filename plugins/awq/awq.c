@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "qconv-plugin.h"
+#include "quantizer-checks.h"
 
 /* Items of one partial result, more where rows are long: from the layer alone */
 #define CHUNK_ITEMS ((guint64) 1 << 20)
@@ -47,11 +48,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   static const char *const names[] = { "scale", "zero" };
   guint64 group = group_of (layer);
 
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "awq takes matrices, this weight has %u dimensions",
-                       layer->shape.rank);
-  if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "awq takes no empty weights");
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   if (layer->cols % group != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "%" G_GUINT64_FORMAT " columns are not whole groups of %" G_GUINT64_FORMAT, layer->cols, group);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fp8.h"
 
-#include <math.h>
+#include "quantizer-checks.h"
 
 gboolean
 fp8_is_rtn (const QconvLayer *layer)
@@ -13,11 +13,8 @@ gboolean
 fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvComponent *scales, QconvComponents *out,
                      GError **error)
 {
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes matrices, this weight has %u dimensions",
-                       layer->scheme, layer->shape.rank);
-  if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", layer->scheme);
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
                                                 .dtype = codes,
                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
@@ -46,18 +43,12 @@ count_wrong_codes (QconvBuffer *codes)
 gboolean
 fp8_validate (const QconvTile *t, const char *scales, GError **error)
 {
-  QconvBuffer *buffer = qconv_tile_component (t, scales), *input = qconv_tile_component (t, "input_scale");
-  const float *values = qconv_buffer_data (buffer), *input_scale = input != NULL ? qconv_buffer_data (input) : NULL;
-  gsize n = qconv_buffer_size (buffer) / sizeof *values, wrong = count_wrong_codes (qconv_tile_component (t, "codes"));
+  gsize wrong = count_wrong_codes (qconv_tile_component (t, "codes"));
 
   if (wrong > 0)
     return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " codes are Inf or NaN", wrong);
-  for (gsize i = 0; i < n; i++)
-    if (!isfinite (values[i]) || values[i] < 0.0f)
-      return qconv_fail (error, QCONV_ERROR_NON_FINITE, "a scale is %g", (double) values[i]);
-  if (input_scale != NULL && !(isfinite (*input_scale) && *input_scale > 0.0f))
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "input_scale is not a positive number");
-  return TRUE;
+  return qconv_check_numbers (t, scales, QCONV_SIGN_NOT_NEGATIVE, error)
+         && qconv_check_numbers (t, "input_scale", QCONV_SIGN_POSITIVE, error);
 }
 
 double

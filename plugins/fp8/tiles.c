@@ -4,6 +4,8 @@
 
 #include "fp8.h"
 
+#include "amax-pass.h"
+
 /* What tells the two schemes apart. @option: that holds the height and width of a tile; NULL: tiles are rows */
 typedef struct {
   const char *option, *scales;
@@ -51,29 +53,11 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* ---- Tensors of zeros, whose scales are 1 ---- */
 
-static void
-plan_amax (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
-{
-  work->n_passes = 1;
-  work->partial_size = sizeof (float);
-}
-
-static gboolean
-accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
-{
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (partial) };
-
-  return qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
-}
-
 static gboolean
 finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
              gboolean *exact, GError **error)
 {
-  const float *amax = partials;
-
-  for (gsize i = 0; i < n; i++)
-    *exact = *exact && !(amax[i] > 0.0f);
+  *exact = !(qconv_amax_of_partials (partials, n) > 0.0f);
   return TRUE;
 }
 
@@ -91,8 +75,8 @@ encode_zeros (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 static const QconvEncoder from_zeros = {
-  .work = plan_amax,
-  .accumulate = accumulate_amax,
+  .work = qconv_amax_work,
+  .accumulate = qconv_amax_accumulate,
   .finish = finish_amax,
   .encode = encode_zeros,
 };

@@ -16,7 +16,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 {
   guint64 block = block_of (layer);
 
-  if (!is_matrix (layer, error))
+  if (!qconv_check_matrix (layer, error))
     return FALSE;
   if (layer->rows % block != 0 || layer->cols % block != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
@@ -45,17 +45,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
-  work->n_passes = 1;
-  work->partial_size = sizeof (float);
+  qconv_amax_work (self, layer, work);
   work->scratch = rotation_row_bytes (layer);
-}
-
-static gboolean
-accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
-{
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (partial) };
-
-  return qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
 }
 
 static gboolean
@@ -63,11 +54,8 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
              gboolean *exact, GError **error)
 {
   float *top = qconv_buffer_data (qconv_tile_component (t, "amax"));
-  const float *amax = partials;
 
-  *top = 0.0f;
-  for (gsize i = 0; i < n; i++)
-    *top = MAX (*top, amax[i]);
+  *top = qconv_amax_of_partials (partials, n);
   return TRUE;
 }
 
@@ -120,18 +108,14 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  QconvBuffer *input = qconv_tile_component (t, "input_scale");
-  const float *value = input != NULL ? qconv_buffer_data (input) : NULL;
-
-  if (value != NULL && (!isfinite (*value) || !(*value > 0.0f)))
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "input_scale is not a positive number");
-  return check_scales (t, "block_scale", error);
+  return qconv_check_numbers (t, "input_scale", QCONV_SIGN_POSITIVE, error)
+         && qconv_check_numbers (t, "block_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
 static const QconvEncoder from_floats = {
   .operations = (const QconvOpName[]) { { "amax", 1 }, { "int8-encode-block", 1 }, { NULL, 0 } },
   .work = plan_work,
-  .accumulate = accumulate_amax,
+  .accumulate = qconv_amax_accumulate,
   .finish = finish_amax,
   .encode = encode,
 };

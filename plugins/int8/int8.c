@@ -19,15 +19,15 @@ scale_name (const QconvLayer *layer)
 static void
 settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values)
 {
-  rotation_settle (layer, values, TRUE);
+  qconv_rotation_settle (layer, values, TRUE);
 }
 
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
-  guint64 group = rotation_group (layer);
+  guint64 group = qconv_rotation_group (layer);
 
-  if (!is_matrix (layer, error))
+  if (!qconv_check_matrix (layer, error))
     return FALSE;
   if (layer->cols % group != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
@@ -54,9 +54,8 @@ plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
   work->scratch = rotation_row_bytes (layer);
   if (is_by_row (layer))
     return;
-  work->n_passes = 1;
-  work->partial_size = sizeof (float);
-  if (rotation_group (layer) > 1)
+  qconv_amax_work (self, layer, work);
+  if (qconv_rotation_group (layer) > 1)
     work->scratch_per_row = rotation_row_bytes (layer);
 }
 
@@ -65,7 +64,7 @@ rotate_rows (const QconvTile *t, GError **error)
 {
   QconvBuffer *rotated = qconv_tile_scratch (t, (gsize) t->n_rows * rotation_row_bytes (t->layer), error);
   const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (rotated), QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
-                            QCONV_I (rotation_group (t->layer)) };
+                            QCONV_I (qconv_rotation_group (t->layer)) };
 
   if (rotated == NULL || !qconv_stream_run (t->stream, "convrot", 1, args, G_N_ELEMENTS (args), error)
       || !check_rotated (rotated, error))
@@ -76,10 +75,9 @@ rotate_rows (const QconvTile *t, GError **error)
 static gboolean
 accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {
-  QconvBuffer *floats = rotation_group (t->layer) > 1 ? rotate_rows (t, error) : t->floats;
-  const QconvArg args[] = { QCONV_BUF (floats), QCONV_BUF (partial) };
+  QconvBuffer *floats = qconv_rotation_group (t->layer) > 1 ? rotate_rows (t, error) : t->floats;
 
-  return floats != NULL && qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
+  return floats != NULL && qconv_amax_add (t, floats, partial, error);
 }
 
 static gboolean
@@ -87,12 +85,8 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
              gboolean *exact, GError **error)
 {
   float *scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
-  const float *amax = partials;
-  float top = 0.0f;
 
-  for (gsize i = 0; i < n; i++)
-    top = MAX (top, amax[i]);
-  *scale = MAX (top / 127.0f, LEAST_SCALE);
+  *scale = MAX (qconv_amax_of_partials (partials, n) / 127.0f, LEAST_SCALE);
   return TRUE;
 }
 
@@ -106,7 +100,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_BUF (scratch),
                             QCONV_I (t->n_rows),
                             QCONV_I (t->layer->cols),
-                            QCONV_I (rotation_group (t->layer)) };
+                            QCONV_I (qconv_rotation_group (t->layer)) };
 
   if (scratch == NULL
       || !qconv_stream_run (t->stream, is_by_row (t->layer) ? "int8-encode-row" : "int8-encode", 1, args,
@@ -126,13 +120,13 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (is_by_row (t->layer) ? 1 : t->n_rows),
                             QCONV_I (t->layer->cols) };
 
-  return qconv_stream_run (t->stream, "int8-decode", 1, args, G_N_ELEMENTS (args), error) && rotation_undo (t, error);
+  return qconv_stream_run (t->stream, "int8-decode", 1, args, G_N_ELEMENTS (args), error) && qconv_rotation_undo (t, error);
 }
 
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  return check_scales (t, scale_name (t->layer), error);
+  return qconv_check_numbers (t, scale_name (t->layer), QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
 static const QconvEncoder from_floats = {

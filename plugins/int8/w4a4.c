@@ -8,15 +8,15 @@
 static void
 settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values)
 {
-  rotation_settle (layer, values, FALSE);
+  qconv_rotation_settle (layer, values, FALSE);
 }
 
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
-  guint64 group = rotation_group (layer);
+  guint64 group = qconv_rotation_group (layer);
 
-  if (!is_matrix (layer, error))
+  if (!qconv_check_matrix (layer, error))
     return FALSE;
   if (layer->cols % COLS_MULTIPLE != 0 || layer->cols % group != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
@@ -50,7 +50,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_BUF (scratch),
                             QCONV_I (t->n_rows),
                             QCONV_I (t->layer->cols),
-                            QCONV_I (rotation_group (t->layer)) };
+                            QCONV_I (qconv_rotation_group (t->layer)) };
 
   return scratch != NULL && qconv_stream_run (t->stream, "int4-encode-row", 1, args, G_N_ELEMENTS (args), error)
          && check_rotated (qconv_tile_component (t, "row_scale"), error);
@@ -66,13 +66,13 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (t->layer->cols) };
 
   return qconv_stream_run (t->stream, "int4-decode-row", 1, args, G_N_ELEMENTS (args), error)
-         && rotation_undo (t, error);
+         && qconv_rotation_undo (t, error);
 }
 
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  return check_scales (t, "row_scale", error);
+  return qconv_check_numbers (t, "row_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
 static const QconvEncoder from_floats = {

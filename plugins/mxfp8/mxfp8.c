@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* E4M3 codes under a power of two for 32 columns. Hybrid files say the largest of these scales beside them. */
+#include "amax-pass.h"
 #include "qconv-plugin.h"
+#include "quantizer-checks.h"
 
 #include <string.h>
 
@@ -18,11 +20,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 {
   guint64 blocks = layer->cols / MX_BLOCK + (layer->cols % MX_BLOCK != 0);
 
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "mxfp8 takes matrices, this weight has %u dimensions",
-                       layer->shape.rank);
-  if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "mxfp8 takes no empty weights");
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
                                                 .dtype = QCONV_F8_E4M3,
                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
@@ -83,28 +82,15 @@ exponent_of_amax (float amax)
 static void
 plan_amax (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
-  work->n_passes = is_hybrid (layer) ? 1 : 0;
-  work->partial_size = sizeof (float);
-}
-
-static gboolean
-accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
-{
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (partial) };
-
-  return qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
+  if (is_hybrid (layer))
+    qconv_amax_work (self, layer, work);
 }
 
 static gboolean
 finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
              gboolean *exact, GError **error)
 {
-  const float *amax = partials;
-  float top = 0.0f;
-
-  for (gsize i = 0; i < n; i++)
-    top = MAX (top, amax[i]);
-  *tensor_scale_of (t) = scale_of_exponent (exponent_of_amax (top));
+  *tensor_scale_of (t) = scale_of_exponent (exponent_of_amax (qconv_amax_of_partials (partials, n)));
   return TRUE;
 }
 
@@ -121,7 +107,7 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static const QconvEncoder from_floats = {
   .operations = (const QconvOpName[]) { { "amax", 1 }, { "mxfp8-encode", 1 }, { NULL, 0 } },
   .work = plan_amax,
-  .accumulate = accumulate_amax,
+  .accumulate = qconv_amax_accumulate,
   .finish = finish_amax,
   .encode = encode_floats,
 };
@@ -230,15 +216,12 @@ static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   gsize wrong = count_wrong_codes (qconv_tile_component (t, "codes"));
-  const float *scale = tensor_scale_of (t);
 
   if (wrong > 0)
     return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " codes are NaN", wrong);
   if (highest_exponent (qconv_tile_component (t, "block_scale")) == EXPONENT_NAN)
     return qconv_fail (error, QCONV_ERROR_NON_FINITE, "a block scale is NaN");
-  if (scale != NULL && !(*scale >= 0.0f && *scale <= G_MAXFLOAT))
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "the tensor scale is %g", (double) *scale);
-  return TRUE;
+  return qconv_check_numbers (t, "tensor_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
 static const QconvOption options[] = {

@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Levels by code (bitsandbytes: functional.py get_4bit_type, csrc/kernels.cu). */
+#include "levels.h"
 #include "nf4.h"
 
 static const float *
 table_of_nf4 (guint64 block)
 {
-  static const float levels[NF4_LEVELS]
-      = { -1.0f,        -0.69619280f, -0.52507305f, -0.39491749f, -0.28444138f, -0.18477343f, -0.091050036f, 0.0f,
-          0.079580300f, 0.16093020f,  0.24611230f,  0.33791524f,  0.44070983f,  0.56261700f,  0.72295684f,   1.0f };
-
-  return levels;
+  return qconv_levels_nf4;
 }
 
-/* Code 8 is minus nothing; files have a plain zero there */
 static const float *
 table_of_fp4 (guint64 block)
 {
-  static const float levels[NF4_LEVELS] = { 0.0f, 0.0625f / 12,  8.0f / 12,  1.0f,  4.0f / 12,  0.5f,  2.0f / 12,  0.25f,
-                                            0.0f, -0.0625f / 12, -8.0f / 12, -1.0f, -4.0f / 12, -0.5f, -2.0f / 12, -0.25f };
-
-  return levels;
+  return qconv_levels_fp4;
 }
 
 /* Yoshida 2023 (arXiv 2306.06965): medians of weights over the absmax of such a block */

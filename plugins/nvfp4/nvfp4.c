@@ -3,6 +3,9 @@
 
 #include <math.h>
 
+#include "amax-pass.h"
+#include "quantizer-checks.h"
+
 /* Largest E4M3 number times largest E2M1 number: the magnitude that a tensor scale of 1 reaches */
 #define LARGEST 2688.0f
 #define E4M3_ONE 0x38
@@ -12,11 +15,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 {
   guint64 blocks = layer->cols / NVFP4_BLOCK + (layer->cols % NVFP4_BLOCK != 0);
 
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nvfp4 takes matrices, this weight has %u dimensions",
-                       layer->shape.rank);
-  if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nvfp4 takes no empty weights");
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
                                                  .dtype = QCONV_U4,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
@@ -43,21 +43,6 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
   return 2e-2;
 }
 
-static void
-plan_amax (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
-{
-  work->n_passes = 1;
-  work->partial_size = sizeof (float);
-}
-
-static gboolean
-accumulate_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
-{
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (partial) };
-
-  return qconv_stream_run (t->stream, "amax", 1, args, G_N_ELEMENTS (args), error);
-}
-
 /* A zero tensor takes 1, any finite scale decodes its zero codes. Where the quotient of a tiny tensor underflows, the
    smallest F32 still reaches all of it */
 static gboolean
@@ -65,11 +50,8 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
              gboolean *exact, GError **error)
 {
   float *scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
-  const float *amax = partials;
-  float top = 0.0f;
+  float top = qconv_amax_of_partials (partials, n);
 
-  for (gsize i = 0; i < n; i++)
-    top = MAX (top, amax[i]);
   *scale = 1.0f;
   if (top > 0.0f)
     {
@@ -171,45 +153,27 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return vector == NULL || multiply_columns (t, vector, error);
 }
 
-/* Optional components: NULL passes */
-static gboolean
-are_finite (QconvBuffer *buffer, gboolean positive)
-{
-  const float *values = buffer != NULL ? qconv_buffer_data (buffer) : NULL;
-  gsize n = buffer != NULL ? qconv_buffer_size (buffer) / sizeof *values : 0;
-
-  for (gsize i = 0; i < n; i++)
-    if (!isfinite (values[i]) || (positive && !(values[i] > 0.0f)))
-      return FALSE;
-  return TRUE;
-}
-
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   QconvBuffer *scales = qconv_tile_component (t, "block_scale");
   const guint8 *bytes = qconv_buffer_data (scales);
   gsize n = qconv_buffer_size (scales), wrong = 0;
-  float scale = *(const float *) qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
 
   for (gsize i = 0; i < n; i++)
     wrong += bytes[i] >= 0x7f;
   if (wrong > 0)
     return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN or negative", wrong);
-  if (!isfinite (scale) || scale < 0.0f)
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "the tensor scale is %g", (double) scale);
-  if (!are_finite (qconv_tile_component (t, "input_scale"), TRUE))
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "input_scale is not a positive number");
-  if (!are_finite (qconv_tile_component (t, "pre_quant_scale"), FALSE))
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "pre_quant_scale holds Inf or NaN");
-  return TRUE;
+  return qconv_check_numbers (t, "tensor_scale", QCONV_SIGN_NOT_NEGATIVE, error)
+         && qconv_check_numbers (t, "input_scale", QCONV_SIGN_POSITIVE, error)
+         && qconv_check_numbers (t, "pre_quant_scale", QCONV_SIGN_ANY, error);
 }
 
 static const QconvEncoder from_floats = {
   .operations
   = (const QconvOpName[]) { { "amax", 1 }, { "nvfp4-encode-rtn", 1 }, { "nvfp4-encode-search", 1 }, { NULL, 0 } },
-  .work = plan_amax,
-  .accumulate = accumulate_amax,
+  .work = qconv_amax_work,
+  .accumulate = qconv_amax_accumulate,
   .finish = finish_amax,
   .encode = encode_floats,
 };

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "quantizer-checks.h"
+#include "rotation.h"
+
 /* Levels of 6 bits are code - 32 */
 #define W6A8_CENTRE 32
 /* Rotated weights beyond this could overflow in the sums of a group */
@@ -32,41 +35,20 @@ has_codebook (const QconvQuantizer *self, const QconvLayer *layer)
   return !has_six_bits (self) && g_str_equal (qconv_values_string (layer->values, "codebook"), "table");
 }
 
-static const char *
-largest_rotation (guint64 cols)
-{
-  return cols % 256 == 0 ? "256" : cols % 64 == 0 ? "64" : cols % 16 == 0 ? "16" : "4";
-}
-
 static void
 settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values)
 {
-  if (g_str_equal (qconv_values_string (values, "convrot"), "auto"))
-    qconv_values_replace (values, "convrot", largest_rotation (layer->cols));
-}
-
-/* Columns that are rotated together; "auto" counts before it is settled, too */
-static guint
-rotation_of (const QconvLayer *layer)
-{
-  const char *text = qconv_values_string (layer->values, "convrot");
-
-  if (g_str_equal (text, "auto"))
-    text = largest_rotation (layer->cols);
-  return (guint) g_ascii_strtoull (text, NULL, 10);
+  qconv_rotation_settle (layer, values, FALSE);
 }
 
 /* The rules of ComfyUI's loader */
 static gboolean
 check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error)
 {
-  guint multiple = has_six_bits (self) ? 32 : 16, group = group_of (layer), rotation = rotation_of (layer);
+  guint multiple = has_six_bits (self) ? 32 : 16, group = group_of (layer), rotation = (guint) qconv_rotation_group (layer);
 
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes matrices, this weight has %u dimensions", self->id,
-                       layer->shape.rank);
-  if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", self->id);
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   if (layer->cols % multiple != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes columns in multiples of %u, not %" G_GUINT64_FORMAT,
                        self->id, multiple, layer->cols);
@@ -139,7 +121,7 @@ rotate_floats (const QconvTile *t, GError **error)
   gsize size = (gsize) (t->n_rows * t->layer->cols) * sizeof (float);
   QconvBuffer *rotated = qconv_tile_scratch (t, size, error);
   const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (rotated), QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
-                            QCONV_I (rotation_of (t->layer)) };
+                            QCONV_I (qconv_rotation_group (t->layer)) };
 
   if (rotated == NULL || !qconv_stream_run (t->stream, "convrot", 1, args, G_N_ELEMENTS (args), error))
     return NULL;
@@ -261,7 +243,7 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
     .group_scale = qconv_tile_component (t, "group_scale"),
   };
   const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (cols),
-                            QCONV_I (rotation_of (t->layer)) };
+                            QCONV_I (qconv_rotation_group (t->layer)) };
 
   for (guint64 i = 0; i < t->n_rows * cols; i += group)
     decode_group (&stored, i, group, group_scale (&stored, i / group), row_scale[i / cols],

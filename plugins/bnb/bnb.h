@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bitsandbytes' 4-bit and 8-bit layers: what the files of this plugin share. */
+#pragma once
+#include "qconv-plugin.h"
+
+#define BNB_NESTED_BLOCK 256
+#define BNB_MAP 256
+
+/**
+ * BnbSpelling: suffixes of a layer's name.
+ *
+ * @state: the text; the type stands behind it where it ends with "__"
+ * @nested_absmax, @nested_map, @rows: (nullable): not in this spelling. @rows: row maxima of 8-bit codes
+ * @low_first: the even weight lies in the low nibble
+ * @foreign: bitsandbytes does not look for these names
+ */
+typedef struct {
+  const char *absmax, *map, *nested_absmax, *nested_map, *state, *rows;
+  gboolean low_first, foreign;
+} BnbSpelling;
+
+/**
+ * BnbLayer: tensors that belong together by their names.
+ *
+ * @state: (nullable): the first of @n_states
+ * @type: (nullable): behind its name
+ */
+typedef struct {
+  char *name;
+  const BnbSpelling *spelling;
+  const QconvTensor *state;
+  const char *type;
+  guint n_states;
+  gboolean four_bit, eight_bit, mixed;
+} BnbLayer;
+
+/* Returns: (transfer full): layers in the order of the file */
+GPtrArray *bnb_layers (const QconvDirectory *d);
+gboolean bnb_has_layers (const QconvDirectory *d);
+/* Returns: (nullable) */
+const QconvTensor *bnb_tensor (const QconvDirectory *d, const BnbLayer *l, const char *suffix);
+
+/* What the text says */
+typedef struct {
+  char type[8]; /* "nf4", empty: unknown */
+  guint64 block, rows, cols;
+  QconvDType dtype;
+  gboolean nested;
+  float offset;
+} BnbState;
+/* QCONV_ERROR_INPUT, or QCONV_ERROR_UNSUPPORTED for what is well formed */
+gboolean bnb_state_parse (BnbState *s, const QconvTensor *t, GError **error);
+/* Returns: (transfer full): the text up to the closing brace; of nested absmax up to the offset */
+char *bnb_state_text (const QconvLayer *layer, gboolean nested);
+/* A number as Python writes it */
+#define BNB_NUMBER_SIZE 32
+void bnb_print_number (char text[BNB_NUMBER_SIZE], double number);
+
+/* What is wrong with one layer */
+typedef struct {
+  const char *word; /* for programs */
+  QconvError code;
+  gboolean harmless; /* it can be read; bitsandbytes will trip */
+  char *message;
+} BnbTrouble;
+
+/**
+ * BnbLook: one layer, looked at.
+ *
+ * @weight, @absmax …: (nullable): the tensors
+ * @troubles: of BnbTrouble
+ * @strange_map: its table is not that of its type
+ */
+typedef struct {
+  const BnbLayer *layer;
+  const QconvTensor *weight, *absmax, *map, *nested_absmax, *nested_map, *rows, *format;
+  BnbState state;
+  GPtrArray *troubles;
+  gboolean strange_map;
+} BnbLook;
+void bnb_look (BnbLook *look, const QconvDirectory *d, const BnbLayer *l);
+void bnb_look_clear (BnbLook *look);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BnbLook, bnb_look_clear)
+
+gboolean bnb_load_codes_high (const QconvLoad *load, GError **error);
+gboolean bnb_load_codes_low (const QconvLoad *load, GError **error);
+gboolean bnb_load_offset (const QconvLoad *load, GError **error);
+
+extern const QconvReader bnb_reader;
+extern const QconvWriter bnb_writer;
+extern const QconvQuantizer bnb_int8;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Codes of a row under its largest magnitude (bitsandbytes: functional.py int8_vectorwise_dequant). */
+#include "bnb.h"
+
+#include <math.h>
+
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  if (layer->shape.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "bnb_int8 takes matrices, this weight has %u dimensions",
+                       layer->shape.rank);
+  qconv_components_add (out, &(QconvComponent) { .name = "codes",
+                                                 .dtype = QCONV_I8,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (out, &(QconvComponent) { .name = "row_scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE1 (layer->rows),
+                                                 .run = QCONV_ROWWISE });
+  return TRUE;
+}
+
+static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  const gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
+  const float *largest = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
+  float *floats = qconv_buffer_data (t->floats);
+  guint64 cols = t->layer->cols;
+
+  for (guint64 row = 0; row < t->n_rows; row++)
+    for (guint64 col = 0; col < cols; col++)
+      floats[row * cols + col] = (float) codes[row * cols + col] * largest[row] * (1.0f / 127.0f);
+  return TRUE;
+}
+
+static gboolean
+validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  const float *largest = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
+  gsize wrong = 0;
+
+  for (guint64 row = 0; row < t->n_rows; row++)
+    wrong += !isfinite (largest[row]) || largest[row] < 0.0f;
+  return wrong == 0
+         || qconv_fail (error, QCONV_ERROR_NON_FINITE,
+                        "%" G_GSIZE_FORMAT " row maxima are NaN, infinite or negative", wrong);
+}
+
+const QconvQuantizer bnb_int8 = {
+  .id = "bnb_int8",
+  .summary = N_ ("8-bit codes of rows under their largest magnitude, as bitsandbytes stores them"),
+  .components = list_components,
+  .decode = decode,
+  .validate = validate,
+};

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tables of 16 levels by code, as bitsandbytes has them (functional.py get_4bit_type, csrc/kernels.cu). */
+#pragma once
+
+extern const float qconv_levels_nf4[16];
+/* Code 8 is minus nothing; files have a plain zero there */
+extern const float qconv_levels_fp4[16];
