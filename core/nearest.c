@@ -3,30 +3,31 @@
 
 #include <string.h>
 
-/* Levenshtein's distance, one row at a time */
+/* How many letters were put in, left out, changed or swapped with their neighbour; three rows of the table at a time */
 static guint
 edit_distance (const char *a, const char *b)
 {
-  gsize n = strlen (b);
-  g_autofree guint *row = g_new (guint, n + 1);
+  gsize n = strlen (b), width = n + 1;
+  g_autofree guint *rows = g_new0 (guint, 3 * width);
+  const guint *last = rows;
 
   for (gsize j = 0; j <= n; j++)
-    row[j] = (guint) j;
+    rows[j] = (guint) j;
   for (gsize i = 1; a[i - 1] != '\0'; i++)
     {
-      guint diagonal = row[0];
+      guint *row = rows + i % 3 * width;
+      const guint *above = rows + (i + 2) % 3 * width, *two_above = rows + (i + 1) % 3 * width;
 
       row[0] = (guint) i;
       for (gsize j = 1; j <= n; j++)
         {
-          guint above = row[j];
-          guint changed = diagonal + (a[i - 1] != b[j - 1]);
-
-          row[j] = MIN (MIN (above, row[j - 1]) + 1, changed);
-          diagonal = above;
+          row[j] = MIN (MIN (above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+          if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            row[j] = MIN (row[j], two_above[j - 2] + 1);
         }
+      last = row;
     }
-  return row[n];
+  return last[n];
 }
 
 const char *

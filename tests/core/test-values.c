@@ -168,7 +168,7 @@ test_replace (void)
 static void
 test_nearest (void)
 {
-  static const char *const names[] = { "nvfp4-comfy", "bf16-safetensors", NULL };
+  static const char *const names[] = { "nf4-comfy", "nvfp4-comfy", "bf16-safetensors", NULL };
 
   g_assert_cmpstr (qconv_nearest ("nvpf4-comfy", names), ==, "nvfp4-comfy");
   g_assert_cmpstr (qconv_nearest ("bf16-safetensor", names), ==, "bf16-safetensors");
