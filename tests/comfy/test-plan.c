@@ -92,7 +92,7 @@ test_rules_refused (void)
   job.only = "(";
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--only (");
   job.only = NULL;
-  job.target = "nvpf4-comfy";
+  job.target = "nvfp5-comfy";
   assert_job_refused (input, &job, QCONV_ERROR_NO_PLUGIN, "nvfp4-comfy");
   job.target = "bf16-safetensors";
   job.keep = "attn";
