@@ -83,18 +83,24 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
 {
   GHashTable *hints = copy_hints (l->layer->hints);
 
+  l->layer->edited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; i < e->job->n_hints; i++)
     {
       const QconvHintChange *change = &e->job->hints[i];
 
-      if (change->value == NULL)
-        e->found[i] |= g_hash_table_remove (hints, change->key);
-      else
+      gboolean there = g_hash_table_contains (hints, change->key);
+
+      if (change->value == NULL ? !there : there && change->if_absent)
         {
-          e->found[i] = TRUE;
-          if (!change->if_absent || !g_hash_table_contains (hints, change->key))
-            g_hash_table_replace (hints, g_strdup (change->key), g_strdup (change->value));
+          e->found[i] |= change->value != NULL;
+          continue;
         }
+      e->found[i] = TRUE;
+      g_hash_table_add (l->layer->edited, g_strdup (change->key));
+      if (change->value == NULL)
+        g_hash_table_remove (hints, change->key);
+      else
+        g_hash_table_replace (hints, g_strdup (change->key), g_strdup (change->value));
     }
   g_clear_pointer (&l->layer->hints, g_hash_table_unref);
   l->layer->hints = hints;

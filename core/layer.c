@@ -83,6 +83,7 @@ qconv_layer_free (Layer *l)
 {
   g_clear_pointer (&l->values, qconv_values_free);
   g_clear_pointer (&l->hints, g_hash_table_unref);
+  g_clear_pointer (&l->edited, g_hash_table_unref);
   g_ptr_array_unref (l->components);
   g_free (l->name);
   g_free (l->scheme);
@@ -165,6 +166,14 @@ qconv_layer_hint (const QconvLayer *l, const char *key)
   const Layer *self = (const Layer *) l;
 
   return self->hints != NULL ? g_hash_table_lookup (self->hints, key) : NULL;
+}
+
+gboolean
+qconv_layer_hint_edited (const QconvLayer *l, const char *key)
+{
+  const Layer *self = (const Layer *) l;
+
+  return self->edited != NULL && g_hash_table_contains (self->edited, key);
 }
 
 static int

@@ -10,13 +10,14 @@
  * @quantizer: (nullable): NULL for the scheme "plain" and while the scheme's plugin is missing
  * @components: QconvComponent, owned; what pub.components shows
  * @hints: (nullable): key → value
+ * @edited: (nullable): keys of hints that an edit changed
  */
 typedef struct {
   QconvLayer pub;
   const QconvQuantizer *quantizer;
   QconvValues *values;
   GPtrArray *components;
-  GHashTable *hints;
+  GHashTable *hints, *edited;
   char *name, *scheme;
 } Layer;
 

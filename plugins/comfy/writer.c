@@ -46,6 +46,23 @@ can_write (const ComfyFormat *f, const QconvLayer *layer, GError **error)
   return TRUE;
 }
 
+/* A marker tells what the weights are; other words would make other weights of them */
+static gboolean
+check_edit (const ComfyFormat *f, const QconvLayer *layer, GError **error)
+{
+  gboolean edited = qconv_layer_hint_edited (layer, "format");
+  const char *key = "format";
+
+  for (const ComfyKey *k = f->keys; !edited && k != NULL && k->key != NULL; k++)
+    {
+      key = k->key;
+      edited = qconv_layer_hint_edited (layer, key);
+    }
+  return !edited
+         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\" follows from the weights and cannot be edited",
+                        layer->name, key);
+}
+
 static ComfySize
 size_of (const ComfyFormat *f, const QconvLayer *layer)
 {
@@ -97,7 +114,7 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
 {
   const ComfyFormat *f = find_format (layer, qconv_output_options (o));
 
-  if (!can_write (f, layer, error))
+  if (!can_write (f, layer, error) || !check_edit (f, layer, error))
     return FALSE;
   for (const ComfyMember *m = f->members; m->suffix != NULL; m++)
     if (!write_member (o, f, m, layer, error))

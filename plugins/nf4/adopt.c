@@ -1,38 +1,62 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nested absmax decodes to numbers that plain absmax holds: every value stays what it was. */
+/* Nested absmax decodes to numbers that plain absmax holds: every value stays what it was. Rounding takes an absmax near
+   zero below it at times, which plain files do not have; it becomes 0 where the block holds nothing but zeros. */
 #include "nf4.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Codes need no look; the pass is for finish(), which sees all of absmax */
 static void
 plan (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
   work->n_passes = 1;
+  work->chunk_rows = nf4_chunk_rows (layer);
   work->partial_size = sizeof (float);
 }
 
 static gboolean
-pass_over (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
+suits (const QconvTile *t)
 {
+  return nf4_is_nested (t->source) && !nf4_is_nested (t->layer)
+         && nf4_size (t->source).block == nf4_size (t->layer).block;
+}
+
+/* @block: of the tile */
+static gboolean
+block_is_zero (const QconvTile *t, guint64 block)
+{
+  const float *levels = qconv_buffer_data (qconv_tile_source (t, "codebook"));
+  const guint8 *codes = qconv_buffer_data (qconv_tile_source (t, "codes"));
+  guint64 cols = t->layer->cols, size = nf4_size (t->layer).block;
+  guint64 end = MIN ((block + 1) * size, t->n_rows * cols);
+
+  for (guint64 i = block * size; i < end; i++)
+    {
+      guint8 pair = codes[i / cols * (cols / 2 + cols % 2) + i % cols / 2];
+
+      if (fabsf (levels[pair >> (i % cols % 2 * 4) & 15]) > 0.0f)
+        return FALSE;
+    }
   return TRUE;
 }
 
-/* Rounding takes a small absmax below zero at times, which plain files do not have */
+/* @partial: becomes 1 where something does not fit */
 static gboolean
-all_are_plain (const Nf4Nested *nested, guint64 blocks)
+look_at_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {
-  float absmax[NF4_NESTED_BLOCK];
+  guint64 n = nf4_n_blocks (t->layer, t->n_rows), first = nf4_first_block (t->layer, t->first_row);
+  Nf4Nested nested;
 
-  for (guint64 first = 0; first < blocks; first += NF4_NESTED_BLOCK)
+  if (!suits (t))
+    return TRUE;
+  nested = nf4_nested_of (t, TRUE);
+  for (guint64 i = 0; i < n; i++)
     {
-      guint64 n = MIN (blocks - first, NF4_NESTED_BLOCK);
+      float absmax;
 
-      nf4_unnest (nested, first, n, absmax);
-      for (guint64 i = 0; i < n; i++)
-        if (!isfinite (absmax[i]) || absmax[i] < 0.0f)
-          return FALSE;
+      nf4_unnest (&nested, first + i, 1, &absmax);
+      if (!isfinite (absmax) || (absmax < 0.0f && !block_is_zero (t, i)))
+        *(float *) qconv_buffer_data (partial) = 1.0f;
     }
   return TRUE;
 }
@@ -41,14 +65,11 @@ static gboolean
 finish (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n, gboolean *exact,
         GError **error)
 {
-  Nf4Size size = nf4_size (t->layer);
-  Nf4Nested nested;
+  const float *misfits = partials;
 
-  *exact = nf4_is_nested (t->source) && !nf4_is_nested (t->layer) && nf4_size (t->source).block == size.block;
-  if (!*exact)
-    return TRUE;
-  nested = nf4_nested_of (t, TRUE);
-  *exact = all_are_plain (&nested, size.blocks);
+  *exact = suits (t);
+  for (gsize i = 0; i < n; i++)
+    *exact = *exact && misfits[i] < 1.0f;
   if (*exact)
     memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")),
             qconv_buffer_data (qconv_tile_source (t, "codebook")), NF4_LEVELS * sizeof (float));
@@ -59,15 +80,18 @@ static gboolean
 encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   QconvBuffer *codes = qconv_tile_component (t, "codes");
+  float *absmax = qconv_buffer_data (qconv_tile_component (t, "absmax"));
+  guint64 n = nf4_n_blocks (t->layer, t->n_rows);
   Nf4Nested nested = nf4_nested_of (t, TRUE);
 
   memcpy (qconv_buffer_data (codes), qconv_buffer_data (qconv_tile_source (t, "codes")), qconv_buffer_size (codes));
-  nf4_unnest (&nested, nf4_first_block (t->layer, t->first_row), nf4_n_blocks (t->layer, t->n_rows),
-              qconv_buffer_data (qconv_tile_component (t, "absmax")));
+  nf4_unnest (&nested, nf4_first_block (t->layer, t->first_row), n, absmax);
+  for (guint64 i = 0; i < n; i++)
+    absmax[i] = MAX (absmax[i], 0.0f);
   return TRUE;
 }
 
 const QconvEncoder nf4_from_nested
-    = { .from = "nf4", .work = plan, .accumulate = pass_over, .finish = finish, .encode = encode };
+    = { .from = "nf4", .work = plan, .accumulate = look_at_absmax, .finish = finish, .encode = encode };
 const QconvEncoder nf4_from_nested_fp4
-    = { .from = "fp4", .work = plan, .accumulate = pass_over, .finish = finish, .encode = encode };
+    = { .from = "fp4", .work = plan, .accumulate = look_at_absmax, .finish = finish, .encode = encode };

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-/* Weights of one partial result, more where rows are long: from the layer alone */
-#define CHUNK_WEIGHTS ((guint64) 1 << 20)
 /* Alignment and bookkeeping of scratch memory */
 #define SLACK 1024
 
@@ -13,14 +11,6 @@ static gboolean
 is_rtn (const QconvLayer *layer)
 {
   return g_str_equal (qconv_values_string (layer->values, "effort"), "rtn");
-}
-
-static guint64
-chunk_rows (const QconvLayer *layer)
-{
-  guint64 rows = nf4_size (layer).run.rows, wanted = CHUNK_WEIGHTS / layer->cols;
-
-  return MAX (wanted / rows, 1) * rows;
 }
 
 /* Blocks that @rows rows hold or touch, at most those of the layer */
@@ -37,7 +27,7 @@ plan (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
   if (!nf4_is_nested (layer))
     return;
   work->n_passes = 1;
-  work->chunk_rows = chunk_rows (layer);
+  work->chunk_rows = nf4_chunk_rows (layer);
   work->partial_size = blocks_of_rows (layer, work->chunk_rows) * sizeof (float);
   work->scratch_per_row = (gsize) (layer->cols / nf4_size (layer).block + 2) * sizeof (float);
 }
@@ -63,7 +53,7 @@ static gboolean
 accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {
   QconvBuffer *table = table_of (self, t, error), *absmax = table != NULL ? scratch_absmax (t, error) : NULL;
-  guint64 before = nf4_first_block (t->layer, t->first_row % chunk_rows (t->layer));
+  guint64 before = nf4_first_block (t->layer, t->first_row % nf4_chunk_rows (t->layer));
   const QconvArg args[] = { QCONV_BUF (t->floats),  QCONV_BUF (table),          QCONV_BUF (absmax),
                             QCONV_I (t->n_rows), QCONV_I (t->layer->cols), QCONV_I (nf4_size (t->layer).block) };
 

@@ -2,7 +2,9 @@
 #include "nf4.h"
 
 #include <math.h>
-#include <string.h>
+
+/* Of one partial result, more where rows are long */
+#define CHUNK_WEIGHTS ((guint64) 1 << 20)
 
 static guint64
 greatest_divisor (guint64 a, guint64 b)
@@ -49,6 +51,14 @@ nf4_n_blocks (const QconvLayer *layer, guint64 n_rows)
   guint64 n = n_rows * layer->cols;
 
   return n / size.block + (n % size.block != 0);
+}
+
+guint64
+nf4_chunk_rows (const QconvLayer *layer)
+{
+  guint64 rows = nf4_size (layer).run.rows, wanted = CHUNK_WEIGHTS / layer->cols;
+
+  return MAX (wanted / rows, 1) * rows;
 }
 
 /* ---- What a layer consists of ---- */

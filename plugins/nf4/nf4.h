@@ -30,6 +30,8 @@ Nf4Size nf4_size (const QconvLayer *layer);
 guint64 nf4_first_block (const QconvLayer *layer, guint64 first_row);
 guint64 nf4_n_blocks (const QconvLayer *layer, guint64 n_rows);
 gboolean nf4_is_nested (const QconvLayer *layer);
+/* Rows of one partial result: whole runs, from the layer alone */
+guint64 nf4_chunk_rows (const QconvLayer *layer);
 
 /* The nested form of absmax: a byte for each, which stands for a number of @map */
 typedef struct {
@@ -43,5 +45,5 @@ void nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n);
 void nf4_unnest (const Nf4Nested *nested, guint64 first, guint64 n, float *absmax);
 
 extern const QconvEncoder nf4_from_floats;
-/* Nested absmax becomes plain; codes stay */
+/* Nested absmax becomes plain; codes and every value stay */
 extern const QconvEncoder nf4_from_nested, nf4_from_nested_fp4;
