@@ -2,14 +2,13 @@
 /* Codes of a row under its largest magnitude (bitsandbytes: functional.py int8_vectorwise_dequant). */
 #include "bnb.h"
 
-#include <math.h>
+#include "quantizer-checks.h"
 
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "bnb_int8 takes matrices, this weight has %u dimensions",
-                       layer->shape.rank);
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
                                                  .dtype = QCONV_I8,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
@@ -38,14 +37,7 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const float *largest = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
-  gsize wrong = 0;
-
-  for (guint64 row = 0; row < t->n_rows; row++)
-    wrong += !isfinite (largest[row]) || largest[row] < 0.0f;
-  return wrong == 0
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE,
-                        "%" G_GSIZE_FORMAT " row maxima are NaN, infinite or negative", wrong);
+  return qconv_check_numbers (t, "row_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
 const QconvQuantizer bnb_int8 = {

@@ -84,7 +84,8 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
         claim_four_bits (&l, claims);
     }
   if (n_strange > 1)
-    qconv_claims_warn (claims, "%s: quant_map is not the table of its type; it is used as it is (and %u more like this)",
+    qconv_claims_warn (claims,
+                       "%s: quant_map is not the table of its type; it is used as it is (and %u more like this)",
                        strange, n_strange - 1);
   else if (n_strange == 1)
     qconv_claims_warn (claims, "%s: quant_map is not the table of its type; it is used as it is", strange);

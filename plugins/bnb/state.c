@@ -155,8 +155,8 @@ bnb_state_text (const QconvLayer *layer, gboolean nested)
   for (guint i = 0; i < G_N_ELEMENTS (dtypes); i++)
     if (layer->dtype == dtypes[i].dtype)
       dtype = dtypes[i].name;
-  return g_strdup_printf ("{\"quant_type\": \"%s\", \"blocksize\": %s, \"dtype\": \"%s\", \"shape\": [%" G_GUINT64_FORMAT
-                          ", %" G_GUINT64_FORMAT "]%s",
+  return g_strdup_printf ("{\"quant_type\": \"%s\", \"blocksize\": %s, \"dtype\": \"%s\", \"shape\": [%"
+                          G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]%s",
                           layer->scheme, qconv_values_string (layer->values, "block"), dtype, layer->rows, layer->cols,
                           nested ? ", \"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": "
                                  : "");

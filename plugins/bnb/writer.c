@@ -52,7 +52,7 @@ pack_state (const QconvPack *pack, GError **error)
 static gboolean
 write_state (QconvOutput *o, const QconvLayer *layer, gboolean nested, GError **error)
 {
-  g_autofree char *head = bnb_state_text (layer, nested), *text = nested ? g_strdup (head) : g_strconcat (head, "}", NULL);
+  g_autofree char *head = bnb_state_text (layer, nested), *text = g_strconcat (head, nested ? "" : "}", NULL);
   g_autofree char *suffix = g_strconcat (".weight.quant_state.bitsandbytes__", layer->scheme, NULL);
   g_autoptr (GBytes) bytes = g_bytes_new (text, strlen (text));
   QconvPlanned planned = { .dtype = QCONV_U8,

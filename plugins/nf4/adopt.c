@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nested absmax decodes to numbers that plain absmax holds: every value stays what it was. Rounding takes an absmax near
-   zero below it at times, which plain files do not have; it becomes 0 where the block holds nothing but zeros. */
+/* Nested absmax decodes to numbers that plain absmax holds: every value stays what it was. Rounding takes an absmax
+   near zero below it at times, which plain files do not have; it becomes 0 where the block holds only zeros. */
 #include "nf4.h"
 
 #include <math.h>

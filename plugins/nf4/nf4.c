@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "quantizer-checks.h"
+
 /* Of one partial result, more where rows are long */
 #define CHUNK_WEIGHTS ((guint64) 1 << 20)
 
@@ -69,11 +71,8 @@ check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error
   const Nf4Scheme *scheme = self->data;
   guint64 block = (guint64) qconv_values_int (layer->values, "block"), all;
 
-  if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes matrices, this weight has %u dimensions", self->id,
-                       layer->shape.rank);
-  if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", self->id);
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
   if (__builtin_mul_overflow (layer->rows, layer->cols, &all) || all > G_MAXINT64)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "too many weights");
   return scheme->table (block) != NULL
@@ -158,28 +157,15 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 static gboolean
-check_numbers (const QconvTile *t, const char *name, gboolean any_sign, GError **error)
-{
-  QconvBuffer *buffer = qconv_tile_component (t, name);
-  const float *values = qconv_buffer_data (buffer);
-  gsize n = qconv_buffer_size (buffer) / sizeof *values, wrong = 0;
-
-  for (gsize i = 0; i < n; i++)
-    wrong += !isfinite (values[i]) || (!any_sign && values[i] < 0.0f);
-  return wrong == 0
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " numbers of %s are %s", wrong, name,
-                        any_sign ? "Inf or NaN" : "NaN, infinite or negative");
-}
-
-static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  if (!check_numbers (t, "codebook", TRUE, error))
+  if (!qconv_check_numbers (t, "codebook", QCONV_SIGN_ANY, error))
     return FALSE;
   if (!nf4_is_nested (t->layer))
-    return check_numbers (t, "absmax", FALSE, error);
-  return check_numbers (t, "nested_absmax", FALSE, error) && check_numbers (t, "nested_map", TRUE, error)
-         && check_numbers (t, "nested_offset", TRUE, error);
+    return qconv_check_numbers (t, "absmax", QCONV_SIGN_NOT_NEGATIVE, error);
+  return qconv_check_numbers (t, "nested_absmax", QCONV_SIGN_NOT_NEGATIVE, error)
+         && qconv_check_numbers (t, "nested_map", QCONV_SIGN_ANY, error)
+         && qconv_check_numbers (t, "nested_offset", QCONV_SIGN_ANY, error);
 }
 
 /* ---- Tables ---- */

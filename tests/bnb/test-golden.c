@@ -245,7 +245,8 @@ encode_source (const GoldenTensor *source, const char *type, const char *text, g
   g_autoptr (Builder) b = builder_new ();
   g_autofree char *shape = g_strdup_printf ("[%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]", source->shape[0],
                                             source->shape[1]);
-  g_autofree char *block = g_strdup_printf ("block=%d", atoi (strstr (text, "blocksize\": ") + strlen ("blocksize\": ")));
+  const char *size = strstr (text, "blocksize\": ") + strlen ("blocksize\": ");
+  g_autofree char *block = g_strdup_printf ("block=%d", atoi (size));
   g_autofree char *target = g_strconcat (type, "-bnb", NULL), *in = NULL;
   char *out = scratch_path ("encoded.safetensors");
   const char *const options[] = { "effort=rtn", block, nested ? "double-quant=on" : "double-quant=off", NULL };

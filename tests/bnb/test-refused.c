@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers that are incomplete, contradict themselves or are not done here; other spellings of names; what check() says. */
+/* Layers that are incomplete, contradict themselves or are not done here; other spellings of names; what is said of
+   them. */
 #include <math.h>
 #include <string.h>
 
@@ -60,7 +61,8 @@ static const Case broken[] = {
   { "layer \"l\": weight.quant_map is missing", QCONV_ERROR_INPUT, { WEIGHT, ABSMAX, TEXT (NF4) } },
   { "weight.quant_state.bitsandbytes__* is missing", QCONV_ERROR_INPUT, { WEIGHT, ABSMAX, MAP } },
   { "weight.nested_absmax is missing", QCONV_ERROR_INPUT, { WEIGHT, CODES, MAP, NESTED_MAP, TEXT (NF4_NESTED) } },
-  { "weight.nested_quant_map is missing", QCONV_ERROR_INPUT, { WEIGHT, CODES, MAP, NESTED_ABSMAX, TEXT (NF4_NESTED) } },
+  { "weight.nested_quant_map is missing", QCONV_ERROR_INPUT,
+    { WEIGHT, CODES, MAP, NESTED_ABSMAX, TEXT (NF4_NESTED) } },
   { "does not speak of nesting", QCONV_ERROR_INPUT, { WEIGHT, ABSMAX, MAP, NESTED_MAP, TEXT (NF4) } },
   { "weight.absmax is F32 where U8", QCONV_ERROR_INPUT,
     { WEIGHT, ABSMAX, MAP, NESTED_ABSMAX, NESTED_MAP, TEXT (NF4_NESTED) } },
@@ -71,7 +73,8 @@ static const Case broken[] = {
   { "members of two forms", QCONV_ERROR_INPUT, { WEIGHT, ABSMAX, MAP, TEXT (NF4), ROWS_8 } },
   { "members of two forms", QCONV_ERROR_INPUT,
     { WEIGHT, ABSMAX, MAP, TEXT (NF4), { "l.weight_absmax", "F32", "[4]", NULL, 16 } } },
-  { "weight has 127 bytes", QCONV_ERROR_INPUT, { { "l.weight", "U8", "[127, 1]", NULL, 127 }, ABSMAX, MAP, TEXT (NF4) } },
+  { "weight has 127 bytes", QCONV_ERROR_INPUT,
+    { { "l.weight", "U8", "[127, 1]", NULL, 127 }, ABSMAX, MAP, TEXT (NF4) } },
   { "the transposed packing", QCONV_ERROR_UNSUPPORTED,
     { { "l.weight", "U8", "[1, 128]", NULL, 128 }, ABSMAX, MAP, TEXT (NF4) } },
   { "no column of bytes", QCONV_ERROR_INPUT, { { "l.weight", "U8", "[2, 64]", NULL, 128 }, ABSMAX, MAP, TEXT (NF4) } },
@@ -89,7 +92,8 @@ static const Case broken[] = {
     { WEIGHT, ABSMAX, MAP, TEXT ("{\"quant_type\": \"int4\", " STATE "}") } },
   { "shape [4294967296, 4294967296] is too large", QCONV_ERROR_INPUT,
     { WEIGHT, ABSMAX, MAP,
-      TEXT ("{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"float16\", \"shape\": [4294967296, 4294967296]}") } },
+      TEXT ("{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"float16\", "
+            "\"shape\": [4294967296, 4294967296]}") } },
   { "shape is no count", QCONV_ERROR_INPUT,
     { WEIGHT, ABSMAX, MAP,
       TEXT ("{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"float16\", \"shape\": [-4, 64]}") } },
@@ -123,7 +127,8 @@ static const Case broken[] = {
   { "layer \"l\": SCB is missing", QCONV_ERROR_INPUT, { CODES_8, { "l.weight_format", "U8", "[]", NULL, 1 } } },
   { "weight is F16 where I8", QCONV_ERROR_INPUT, { { "l.weight", "F16", "[4, 64]", NULL, 512 }, ROWS_8 } },
   { "SCB is [3]", QCONV_ERROR_INPUT, { CODES_8, { "l.SCB", "F32", "[3]", NULL, 12 } } },
-  { "weight_format 255", QCONV_ERROR_UNSUPPORTED, { CODES_8, ROWS_8, { "l.weight_format", "U8", "[]", NULL, 1, TRUE } } },
+  { "weight_format 255", QCONV_ERROR_UNSUPPORTED,
+    { CODES_8, ROWS_8, { "l.weight_format", "U8", "[]", NULL, 1, TRUE } } },
 };
 
 static void
@@ -145,7 +150,8 @@ test_broken (void)
 static void
 test_numbers (void)
 {
-  static const Member four[] = { WEIGHT, { "l.weight.absmax", "F32", "[4]", NULL, 16, TRUE }, MAP, TEXT (NF4), { NULL } };
+  static const Member four[]
+      = { WEIGHT, { "l.weight.absmax", "F32", "[4]", NULL, 16, TRUE }, MAP, TEXT (NF4), { NULL } };
   static const Member eight[] = { CODES_8, { "l.SCB", "F32", "[4]", NULL, 16, TRUE }, { NULL } };
   g_autofree char *out = scratch_path ("refused.safetensors");
   const QconvJob move = { .target = "nf4-bnb", .output = out, .only = ".*" };
@@ -225,11 +231,12 @@ test_spellings (void)
     }
 }
 
-/* Searched and nested, of odd size, there and back; other targets get plain weights and none of the describing tensors */
+/* Searched and nested, of odd size, there and back; other targets get plain weights and no describing tensors */
 static void
 test_round_trip (void)
 {
-  static const char *const cases[][3] = { { "double-quant=on", "block=128", NULL }, { "double-quant=off", NULL, NULL } };
+  static const char *const cases[][3]
+      = { { "double-quant=on", "block=128", NULL }, { "double-quant=off", NULL, NULL } };
   g_autofree float *w = noise (33 * 77, 5);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)

@@ -137,11 +137,11 @@ test_kinds (const QconvKernelLevel *level)
       for (guint i = 0; i < G_N_ELEMENTS (blocks); i++)
         {
           g_autofree void *w = NULL;
+          Matrix m = { kernel_weight_dtypes[d], NULL, tables[i % G_N_ELEMENTS (tables)], rows, cols, blocks[i] };
 
           kernel_fill (kind, wide, rows * cols, &state);
-          w = kernel_narrow (kernel_weight_dtypes[d], wide, rows * cols);
-          assert_equal_levels (
-              level, &(Matrix) { kernel_weight_dtypes[d], w, tables[i % G_N_ELEMENTS (tables)], rows, cols, blocks[i] });
+          m.weight = w = kernel_narrow (kernel_weight_dtypes[d], wide, rows * cols);
+          assert_equal_levels (level, &m);
         }
 }
 
@@ -175,8 +175,8 @@ code_at (const Encoded *e, gsize cols, gsize i)
   return e->codes[row * ((cols + 1) / 2) + col / 2] >> (col % 2 * 4) & 15;
 }
 
-/* The rule of bitsandbytes, one weight at a time: the lowest of the nearest levels by value; the two zeros of FP4 have a
-   threshold of 0 between them */
+/* The rule of bitsandbytes, one weight at a time: the lowest of the nearest levels by value; the two zeros of FP4
+   have a threshold of 0 between them */
 static guint
 nearest_code (const float *table, float t)
 {
