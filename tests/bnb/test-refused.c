@@ -136,7 +136,7 @@ test_broken (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (broken); i++)
     {
-      g_autofree char *path = write_members (broken[i].members), *problems = NULL;
+      g_autofree char *path = write_members (broken[i].members);
       g_autoptr (GError) error = NULL;
 
       g_assert_null (qconv_model_open (path, NULL, &error));
