@@ -20,14 +20,12 @@ check_swizzled (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
 
   if (t->shape.rank == 2 && comfy_scales_swizzled (&l->size, t))
     return;
-  comfy_trouble (l->troubles,
-                 comfy_scales_swizzled (&l->size, t)
-                     ? COMFY_NOTE
-                     : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
-                 l->layer, "scale-shape",
-                 "%s is %s, its loader wants block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]",
-                 m->suffix + 1, shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS),
-                 comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
+  comfy_trouble (
+      l->troubles,
+      comfy_scales_swizzled (&l->size, t) ? COMFY_NOTE : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
+      l->layer, "scale-shape",
+      "%s is %s, its loader wants block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]", m->suffix + 1,
+      shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS), comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
 }
 
 /* Padding is what lets kernels run */
@@ -56,9 +54,11 @@ check_shape (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
     check_padding (l);
   else if (fit != COMFY_FIT_GOOD)
     comfy_trouble (l->troubles,
-                   fit == COMFY_FIT_NOT ? COMFY_FATAL : m->form == COMFY_COLUMN ? COMFY_WARN : COMFY_NOTE, l->layer,
-                   m == l->format->members ? "weight-shape" : "scale-shape", "%s has the shape %s instead of %s",
-                   m->suffix + 1, have, wanted);
+                   fit == COMFY_FIT_NOT      ? COMFY_FATAL
+                   : m->form == COMFY_COLUMN ? COMFY_WARN
+                                             : COMFY_NOTE,
+                   l->layer, m == l->format->members ? "weight-shape" : "scale-shape",
+                   "%s has the shape %s instead of %s", m->suffix + 1, have, wanted);
 }
 
 static void
@@ -151,8 +151,10 @@ check_numbers (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
   if (qconv_dtype_is_float (t->dtype))
     {
       if (!qconv_tensor_is_finite (t, signs[m->values]))
-        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value", "%s holds what is no number that scales "
-                       "anything", m->suffix + 1);
+        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value",
+                       "%s holds what is no number that scales "
+                       "anything",
+                       m->suffix + 1);
       return;
     }
   wrong = count_wrong (t, m->values == COMFY_EXPONENTS);

@@ -1,29 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The one table of formats; a new one is a new row. ComfyUI: comfy/quant_ops.py QUANT_ALGOS, comfy/ops.py
-   _load_quantized_module, comfy/quant_nf4.py; comfy-kitchen: tensor/. Formats of the QuantOps extension: convert_to_quant,
-   utils/comfy_quant.py. */
+   _load_quantized_module, comfy/quant_nf4.py; comfy-kitchen: tensor/. Formats of the QuantOps extension:
+   convert_to_quant, utils/comfy_quant.py. */
 #include "comfy.h"
 
 #define IS(dtype) (1u << QCONV_##dtype)
 #define FLOATS (IS (F32) | IS (F16) | IS (BF16))
 #define WORDS (FLOATS | IS (F64))
 #define BYTES (IS (U8) | IS (I8))
-#define NO_MORE { .suffix = NULL }
+#define NO_MORE    \
+  {                \
+    .suffix = NULL \
+  }
 
-#define INPUT_SCALE(good) \
-  { ".input_scale", NULL, "input_scale", QCONV_F32, good, FLOATS, COMFY_ONE, COMFY_FACTOR, FALSE, NULL, NULL }
-#define F32_SCALE(suffix, component, form) \
-  { suffix, NULL, component, QCONV_F32, IS (F32), FLOATS, form, COMFY_SCALE, TRUE, NULL, NULL }
-#define NIBBLES(dtype, good, form, order) \
-  { ".weight", NULL, "codes", QCONV_##dtype, good, BYTES, form, COMFY_CODES, TRUE, comfy_load_##order, \
-    comfy_pack_##order }
-#define CODES(dtype, readable) \
-  { ".weight", NULL, "codes", QCONV_##dtype, IS (dtype), readable, COMFY_BYTES, COMFY_CODES, TRUE, NULL, NULL }
+#define INPUT_SCALE(good)                                                                                    \
+  {                                                                                                          \
+    ".input_scale", NULL, "input_scale", QCONV_F32, good, FLOATS, COMFY_ONE, COMFY_FACTOR, FALSE, NULL, NULL \
+  }
+#define F32_SCALE(suffix, component, form)                                                    \
+  {                                                                                           \
+    suffix, NULL, component, QCONV_F32, IS (F32), FLOATS, form, COMFY_SCALE, TRUE, NULL, NULL \
+  }
+#define NIBBLES(dtype, good, form, order)                                                              \
+  {                                                                                                    \
+    ".weight", NULL, "codes", QCONV_##dtype, good, BYTES, form, COMFY_CODES, TRUE, comfy_load_##order, \
+        comfy_pack_##order                                                                             \
+  }
+#define CODES(dtype, readable)                                                                                \
+  {                                                                                                           \
+    ".weight", NULL, "codes", QCONV_##dtype, IS (dtype), readable, COMFY_BYTES, COMFY_CODES, TRUE, NULL, NULL \
+  }
 
 static const ComfyMember nvfp4[] = {
   NIBBLES (U8, IS (U8), COMFY_NIBBLES, nibbles_high),
-  { ".weight_scale", NULL, "block_scale", QCONV_F8_E4M3, IS (F8_E4M3) | IS (U8), IS (F8_E4M3) | IS (U8),
-    COMFY_SWIZZLED, COMFY_SCALE, TRUE, comfy_load_scales_swizzled, comfy_pack_scales_swizzled },
+  { ".weight_scale", NULL, "block_scale", QCONV_F8_E4M3, IS (F8_E4M3) | IS (U8), IS (F8_E4M3) | IS (U8), COMFY_SWIZZLED,
+    COMFY_SCALE, TRUE, comfy_load_scales_swizzled, comfy_pack_scales_swizzled },
   F32_SCALE (".weight_scale_2", "tensor_scale", COMFY_ONE),
   INPUT_SCALE (WORDS),
   { ".pre_quant_scale", NULL, "pre_quant_scale", QCONV_F32, WORDS, FLOATS, COMFY_COLS, COMFY_NUMBERS, FALSE, NULL,
@@ -32,12 +43,23 @@ static const ComfyMember nvfp4[] = {
 };
 
 /* Its exponents are bytes to the memory-mapped loader, which has no name for E8M0 */
-#define MXFP8 \
-  { ".weight", NULL, "codes", QCONV_F8_E4M3, IS (F8_E4M3), IS (F8_E4M3) | IS (U8), COMFY_BYTES, COMFY_CODES, TRUE, \
-    comfy_load_bytes, comfy_pack_bytes }, \
-      { ".weight_scale", NULL, "block_scale", QCONV_U8, IS (U8), IS (U8) | IS (F8_E8M0) | IS (F8_E4M3), \
-        COMFY_SWIZZLED, COMFY_EXPONENTS, TRUE, comfy_load_scales_swizzled, comfy_pack_scales_swizzled }, \
-      { ".input_scale", NULL, NULL, QCONV_F32, WORDS, ~0u, COMFY_ONE, COMFY_CODES, FALSE, NULL, NULL }
+#define MXFP8                                                                                     \
+  { ".weight",   NULL,        "codes", QCONV_F8_E4M3,    IS (F8_E4M3),    IS (F8_E4M3) | IS (U8), \
+    COMFY_BYTES, COMFY_CODES, TRUE,    comfy_load_bytes, comfy_pack_bytes },                      \
+      { ".weight_scale",                                                                          \
+        NULL,                                                                                     \
+        "block_scale",                                                                            \
+        QCONV_U8,                                                                                 \
+        IS (U8),                                                                                  \
+        IS (U8) | IS (F8_E8M0) | IS (F8_E4M3),                                                    \
+        COMFY_SWIZZLED,                                                                           \
+        COMFY_EXPONENTS,                                                                          \
+        TRUE,                                                                                     \
+        comfy_load_scales_swizzled,                                                               \
+        comfy_pack_scales_swizzled },                                                             \
+  {                                                                                               \
+    ".input_scale", NULL, NULL, QCONV_F32, WORDS, ~0u, COMFY_ONE, COMFY_CODES, FALSE, NULL, NULL  \
+  }
 
 static const ComfyMember mxfp8[] = { MXFP8, NO_MORE };
 static const ComfyMember hybrid_mxfp8[] = { MXFP8, F32_SCALE (".weight_scalar", "tensor_scale", COMFY_ONE), NO_MORE };
@@ -90,9 +112,11 @@ static const ComfyMember convrot_w4a4[] = {
   NO_MORE,
 };
 
-#define GROUP_SCALE \
-  { ".weight_s_rel", NULL, "group_scale", QCONV_OPAQUE, IS (F8_E4M3) | IS (U8) | IS (F32), \
-    IS (F8_E4M3) | IS (U8) | IS (F32), COMFY_GROUPS, COMFY_SCALE, TRUE, NULL, NULL }
+#define GROUP_SCALE                                                                        \
+  {                                                                                        \
+    ".weight_s_rel", NULL, "group_scale", QCONV_OPAQUE, IS (F8_E4M3) | IS (U8) | IS (F32), \
+        IS (F8_E4M3) | IS (U8) | IS (F32), COMFY_GROUPS, COMFY_SCALE, TRUE, NULL, NULL     \
+  }
 
 static const ComfyMember w4a8[] = {
   NIBBLES (I8, IS (I8), COMFY_NIBBLES, nibbles_low),
@@ -113,10 +137,10 @@ static const ComfyMember w6a8[] = {
 /* The singular is what comfy-quants documents; ComfyUI reads the plural */
 static const ComfyMember awq[] = {
   NIBBLES (I8, IS (I8), COMFY_NIBBLES, nibbles_low),
-  { ".weight_scale", NULL, "scale", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_SCALE, TRUE,
+  { ".weight_scale", NULL, "scale", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_SCALE, TRUE, comfy_load_across,
+    comfy_pack_across },
+  { ".weight_zeros", ".weight_zero", "zero", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_NUMBERS, TRUE,
     comfy_load_across, comfy_pack_across },
-  { ".weight_zeros", ".weight_zero", "zero", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_NUMBERS,
-    TRUE, comfy_load_across, comfy_pack_across },
   NO_MORE,
 };
 
@@ -133,11 +157,15 @@ static const ComfyMember bnb[] = {
   NO_MORE,
 };
 
-#define ROTATION(fallback) \
-  { "convrot_groupsize", COMFY_KEY_ROTATION, "convrot", fallback, 4, 4, 1024 }
-static const ComfyKey keys_int8[] = { { "convrot", COMFY_KEY_ROTATED, "convrot", 0, 1, 0, 1 }, ROTATION (256), { NULL } };
+#define ROTATION(fallback)                                                   \
+  {                                                                          \
+    "convrot_groupsize", COMFY_KEY_ROTATION, "convrot", fallback, 4, 4, 1024 \
+  }
+static const ComfyKey keys_int8[]
+    = { { "convrot", COMFY_KEY_ROTATED, "convrot", 0, 1, 0, 1 }, ROTATION (256), { NULL } };
 static const ComfyKey keys_w4a4[] = { ROTATION (256), { NULL } };
-static const ComfyKey keys_w4a8[] = { { "group_size", COMFY_KEY_GROUP, "group", 16, 2, 4, 256 }, ROTATION (256), { NULL } };
+static const ComfyKey keys_w4a8[]
+    = { { "group_size", COMFY_KEY_GROUP, "group", 16, 2, 4, 256 }, ROTATION (256), { NULL } };
 static const ComfyKey keys_awq[] = { { "group_size", COMFY_KEY_GROUP, "group", 64, 1, 1, G_MAXINT32 }, { NULL } };
 static const ComfyKey keys_fp8_block[] = { { "group_size", COMFY_KEY_GROUP, "block", 0, 1, 8, G_MAXINT32 }, { NULL } };
 static const ComfyKey keys_int8_block[] = { { "group_size", COMFY_KEY_GROUP, "block", 0, 1, 1, G_MAXINT32 }, { NULL } };
@@ -147,12 +175,14 @@ static const ComfyKey keys_nf4[] = { { .key = "shape", .type = COMFY_KEY_SHAPE }
                                      { .key = "dtype", .type = COMFY_KEY_TEXT, .option = "bfloat16" },
                                      { .key = "double_quant", .type = COMFY_KEY_FALSE },
                                      { NULL } };
-#define KEYS_BNB(word) \
-  { \
-    { "group_size", COMFY_KEY_GROUP, "block", 0, 2, 32, 4096 }, \
-        { .key = "quant_type", .type = COMFY_KEY_TEXT, .option = word }, \
-        { .key = "dtype", .type = COMFY_KEY_DTYPE }, { .key = "shape", .type = COMFY_KEY_SHAPE }, \
-        { .key = COMFY_MAP, .type = COMFY_KEY_MAP }, { NULL } \
+#define KEYS_BNB(word)                                                                                                \
+  {                                                                                                                   \
+    { "group_size", COMFY_KEY_GROUP, "block", 0, 2, 32, 4096 },                                                       \
+        { .key = "quant_type", .type = COMFY_KEY_TEXT, .option = word }, { .key = "dtype", .type = COMFY_KEY_DTYPE }, \
+        { .key = "shape", .type = COMFY_KEY_SHAPE }, { .key = COMFY_MAP, .type = COMFY_KEY_MAP },                     \
+    {                                                                                                                 \
+      NULL                                                                                                            \
+    }                                                                                                                 \
   }
 static const ComfyKey keys_bnb_nf4[] = KEYS_BNB ("nf4");
 static const ComfyKey keys_bnb_fp4[] = KEYS_BNB ("fp4");

@@ -4,8 +4,7 @@
 
 #define LARGEST ((guint64) 1 << 62) /* leaves room for padding */
 
-static gboolean
-senseless (const ComfyLook *l, const char *code, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static gboolean senseless (const ComfyLook *l, const char *code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 /* Returns: FALSE */
 static gboolean
@@ -117,8 +116,9 @@ read_rotation (ComfyLook *l, const ComfyKey *k)
   if (!read_number (l, k, &n))
     return FALSE;
   if (l->size.cols % n != 0)
-    return senseless (l, "rotation", "groups of %" G_GUINT64_FORMAT " columns are rotated, which does not divide %"
-                                     G_GUINT64_FORMAT, n, l->size.cols);
+    return senseless (l, "rotation",
+                      "groups of %" G_GUINT64_FORMAT " columns are rotated, which does not divide %" G_GUINT64_FORMAT,
+                      n, l->size.cols);
   text = g_strdup_printf ("%" G_GUINT64_FORMAT, n);
   add_parameter (l, k->option, text);
   return TRUE;
@@ -251,15 +251,16 @@ comfy_measure_squares (ComfyLook *l)
     return FALSE;
   if (scale != NULL && is_by_rows (l, scale))
     {
-      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "scale-shape", "%s with a scale for each row is read as "
-                     "float8_e4m3fn_rowwise", l->format->name);
+      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "scale-shape",
+                     "%s with a scale for each row is read as "
+                     "float8_e4m3fn_rowwise",
+                     l->format->name);
       l->format = comfy_format_find ("float8_e4m3fn_rowwise");
       return TRUE;
     }
   if (l->size.group == 0 && scale != NULL && scale->shape.rank == 2 && scale->shape.dim[0] > 0)
     l->size.group = l->size.rows / scale->shape.dim[0];
-  return l->size.group == 0
-         || (group_divides (l, l->size.rows, "rows") && group_divides (l, l->size.cols, "columns"));
+  return l->size.group == 0 || (group_divides (l, l->size.rows, "rows") && group_divides (l, l->size.cols, "columns"));
 }
 
 /* The width of the codes tells how many bits they have */
@@ -299,8 +300,7 @@ comfy_measure_awq (ComfyLook *l)
   if (scale->dtype != zero->dtype)
     return senseless (l, "dtype", "its scales are %s and its zeros %s", qconv_dtype_name (scale->dtype),
                       qconv_dtype_name (zero->dtype));
-  add_parameter (l, "scale-dtype",
-                 scale->dtype == QCONV_F16 ? "f16" : scale->dtype == QCONV_BF16 ? "bf16" : "f32");
+  add_parameter (l, "scale-dtype", scale->dtype == QCONV_F16 ? "f16" : scale->dtype == QCONV_BF16 ? "bf16" : "f32");
   return TRUE;
 }
 

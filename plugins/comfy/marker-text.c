@@ -151,7 +151,8 @@ comfy_append_marker (GString *out, const ComfyFormat *format, const QconvLayer *
   for (guint i = 0; keys[i] != NULL; i++)
     {
       const char *value = qconv_layer_hint (layer, keys[i]);
-      g_autoptr (JsonNode) json = is_said (format, from, keys[i]) ? NULL : qconv_json_parse (value, strlen (value), NULL);
+      g_autoptr (JsonNode) json
+          = is_said (format, from, keys[i]) ? NULL : qconv_json_parse (value, strlen (value), NULL);
 
       if (json != NULL)
         append_pair (out, keys[i], value);

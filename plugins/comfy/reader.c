@@ -115,8 +115,8 @@ warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
 static gboolean
 wrong_layout (const char *layer, GError **error)
 {
-  return qconv_fail (error, QCONV_ERROR_INPUT,
-                     "%s: weight_scale does not have the shape that scale-layout asks for", layer);
+  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: weight_scale does not have the shape that scale-layout asks for",
+                     layer);
 }
 
 /* Layers of other toolkits, or ones whose markers got lost: plain files but for their codes */
@@ -131,8 +131,7 @@ claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const Qcon
       g_autoptr (ComfyLook) look = NULL;
       const ComfyTrouble *fatal;
 
-      if (!is_unmarked (d, qconv_directory_tensor (d, i), &layer)
-          || g_hash_table_contains (markers->named, layer)
+      if (!is_unmarked (d, qconv_directory_tensor (d, i), &layer) || g_hash_table_contains (markers->named, layer)
           || qconv_claims_taken (claims, qconv_directory_find2 (d, layer, ".weight")))
         continue;
       look = comfy_look_new (d, layer, comfy_format_find ("nvfp4"), NULL, troubles);
@@ -143,8 +142,10 @@ claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const Qcon
         {
           if (!g_str_equal (qconv_values_string (options, "scale-layout"), "auto"))
             return wrong_layout (layer, error);
-          qconv_claims_warn (claims, "%s: nothing tells how its block scales lie; say -o comfy.scale-layout=swizzled "
-                                     "or -o comfy.scale-layout=plain", layer);
+          qconv_claims_warn (claims,
+                             "%s: nothing tells how its block scales lie; say -o comfy.scale-layout=swizzled "
+                             "or -o comfy.scale-layout=plain",
+                             layer);
         }
     }
   return TRUE;
@@ -270,17 +271,17 @@ static const QconvOption options_table[] = {
   { .name = "scale-layout",
     .type = QCONV_CHOICE,
     .value = "auto",
-    .choices = (const char *const[]) { "auto", "swizzled", "plain", NULL },
+    .choices = (const char *const[]){ "auto", "swizzled", "plain", NULL },
     .help = N_ ("how NVFP4 block scales lie where neither a marker nor their shape tells") },
   { .name = "nibble-order",
     .type = QCONV_CHOICE,
     .value = "auto",
-    .choices = (const char *const[]) { "auto", "high", "low", NULL },
+    .choices = (const char *const[]){ "auto", "high", "low", NULL },
     .help = N_ ("nibble that holds the even columns of NVFP4 codes") },
   { .name = "truth",
     .type = QCONV_CHOICE,
     .value = "header",
-    .choices = (const char *const[]) { "header", "markers", NULL },
+    .choices = (const char *const[]){ "header", "markers", NULL },
     .help = N_ ("what counts where the header and a marker disagree; ComfyUI believes the header") },
   { .name = NULL },
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes beside a scale that no marker speaks of, which other toolkits write. Taken for plain numbers they would come out
-   wrong, so they are layers of a scheme, whether or not a plugin decodes it. */
+/* Codes beside a scale that no marker speaks of, which other toolkits write. Taken for plain numbers they would come
+   out wrong, so they are layers of a scheme, whether or not a plugin decodes it. */
 #include "comfy.h"
 
 #include <string.h>
@@ -14,14 +14,10 @@ static const struct {
   const char *suffix, *component;
   gboolean old, orphan;
 } members[] = {
-  { ".weight_scale", "scale", FALSE, TRUE },
-  { ".scale_weight", "scale", TRUE, TRUE },
-  { ".weight_scale_inv", "scale", FALSE, TRUE },
-  { ".weight_scale_2", "second_scale", FALSE, TRUE },
-  { ".weight_zero_point", "zero", FALSE, FALSE },
-  { ".input_scale", "input_scale", FALSE, TRUE },
-  { ".scale_input", "input_scale", TRUE, TRUE },
-  { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
+  { ".weight_scale", "scale", FALSE, TRUE },      { ".scale_weight", "scale", TRUE, TRUE },
+  { ".weight_scale_inv", "scale", FALSE, TRUE },  { ".weight_scale_2", "second_scale", FALSE, TRUE },
+  { ".weight_zero_point", "zero", FALSE, FALSE }, { ".input_scale", "input_scale", FALSE, TRUE },
+  { ".scale_input", "input_scale", TRUE, TRUE },  { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
 };
 #define N_DECIDING 3
 

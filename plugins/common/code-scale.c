@@ -52,9 +52,9 @@ find_one (const QconvTensor *weight, QconvCodeScale *found)
 {
   found->scheme = is_fp8 (weight->dtype) ? "fp8" : "int8";
   found->component = "tensor_scale";
-  found->parameters = g_strdup (weight->dtype == QCONV_I8         ? "scaling=tensor"
+  found->parameters = g_strdup (weight->dtype == QCONV_I8        ? "scaling=tensor"
                                 : weight->dtype == QCONV_F8_E5M2 ? "dtype=e5m2"
-                                                                  : "dtype=e4m3");
+                                                                 : "dtype=e4m3");
 }
 
 static void
@@ -91,13 +91,14 @@ qconv_code_scale (const QconvTensor *weight, const QconvTensor *scale, gboolean 
   guint64 n = 0, items = 0;
   gboolean one, rows;
 
-  *found = (QconvCodeScale) { NULL, NULL, NULL, NULL };
+  *found = (QconvCodeScale){ NULL, NULL, NULL, NULL };
   if (w->rank != 2 || !qconv_shape_items (w, &items) || items == 0 || !qconv_shape_items (s, &n) || n == 0
       || scale->dtype == QCONV_F64 || !qconv_dtype_is_float (scale->dtype)
       || (!is_fp8 (weight->dtype) && weight->dtype != QCONV_I8))
     return;
   one = n == 1;
-  rows = n == w->dim[0] && ((s->rank == 2 && s->dim[1] == 1) || (s->rank == 1 && (is_fp8 (weight->dtype) || flat_rows)));
+  rows
+      = n == w->dim[0] && ((s->rank == 2 && s->dim[1] == 1) || (s->rank == 1 && (is_fp8 (weight->dtype) || flat_rows)));
   if (one)
     find_one (weight, found);
   else if (rows)

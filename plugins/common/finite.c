@@ -15,10 +15,8 @@ is_good (guint64 bits, guint64 exponent, guint64 minus, QconvSign sign)
 gboolean
 qconv_tensor_is_finite (const QconvTensor *t, QconvSign sign)
 {
-  static const guint64 exponents[QCONV_N_DTYPES] = { [QCONV_F64] = 0x7ff0000000000000,
-                                                     [QCONV_F32] = 0x7f800000,
-                                                     [QCONV_F16] = 0x7c00,
-                                                     [QCONV_BF16] = 0x7f80 };
+  static const guint64 exponents[QCONV_N_DTYPES]
+      = { [QCONV_F64] = 0x7ff0000000000000, [QCONV_F32] = 0x7f800000, [QCONV_F16] = 0x7c00, [QCONV_BF16] = 0x7f80 };
   guint8 bytes[4096];
   gsize width = qconv_dtype_bits (t->dtype) / 8;
   guint64 minus = (guint64) 1 << (width * 8 - 1);

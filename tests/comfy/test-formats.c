@@ -54,7 +54,7 @@ assert_same_file (const char *a, const char *b)
 }
 
 #define FULL ", \"full_precision_matrix_mult\": true}"
-#define NF4_MAP \
+#define NF4_MAP                                                                                                       \
   ", \"quant_map\": [-1, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.091050036, 0, 0.0795803, " \
   "0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1]}"
 
@@ -68,33 +68,77 @@ static const struct {
   { "fp8-off", "fp8-comfy", "fp8", "{\"format\": \"float8_e4m3fn\"}", 48, 64, { "full-precision-mm=off" } },
   { "e5m2", "fp8-comfy", "fp8", "{\"format\": \"float8_e5m2\"" FULL, 48, 64, { "fp8.dtype=e5m2" } },
   { "fp8-row", "fp8-row-comfy", "fp8_row", "{\"format\": \"float8_e4m3fn_rowwise\"" FULL, 47, 65, { NULL } },
-  { "fp8-block", "fp8-block-comfy", "fp8_block", "{\"format\": \"float8_e4m3fn_blockwise\", \"group_size\": 64" FULL, 128,
-    64, { NULL } },
+  { "fp8-block",
+    "fp8-block-comfy",
+    "fp8_block",
+    "{\"format\": \"float8_e4m3fn_blockwise\", \"group_size\": 64" FULL,
+    128,
+    64,
+    { NULL } },
   { "nvfp4-on", "nvfp4-comfy", "nvfp4", "{\"format\": \"nvfp4\"" FULL, 48, 64, { "full-precision-mm=on" } },
   { "mxfp8", "mxfp8-comfy", "mxfp8", "{\"format\": \"mxfp8\"}", 45, 83, { NULL } },
   { "hybrid", "mxfp8-comfy", "mxfp8", "{\"format\": \"hybrid_mxfp8\"}", 45, 83, { "mxfp8.hybrid=on" } },
   { "int8-row", "int8-comfy", "int8", "{\"format\": \"int8_tensorwise\"}", 47, 65, { NULL } },
   { "int8-one-row", "int8-comfy", "int8", "{\"format\": \"int8_tensorwise\"}", 1, 65, { NULL } },
   { "int8-tensor", "int8-comfy", "int8", "{\"format\": \"int8_tensorwise\"}", 47, 65, { "int8.scaling=tensor" } },
-  { "int8-convrot", "int8-comfy", "int8",
-    "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64}", 47, 192, { "int8.convrot=auto" } },
-  { "int8-block", "int8-block-comfy", "int8_block", "{\"format\": \"int8_blockwise\", \"group_size\": 128}", 128,
-    256, { NULL } },
-  { "w4a4", "convrot-w4a4-comfy", "convrot_w4a4", "{\"format\": \"convrot_w4a4\", \"convrot_groupsize\": 256}", 47, 256,
+  { "int8-convrot",
+    "int8-comfy",
+    "int8",
+    "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64}",
+    47,
+    192,
+    { "int8.convrot=auto" } },
+  { "int8-block",
+    "int8-block-comfy",
+    "int8_block",
+    "{\"format\": \"int8_blockwise\", \"group_size\": 128}",
+    128,
+    256,
     { NULL } },
-  { "w4a8", "w4a8-comfy", "w4a8", "{\"format\": \"asym_w4a8_int8\", \"group_size\": 16, \"convrot_groupsize\": 64}", 47,
-    192, { NULL } },
-  { "w4a8-none", "w4a8-comfy", "w4a8", "{\"format\": \"asym_w4a8_int8\", \"group_size\": 32, \"convrot_groupsize\": 64}",
-    47, 192, { "w4a8.codebook=none", "w4a8.group=32", "w4a8.scale-dtype=f32" } },
-  { "w6a8", "w6a8-comfy", "w6a8", "{\"format\": \"asym_w4a8_int8\", \"group_size\": 16, \"convrot_groupsize\": 64}", 47,
-    192, { NULL } },
+  { "w4a4",
+    "convrot-w4a4-comfy",
+    "convrot_w4a4",
+    "{\"format\": \"convrot_w4a4\", \"convrot_groupsize\": 256}",
+    47,
+    256,
+    { NULL } },
+  { "w4a8",
+    "w4a8-comfy",
+    "w4a8",
+    "{\"format\": \"asym_w4a8_int8\", \"group_size\": 16, \"convrot_groupsize\": 64}",
+    47,
+    192,
+    { NULL } },
+  { "w4a8-none",
+    "w4a8-comfy",
+    "w4a8",
+    "{\"format\": \"asym_w4a8_int8\", \"group_size\": 32, \"convrot_groupsize\": 64}",
+    47,
+    192,
+    { "w4a8.codebook=none", "w4a8.group=32", "w4a8.scale-dtype=f32" } },
+  { "w6a8",
+    "w6a8-comfy",
+    "w6a8",
+    "{\"format\": \"asym_w4a8_int8\", \"group_size\": 16, \"convrot_groupsize\": 64}",
+    47,
+    192,
+    { NULL } },
   { "awq", "awq-comfy", "awq", "{\"format\": \"awq_w4a16\", \"group_size\": 64}", 47, 192, { NULL } },
-  { "nf4", "nf4-comfy", "nf4",
-    "{\"format\": \"nf4\", \"shape\": [45, 83], \"blocksize\": 64, \"dtype\": \"bfloat16\", \"double_quant\": false}", 45,
-    83, { NULL } },
-  { "bnb-nf4", "nf4-comfy", "nf4",
+  { "nf4",
+    "nf4-comfy",
+    "nf4",
+    "{\"format\": \"nf4\", \"shape\": [45, 83], \"blocksize\": 64, \"dtype\": \"bfloat16\", \"double_quant\": false}",
+    45,
+    83,
+    { NULL } },
+  { "bnb-nf4",
+    "nf4-comfy",
+    "nf4",
     "{\"format\": \"bnb_nf4\", \"group_size\": 128, \"quant_type\": \"nf4\", \"dtype\": \"float32\", "
-    "\"shape\": [45, 83]" NF4_MAP, 45, 83, { "layout=extension", "nf4.block=128" } },
+    "\"shape\": [45, 83]" NF4_MAP,
+    45,
+    83,
+    { "layout=extension", "nf4.block=128" } },
   { "fp4", "fp4-comfy", "fp4", NULL, 45, 83, { NULL } },
   { "af4", "af4-comfy", "af4", NULL, 45, 84, { NULL } },
 };
@@ -172,8 +216,8 @@ test_full_precision (void)
 static const struct {
   const char *weight, *weight_shape, *suffix, *scale, *scale_shape, *marker, *scheme, *word;
 } broken[] = {
-  { "I8", "[16,64]", "weight_scale", "F32", "[16,1]", "{\"convrot\": true, \"per_row\": true, \"convrot_groupsize\": 64}",
-    "int8", "names no format" },
+  { "I8", "[16,64]", "weight_scale", "F32", "[16,1]",
+    "{\"convrot\": true, \"per_row\": true, \"convrot_groupsize\": 64}", "int8", "names no format" },
   { "I8", "[16,64]", "weight_scale", "F32", "[16]", "{\"format\": \"int8_tensorwise\"}", "int8", "shape" },
   { "I8", "[16,64]", "weight_scale", "F32", "[1,1]", "{\"format\": \"int8_tensorwise\"}", "int8", NULL },
   { "I8", "[16,64]", "weight_scale", "F32", "[16,1]", "\0\0\0\0", "int8", "blank" },
@@ -190,7 +234,8 @@ static const struct {
   { "F8_E4M3", "[32,64]", "weight_scale", "F32", "[32]",
     "{\"format\": \"float8_e4m3fn_blockwise\", \"group_size\": 16}", "fp8_row", "rowwise" },
   { "I8", "[32,64]", "weight_scale", "F32", "[2,4]", "{\"format\": \"int8_blockwise\"}", "int8_block", NULL },
-  { "I8", "[32,64]", "weight_scale", "F32", "[2,3]", "{\"format\": \"int8_blockwise\"}", NULL, "weight_scale has the shape" },
+  { "I8", "[32,64]", "weight_scale", "F32", "[2,3]", "{\"format\": \"int8_blockwise\"}", NULL,
+    "weight_scale has the shape" },
   { "I8", "[32,64]", "weight_scale", "F32", "[0,4]", "{\"format\": \"int8_blockwise\"}", NULL, "no group_size" },
   { "I8", "[16,64]", "weight_scale", "F32", "[15,1]", "{\"format\": \"int8_tensorwise\"}", NULL, "shape" },
   { "I8", "[16,64]", "weight_scale", "F64", "[16,1]", "{\"format\": \"int8_tensorwise\"}", NULL, "F64" },
@@ -210,10 +255,10 @@ static const struct {
     "convrot_w4a4", NULL },
   { "I8", "[16,64]", "weight_s_rel", "F32", "[16,8]",
     "{\"format\": \"asym_w4a8_int8\", \"group_size\": 9223372036854775807}", NULL, "group_size 9223372036854775807" },
-  { "I8", "[16,64]", "weight_s_rel", "F32", "[16,8]", "{\"format\": \"asym_w4a8_int8\", \"convrot_groupsize\": 16}", NULL,
-    "weight_s_channel is missing" },
-  { "I8", "[16,64]", "weight_s_rel", "F32", "[16,7]", "{\"format\": \"asym_w4a8_int8\", \"convrot_groupsize\": 16}", NULL,
-    "weight has the shape" },
+  { "I8", "[16,64]", "weight_s_rel", "F32", "[16,8]", "{\"format\": \"asym_w4a8_int8\", \"convrot_groupsize\": 16}",
+    NULL, "weight_s_channel is missing" },
+  { "I8", "[16,64]", "weight_s_rel", "F32", "[16,7]", "{\"format\": \"asym_w4a8_int8\", \"convrot_groupsize\": 16}",
+    NULL, "weight has the shape" },
   { "U8", "[512]", "weight_scale", "F32", "[16]", "{\"format\": \"nf4\", \"blocksize\": 64}", NULL, "no shape" },
   { "U8", "[512]", "weight_scale", "F32", "[16]",
     "{\"format\": \"nf4\", \"blocksize\": 64, \"shape\": [4294967296, 4294967296]}", NULL, "no shape" },
@@ -254,7 +299,8 @@ broken_file (guint i)
 
   builder_add (b, "l.weight", broken[i].weight, broken[i].weight_shape, NULL,
                bytes_of (broken[i].weight, broken[i].weight_shape));
-  builder_add (b, name, broken[i].scale, broken[i].scale_shape, NULL, bytes_of (broken[i].scale, broken[i].scale_shape));
+  builder_add (b, name, broken[i].scale, broken[i].scale_shape, NULL,
+               bytes_of (broken[i].scale, broken[i].scale_shape));
   if (strstr (broken[i].marker, "nf4") != NULL)
     builder_add (b, "l.weight_code", "F32", "[16]", NULL, 64);
   if (*broken[i].marker == '\0')
@@ -378,7 +424,8 @@ test_truth (void)
     return;
   builder_add (b, "l.weight", "I8", "[16,64]", NULL, 1024);
   builder_add (b, "l.weight_scale", "F32", "[16,1]", NULL, 64);
-  builder_add_text (b, "l.comfy_quant", "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64}");
+  builder_add_text (b, "l.comfy_quant",
+                    "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64}");
   builder_add_metadata (b, "_quantization_metadata", "{\"layers\":{\"l\":{\"format\":\"int8_tensorwise\"}}}");
   input = builder_write (b, "truth.safetensors");
   m = open_model (input, warnings);

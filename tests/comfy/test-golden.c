@@ -28,10 +28,18 @@ static const Kind kinds[] = {
   { "mxfp8", "A", "mxfp8-comfy", "mxfp8", FALSE, { NULL } },
   { "float8_e4m3fn", "Q", "fp8-comfy", "fp8", FALSE, { "fp8.effort=rtn", "full-precision-mm=off" } },
   { "float8_e5m2", "Q", "fp8-comfy", "fp8", FALSE, { "fp8.effort=rtn", "fp8.dtype=e5m2", "full-precision-mm=off" } },
-  { "float8_e4m3fn_rowwise", "X", "fp8-row-comfy", "fp8_row", FALSE,
+  { "float8_e4m3fn_rowwise",
+    "X",
+    "fp8-row-comfy",
+    "fp8_row",
+    FALSE,
     { "fp8_row.effort=rtn", "full-precision-mm=off" },
     0x1p-22f },
-  { "float8_e4m3fn_blockwise", "X", "fp8-block-comfy", "fp8_block", FALSE,
+  { "float8_e4m3fn_blockwise",
+    "X",
+    "fp8-block-comfy",
+    "fp8_block",
+    FALSE,
     { "fp8_block.effort=rtn", "full-precision-mm=off" } },
   { "int8_tensor", "A", "int8-comfy", "int8", FALSE, { "int8.scaling=tensor" } },
   { "int8_row", "A", "int8-comfy", "int8", FALSE, { NULL } },
@@ -47,7 +55,11 @@ static const Kind kinds[] = {
   { "w4a8_g16_r16", "A", "w4a8-comfy", "w4a8", TRUE, { "w4a8.convrot=16" } },
   { "w4a8_g16_r16_nocb", "A", "w4a8-comfy", "w4a8", TRUE, { "w4a8.convrot=16", "w4a8.codebook=none" } },
   { "w4a8_g16_r256", "A", "w4a8-comfy", "w4a8", TRUE, { "w4a8.convrot=256" } },
-  { "w4a8_g32_r64_f32", "A", "w4a8-comfy", "w4a8", TRUE,
+  { "w4a8_g32_r64_f32",
+    "A",
+    "w4a8-comfy",
+    "w4a8",
+    TRUE,
     { "w4a8.convrot=64", "w4a8.group=32", "w4a8.scale-dtype=f32" } },
   { "w6a8_g16_r256", "A", "w6a8-comfy", "w6a8", TRUE, { "w6a8.convrot=256" } },
   { "w6a8_g16_r64_nosearch", "A", "w6a8-comfy", "w6a8", TRUE, { "w6a8.convrot=64", "w6a8.effort=rtn" } },
@@ -145,9 +157,8 @@ check_decode (const Kind *kind, const char *path, const GoldenFile *file)
   for (guint i = 0; i < file->tensors->len; i++)
     {
       const GoldenTensor *t = g_ptr_array_index (file->tensors, i);
-      g_autofree char *layer = g_str_has_suffix (t->name, ".decoded")
-                                   ? g_strndup (t->name, strlen (t->name) - strlen (".decoded"))
-                                   : NULL;
+      g_autofree char *layer
+          = g_str_has_suffix (t->name, ".decoded") ? g_strndup (t->name, strlen (t->name) - strlen (".decoded")) : NULL;
 
       if (layer == NULL)
         continue;
@@ -230,8 +241,9 @@ static void
 encode (const Kind *kind, const char *input, const char *output, const char *dtype)
 {
   const char *options[8] = { NULL };
-  QconvJob job = { .target = kind->target, .output = output, .options = options, .only = ".*", .force = TRUE,
-                   .no_verify = TRUE };
+  QconvJob job = {
+    .target = kind->target, .output = output, .options = options, .only = ".*", .force = TRUE, .no_verify = TRUE
+  };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = NULL;

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-static const guint sizes[][2] = { { 1, 1 },    { 1, 16 },    { 45, 83 },   { 130, 80 },
-                                  { 16, 128 }, { 128, 256 }, { 129, 97 }, { 300, 1040 } };
+static const guint sizes[][2]
+    = { { 1, 1 }, { 1, 16 }, { 45, 83 }, { 130, 80 }, { 16, 128 }, { 128, 256 }, { 129, 97 }, { 300, 1040 } };
 
 static guint8 *
 some_bytes (gsize n, guint8 mask)
@@ -23,9 +23,9 @@ some_bytes (gsize n, guint8 mask)
 static void
 test_known_places (void)
 {
-  static const guint16 places[][3] = { { 0, 0, 0 },     { 0, 3, 3 },       { 0, 4, 512 },     { 1, 0, 16 },
-                                       { 31, 0, 496 },  { 32, 0, 4 },      { 33, 2, 22 },     { 64, 0, 8 },
-                                       { 96, 3, 15 },   { 127, 3, 511 },   { 128, 0, 1024 },  { 129, 4, 1552 } };
+  static const guint16 places[][3]
+      = { { 0, 0, 0 },   { 0, 3, 3 },  { 0, 4, 512 }, { 1, 0, 16 },    { 31, 0, 496 },   { 32, 0, 4 },
+          { 33, 2, 22 }, { 64, 0, 8 }, { 96, 3, 15 }, { 127, 3, 511 }, { 128, 0, 1024 }, { 129, 4, 1552 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (places); i++)
     {
@@ -125,9 +125,8 @@ check_codes (guint form, guint64 rows, guint64 cols)
   QconvRun run = comfy_form_run (codes_forms[form].form, &size);
   gsize n = shape.dim[0] * (shape.rank == 2 ? shape.dim[1] : 1);
   const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols };
-  const QconvComponent c = { .name = "codes",
-                             .dtype = nibbles ? QCONV_U4 : QCONV_U8,
-                             .shape = QCONV_SHAPE2 (rows, cols) };
+  const QconvComponent c
+      = { .name = "codes", .dtype = nibbles ? QCONV_U4 : QCONV_U8, .shape = QCONV_SHAPE2 (rows, cols) };
   g_autofree guint8 *codes = some_bytes (rows * row_bytes, codes_forms[form].bits == 6 ? 0x3f : 0xff);
   g_autofree guint8 *whole = NULL, *tiled = NULL;
 
@@ -177,8 +176,9 @@ test_across (void)
   const QconvLayer layer = { .name = "l", .rows = 2, .cols = 192, .n_components = 1, .components = components };
   g_autoptr (GBytes) held = g_bytes_new_static (across, sizeof across);
   g_autoptr (QconvSource) source = qconv_source_new_for_bytes (held, "across");
-  const QconvTensor tensor = { .name = "across", .dtype = QCONV_BF16, .shape = QCONV_SHAPE2 (3, 2),
-                               .n_bytes = sizeof across, .source = source };
+  const QconvTensor tensor = {
+    .name = "across", .dtype = QCONV_BF16, .shape = QCONV_SHAPE2 (3, 2), .n_bytes = sizeof across, .source = source
+  };
   const QconvTensor *tensors[] = { &tensor, NULL };
   guint16 got[6] = { 0 };
   QconvPack p = { .layer = &layer, .src = scale, .n_rows = 2, .dst = (guint8 *) got, .n_dst = sizeof got };
@@ -195,9 +195,9 @@ static void
 test_map (void)
 {
   static const char start[] = "{\"format\": \"bnb_nf4\"";
-  static const guint32 bits[COMFY_MAP_SIZE] = { 0x80000000, 0x00000001, 0x807fffff, 0x7f7fffff, 0x3baaaaab, 0xbf3239b1,
-                                                0x00000000, 0x3f800000, 0xff7fffff, 0x3da2faff, 0x00800000, 0x4b800001,
-                                                0xcb800001, 0x3eaaaaab, 0x33d6bf95, 0x80000001 };
+  static const guint32 bits[COMFY_MAP_SIZE]
+      = { 0x80000000, 0x00000001, 0x807fffff, 0x7f7fffff, 0x3baaaaab, 0xbf3239b1, 0x00000000, 0x3f800000,
+          0xff7fffff, 0x3da2faff, 0x00800000, 0x4b800001, 0xcb800001, 0x3eaaaaab, 0x33d6bf95, 0x80000001 };
   g_autoptr (GBytes) data = g_bytes_new_static (start, strlen (start));
   guint8 text[sizeof start - 1 + COMFY_MAP_ROOM];
   QconvLayer layer = { .name = "l", .rows = 1, .cols = 1 };

@@ -131,7 +131,8 @@ test_there_and_back (gconstpointer data)
 static void
 test_full_precision_option (void)
 {
-  static const char *const on[] = { "full-precision-mm=on", NULL }, *const automatic[] = { "full-precision-mm=auto", NULL };
+  static const char *const on[] = { "full-precision-mm=on", NULL }, *const automatic[]
+                                                                    = { "full-precision-mm=auto", NULL };
   g_autofree char *output = scratch_path ("option.safetensors"), *input = NULL;
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (QconvModel) told = NULL, found = NULL;
@@ -153,7 +154,8 @@ static void
 test_prefixes (void)
 {
   static const char unet[] = "model.diffusion_model.blocks.0.q", text[] = "text_encoders.t5xxl.transformer.block.0.q";
-  g_autofree char *output = scratch_path ("prefixes-out.safetensors"), *back = scratch_path ("prefixes-back.safetensors");
+  g_autofree char *output = scratch_path ("prefixes-out.safetensors"),
+                  *back = scratch_path ("prefixes-back.safetensors");
   g_autofree char *input = NULL;
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (QconvModel) m = NULL, z = NULL;
@@ -252,12 +254,18 @@ test_shapes (void)
     guint n;
     const char *scheme;
   } rows[] = {
-    { "F8_E4M3", "[1,1]", 1, "fp8" },        { "F8_E4M3", "[32]", 32, "fp8_row" },
-    { "F8_E4M3", "[32,1]", 32, "fp8_row" },  { "F8_E4M3", "[4,8]", 32, "fp8_block" },
-    { "F8_E4M3", "[8]", 8, "fp8_block" },    { "F8_E4M3", "[3,5]", 15, "unknown-scaled" },
-    { "F8_E4M3", "[32,8,1]", 256, "unknown-scaled" }, { "F8_E5M2", "[32]", 32, "unknown-scaled" },
-    { "F8_E4M3", "[0]", 0, "unknown-scaled" }, { "I8", "[]", 1, "int8" },
-    { "I8", "[32]", 32, "int8" },            { "I8", "[32,1]", 32, "int8" },
+    { "F8_E4M3", "[1,1]", 1, "fp8" },
+    { "F8_E4M3", "[32]", 32, "fp8_row" },
+    { "F8_E4M3", "[32,1]", 32, "fp8_row" },
+    { "F8_E4M3", "[4,8]", 32, "fp8_block" },
+    { "F8_E4M3", "[8]", 8, "fp8_block" },
+    { "F8_E4M3", "[3,5]", 15, "unknown-scaled" },
+    { "F8_E4M3", "[32,8,1]", 256, "unknown-scaled" },
+    { "F8_E5M2", "[32]", 32, "unknown-scaled" },
+    { "F8_E4M3", "[0]", 0, "unknown-scaled" },
+    { "I8", "[]", 1, "int8" },
+    { "I8", "[32]", 32, "int8" },
+    { "I8", "[32,1]", 32, "int8" },
     { "I8", "[2,4]", 8, "int8_block" },
   };
 
@@ -278,8 +286,8 @@ test_shapes (void)
       if (qconv_registry_quantizer (rows[i].scheme) != NULL)
         convert (input, output, "f32-safetensors", NULL);
       else
-        assert_job_refused (input, &(QconvJob) { .target = "f32-safetensors", .output = never },
-                            QCONV_ERROR_UNSUPPORTED, "no loaded plugin decodes");
+        assert_job_refused (input, &(QconvJob){ .target = "f32-safetensors", .output = never }, QCONV_ERROR_UNSUPPORTED,
+                            "no loaded plugin decodes");
     }
 }
 
@@ -320,7 +328,7 @@ test_header (void)
   builder_add_metadata (b, "_quantization_metadata", "{\"layers\":{}}");
   input = builder_write (b, "header.safetensors");
   assert_scheme (input, "l", "unknown-scaled");
-  assert_job_refused (input, &(QconvJob) { .target = "bf16-safetensors", .output = output }, QCONV_ERROR_UNSUPPORTED,
+  assert_job_refused (input, &(QconvJob){ .target = "bf16-safetensors", .output = output }, QCONV_ERROR_UNSUPPORTED,
                       "unknown-scaled");
 }
 
