@@ -89,16 +89,16 @@ error_of (const Search *s, float factor)
   return factor * factor * book_sum (sums);
 }
 
-static gboolean
+/* Which factor is better cannot be foreseen: no branches. Returns: whether this one is */
+static inline gboolean
 try_factor (Search *s, float factor)
 {
   float error = error_of (s, factor);
+  gboolean better = error < s->best;
 
-  if (!(error < s->best))
-    return FALSE;
-  s->best = error;
-  s->factor = factor;
-  return TRUE;
+  s->factor = better ? factor : s->factor;
+  s->best = better ? error : s->best;
+  return better;
 }
 
 /* Returns: the factor that suits the codes of the best one so far: least squares */

@@ -159,6 +159,18 @@ book_store_codes (const Book *b, BookI at, guint8 *dst)
 static inline float
 book_sum (const BookF lanes[BOOK_PARTS])
 {
+#if QCONV_VECTOR >= 256
+#if QCONV_VECTOR == 512
+  __m256 eight = _mm256_add_ps (_mm512_castps512_ps256 ((__m512) lanes[0]),
+                                _mm512_extractf32x8_ps ((__m512) lanes[0], 1));
+#else
+  __m256 eight = (__m256) (lanes[0] + lanes[1]);
+#endif
+  __m128 four = _mm_add_ps (_mm256_castps256_ps128 (eight), _mm256_extractf128_ps (eight, 1));
+  __m128 two = _mm_add_ps (four, _mm_movehl_ps (four, four));
+
+  return _mm_cvtss_f32 (_mm_add_ss (two, _mm_movehdup_ps (two)));
+#else
   float t[BOOK_GROUP];
 
   memcpy (t, lanes, sizeof t);
@@ -166,4 +178,5 @@ book_sum (const BookF lanes[BOOK_PARTS])
     for (guint i = 0; i < width; i++)
       t[i] += t[i + width];
   return t[0];
+#endif
 }
