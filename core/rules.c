@@ -53,12 +53,16 @@ static gboolean
 can_hold (const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values)
 {
   const QconvLayer *l = &s->layer->pub;
+  QconvValues *tried;
   gboolean weight = qconv_source_layer_tensor (s) == NULL || g_str_has_suffix (s->plain_name, ".weight");
   g_autoptr (Layer) trial = NULL;
 
   if (!weight || !holds_numbers (s) || l->rows == 0 || l->cols == 0)
     return FALSE;
-  trial = qconv_layer_new (s->name, q->id, q, qconv_values_copy (values), l->dtype, l->rows, l->cols);
+  tried = qconv_values_copy (values);
+  if (s->layer->quantizer == q)
+    qconv_values_follow (tried, s->layer->values);
+  trial = qconv_layer_new (s->name, q->id, q, tried, l->dtype, l->rows, l->cols);
   trial->pub.shape = l->shape;
   qconv_layer_settle (trial);
   return qconv_layer_ask_components (trial, NULL);

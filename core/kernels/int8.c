@@ -61,7 +61,7 @@ encode_int4 (const float *x, guint8 *codes, gsize n, float scale)
       if (run % 2 != 0)
         wide[run] = 0;
       for (gsize i = 0; i < (run + 1) / 2; i++)
-        codes[c / 2 + i] = (guint8) ((wide[2 * i] & 15) | wide[2 * i + 1] << 4);
+        codes[c / 2 + i] = (guint8) ((wide[2 * i] & 15) | (guint8) wide[2 * i + 1] << 4);
     }
 }
 

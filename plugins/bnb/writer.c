@@ -79,6 +79,20 @@ write_codes (QconvOutput *o, const QconvLayer *layer, GError **error)
   return qconv_output_add (o, layer, ".weight", &planned, error);
 }
 
+/* nn/modules.py Linear8bitLt: format 0 is rows as they are */
+static gboolean
+write_int8 (QconvOutput *o, const QconvLayer *layer, GError **error)
+{
+  static const guint8 by_rows = 0;
+  g_autoptr (GBytes) format = g_bytes_new_static (&by_rows, sizeof by_rows);
+  const QconvPlanned codes = { .dtype = QCONV_I8, .shape = QCONV_SHAPE2 (layer->rows, layer->cols), .from = "codes" };
+  const QconvPlanned scale = { .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (layer->rows), .from = "row_scale" };
+  const QconvPlanned mark = { .dtype = QCONV_U8, .shape = QCONV_SHAPE0, .data = format };
+
+  return qconv_output_add (o, layer, ".weight", &codes, error) && qconv_output_add (o, layer, ".SCB", &scale, error)
+         && qconv_output_add (o, layer, ".weight_format", &mark, error);
+}
+
 static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
@@ -87,6 +101,11 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
                                             { ".weight.nested_absmax", "nested_absmax" },
                                             { ".weight.nested_quant_map", "nested_map" } };
 
+  if (g_str_equal (layer->scheme, "bnb_int8"))
+    return write_int8 (o, layer, error);
+  if (!g_str_equal (layer->scheme, "nf4") && !g_str_equal (layer->scheme, "fp4"))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: bitsandbytes does not load the scheme %s", layer->name,
+                       layer->scheme);
   if (!write_codes (o, layer, error))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (tensors); i++)

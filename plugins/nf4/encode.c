@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From floats. Plain absmax takes no pass; nested absmax is known when a pass has seen the absmax of all blocks. */
+/* From floats. Plain absmax takes no reading before; nested absmax is known when a pass has seen the absmax of all
+   blocks. */
 #include "nf4.h"
 
 #include <string.h>
@@ -24,9 +25,9 @@ static void
 plan (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
   work->scratch = SLACK;
+  work->n_passes = 1;
   if (!nf4_is_nested (layer))
     return;
-  work->n_passes = 1;
   work->chunk_rows = nf4_chunk_rows (layer);
   work->partial_size = blocks_of_rows (layer, work->chunk_rows) * sizeof (float);
   work->scratch_per_row = (gsize) (layer->cols / nf4_size (layer).block + 2) * sizeof (float);
@@ -66,14 +67,21 @@ accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, Q
   return TRUE;
 }
 
-/* Chunks are whole runs, so that the partial results make one array */
+/* The table is the same for all layers. Chunks are whole runs, so that the partial results make one array */
 static gboolean
-finish_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+finish_whole (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
                gboolean *exact, GError **error)
 {
-  Nf4Nested nested = nf4_nested_of (t, FALSE);
+  const Nf4Scheme *scheme = self->data;
 
-  nf4_nest (&nested, partials, nf4_size (t->layer).blocks);
+  memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), scheme->table (nf4_size (t->layer).block),
+          NF4_LEVELS * sizeof (float));
+  if (nf4_is_nested (t->layer))
+    {
+      Nf4Nested nested = nf4_nested_of (t, FALSE);
+
+      nf4_nest (&nested, partials, nf4_size (t->layer).blocks);
+    }
   return TRUE;
 }
 
@@ -101,10 +109,6 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
   if (table == NULL || (nested && !prepare_nested (t, &absmax, error)))
     return FALSE;
-  /* one tile says what is the same for all */
-  if (t->first_row == 0)
-    memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), qconv_buffer_data (table),
-            NF4_LEVELS * sizeof (float));
   return qconv_stream_run (t->stream, op, 1,
                            (QconvArg[]) { QCONV_BUF (t->floats), QCONV_BUF (table),
                                           QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (absmax),
@@ -116,6 +120,6 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 const QconvEncoder nf4_from_floats = {
   .work = plan,
   .accumulate = accumulate_absmax,
-  .finish = finish_absmax,
+  .finish = finish_whole,
   .encode = encode,
 };
