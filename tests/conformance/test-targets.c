@@ -193,6 +193,72 @@ test_options (gconstpointer data)
   expect_option (t->name, "no-such-option=1", FALSE);
 }
 
+/* Returns: (transfer full): path of the source with other numbers in the place of all its weights */
+static char *
+source_of (guint32 bits, gboolean only_last, const char *name)
+{
+  g_autoptr (GBytes) whole = sample_read (source), changed = NULL;
+  gsize n = g_bytes_get_size (whole);
+  g_autofree guint8 *bytes = g_memdup2 (g_bytes_get_data (whole, NULL), n);
+  guint64 header = 0;
+
+  memcpy (&header, bytes, sizeof header);
+  for (gsize at = only_last ? n - 4 : sizeof header + (gsize) GUINT64_FROM_LE (header); at + 4 <= n; at += 4)
+    memcpy (bytes + at, &(guint32) { GUINT32_TO_LE (bits) }, 4);
+  changed = g_bytes_new (bytes, n);
+  return sample_write (changed, n, name);
+}
+
+/* One weight that is no number, and nothing is written */
+static void
+test_not_finite (gconstpointer data)
+{
+  static const guint32 wrong[] = { 0x7fc00000, 0x7f800000, 0xff800000 };
+  const Way way = { "wrong", 2, 0, NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autofree char *input = source_of (wrong[i], TRUE, "wrong.safetensors");
+      g_autofree char *path = g_build_filename (sample_folder (), "wrong.out", NULL);
+      g_autoptr (QconvModel) model = open_model (input);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (QconvPlan) plan = make_plan (model, data, path, &way, &error);
+
+      g_assert_no_error (error);
+      g_assert_false (qconv_plan_run (plan, NULL, NULL, NULL, NULL, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_NON_FINITE);
+      g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+    }
+}
+
+/* Zeros of both signs come back as zeros, and the smallest numbers as something finite */
+static void
+test_vanishing (gconstpointer data)
+{
+  static const guint32 numbers[] = { 0, 0x80000000, 1, 0x00400000, 0x03800000 };
+  const Way way = { "vanishing", 2, 0, NULL }, back = { "back", 2, 0, NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    {
+      g_autofree char *input = source_of (numbers[i], FALSE, "vanishing.safetensors");
+      g_autofree char *path = g_build_filename (sample_folder (), "vanishing.out", NULL);
+      g_autoptr (GBytes) encoded = convert (input, data, &way), decoded = convert (path, "f32-safetensors", &back);
+      const guint8 *bytes = g_bytes_get_data (decoded, NULL);
+      guint64 header = 0;
+
+      g_assert_cmpuint (g_bytes_get_size (encoded), >, 0);
+      memcpy (&header, bytes, sizeof header);
+      for (gsize at = 8 + (gsize) GUINT64_FROM_LE (header); at + 4 <= g_bytes_get_size (decoded); at += 4)
+        {
+          float x;
+
+          memcpy (&x, bytes + at, sizeof x);
+          g_assert_cmpfloat (x, >=, 0);
+          g_assert_cmpfloat (x, <=, i < 2 ? 0 : 1e-30);
+        }
+    }
+}
+
 static void
 add_test (const QconvTargetInfo *t, const char *what, gconstpointer data, GTestDataFunc func)
 {
@@ -218,6 +284,11 @@ main (int argc, char **argv)
       add_test (t, "same bytes", t->name, test_same_bytes);
       add_test (t, "again", t->name, test_again);
       add_test (t, "options", t, test_options);
+      if (t->quantizer != NULL)
+        {
+          add_test (t, "not finite", t->name, test_not_finite);
+          add_test (t, "vanishing", t->name, test_vanishing);
+        }
     }
   rc = g_test_run ();
   g_free (source);
