@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "comfy-golden.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 static const GoldenTensor *
@@ -19,24 +18,6 @@ comfy_golden_tensor (const ComfyGolden *g, const char *suffix)
   g_autofree char *name = g_strdup_printf ("%s.%s", g->layer, suffix);
 
   return find_tensor (g->file, name);
-}
-
-static gboolean
-is_informative (const GoldenFile *file, const char *layer)
-{
-  g_autoptr (JsonParser) header = json_parser_new (), golden = json_parser_new ();
-  g_autoptr (GError) error = NULL;
-  guint64 length;
-  JsonObject *metadata;
-
-  memcpy (&length, file->bytes, sizeof length);
-  json_parser_load_from_data (header, (const char *) file->bytes + 8, (gssize) length, &error);
-  g_assert_no_error (error);
-  metadata = json_object_get_object_member (json_node_get_object (json_parser_get_root (header)), "__metadata__");
-  json_parser_load_from_data (golden, json_object_get_string_member (metadata, "golden"), -1, &error);
-  g_assert_no_error (error);
-  metadata = json_node_get_object (json_parser_get_root (golden));
-  return json_object_has_member (json_object_get_object_member (metadata, "informative"), layer);
 }
 
 static guint
@@ -58,7 +39,7 @@ check_file (const char *name, const char *mode, void (*check) (const ComfyGolden
         continue;
       g.rows = g.source->shape[0];
       g.cols = g.source->shape[1];
-      g.informative = is_informative (file, layer);
+      g.informative = golden_file_informative (file, layer);
       g_test_message ("%s %s", name, layer);
       check (&g);
       n++;

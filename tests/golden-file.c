@@ -184,3 +184,21 @@ golden_assert_same_floats (const float *got, const float *want, gsize n)
                  b);
     }
 }
+
+gboolean
+golden_file_informative (const GoldenFile *file, const char *layer)
+{
+  g_autoptr (JsonParser) header = json_parser_new (), golden = json_parser_new ();
+  g_autoptr (GError) error = NULL;
+  guint64 length;
+  JsonObject *metadata;
+
+  memcpy (&length, file->bytes, sizeof length);
+  json_parser_load_from_data (header, (const char *) file->bytes + 8, (gssize) length, &error);
+  g_assert_no_error (error);
+  metadata = json_object_get_object_member (json_node_get_object (json_parser_get_root (header)), "__metadata__");
+  json_parser_load_from_data (golden, json_object_get_string_member (metadata, "golden"), -1, &error);
+  g_assert_no_error (error);
+  metadata = json_node_get_object (json_parser_get_root (golden));
+  return json_object_has_member (json_object_get_object_member (metadata, "informative"), layer);
+}

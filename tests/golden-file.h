@@ -38,5 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
 /* Returns: (transfer none): the tensor called @name, which must exist */
 const GoldenTensor *golden_file_tensor (const GoldenFile *file, const char *name);
 
+/* Whether the bytes of @layer mean nothing, by the file's own word in its metadata */
+gboolean golden_file_informative (const GoldenFile *file, const char *layer);
+
 /* Asserts that bits are equal or both numbers are NaN */
 void golden_assert_same_floats (const float *got, const float *want, gsize n);

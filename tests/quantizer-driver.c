@@ -336,6 +336,37 @@ encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **err
   return ok;
 }
 
+Encoded *
+encoded_must_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols)
+{
+  g_autoptr (GError) error = NULL;
+  Encoded *e = encoded_new (q, options, dtype, rows, cols, &error);
+
+  g_assert_no_error (error);
+  return e;
+}
+
+void
+encoded_must_encode (Encoded *e, gconstpointer weights, guint64 tile_rows)
+{
+  g_autoptr (GError) error = NULL;
+
+  encoded_encode (e, weights, tile_rows, &error);
+  g_assert_no_error (error);
+}
+
+float *
+encoded_must_decode (const Encoded *e, guint64 tile_rows)
+{
+  const QconvLayer *l = encoded_layer (e);
+  g_autoptr (GError) error = NULL;
+  float *floats = g_new (float, l->rows * l->cols);
+
+  encoded_decode (e, floats, tile_rows, &error);
+  g_assert_no_error (error);
+  return floats;
+}
+
 gboolean
 encoded_validate (const Encoded *e, GError **error)
 {

@@ -34,6 +34,10 @@ gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, G
 gboolean encoded_adopt (Encoded *e, const Encoded *source, guint64 tile_rows, gboolean *exact, GError **error);
 /* @floats: [rows, cols] */
 gboolean encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **error);
+/* The same three where nothing may fail. Returns: (transfer full) */
+Encoded *encoded_must_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols);
+void encoded_must_encode (Encoded *e, gconstpointer weights, guint64 tile_rows);
+float *encoded_must_decode (const Encoded *e, guint64 tile_rows);
 /* In one tile; TRUE where the quantizer has no validate() */
 gboolean encoded_validate (const Encoded *e, GError **error);
 /* Returns: Σ(reference − other)² / Σ reference²; @reference: of @dtype */

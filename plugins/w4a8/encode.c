@@ -3,7 +3,7 @@
    eight lanes, so that they do not depend on who adds. */
 #include <string.h>
 
-#include "w4a8.h"
+#include "encode.h"
 
 /* Floor of all scales, and of the sum that one is divided by */
 #define FLOOR 1e-8f

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "w4a8.h"
+#include "encode.h"
 
 #include <string.h>
 

@@ -14,32 +14,7 @@ const QconvPlugin *qconv_plugin_awq (void);
 static Encoded *
 new_matrix (const char *options, QconvDType dtype, guint64 rows, guint64 cols)
 {
-  g_autoptr (GError) error = NULL;
-  Encoded *e = encoded_new (driver_quantizer (qconv_plugin_awq (), "awq"), options, dtype, rows, cols, &error);
-
-  g_assert_no_error (error);
-  return e;
-}
-
-static void
-encode (Encoded *e, gconstpointer weights, guint64 tile_rows)
-{
-  g_autoptr (GError) error = NULL;
-
-  encoded_encode (e, weights, tile_rows, &error);
-  g_assert_no_error (error);
-}
-
-static float *
-decode (const Encoded *e, guint64 tile_rows)
-{
-  const QconvLayer *l = encoded_layer (e);
-  g_autoptr (GError) error = NULL;
-  float *floats = g_new (float, l->rows * l->cols);
-
-  encoded_decode (e, floats, tile_rows, &error);
-  g_assert_no_error (error);
-  return floats;
+  return encoded_must_new (driver_quantizer (qconv_plugin_awq (), "awq"), options, dtype, rows, cols);
 }
 
 /* Stored transposed. Equal but for the sign of zero */
@@ -72,11 +47,11 @@ check_golden (const ComfyGolden *g)
   g_autofree float *decoded = NULL;
 
   g_assert_false (g->informative);
-  encode (e, g->source->data, 5);
+  encoded_must_encode (e, g->source->data, 5);
   g_assert_cmpmem (encoded_data (e, "codes", NULL), codes->size, codes->data, codes->size);
   assert_transposed (e, "scale", comfy_golden_tensor (g, "weight_scale"));
   assert_transposed (e, "zero", comfy_golden_tensor (g, "weight_zeros"));
-  decoded = decode (e, 5);
+  decoded = encoded_must_decode (e, 5);
   for (gsize i = 0; i < g->rows * g->cols; i++)
     {
       float a = decoded[i] + 0.0f, b = ((const float *) (gconstpointer) want->data)[i] + 0.0f;
@@ -115,7 +90,7 @@ test_example (void)
       memcpy (encoded_data (e, "codes", NULL), codes, sizeof codes);
       memcpy (encoded_data (e, "scale", NULL), &types[i].scale, types[i].width);
       memcpy (encoded_data (e, "zero", NULL), &types[i].zero, types[i].width);
-      floats = decode (e, 0);
+      floats = encoded_must_decode (e, 0);
       for (guint k = 0; k < 16; k++)
         g_assert_cmpfloat (floats[k], ==, -0.5f + 0.125f * (float) k);
     }
@@ -148,8 +123,8 @@ test_half_precision (void)
             x = 1.0f;
           weights[2 * i] = weights[2 * i + 1] = x;
         }
-      encode (e, weights, 1000);
-      decoded = decode (e, 1000);
+      encoded_must_encode (e, weights, 1000);
+      decoded = encoded_must_decode (e, 1000);
       for (guint64 i = 0; i < n; i++)
         {
           guint16 want = bf16 ? bf16_of_f32 (weights[2 * i]) : f16_of_f32 (weights[2 * i]);
@@ -185,13 +160,13 @@ test_tiles (void)
   g_autoptr (Encoded) whole = new_matrix (NULL, QCONV_F32, rows, cols);
   static const guint64 heights[] = { 7, 64, 1024 };
 
-  encode (whole, weights, 0);
+  encoded_must_encode (whole, weights, 0);
   for (guint i = 0; i < G_N_ELEMENTS (heights); i++)
     {
       g_autoptr (Encoded) e = new_matrix (NULL, QCONV_F32, rows, cols);
-      g_autofree float *a = decode (whole, heights[i]), *b = decode (whole, 0);
+      g_autofree float *a = encoded_must_decode (whole, heights[i]), *b = encoded_must_decode (whole, 0);
 
-      encode (e, weights, heights[i]);
+      encoded_must_encode (e, weights, heights[i]);
       assert_same_components (whole, e);
       g_assert_cmpmem (a, rows * cols * sizeof *a, b, rows * cols * sizeof *b);
     }
@@ -209,8 +184,8 @@ test_quality (void)
       g_autofree guint16 *narrow = kernel_narrow (QCONV_BF16, weights, 1024 * 1024);
       double error;
 
-      encode (e, narrow, 100);
-      decoded = decode (e, 100);
+      encoded_must_encode (e, narrow, 100);
+      decoded = encoded_must_decode (e, 100);
       error = driver_relative_error (QCONV_BF16, narrow, decoded, 1024, 1024);
       g_test_message ("%s: relative squared error %.3e", random_kind_names[kind], error);
       g_assert_cmpfloat (error, >, 0.9 * most[kind]);

@@ -32,23 +32,11 @@ encode (const char *scheme, const char *options, QconvDType dtype, gconstpointer
   return e;
 }
 
-static float *
-decode (const Encoded *e, guint64 tile_rows)
-{
-  const QconvLayer *l = encoded_layer (e);
-  g_autoptr (GError) error = NULL;
-  float *floats = g_new (float, l->rows * l->cols);
-
-  encoded_decode (e, floats, tile_rows, &error);
-  g_assert_no_error (error);
-  return floats;
-}
-
 static double
 error_of (const Encoded *e, gconstpointer weights)
 {
   const QconvLayer *l = encoded_layer (e);
-  g_autofree float *floats = decode (e, 0);
+  g_autofree float *floats = encoded_must_decode (e, 0);
 
   return driver_relative_error (l->dtype, weights, floats, l->rows, l->cols);
 }
@@ -83,7 +71,7 @@ check_golden (const ComfyGolden *g)
       = encode (current->scheme, current->options, g->dtype, g->source->data, g->rows, g->cols, height);
   const GoldenTensor *codes = comfy_golden_tensor (g, "weight"), *stored = comfy_golden_tensor (g, "weight_scale");
   const GoldenTensor *want = comfy_golden_tensor (g, "decoded");
-  g_autofree float *decoded = decode (e, height);
+  g_autofree float *decoded = encoded_must_decode (e, height);
   gsize size;
   const guint8 *got = encoded_data (e, "codes", &size);
   double bound, error = driver_relative_error (g->dtype, g->source->data, decoded, g->rows, g->cols);
@@ -177,7 +165,8 @@ assert_never_worse (const char *scheme, const char *options, QconvDType dtype, c
   g_autofree char *rtn_options = g_strjoin (",", "effort=rtn", options, NULL);
   g_autoptr (Encoded) rtn = encode (scheme, rtn_options, dtype, w, rows, cols, 0);
   g_autoptr (Encoded) searched = encode (scheme, options, dtype, w, rows, cols, 0);
-  g_autofree float *a = decode (rtn, 0), *b = decode (searched, 0), *exact = g_new (float, rows *cols);
+  g_autofree float *a = encoded_must_decode (rtn, 0), *b = encoded_must_decode (searched, 0);
+  g_autofree float *exact = g_new (float, rows * cols);
   QconvBuffer from = { .data = w, .size = rows * cols * qconv_dtype_bits (dtype) / 8, .dtype = dtype };
   QconvBuffer to = { .data = (guint8 *) exact, .size = rows * cols * 4, .dtype = QCONV_F32 };
 
@@ -260,7 +249,7 @@ test_zeros (void)
     for (guint rtn = 0; rtn < 2; rtn++)
       {
         g_autoptr (Encoded) e = encode (schemes[s], rtn ? "effort=rtn" : NULL, QCONV_F32, w, 64, 64, 64);
-        g_autofree float *floats = decode (e, 64);
+        g_autofree float *floats = encoded_must_decode (e, 64);
         gsize n = s == 1 ? 64 : 1;
 
         for (gsize i = 0; i < n; i++)
@@ -327,12 +316,12 @@ test_tiles (void)
   for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
     {
       g_autoptr (Encoded) whole = encode (schemes[s], NULL, QCONV_F16, w, rows, cols, 0);
-      g_autofree float *a = decode (whole, 0);
+      g_autofree float *a = encoded_must_decode (whole, 0);
 
       for (guint i = 0; i < G_N_ELEMENTS (heights); i++)
         {
           g_autoptr (Encoded) e = encode (schemes[s], NULL, QCONV_F16, w, rows, cols, heights[i]);
-          g_autofree float *b = decode (whole, heights[i]);
+          g_autofree float *b = encoded_must_decode (whole, heights[i]);
 
           assert_same_components (whole, e);
           g_assert_cmpmem (a, rows * cols * sizeof *a, b, rows * cols * sizeof *b);

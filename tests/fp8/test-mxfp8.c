@@ -14,34 +14,16 @@ const QconvPlugin *qconv_plugin_mxfp8 (void);
 static Encoded *
 new_matrix (const char *options, QconvDType dtype, guint64 rows, guint64 cols)
 {
-  g_autoptr (GError) error = NULL;
-  Encoded *e = encoded_new (driver_quantizer (qconv_plugin_mxfp8 (), "mxfp8"), options, dtype, rows, cols, &error);
-
-  g_assert_no_error (error);
-  return e;
+  return encoded_must_new (driver_quantizer (qconv_plugin_mxfp8 (), "mxfp8"), options, dtype, rows, cols);
 }
 
 static Encoded *
 encode (const char *options, QconvDType dtype, gconstpointer weights, guint64 rows, guint64 cols, guint64 tile_rows)
 {
   Encoded *e = new_matrix (options, dtype, rows, cols);
-  g_autoptr (GError) error = NULL;
 
-  encoded_encode (e, weights, tile_rows, &error);
-  g_assert_no_error (error);
+  encoded_must_encode (e, weights, tile_rows);
   return e;
-}
-
-static float *
-decode (const Encoded *e)
-{
-  const QconvLayer *l = encoded_layer (e);
-  g_autoptr (GError) error = NULL;
-  float *floats = g_new (float, l->rows * l->cols);
-
-  encoded_decode (e, floats, 3, &error);
-  g_assert_no_error (error);
-  return floats;
 }
 
 /* ---- Golden bytes ---- */
@@ -82,7 +64,7 @@ check_golden (const ComfyGolden *g)
   const QconvQuantizer *q = driver_quantizer (qconv_plugin_mxfp8 (), "mxfp8");
   g_autoptr (Encoded) e = encode (NULL, g->dtype, g->source->data, g->rows, g->cols, 5);
   const GoldenTensor *want = comfy_golden_tensor (g, "decoded");
-  g_autofree float *decoded = decode (e);
+  g_autofree float *decoded = encoded_must_decode (e, 3);
   gsize n;
   const guint8 *codes = encoded_data (e, "codes", &n);
 
@@ -165,7 +147,7 @@ test_quality (void)
       g_autoptr (Encoded) e = encode (NULL, QCONV_BF16, w, n, n, 256);
       double error;
 
-      decoded = decode (e);
+      decoded = encoded_must_decode (e, 3);
       error = driver_relative_error (QCONV_BF16, w, decoded, n, n);
       g_test_message ("%s: %.3fe-4", random_kind_names[kind], error * 1e4);
       g_assert_cmpfloat (error, <=, 7.10e-4 * 1.01);
@@ -246,7 +228,7 @@ test_adopt_broken (void)
       g_assert_false (exact);
       g_assert_false (encoded_validate (plain, &error));
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_NON_FINITE);
-      floats = decode (plain);
+      floats = encoded_must_decode (plain, 3);
       g_assert_true (isnan (floats[strcmp (broken[i].component, "codes") == 0 ? 5 : 5 * 32]));
     }
 }
@@ -281,7 +263,7 @@ test_decode (void)
   codes[32] = 0x01;
   codes[33] = 0xfe;
   exponents[1] = 1;
-  floats = decode (e);
+  floats = encoded_must_decode (e, 3);
   g_assert_cmphex (bits_of_f32 (floats[0]), ==, 0);
   g_assert_cmpfloat (floats[32], ==, 0x1p-135f);
   g_assert_cmpfloat (floats[33], ==, -448.0f * 0x1p-126f);

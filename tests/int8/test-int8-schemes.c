@@ -13,34 +13,16 @@ extern const QconvPlugin *qconv_plugin_int8 (void);
 static Encoded *
 begin (const char *scheme, const char *options, QconvDType dtype, guint64 rows, guint64 cols)
 {
-  g_autoptr (GError) error = NULL;
-  Encoded *e = encoded_new (driver_quantizer (qconv_plugin_int8 (), scheme), options, dtype, rows, cols, &error);
-
-  g_assert_no_error (error);
-  return e;
+  return encoded_must_new (driver_quantizer (qconv_plugin_int8 (), scheme), options, dtype, rows, cols);
 }
 
 static Encoded *
 encode (const char *scheme, const char *options, QconvDType dtype, gconstpointer weights, guint64 rows, guint64 cols)
 {
   Encoded *e = begin (scheme, options, dtype, rows, cols);
-  g_autoptr (GError) error = NULL;
 
-  encoded_encode (e, weights, 0, &error);
-  g_assert_no_error (error);
+  encoded_must_encode (e, weights, 0);
   return e;
-}
-
-static float *
-decode (const Encoded *e)
-{
-  const QconvLayer *l = encoded_layer (e);
-  float *floats = g_new (float, l->rows *l->cols);
-  g_autoptr (GError) error = NULL;
-
-  encoded_decode (e, floats, g_str_equal (l->scheme, "int8_block") ? 32 : 2, &error);
-  g_assert_no_error (error);
-  return floats;
 }
 
 static const char *
@@ -130,7 +112,7 @@ check_golden (const ComfyGolden *g, const char *scheme, const char *options, gbo
   gsize n = (gsize) (g->rows * g->cols), n_scales, n_codes;
   guint8 *made = encoded_data (e, "codes", &n_codes);
   float *made_scales = encoded_data (e, scale_name (e), &n_scales);
-  g_autofree float *own = decode (e), *values = NULL;
+  g_autofree float *own = encoded_must_decode (e, 32), *values = NULL;
 
   g_assert_false (g->informative);
   g_assert_cmpuint (n_codes, ==, codes->size);
@@ -141,7 +123,7 @@ check_golden (const ComfyGolden *g, const char *scheme, const char *options, gbo
                      q->bound (q, encoded_layer (e)));
   memcpy (made, codes->data, n_codes);
   memcpy (made_scales, scales->data, n_scales);
-  values = decode (e);
+  values = encoded_must_decode (e, 32);
   if (rotated)
     assert_floats_near (values, (const float *) decoded->data, n, 0x1p-19);
   else
@@ -438,7 +420,7 @@ test_lowest_code (void)
 
   memset (encoded_data (e, "codes", NULL), 0x88, 32);
   *(float *) encoded_data (e, "row_scale", NULL) = 0.5f;
-  values = decode (e);
+  values = encoded_must_decode (e, 32);
   for (guint i = 0; i < 64; i++)
     g_assert_cmpfloat (values[i], ==, -4.0f); /* rows of H4/2 add up to 1 */
 }
@@ -465,7 +447,7 @@ test_errors (void)
       for (guint i = 0; i < G_N_ELEMENTS (known); i++)
         {
           g_autoptr (Encoded) e = encode (methods[i].scheme, methods[i].options, QCONV_BF16, w, rows, cols);
-          g_autofree float *values = decode (e);
+          g_autofree float *values = encoded_must_decode (e, 32);
           double error = driver_relative_error (QCONV_BF16, w, values, rows, cols);
 
           g_test_message ("%s, %s %s: %.3e, %.2f dB", random_kind_names[kind], methods[i].scheme, methods[i].options,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* NVFP4: every level against the reference, against golden bytes, and the search against what it promises. */
 #include <float.h>
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
@@ -235,25 +234,6 @@ test_quality (const QconvKernelLevel *level)
     g_assert_cmpfloat (squared (wide + i, searched + i, 16), <=, squared (wide + i, rtn + i, 16) * 1.00001);
 }
 
-/* Layers whose bytes mean nothing, by the file's own word */
-static gboolean
-is_informative (const GoldenFile *file, const char *layer)
-{
-  g_autoptr (JsonParser) header = json_parser_new (), golden = json_parser_new ();
-  g_autoptr (GError) error = NULL;
-  guint64 length;
-  JsonObject *metadata;
-
-  memcpy (&length, file->bytes, sizeof length);
-  json_parser_load_from_data (header, (const char *) file->bytes + 8, (gssize) length, &error);
-  g_assert_no_error (error);
-  metadata = json_object_get_object_member (json_node_get_object (json_parser_get_root (header)), "__metadata__");
-  json_parser_load_from_data (golden, json_object_get_string_member (metadata, "golden"), -1, &error);
-  g_assert_no_error (error);
-  return json_object_has_member (
-      json_object_get_object_member (json_node_get_object (json_parser_get_root (golden)), "informative"), layer);
-}
-
 static const GoldenTensor *
 tensor_of_layer (const GoldenFile *file, const char *layer, const char *suffix)
 {
@@ -321,7 +301,7 @@ check_golden_layer (const QconvKernelLevel *level, const GoldenFile *file, const
   gsize rows, cols;
   float t, stored_t;
 
-  if (codes == NULL || is_informative (file, layer))
+  if (codes == NULL || golden_file_informative (file, layer))
     return 0;
   memcpy (&stored_t, tensor_of_layer (file, layer, "weight_scale_2")->data, sizeof stored_t);
   if (*mode == 'Q' && stored_t > 0.0f && stored_t < FLT_MIN)

@@ -14,33 +14,7 @@ const QconvPlugin *qconv_plugin_nf4 (void);
 static Encoded *
 new_matrix (const char *scheme, const char *options, QconvDType dtype, guint64 rows, guint64 cols)
 {
-  g_autoptr (GError) error = NULL;
-  Encoded *e
-      = encoded_new (driver_quantizer (qconv_plugin_nf4 (), scheme), options, dtype, rows, cols, &error);
-
-  g_assert_no_error (error);
-  return e;
-}
-
-static void
-encode (Encoded *e, gconstpointer weights, guint64 tile_rows)
-{
-  g_autoptr (GError) error = NULL;
-
-  encoded_encode (e, weights, tile_rows, &error);
-  g_assert_no_error (error);
-}
-
-static float *
-decode (const Encoded *e, guint64 tile_rows)
-{
-  const QconvLayer *l = encoded_layer (e);
-  g_autoptr (GError) error = NULL;
-  float *floats = g_new (float, l->rows *l->cols);
-
-  encoded_decode (e, floats, tile_rows, &error);
-  g_assert_no_error (error);
-  return floats;
+  return encoded_must_new (driver_quantizer (qconv_plugin_nf4 (), scheme), options, dtype, rows, cols);
 }
 
 static guint
@@ -73,7 +47,7 @@ check_golden (const ComfyGolden *g)
   gsize all = g->rows * g->cols, size;
   gconstpointer got;
 
-  encode (e, g->source->data, 0);
+  encoded_must_encode (e, g->source->data, 0);
   for (gsize i = 0; i < all; i++)
     g_assert_cmpuint (code_at (e, i), ==, codes->data[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15);
   got = encoded_data (e, "absmax", &size);
@@ -82,7 +56,7 @@ check_golden (const ComfyGolden *g)
   g_assert_cmpmem (got, size, table->data, table->size);
   if (decoded != NULL)
     {
-      g_autofree float *values = decode (e, 0);
+      g_autofree float *values = encoded_must_decode (e, 0);
 
       golden_assert_same_floats (values, (const float *) decoded->data, all);
     }
@@ -109,10 +83,10 @@ test_example (void)
   g_autoptr (Encoded) e = new_matrix ("nf4", "effort=rtn", QCONV_F32, 1, 7);
   g_autofree float *values = NULL;
 
-  encode (e, w, 0);
+  encoded_must_encode (e, w, 0);
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
     g_assert_cmpuint (code_at (e, i), ==, codes[i]);
-  values = decode (e, 0);
+  values = encoded_must_decode (e, 0);
   g_assert_cmpmem (values, sizeof w, bits, sizeof bits);
 }
 
@@ -127,14 +101,14 @@ test_fp4 (void)
   g_autoptr (Encoded) z = new_matrix ("fp4", NULL, QCONV_F32, 1, 64), n = new_matrix ("nf4", NULL, QCONV_F32, 1, 64);
   g_autofree float *values = NULL;
 
-  encode (e, w, 0);
+  encoded_must_encode (e, w, 0);
   for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
     g_assert_cmpuint (code_at (e, i), ==, codes[i]);
-  values = decode (e, 0);
+  values = encoded_must_decode (e, 0);
   g_assert_cmpfloat (values[0], ==, 2.0f);
   g_assert_cmpfloat (values[1], ==, -0.6666667f);
-  encode (z, zeros, 0);
-  encode (n, zeros, 0);
+  encoded_must_encode (z, zeros, 0);
+  encoded_must_encode (n, zeros, 0);
   for (guint i = 0; i < 64; i++)
     {
       g_assert_cmpuint (code_at (z, i), ==, 0);
@@ -157,7 +131,7 @@ test_nested_example (void)
   *(float *) encoded_data (e, "nested_offset", NULL) = f32_of_bits (0x3e99999a);
   *(guint8 *) encoded_data (e, "codes", NULL) = 5;
   table[5] = 1.0f;
-  values = decode (e, 0);
+  values = encoded_must_decode (e, 0);
   g_assert_cmpmem (values, 4, &bits, 4);
 }
 
@@ -189,12 +163,12 @@ test_tiles (void)
           = new_matrix (cases[i].scheme, cases[i].options, QCONV_F32, cases[i].rows, cases[i].cols);
 
       kernel_fill (KERNEL_NORMAL, w, n, &state);
-      encode (whole, w, 0);
-      encode (tiles, w, cases[i].tile);
+      encoded_must_encode (whole, w, 0);
+      encoded_must_encode (tiles, w, cases[i].tile);
       for (guint k = 0; k < encoded_layer (whole)->n_components; k++)
         assert_same_component (whole, tiles, encoded_layer (whole)->components[k]->name);
-      a = decode (whole, 0);
-      b = decode (tiles, cases[i].tile);
+      a = encoded_must_decode (whole, 0);
+      b = encoded_must_decode (tiles, cases[i].tile);
       g_assert_cmpmem (a, n * sizeof *a, b, n * sizeof *b);
       g_assert_cmpfloat (driver_relative_error (QCONV_F32, w, a, cases[i].rows, cases[i].cols), <, 0.02);
     }
@@ -212,13 +186,13 @@ test_nesting (void)
   g_autofree float *searched_values = NULL;
   double plain_error, error, searched_error;
 
-  encode (plain, w, 0);
-  encode (rtn, w, 0);
-  encode (searched, w, 0);
+  encoded_must_encode (plain, w, 0);
+  encoded_must_encode (rtn, w, 0);
+  encoded_must_encode (searched, w, 0);
   assert_same_component (plain, rtn, "codes");
-  plain_values = decode (plain, 0);
-  values = decode (rtn, 0);
-  searched_values = decode (searched, 0);
+  plain_values = encoded_must_decode (plain, 0);
+  values = encoded_must_decode (rtn, 0);
+  searched_values = encoded_must_decode (searched, 0);
   plain_error = driver_relative_error (QCONV_F32, w, plain_values, ROWS, COLS);
   error = driver_relative_error (QCONV_F32, w, values, ROWS, COLS);
   searched_error = driver_relative_error (QCONV_F32, w, searched_values, ROWS, COLS);
@@ -243,11 +217,11 @@ test_adopt (void)
       g_autoptr (GError) error = NULL;
       gboolean exact = FALSE;
 
-      encode (nested, w, 0);
+      encoded_must_encode (nested, w, 0);
       g_assert_true (encoded_adopt (plain, nested, 4, &exact, &error));
       g_assert_true (exact);
-      a = decode (nested, 0);
-      b = decode (plain, 0);
+      a = encoded_must_decode (nested, 0);
+      b = encoded_must_decode (plain, 0);
       g_assert_cmpmem (a, ROWS * COLS * sizeof *a, b, ROWS * COLS * sizeof *b);
       assert_same_component (nested, plain, "codebook");
       g_assert_true (encoded_adopt (other, nested, 0, &exact, &error));
@@ -267,8 +241,8 @@ error_of (const char *scheme, const char *options, gconstpointer w, guint64 rows
   g_autofree float *values = NULL;
   double error;
 
-  encode (e, w, 0);
-  values = decode (e, 0);
+  encoded_must_encode (e, w, 0);
+  values = encoded_must_decode (e, 0);
   error = driver_relative_error (QCONV_BF16, w, values, rows, cols);
   g_assert_cmpfloat (error, <, q->bound (q, encoded_layer (e)));
   return error;
@@ -356,7 +330,7 @@ test_validate (void)
       g_autoptr (Encoded) e = new_matrix ("nf4", cases[i].options, QCONV_F32, 2, 64);
       g_autoptr (GError) error = NULL;
 
-      encode (e, w, 0);
+      encoded_must_encode (e, w, 0);
       g_assert_true (encoded_validate (e, &error));
       *(float *) encoded_data (e, cases[i].component, NULL) = cases[i].number;
       g_assert_true (encoded_validate (e, &error) == cases[i].good);

@@ -14,32 +14,7 @@ find_quantizer (const char *scheme)
 Encoded *
 new_matrix (const char *scheme, const char *options, QconvDType dtype, guint64 rows, guint64 cols)
 {
-  g_autoptr (GError) error = NULL;
-  Encoded *e = encoded_new (find_quantizer (scheme), options, dtype, rows, cols, &error);
-
-  g_assert_no_error (error);
-  return e;
-}
-
-void
-encode (Encoded *e, gconstpointer weights, guint64 tile_rows)
-{
-  g_autoptr (GError) error = NULL;
-
-  encoded_encode (e, weights, tile_rows, &error);
-  g_assert_no_error (error);
-}
-
-float *
-decode (const Encoded *e, guint64 tile_rows)
-{
-  const QconvLayer *l = encoded_layer (e);
-  g_autoptr (GError) error = NULL;
-  float *floats = g_new (float, l->rows * l->cols);
-
-  encoded_decode (e, floats, tile_rows, &error);
-  g_assert_no_error (error);
-  return floats;
+  return encoded_must_new (find_quantizer (scheme), options, dtype, rows, cols);
 }
 
 gboolean

@@ -6,9 +6,6 @@
 const QconvQuantizer *find_quantizer (const char *scheme);
 /* Returns: (transfer full): @options as in encoded_new() */
 Encoded *new_matrix (const char *scheme, const char *options, QconvDType dtype, guint64 rows, guint64 cols);
-void encode (Encoded *e, gconstpointer weights, guint64 tile_rows);
-/* Returns: (transfer full) */
-float *decode (const Encoded *e, guint64 tile_rows);
 gboolean has_six_bits (const Encoded *e);
 /* Returns: (transfer full): the codes, one a byte */
 guint8 *spread_codes (const Encoded *e);

@@ -23,11 +23,11 @@ test_example (void)
 
   for (gint i = 0; i < 64; i++)
     weights[i] = (float) (i * 37 % 101 - 50) / 32.0f;
-  encode (e, weights, 1);
+  encoded_must_encode (e, weights, 1);
   g_assert_cmpmem (encoded_data (e, "codes", NULL), 32, codes, sizeof codes);
   g_assert_cmpmem (encoded_data (e, "group_scale", NULL), 4, scales, sizeof scales);
   g_assert_cmpmem (encoded_data (e, "row_scale", NULL), 8, rows, sizeof rows);
-  floats = decode (e, 1);
+  floats = encoded_must_decode (e, 1);
   for (guint i = 0; i < G_N_ELEMENTS (decoded); i++)
     g_assert_cmpfloat_with_epsilon (floats[i], decoded[i], 1e-4);
 }
@@ -47,7 +47,7 @@ test_any_codebook (void)
   memcpy (encoded_data (e, "codes", NULL), codes, sizeof codes);
   memcpy (encoded_data (e, "group_scale", NULL), &one, sizeof one);
   memcpy (encoded_data (e, "row_scale", NULL), &half, sizeof half);
-  floats = decode (e, 0);
+  floats = encoded_must_decode (e, 0);
   for (guint i = 0; i < 16; i += 4)
     {
       float a = want[i], b = want[i + 1], c = want[i + 2], d = want[i + 3];
@@ -83,9 +83,9 @@ test_zero (void)
       const float *rows = encoded_data (e, "row_scale", NULL);
 
       weights[70] = -0.0f;
-      encode (e, weights, 2);
+      encoded_must_encode (e, weights, 2);
       codes = spread_codes (e);
-      floats = decode (e, 2);
+      floats = encoded_must_decode (e, 2);
       for (guint i = 0; i < 3 * 64; i++)
         {
           g_assert_cmpuint (codes[i], ==, cases[k].code);
@@ -134,11 +134,11 @@ test_tiles (void)
 
       for (gsize i = 0; i < rows * cols; i++)
         wide[i] = dtype == QCONV_BF16 ? f32_of_bf16 (narrow[i]) : f32_of_f16 (narrow[i]);
-      encode (whole, wide, 0);
-      encode (tiled, narrow, 5);
+      encoded_must_encode (whole, wide, 0);
+      encoded_must_encode (tiled, narrow, 5);
       assert_same_components (whole, tiled);
-      a = decode (whole, 0);
-      b = decode (tiled, 3);
+      a = encoded_must_decode (whole, 0);
+      b = encoded_must_decode (tiled, 3);
       g_assert_cmpmem (a, rows * cols * sizeof *a, b, rows * cols * sizeof *b);
       g_assert_cmpfloat (driver_relative_error (dtype, narrow, a, rows, cols), <, 0.03);
     }
@@ -154,8 +154,8 @@ error_of (const char *scheme, const char *options, RandomKind kind)
   g_autoptr (Encoded) e = new_matrix (scheme, options, QCONV_BF16, n, n);
   double error;
 
-  encode (e, narrow, 64);
-  decoded = decode (e, 64);
+  encoded_must_encode (e, narrow, 64);
+  decoded = encoded_must_decode (e, 64);
   error = driver_relative_error (QCONV_BF16, narrow, decoded, n, n);
   g_test_message ("%s %s, %s: relative squared error %.3e", scheme, options, random_kind_names[kind], error);
   g_assert_cmpfloat (error, <, q->bound (q, encoded_layer (e)));
