@@ -168,7 +168,8 @@ qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **erro
   for (guint i = 0; i < qconv_directory_n_tensors (model->directory); i++)
     if (qconv_directory_tensor (model->directory, i)->source != model->source)
       {
-        qconv_fail (error, QCONV_ERROR_OPTION, "%s: a set of files is not edited in place: name an output", model->path);
+        qconv_fail (error, QCONV_ERROR_OPTION, "%s: a set of files is not edited in place: name an output",
+                    model->path);
         return FALSE;
       }
   return TRUE;

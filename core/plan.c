@@ -110,7 +110,7 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
   return new_planned (layer, s, how, rule);
 }
 
-/* Components that only a source or the user gives, and who gives none here. @change: the user's word is for this layer */
+/* Components that only a source or the user gives, where neither does. @change: the user's word is for this layer */
 static gboolean
 settle_given (Planning *pl, PlannedLayer *l, gboolean change, GError **error)
 {

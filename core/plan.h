@@ -98,7 +98,8 @@ gboolean qconv_planned_by_rows (const PlannedTensor *t);
 /* core/plan-info.c: whether plans and reports list @l: weights, not biases and buffers */
 gboolean qconv_planned_is_weight (const PlannedLayer *l);
 
-/* core/cost.c: cuts the layer into tiles that fit, those of the check afterwards (@verify) too. QCONV_ERROR_LIMIT names the size that a layer needs */
+/* core/cost.c: cuts the layer into tiles that fit, those of the check afterwards (@verify) too. QCONV_ERROR_LIMIT names
+   the size that a layer needs */
 gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, guint64 memory, guint n_threads, gboolean verify,
                            GError **error);
 /* QCONV_ERROR_LIMIT where @need bytes for @layer are more than @memory */

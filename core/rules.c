@@ -156,6 +156,7 @@ qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job,
   if (r->hp != NULL && !r->hp_matched)
     return matched_nothing ("--hp-filter", job->hp_filter, model, error);
   if (r->only != NULL && !r->only_matched && r->only_unfit)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "--only %s matches no layer that %s can hold", job->only, job->target);
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--only %s matches no layer that %s can hold", job->only,
+                       job->target);
   return r->only == NULL || r->only_matched || matched_nothing ("--only", job->only, model, error);
 }

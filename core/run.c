@@ -38,7 +38,8 @@ check_output (QconvPlan *p, GError **error)
     return FALSE;
   if (stat (p->path, &st) != 0 || !S_ISREG (st.st_mode))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists and is not a file", p->path);
-  return p->force || p->in_place || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
+  return p->force || p->in_place
+         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
 }
 
 /* The written file is what was planned, and as close to the source as its schemes promise */

@@ -50,7 +50,8 @@ cut_target (char **name)
 
   for (guint i = 0; i < targets->len; i++)
     {
-      g_autofree char *suffix = g_strconcat ("-", ((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, NULL);
+      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
+      g_autofree char *suffix = g_strconcat ("-", t->name, NULL);
       gsize n = strlen (suffix), all = strlen (*name);
 
       if (all > n && g_str_has_suffix (*name, suffix))

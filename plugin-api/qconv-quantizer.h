@@ -63,8 +63,9 @@ typedef struct _QconvQuantizer QconvQuantizer;
  * @from: NULL: float rows; else the scheme whose components are taken
  * @operations: needed; ends with { NULL }. NULL: plain C on qconv_buffer_data(), CPU only
  * @work: NULL: all zero
- * @accumulate: NULL where passes read nothing; one chunk → @partial (partial_size bytes, zeroed). Chunks run in any order on any thread. The rows of a
- *   chunk may come in several calls, in order, which go on with what the last one left in @partial
+ * @accumulate: NULL where passes read nothing; one chunk → @partial (partial_size bytes, zeroed). Chunks run in any
+ *   order on any thread. The rows of a chunk may come in several calls, in order, which go on with what the last one
+ *   left in @partial
  * @finish: all @n partials in chunk order, back to back in host memory: fill whole-layer components (host memory here).
  *   *exact = FALSE: these data do not fit, core takes the next encoder; not for the last one
  * @encode: fill the components that follow rows

@@ -6,6 +6,6 @@
 
 /* QCONV_ERROR_UNSUPPORTED unless @layer is a matrix that is not empty */
 gboolean qconv_check_matrix (const QconvLayer *layer, GError **error);
-/* QCONV_ERROR_NON_FINITE where a component of F32 holds numbers that are Inf, NaN or not of @sign. One that is absent, or
-   in memory of a device, passes */
+/* QCONV_ERROR_NON_FINITE where a component of F32 holds numbers that are Inf, NaN or not of @sign. One that is absent,
+   or in memory of a device, passes */
 gboolean qconv_check_numbers (const QconvTile *t, const char *component, QconvSign sign, GError **error);

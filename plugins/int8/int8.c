@@ -120,7 +120,8 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (is_by_row (t->layer) ? 1 : t->n_rows),
                             QCONV_I (t->layer->cols) };
 
-  return qconv_stream_run (t->stream, "int8-decode", 1, args, G_N_ELEMENTS (args), error) && qconv_rotation_undo (t, error);
+  return qconv_stream_run (t->stream, "int8-decode", 1, args, G_N_ELEMENTS (args), error)
+         && qconv_rotation_undo (t, error);
 }
 
 static gboolean

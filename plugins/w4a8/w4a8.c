@@ -45,7 +45,8 @@ settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values
 static gboolean
 check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error)
 {
-  guint multiple = has_six_bits (self) ? 32 : 16, group = group_of (layer), rotation = (guint) qconv_rotation_group (layer);
+  guint multiple = has_six_bits (self) ? 32 : 16, group = group_of (layer);
+  guint rotation = (guint) qconv_rotation_group (layer);
 
   if (!qconv_check_matrix (layer, error))
     return FALSE;

@@ -113,9 +113,11 @@ run_int_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GErro
     return op->run (NULL, NULL, (QconvArg[]) { in, QCONV_BUF (&wide), rows, cols, group }, error);
   if (encode)
     return op->run (NULL, NULL,
-                    (QconvArg[]) { in, QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&scratch), rows, cols, group },
+                    (QconvArg[]) { in, QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&scratch), rows, cols,
+                                   group },
                     error);
-  return op->run (NULL, NULL, (QconvArg[]) { in, QCONV_BUF (&scales), QCONV_BUF (&wide), rows, cols, QCONV_I (1), cols },
+  return op->run (NULL, NULL,
+                  (QconvArg[]) { in, QCONV_BUF (&scales), QCONV_BUF (&wide), rows, cols, QCONV_I (1), cols },
                   error);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every form that can be read to every target: what was written is sound, within the bound of its scheme, and no further
- * from the first weights than both steps together. */
+/* Every form that can be read to every target: what was written is sound, within the bound of its scheme, and no
+ * further from the first weights than both steps together. */
 #include <math.h>
 
 #include "sample.h"
 
-/* A file in one form. @option: (nullable): of the conversion that made it; @target NULL: the generator's own @arguments */
+/* A file in one form. @option: (nullable): of the conversion that made it; @target NULL: the generator's own
+ * @arguments */
 typedef struct {
   const char *target, *option, *arguments;
 } Form;
