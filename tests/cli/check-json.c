@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* usage: check-json [--lines] PATH... : reads JSON from standard input and prints what is at each PATH
-   ("layers/0/name", "." for the whole). With --lines every line is an object that has all of the paths, and one word is printed. */
+   ("layers/0/name", "." for the whole). With --lines every line is an object that has all of the
+   paths, and one word is printed. */
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: check-sizes.sh SRCDIR
-# Files have at most 500 lines, functions at most 60 from brace to brace.
+# Files have at most 500 lines, functions at most 60 from brace to brace, lines of C at most 120
+# characters.
 cd "$1" || exit 99
 find core plugins plugin-api cuda tests data \( -name '*.[ch]' -o -name '*.cu' -o -name '*.sh' -o -name '*.py' \) -print \
   2>/dev/null | sort | awk '
@@ -13,6 +14,11 @@ find core plugins plugin-api cuda tests data \( -name '*.[ch]' -o -name '*.cu' -
   while ((getline text < path) > 0)
     {
       line++
+      if (code && length (text) > 120)
+        {
+          print path ":" line ": " length (text) " characters"
+          wrong = 1
+        }
       if (code && text ~ /^{/)
         start = line
       if (code && text ~ /^}/ && start)
