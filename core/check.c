@@ -50,7 +50,7 @@ clear_pair (Pair *p)
 static gboolean
 as_is (const SourceLayer *s)
 {
-  return qconv_source_layer_tensor (s) != NULL && qconv_dtype_is_float (s->layer->pub.dtype);
+  return qconv_source_layer_plain (s) && qconv_dtype_is_float (s->layer->pub.dtype);
 }
 
 static gsize
@@ -77,8 +77,8 @@ cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
 
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));
   p->chunk_rows = align * MAX (CHUNK_ROWS (p->got->layer->pub.cols) / align, 1);
-  p->kept_cost = TILE_SLACK + qconv_parts_cost (p->reference->layer, PARTS_WHOLE, 0)
-                 + qconv_parts_cost (p->got->layer, PARTS_WHOLE, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
+  p->kept_cost = TILE_SLACK + qconv_source_cost (p->reference, PARTS_WHOLE, 0)
+                 + qconv_source_cost (p->got, PARTS_WHOLE, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
   share = (gsize) ((memory - MIN (p->kept_cost, memory)) / MAX (n_threads, 1));
   target = MIN (TILE_TARGET, share);
   worth = MIN (worth / align * align, p->chunk_rows);
@@ -97,13 +97,11 @@ begin_pair (Pair *p, GError **error)
 {
   p->kept = (Arena) { .size = p->kept_cost };
   p->kept.base = g_aligned_alloc0 (arena_round (p->kept.size), 1, ARENA_ALIGN);
-  p->reference_parts = qconv_components_new (p->reference->layer);
-  p->got_parts = qconv_components_new (p->got->layer);
+  p->reference_parts = qconv_components_new_source (p->reference);
+  p->got_parts = qconv_components_new_source (p->got);
   p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
-  return (p->reference->layer->quantizer == NULL
-          || qconv_parts_load (p->reference, p->reference_parts, PARTS_WHOLE, 0, 0, &p->kept, error))
-         && (p->got->layer->quantizer == NULL
-             || qconv_parts_load (p->got, p->got_parts, PARTS_WHOLE, 0, 0, &p->kept, error));
+  return qconv_parts_load (p->reference, p->reference_parts, PARTS_WHOLE, 0, 0, &p->kept, error)
+         && qconv_parts_load (p->got, p->got_parts, PARTS_WHOLE, 0, 0, &p->kept, error);
 }
 
 static double
@@ -281,9 +279,9 @@ add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, c
   gboolean same_shape = got != NULL && qconv_shape_equal (&got->layer->pub.shape, &reference->layer->pub.shape);
 
   /* Rows of blocks need not be the first axis; a plain tensor of the same shape can be read in the same rows */
-  if (same_shape && qconv_source_layer_tensor (got) != NULL)
+  if (same_shape && qconv_source_layer_plain (got))
     qconv_layer_set_rows (got->layer, reference->layer->pub.rows, reference->layer->pub.cols);
-  else if (same_shape && qconv_source_layer_tensor (reference) != NULL)
+  else if (same_shape && qconv_source_layer_tensor (reference) != NULL && reference->parts == NULL)
     qconv_layer_set_rows (reference->layer, got->layer->pub.rows, got->layer->pub.cols);
   if (got == NULL)
     qconv_report_problem (r, name, "missing", "the layer is not in the file");
@@ -302,10 +300,10 @@ add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, c
 static gboolean
 decodes (const SourceLayer *s)
 {
-  if (qconv_source_layer_tensor (s) != NULL)
+  if (qconv_source_layer_plain (s))
     return qconv_dtype_is_float (s->layer->pub.dtype) || s->layer->pub.dtype == QCONV_F8_E4M3
            || s->layer->pub.dtype == QCONV_F8_E5M2;
-  return s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL;
+  return qconv_source_layer_decodes (s);
 }
 
 static void
@@ -370,7 +368,7 @@ pair_models (const QconvModel *model, const QconvModel *original, GArray *pairs,
     {
       const SourceLayer *s = g_ptr_array_index (model->layers, i);
       const SourceLayer *reference = original != NULL ? find_original (original, s) : NULL;
-      gboolean plain = qconv_source_layer_tensor (s) != NULL;
+      gboolean plain = qconv_source_layer_plain (s);
 
       if (plain && (reference == NULL || !g_str_has_suffix (s->plain_name, ".weight")))
         continue;

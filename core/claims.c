@@ -233,41 +233,6 @@ qconv_claims_warn (QconvClaims *c, const char *format, ...)
 
 /* ---- Claims become layers ---- */
 
-void
-qconv_source_layer_free (SourceLayer *s)
-{
-  g_clear_pointer (&s->layer, qconv_layer_free);
-  g_ptr_array_unref (s->bindings);
-  g_free (s->name);
-  g_free (s->plain_name);
-  g_free (s);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (SourceLayer, qconv_source_layer_free)
-
-const QconvTensor *
-qconv_source_layer_tensor (const SourceLayer *s)
-{
-  const Binding *b;
-
-  if (s->layer->quantizer != NULL || s->bindings->len != 1 || strcmp (s->layer->scheme, QCONV_PLAIN) != 0)
-    return NULL;
-  b = g_ptr_array_index (s->bindings, 0);
-  return g_ptr_array_index (b->tensors, 0);
-}
-
-const Binding *
-qconv_source_layer_binding (const SourceLayer *s, const char *component)
-{
-  for (guint i = 0; i < s->bindings->len; i++)
-    {
-      const Binding *b = g_ptr_array_index (s->bindings, i);
-
-      if (strcmp (b->component, component) == 0)
-        return b;
-    }
-  return NULL;
-}
-
 /* The same type, a byte as another kind of byte, or a float that F32 holds */
 static gboolean
 fits_component (QconvDType tensor, QconvDType component)

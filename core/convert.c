@@ -79,7 +79,7 @@ load_rows (const LayerRun *r, const QconvEncoder *e, guint64 first, guint64 n, g
            QconvBuffer *floats, Arena *arena, GCancellable *cancellable, GError **error)
 {
   const SourceLayer *s = r->plan->source;
-  gboolean as_is = qconv_source_layer_tensor (s) != NULL
+  gboolean as_is = qconv_source_layer_plain (s)
                    && qconv_takes_floats (r->plan->layer->quantizer, s->layer->pub.dtype);
 
   if (e->from != NULL)
@@ -95,10 +95,9 @@ run_begin (LayerRun *r, GError **error)
 {
   r->kept.size = r->plan->kept_cost;
   r->kept.base = g_aligned_alloc0 (r->kept.size, 1, ARENA_ALIGN);
-  r->source = qconv_components_new (r->plan->source->layer);
+  r->source = qconv_components_new_source (r->plan->source);
   r->made = qconv_components_new (r->plan->layer);
-  return (r->plan->source->layer->quantizer == NULL
-          || qconv_parts_load (r->plan->source, r->source, PARTS_WHOLE, 0, 0, &r->kept, error))
+  return qconv_parts_load (r->plan->source, r->source, PARTS_WHOLE, 0, 0, &r->kept, error)
          && qconv_parts_place (r->made, PARTS_WHOLE, 0, 0, &r->kept, error);
 }
 

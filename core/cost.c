@@ -74,7 +74,7 @@ qconv_casts_directly (const PlannedLayer *l)
 static gboolean
 floats_as_is (const PlannedLayer *l)
 {
-  return qconv_source_layer_tensor (l->source) != NULL
+  return qconv_source_layer_plain (l->source)
          && qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
 }
 
@@ -86,7 +86,7 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
   for (guint i = 0; qconv_encoder (l, i) != NULL; i++)
     {
       QconvWork work = qconv_encoder_work (l, i);
-      gsize cost = qconv_encoder (l, i)->from != NULL ? qconv_parts_cost (l->source->layer, PARTS_ROWS, n_rows)
+      gsize cost = qconv_encoder (l, i)->from != NULL ? qconv_source_cost (l->source, PARTS_ROWS, n_rows)
                                                        : qconv_floats_cost (l->source, n_rows, floats_as_is (l));
 
       most = MAX (most, cost + work.scratch + work.scratch_per_row * (gsize) n_rows);
@@ -108,7 +108,7 @@ tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
     case HOW_DECODE:
       return cost + qconv_floats_cost (l->source, n_rows, qconv_casts_directly (l));
     case HOW_MOVE:
-      return cost + qconv_parts_cost (l->source->layer, PARTS_ROWS, n_rows);
+      return cost + qconv_source_cost (l->source, PARTS_ROWS, n_rows);
     case HOW_ENCODE:
       return cost + encode_cost (l, n_rows);
     }
@@ -119,7 +119,7 @@ tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
 static gsize
 kept_cost (const PlannedLayer *l)
 {
-  gsize cost = qconv_parts_cost (l->source->layer, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0)
+  gsize cost = qconv_source_cost (l->source, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0)
                + TILE_SLACK;
   gsize partials = 0;
 
@@ -190,7 +190,7 @@ verify_cost (const QconvOutput *o, const PlannedLayer *l)
 
   return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->align, floats_as_is (l)) + 2 * floats
          + qconv_parts_cost (l->layer, PARTS_ROWS, l->align) + pack_cost (o, l, l->align)
-         + qconv_parts_cost (l->source->layer, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0) + sums;
+         + qconv_source_cost (l->source, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0) + sums;
 }
 
 static gboolean

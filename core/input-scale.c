@@ -137,7 +137,7 @@ read_model (InputScales *s, const char *path, GError **error)
   for (guint i = 0; i < m->layers->len; i++)
     {
       const SourceLayer *layer = g_ptr_array_index (m->layers, i);
-      gboolean plain = qconv_source_layer_tensor (layer) != NULL;
+      gboolean plain = qconv_source_layer_plain (layer);
 
       if (plain && !g_str_has_suffix (layer->plain_name, SUFFIX))
         continue;

@@ -255,7 +255,7 @@ qconv_model_weights (const QconvModel *m)
   for (guint i = 0; i < m->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (m->layers, i);
-      gboolean plain = qconv_source_layer_tensor (s) != NULL;
+      gboolean plain = qconv_source_layer_plain (s);
       QconvWeightInfo w = {
         .name = s->name,
         .scheme = s->layer->scheme,

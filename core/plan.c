@@ -93,19 +93,19 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
   const QconvTarget *t = pl->plan->target->target;
   gboolean cast_all = t->scheme != NULL && strcmp (t->scheme, QCONV_PLAIN) == 0 && t->dtype != QCONV_OPAQUE;
   const QconvLayer *l = &s->layer->pub;
-  gboolean plain = qconv_source_layer_tensor (s) != NULL;
+  gboolean plain = qconv_source_layer_plain (s);
   QconvDType dtype = cast_all && (!plain || is_castable (l->dtype)) ? t->dtype : l->dtype;
   How how = !plain ? HOW_DECODE : dtype != l->dtype ? HOW_CAST : HOW_COPY;
   Layer *layer;
 
-  if (!plain && (s->layer->quantizer == NULL || s->layer->quantizer->decode == NULL))
+  if (!qconv_source_layer_decodes (s))
     {
       qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes the scheme %s", s->name,
                   s->layer->scheme);
       return NULL;
     }
   layer = qconv_layer_new_plain (s->plain_name, dtype, &l->shape);
-  if (!plain)
+  if (!plain || s->parts != NULL)
     qconv_layer_set_rows (layer, l->rows, l->cols);
   return new_planned (layer, s, how, rule);
 }
@@ -145,12 +145,6 @@ copy_hints (Layer *to, const Layer *from)
     to->hints = g_hash_table_ref (from->hints);
 }
 
-static gboolean
-can_decode (const SourceLayer *s)
-{
-  return qconv_source_layer_tensor (s) != NULL || (s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL);
-}
-
 static PlannedLayer *
 plan_encoded (Planning *pl, SourceLayer *s, const char *rule, GError **error)
 {
@@ -173,7 +167,7 @@ plan_encoded (Planning *pl, SourceLayer *s, const char *rule, GError **error)
       copy_hints (l->layer, s->layer);
     }
   if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, TRUE, error)
-      && (same || (can_decode (s) && qconv_encoder (l, 0) != NULL)
+      && (same || (qconv_source_layer_decodes (s) && qconv_encoder (l, 0) != NULL)
           || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin makes %s from the scheme %s",
                          s->name, q->id, from->scheme)))
     return l;
@@ -236,7 +230,8 @@ settle_copy (PlannedLayer *l)
     }
   if (l->how != HOW_COPY)
     return;
-  if (t == NULL || t->planned.pack != NULL || t->component < 0 || t->planned.dtype != l->layer->pub.dtype)
+  if (t == NULL || qconv_source_layer_tensor (l->source) == NULL || t->planned.pack != NULL || t->component < 0
+      || t->planned.dtype != l->layer->pub.dtype)
     l->how = HOW_CAST;
   else
     {
@@ -254,7 +249,7 @@ plan_layer (Planning *pl, SourceLayer *s, GError **error)
   const char *rule = "target";
   gboolean encode = p->target->quantizer != NULL
                     && qconv_rules_decide (&pl->rules, s, p->target->quantizer, pl->scheme_values, &rule);
-  gboolean move = p->edit != NULL && qconv_source_layer_tensor (s) == NULL;
+  gboolean move = p->edit != NULL && !qconv_source_layer_plain (s);
   PlannedLayer *l = encode ? plan_encoded (pl, s, rule, error)
                            : move ? plan_moved (pl, s, error) : plan_plain (pl, s, rule, error);
 

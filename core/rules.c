@@ -25,7 +25,7 @@ qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError
       || (job->hp_filter != NULL && (r->hp = compile ("--hp-filter", job->hp_filter, error)) == NULL))
     return FALSE;
   for (guint i = 0; i < model->layers->len; i++)
-    if (qconv_source_layer_tensor (g_ptr_array_index (model->layers, i)) == NULL)
+    if (!qconv_source_layer_plain (g_ptr_array_index (model->layers, i)))
       r->quantized = TRUE;
   return TRUE;
 }
@@ -44,7 +44,7 @@ holds_numbers (const SourceLayer *s)
 {
   QconvDType dtype = s->layer->pub.dtype;
 
-  return qconv_source_layer_tensor (s) == NULL || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3
+  return !qconv_source_layer_plain (s) || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3
          || dtype == QCONV_F8_E5M2;
 }
 
@@ -54,7 +54,7 @@ can_hold (const SourceLayer *s, const QconvQuantizer *q, const QconvValues *valu
 {
   const QconvLayer *l = &s->layer->pub;
   QconvValues *tried;
-  gboolean weight = qconv_source_layer_tensor (s) == NULL || g_str_has_suffix (s->plain_name, ".weight");
+  gboolean weight = !qconv_source_layer_plain (s) || g_str_has_suffix (s->plain_name, ".weight");
   g_autoptr (Layer) trial = NULL;
 
   if (!weight || !holds_numbers (s) || l->rows == 0 || l->cols == 0)
@@ -76,7 +76,7 @@ default_rule (const Rules *r, const SourceLayer *s, const QconvQuantizer *q, con
 
   if (strcmp (l->scheme, q->id) == 0)
     return "target";
-  if (r->quantized && qconv_source_layer_tensor (s) != NULL)
+  if (r->quantized && qconv_source_layer_plain (s))
     return "source";
   if (q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
     return "shape";
@@ -131,7 +131,7 @@ gboolean
 qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error)
 {
   g_autofree char *name = qconv_family_layer_name (r->family, s->name);
-  gboolean plain = qconv_source_layer_tensor (s) != NULL && qconv_dtype_is_float (s->layer->pub.dtype);
+  gboolean plain = qconv_source_layer_plain (s) && qconv_dtype_is_float (s->layer->pub.dtype);
 
   if (!matches (r->hp, name, &r->hp_matched) || (plain && !encoded))
     return TRUE;

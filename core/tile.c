@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "compose-load.h"
+
 Components *
 qconv_components_new (const Layer *layer)
 {
@@ -13,9 +15,26 @@ qconv_components_new (const Layer *layer)
   return c;
 }
 
+Components *
+qconv_components_new_source (const SourceLayer *s)
+{
+  Components *c = qconv_components_new (s->layer);
+
+  if (s->parts == NULL)
+    return c;
+  c->n_sources = s->sources->len;
+  c->sources = g_new0 (Components *, c->n_sources);
+  for (guint i = 0; i < c->n_sources; i++)
+    c->sources[i] = qconv_components_new_source (g_ptr_array_index (s->sources, i));
+  return c;
+}
+
 void
 qconv_components_free (Components *c)
 {
+  for (guint i = 0; i < c->n_sources; i++)
+    qconv_components_free (c->sources[i]);
+  g_free (c->sources);
   g_free (c->buffers);
   g_free (c);
 }
@@ -47,6 +66,14 @@ qconv_parts_cost (const Layer *l, Parts parts, guint64 n_rows)
     if (belongs_to (l->pub.components[i], parts))
       cost += arena_round (MAX (qconv_component_share_bytes (&l->pub, l->pub.components[i], n_rows), 1));
   return cost;
+}
+
+gsize
+qconv_source_cost (const SourceLayer *s, Parts parts, guint64 n_rows)
+{
+  if (s->parts == NULL)
+    return s->layer->quantizer != NULL ? qconv_parts_cost (s->layer, parts, n_rows) : 0;
+  return parts == PARTS_WHOLE ? qconv_composed_whole_cost (s) : qconv_composed_rows_cost (s, n_rows);
 }
 
 static gboolean
@@ -150,6 +177,11 @@ gboolean
 qconv_parts_load (const SourceLayer *s, Components *c, Parts parts, guint64 first, guint64 n, Arena *arena,
                   GError **error)
 {
+  if (s->parts != NULL)
+    return parts == PARTS_WHOLE ? qconv_composed_load_whole (s, c, arena, error)
+                                : qconv_composed_load_rows (s, c, first, n, arena, error);
+  if (s->layer->quantizer == NULL)
+    return TRUE;
   if (!qconv_parts_place (c, parts, first, n, arena, error))
     return FALSE;
   for (guint i = 0; i < s->layer->pub.n_components; i++)
@@ -176,7 +208,9 @@ qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is)
   gsize floats = arena_round (MAX ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float), 1));
   gsize stored;
 
-  if (qconv_source_layer_tensor (s) == NULL)
+  if (s->parts != NULL)
+    return qconv_composed_floats_cost (s, n_rows, as_is);
+  if (!qconv_source_layer_plain (s))
     /* decode() may take as much again without a word */
     return qconv_parts_cost (s->layer, PARTS_ROWS, n_rows) + 2 * floats + s->scratch;
   stored = arena_round (MAX ((gsize) n_rows * plain_row_bytes (s), 1));
@@ -219,6 +253,8 @@ qconv_floats_load (const SourceLayer *s, Components *c, guint64 first, guint64 n
   const QconvQuantizer *q = s->layer->quantizer;
   Tile tile = { .components = c, .arena = arena, .cancellable = cancellable };
 
+  if (s->parts != NULL)
+    return qconv_composed_load_floats (s, c, first, n, as_is, arena, cancellable, floats, error);
   if (q == NULL)
     return load_plain (s, first, n, as_is, arena, floats, error);
   if (!take_floats (s, n, QCONV_F32, arena, floats, error)

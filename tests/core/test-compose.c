@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows of composed layers, against what their parts say one by one. */
+#include "compose.h"
+
+#include <string.h>
+
+#include "directory.h"
+#include "source.h"
+#include "tile.h"
+#include "values.h"
+
+enum { ROWS = 24, COLS = 6 };
+
+/* Codes under a scale for four rows and, if it is there, one for all */
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  qconv_components_add (out, &(QconvComponent) { .name = "codes",
+                                                 .dtype = QCONV_I8,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (out, &(QconvComponent) { .name = "scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE1 ((layer->rows + 3) / 4),
+                                                 .run = { 4, 1 } });
+  qconv_components_add (out, &(QconvComponent) { .name = "all",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE0,
+                                                 .flags = QCONV_COMPONENT_OPTIONAL });
+  return TRUE;
+}
+
+static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  const gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
+  const float *scale = qconv_buffer_data (qconv_tile_component (t, "scale"));
+  QconvBuffer *all = qconv_tile_component (t, "all");
+  float *floats = qconv_buffer_data (t->floats);
+
+  g_assert_cmpuint (t->first_row % 4, ==, 0);
+  for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
+    floats[i] = (float) codes[i] * scale[i / t->layer->cols / 4]
+                * (all != NULL ? *(const float *) qconv_buffer_data (all) : 1);
+  return TRUE;
+}
+
+static const QconvQuantizer quantizer = { .id = "test", .components = list_components, .decode = decode };
+
+typedef struct {
+  QconvSource *source;
+  QconvDirectory *directory;
+  GPtrArray *layers;
+} Model;
+
+static const QconvTensor *
+add_tensor (Model *m, const char *name, QconvDType dtype, const QconvShape *shape, guint64 *offset)
+{
+  QconvTensor t = { .name = name, .dtype = dtype, .shape = *shape, .source = m->source, .offset = *offset };
+  g_autoptr (GError) error = NULL;
+
+  qconv_shape_bytes (shape, dtype, &t.n_bytes);
+  *offset += t.n_bytes;
+  qconv_directory_add (m->directory, &t, &error);
+  g_assert_no_error (error);
+  return qconv_directory_tensor (m->directory, qconv_directory_n_tensors (m->directory) - 1);
+}
+
+static void
+free_binding (gpointer data)
+{
+  Binding *b = data;
+
+  g_free (b->component);
+  g_ptr_array_unref (b->tensors);
+  g_free (b);
+}
+
+static void
+bind (SourceLayer *s, const char *component, const QconvTensor *t)
+{
+  Binding *b = g_new0 (Binding, 1);
+
+  b->component = g_strdup (component);
+  b->tensors = g_ptr_array_new ();
+  g_ptr_array_add (b->tensors, (gpointer) t);
+  g_ptr_array_add (b->tensors, NULL);
+  g_ptr_array_add (s->bindings, b);
+}
+
+/* Layers 0 and 1: plain F32 and BF16; 2 and 3: of the scheme; 4: with a scale for all */
+static void
+model_init (Model *m)
+{
+  static const QconvShape shape = QCONV_SHAPE2 (ROWS, COLS), scale_shape = QCONV_SHAPE1 (ROWS / 4), none = QCONV_SHAPE0;
+  float *numbers = g_new (float, 2 * ROWS * COLS);
+  guint64 offset = 0;
+
+  for (guint i = 0; i < 2 * ROWS * COLS; i++)
+    numbers[i] = (float) (i % 97) + 0.5f;
+  *m = (Model) { .layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_source_layer_free) };
+  m->source = qconv_source_new_for_bytes (g_bytes_new_take (numbers, 2 * ROWS * COLS * sizeof *numbers), "test");
+  m->directory = qconv_directory_new (NULL, m->source);
+  for (guint i = 0; i < 5; i++)
+    {
+      SourceLayer *s = g_new0 (SourceLayer, 1);
+      g_autofree char *codes = g_strdup_printf ("codes%u", i), *scale = g_strdup_printf ("scale%u", i);
+      QconvDType dtype = i == 0 ? QCONV_F32 : QCONV_BF16;
+
+      s->name = g_strdup_printf ("layer%u", i);
+      s->plain_name = g_strconcat (s->name, ".weight", NULL);
+      s->bindings = g_ptr_array_new_with_free_func (free_binding);
+      s->bytes = ROWS * COLS;
+      offset = i * 4;
+      s->layer = i < 2 ? qconv_layer_new_plain (s->plain_name, dtype, &shape)
+                       : qconv_layer_new (s->name, "test", &quantizer, qconv_values_new (NULL), dtype, ROWS, COLS);
+      bind (s, i < 2 ? "weight" : "codes", add_tensor (m, codes, i < 2 ? dtype : QCONV_I8, &shape, &offset));
+      offset = i * 12;
+      if (i >= 2)
+        bind (s, "scale", add_tensor (m, scale, QCONV_F32, &scale_shape, &offset));
+      if (i >= 2)
+        g_assert_true (qconv_layer_ask_components (s->layer, NULL));
+      if (i == 4)
+        bind (s, "all", add_tensor (m, "all", QCONV_F32, &none, &offset));
+      else if (i >= 2)
+        qconv_layer_drop_component (s->layer, "all");
+      g_ptr_array_add (m->layers, s);
+    }
+}
+
+static void
+model_clear (Model *m)
+{
+  g_ptr_array_unref (m->layers);
+  qconv_directory_free (m->directory);
+  qconv_source_free (m->source);
+}
+
+/* Rows [first, first + n) in memory that is just what was declared */
+static float *
+load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
+{
+  Arena kept = { .size = qconv_source_cost (s, PARTS_WHOLE, 0) };
+  Arena arena = { .size = TILE_SLACK + qconv_floats_cost (s, n, as_is) };
+  g_autoptr (Components) whole = qconv_components_new_source (s);
+  g_autoptr (GError) error = NULL;
+  float *rows = g_new0 (float, n *s->layer->pub.cols);
+  QconvBuffer floats;
+
+  kept.base = g_malloc0 (kept.size + 1);
+  arena.base = g_malloc0 (arena.size);
+  qconv_parts_load (s, whole, PARTS_WHOLE, 0, 0, &kept, &error);
+  g_assert_no_error (error);
+  qconv_floats_load (s, qconv_components_view (whole, &arena), first, n, as_is, &arena, NULL, &floats, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (floats.dtype, ==, as_is ? s->layer->pub.dtype : QCONV_F32);
+  memcpy (rows, floats.data, floats.size);
+  g_free (kept.base);
+  g_free (arena.base);
+  return rows;
+}
+
+/* Row @row of the stack, by looking for it */
+static void
+assert_row (const SourceLayer *s, guint64 row, const float *got)
+{
+  for (guint i = 0; i < s->parts->len; row -= g_array_index (s->parts, Part, i++).n)
+    {
+      const Part *p = &g_array_index (s->parts, Part, i);
+      const SourceLayer *of = g_ptr_array_index (s->sources, p->source);
+      g_autofree float *all = NULL;
+
+      if (row >= p->n)
+        continue;
+      all = load (of, 0, ROWS, FALSE);
+      for (guint64 col = 0; col < s->layer->pub.cols; col++)
+        {
+          guint64 at = p->first + row * p->stride;
+
+          g_assert_cmpfloat (got[col], ==, p->transposed ? all[col * COLS + at] : all[at * COLS + col]);
+        }
+      return;
+    }
+  g_assert_not_reached ();
+}
+
+/* The components of rows [first, first + n) decode to the same */
+static void
+assert_components (const SourceLayer *s, guint64 first, guint64 n, const float *want)
+{
+  Arena kept = { .size = qconv_source_cost (s, PARTS_WHOLE, 0) };
+  Arena arena = { .size = TILE_SLACK + qconv_source_cost (s, PARTS_ROWS, n) };
+  g_autoptr (Components) whole = qconv_components_new_source (s), c = NULL;
+  g_autofree float *got = g_new (float, n *COLS);
+  QconvBuffer floats = QCONV_BUFFER (got, n * COLS * sizeof (float), QCONV_F32);
+  g_autoptr (GError) error = NULL;
+  Tile tile = { .components = whole };
+
+  kept.base = g_malloc0 (kept.size + 1);
+  arena.base = g_malloc0 (arena.size);
+  g_assert_true (qconv_parts_load (s, whole, PARTS_WHOLE, 0, 0, &kept, &error));
+  qconv_parts_load (s, whole, PARTS_ROWS, first, n, &arena, &error);
+  g_assert_no_error (error);
+  tile.pub = (QconvTile) { .layer = &s->layer->pub, .first_row = first, .n_rows = n, .floats = &floats };
+  g_assert_true (decode (&quantizer, &tile.pub, &error));
+  g_assert_cmpmem (got, n * COLS * sizeof (float), want, n * COLS * sizeof (float));
+  g_free (kept.base);
+  g_free (arena.base);
+}
+
+typedef struct {
+  const char *title;
+  guint sources[3], n_sources;
+  Part parts[4];
+  guint n_parts;
+  gboolean moves; /* the components can be stacked */
+} Case;
+
+static const Case cases[] = {
+  { "whole", { 2 }, 1, { { 0, 0, 1, ROWS, FALSE } }, 1, TRUE },
+  { "whole with a scale for all", { 4 }, 1, { { 0, 0, 1, ROWS, FALSE } }, 1, TRUE },
+  { "plain", { 1 }, 1, { { 0, 0, 1, ROWS, FALSE } }, 1, FALSE },
+  { "stack", { 2, 3 }, 2, { { 0, 0, 1, ROWS, FALSE }, { 1, 0, 1, ROWS, FALSE } }, 2, TRUE },
+  { "stack of plain", { 1, 1 }, 2, { { 0, 0, 1, ROWS, FALSE }, { 1, 0, 1, ROWS, FALSE } }, 2, FALSE },
+  { "stack of two types", { 0, 1 }, 2, { { 0, 0, 1, ROWS, FALSE }, { 1, 0, 1, ROWS, FALSE } }, 2, FALSE },
+  { "stack of plain and codes", { 0, 2 }, 2, { { 0, 0, 1, ROWS, FALSE }, { 1, 0, 1, ROWS, FALSE } }, 2, FALSE },
+  { "stack with a scale for all", { 2, 4 }, 2, { { 0, 0, 1, ROWS, FALSE }, { 1, 0, 1, ROWS, FALSE } }, 2, FALSE },
+  { "halves swapped", { 4 }, 1, { { 0, 12, 1, 12, FALSE }, { 0, 0, 1, 12, FALSE } }, 2, TRUE },
+  { "halves that cut runs", { 2 }, 1, { { 0, 10, 1, 14, FALSE }, { 0, 0, 1, 10, FALSE } }, 2, FALSE },
+  { "split", { 2 }, 1, { { 0, 8, 1, 8, FALSE } }, 1, TRUE },
+  { "split with a short run", { 2, 3 }, 2, { { 0, 8, 1, 8, FALSE }, { 1, 18, 1, 6, FALSE } }, 2, FALSE },
+  { "every other row", { 2, 0 }, 2, { { 0, 1, 2, 12, FALSE }, { 0, 0, 2, 12, FALSE }, { 1, 3, 5, 4, FALSE } }, 3, FALSE },
+  { "columns", { 0 }, 1, { { 0, 1, 1, 4, TRUE } }, 1, FALSE },
+};
+
+static void
+test_case (gconstpointer data)
+{
+  const Case *k = data;
+  g_autoptr (GPtrArray) sources = g_ptr_array_new ();
+  GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  g_autoptr (SourceLayer) s = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 rows = 0, cols = k->parts[0].transposed ? ROWS : COLS, align;
+  Model m;
+
+  model_init (&m);
+  for (guint i = 0; i < k->n_sources; i++)
+    g_ptr_array_add (sources, g_ptr_array_index (m.layers, k->sources[i]));
+  g_array_append_vals (parts, k->parts, k->n_parts);
+  for (guint i = 0; i < k->n_parts; i++)
+    rows += k->parts[i].n;
+  s = qconv_compose ("made.weight", &QCONV_SHAPE2 (rows, cols), sources, parts, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (s->name, ==, "made");
+  g_assert_cmpint (s->layer->quantizer != NULL, ==, k->moves);
+  g_assert_true (qconv_source_layer_decodes (s));
+  align = qconv_layer_alignment (s->layer, 1);
+  for (guint64 first = 0; first < rows; first++)
+    for (guint64 n = 1; n <= rows - first; n++)
+      {
+        g_autofree float *got = load (s, first, n, FALSE);
+
+        for (guint64 row = 0; row < n; row++)
+          assert_row (s, first + row, got + row * cols);
+        if (k->moves && first % align == 0 && (n % align == 0 || first + n == rows))
+          assert_components (s, first, n, got);
+        if (qconv_source_layer_plain (s))
+          g_free (load (s, first, n, TRUE));
+      }
+  g_clear_pointer (&s, qconv_source_layer_free);
+  model_clear (&m);
+}
+
+/* Rows that are not there, or do not fit together */
+static void
+test_refused (void)
+{
+  static const struct {
+    QconvShape shape;
+    Part parts[2];
+    guint n;
+    const char *text;
+  } wrong[] = {
+    { QCONV_SHAPE2 (25, COLS), { { 0, 0, 1, 25, FALSE } }, 1, "*has 24 rows, which is not enough" },
+    { QCONV_SHAPE2 (2, COLS), { { 0, 1, G_MAXUINT64, 2, FALSE } }, 1, "*which is not enough" },
+    { QCONV_SHAPE2 (2, COLS), { { 0, G_MAXUINT64, 1, 2, FALSE } }, 1, "*which is not enough" },
+    { QCONV_SHAPE2 (8, COLS), { { 0, 0, 1, 4, FALSE }, { 1, 0, 1, 4, TRUE } }, 2, "*has rows of 24 items, others of 6" },
+    { QCONV_SHAPE2 (5, COLS), { { 0, 0, 1, 4, FALSE } }, 1, "*another shape*" },
+  };
+  Model m;
+
+  model_init (&m);
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr (GPtrArray) sources = g_ptr_array_new ();
+      GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
+      g_autoptr (GError) error = NULL;
+
+      g_ptr_array_add (sources, g_ptr_array_index (m.layers, 0));
+      g_ptr_array_add (sources, g_ptr_array_index (m.layers, 1));
+      g_array_append_vals (parts, wrong[i].parts, wrong[i].n);
+      g_assert_null (qconv_compose ("made.weight", &wrong[i].shape, sources, parts, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED);
+      g_assert_true (g_pattern_match_simple (wrong[i].text, error->message));
+    }
+  model_clear (&m);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *path = g_strconcat ("/core/compose/", cases[i].title, NULL);
+
+      g_test_add_data_func (path, &cases[i], test_case);
+    }
+  g_test_add_func ("/core/compose/refused", test_refused);
+  return g_test_run ();
+}
