@@ -151,13 +151,14 @@ compare_chunk (Check *c, Pair *p, guint chunk, Arena *arena, GError **error)
   for (guint64 n; first < end; first += n)
     {
       guint64 n_reference;
-      QconvBuffer reference, got;
+      QconvBuffer reference = { 0 }, got;
 
       arena->used = 0;
       n = MIN (p->tile_rows, end - first);
       n_reference = first < rows ? MIN (n, rows - first) : 0;
-      if (!qconv_floats_load (p->reference, qconv_components_view (p->reference_parts, arena), first, n_reference,
-                              as_is (p->reference), arena, c->cancellable, &reference, error)
+      if ((n_reference > 0 /* else all of it is padding */
+           && !qconv_floats_load (p->reference, qconv_components_view (p->reference_parts, arena), first, n_reference,
+                                  as_is (p->reference), arena, c->cancellable, &reference, error))
           || !qconv_floats_load (p->got, qconv_components_view (p->got_parts, arena), first, n, FALSE, arena,
                                  c->cancellable, &got, error)
           || !compare_rows (p, &reference, n_reference, &got, n, p->sums[chunk], error))
@@ -229,10 +230,13 @@ report_pair (QconvReport *r, const Pair *p)
   const double *sums = p->sums[0];
   double relmse = sums[0] == 0 ? 0 : sums[0] / sums[1];
   guint64 items = p->reference->layer->pub.rows * p->reference->layer->pub.cols;
-  gboolean vanishes = sums[1] <= VANISHING * VANISHING * (double) items;
+  double floor = VANISHING * VANISHING * (double) items;
+  gboolean vanishes = sums[1] <= floor && sums[0] <= 4 * floor;
 
   qconv_report_layer (r, p->got->name, p->got->layer->scheme, isnan (relmse) ? -1 : relmse);
-  if (p->bound >= 0 && !(relmse <= p->bound) && !vanishes)
+  if (!isfinite (sums[1]))
+    qconv_report_problem (r, p->got->name, QCONV_PROBLEM_NON_FINITE, "the weights hold Inf or NaN");
+  else if (p->bound >= 0 && !(relmse <= p->bound) && !vanishes)
     qconv_report_problem (r, p->got->name, "error-bound", "relative MSE %.3g is beyond the bound %.3g of %s", relmse,
                           p->bound, p->got->layer->scheme);
   if (sums[2] > 0)

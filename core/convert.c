@@ -101,6 +101,15 @@ run_begin (LayerRun *r, GError **error)
          && qconv_parts_place (r->made, PARTS_WHOLE, 0, 0, &r->kept, error);
 }
 
+/* A quantizer does not say whose weights it cannot encode; errors of plugins get their name in conversion_run() */
+static gboolean
+name_layer (const LayerRun *r, gboolean ok, GError **error)
+{
+  if (!ok && !g_error_matches (*error, QCONV_ERROR, QCONV_ERROR_BUG))
+    g_prefix_error (error, "layer \"%s\": ", r->plan->layer->name);
+  return ok;
+}
+
 /* The part of @floats that starts @lead rows further down and has @n rows */
 static void
 cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
@@ -140,7 +149,7 @@ run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error
         cut_rows (&floats, r->plan->source->layer->pub.cols, lead, n);
       tile = make_tile (r, r->made, e->from != NULL ? source : NULL, first, n, e->from != NULL ? NULL : &floats, arena,
                         c->cancellable);
-      if (!e->accumulate (q, &tile.pub, r->pass, &partial, error))
+      if (!name_layer (r, e->accumulate (q, &tile.pub, r->pass, &partial, error), error))
         return FALSE;
     }
   return TRUE;
@@ -159,7 +168,7 @@ encode_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint6
     return FALSE;
   tile = make_tile (r, made, e->from != NULL ? source : NULL, first, n, e->from != NULL ? NULL : &floats, arena,
                     c->cancellable);
-  return e->encode (r->plan->layer->quantizer, &tile.pub, error);
+  return name_layer (r, e->encode (r->plan->layer->quantizer, &tile.pub, error), error);
 }
 
 /* The planned components are the source's, by name */
@@ -291,7 +300,7 @@ finish_pass (Conversion *c, LayerRun *r, GError **error)
   Tile tile = make_tile (r, r->made, e->from != NULL ? r->source : NULL, 0, r->plan->layer->pub.rows, NULL, &none,
                          c->cancellable);
 
-  if (!e->finish (r->plan->layer->quantizer, &tile.pub, r->pass, r->partials, n, &exact, error))
+  if (!name_layer (r, e->finish (r->plan->layer->quantizer, &tile.pub, r->pass, r->partials, n, &exact, error), error))
     return FALSE;
   memset (r->partials, 0, n * r->work.partial_size);
   if (!exact && qconv_encoder (r->plan, r->encoder + 1) == NULL)

@@ -32,10 +32,30 @@ find_writer (const QconvModel *model)
   return NULL;
 }
 
+/* Keys and values go into JSON and into headers */
+static gboolean
+check_texts (const QconvJob *job, GError **error)
+{
+  for (guint i = 0; i < job->n_hints; i++)
+    if (!g_utf8_validate (job->hints[i].key, -1, NULL)
+        || (job->hints[i].value != NULL && !g_utf8_validate (job->hints[i].value, -1, NULL)))
+      return qconv_fail (error, QCONV_ERROR_OPTION, "change number %u of the markers is not UTF-8", i + 1);
+  for (guint i = 0; job->metadata != NULL && job->metadata[i] != NULL; i++)
+    if (!g_utf8_validate (job->metadata[i], -1, NULL))
+      return qconv_fail (error, QCONV_ERROR_OPTION, "change number %u of the metadata is not UTF-8", i + 1);
+    else if (job->metadata[i][0] == '\0' || job->metadata[i][0] == '=')
+      return qconv_fail (error, QCONV_ERROR_OPTION, "a change of the metadata names no key: \"%s\"", job->metadata[i]);
+  return TRUE;
+}
+
 Edit *
 qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error)
 {
-  Edit *e = g_new0 (Edit, 1);
+  Edit *e;
+
+  if (!check_texts (job, error))
+    return NULL;
+  e = g_new0 (Edit, 1);
 
   e->job = job;
   e->found = g_new0 (gboolean, job->n_hints + 1);
@@ -106,19 +126,62 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
   l->layer->hints = hints;
 }
 
-void
-qconv_edit_metadata (const Edit *e, QconvOutput *o)
+/* Returns: (transfer full): the key of "KEY=VALUE"; *value: NULL where there is none */
+static char *
+split_change (const char *change, const char **value)
+{
+  const char *equals = strchr (change, '=');
+
+  *value = equals != NULL ? equals + 1 : NULL;
+  return equals != NULL ? g_strndup (change, (gsize) (equals - change)) : g_strdup (change);
+}
+
+gboolean
+qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
 {
   for (guint i = 0; e->job->metadata != NULL && e->job->metadata[i] != NULL; i++)
     {
-      const char *change = e->job->metadata[i], *equals = strchr (change, '=');
-      g_autofree char *key = equals != NULL ? g_strndup (change, (gsize) (equals - change)) : g_strdup (change);
+      const char *value;
+      g_autofree char *key = split_change (e->job->metadata[i], &value);
 
-      qconv_output_set_metadata (o, key, equals != NULL ? equals + 1 : NULL);
+      if (value == NULL && qconv_directory_metadata (o->directory, key) == NULL)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "the metadata has no key \"%s\"", key);
+      qconv_output_set_metadata (o, key, value);
     }
+  return TRUE;
 }
 
-/* The tensor that holds what @t is going to be, byte for byte */
+gboolean
+qconv_edit_check_metadata (const Edit *e, const QconvOutput *o, GError **error)
+{
+  for (guint i = 0; e->job->metadata != NULL && e->job->metadata[i] != NULL; i++)
+    {
+      const char *value;
+      g_autofree char *key = split_change (e->job->metadata[i], &value);
+      GVariant *is = qconv_directory_metadata (o->directory, key);
+
+      if (value == NULL ? is != NULL
+                        : is == NULL || !g_variant_is_of_type (is, G_VARIANT_TYPE_STRING)
+                              || strcmp (g_variant_get_string (is, NULL), value) != 0)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "\"%s\" follows from the layers and cannot be edited", key);
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error)
+{
+  const QconvOption *row = e->target.writer->options;
+
+  for (; row != NULL && row->name != NULL && (e->job->only != NULL || e->job->keep != NULL); row++)
+    if (qconv_values_is_set (o->options, row->name))
+      return qconv_fail (error, QCONV_ERROR_OPTION,
+                         "%s is for the whole file: --only and --keep go with --set, --add and --remove", row->name);
+  return TRUE;
+}
+
+/* The tensor that holds what @t is going to be: the same bytes, or codes that lie in it in another way, which their
+   reader knows */
 static const QconvTensor *
 same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *planned)
 {
@@ -127,16 +190,28 @@ same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *p
   const QconvTensor *tensor = b != NULL && b->tensors->len == 2 ? g_ptr_array_index (b->tensors, 0) : NULL;
 
   if (tensor == NULL || b->load != t->planned.load || (t->planned.pack != NULL) != (t->planned.load != NULL)
-      || (l->has_input_scale && strcmp (c->name, QCONV_INPUT_SCALE) == 0))
+      || tensor->big_endian || (l->has_input_scale && strcmp (c->name, QCONV_INPUT_SCALE) == 0))
     return NULL;
-  return tensor->dtype == planned->dtype && tensor->n_bytes == planned->n_bytes
-                 && qconv_shape_equal (&tensor->shape, &planned->shape) && !tensor->big_endian
+  return t->planned.pack != NULL
+                 || (tensor->dtype == planned->dtype && qconv_shape_equal (&tensor->shape, &planned->shape))
              ? tensor
              : NULL;
 }
 
+/* Such a tensor stays as it is */
+static void
+follow_source (PlannedLayer *l, const PlannedTensor *t, QconvOutput *o)
+{
+  QconvTensor *planned = qconv_directory_planned (o->directory, t->tensor);
+
+  l->bytes += t->copied->n_bytes - planned->n_bytes;
+  planned->dtype = t->copied->dtype;
+  planned->shape = t->copied->shape;
+  planned->n_bytes = t->copied->n_bytes;
+}
+
 void
-qconv_edit_settle (PlannedLayer *l, const QconvOutput *o)
+qconv_edit_settle (PlannedLayer *l, QconvOutput *o)
 {
   l->copies = TRUE;
   for (guint i = 0; i < l->tensors->len; i++)
@@ -146,8 +221,15 @@ qconv_edit_settle (PlannedLayer *l, const QconvOutput *o)
       t->copied = same_tensor (l, t, qconv_planned_tensor (o, t));
       l->copies &= t->copied != NULL || !qconv_planned_by_rows (t);
     }
-  for (guint i = 0; !l->copies && i < l->tensors->len; i++)
-    ((PlannedTensor *) g_ptr_array_index (l->tensors, i))->copied = NULL;
+  for (guint i = 0; i < l->tensors->len; i++)
+    {
+      PlannedTensor *t = g_ptr_array_index (l->tensors, i);
+
+      if (!l->copies)
+        t->copied = NULL;
+      else if (t->copied != NULL)
+        follow_source (l, t, o);
+    }
 }
 
 gboolean
@@ -163,14 +245,13 @@ qconv_edit_check (const Edit *e, GError **error)
 gboolean
 qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **error)
 {
+  gboolean set = g_file_test (model->path, G_FILE_TEST_IS_DIR);
+
   if (job->output != NULL)
     return FALSE;
   for (guint i = 0; i < qconv_directory_n_tensors (model->directory); i++)
-    if (qconv_directory_tensor (model->directory, i)->source != model->source)
-      {
-        qconv_fail (error, QCONV_ERROR_OPTION, "%s: a set of files is not edited in place: name an output",
-                    model->path);
-        return FALSE;
-      }
-  return TRUE;
+    set |= qconv_directory_tensor (model->directory, i)->source != model->source;
+  if (set)
+    qconv_fail (error, QCONV_ERROR_OPTION, "%s: a set of files is not edited in place: name an output", model->path);
+  return !set;
 }

@@ -5,7 +5,7 @@
 
 typedef struct _Edit Edit;
 
-/* QCONV_ERROR_OPTION: a change without key, or a writer that is not there. Returns: (transfer full) */
+/* QCONV_ERROR_OPTION: a change without key or that is no text, or a writer that is not there. Returns: (transfer full) */
 Edit *qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error);
 void qconv_edit_free (Edit *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Edit, qconv_edit_free)
@@ -13,10 +13,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Edit, qconv_edit_free)
 const QconvTargetInfo *qconv_edit_target (const Edit *e);
 /* Changes what @l, whose components move, tells its writer */
 void qconv_edit_hints (Edit *e, PlannedLayer *l);
-/* Changes the metadata of @o, which its writer has the last word on */
-void qconv_edit_metadata (const Edit *e, QconvOutput *o);
-/* After the writer has planned @l: tensors that stay the same are copied */
-void qconv_edit_settle (PlannedLayer *l, const QconvOutput *o);
+/* Changes the metadata of @o. QCONV_ERROR_OPTION: there is no such key */
+gboolean qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error);
+/* After the writer's end: QCONV_ERROR_OPTION: it has the last word on a key */
+gboolean qconv_edit_check_metadata (const Edit *e, const QconvOutput *o, GError **error);
+/* QCONV_ERROR_OPTION: an option of the writer is for the whole file, and the job for some layers */
+gboolean qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error);
+/* After the writer has planned @l: tensors that stay the same are copied, padded or not */
+void qconv_edit_settle (PlannedLayer *l, QconvOutput *o);
 /* QCONV_ERROR_OPTION: a change that found nothing to change */
 gboolean qconv_edit_check (const Edit *e, GError **error);
 /* Whether the one file that the model was read from is written again */

@@ -182,16 +182,28 @@ compare_keys (gconstpointer a, gconstpointer b)
   return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
-const char **
-qconv_layer_hint_keys (const QconvLayer *l)
+/* @table: (nullable) */
+static const char **
+sorted_keys (GHashTable *table)
 {
-  const Layer *self = (const Layer *) l;
   guint n = 0;
-  const char **keys = self->hints != NULL ? (const char **) g_hash_table_get_keys_as_array (self->hints, &n)
-                                          : g_new0 (const char *, 1);
+  const char **keys
+      = table != NULL ? (const char **) g_hash_table_get_keys_as_array (table, &n) : g_new0 (const char *, 1);
 
   qsort (keys, n, sizeof *keys, compare_keys);
   return keys;
+}
+
+const char **
+qconv_layer_hint_keys (const QconvLayer *l)
+{
+  return sorted_keys (((const Layer *) l)->hints);
+}
+
+const char **
+qconv_layer_hints_edited (const QconvLayer *l)
+{
+  return sorted_keys (((const Layer *) l)->edited);
 }
 
 void

@@ -62,7 +62,7 @@ apply_options (Planning *pl, GError **error)
   if (pl->job->effort != NULL && p->warn != NULL && (q == NULL || !qconv_values_knows (pl->scheme_values, "effort")))
     p->warn (_ ("--effort does not reach this target"), p->warn_data);
   return qconv_settings_apply (pl->job->options, (const Participant *) all->data, all->len, TRUE, error)
-         && check_fixed (pl, error);
+         && check_fixed (pl, error) && (p->edit == NULL || qconv_edit_check_options (p->edit, &p->output, error));
 }
 
 /* ---- One layer ---- */
@@ -132,6 +132,8 @@ settle_given (Planning *pl, PlannedLayer *l, gboolean change, GError **error)
 
       gboolean nobody_gives = l->how == HOW_MOVE ? !in_source : (c->flags & QCONV_COMPONENT_GIVEN) != 0;
 
+      if (scale && dropped && change && in_source && l->layer->edited != NULL)
+        g_hash_table_add (l->layer->edited, g_strdup (c->name));
       if ((scale && dropped && change) || (nobody_gives && !(scale && found)))
         qconv_layer_drop_component (l->layer, c->name);
     }
@@ -186,7 +188,7 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
 
   if (q == NULL)
     {
-      qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "layer \"%s\": no loaded plugin knows the scheme %s", s->name,
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin knows the scheme %s", s->name,
                   from->scheme);
       return NULL;
     }
@@ -317,9 +319,10 @@ plan_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->edit != NULL && !qconv_edit_check (p->edit, error))
     return FALSE;
-  if (p->edit != NULL)
-    qconv_edit_metadata (p->edit, &p->output);
-  return w->end == NULL || w->end (w, &p->output, error);
+  if (p->edit != NULL && !qconv_edit_metadata (p->edit, &p->output, error))
+    return FALSE;
+  return (w->end == NULL || w->end (w, &p->output, error))
+         && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }
 
 /* A loader of quantized files knows one spelling of the names; the plain targets keep any */
@@ -371,13 +374,21 @@ static void
 warn_nothing (const QconvPlan *p)
 {
   g_autofree char *line = NULL;
+  gboolean decoded = FALSE;
 
   if (p->target->quantizer == NULL || p->warn == NULL)
     return;
   for (guint i = 0; i < p->output.layers->len; i++)
-    if (((const PlannedLayer *) g_ptr_array_index (p->output.layers, i))->layer->quantizer != NULL)
-      return;
-  line = g_strdup_printf (_ ("no layer becomes %s: the output is a copy"), p->target->quantizer->id);
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+
+      if (l->layer->quantizer != NULL)
+        return;
+      decoded |= l->how == HOW_DECODE;
+    }
+  line = g_strdup_printf (decoded ? _ ("no layer becomes %s: what was quantized is decoded")
+                                  : _ ("no layer becomes %s: the output is a copy"),
+                          p->target->quantizer->id);
   p->warn (line, p->warn_data);
 }
 

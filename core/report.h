@@ -2,6 +2,9 @@
 #pragma once
 #include "model.h"
 
+/* Code of a layer whose source holds Inf or NaN */
+#define QCONV_PROBLEM_NON_FINITE "non-finite"
+
 QconvReport *qconv_report_new (void);
 void qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);

@@ -25,7 +25,7 @@ qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError
       || (job->hp_filter != NULL && (r->hp = compile ("--hp-filter", job->hp_filter, error)) == NULL))
     return FALSE;
   for (guint i = 0; i < model->layers->len; i++)
-    if (!qconv_source_layer_plain (g_ptr_array_index (model->layers, i)))
+    if (qconv_source_layer_quantized (g_ptr_array_index (model->layers, i)))
       r->quantized = TRUE;
   return TRUE;
 }
@@ -36,6 +36,18 @@ qconv_rules_clear (Rules *r)
   g_clear_pointer (&r->keep, g_regex_unref);
   g_clear_pointer (&r->only, g_regex_unref);
   g_clear_pointer (&r->hp, g_regex_unref);
+  g_clear_error (&r->gave_up);
+}
+
+/* An expression that gives up on a name matches nothing, which qconv_rules_check() says */
+static gboolean
+matches (Rules *r, const GRegex *re, const char *name, gboolean *matched)
+{
+  gboolean hit = re != NULL
+                 && g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
+
+  *matched |= hit;
+  return hit;
 }
 
 /* A weight of numbers that a quantizer can take: not codes of something that no reader knows */
@@ -73,14 +85,16 @@ static const char *
 default_rule (const Rules *r, const SourceLayer *s, const QconvQuantizer *q, const char *name)
 {
   const QconvLayer *l = &s->layer->pub;
+  gboolean plain = !qconv_source_layer_quantized (s);
 
   if (strcmp (l->scheme, q->id) == 0)
     return "target";
-  if (r->quantized && qconv_source_layer_plain (s))
+  if (r->quantized && plain)
     return "source";
-  if (q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
+  /* Who quantized it has found it worth that */
+  if (plain && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
     return "shape";
-  if (MIN (l->rows, l->cols) < qconv_family_min_dim (r->family))
+  if (plain && MIN (l->rows, l->cols) < qconv_family_min_dim (r->family))
     return "size";
   return qconv_family_keeps (r->family, name) ? "family" : "target";
 }
@@ -91,12 +105,9 @@ qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, con
 {
   g_autofree char *name = qconv_family_layer_name (r->family, s->name);
   gboolean fits = can_hold (s, q, values);
-  gboolean keep = r->keep != NULL && g_regex_match (r->keep, name, 0, NULL);
-  gboolean only = r->only != NULL && g_regex_match (r->only, name, 0, NULL);
+  gboolean keep = matches (r, r->keep, name, &r->keep_matched);
+  gboolean only = matches (r, r->only, name, fits ? &r->only_matched : &r->only_unfit);
 
-  r->keep_matched |= keep;
-  r->only_matched |= only && fits;
-  r->only_unfit |= only && !fits;
   if (keep)
     *rule = "keep";
   else if (!fits)
@@ -108,21 +119,12 @@ qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, con
   return fits && !keep && (only || strcmp (*rule, "target") == 0);
 }
 
-static gboolean
-matches (const GRegex *re, const char *name, gboolean *matched)
-{
-  gboolean hit = re != NULL && g_regex_match (re, name, 0, NULL);
-
-  *matched |= hit;
-  return hit;
-}
-
 gboolean
 qconv_rules_select (Rules *r, const SourceLayer *s)
 {
   g_autofree char *name = qconv_family_layer_name (r->family, s->name);
-  gboolean keep = matches (r->keep, name, &r->keep_matched);
-  gboolean only = matches (r->only, name, &r->only_matched);
+  gboolean keep = matches (r, r->keep, name, &r->keep_matched);
+  gboolean only = matches (r, r->only, name, &r->only_matched);
 
   return !keep && (only || r->only == NULL);
 }
@@ -133,7 +135,7 @@ qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, G
   g_autofree char *name = qconv_family_layer_name (r->family, s->name);
   gboolean plain = qconv_source_layer_plain (s) && qconv_dtype_is_float (s->layer->pub.dtype);
 
-  if (!matches (r->hp, name, &r->hp_matched) || (plain && !encoded))
+  if (!matches (r, r->hp, name, &r->hp_matched) || (plain && !encoded))
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_OPTION, "--hp-filter: layer \"%s\" %s", s->name,
                      plain ? "would be quantized; --keep leaves it alone" : "is not in high precision");
@@ -151,6 +153,9 @@ matched_nothing (const char *option, const char *pattern, const QconvModel *mode
 gboolean
 qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job, GError **error)
 {
+  if (r->gave_up != NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "a regular expression is too hard for the names of this file: %s",
+                       r->gave_up->message);
   if (r->keep != NULL && !r->keep_matched)
     return matched_nothing ("--keep", job->keep, model, error);
   if (r->hp != NULL && !r->hp_matched)

@@ -8,6 +8,7 @@ typedef struct {
   GRegex *keep, *only, *hp; /* (nullable) */
   gboolean quantized;     /* the source has quantized layers: only these are encoded */
   gboolean keep_matched, only_matched, hp_matched;
+  GError *gave_up; /* (nullable): an expression that could not be applied to a name */
   gboolean only_unfit; /* --only matched a layer that the scheme cannot hold */
 } Rules;
 

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "convert.h"
 #include "pack.h"
+#include "report.h"
 
 /* A link keeps being one: the file that it names is written, if it is a file */
 static gboolean
@@ -56,7 +57,9 @@ check_written (QconvPlan *p, Save *save, QconvProgressFunc progress, gpointer us
   if (r->ok)
     return TRUE;
   first = g_ptr_array_index (r->problems, 0);
-  return qconv_fail (error, QCONV_ERROR_CHECK, "%s: the written file failed its check: %s%s%s (%u problems)", p->path,
+  return qconv_fail (error,
+                     strcmp (first->code, QCONV_PROBLEM_NON_FINITE) == 0 ? QCONV_ERROR_NON_FINITE : QCONV_ERROR_CHECK,
+                     "%s: the written file failed its check: %s%s%s (%u problems)", p->path,
                      first->layer != NULL ? first->layer : "", first->layer != NULL ? ": " : "", first->message,
                      r->problems->len);
 }

@@ -74,6 +74,22 @@ check_room (const char *folder, guint64 size, GError **error)
                      folder, size, room);
 }
 
+/* What is replaced keeps its mode and, as far as that is ours to give, its owner; a file that may not be written is not
+   replaced either */
+static gboolean
+follow_replaced (const Save *s, GError **error)
+{
+  struct stat st;
+
+  if (stat (s->path, &st) != 0)
+    return TRUE;
+  if (access (s->path, W_OK) != 0)
+    return io_error (error, s->path);
+  if (fchown (s->fd, st.st_uid, st.st_gid) != 0 && fchown (s->fd, (uid_t) -1, st.st_gid) != 0)
+    st.st_mode &= ~(mode_t) (S_IRWXG | S_ISUID | S_ISGID);
+  return fchmod (s->fd, st.st_mode & 07777) == 0 || io_error (error, s->path);
+}
+
 /* Another run that cleans up may take the file for abandoned before it is locked: then it has no name any more. A file
    system without locks removes nothing either */
 static gboolean
@@ -132,7 +148,7 @@ qconv_save_new (const char *path, guint64 size, GError **error)
     return NULL;
   if (!create_locked (s, folder, base, error))
     return NULL;
-  return allocate (s, error) ? g_steal_pointer (&s) : NULL;
+  return follow_replaced (s, error) && allocate (s, error) ? g_steal_pointer (&s) : NULL;
 }
 
 void
@@ -190,9 +206,9 @@ qconv_save_copy (Save *s, guint64 offset, QconvSource *from, guint64 start, guin
 
       if (put < 0 && errno == EINTR)
         continue;
-      if (put < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM)
+      if (put < 0 && (errno == ENOSPC || errno == EDQUOT))
         return io_error (error, s->path);
-      if (put <= 0) /* not here, or the input ends: reading it says what is wrong */
+      if (put <= 0) /* not between these files, or there is a fault: reading and writing says what is wrong */
         return TRUE;
       n -= (guint64) put;
     }

@@ -42,6 +42,17 @@ qconv_source_layer_plain (const SourceLayer *s)
   return TRUE;
 }
 
+gboolean
+qconv_source_layer_quantized (const SourceLayer *s)
+{
+  if (s->parts == NULL)
+    return unclaimed_tensor (s) == NULL;
+  for (guint i = 0; i < s->sources->len; i++)
+    if (qconv_source_layer_quantized (g_ptr_array_index (s->sources, i)))
+      return TRUE;
+  return FALSE;
+}
+
 const QconvTensor *
 qconv_source_layer_tensor (const SourceLayer *s)
 {

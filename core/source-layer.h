@@ -37,6 +37,8 @@ void qconv_source_layer_free (SourceLayer *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SourceLayer, qconv_source_layer_free)
 /* Returns: whether it is stored as plain numbers of its type, in one tensor or several */
 gboolean qconv_source_layer_plain (const SourceLayer *s);
+/* Returns: whether any of it is codes of a scheme */
+gboolean qconv_source_layer_quantized (const SourceLayer *s);
 /* Returns: (nullable): the tensor whose bytes are the whole of a plain layer */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
 /* Returns: whether there are floats to be had from it */

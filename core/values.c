@@ -183,12 +183,9 @@ qconv_values_set (QconvValues *v, const char *name, const char *value, GError **
 static const char *
 value_of_bare_name (const QconvOption *o)
 {
-  if (o->type == QCONV_BOOLEAN)
+  if (o->type == QCONV_BOOLEAN || (o->type == QCONV_CHOICE && g_strv_contains (o->choices, "on")))
     return "on";
-  for (guint i = 0; o->type == QCONV_CHOICE && o->choices[i] != NULL; i++)
-    if (strcmp (o->choices[i], "auto") == 0)
-      return "auto";
-  return NULL;
+  return o->type == QCONV_CHOICE && g_strv_contains (o->choices, "auto") ? "auto" : NULL;
 }
 
 gboolean

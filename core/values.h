@@ -11,7 +11,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvValues, qconv_values_free)
 
 /* QCONV_ERROR_OPTION: unknown name (with the nearest one), or a value outside its range */
 gboolean qconv_values_set (QconvValues *v, const char *name, const char *value, GError **error);
-/* A name alone: a boolean is switched on, a choice that knows "auto" takes it; QCONV_ERROR_OPTION for others */
+/* A name alone: what can be "on" is switched on, a choice that knows "auto" takes it; QCONV_ERROR_OPTION for
+   others */
 gboolean qconv_values_set_bare (QconvValues *v, const char *name, GError **error);
 /* "key=value,key=value"; NULL and "" change nothing */
 gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);

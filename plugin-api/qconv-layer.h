@@ -70,6 +70,8 @@ QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, cons
 QCONV_API const char *qconv_layer_hint (const QconvLayer *l, const char *key);
 /* Whether an edit has set or removed it: writers refuse that for what follows from the layer */
 QCONV_API gboolean qconv_layer_hint_edited (const QconvLayer *l, const char *key);
+/* Returns: (transfer container): all keys that an edit has set or removed, sorted, NULL-terminated */
+QCONV_API const char **qconv_layer_hints_edited (const QconvLayer *l);
 /* Returns: (transfer container): all keys of such hints, sorted, NULL-terminated */
 QCONV_API const char **qconv_layer_hint_keys (const QconvLayer *l);
 G_END_DECLS

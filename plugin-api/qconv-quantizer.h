@@ -104,9 +104,6 @@ struct _QconvQuantizer {
   const char *const *statistics;
   guint32 float_dtypes;
   guint32 cols_multiple;
-  /* Optional: puts what is meant for a planned layer in the place of "auto" and of what its shape rules out, so that
-     components(), the writer and the comparison with a source see the same. Readers claim settled parameters */
-  void (*settle) (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values);
   /* From all of @layer but its components. QCONV_ERROR_UNSUPPORTED says why the shape will not do */
   gboolean (*components) (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error);
   /* Returns: worst relative MSE that the check accepts for a layer; NULL: exact or not bounded */
@@ -120,6 +117,9 @@ struct _QconvQuantizer {
   gboolean (*validate) (const QconvQuantizer *self, const QconvTile *t, GError **error);
   /* Optional: fill QCONV_COMPONENT_SHARED components of layers with one input; one whole tile each, host memory */
   gboolean (*share) (const QconvQuantizer *self, const QconvTile *const *tiles, guint n, GError **error);
+  /* Optional: puts what is meant for a planned layer in the place of "auto" and of what its shape rules out, so that
+     components(), the writer and the comparison with a source see the same. Readers claim settled parameters */
+  void (*settle) (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values);
   gconstpointer reserved[7];
 };
 G_END_DECLS

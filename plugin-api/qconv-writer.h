@@ -33,8 +33,8 @@ QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *na
  * length.
  *
  * @run: with @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
- * @load: (nullable): the load function that undoes @pack. An edited file whose tensor was bound by it, and has this
- *   dtype and shape, keeps the tensor's bytes: they are copied, not unpacked
+ * @load: (nullable): the load function that undoes @pack. An edited file whose tensor was bound by it keeps that
+ *   tensor's bytes, dtype and shape: they are copied, not unpacked
  * @data: (transfer none) (nullable): referenced by core; exactly the tensor's bytes when there is no @pack
  * @file: 0, the file OUTPUT
  */
@@ -47,7 +47,7 @@ typedef struct {
   GBytes *data;
   guint32 file;
   QconvLoadFunc load;
-  gconstpointer reserved[2];
+  gconstpointer reserved[1];
 } QconvPlanned;
 /* Named layer->name + @suffix; @layer NULL: @suffix is the name. Biases are plain tensors of their own and come
    to keep().

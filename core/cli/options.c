@@ -56,7 +56,7 @@ const CliOption cli_options[] = {
   { "names", 0, CLI_CONVERT, CLI_TEXT, AT (names), NULL, spellings, TRUE, N_ ("spelling of the layers' names") },
   { "component", 0, CLI_CONVERT, CLI_TEXT, AT (component), NULL, components, TRUE,
     N_ ("part of an all-in-one checkpoint to write") },
-  { "allow-nonfinite", 0, OPENS, CLI_FLAG, AT (allow_nonfinite), NULL, NULL, TRUE,
+  { "allow-nonfinite", 0, OPENS & ~CLI_EDIT, CLI_FLAG, AT (allow_nonfinite), NULL, NULL, TRUE,
     N_ ("accept weights or scales that are infinite or no numbers (plain targets only)") },
   { "against", 0, CLI_VERIFY, CLI_TEXT, AT (against), N_ ("ORIGINAL"), NULL, FALSE,
     N_ ("the model it was made from: also measure the error of every layer") },
@@ -192,6 +192,24 @@ describe_options (struct option *rows, GString *letters)
     }
 }
 
+/* --full-precision-mm is short for a plugin's option, which may not be given as well */
+static gboolean
+add_full_precision (CliSettings *s, GError **error)
+{
+  static const char option[] = "full-precision-mm";
+
+  for (guint i = 0; s->settings->pdata[i] != NULL; i++)
+    {
+      const char *setting = s->settings->pdata[i], *name = strstr (setting, option);
+
+      if (name != NULL && strchr ("=", name[strlen (option)]) != NULL && (name == setting || name[-1] == '.'))
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--full-precision-mm and -o %s are the same option twice"),
+                           setting);
+    }
+  g_ptr_array_insert (s->settings, (int) s->settings->len - 1, (gpointer) "full-precision-mm=on");
+  return TRUE;
+}
+
 gboolean
 cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
 {
@@ -222,8 +240,8 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
       if (!store (s, option_for_code (code), optarg, error))
         return FALSE;
     }
-  if (s->full_precision_mm)
-    g_ptr_array_insert (s->settings, (int) s->settings->len - 1, (gpointer) "full-precision-mm=on");
+  if (s->full_precision_mm && !add_full_precision (s, error))
+    return FALSE;
   s->words = (const char *const *) argv + optind;
   s->n_words = (guint) (argc - optind);
   return TRUE;

@@ -112,14 +112,15 @@ error_text (gboolean known, double relmse)
 static char *
 db_text (gboolean known, double db)
 {
-  return !known ? g_strdup ("-") : isfinite (db) ? g_strdup_printf ("%.1f", db) : g_strdup (_ ("exact"));
+  return !known ? g_strdup ("-") : isfinite (db) ? g_strdup_printf ("%.1f", db)
+                                       : g_strdup (db > 0 ? _ ("exact") : "-");
 }
 
 static void
 add_scheme_row (CliTable *table, const char *scheme, const SchemeSum *sum)
 {
   gboolean known = sum->n_compared > 0;
-  double mean_db = sum->n_finite > 0 ? sum->sum_db / sum->n_finite : INFINITY;
+  double mean_db = sum->n_finite > 0 ? sum->sum_db / sum->n_finite : sum->worst_db;
   g_autofree char *layers = g_strdup_printf ("%u", sum->n_layers);
   g_autofree char *size = sum->bytes > 0 ? cli_size_text (sum->bytes) : g_strdup ("-");
   g_autofree char *mean = error_text (known, known ? sum->sum / sum->n_compared : 0);

@@ -7,6 +7,9 @@
 /* A block whose largest magnitude is below this is a zero block: its exponent would be 0, which comfy-kitchen decodes
    as zero */
 #define LEAST_AMAX (448.0f * 0x1p-126f)
+/* Exponent of a block that holds the largest F32, and the code of 240, which 2^120 times is still finite */
+#define HIGHEST 247
+#define LAST_OF_HIGHEST 0x77
 
 typedef struct {
   QconvDType dtype;
@@ -56,6 +59,14 @@ encode_block (const float *w, guint8 *codes, gsize n, float factor)
     codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
 }
 
+/* The next code above the last one that F32 can hold would be decoded as infinity */
+static void
+clamp_highest (guint8 *codes, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    codes[i] = (guint8) ((codes[i] & 0x80) | MIN (codes[i] & 0x7f, LAST_OF_HIGHEST));
+}
+
 /* @n_blocks: up to RUN whole blocks */
 static void
 encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
@@ -73,6 +84,8 @@ encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
         memset (codes + b * BLOCK, 0, BLOCK);
       else
         encode_block (w + b * BLOCK, codes + b * BLOCK, BLOCK, f32_of_bits ((254 - e[b]) << 23));
+      if (e[b] == HIGHEST)
+        clamp_highest (codes + b * BLOCK, BLOCK);
     }
 }
 

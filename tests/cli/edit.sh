@@ -4,11 +4,14 @@ need_target nvfp4-comfy
 make_model in.safetensors
 "$QCONV" --to nvfp4-comfy in.safetensors model.safetensors >/dev/null
 
-# The bytes of a file's tensors in the order of their names, less markers
+# What the layers of a file are, and whether they decode to what those of the model do
 weights ()
 {
-  "$QCONV" --to copy-safetensors "$1" copy.safetensors --force >/dev/null || exit 1
   "$QCONV" inspect --json "$1" | "$CHECK_JSON" format layers/0/scheme layers/0/bytes tensors
+  for file in model.safetensors "$1"; do
+    "$QCONV" --to f32-safetensors "$file" "decoded-$file" --force >/dev/null || exit 1
+  done
+  cmp "decoded-model.safetensors" "decoded-$1" && echo "the same weights"
 }
 
 run edit model.safetensors out.safetensors --set full_precision_matrix_mult=true --set note=text --only '[.]1$' | without_times
@@ -46,5 +49,5 @@ run --to nvfp4-comfy --hp-filter '[.]1$' in.safetensors hp.safetensors
 run --to bf16-safetensors --hp-filter '[.]1$' model.safetensors hp.safetensors
 run --to nvfp4-comfy --hp-filter '[.]1$' --keep '[.]1$' in.safetensors hp.safetensors | without_times
 run --to nvfp4-comfy --hp-filter 'no layer is called so' in.safetensors bad.safetensors
-rm copy.safetensors
+rm decoded-*
 list

@@ -11,8 +11,10 @@ typedef struct {
   const char *target, *option, *arguments;
 } Form;
 
+/* @target: (nullable): that made it */
 typedef struct {
   char *path;
+  const char *target;
   GHashTable *errors; /* layer -> relative MSE against the first weights, as gdouble */
 } Source;
 
@@ -88,11 +90,12 @@ free_source (gpointer data)
 }
 
 static Source *
-new_source (char *path)
+new_source (char *path, const char *target)
 {
   Source *s = g_new0 (Source, 1);
 
   s->path = path;
+  s->target = target;
   s->errors = measure (path);
   return s;
 }
@@ -114,7 +117,7 @@ add_source (const char *target, const char *option)
 
   g_assert_no_error (error);
   g_assert_true (report->ok);
-  g_ptr_array_add (sources, new_source (g_steal_pointer (&path)));
+  g_ptr_array_add (sources, new_source (g_steal_pointer (&path), target));
 }
 
 static gboolean
@@ -141,7 +144,7 @@ make_sources (void)
         g_autofree char *arguments = g_strconcat ("--layers 3 --rows 256 --cols 768 ", variants[i].arguments, NULL);
         g_autofree char *name = g_strdup_printf ("generated-%u", i);
 
-        g_ptr_array_add (sources, new_source (sample_generate (arguments, name)));
+        g_ptr_array_add (sources, new_source (sample_generate (arguments, name), NULL));
       }
     else if (is_offered (variants[i].target))
       add_source (variants[i].target, variants[i].option);
@@ -170,6 +173,14 @@ check_path (const Source *from, const QconvReport *step, const char *path)
     g_assert_cmpuint (n, >, 0);
 }
 
+/* The same form again: nothing is decoded, whatever its parameters */
+static void
+check_moved (const QconvReport *step)
+{
+  for (guint i = 0; i < step->layers->len; i++)
+    g_assert_cmpfloat (((const QconvLayerError *) g_ptr_array_index (step->layers, i))->relmse, ==, 0);
+}
+
 static void
 test_target (gconstpointer data)
 {
@@ -196,7 +207,37 @@ test_target (gconstpointer data)
       g_assert_true (report->ok);
       if (!verbatim)
         check_path (s, report, path);
+      if (g_strcmp0 (s->target, target) == 0)
+        check_moved (report);
     }
+}
+
+/* An edit that changes nothing writes the same file */
+static void
+test_edit (void)
+{
+  g_autofree char *path = g_build_filename (sample_folder (), "edited.safetensors", NULL);
+  guint n = 0;
+
+  for (guint i = 0; i < sources->len; i++)
+    {
+      const Source *s = g_ptr_array_index (sources, i);
+      g_autoptr (GBytes) before = NULL, after = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (QconvReport) report = NULL;
+
+      if (s->target == NULL)
+        continue;
+      report = convert (s->path, NULL, NULL, path, &error);
+      g_assert_no_error (error);
+      g_assert_true (report->ok);
+      before = sample_read (s->path);
+      after = sample_read (path);
+      if (!g_bytes_equal (before, after))
+        g_error ("%s: an edit without a change makes another file", s->path);
+      n++;
+    }
+  g_assert_cmpuint (n, >, 0);
 }
 
 /* Runs of 96 rows, which chunks of a pass do not end with */
@@ -248,6 +289,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, t->name, test_target);
     }
+  g_test_add_func ("/matrix/edit", test_edit);
   g_test_add_func ("/matrix/uneven", test_uneven);
   status = g_test_run ();
   g_ptr_array_unref (sources);
