@@ -176,7 +176,7 @@ qconv_family_match (const Family *f, const char *pattern, const char *name)
 {
   GRegex *regex = g_hash_table_lookup (f->regexes, pattern);
 
-  return regex != NULL && g_regex_match (regex, name, 0, NULL);
+  return regex != NULL && g_utf8_validate (name, -1, NULL) && g_regex_match (regex, name, 0, NULL);
 }
 
 const char *
