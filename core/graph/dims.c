@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "dims.h"
+
+#include <string.h>
+
+#include "qconv-types.h"
+
+struct _Dims {
+  GHashTable *values; /* name -> gint64 */
+};
+
+Dims *
+qconv_dims_new (void)
+{
+  Dims *d = g_new0 (Dims, 1);
+
+  d->values = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  return d;
+}
+
+Dims *
+qconv_dims_copy (const Dims *d)
+{
+  Dims *copy = qconv_dims_new ();
+  GHashTableIter iter;
+  gpointer name, value;
+
+  g_hash_table_iter_init (&iter, d->values);
+  while (g_hash_table_iter_next (&iter, &name, &value))
+    qconv_dims_set (copy, name, *(gint64 *) value);
+  return copy;
+}
+
+void
+qconv_dims_free (Dims *d)
+{
+  if (d == NULL)
+    return;
+  g_hash_table_unref (d->values);
+  g_free (d);
+}
+
+void
+qconv_dims_set (Dims *d, const char *name, gint64 value)
+{
+  g_hash_table_insert (d->values, g_strdup (name), g_memdup2 (&value, sizeof value));
+}
+
+gint64
+qconv_dims_get (const Dims *d, const char *name)
+{
+  const gint64 *value = d != NULL ? g_hash_table_lookup (d->values, name) : NULL;
+
+  return value != NULL ? *value : 0;
+}
+
+gboolean
+qconv_dims_known (const Dims *d, const char *name)
+{
+  return g_hash_table_contains (d->values, name);
+}
+
+/* Whether @b has all values of @a */
+static gboolean
+covers (const Dims *a, const Dims *b)
+{
+  GHashTableIter iter;
+  gpointer name, value;
+
+  g_hash_table_iter_init (&iter, a->values);
+  while (g_hash_table_iter_next (&iter, &name, &value))
+    if (*(gint64 *) value != qconv_dims_get (b, name))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+qconv_dims_equal (const Dims *a, const Dims *b)
+{
+  return covers (a, b) && covers (b, a);
+}
+
+static void
+skip_spaces (const char **at)
+{
+  while (**at == ' ')
+    (*at)++;
+}
+
+static gsize
+name_length (const char *text)
+{
+  gsize n = 0;
+
+  if (g_ascii_isalpha (text[0]) || text[0] == '_')
+    while (g_ascii_isalnum (text[n]) || text[n] == '_')
+      n++;
+  return n;
+}
+
+/* The name at @at and the text behind it, NULL where there is none */
+static char *
+take_name (const char **at)
+{
+  gsize n;
+
+  skip_spaces (at);
+  n = name_length (*at);
+  *at += n;
+  return n > 0 ? g_strndup (*at - n, n) : NULL;
+}
+
+/* Returns: (nullable): what is wrong */
+static const char *
+take_factor (const Dims *d, gboolean strict, const char **at, gint64 *value)
+{
+  g_autofree char *name = take_name (at);
+  char *end;
+  guint64 number;
+
+  if (name != NULL)
+    {
+      *value = qconv_dims_get (d, name);
+      return strict && !qconv_dims_known (d, name) ? "unknown dimension" : NULL;
+    }
+  if (!g_ascii_isdigit (**at))
+    return "a number or the name of a dimension is missing";
+  number = g_ascii_strtoull (*at, &end, 10);
+  *at = end;
+  *value = (gint64) number;
+  return number > G_MAXINT64 ? "too large" : NULL;
+}
+
+static const char *
+take_term (const Dims *d, gboolean strict, const char **at, gint64 *value)
+{
+  const char *wrong = take_factor (d, strict, at, value);
+
+  for (skip_spaces (at); wrong == NULL && **at == '*'; skip_spaces (at))
+    {
+      gint64 factor;
+
+      (*at)++;
+      wrong = take_factor (d, strict, at, &factor);
+      if (wrong == NULL && __builtin_mul_overflow (*value, factor, value))
+        wrong = "too large";
+    }
+  return wrong;
+}
+
+static const char *
+take_sum (const Dims *d, gboolean strict, const char *at, gint64 *value)
+{
+  const char *wrong = take_term (d, strict, &at, value);
+
+  while (wrong == NULL && *at != '\0')
+    {
+      gboolean minus = *at == '-';
+      gint64 term;
+
+      if (!minus && *at != '+')
+        return "neither +, - nor * between two parts";
+      at++;
+      wrong = take_term (d, strict, &at, &term);
+      if (wrong == NULL
+          && (minus ? __builtin_sub_overflow (*value, term, value) : __builtin_add_overflow (*value, term, value)))
+        wrong = "too large";
+    }
+  return wrong;
+}
+
+static gboolean
+evaluate (const Dims *d, gboolean strict, JsonNode *expression, gint64 *value, GError **error)
+{
+  const char *wrong;
+
+  if (!JSON_NODE_HOLDS_VALUE (expression)
+      || (json_node_get_value_type (expression) != G_TYPE_INT64
+          && json_node_get_value_type (expression) != G_TYPE_STRING))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "an expression is neither an integer nor text");
+  if (json_node_get_value_type (expression) == G_TYPE_INT64)
+    {
+      *value = json_node_get_int (expression);
+      return TRUE;
+    }
+  wrong = take_sum (d, strict, json_node_get_string (expression), value);
+  if (wrong == NULL)
+    return TRUE;
+  return qconv_fail (error, QCONV_ERROR_INPUT, "expression \"%s\": %s", json_node_get_string (expression), wrong);
+}
+
+gboolean
+qconv_dims_evaluate (const Dims *d, JsonNode *expression, gint64 *value, GError **error)
+{
+  return evaluate (d, FALSE, expression, value, error);
+}
+
+gboolean
+qconv_dims_check (const Dims *d, JsonNode *expression, GError **error)
+{
+  gint64 value;
+
+  return evaluate (d, TRUE, expression, &value, error);
+}
+
+/* Whether the condition holds; @wrong: what is wrong with it, else left alone */
+static gboolean
+judge (const Dims *d, const char *condition, const char **wrong)
+{
+  gboolean holds = TRUE;
+
+  for (const char *at = condition; at != NULL;)
+    {
+      g_autofree char *name = NULL;
+      gboolean negated;
+
+      skip_spaces (&at);
+      negated = *at == '!';
+      at += negated;
+      name = take_name (&at);
+      skip_spaces (&at);
+      if (name == NULL || (*at != '\0' && *at != '&'))
+        *wrong = "not of the form a & !b";
+      else if (!qconv_dims_known (d, name))
+        *wrong = "unknown dimension";
+      if (name == NULL || (qconv_dims_get (d, name) != 0) == negated)
+        holds = FALSE;
+      at = *at == '&' ? at + 1 : NULL;
+    }
+  return holds;
+}
+
+gboolean
+qconv_dims_hold (const Dims *d, const char *condition)
+{
+  const char *wrong = NULL;
+
+  return judge (d, condition, &wrong);
+}
+
+gboolean
+qconv_dims_check_condition (const Dims *d, const char *condition, GError **error)
+{
+  const char *wrong = NULL;
+
+  judge (d, condition, &wrong);
+  return wrong == NULL
+         || qconv_fail (error, QCONV_ERROR_INPUT, "condition \"%s\": %s", condition, wrong);
+}
+
+/* One {variable} of a template and the value that it has in the filling at hand */
+typedef struct {
+  const char *name;
+  char **values;
+  guint n, at;
+} Variable;
+
+static void
+clear_variable (gpointer data)
+{
+  g_strfreev (((Variable *) data)->values);
+}
+
+static gboolean
+number_values (const Dims *d, Variable *v, JsonArray *range, GError **error)
+{
+  gint64 low, high;
+
+  if (!qconv_dims_evaluate (d, json_array_get_element (range, 0), &low, error)
+      || !qconv_dims_evaluate (d, json_array_get_element (range, 1), &high, error))
+    return FALSE;
+  if (low < 0 || high > QCONV_GRAPH_MAX_INDEX)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "index \"%s\" counts below 0 or beyond %d", v->name,
+                       QCONV_GRAPH_MAX_INDEX);
+  v->n = high > low ? (guint) (high - low) : 0;
+  v->values = g_new0 (char *, v->n + 1);
+  for (guint i = 0; i < v->n; i++)
+    v->values[i] = g_strdup_printf ("%" G_GINT64_FORMAT, low + i);
+  return TRUE;
+}
+
+static gboolean
+find_values (const Dims *d, JsonObject *index, Variable *v, GError **error)
+{
+  JsonNode *node = json_object_get_member (index, v->name);
+  JsonArray *list;
+
+  if (JSON_NODE_HOLDS_ARRAY (node))
+    return number_values (d, v, json_node_get_array (node), error);
+  list = json_object_get_array_member (json_node_get_object (node), "values");
+  v->n = json_array_get_length (list);
+  v->values = g_new0 (char *, v->n + 1);
+  for (guint i = 0; i < v->n; i++)
+    v->values[i] = g_strdup (json_array_get_string_element (list, i));
+  return TRUE;
+}
+
+static const char *
+current_value (GArray *variables, const char *name, gsize n)
+{
+  for (guint i = 0; i < variables->len; i++)
+    {
+      const Variable *v = &g_array_index (variables, Variable, i);
+
+      if (strncmp (v->name, name, n) == 0 && v->name[n] == '\0')
+        return v->values[v->at];
+    }
+  return NULL;
+}
+
+static char *
+fill_template (GArray *variables, const char *template)
+{
+  GString *filled = g_string_new (NULL);
+
+  for (const char *at = template; *at != '\0';)
+    {
+      const char *end = *at == '{' ? strchr (at, '}') : NULL;
+      const char *value = end != NULL ? current_value (variables, at + 1, (gsize) (end - at - 1)) : NULL;
+
+      if (value != NULL)
+        g_string_append (filled, value);
+      else
+        g_string_append_c (filled, *at);
+      at = value != NULL ? end + 1 : at + 1;
+    }
+  return g_string_free (filled, FALSE);
+}
+
+/* To the next combination; FALSE behind the last */
+static gboolean
+advance (GArray *variables)
+{
+  for (guint i = variables->len; i > 0; i--)
+    {
+      Variable *v = &g_array_index (variables, Variable, i - 1);
+
+      if (++v->at < v->n)
+        return TRUE;
+      v->at = 0;
+    }
+  return FALSE;
+}
+
+static char **
+fill_all (GArray *variables, const char *const *templates)
+{
+  guint n = g_strv_length ((char **) templates);
+  char **filled = g_new0 (char *, n + 1);
+
+  for (guint i = 0; i < n; i++)
+    filled[i] = fill_template (variables, templates[i]);
+  return filled;
+}
+
+GPtrArray *
+qconv_dims_fill (const Dims *d, JsonObject *index, const char *const *templates, GError **error)
+{
+  g_autoptr (GPtrArray) fillings = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
+  g_autoptr (GArray) variables = g_array_new (FALSE, TRUE, sizeof (Variable));
+  g_autoptr (GList) names = index != NULL ? json_object_get_members (index) : NULL;
+  guint64 n = 1;
+
+  g_array_set_clear_func (variables, clear_variable);
+  for (GList *l = names; l != NULL; l = l->next)
+    {
+      Variable variable = { .name = l->data };
+
+      if (!find_values (d, index, &variable, error))
+        return NULL;
+      g_array_append_val (variables, variable);
+      n *= variable.n;
+      if (n > QCONV_GRAPH_MAX_TENSORS)
+        {
+          qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" stands for more than %d names", templates[0],
+                      QCONV_GRAPH_MAX_TENSORS);
+          return NULL;
+        }
+    }
+  if (n > 0)
+    do
+      g_ptr_array_add (fillings, fill_all (variables, templates));
+    while (advance (variables));
+  return g_steal_pointer (&fillings);
+}

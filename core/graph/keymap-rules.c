@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* "rules": templates of names in both namings, and how the rows of one whole tensor are those of parts. */
+#include "keymap-rules.h"
+
+#include <string.h>
+
+/**
+ * Rule: the rows of @whole are those of @parts, in order.
+ *
+ * @n_joined: how many parts there must be in the end, where each came with a rule of its own
+ * @whole_is_a: @whole is of the map's naming "a", @parts are of "b"; else the other way round
+ * @rows: (nullable): of the parts, as expressions; where absent they are equal
+ * @swap: with one part: the halves of its rows change places
+ * @head: (nullable): with one part: rows in heads of so many, see permute_rows()
+ */
+typedef struct {
+  const char *whole;
+  GPtrArray *parts; /* texts of the family */
+  gint64 n_joined;
+  gboolean whole_is_a, swap, transpose;
+  JsonArray *rows;
+  JsonObject *index;
+  JsonNode *head;
+} Rule;
+
+static void
+free_rule (gpointer data)
+{
+  Rule *rule = data;
+
+  g_ptr_array_unref (rule->parts);
+  g_free (rule);
+}
+
+/* Returns: (nullable): how many rows a head has whose rows are permuted, of the tensor called @a */
+static JsonNode *
+head_of (const Mapping *m, const char *a)
+{
+  JsonArray *tensors = m->permuted != NULL ? qconv_family_list (m->permuted, "tensors") : NULL;
+
+  for (guint i = 0; tensors != NULL && i < json_array_get_length (tensors); i++)
+    if (g_strcmp0 (json_array_get_string_element (tensors, i), a) == 0)
+      return json_object_get_member (m->permuted, "head");
+  return NULL;
+}
+
+/* Several tensors of "a" in one of "b" are a rule each, which says which part it is; they become one here */
+static gboolean
+join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GError **error)
+{
+  gint64 part = json_object_get_int_member_with_default (o, "b_rows_part", 0);
+  gint64 n = json_object_get_int_member_with_default (o, "b_parts", 0);
+  Rule *last = rules->len > 0 ? g_ptr_array_index (rules, rules->len - 1) : NULL;
+
+  if (part == 0)
+    {
+      last = g_new0 (Rule, 1);
+      last->whole = b;
+      last->parts = g_ptr_array_new ();
+      last->index = qconv_family_object (o, "index");
+      last->n_joined = n;
+      g_ptr_array_add (rules, last);
+    }
+  if (last == NULL || last->whole_is_a || !g_str_equal (last->whole, b) || part != last->parts->len || part >= n
+      || n != last->n_joined)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: not the next part of %s", a, b);
+  g_ptr_array_add (last->parts, (gpointer) a);
+  return TRUE;
+}
+
+static gboolean
+add_rule (const Mapping *m, GPtrArray *rules, JsonObject *o, GError **error)
+{
+  JsonNode *node = json_object_get_member (o, "b");
+  JsonArray *list = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  const char *a = qconv_family_text (o, "a"), *b = list == NULL ? json_node_get_string (node) : NULL;
+  Rule *rule;
+
+  if (list != NULL && json_array_get_length (list) == 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: becomes nothing", a);
+  if (b != NULL && json_object_has_member (o, "b_rows_part"))
+    return join_parts (rules, o, a, b, error);
+  rule = g_new0 (Rule, 1);
+  g_ptr_array_add (rules, rule);
+  rule->whole = a;
+  rule->whole_is_a = TRUE;
+  rule->parts = g_ptr_array_new ();
+  rule->rows = qconv_family_list (o, "rows");
+  rule->index = qconv_family_object (o, "index");
+  rule->swap = json_object_get_boolean_member_with_default (o, "swap_halves", FALSE);
+  rule->transpose = json_object_get_boolean_member_with_default (o, "transpose", FALSE);
+  rule->head = head_of (m, a);
+  for (guint i = 0; i < (b != NULL ? 1 : json_array_get_length (list)); i++)
+    g_ptr_array_add (rule->parts, (gpointer) (b != NULL ? b : json_array_get_string_element (list, i)));
+  if (rule->parts->len > 1 && (rule->swap || rule->transpose || rule->head != NULL))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: rows are moved and split at once", a);
+  return rule->rows == NULL || json_array_get_length (rule->rows) == rule->parts->len
+         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: as many row counts as parts are needed", a);
+}
+
+static GPtrArray *
+read_rules (const Mapping *m, JsonArray *list, GError **error)
+{
+  g_autoptr (GPtrArray) rules = g_ptr_array_new_with_free_func (free_rule);
+
+  for (guint i = 0; i < json_array_get_length (list); i++)
+    if (!add_rule (m, rules, json_array_get_object_element (list, i), error))
+      return NULL;
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const Rule *rule = g_ptr_array_index (rules, i);
+
+      if (rule->n_joined == 0 || rule->n_joined == rule->parts->len)
+        continue;
+      qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: has fewer parts than it says", rule->whole);
+      return NULL;
+    }
+  return g_steal_pointer (&rules);
+}
+
+static gboolean
+is_from_whole (const Mapping *m, const Rule *rule)
+{
+  return rule->whole_is_a == m->from_a;
+}
+
+/* The tensor of the file that is there where the rule applies */
+static const char *
+from_template (const Mapping *m, const Rule *rule)
+{
+  return is_from_whole (m, rule) ? rule->whole : g_ptr_array_index (rule->parts, 0);
+}
+
+static char *
+replace (const char *text, const char *slot, const char *value)
+{
+  GString *s = g_string_new (text);
+
+  g_string_replace (s, slot, value, 0);
+  return g_string_free (s, FALSE);
+}
+
+/* How many tensors there are whose name is @template with 0, 1, 2 … for @variable */
+static gint64
+count_tensors (const Mapping *m, const char *template, const char *variable)
+{
+  g_autofree char *weight = replace (template, "{p}", "weight"), *bias = replace (template, "{p}", "bias");
+  g_autofree char *slot = g_strdup_printf ("{%s}", variable);
+
+  for (gint64 n = 0;; n++)
+    {
+      g_autofree char *number = g_strdup_printf ("%" G_GINT64_FORMAT, n);
+      g_autofree char *name = replace (weight, slot, number), *other = replace (bias, slot, number);
+
+      if (strstr (template, slot) == NULL
+          || (qconv_keymap_source (m, name) == NULL && qconv_keymap_source (m, other) == NULL))
+        return n;
+    }
+}
+
+/* Name of the dimension that alone is the end of variable @name's range from 0 */
+static const char *
+range_end (JsonObject *index, const char *name)
+{
+  JsonArray *range = qconv_family_list (index, name);
+  JsonNode *end = range != NULL && json_array_get_length (range) == 2 ? json_array_get_element (range, 1) : NULL;
+  const char *text = end != NULL && json_node_get_value_type (end) == G_TYPE_STRING ? json_node_get_string (end) : NULL;
+
+  if (text == NULL || g_strcmp0 (json_array_get_string_element (range, 0), "0") != 0)
+    return NULL;
+  for (const char *c = text; *c != '\0'; c++)
+    if (!g_ascii_isalnum (*c) && *c != '_')
+      return NULL;
+  return g_ascii_isdigit (*text) ? NULL : text;
+}
+
+/* Dimensions that say how often templates are repeated. A name that several rules share, each with its own range,
+   says nothing of where one ends */
+static void
+count_dims (Mapping *m, GPtrArray *rules)
+{
+  g_autoptr (GHashTable) uses = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < rules->len; i++)
+    {
+      gpointer name = (gpointer) from_template (m, g_ptr_array_index (rules, i));
+
+      g_hash_table_insert (uses, name, GUINT_TO_POINTER (GPOINTER_TO_UINT (g_hash_table_lookup (uses, name)) + 1));
+    }
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const Rule *rule = g_ptr_array_index (rules, i);
+      const char *name = from_template (m, rule);
+      g_autoptr (GList) variables = rule->index != NULL ? json_object_get_members (rule->index) : NULL;
+
+      if (variables == NULL || variables->next != NULL || GPOINTER_TO_UINT (g_hash_table_lookup (uses, name)) != 1)
+        continue;
+      if (range_end (rule->index, variables->data) != NULL)
+        {
+          const char *dim = range_end (rule->index, variables->data);
+
+          qconv_dims_set (m->dims, dim, MAX (qconv_dims_get (m->dims, dim), count_tensors (m, name, variables->data)));
+        }
+    }
+}
+
+static gboolean
+rows_of (const Mapping *m, const char *source, guint64 *rows, GError **error)
+{
+  const QconvShape *shape = qconv_names_find (m->names, source);
+
+  *rows = shape->rank > 0 ? shape->dim[0] : 0;
+  return shape->rank > 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: has no rows", source);
+}
+
+/* Rows h*d + s*(d/2) + j of "a" are rows h*d + 2*j + s of "b", in heads h of d rows, s being 0 or 1 */
+static gboolean
+permute_rows (const Mapping *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
+{
+  gint64 head;
+
+  if (!qconv_dims_evaluate (m->dims, rule->head, &head, error))
+    return FALSE;
+  if (head <= 0 || head % 2 != 0 || rows % (guint64) head != 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no heads of %" G_GINT64_FORMAT,
+                       source, rows, head);
+  for (guint64 h = 0; h < rows; h += (guint64) head)
+    for (guint64 i = 0, half = (guint64) head / 2; i < (m->from_a ? half : 2); i++)
+      qconv_keymap_part (parts, source, h + i, m->from_a ? half : 2, m->from_a ? 2 : half);
+  return TRUE;
+}
+
+/* One tensor that becomes one */
+static gboolean
+move (Mapping *m, const Rule *rule, const char *from, const char *to, GError **error)
+{
+  const char *source = qconv_keymap_source (m, from);
+  g_autoptr (GArray) parts = qconv_keymap_parts ();
+  QconvShape shape;
+  guint64 rows;
+
+  if (source == NULL)
+    return TRUE;
+  if (!rule->swap && !rule->transpose && rule->head == NULL)
+    return qconv_keymap_copy (m, source, to, error);
+  shape = *qconv_names_find (m->names, source);
+  if (!rows_of (m, source, &rows, error))
+    return FALSE;
+  if (rule->transpose)
+    {
+      if (shape.rank != 2)
+        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: not a matrix", source);
+      shape = QCONV_SHAPE2 (shape.dim[1], shape.dim[0]);
+    }
+  if (rule->head != NULL && !permute_rows (m, rule, source, rows, parts, error))
+    return FALSE;
+  if (rule->swap && rows % 2 != 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: an odd number of rows has no halves", source);
+  if (rule->swap)
+    qconv_keymap_part (parts, source, rows / 2, 1, rows / 2);
+  if (rule->head == NULL)
+    qconv_keymap_part (parts, source, 0, 1, rule->swap ? rows / 2 : rows);
+  return qconv_keymap_add (m, to, g_steal_pointer (&parts), &shape, rule->transpose, error);
+}
+
+/* Rows of part @i of @whole, which has @total rows, as the rule says */
+static gboolean
+part_rows (const Mapping *m, const Rule *rule, guint i, const char *whole, guint64 total, guint64 *rows, GError **error)
+{
+  gint64 n;
+
+  if (rule->rows == NULL)
+    {
+      *rows = total / rule->parts->len;
+      return total % rule->parts->len == 0
+             || qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no %u equal parts", whole,
+                            total, rule->parts->len);
+    }
+  if (!m->known)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split while the dimensions are not known", whole);
+  if (!qconv_dims_evaluate (m->dims, json_array_get_element (rule->rows, i), &n, error))
+    return FALSE;
+  *rows = (guint64) n;
+  return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part of fewer than 0 rows", whole);
+}
+
+/* One tensor that becomes several */
+static gboolean
+split (Mapping *m, const Rule *rule, char **names, GError **error)
+{
+  const char *source = qconv_keymap_source (m, names[0]);
+  guint64 total, first = 0;
+  QconvShape shape;
+
+  if (source == NULL)
+    return TRUE;
+  shape = *qconv_names_find (m->names, source);
+  if (!rows_of (m, source, &total, error))
+    return FALSE;
+  for (guint i = 0; i < rule->parts->len; i++)
+    {
+      GArray *parts;
+
+      if (!part_rows (m, rule, i, source, total, &shape.dim[0], error))
+        return FALSE;
+      if (shape.dim[0] > total - first)
+        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few", source, total);
+      parts = qconv_keymap_parts ();
+      qconv_keymap_part (parts, source, first, 1, shape.dim[0]);
+      if (!qconv_keymap_add (m, names[1 + i], parts, &shape, FALSE, error))
+        return FALSE;
+      first += shape.dim[0];
+    }
+  return first == total
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: has %" G_GUINT64_FORMAT " rows more than its parts", source,
+                        total - first);
+}
+
+/* Puts @source behind what @shape and @parts have; all have the same columns */
+static gboolean
+stack_part (const Mapping *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
+{
+  QconvShape own = *qconv_names_find (m->names, source);
+  guint64 rows;
+
+  if (!rows_of (m, source, &rows, error))
+    return FALSE;
+  qconv_keymap_part (parts, source, 0, 1, rows);
+  if (parts->len == 1)
+    {
+      *shape = own;
+      return TRUE;
+    }
+  own.dim[0] = shape->dim[0];
+  if (!qconv_shape_equal (&own, shape))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its columns are not those of %s", source,
+                       g_array_index (parts, NamePart, 0).name);
+  return g_uint64_checked_add (&shape->dim[0], shape->dim[0], rows)
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: too many rows", source);
+}
+
+/* Several tensors that become one */
+static gboolean
+stack (Mapping *m, const Rule *rule, char **names, GError **error)
+{
+  g_autoptr (GArray) parts = qconv_keymap_parts ();
+  const char *missing = NULL;
+  QconvShape shape = QCONV_SHAPE0;
+
+  for (guint i = 0; i < rule->parts->len; i++)
+    {
+      const char *source = qconv_keymap_source (m, names[1 + i]);
+      guint64 rows;
+
+      if (source == NULL)
+        missing = missing != NULL ? missing : names[1 + i];
+      else if (!stack_part (m, source, parts, &shape, error))
+        return FALSE;
+      else if (m->known && rule->rows != NULL)
+        {
+          if (!part_rows (m, rule, i, names[0], 0, &rows, error))
+            return FALSE;
+          if (rows != g_array_index (parts, NamePart, parts->len - 1).n)
+            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: needs %" G_GUINT64_FORMAT " rows to be a part of %s",
+                               source, rows, names[0]);
+        }
+    }
+  if (parts->len == 0)
+    return TRUE;
+  if (missing != NULL)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: missing, a part of %s", missing, names[0]);
+  return qconv_keymap_add (m, names[0], g_steal_pointer (&parts), &shape, FALSE, error);
+}
+
+/* @names: the whole, then the parts */
+static gboolean
+apply_filled (Mapping *m, const Rule *rule, char **names, GError **error)
+{
+  if (rule->parts->len == 1)
+    return move (m, rule, names[is_from_whole (m, rule) ? 0 : 1], names[is_from_whole (m, rule) ? 1 : 0], error);
+  return is_from_whole (m, rule) ? split (m, rule, names, error) : stack (m, rule, names, error);
+}
+
+/* @leaf: what {p} stands for */
+static gboolean
+apply_leaf (Mapping *m, const Rule *rule, const char *leaf, GError **error)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) templates = NULL;
+  g_autoptr (GPtrArray) fillings = NULL;
+
+  for (guint i = 0; i <= rule->parts->len; i++)
+    {
+      g_autofree char *name = replace (i == 0 ? rule->whole : g_ptr_array_index (rule->parts, i - 1), "{p}", leaf);
+
+      g_strv_builder_add (builder, name);
+    }
+  templates = g_strv_builder_end (builder);
+  fillings = qconv_dims_fill (m->dims, rule->index, (const char *const *) templates, error);
+  for (guint i = 0; fillings != NULL && i < fillings->len; i++)
+    if (!apply_filled (m, rule, g_ptr_array_index (fillings, i), error))
+      return FALSE;
+  return fillings != NULL;
+}
+
+gboolean
+qconv_keymap_apply_rules (Mapping *m, JsonArray *list, GError **error)
+{
+  g_autoptr (GPtrArray) rules = read_rules (m, list, error);
+
+  if (rules == NULL)
+    return FALSE;
+  if (!m->known)
+    count_dims (m, rules);
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const Rule *rule = g_ptr_array_index (rules, i);
+
+      if (!apply_leaf (m, rule, "weight", error)
+          || (strstr (rule->whole, "{p}") != NULL && !apply_leaf (m, rule, "bias", error)))
+        return FALSE;
+    }
+  return TRUE;
+}
