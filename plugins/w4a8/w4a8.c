@@ -254,7 +254,8 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Validation ---- */
 
-/* @n_wrong: of @buffer's numbers, F32 or E4M3, how many are not finite, or below zero where that is not allowed */
+/* Returns: of @buffer's numbers, F32 or E4M3, how many are not finite, or have a minus where that is not allowed; zeros
+   with a minus, too, which other kernels than ours may take for numbers below zero */
 static gsize
 count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
 {
@@ -267,7 +268,7 @@ count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
     {
       float x = f32 ? floats[i] : w4a8_scale_of_code (codes[i]);
 
-      wrong += !isfinite (x) || (x < 0.0f && !negative_allowed);
+      wrong += !isfinite (x) || (signbit (x) && !negative_allowed);
     }
   return wrong;
 }

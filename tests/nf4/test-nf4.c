@@ -120,7 +120,7 @@ test_fp4 (void)
 static void
 test_nested_example (void)
 {
-  g_autoptr (Encoded) e = new_matrix ("nf4", "double-quant=on", QCONV_F32, 1, 1);
+  g_autoptr (Encoded) e = new_matrix ("nf4", "double-quant=on", QCONV_F32, 1, 3);
   g_autofree float *values = NULL;
   float *map = encoded_data (e, "nested_map", NULL), *table = encoded_data (e, "codebook", NULL);
   guint32 bits = 0x3f4c999a;
