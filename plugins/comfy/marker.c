@@ -168,8 +168,8 @@ read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
       else
         put (all, layer, json, t)->blank = blank;
       if (json != NULL && cut)
-        comfy_trouble (troubles, COMFY_NOTE, layer, "marker", "%s has NULs behind its text, which is no JSON to ComfyUI",
-                       &COMFY_MARKER[1]);
+        comfy_trouble (troubles, COMFY_NOTE, layer, "marker",
+                       "%s has NULs behind its text, which is no JSON to ComfyUI", &COMFY_MARKER[1]);
     }
 }
 

@@ -165,8 +165,8 @@ claim_packed (const Scaled *s, const char *layer, const QconvTensor *weight)
     comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; its tensors look like %s%s",
                    f->name, rotation);
   else if (fatal != NULL)
-    comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; not %s%s: %s", f->name, rotation,
-                   fatal->message);
+    comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; it is not %s%s: %s", f->name,
+                   rotation, fatal->message);
   return fatal == NULL;
 }
 

@@ -75,7 +75,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return qconv_check_numbers (t, "row_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
-/* Weights are mostly far below that; but a row may be one large weight once it is rotated, and all others half a step */
+/* Most rows are far below that; but one may be a large weight once it is rotated, and half a step everywhere else */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {

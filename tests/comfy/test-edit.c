@@ -89,7 +89,8 @@ test_settled (void)
   assert_refused (input, "dtype", "\"float16\"", follows);
   assert_refused (input, "convrot", "true", follows);
   output = edit (input, "params", NULL, NULL);
-  assert_marker (output, "{\"format\": \"int8_tensorwise\", \"orig_dtype\": \"torch.float16\", \"orig_shape\": [16, 64]}");
+  assert_marker (output, "{\"format\": \"int8_tensorwise\", \"orig_dtype\": \"torch.float16\", "
+                         "\"orig_shape\": [16, 64]}");
 }
 
 /* Its loader takes a marker as a whole or not at all */
@@ -145,7 +146,8 @@ test_params (void)
   static const struct {
     const char *marker, *moved;
   } rows[] = {
-    { "{\"format\": \"int8_tensorwise\", \"convrot\": false, \"params\": {\"convrot\": true, \"convrot_groupsize\": 64}}",
+    { "{\"format\": \"int8_tensorwise\", \"convrot\": false, "
+      "\"params\": {\"convrot\": true, \"convrot_groupsize\": 64}}",
       "{\"format\": \"int8_tensorwise\"}" },
     { "{\"format\": \"int8_tensorwise\", \"params\": {\"convrot\": true, \"convrot_groupsize\": 64, \"z\": []}}",
       "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64, \"params\": {\"z\": []}}" },

@@ -75,7 +75,7 @@ static const struct {
       { "l.weight_s_rel", "F8_E4M3", "[4,4]", 16 },
       { "l.weight_s_channel", "F32", "[4]", 16 },
       { "l.weight_codebook", "F32", "[16]", 64 } },
-    "unknown-scaled: l: the marker is missing; not asym_w4a8_int8",
+    "unknown-scaled: l: the marker is missing; it is not asym_w4a8_int8",
     "no-marker l\nno-marker l\n" },
   { "a part of w4a8",
     { { "l.weight", "I8", "[4,32]", 128 }, { "l.weight_s_channel", "F32", "[4]", 16 } },

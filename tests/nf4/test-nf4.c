@@ -291,6 +291,8 @@ test_refused (void)
   } cases[] = {
     { "nf4", NULL, 0, 64, QCONV_ERROR_UNSUPPORTED },
     { "nf4", NULL, G_MAXUINT32, G_MAXUINT32, QCONV_ERROR_UNSUPPORTED },
+    { "nf4", NULL, 1, 2, QCONV_ERROR_UNSUPPORTED },
+    { "fp4", NULL, 2, 1, QCONV_ERROR_UNSUPPORTED },
     { "nf4", "block=48", 4, 64, QCONV_ERROR_OPTION },
     { "af4", "block=256", 4, 64, QCONV_ERROR_OPTION },
     { "af4", "double-quant=on", 4, 64, QCONV_ERROR_OPTION },
