@@ -234,7 +234,7 @@ report_pair (QconvReport *r, const Pair *p)
   gboolean vanishes = sums[1] <= floor && sums[0] <= 4 * floor;
 
   qconv_report_layer (r, p->got->name, p->got->layer->scheme, isnan (relmse) ? -1 : relmse);
-  if (!isfinite (sums[1]))
+  if (p->bound >= 0 && !isfinite (sums[1]))
     qconv_report_problem (r, p->got->name, QCONV_PROBLEM_NON_FINITE, "the weights hold Inf or NaN");
   else if (p->bound >= 0 && !(relmse <= p->bound) && !vanishes)
     qconv_report_problem (r, p->got->name, "error-bound", "relative MSE %.3g is beyond the bound %.3g of %s", relmse,

@@ -109,8 +109,6 @@ compare_map (BnbLook *l)
   for (guint i = 0; i < G_N_ELEMENTS (map); i++)
     if (!(map[i] >= table[i] && map[i] <= table[i]))
       l->strange_map = TRUE;
-  if (l->strange_map)
-    NOTE (l, "quant-map", "quant_map is not the table of %s", l->state.type);
 }
 
 static void

@@ -61,9 +61,23 @@ check_shape (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
                    "%s has the shape %s instead of %s", m->suffix + 1, have, wanted);
 }
 
+gboolean
+comfy_is_odd_input (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
+{
+  return m->values == COMFY_FACTOR && l->size.align != 0 && comfy_form_fit (m->form, &l->size, t) == COMFY_FIT_NOT;
+}
+
 static void
 check_member (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
 {
+  if (m->component == NULL)
+    return;
+  if (comfy_is_odd_input (l, m, t))
+    {
+      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "input-scale", "%s is not one number and is dropped",
+                     m->suffix + 1);
+      return;
+    }
   if ((m->readable & 1u << t->dtype) == 0)
     comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "dtype", "%s is %s, which format %s does not have",
                    m->suffix + 1, qconv_dtype_name (t->dtype), l->format->name);
@@ -170,7 +184,7 @@ comfy_check_numbers (const ComfyLook *l)
     {
       const QconvTensor *t = comfy_look_tensor (l, m);
 
-      if (t != NULL && m->values != COMFY_CODES)
+      if (t != NULL && m->values != COMFY_CODES && !comfy_is_odd_input (l, m, t))
         check_numbers (l, m, t);
     }
 }

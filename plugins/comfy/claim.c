@@ -93,6 +93,35 @@ find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
   return TRUE;
 }
 
+/* Returns: (transfer full) (nullable): "params" without the keys that are written above it, where they would count if
+   the layer has none of them to say; NULL where nothing is left */
+static JsonNode *
+other_params (const ComfyFormat *f, JsonObject *params)
+{
+  g_autoptr (GList) keys = json_object_get_members (params);
+  g_autoptr (JsonObject) others = json_object_new ();
+
+  for (GList *key = keys; key != NULL; key = key->next)
+    if (comfy_format_key (f, key->data) == NULL)
+      json_object_set_member (others, key->data, json_node_copy (json_object_get_member (params, key->data)));
+  if (json_object_get_size (others) == 0)
+    return NULL;
+  return json_node_init_object (json_node_alloc (), others);
+}
+
+/* @node: (nullable) (transfer full) */
+static void
+hint_json (QconvClaim *claim, const char *key, JsonNode *node)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  if (node == NULL)
+    return;
+  comfy_append_json (text, node);
+  qconv_claim_hint (claim, key, text->str);
+  json_node_unref (node);
+}
+
 /* All keys come back in the marker of a file that the layer moves to */
 static void
 hint_marker (QconvClaim *claim, const ComfyLook *l)
@@ -102,11 +131,15 @@ hint_marker (QconvClaim *claim, const ComfyLook *l)
 
   for (GList *key = keys; key != NULL; key = key->next)
     {
-      g_autoptr (GString) text = g_string_new (NULL);
+      JsonNode *node = json_object_get_member (l->marker, key->data);
+      gboolean params = g_str_equal (key->data, "params") && JSON_NODE_HOLDS_OBJECT (node);
 
-      comfy_append_json (text, json_object_get_member (l->marker, key->data));
-      qconv_claim_hint (claim, key->data, text->str);
+      hint_json (claim, key->data,
+                 params ? other_params (l->format, json_node_get_object (node)) : json_node_copy (node));
     }
+  for (const ComfyKey *k = l->format->keys; k != NULL && k->key != NULL; k++)
+    if (!json_object_has_member (l->marker, k->key) && comfy_marker_member (l->marker, k->key) != NULL)
+      hint_json (claim, k->key, json_node_copy (comfy_marker_member (l->marker, k->key)));
   qconv_claim_hint (claim, "format", name);
 }
 
@@ -150,7 +183,7 @@ bind_members (QconvClaim *claim, const ComfyLook *l, const Layout *layout, Qconv
 
       if (t == NULL)
         continue;
-      if (m->component != NULL)
+      if (m->component != NULL && !comfy_is_odd_input (l, m, t))
         qconv_claim_bind (claim, m->component, load_of (m, layout), t, NULL);
       else
         qconv_claims_drop (claims, t);

@@ -9,6 +9,8 @@
 
 #define COMFY_MARKER ".comfy_quant"
 #define COMFY_HEADER "_quantization_metadata"
+/* Behind any prefix, of the older form */
+#define COMFY_OLD_MARKER "scaled_fp8"
 #define COMFY_FULL_PRECISION "full_precision_matrix_mult"
 #define COMFY_MAP "quant_map"
 #define COMFY_MAP_SIZE 16
@@ -129,6 +131,10 @@ const ComfyFormat *comfy_format_for (const QconvLayer *layer, gboolean extension
 const ComfyFormat *comfy_format_before (const QconvLayer *layer);
 /* Returns: (nullable): what a layer with a blank marker looks like */
 const ComfyFormat *comfy_format_guess (const QconvDirectory *d, const char *layer);
+/* Puts into the empty @marker what @options say of a rotation, which no tensor tells. @options: (nullable): of the
+   reader. Returns: (transfer full): what is taken for true, to go behind a message */
+char *comfy_guess_rotation (const ComfyFormat *f, const QconvTensor *weight, const QconvValues *options,
+                            JsonObject *marker);
 /* Returns: (nullable): the row for @key, NULL where the format does not have it */
 const ComfyKey *comfy_format_key (const ComfyFormat *f, const char *key);
 
@@ -165,10 +171,11 @@ typedef struct {
 typedef struct {
   GPtrArray *list;   /* ComfyMarker, in the order of the file */
   GHashTable *named; /* layer -> ComfyMarker, of list */
+  GPtrArray *idle;   /* #QconvTensor: markers of layers that are of the older form */
 } ComfyMarkers;
 
-/* In-file markers and the header's. @header_wins: where they disagree. What is odd goes to @troubles */
-ComfyMarkers *comfy_markers_read (const QconvDirectory *d, gboolean header_wins, GPtrArray *troubles);
+/* In-file markers and the header's. @options: (nullable): of the reader. What is odd goes to @troubles */
+ComfyMarkers *comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArray *troubles);
 void comfy_markers_free (ComfyMarkers *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ComfyMarkers, comfy_markers_free)
 
@@ -217,6 +224,8 @@ gboolean comfy_measure_w4a8 (ComfyLook *l);
 gboolean comfy_measure_awq (ComfyLook *l);
 gboolean comfy_measure_flat (ComfyLook *l);
 void comfy_check_members (const ComfyLook *l);
+/* Whether @t is an input_scale that cannot be one: convert_to_quant copies the tiles of block scales there */
+gboolean comfy_is_odd_input (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t);
 /* Reads the scales */
 void comfy_check_numbers (const ComfyLook *l);
 
@@ -227,10 +236,14 @@ gboolean comfy_claim_layer (const ComfyLook *l, const QconvValues *options, Qcon
 gboolean comfy_has_scaled (const QconvDirectory *d, const QconvTensor *scale);
 /* Whether @scale may belong to a weight that needs none */
 gboolean comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale);
-/* Claims codes that have a scale and no layer yet. @old_too: those of the older form, too */
-void comfy_claim_scaled (const QconvDirectory *d, gboolean old_too, QconvClaims *claims, GPtrArray *troubles);
-/* Drops scales beside weights that nobody has claimed */
-void comfy_drop_orphans (const QconvDirectory *d, gboolean old_too, QconvClaims *claims, GPtrArray *troubles);
+/* Claims codes that have a scale and no layer yet. @old_too: those of the older form, too; @options: of the reader */
+void comfy_claim_scaled (const QconvDirectory *d, gboolean old_too, const QconvValues *options, QconvClaims *claims,
+                         GPtrArray *troubles);
+/* Drops scales that belong to nothing: beside weights that nobody has claimed, or whose format has none, or alone */
+void comfy_drop_orphans (const QconvDirectory *d, const ComfyMarkers *markers, gboolean old_too, QconvClaims *claims,
+                         GPtrArray *troubles);
+/* Tells of scales that nobody will apply */
+void comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles);
 
 /* ---- Load functions and the pack functions that they undo. "high": the even column in the high nibble ---- */
 

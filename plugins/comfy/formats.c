@@ -137,7 +137,7 @@ static const ComfyMember w6a8[] = {
 /* The singular is what comfy-quants documents; ComfyUI reads the plural */
 static const ComfyMember awq[] = {
   NIBBLES (I8, IS (I8), COMFY_NIBBLES, nibbles_low),
-  { ".weight_scale", NULL, "scale", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_SCALE, TRUE, comfy_load_across,
+  { ".weight_scale", NULL, "scale", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_NUMBERS, TRUE, comfy_load_across,
     comfy_pack_across },
   { ".weight_zeros", ".weight_zero", "zero", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_NUMBERS, TRUE,
     comfy_load_across, comfy_pack_across },

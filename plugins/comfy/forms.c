@@ -111,6 +111,9 @@ comfy_form_fit (ComfyForm form, const ComfySize *size, const QconvTensor *t)
     return COMFY_FIT_GOOD;
   if (!qconv_shape_items (&t->shape, &have) || !qconv_shape_items (&want, &items))
     return COMFY_FIT_NOT;
+  /* convert_to_quant stores all of them without dimensions. Of INT8, [] and [1] are the scale of the tensor */
+  if (form >= COMFY_ONE && form != COMFY_COLUMN && have == 1 && items == 1)
+    return COMFY_FIT_GOOD;
   switch (form)
     {
     case COMFY_ONE:

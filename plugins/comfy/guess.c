@@ -59,3 +59,37 @@ comfy_format_guess (const QconvDirectory *d, const char *layer)
 
   return name != NULL ? comfy_format_find (name) : NULL;
 }
+
+static const ComfyKey *
+key_of_type (const ComfyFormat *f, ComfyKeyType type)
+{
+  for (const ComfyKey *k = f->keys; k != NULL && k->key != NULL; k++)
+    if (k->type == type)
+      return k;
+  return NULL;
+}
+
+char *
+comfy_guess_rotation (const ComfyFormat *f, const QconvTensor *weight, const QconvValues *options, JsonObject *marker)
+{
+  const ComfyKey *rotation = key_of_type (f, COMFY_KEY_ROTATION), *rotated = key_of_type (f, COMFY_KEY_ROTATED);
+  const char *said = options != NULL ? qconv_values_string (options, "convrot") : "none";
+  guint64 group = g_str_equal (said, "none") ? 0 : g_ascii_strtoull (said, NULL, 10);
+  gboolean told = options != NULL && qconv_values_is_set (options, "convrot");
+
+  if (rotation == NULL)
+    return g_strdup ("");
+  /* As when they are written: layers that do not suit are not rotated where that can be */
+  if (rotated != NULL && group > 0 && (weight->shape.rank != 2 || weight->shape.dim[1] % group != 0))
+    group = 0;
+  if (group == 0)
+    return rotated == NULL ? g_strdup_printf (", read as rotated in groups of %" G_GUINT64_FORMAT
+                                              ", which cannot be seen; -o comfy.convrot=GROUP says otherwise",
+                                              rotation->fallback)
+           : told ? g_strdup (", not rotated")
+                  : g_strdup (", read as not rotated, which cannot be seen; -o comfy.convrot=GROUP says otherwise");
+  if (rotated != NULL)
+    json_object_set_boolean_member (marker, rotated->key, TRUE);
+  json_object_set_int_member (marker, rotation->key, (gint64) group);
+  return g_strdup_printf (", rotated in groups of %" G_GUINT64_FORMAT, group);
+}

@@ -234,6 +234,14 @@ comfy_measure_int8 (ComfyLook *l)
   return TRUE;
 }
 
+static gboolean
+is_one (const QconvTensor *t)
+{
+  guint64 n = 0;
+
+  return qconv_shape_items (&t->shape, &n) && n == 1;
+}
+
 /* convert_to_quant falls back to a scale a row and keeps the name */
 static gboolean
 is_by_rows (const ComfyLook *l, const QconvTensor *scale)
@@ -260,6 +268,8 @@ comfy_measure_squares (ComfyLook *l)
     }
   if (l->size.group == 0 && scale != NULL && scale->shape.rank == 2 && scale->shape.dim[0] > 0)
     l->size.group = l->size.rows / scale->shape.dim[0];
+  else if (l->size.group == 0 && scale != NULL && is_one (scale))
+    l->size.group = l->size.rows;
   return l->size.group == 0 || (group_divides (l, l->size.rows, "rows") && group_divides (l, l->size.cols, "columns"));
 }
 
@@ -273,9 +283,9 @@ comfy_measure_w4a8 (ComfyLook *l)
     return FALSE;
   if (scale == NULL)
     return TRUE;
-  if (scale->shape.rank != 2 || scale->shape.dim[1] > LARGEST / l->size.group)
+  if (!is_one (scale) && (scale->shape.rank != 2 || scale->shape.dim[1] > LARGEST / l->size.group))
     return senseless (l, "scale-shape", "weight_s_rel is no matrix");
-  l->size.cols = scale->shape.dim[1] * l->size.group;
+  l->size.cols = is_one (scale) ? l->size.group : scale->shape.dim[1] * l->size.group;
   for (const ComfyFormat *f = comfy_format_find (l->format->name); f != NULL; f = comfy_format_next (f))
     if (comfy_form_fit (f->members[0].form, &l->size, l->weight) == COMFY_FIT_GOOD)
       {

@@ -97,6 +97,15 @@ append_key (GString *out, const ComfyKey *k, const QconvLayer *layer)
     append_pair (out, k->key, text);
 }
 
+/* An edit took the scale of the input away and left the key alone */
+static gboolean
+lost_input_scale (const QconvLayer *layer)
+{
+  return qconv_layer_hint_edited (layer, "input_scale") && qconv_layer_hint (layer, "input_scale") == NULL
+         && qconv_layer_component (layer, "input_scale") == NULL
+         && !qconv_layer_hint_edited (layer, COMFY_FULL_PRECISION);
+}
+
 /* Returns: (nullable): JSON. What a moved layer said stays until the user says otherwise; FP8 without a scale of its
    input would be multiplied as if that were 1 */
 static const char *
@@ -110,6 +119,8 @@ full_precision (const ComfyFormat *f, const QconvLayer *layer, const QconvValues
   word = qconv_values_string (values, "full-precision-mm");
   if (qconv_values_is_set (values, "full-precision-mm") && !g_str_equal (word, "auto"))
     return g_str_equal (word, "on") ? "true" : NULL;
+  if (f->full == COMFY_FULL_AUTO && lost_input_scale (layer))
+    return "true";
   if (hint != NULL && !qconv_values_is_set (values, "full-precision-mm"))
     return was_marked || g_str_equal (hint, "true") ? hint : NULL;
   if (f->full != COMFY_FULL_AUTO || (was_marked && !qconv_values_is_set (values, "full-precision-mm")))

@@ -26,6 +26,7 @@ comfy_markers_free (ComfyMarkers *m)
 {
   g_hash_table_unref (m->named);
   g_ptr_array_unref (m->list);
+  g_ptr_array_unref (m->idle);
   g_free (m);
 }
 
@@ -48,8 +49,10 @@ comfy_marker_member (JsonObject *marker, const char *key)
 
 /* Some files were written with their markers' bytes lost; what the tensors are can often be seen */
 static gboolean
-guess_format (const QconvDirectory *d, ComfyMarker *m, GPtrArray *troubles)
+guess_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options, GPtrArray *troubles)
 {
+  g_autofree char *rotation = NULL;
+
   m->format = comfy_format_guess (d, m->layer);
   if (m->format == NULL)
     {
@@ -58,19 +61,22 @@ guess_format (const QconvDirectory *d, ComfyMarker *m, GPtrArray *troubles)
       return FALSE;
     }
   m->name = m->format->name;
-  comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker is blank; its tensors look like %s", m->name);
+  rotation = comfy_guess_rotation (m->format, qconv_directory_find2 (d, m->layer, ".weight"), options,
+                                   json_node_get_object (m->json));
+  comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker is blank; its tensors look like %s%s",
+                 m->name, rotation);
   return TRUE;
 }
 
 /* Finds the format that a marker names. The markers of INT8-Fast know only rotated INT8 and do not say so */
 static gboolean
-name_format (const QconvDirectory *d, ComfyMarker *m, GPtrArray *troubles)
+name_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options, GPtrArray *troubles)
 {
   JsonObject *object = json_node_get_object (m->json);
   JsonNode *format = json_object_get_member (object, "format");
 
   if (m->blank)
-    return guess_format (d, m, troubles);
+    return guess_format (d, m, options, troubles);
   if (format == NULL && (json_object_has_member (object, "convrot") || json_object_has_member (object, "per_row")))
     {
       m->name = "int8_tensorwise";
@@ -110,9 +116,9 @@ put (ComfyMarkers *all, const char *layer, JsonNode *json, const QconvTensor *te
   return m;
 }
 
-/* Returns: (transfer full): NULL with @error; *blank: nothing is in it */
+/* Returns: (transfer full): NULL with @error; *blank: nothing is in it; *cut: there is more behind the text */
 static JsonNode *
-read_marker (const QconvTensor *t, gboolean *blank, GError **error)
+read_marker (const QconvTensor *t, gboolean *blank, gboolean *cut, GError **error)
 {
   gsize n = t->n_bytes;
 
@@ -132,6 +138,7 @@ read_marker (const QconvTensor *t, gboolean *blank, GError **error)
   while (n > 0 && text[n - 1] == '\0')
     n--;
   *blank = n == 0;
+  *cut = n > 0 && n < t->n_bytes;
   json = qconv_json_parse (*blank ? "{}" : text, *blank ? 2 : n, error);
   if (json != NULL && !JSON_NODE_HOLDS_OBJECT (json))
     {
@@ -149,17 +156,20 @@ read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
       const QconvTensor *t = qconv_directory_tensor (d, i);
       g_autofree char *layer = NULL;
       g_autoptr (GError) error = NULL;
-      gboolean blank = FALSE;
+      gboolean blank = FALSE, cut = FALSE;
       JsonNode *json;
 
       if (!g_str_has_suffix (t->name, COMFY_MARKER))
         continue;
       layer = g_strndup (t->name, strlen (t->name) - strlen (COMFY_MARKER));
-      json = read_marker (t, &blank, &error);
+      json = read_marker (t, &blank, &cut, &error);
       if (json == NULL)
         comfy_trouble (troubles, COMFY_FATAL, layer, "marker", "%s: %s", &COMFY_MARKER[1], error->message);
       else
         put (all, layer, json, t)->blank = blank;
+      if (json != NULL && cut)
+        comfy_trouble (troubles, COMFY_NOTE, layer, "marker",
+                       "%s has NULs behind its text, which is no JSON to ComfyUI", &COMFY_MARKER[1]);
     }
 }
 
@@ -240,20 +250,63 @@ read_header (ComfyMarkers *all, const QconvDirectory *d, gboolean header_wins, G
     lay_over (all, d, l->data, json_object_get_member (json_node_get_object (layers), l->data), header_wins, troubles);
 }
 
-ComfyMarkers *
-comfy_markers_read (const QconvDirectory *d, gboolean header_wins, GPtrArray *troubles)
+/* Returns: (transfer full): the names of tensors that say, for what is behind their prefix, that it is of the older
+   form. ComfyUI does not look for them where the header speaks */
+static GPtrArray *
+old_markers (const QconvDirectory *d)
 {
+  GPtrArray *names = g_ptr_array_new ();
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const char *name = qconv_directory_tensor (d, i)->name, *dot = strrchr (name, '.');
+
+      if (g_str_equal (dot != NULL ? dot + 1 : name, COMFY_OLD_MARKER))
+        g_ptr_array_add (names, (gpointer) name);
+    }
+  if (qconv_directory_metadata (d, COMFY_HEADER) != NULL)
+    g_ptr_array_set_size (names, 0);
+  return names;
+}
+
+/* ComfyUI writes markers of its own for what it converts, over those that are there */
+static gboolean
+is_old (const QconvDirectory *d, const ComfyMarker *m, const GPtrArray *old)
+{
+  for (guint i = 0; i < old->len; i++)
+    {
+      const char *name = g_ptr_array_index (old, i);
+
+      if (strncmp (m->layer, name, strlen (name) - strlen (COMFY_OLD_MARKER)) == 0)
+        return qconv_directory_find2 (d, m->layer, ".scale_weight") != NULL;
+    }
+  return FALSE;
+}
+
+ComfyMarkers *
+comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArray *troubles)
+{
+  gboolean header_wins = options == NULL || g_str_equal (qconv_values_string (options, "truth"), "header");
   ComfyMarkers *all = g_new0 (ComfyMarkers, 1);
+  g_autoptr (GPtrArray) old = old_markers (d);
 
   all->list = g_ptr_array_new_with_free_func (marker_free);
   all->named = g_hash_table_new (g_str_hash, g_str_equal);
+  all->idle = g_ptr_array_new ();
   read_tensors (all, d, troubles);
   read_header (all, d, header_wins, troubles);
   for (guint i = 0; i < all->list->len;)
     {
       ComfyMarker *m = g_ptr_array_index (all->list, i);
+      gboolean believed = !header_wins || !is_old (d, m, old);
 
-      if (name_format (d, m, troubles))
+      if (!believed)
+        {
+          comfy_trouble (troubles, COMFY_WARN, m->layer, "old-marker",
+                         "it has a marker, but ComfyUI believes " COMFY_OLD_MARKER " and scale_weight");
+          g_ptr_array_add (all->idle, (gpointer) m->tensor);
+        }
+      if (believed && name_format (d, m, options, troubles))
         i++;
       else
         {

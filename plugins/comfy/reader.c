@@ -71,19 +71,6 @@ claim_unknown (const QconvDirectory *d, const ComfyMarker *m, QconvClaims *claim
   qconv_claim_bind (claim_foreign (m, rows, cols, claims), "codes", NULL, weight, NULL);
 }
 
-static const ComfyTrouble *
-first_fatal (const GPtrArray *troubles)
-{
-  for (guint i = 0; i < troubles->len; i++)
-    {
-      const ComfyTrouble *t = g_ptr_array_index (troubles, i);
-
-      if (t->weight == COMFY_FATAL)
-        return t;
-    }
-  return NULL;
-}
-
 /* One line for each kind of trouble, however many layers have it */
 static void
 warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
@@ -135,7 +122,7 @@ claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const Qcon
           || qconv_claims_taken (claims, qconv_directory_find2 (d, layer, ".weight")))
         continue;
       look = comfy_look_new (d, layer, comfy_format_find ("nvfp4"), NULL, troubles);
-      fatal = first_fatal (troubles);
+      fatal = comfy_first_fatal (troubles);
       if (fatal != NULL)
         qconv_claims_warn (claims, "%s: not NVFP4: %s", layer, fatal->message);
       else if (!comfy_claim_layer (look, options, claims))
@@ -149,12 +136,6 @@ claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const Qcon
         }
     }
   return TRUE;
-}
-
-static gboolean
-header_wins (const QconvValues *options)
-{
-  return g_str_equal (qconv_values_string (options, "truth"), "header");
 }
 
 static gboolean
@@ -197,11 +178,11 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
        GError **error)
 {
   g_autoptr (GPtrArray) troubles = comfy_troubles_new (), later = comfy_troubles_new ();
-  g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, header_wins (options), troubles);
+  g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, options, troubles);
   g_autoptr (GPtrArray) looks = look_at_all (d, markers, troubles);
-  const ComfyTrouble *fatal = first_fatal (troubles);
+  const ComfyTrouble *fatal = comfy_first_fatal (troubles);
   /* What ComfyUI does with the older form where markers are: the reader of that form comes later */
-  gboolean old_too = markers->list->len == 0 || qconv_directory_metadata (d, COMFY_HEADER) != NULL;
+  gboolean old_too = markers->list->len + markers->idle->len == 0 || qconv_directory_metadata (d, COMFY_HEADER) != NULL;
 
   if (fatal != NULL)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", fatal->layer != NULL ? fatal->layer : "",
@@ -209,21 +190,21 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   warn_once_each (claims, troubles);
   if (!claim_marked (d, markers, looks, options, claims, error))
     return FALSE;
+  for (guint i = 0; i < markers->idle->len; i++)
+    qconv_claims_drop (claims, g_ptr_array_index (markers->idle, i));
   qconv_claims_drop_metadata (claims, COMFY_HEADER);
   if (!claim_unmarked (d, markers, options, claims, error))
     return FALSE;
-  comfy_claim_scaled (d, old_too, claims, later);
-  comfy_drop_orphans (d, old_too, claims, later);
+  comfy_claim_scaled (d, old_too, options, claims, later);
+  comfy_drop_orphans (d, markers, old_too, claims, later);
   warn_once_each (claims, later);
   return TRUE;
 }
 
-/* In files that are meant for it: scales that nobody will apply, and types that the loader does not know */
+/* In files that are meant for it: types that the loader does not know */
 static void
-check_tensors (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
+check_types (const QconvDirectory *d, GPtrArray *troubles)
 {
-  static const char *const scales[] = { ".weight_scale", ".weight_scale_2", ".scale_weight", ".weight_scale_inv" };
-
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
@@ -231,15 +212,6 @@ check_tensors (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *
       if (!qconv_comfyui_knows (t->dtype))
         comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that its loader does not know", t->name,
                        qconv_dtype_name (t->dtype));
-      for (guint j = 0; j < G_N_ELEMENTS (scales); j++)
-        if (g_str_has_suffix (t->name, scales[j]))
-          {
-            g_autofree char *layer = g_strndup (t->name, strlen (t->name) - strlen (scales[j]));
-
-            if (!g_hash_table_contains (markers->named, layer) && qconv_directory_find2 (d, layer, ".weight") != NULL)
-              comfy_trouble (troubles, COMFY_NOTE, layer, "no-marker", "%s has no effect without a marker",
-                             scales[j] + 1);
-          }
     }
 }
 
@@ -247,7 +219,7 @@ static void
 check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
 {
   g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
-  g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, TRUE, troubles);
+  g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, NULL, troubles);
 
   for (guint i = 0; i < markers->list->len; i++)
     {
@@ -258,7 +230,8 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
         comfy_check_numbers (look);
     }
   if (score (self, d) >= UNMARKED)
-    check_tensors (d, markers, troubles);
+    check_types (d, troubles);
+  comfy_check_scaled (d, markers, troubles);
   for (guint i = 0; i < troubles->len; i++)
     {
       const ComfyTrouble *t = g_ptr_array_index (troubles, i);
@@ -283,6 +256,11 @@ static const QconvOption options_table[] = {
     .value = "header",
     .choices = (const char *const[]){ "header", "markers", NULL },
     .help = N_ ("what counts where the header and a marker disagree; ComfyUI believes the header") },
+  { .name = "convrot",
+    .type = QCONV_CHOICE,
+    .value = "none",
+    .choices = (const char *const[]){ "none", "4", "16", "64", "256", "1024", NULL },
+    .help = N_ ("columns that are rotated together in layers whose marker is blank or missing: no tensor tells") },
   { .name = NULL },
 };
 

@@ -9,17 +9,29 @@
 
 #define UNKNOWN "unknown-scaled"
 
-/* The first N_DECIDING say that a weight is scaled. OLD ones are those of the older form */
+/* The first N_DECIDING say that a weight is scaled. OLD ones are those of the older form. Alone, an ORPHAN belongs to
+   nothing */
 static const struct {
   const char *suffix, *component;
   gboolean old, orphan;
 } members[] = {
-  { ".weight_scale", "scale", FALSE, TRUE },      { ".scale_weight", "scale", TRUE, TRUE },
-  { ".weight_scale_inv", "scale", FALSE, TRUE },  { ".weight_scale_2", "second_scale", FALSE, TRUE },
-  { ".weight_zero_point", "zero", FALSE, FALSE }, { ".input_scale", "input_scale", FALSE, TRUE },
-  { ".scale_input", "input_scale", TRUE, TRUE },  { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
+  { ".weight_scale", "scale", FALSE, TRUE },        { ".scale_weight", "scale", TRUE, TRUE },
+  { ".weight_scale_inv", "scale", FALSE, TRUE },    { ".weight_s_rel", "scale", FALSE, FALSE },
+  { ".weight_s_channel", "row_scale", FALSE, FALSE }, { ".absmax", "scale", FALSE, FALSE },
+  { ".weight_scale_2", "second_scale", FALSE, TRUE }, { ".weight_zero_point", "zero", FALSE, FALSE },
+  { ".weight_zeros", "zero", FALSE, FALSE },        { ".weight_zero", "zero", FALSE, FALSE },
+  { ".weight_codebook", "codebook", FALSE, FALSE }, { ".input_scale", "input_scale", FALSE, TRUE },
+  { ".scale_input", "input_scale", TRUE, TRUE },    { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
 };
-#define N_DECIDING 3
+#define N_DECIDING 6
+
+/* What claiming goes by. @options: of the reader */
+typedef struct {
+  const QconvDirectory *directory;
+  const QconvValues *options;
+  QconvClaims *claims;
+  GPtrArray *troubles;
+} Scaled;
 
 /* Returns: row of members[] for @t, G_N_ELEMENTS (members) where there is none; @layer is set then, else NULL */
 static guint
@@ -35,13 +47,22 @@ find_member (const QconvTensor *t, char **layer)
   return i;
 }
 
+/* Whether the layer is bitsandbytes', whose table lies beside absmax */
+static gboolean
+has_table (const QconvDirectory *d, const char *layer)
+{
+  return qconv_directory_find2 (d, layer, ".quant_map") != NULL;
+}
+
 /* Returns: (nullable): the codes that @scale belongs to; @layer is set then, else NULL or not */
 static const QconvTensor *
 scaled_weight (const QconvDirectory *d, const QconvTensor *scale, gboolean old_too, char **layer)
 {
   guint i = find_member (scale, layer);
 
-  return i < N_DECIDING && (old_too || !members[i].old) ? qconv_directory_find2 (d, *layer, ".weight") : NULL;
+  if (i >= N_DECIDING || (members[i].old && !old_too) || has_table (d, *layer))
+    return NULL;
+  return qconv_directory_find2 (d, *layer, ".weight");
 }
 
 static gboolean
@@ -79,7 +100,8 @@ comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
 static gboolean
 is_more (const QconvDirectory *d, const char *layer, const QconvTensor *scale)
 {
-  static const char *const others[] = { ".weight_scale_2", ".weight_zero_point", ".pre_quant_scale" };
+  static const char *const others[]
+      = { ".weight_scale_2", ".weight_zero_point", ".weight_zeros", ".weight_zero", ".pre_quant_scale" };
   guint n_scales = 0;
 
   for (guint i = 0; i < N_DECIDING; i++)
@@ -91,10 +113,10 @@ is_more (const QconvDirectory *d, const char *layer, const QconvTensor *scale)
 
 static void
 claim_known (const QconvDirectory *d, const char *layer, const QconvTensor *weight, const QconvTensor *scale,
-             const QconvCodeScale *found, QconvClaims *claims)
+             const QconvCodeScale *found, const char *parameters, QconvClaims *claims)
 {
   const QconvTensor *input = qconv_directory_find2 (d, layer, ".input_scale");
-  QconvClaim *l = qconv_claims_layer (claims, layer, found->scheme, found->parameters, weight->shape.dim[0],
+  QconvClaim *l = qconv_claims_layer (claims, layer, found->scheme, parameters, weight->shape.dim[0],
                                       weight->shape.dim[1], QCONV_BF16);
 
   qconv_claim_bind (l, "codes", NULL, weight, NULL);
@@ -123,22 +145,65 @@ claim_unknown (const QconvDirectory *d, const char *layer, const QconvTensor *we
     }
 }
 
+/* Returns: FALSE where the tensors are not those of a packed format that can be told without a marker */
+static gboolean
+claim_packed (const Scaled *s, const char *layer, const QconvTensor *weight)
+{
+  const ComfyFormat *f = comfy_format_guess (s->directory, layer);
+  g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
+  g_autoptr (JsonObject) marker = json_object_new ();
+  g_autoptr (ComfyLook) look = NULL;
+  g_autofree char *rotation = NULL;
+  const ComfyTrouble *fatal;
+
+  if (f == NULL || (!g_str_equal (f->name, "asym_w4a8_int8") && !g_str_equal (f->name, "awq_w4a16")))
+    return FALSE;
+  rotation = comfy_guess_rotation (f, weight, s->options, marker);
+  look = comfy_look_new (s->directory, layer, f, marker, troubles);
+  fatal = comfy_first_fatal (troubles);
+  if (fatal == NULL && comfy_claim_layer (look, s->options, s->claims))
+    comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; its tensors look like %s%s",
+                   f->name, rotation);
+  else if (fatal != NULL)
+    comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; it is not %s%s: %s", f->name,
+                   rotation, fatal->message);
+  return fatal == NULL;
+}
+
+/* Returns: (transfer full) (nullable): of INT8 with what the user says of its rotation */
+static char *
+find_parameters (const Scaled *s, const QconvTensor *weight, const QconvCodeScale *found, char **rotation)
+{
+  const ComfyFormat *f = comfy_format_find ("int8_tensorwise");
+  g_autoptr (JsonObject) marker = json_object_new ();
+
+  *rotation = g_str_equal (found->scheme, f->scheme) ? comfy_guess_rotation (f, weight, s->options, marker)
+                                                     : g_strdup ("");
+  if (json_object_get_size (marker) == 0)
+    return g_strdup (found->parameters);
+  return g_strdup_printf ("%s,convrot=%" G_GINT64_FORMAT, found->parameters,
+                          json_object_get_int_member (marker, "convrot_groupsize"));
+}
+
 static void
-claim_codes (const QconvDirectory *d, const char *layer, const QconvTensor *weight, const QconvTensor *scale,
-             QconvClaims *claims, GPtrArray *troubles)
+claim_codes (const Scaled *s, const char *layer, const QconvTensor *weight, const QconvTensor *scale)
 {
   g_auto (QconvCodeScale) found = { NULL, NULL, NULL, NULL };
+  g_autofree char *parameters = NULL, *rotation = NULL;
 
-  if (!is_more (d, layer, scale))
+  if (claim_packed (s, layer, weight))
+    return;
+  if (!is_more (s->directory, layer, scale))
     qconv_code_scale (weight, scale, FALSE, &found);
   if (found.scheme == NULL)
     {
-      claim_unknown (d, layer, weight, claims);
+      claim_unknown (s->directory, layer, weight, s->claims);
       return;
     }
-  claim_known (d, layer, weight, scale, &found, claims);
-  comfy_trouble (troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; its scale makes %s of it",
-                 found.scheme);
+  parameters = find_parameters (s, weight, &found, &rotation);
+  claim_known (s->directory, layer, weight, scale, &found, parameters, s->claims);
+  comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; its scale makes %s of it%s",
+                 found.scheme, rotation);
 }
 
 /* ComfyUI: comfy/utils.py convert_old_quants: "scaled_fp8" behind any prefix says that the file is scaled */
@@ -150,14 +215,16 @@ drop_file_markers (const QconvDirectory *d, QconvClaims *claims)
       const QconvTensor *t = qconv_directory_tensor (d, i);
       const char *last = strrchr (t->name, '.');
 
-      if (g_str_equal (last != NULL ? last + 1 : t->name, "scaled_fp8") && !qconv_claims_taken (claims, t))
+      if (g_str_equal (last != NULL ? last + 1 : t->name, COMFY_OLD_MARKER) && !qconv_claims_taken (claims, t))
         qconv_claims_drop (claims, t);
     }
 }
 
 void
-comfy_claim_scaled (const QconvDirectory *d, gboolean old_too, QconvClaims *claims, GPtrArray *troubles)
+comfy_claim_scaled (const QconvDirectory *d, gboolean old_too, const QconvValues *options, QconvClaims *claims,
+                    GPtrArray *troubles)
 {
+  const Scaled s = { d, options, claims, troubles };
   gboolean any = FALSE;
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
@@ -169,28 +236,103 @@ comfy_claim_scaled (const QconvDirectory *d, gboolean old_too, QconvClaims *clai
       if (weight == NULL || !holds_codes (weight) || qconv_claims_taken (claims, weight)
           || qconv_claims_taken (claims, scale))
         continue;
-      claim_codes (d, layer, weight, scale, claims, troubles);
+      claim_codes (&s, layer, weight, scale);
       any = TRUE;
     }
   if (any && old_too)
     drop_file_markers (d, claims);
 }
 
-void
-comfy_drop_orphans (const QconvDirectory *d, gboolean old_too, QconvClaims *claims, GPtrArray *troubles)
+/* ---- Scales that belong to nothing ---- */
+
+/* Returns: (transfer full): names of layers that have something else than these members where a weight would be */
+static GHashTable *
+other_stems (const QconvDirectory *d)
 {
+  GHashTable *stems = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
-      const QconvTensor *scale = qconv_directory_tensor (d, i);
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      const char *weight = g_strrstr (t->name, ".weight");
       g_autofree char *layer = NULL;
-      guint row = find_member (scale, &layer);
-      const QconvTensor *weight = layer != NULL ? qconv_directory_find2 (d, layer, ".weight") : NULL;
 
-      if (weight == NULL || !comfy_is_orphan (d, scale) || (members[row].old && !old_too)
-          || qconv_claims_taken (claims, weight) || qconv_claims_taken (claims, scale))
+      if (weight == NULL)
+        weight = g_strrstr (t->name, ".qweight");
+      if (weight != NULL && find_member (t, &layer) == G_N_ELEMENTS (members))
+        g_hash_table_add (stems, g_strndup (t->name, (gsize) (weight - t->name)));
+    }
+  return stems;
+}
+
+/* A list of floats may well be a parameter that is called so; no model has one of block scales */
+static gboolean
+is_surely_scale (const QconvTensor *t)
+{
+  guint64 n = 0;
+
+  return is_fp8 (t) || t->dtype == QCONV_F8_E8M0 || (qconv_shape_items (&t->shape, &n) && n == 1);
+}
+
+/* Returns: (transfer full) (nullable): why @scale, which is beside @weight, scales nothing */
+static char *
+why_orphan (const QconvDirectory *d, const ComfyMarkers *markers, gboolean old_too, const QconvClaims *claims,
+            const QconvTensor *weight, guint row, const char *layer)
+{
+  const QconvTensor *scale = qconv_directory_find2 (d, layer, members[row].suffix);
+  const ComfyMarker *m = g_hash_table_lookup (markers->named, layer);
+
+  if (m != NULL && m->format != NULL)
+    return g_strdup_printf ("format %s has none", m->format->name);
+  if (!qconv_claims_taken (claims, weight) && comfy_is_orphan (d, scale) && (old_too || !members[row].old))
+    return g_strdup_printf ("the weight is %s, not quantized", qconv_dtype_name (weight->dtype));
+  return NULL;
+}
+
+void
+comfy_drop_orphans (const QconvDirectory *d, const ComfyMarkers *markers, gboolean old_too, QconvClaims *claims,
+                    GPtrArray *troubles)
+{
+  g_autoptr (GHashTable) stems = other_stems (d);
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *scale = qconv_directory_tensor (d, i), *weight;
+      g_autofree char *layer = NULL, *why = NULL;
+      guint row = find_member (scale, &layer);
+
+      if (layer == NULL || !members[row].orphan || qconv_claims_taken (claims, scale))
+        continue;
+      weight = qconv_directory_find2 (d, layer, ".weight");
+      if (weight != NULL)
+        why = why_orphan (d, markers, old_too, claims, weight, row, layer);
+      else if (is_surely_scale (scale) && !g_hash_table_contains (stems, layer))
+        why = g_strdup ("there is no weight");
+      if (why == NULL)
         continue;
       qconv_claims_drop (claims, scale);
-      comfy_trouble (troubles, COMFY_WARN, layer, "orphan", "%s is dropped: the weight is %s and stays as it is",
-                     members[row].suffix + 1, qconv_dtype_name (weight->dtype));
+      comfy_trouble (troubles, COMFY_WARN, layer, "orphan", "%s is dropped: %s", members[row].suffix + 1, why);
+    }
+}
+
+/* The older form has a reader of its own, but where the header speaks */
+void
+comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
+{
+  gboolean old_too = qconv_directory_metadata (d, COMFY_HEADER) != NULL;
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      g_autofree char *layer = NULL;
+      guint row = find_member (t, &layer);
+      const QconvTensor *weight = layer != NULL ? qconv_directory_find2 (d, layer, ".weight") : NULL;
+      gboolean scales = row < N_DECIDING || (layer != NULL && g_str_equal (members[row].suffix, ".weight_scale_2"));
+
+      if (weight == NULL || !scales || (members[row].old && !old_too) || g_hash_table_contains (markers->named, layer)
+          || (!members[row].orphan && (!holds_codes (weight) || has_table (d, layer))))
+        continue;
+      comfy_trouble (troubles, COMFY_NOTE, layer, "no-marker", "%s has no effect without a marker",
+                     members[row].suffix + 1);
     }
 }

@@ -31,3 +31,16 @@ comfy_trouble (GPtrArray *troubles, ComfyWeight weight, const char *layer, const
   va_end (args);
   g_ptr_array_add (troubles, t);
 }
+
+const ComfyTrouble *
+comfy_first_fatal (const GPtrArray *troubles)
+{
+  for (guint i = 0; i < troubles->len; i++)
+    {
+      const ComfyTrouble *t = g_ptr_array_index (troubles, i);
+
+      if (t->weight == COMFY_FATAL)
+        return t;
+    }
+  return NULL;
+}

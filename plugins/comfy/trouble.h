@@ -18,3 +18,5 @@ GPtrArray *comfy_troubles_new (void);
 /* @layer: (nullable): the file as a whole */
 void comfy_trouble (GPtrArray *troubles, ComfyWeight weight, const char *layer, const char *code, const char *format,
                     ...) G_GNUC_PRINTF (5, 6);
+/* Returns: (transfer none) (nullable) */
+const ComfyTrouble *comfy_first_fatal (const GPtrArray *troubles);

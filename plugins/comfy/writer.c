@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "comfyui.h"
+#include "json-parse.h"
 #include "json-write.h"
 #include "output-metadata.h"
 
@@ -28,6 +29,8 @@ find_format (const QconvLayer *layer, const QconvValues *options)
   return f != NULL ? f : comfy_format_for (layer, !extension);
 }
 
+/* Of a value, in messages: bytes */
+#define SHOWN_LARGEST 64
 /* comfy/quant_nf4.py checks the number that it finds in the marker */
 #define NF4_BLOCK "64"
 
@@ -46,21 +49,63 @@ can_write (const ComfyFormat *f, const QconvLayer *layer, GError **error)
   return TRUE;
 }
 
-/* A marker tells what the weights are; other words would make other weights of them */
+/* Keys that say what the weights are, of any format: other words would make other weights of them */
+static gboolean
+is_settled (const ComfyFormat *f, const QconvLayer *layer, const char *key)
+{
+  static const char *const keys[] = { "format", "orig_shape", "orig_dtype", "dtype" };
+  const ComfyFormat *before = comfy_format_before (layer);
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    if (g_str_equal (key, keys[i]))
+      return TRUE;
+  return comfy_format_key (f, key) != NULL || (before != NULL && comfy_format_key (before, key) != NULL);
+}
+
+/* Returns: (nullable): what is wrong with @value, which an edit gives @key: readers take a marker as a whole or not at
+   all. The header holds markers three levels deep */
+static const char *
+wrong_value (const char *key, const char *value)
+{
+  g_autoptr (JsonNode) json = qconv_json_parse (value, strlen (value), NULL), nested = NULL;
+  g_autofree char *text = g_strconcat ("[[[", value, "]]]", NULL);
+
+  if (json == NULL)
+    return "is not JSON; quote text as '\"text\"'";
+  nested = qconv_json_parse (text, strlen (text), NULL);
+  if (nested == NULL)
+    return "is nested too deep";
+  if (g_str_equal (key, COMFY_FULL_PRECISION) && !comfy_node_is (json, G_TYPE_BOOLEAN))
+    return "is neither true nor false";
+  return NULL;
+}
+
+static gboolean
+check_value (const QconvLayer *layer, const char *key, GError **error)
+{
+  const char *value = qconv_layer_hint (layer, key), *wrong = wrong_value (key, value);
+  g_autofree char *shown = g_utf8_make_valid (value, (gssize) MIN (strlen (value), SHOWN_LARGEST));
+
+  return wrong == NULL || qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\": %s %s", layer->name, key, shown, wrong);
+}
+
+/* "params" is a second place for the keys of a format, so it may go, but not come */
 static gboolean
 check_edit (const ComfyFormat *f, const QconvLayer *layer, GError **error)
 {
-  gboolean edited = qconv_layer_hint_edited (layer, "format");
-  const char *key = "format";
+  g_autofree const char **edited = qconv_layer_hints_edited (layer);
 
-  for (const ComfyKey *k = f->keys; !edited && k != NULL && k->key != NULL; k++)
+  for (guint i = 0; edited[i] != NULL; i++)
     {
-      key = k->key;
-      edited = qconv_layer_hint_edited (layer, key);
+      gboolean there = qconv_layer_hint (layer, edited[i]) != NULL;
+
+      if (is_settled (f, layer, edited[i]) || (there && g_str_equal (edited[i], "params")))
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\" follows from the weights and cannot be edited",
+                           layer->name, edited[i]);
+      if (there && !check_value (layer, edited[i], error))
+        return FALSE;
     }
-  return !edited
-         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\" follows from the weights and cannot be edited",
-                        layer->name, key);
+  return TRUE;
 }
 
 static ComfySize

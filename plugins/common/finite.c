@@ -9,7 +9,9 @@ is_good (guint64 bits, guint64 exponent, guint64 minus, QconvSign sign)
 {
   if ((bits & exponent) == exponent)
     return FALSE;
-  return sign == QCONV_SIGN_ANY || ((bits & minus) == 0 && (sign == QCONV_SIGN_NOT_NEGATIVE || bits != 0));
+  if (sign == QCONV_SIGN_POSITIVE)
+    return (bits & minus) == 0 && bits != 0;
+  return sign == QCONV_SIGN_ANY || (bits & minus) == 0 || bits == minus;
 }
 
 gboolean

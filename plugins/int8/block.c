@@ -112,6 +112,14 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
          && qconv_check_numbers (t, "block_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  double block = (double) block_of (layer);
+
+  return largest_error_of (127, block * block);
+}
+
 static const QconvEncoder from_floats = {
   .operations = (const QconvOpName[]) { { "amax", 1 }, { "int8-encode-block", 1 }, { NULL, 0 } },
   .work = plan_work,

@@ -130,6 +130,12 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return qconv_check_numbers (t, scale_name (t->layer), QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  return largest_error_of (127, (double) layer->cols * (is_by_row (layer) ? 1.0 : (double) layer->rows));
+}
+
 static const QconvEncoder from_floats = {
   .operations = (const QconvOpName[]) { { "amax", 1 },
                                         { "convrot", 1 },

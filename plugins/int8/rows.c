@@ -9,13 +9,12 @@ rotation_row_bytes (const QconvLayer *layer)
   return (gsize) layer->cols * sizeof (float);
 }
 
-/* A number rounded to a step is never further off than zero is, and the rotation keeps lengths. Nearly all is lost
-   where the rest of a tensor is small beside one outlier, and all where it is small beside the least scale; a lost
-   rotation, codes in other places or twice the scale are worse than that */
 double
-largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+largest_error_of (guint highest, double n)
 {
-  return 1.0;
+  double steps = 4.0 * highest * highest;
+
+  return MIN (1.01 * (n / (steps + n)), 1.0);
 }
 
 gboolean

@@ -75,6 +75,13 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return qconv_check_numbers (t, "row_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
+/* Most rows are far below that; but one may be a large weight once it is rotated, and half a step everywhere else */
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  return largest_error_of (7, (double) layer->cols);
+}
+
 static const QconvEncoder from_floats = {
   .operations = (const QconvOpName[]) { { "int4-encode-row", 1 }, { NULL, 0 } },
   .work = plan_work,

@@ -62,7 +62,7 @@ typedef struct {
   const QconvDirectory *directory;
   QconvClaims *claims;
   GPtrArray *markers;
-  guint n_dummies, n_unmarked, n_inputs;
+  guint n_dummies, n_alone, n_unmarked, n_inputs;
 } Reading;
 
 static void
@@ -129,7 +129,7 @@ claim_layer (Reading *r, const char *layer, const QconvTensor *weight, const Qco
   hint_precision (r, layer, l);
 }
 
-/* Scales beside weights that were never quantized. ComfyUI would round such weights to E4M3 */
+/* Scales beside weights that were never quantized, which ComfyUI would round to E4M3, and such without a weight */
 static void
 drop_dummies (Reading *r)
 {
@@ -141,12 +141,14 @@ drop_dummies (Reading *r)
         const QconvTensor *t = qconv_directory_tensor (r->directory, i);
         g_autofree char *layer = NULL;
         const QconvTensor *weight = weight_beside (r->directory, t, suffixes[j], &layer);
+        gboolean plain = weight != NULL && !qconv_claims_taken (r->claims, weight)
+                         && (qconv_dtype_is_float (weight->dtype) || is_fp8 (weight));
 
-        if (weight == NULL || qconv_claims_taken (r->claims, t) || qconv_claims_taken (r->claims, weight)
-            || (!qconv_dtype_is_float (weight->dtype) && !is_fp8 (weight)))
+        if (layer == NULL || qconv_claims_taken (r->claims, t) || (weight != NULL && !plain))
           continue;
         qconv_claims_drop (r->claims, t);
-        r->n_dummies += j == 0;
+        r->n_dummies += j == 0 && plain;
+        r->n_alone += !plain;
       }
 }
 
@@ -159,6 +161,8 @@ warn (const Reading *r)
   if (r->n_dummies > 0)
     qconv_claims_warn (r->claims, "%u scales belong to weights that are not quantized; the weights stay, the scales go",
                        r->n_dummies);
+  if (r->n_alone > 0)
+    qconv_claims_warn (r->claims, "%u scales are dropped: there are no weights that they belong to", r->n_alone);
   if (r->n_inputs > 0)
     qconv_claims_warn (r->claims, "%u scales of inputs are not one float and are dropped", r->n_inputs);
 }

@@ -14,12 +14,30 @@ static const struct {
   { LEGACY_INPUT, "input_scale" },
 };
 
+/* There are no markers of layers that could hold a word. A scale that an edit took is no such word */
+static gboolean
+check_edit (const QconvLayer *layer, GError **error)
+{
+  g_autofree const char **edited = qconv_layer_hints_edited (layer);
+
+  for (guint i = 0; edited[i] != NULL; i++)
+    if (g_str_equal (edited[i], LEGACY_FULL_PRECISION))
+      return qconv_fail (error, QCONV_ERROR_OPTION,
+                         "%s: legacy files have one word for all layers: -o full-precision-mm=on|off", layer->name);
+    else if (qconv_layer_hint (layer, edited[i]) != NULL)
+      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: a legacy file has no place for the key \"%s\"", layer->name,
+                         edited[i]);
+  return TRUE;
+}
+
 static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
   if (!g_str_equal (layer->scheme, "fp8"))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %s cannot be scaled FP8 with one scale for the tensor",
                        layer->name, layer->scheme);
+  if (!check_edit (layer, error))
+    return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (members); i++)
     {
       const QconvComponent *c = qconv_layer_component (layer, members[i].component);

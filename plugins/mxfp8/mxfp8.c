@@ -35,12 +35,12 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* A normal number of E4M3 is wrong by up to 1/17 of itself. Below its smallest normal number weights are wrong by up to
-   2^-10, in a block whose largest weight is above 224: nothing beside the rest */
+/* A normal number of E4M3 is wrong by up to 1/17 of itself, the largest F32 by 1/16. Below its smallest normal number
+   weights are wrong by up to 2^-10, in a block whose largest weight is above 224: nothing beside the rest */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {
-  return 1.01 / (17.0 * 17.0);
+  return 1.01 / (16.0 * 16.0);
 }
 
 /* Returns: (transfer none) (nullable): NULL where the layer is not hybrid */

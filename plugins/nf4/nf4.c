@@ -7,6 +7,8 @@
 
 /* Of one partial result, more where rows are long */
 #define CHUNK_WEIGHTS ((guint64) 1 << 20)
+/* One byte of codes is [1, 1], which bitsandbytes takes for a packing that was transposed */
+#define LEAST_WEIGHTS 3
 
 static guint64
 greatest_divisor (guint64 a, guint64 b)
@@ -75,6 +77,8 @@ check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error
     return FALSE;
   if (__builtin_mul_overflow (layer->rows, layer->cols, &all) || all > G_MAXINT64)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "too many weights");
+  if (!g_str_equal (self->id, "af4") && all < LEAST_WEIGHTS)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no fewer than %d weights", self->id, LEAST_WEIGHTS);
   return scheme->table (block) != NULL
          || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s has no table for blocks of %" G_GUINT64_FORMAT, self->id,
                         block);

@@ -254,7 +254,8 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Validation ---- */
 
-/* @n_wrong: of @buffer's numbers, F32 or E4M3, how many are not finite, or below zero where that is not allowed */
+/* Returns: of @buffer's numbers, F32 or E4M3, how many are not finite, or below zero where that is not allowed. A minus
+   before a zero of E4M3 counts: the check after writing looks at the bytes */
 static gsize
 count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
 {
@@ -267,7 +268,9 @@ count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
     {
       float x = f32 ? floats[i] : w4a8_scale_of_code (codes[i]);
 
-      wrong += !isfinite (x) || (x < 0.0f && !negative_allowed);
+      gboolean minus = f32 ? x < 0.0f : signbit (x) != 0;
+
+      wrong += !isfinite (x) || (minus && !negative_allowed);
     }
   return wrong;
 }

@@ -178,12 +178,12 @@ test_hints (void)
   builder_add (b, "l.weight", "I8", "[16,64]", NULL, 1024);
   builder_add (b, "l.weight_scale", "F32", "[16,1]", NULL, 64);
   builder_add_text (b, "l.comfy_quant",
-                    "{\"zz\": [1, {\"a\": null}], \"params\": {\"convrot_groupsize\": 16, \"convrot\": true}, "
-                    "\"format\": \"int8_tensorwise\", \"per_row\": true}");
+                    "{\"zz\": [1, {\"a\": null}], \"params\": {\"convrot_groupsize\": 16, \"b\": 2, "
+                    "\"convrot\": true}, \"format\": \"int8_tensorwise\", \"per_row\": true}");
   input = builder_write (b, "hints.safetensors");
   convert (input, output, "int8-comfy", NULL);
   assert_marker (output, "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 16, "
-                         "\"params\": {\"convrot_groupsize\": 16, \"convrot\": true}, \"per_row\": true, "
+                         "\"params\": {\"b\": 2}, \"per_row\": true, "
                          "\"zz\": [1, {\"a\": null}]}");
 }
 

@@ -269,6 +269,38 @@ test_decode (void)
   g_assert_cmpfloat (floats[33], ==, -448.0f * 0x1p-126f);
 }
 
+/* The largest numbers of F32 stay finite; one exponent lower nothing changes */
+static void
+test_largest (void)
+{
+  static const struct {
+    float weight;
+    guint8 code, exponent;
+  } rows[] = { { FLT_MAX, 0x77, 247 },           { -FLT_MAX, 0xf7, 247 },   { 0x1.f8p127f, 0x77, 247 },
+               { 0x1.dp127f, 0x76, 247 },        { 0x1.8p127f, 0x7c, 246 }, { 448.0f * 0x1p119f, 0x7e, 246 },
+               { -448.0f * 0x1p119f, 0xfe, 246 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      const QconvQuantizer *q = driver_quantizer (qconv_plugin_mxfp8 (), "mxfp8");
+      float w[64] = { 0 };
+      g_autoptr (Encoded) e = NULL;
+      g_autofree float *floats = NULL;
+
+      w[3] = w[40] = rows[i].weight;
+      e = encode (NULL, QCONV_F32, w, 1, 64, 0);
+      for (guint at = 3; at <= 40; at += 37)
+        {
+          g_assert_cmphex (((guint8 *) encoded_data (e, "codes", NULL))[at], ==, rows[i].code);
+          g_assert_cmpuint (((guint8 *) encoded_data (e, "block_scale", NULL))[at / 32], ==, rows[i].exponent);
+        }
+      floats = encoded_must_decode (e, 3);
+      g_assert_true (isfinite (floats[3]));
+      g_assert_cmpfloat (fabs ((double) floats[3] / (double) w[3] - 1), <=, 1.0 / 16);
+      g_assert_cmpfloat (driver_relative_error (QCONV_F32, w, floats, 1, 64), <=, q->bound (q, encoded_layer (e)));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -280,5 +312,6 @@ main (int argc, char **argv)
   g_test_add_func ("/mxfp8/adopt-broken", test_adopt_broken);
   g_test_add_func ("/mxfp8/validate", test_validate);
   g_test_add_func ("/mxfp8/decode", test_decode);
+  g_test_add_func ("/mxfp8/largest", test_largest);
   return g_test_run ();
 }

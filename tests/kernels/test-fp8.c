@@ -255,6 +255,32 @@ test_tails (const QconvKernelLevel *level)
       }
 }
 
+/* The largest numbers of F32 and BF16 become finite ones, in whole blocks and in the rest of a row */
+static void
+test_largest_mx (const QconvKernelLevel *level)
+{
+  static const float largest[] = { FLT_MAX, 0x1.fep127f };
+  float w[2 * 70];
+
+  for (guint i = 0; i < G_N_ELEMENTS (w); i++)
+    w[i] = largest[i % 2] * (i % 3 == 0 ? -1.0f : i % 3 == 1 ? 1.0f : 0x1p-3f);
+  for (guint d = 0; d < 3; d += 2)
+    {
+      g_autofree void *narrow = kernel_narrow (kernel_weight_dtypes[d], w, G_N_ELEMENTS (w));
+      g_auto (Encoded) e = { 0 };
+
+      if (d > 0)
+        for (guint i = 0; i < G_N_ELEMENTS (w); i++)
+          ((guint16 *) narrow)[i] = i % 2 == 0 ? 0x7f7f : 0xff7f;
+      assert_equal_mx (level, kernel_weight_dtypes[d], narrow, 2, 70);
+      encode_mx (level, kernel_weight_dtypes[d], narrow, 2, 70, &e);
+      for (guint i = 0; i < 6; i++)
+        g_assert_cmpuint (e.scales[i], ==, 247);
+      for (guint i = 0; i < G_N_ELEMENTS (w); i++)
+        g_assert_cmphex (e.codes[i] & 0x7f, <=, 0x77);
+    }
+}
+
 /* ---- Magnitudes ---- */
 
 static void
@@ -315,6 +341,7 @@ main (int argc, char **argv)
   kernel_add_tests ("/fp8/decode", test_decode);
   kernel_add_tests ("/fp8/kinds", test_kinds);
   kernel_add_tests ("/fp8/tails", test_tails);
+  kernel_add_tests ("/fp8/largest-mx", test_largest_mx);
   kernel_add_tests ("/fp8/magnitudes", test_magnitudes);
   kernel_add_tests ("/fp8/magnitudes-of-nan", test_magnitudes_of_nan);
   return g_test_run ();

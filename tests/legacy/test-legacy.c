@@ -227,6 +227,54 @@ test_dummies (void)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 4);
 }
 
+/* Scales whose weights are not there would make a problem of every output */
+static void
+test_alone (void)
+{
+  g_autofree char *output = scratch_path ("alone-out.safetensors"), *input = NULL, *problems = NULL;
+  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (QconvModel) m = NULL, made = NULL;
+
+  add_layer (b, "l");
+  add_scale (b, "ghost", ".scale_weight", "[]", &one);
+  add_scale (b, "ghost", ".scale_input", "[]", &one);
+  builder_add (b, "scaled_fp8", "F8_E4M3", "[0]", NULL, 0);
+  input = builder_write (b, "alone.safetensors");
+  m = open_model (input, warnings);
+  g_assert_cmpuint (warnings->len, ==, 1);
+  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 0), "2 scales are dropped: there are no weights"));
+  convert (input, output, "fp8-legacy", NULL);
+  made = open_model (output, NULL);
+  g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 3);
+  problems = problems_of (output);
+  g_assert_cmpstr (problems, ==, "");
+}
+
+/* No layer has a marker that could hold a word */
+static void
+test_edit (void)
+{
+  static const struct {
+    const char *key, *value, *says;
+  } rows[] = { { "full_precision_matrix_mult", "true", "one word for all layers: -o full-precision-mm=on|off" },
+               { "full_precision_matrix_mult", NULL, "one word for all layers: -o full-precision-mm=on|off" },
+               { "a", "1", "no place for the key \"a\"" } };
+  g_autofree char *output = scratch_path ("edit-out.safetensors"), *input = NULL;
+  g_autoptr (Builder) b = builder_new ();
+
+  add_layer (b, "l");
+  builder_add (b, "scaled_fp8", "F8_E4M3", "[0]", NULL, 0);
+  input = builder_write (b, "edit.safetensors");
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      const QconvHintChange change = { .key = rows[i].key, .value = rows[i].value };
+
+      assert_job_refused (input, &(QconvJob){ .output = output, .hints = &change, .n_hints = 1 }, QCONV_ERROR_OPTION,
+                          rows[i].says);
+    }
+}
+
 static void
 test_no_marker (void)
 {
@@ -372,6 +420,8 @@ main (int argc, char **argv)
   g_test_add_func ("/legacy/prefixes", test_prefixes);
   g_test_add_func ("/legacy/e5m2", test_e5m2);
   g_test_add_func ("/legacy/dummies", test_dummies);
+  g_test_add_func ("/legacy/alone", test_alone);
+  g_test_add_func ("/legacy/edit", test_edit);
   g_test_add_func ("/legacy/no-marker", test_no_marker);
   g_test_add_func ("/legacy/shapes", test_shapes);
   g_test_add_func ("/legacy/flat-blocks", test_flat_blocks);

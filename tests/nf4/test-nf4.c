@@ -120,7 +120,7 @@ test_fp4 (void)
 static void
 test_nested_example (void)
 {
-  g_autoptr (Encoded) e = new_matrix ("nf4", "double-quant=on", QCONV_F32, 1, 1);
+  g_autoptr (Encoded) e = new_matrix ("nf4", "double-quant=on", QCONV_F32, 1, 3);
   g_autofree float *values = NULL;
   float *map = encoded_data (e, "nested_map", NULL), *table = encoded_data (e, "codebook", NULL);
   guint32 bits = 0x3f4c999a;
@@ -291,6 +291,8 @@ test_refused (void)
   } cases[] = {
     { "nf4", NULL, 0, 64, QCONV_ERROR_UNSUPPORTED },
     { "nf4", NULL, G_MAXUINT32, G_MAXUINT32, QCONV_ERROR_UNSUPPORTED },
+    { "nf4", NULL, 1, 2, QCONV_ERROR_UNSUPPORTED },
+    { "fp4", NULL, 2, 1, QCONV_ERROR_UNSUPPORTED },
     { "nf4", "block=48", 4, 64, QCONV_ERROR_OPTION },
     { "af4", "block=256", 4, 64, QCONV_ERROR_OPTION },
     { "af4", "double-quant=on", 4, 64, QCONV_ERROR_OPTION },
