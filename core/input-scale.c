@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "identify.h"
 #include "tile.h"
 
 #define SUFFIX "." QCONV_INPUT_SCALE
@@ -39,18 +40,15 @@ qconv_input_scales_free (InputScales *s)
 static gboolean
 add_scale (InputScales *s, const char *name, double value, const char *scheme, GError **error)
 {
-  const Family *family = qconv_family_generic (error);
   g_autofree char *stem = g_str_has_suffix (name, SUFFIX) ? g_strndup (name, strlen (name) - strlen (SUFFIX))
                                                            : g_strdup (name);
   g_autofree char *key = NULL;
   Scale *scale;
 
-  if (family == NULL)
-    return FALSE;
   if (!isfinite ((float) value) || (float) value <= 0)
     return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\": %g is not a positive F32 number", name,
                        value);
-  key = qconv_family_layer_name (family, stem);
+  key = qconv_short_name (stem);
   if (g_hash_table_contains (s->by_name, key))
     return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" is there twice", key);
   scale = g_new (Scale, 1);
@@ -193,8 +191,7 @@ gboolean
 qconv_input_scales_find (InputScales *s, const char *name, const char *scheme, gboolean has_own, gboolean *found,
                          float *value, GError **error)
 {
-  const Family *family = qconv_family_generic (NULL);
-  g_autofree char *key = qconv_family_layer_name (family, name);
+  g_autofree char *key = qconv_short_name (name);
   const Scale *scale = g_hash_table_lookup (s->by_name, key);
 
   *found = (s->for_all && !has_own) || scale != NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "directory.h"
+#include "identify.h"
 #include "values.h"
 
 void
@@ -20,6 +21,7 @@ qconv_model_free (QconvModel *m)
   g_clear_pointer (&m->directory, qconv_directory_free);
   g_clear_pointer (&m->source, qconv_source_free);
   g_clear_error (&m->unclaimed);
+  qconv_knowledge_free (m->knowledge);
   g_free (m->path);
   g_free (m);
 }
@@ -137,9 +139,7 @@ pass_warnings (const QconvModel *m, const GPtrArray *warnings, const QconvOpenOp
 static gboolean
 index_names (QconvModel *m, GError **error)
 {
-  const Family *family = qconv_family_generic (error);
-
-  if (family == NULL)
+  if (qconv_families_known (error) == NULL)
     return FALSE;
   m->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   m->by_tensor = g_hash_table_new (g_str_hash, g_str_equal);
@@ -148,7 +148,7 @@ index_names (QconvModel *m, GError **error)
       SourceLayer *s = g_ptr_array_index (m->layers, i);
 
       g_hash_table_insert (m->by_tensor, s->plain_name, s);
-      g_hash_table_insert (m->by_name, qconv_family_layer_name (family, s->plain_name), s);
+      g_hash_table_insert (m->by_name, qconv_short_name (s->plain_name), s);
     }
   return TRUE;
 }
@@ -165,6 +165,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
     return NULL;
   m = g_new0 (QconvModel, 1);
   m->path = g_strdup (path);
+  m->knowledge = qconv_knowledge_new (o->family_file);
   m->participants = g_array_new (FALSE, FALSE, sizeof (Participant));
   m->readers = g_ptr_array_new ();
   m->source = qconv_source_open (file, error);
@@ -186,8 +187,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
 SourceLayer *
 qconv_model_find (const QconvModel *m, const char *name)
 {
-  const Family *family = qconv_family_generic (NULL);
-  g_autofree char *key = qconv_family_layer_name (family, name);
+  g_autofree char *key = qconv_short_name (name);
 
   return g_hash_table_lookup (m->by_name, key);
 }
@@ -238,13 +238,17 @@ qconv_model_format (const QconvModel *m)
 const char *
 qconv_model_family (const QconvModel *m)
 {
-  return NULL;
+  const Identity *id = qconv_model_known (m, NULL);
+
+  return id != NULL ? qconv_family_id (id->family) : NULL;
 }
 
 const char *
 qconv_model_variant (const QconvModel *m)
 {
-  return NULL;
+  const Identity *id = qconv_model_known (m, NULL);
+
+  return id != NULL ? id->variant : NULL;
 }
 
 GArray *

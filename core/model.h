@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 #include "claims.h"
-#include "family.h"
 #include "qconv.h"
 #include "settings.h"
 #include "source.h"
+
+typedef struct _Knowledge Knowledge;
 
 struct _QconvModel {
   char *path; /* as it was named: a file or a folder */
@@ -18,6 +19,7 @@ struct _QconvModel {
   GError *unclaimed;    /* (nullable): why there are no layers, in a model opened for verifying */
   GHashTable *by_name;  /* name without prefix or ".weight" -> SourceLayer */
   GHashTable *by_tensor; /* name of the whole weight tensor -> SourceLayer */
+  Knowledge *knowledge;  /* see identify.h */
 };
 
 /* core/open.c: Returns: (transfer full): the file that stands for @path: itself, or the entry of a folder */
@@ -25,7 +27,7 @@ char *qconv_open_entry (const char *path, GError **error);
 /* core/open.c: Returns: (transfer none): the container that knows @source best; --from forces one */
 const QconvContainer *qconv_open_container (QconvSource *source, const char *from, GError **error);
 
-/* Returns: (transfer none) (nullable): the layer or tensor whose short name (see family.h) is @name's */
+/* Returns: (transfer none) (nullable): the layer or tensor whose short name (see identify.h) is @name's */
 SourceLayer *qconv_model_find (const QconvModel *m, const char *name);
 /* Returns: (transfer none) (nullable): by the exact name of its weight tensor */
 SourceLayer *qconv_model_find_tensor (const QconvModel *m, const char *plain_name);

@@ -7,6 +7,7 @@ qconv_plan_free (QconvPlan *p)
 {
   if (p->output.directory != NULL)
     qconv_output_clear (&p->output);
+  g_clear_pointer (&p->mapping, qconv_mapping_free);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
   g_clear_pointer (&p->header, g_byte_array_unref);
   g_clear_pointer (&p->edit, qconv_edit_free);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan: for every layer what happens to it, for every output tensor its place. */
 #pragma once
-#include "model.h"
+#include "mapping.h"
 #include "qconv-writer.h"
 
 #define QCONV_DEFAULT_MEMORY ((guint64) 1 << 30)
@@ -69,6 +69,7 @@ struct _QconvOutput {
 struct _QconvPlan {
   QconvModel *model;
   struct _Edit *edit;  /* (nullable): owns @target */
+  Mapping *mapping;    /* (nullable): NULL for edits and verbatim copies */
   GPtrArray *verbatim; /* (nullable): SourceLayer: every tensor by itself, for targets that ask no reader */
   const QconvTargetInfo *target;
   QconvOutput output;

@@ -60,12 +60,14 @@ typedef void (*QconvWarnFunc) (const char *message, gpointer user_data);
  * @from: (nullable): id of a reader or a container that must take the file
  * @options: (nullable): NULL-terminated "[ID.]key=value"; those that no container or reader knows are left for the plan
  * @allow_nonfinite: claim schemes that decode scales which are no numbers
+ * @family_file: (nullable): a family file that comes before the installed ones
  * @for_verify: layers that a reader cannot claim become problems of qconv_model_verify() instead of an error
  * @warn: (nullable): gets one line each
  */
 typedef struct {
   const char *from;
   const char *const *options;
+  const char *family_file;
   gboolean allow_nonfinite, for_verify;
   QconvWarnFunc warn;
   gpointer warn_data;
@@ -80,7 +82,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvModel, qconv_model_free)
 QCONV_API const QconvDirectory *qconv_model_directory (const QconvModel *m);
 /* Returns: (transfer none): "gguf", "comfy", …: the reader that claimed most layers, else the container */
 QCONV_API const char *qconv_model_format (const QconvModel *m);
-/* Returns: (transfer none) (nullable): NULL while unknown */
+/* Returns: (transfer none) (nullable): as family files call them; NULL where unknown */
 QCONV_API const char *qconv_model_family (const QconvModel *m);
 QCONV_API const char *qconv_model_variant (const QconvModel *m);
 
@@ -116,6 +118,13 @@ typedef struct {
  * @effort: (nullable): "rtn" or "search"
  * @input_scale: (nullable): "none", which drops those of the source; a number, for layers without one; or a file
  * @hp_filter: (nullable): GRegex: layers with such names must be, and stay, floats of 16 bits or more
+ * @naming: (nullable): of the layers in the output, as family files call it ("original", "diffusers"); "keep": that of
+ *   the input; NULL: the first that the target's writer knows
+ * @layers: (nullable): NULL-terminated "SCHEME[,key=value…]:REGEX" or "keep:REGEX": the first that matches wins
+ * @layer_config: (nullable): file of such rules, which come before @layers
+ * @fallback: (nullable): scheme of layers that the model's family keeps; "keep": none, also where the family has one
+ * @like: (nullable): a file of the same model: what it has in high precision stays so, what it packed is packed
+ * @skip_inefficient: leave layers alone that are too small or too lopsided to gain
  * @hints: @n_hints changes of an edit
  * @metadata: (nullable): NULL-terminated "KEY=VALUE" of an edit; "KEY" alone removes it
  * @memory: bytes; 0: 1 GiB
@@ -129,6 +138,10 @@ typedef struct {
   const char *effort;
   const char *input_scale;
   const char *hp_filter;
+  const char *naming;
+  const char *const *layers;
+  const char *layer_config, *fallback, *like;
+  gboolean skip_inefficient;
   const QconvHintChange *hints;
   guint n_hints;
   const char *const *metadata;

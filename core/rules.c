@@ -3,165 +3,379 @@
 
 #include <string.h>
 
+#include "graph/advice.h"
+#include "graph/expand.h"
+#include "like.h"
 #include "values.h"
 
-static GRegex *
-compile (const char *option, const char *pattern, GError **error)
+/* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
+#define SMALL_ITEMS ((guint64) 1 << 18)
+#define LOPSIDED 64
+
+static gboolean
+compile (NameRule *n, const char *option, const char *pattern, GError **error)
 {
   g_autoptr (GError) broken = NULL;
-  GRegex *re = g_regex_new (pattern, G_REGEX_OPTIMIZE, 0, &broken);
 
-  if (re == NULL)
-    qconv_fail (error, QCONV_ERROR_OPTION, "%s %s: %s", option, pattern, broken->message);
-  return re;
+  *n = (NameRule) { .option = option, .pattern = pattern };
+  if (pattern == NULL)
+    return TRUE;
+  n->re = g_regex_new (pattern, G_REGEX_OPTIMIZE, 0, &broken);
+  return n->re != NULL || qconv_fail (error, QCONV_ERROR_OPTION, "%s %s: %s", option, pattern, broken->message);
+}
+
+static gboolean
+init_fallback (Rules *r, const char *scheme, GError **error)
+{
+  if (scheme == NULL)
+    return TRUE;
+  r->no_fallback = strcmp (scheme, "keep") == 0;
+  r->fallback = r->no_fallback ? NULL : qconv_schemes_add (r->schemes, scheme, "--fallback", error);
+  return r->no_fallback || r->fallback != NULL;
+}
+
+static gboolean
+init_rows (Rules *r, GError **error)
+{
+  r->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_layer_row_free);
+  if (r->job->layer_config != NULL && !qconv_layer_config_read (r->rows, r->job->layer_config, r->schemes, error))
+    return FALSE;
+  for (guint i = 0; r->job->layers != NULL && r->job->layers[i] != NULL; i++)
+    if (!qconv_layer_config_add (r->rows, r->job->layers[i], r->schemes, error))
+      return FALSE;
+  return TRUE;
+}
+
+static guint
+scheme_bits (const Layer *l)
+{
+  double bits = 0;
+
+  for (guint i = 0; i < l->pub.n_components; i++)
+    {
+      guint64 items = 0;
+
+      if (l->pub.components[i]->run.rows > 0 && qconv_shape_items (&l->pub.components[i]->shape, &items))
+        bits += (double) items * qconv_dtype_bits (l->pub.components[i]->dtype);
+    }
+  return (guint) (bits / ((double) l->pub.rows * (double) l->pub.cols));
+}
+
+/* Returns: (transfer full) (nullable): the layer as @scheme would have it; NULL where it cannot hold it */
+static Layer *
+try_scheme (const SourceLayer *s, const Scheme *scheme, const char *options)
+{
+  const QconvLayer *l = &s->layer->pub;
+  QconvDType dtype = l->dtype;
+  gboolean plain = qconv_source_layer_plain (s);
+  gboolean numbers = !plain || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
+  g_autoptr (Layer) trial = NULL;
+  QconvValues *values;
+
+  if ((plain && !g_str_has_suffix (s->plain_name, ".weight")) || !numbers || l->rows == 0 || l->cols == 0)
+    return NULL;
+  values = qconv_values_copy (scheme->values);
+  qconv_values_parse (values, options, NULL);
+  if (s->layer->quantizer == scheme->quantizer)
+    qconv_values_follow (values, s->layer->values);
+  trial = qconv_layer_new (s->name, scheme->quantizer->id, scheme->quantizer, values, l->dtype, l->rows, l->cols);
+  trial->pub.shape = l->shape;
+  qconv_layer_settle (trial);
+  return qconv_layer_ask_components (trial, NULL) ? g_steal_pointer (&trial) : NULL;
+}
+
+static Advice
+advise (const Rules *r, const SourceLayer *s, const Layer *trial)
+{
+  const Identity *id = r->mapping->identity;
+
+  return qconv_family_advise (id->family, id->dims, trial->quantizer->id, scheme_bits (trial),
+                              qconv_mapping_original (r->mapping, s));
+}
+
+/* Schemes that the family advises have to be known before options are handed out */
+static void
+imply_fallbacks (Rules *r)
+{
+  const Scheme *first = qconv_schemes_main (r->schemes);
+
+  for (guint i = 0; first != NULL && i < r->mapping->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (r->mapping->layers, i);
+      g_autoptr (Layer) trial = try_scheme (s, first, NULL);
+      Advice advice = { .kind = ADVICE_TARGET };
+
+      if (trial != NULL)
+        advice = advise (r, s, trial);
+      if (advice.kind == ADVICE_FALLBACK)
+        qconv_schemes_imply (r->schemes, advice.fallback);
+    }
 }
 
 gboolean
-qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError **error)
+qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes, const QconvJob *job,
+                  GError **error)
 {
-  *r = (Rules) { .family = qconv_family_generic (error) };
-  if (r->family == NULL || (job->keep != NULL && (r->keep = compile ("--keep", job->keep, error)) == NULL)
-      || (job->only != NULL && (r->only = compile ("--only", job->only, error)) == NULL)
-      || (job->hp_filter != NULL && (r->hp = compile ("--hp-filter", job->hp_filter, error)) == NULL))
+  *r = (Rules) { .job = job, .mapping = mapping, .schemes = schemes };
+  if (!compile (&r->keep, "--keep", job->keep, error) || !compile (&r->only, "--only", job->only, error)
+      || !compile (&r->hp, "--hp-filter", job->hp_filter, error) || !init_rows (r, error)
+      || !init_fallback (r, job->fallback, error))
     return FALSE;
   for (guint i = 0; i < model->layers->len; i++)
-    if (qconv_source_layer_quantized (g_ptr_array_index (model->layers, i)))
-      r->quantized = TRUE;
+    r->quantized |= qconv_source_layer_quantized (g_ptr_array_index (model->layers, i));
+  if (job->like != NULL)
+    r->like = qconv_like_read (job->like, error);
+  if (job->like != NULL && r->like == NULL)
+    return FALSE;
+  if (mapping != NULL && r->fallback == NULL && !r->no_fallback)
+    imply_fallbacks (r);
   return TRUE;
 }
 
 void
 qconv_rules_clear (Rules *r)
 {
-  g_clear_pointer (&r->keep, g_regex_unref);
-  g_clear_pointer (&r->only, g_regex_unref);
-  g_clear_pointer (&r->hp, g_regex_unref);
+  g_clear_pointer (&r->keep.re, g_regex_unref);
+  g_clear_pointer (&r->only.re, g_regex_unref);
+  g_clear_pointer (&r->hp.re, g_regex_unref);
+  g_clear_pointer (&r->rows, g_ptr_array_unref);
+  g_clear_pointer (&r->like, g_hash_table_unref);
   g_clear_error (&r->gave_up);
 }
 
-/* An expression that gives up on a name matches nothing, which qconv_rules_check() says */
-static gboolean
-matches (Rules *r, const GRegex *re, const char *name, gboolean *matched)
-{
-  gboolean hit = re != NULL
-                 && g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
+/* ---- Names ---- */
 
-  *matched |= hit;
+static gboolean
+matches_name (Rules *r, const GRegex *re, const char *plain_name)
+{
+  g_autofree char *name = qconv_short_name (plain_name);
+
+  /* An expression that gives up on a name matches nothing, which qconv_rules_check() says */
+  return g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
+}
+
+/* In the spelling of the output, or that of the source */
+static gboolean
+matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
+{
+  if (matches_name (r, re, s->plain_name))
+    return TRUE;
+  for (guint i = 0; s->sources != NULL && i < s->sources->len; i++)
+    if (matches_name (r, re, ((const SourceLayer *) g_ptr_array_index (s->sources, i))->plain_name))
+      return TRUE;
+  return FALSE;
+}
+
+/* @fits: whether what the rule asks for can be done */
+static gboolean
+matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
+{
+  gboolean hit = n->re != NULL && matches_layer (r, n->re, s);
+
+  n->matched |= hit && fits;
+  n->unfit |= hit && !fits;
   return hit;
 }
 
-/* A weight of numbers that a quantizer can take: not codes of something that no reader knows */
-static gboolean
-holds_numbers (const SourceLayer *s)
-{
-  QconvDType dtype = s->layer->pub.dtype;
+/* ---- Decisions ---- */
 
-  return !qconv_source_layer_plain (s) || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3
-         || dtype == QCONV_F8_E5M2;
+/* (nullable): the first row that names the layer */
+static LayerRow *
+find_row (Rules *r, const SourceLayer *s)
+{
+  gboolean weight = !qconv_source_layer_plain (s) || g_str_has_suffix (s->plain_name, ".weight");
+
+  for (guint i = 0; weight && i < r->rows->len; i++)
+    {
+      LayerRow *row = g_ptr_array_index (r->rows, i);
+
+      if (matches_layer (r, row->match, s))
+        return row;
+    }
+  return NULL;
 }
 
-/* Whether @q can hold the layer at all */
+/* In the model's family the layer is a product with a matrix, or nothing is known of it */
 static gboolean
-can_hold (const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values)
+is_linear (const Rules *r, const SourceLayer *s)
 {
-  const QconvLayer *l = &s->layer->pub;
-  QconvValues *tried;
-  gboolean weight = !qconv_source_layer_plain (s) || g_str_has_suffix (s->plain_name, ".weight");
+  const Identity *id = r->mapping->identity;
+  g_autofree char *name = g_strconcat (qconv_mapping_original (r->mapping, s), ".weight", NULL);
+  JsonObject *template = qconv_family_template (id->family, id->dims, name);
+
+  return template == NULL || g_strcmp0 (qconv_family_text (template, "op"), "linear") == 0;
+}
+
+static gboolean
+has_template (const Rules *r, const SourceLayer *s)
+{
+  const Identity *id = r->mapping->identity;
+  g_autofree char *name = g_strconcat (qconv_mapping_original (r->mapping, s), ".weight", NULL);
+
+  return qconv_family_template (id->family, id->dims, name) != NULL;
+}
+
+/* What a layer becomes that the family does not want in the target's scheme */
+static Decision
+fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
+{
+  const Scheme *scheme = r->fallback;
   g_autoptr (Layer) trial = NULL;
 
-  if (!weight || !holds_numbers (s) || l->rows == 0 || l->cols == 0)
-    return FALSE;
-  tried = qconv_values_copy (values);
-  if (s->layer->quantizer == q)
-    qconv_values_follow (tried, s->layer->values);
-  trial = qconv_layer_new (s->name, q->id, q, tried, l->dtype, l->rows, l->cols);
-  trial->pub.shape = l->shape;
-  qconv_layer_settle (trial);
-  return qconv_layer_ask_components (trial, NULL);
+  if (scheme == NULL && advice->kind == ADVICE_FALLBACK && !r->no_fallback)
+    scheme = qconv_schemes_imply (r->schemes, advice->fallback);
+  if (scheme != NULL && is_linear (r, s))
+    trial = try_scheme (s, scheme, NULL);
+  return trial != NULL ? (Decision) { scheme, NULL, "fallback" } : (Decision) { NULL, NULL, "family" };
 }
 
-/* What the source and the generic lists say about a layer that nobody named */
-static const char *
-default_rule (const Rules *r, const SourceLayer *s, const QconvQuantizer *q, const char *name)
+/* What source, size and family say about a layer that nobody named */
+static Decision
+decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial)
 {
   const QconvLayer *l = &s->layer->pub;
+  const QconvQuantizer *q = scheme->quantizer;
   gboolean plain = !qconv_source_layer_quantized (s);
+  guint64 low = MIN (l->rows, l->cols), high = MAX (l->rows, l->cols);
+  Advice advice;
 
   if (strcmp (l->scheme, q->id) == 0)
-    return "target";
+    return (Decision) { scheme, NULL, "target" };
   if (r->quantized && plain)
-    return "source";
+    return (Decision) { NULL, NULL, "source" };
   /* Who quantized it has found it worth that */
   if (plain && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
-    return "shape";
-  if (plain && MIN (l->rows, l->cols) < qconv_family_min_dim (r->family))
-    return "size";
-  return qconv_family_keeps (r->family, name) ? "family" : "target";
+    return (Decision) { NULL, NULL, "shape" };
+  if (plain && !has_template (r, s) && low < qconv_family_least_dim (r->mapping->identity->family))
+    return (Decision) { NULL, NULL, "size" };
+  if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
+    return (Decision) { NULL, NULL, "size" };
+  advice = advise (r, s, trial);
+  return advice.kind == ADVICE_TARGET ? (Decision) { scheme, NULL, "target" } : fall_back (r, s, &advice);
+}
+
+static Decision
+decide_row (const SourceLayer *s, LayerRow *row)
+{
+  g_autoptr (Layer) trial = row->scheme != NULL ? try_scheme (s, row->scheme, row->options) : NULL;
+  gboolean fits = row->scheme == NULL || trial != NULL;
+
+  row->matched |= fits;
+  row->unfit |= !fits;
+  if (!fits)
+    return (Decision) { NULL, NULL, "shape" };
+  return (Decision) { row->scheme, row->options, row->rule };
+}
+
+Decision
+qconv_rules_decide (Rules *r, const SourceLayer *s)
+{
+  const Scheme *scheme = qconv_schemes_main (r->schemes);
+  g_autoptr (Layer) trial = scheme != NULL ? try_scheme (s, scheme, NULL) : NULL;
+  LayerRow *row = scheme != NULL ? find_row (r, s) : NULL;
+  gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, trial != NULL);
+  gpointer packed;
+
+  if (scheme == NULL)
+    return (Decision) { NULL, NULL, "target" };
+  if (row != NULL)
+    return decide_row (s, row);
+  if (keep)
+    return (Decision) { NULL, NULL, "keep" };
+  if (trial == NULL)
+    return (Decision) { NULL, NULL, "shape" };
+  if (r->only.re != NULL)
+    return (Decision) { only ? scheme : NULL, NULL, "only" };
+  if (r->like != NULL && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed))
+    return (Decision) { GPOINTER_TO_INT (packed) ? scheme : NULL, NULL, "like" };
+  return decide_unnamed (r, s, scheme, trial);
 }
 
 gboolean
-qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values,
-                    const char **rule)
+qconv_rules_probed (const Rules *r, const SourceLayer *s)
 {
-  g_autofree char *name = qconv_family_layer_name (r->family, s->name);
-  gboolean fits = can_hold (s, q, values);
-  gboolean keep = matches (r, r->keep, name, &r->keep_matched);
-  gboolean only = matches (r, r->only, name, fits ? &r->only_matched : &r->only_unfit);
-
-  if (keep)
-    *rule = "keep";
-  else if (!fits)
-    *rule = "shape";
-  else if (r->only != NULL)
-    *rule = "only";
-  else
-    *rule = default_rule (r, s, q, name);
-  return fits && !keep && (only || strcmp (*rule, "target") == 0);
+  return r->mapping != NULL
+         && qconv_family_is_probed (r->mapping->identity->family, qconv_mapping_original (r->mapping, s));
 }
 
 gboolean
 qconv_rules_select (Rules *r, const SourceLayer *s)
 {
-  g_autofree char *name = qconv_family_layer_name (r->family, s->name);
-  gboolean keep = matches (r, r->keep, name, &r->keep_matched);
-  gboolean only = matches (r, r->only, name, &r->only_matched);
+  gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, TRUE);
 
-  return !keep && (only || r->only == NULL);
+  return !keep && (only || r->only.re == NULL);
 }
+
+/* ---- What has to hold ---- */
 
 gboolean
 qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error)
 {
-  g_autofree char *name = qconv_family_layer_name (r->family, s->name);
-  gboolean plain = qconv_source_layer_plain (s) && qconv_dtype_is_float (s->layer->pub.dtype);
+  gboolean plain = !qconv_source_layer_quantized (s) && qconv_dtype_is_float (s->layer->pub.dtype);
 
-  if (!matches (r, r->hp, name, &r->hp_matched) || (plain && !encoded))
+  if (!matches (r, &r->hp, s, TRUE) || (plain && !encoded))
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_OPTION, "--hp-filter: layer \"%s\" %s", s->name,
                      plain ? "would be quantized; --keep leaves it alone" : "is not in high precision");
 }
 
-static gboolean
-matched_nothing (const char *option, const char *pattern, const QconvModel *model, GError **error)
+/* The layer whose name is most like the letters of an expression; else the first */
+static const char *
+nearest_layer (const char *pattern, const GPtrArray *layers)
 {
-  const SourceLayer *first = model->layers->len > 0 ? g_ptr_array_index (model->layers, 0) : NULL;
+  g_autoptr (GString) letters = g_string_new (NULL);
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  const char *near;
 
-  return qconv_fail (error, QCONV_ERROR_OPTION, "%s %s matches no layer; layers have names such as \"%s\"", option,
-                     pattern, first != NULL ? first->name : "");
+  for (const char *p = pattern; *p != '\0'; p++)
+    if (*p == '\\' && p[1] == 'd')
+      g_string_append_c (letters, *p++ == '\\' ? '0' : '\0');
+    else if (strchr ("\\^$*+?()[]{}|", *p) == NULL)
+      g_string_append_c (letters, *p);
+  for (guint i = 0; i < layers->len; i++)
+    g_ptr_array_add (names, ((const SourceLayer *) g_ptr_array_index (layers, i))->name);
+  g_ptr_array_add (names, NULL);
+  near = qconv_nearest (letters->str, (const char *const *) names->pdata);
+  return near != NULL || names->len == 1 ? near : g_ptr_array_index (names, 0);
+}
+
+static gboolean
+matched_nothing (const char *said, const char *pattern, const GPtrArray *layers, GError **error)
+{
+  const char *near = nearest_layer (pattern, layers);
+
+  return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer; layers have names such as \"%s\"", said,
+                     near != NULL ? near : "");
+}
+
+static gboolean
+check_rule (const Rules *r, const NameRule *n, const GPtrArray *layers, GError **error)
+{
+  g_autofree char *said = n->re != NULL ? g_strdup_printf ("%s %s", n->option, n->pattern) : NULL;
+
+  if (n->re == NULL || n->matched)
+    return TRUE;
+  if (n->unfit)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer that %s can hold", said, r->job->target);
+  return matched_nothing (said, n->pattern, layers, error);
 }
 
 gboolean
-qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job, GError **error)
+qconv_rules_check (const Rules *r, const GPtrArray *layers, GError **error)
 {
   if (r->gave_up != NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "a regular expression is too hard for the names of this file: %s",
                        r->gave_up->message);
-  if (r->keep != NULL && !r->keep_matched)
-    return matched_nothing ("--keep", job->keep, model, error);
-  if (r->hp != NULL && !r->hp_matched)
-    return matched_nothing ("--hp-filter", job->hp_filter, model, error);
-  if (r->only != NULL && !r->only_matched && r->only_unfit)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "--only %s matches no layer that %s can hold", job->only,
-                       job->target);
-  return r->only == NULL || r->only_matched || matched_nothing ("--only", job->only, model, error);
+  for (guint i = 0; i < r->rows->len; i++)
+    {
+      const LayerRow *row = g_ptr_array_index (r->rows, i);
+
+      if (!row->matched && row->unfit)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer that %s can hold", row->said,
+                           row->scheme->quantizer->id);
+      if (!row->matched)
+        return matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);
+    }
+  return check_rule (r, &r->keep, layers, error) && check_rule (r, &r->hp, layers, error)
+         && check_rule (r, &r->only, layers, error);
 }

@@ -1,27 +1,56 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which layers a target encodes, and the rule that decided. */
+/* What becomes of each layer, and the rule that decided. */
 #pragma once
-#include "model.h"
+#include "layer-config.h"
+#include "mapping.h"
 
+/* An option of one regular expression */
 typedef struct {
-  const Family *family;
-  GRegex *keep, *only, *hp; /* (nullable) */
-  gboolean quantized;     /* the source has quantized layers: only these are encoded */
-  gboolean keep_matched, only_matched, hp_matched;
-  GError *gave_up; /* (nullable): an expression that could not be applied to a name */
-  gboolean only_unfit; /* --only matched a layer that the scheme cannot hold */
+  const char *option, *pattern;
+  GRegex *re; /* (nullable): not given */
+  gboolean matched, unfit; /* @unfit: it matched a layer that the scheme cannot hold */
+} NameRule;
+
+/**
+ * Rules:
+ * @mapping: (nullable): NULL for edits
+ * @rows: (element-type LayerRow): --layer-config, then --layers
+ * @fallback: (nullable): of --fallback
+ * @no_fallback: --fallback keep
+ * @like: (nullable): original short name → whether --like has it packed
+ * @quantized: the source has quantized layers: only these are encoded
+ * @gave_up: (nullable): an expression that could not be applied to a name
+ */
+typedef struct {
+  const QconvJob *job;
+  const Mapping *mapping;
+  Schemes *schemes;
+  NameRule keep, only, hp;
+  GPtrArray *rows;
+  const Scheme *fallback;
+  gboolean no_fallback, quantized;
+  GHashTable *like;
+  GError *gave_up;
 } Rules;
 
-/* QCONV_ERROR_OPTION: a regular expression is broken */
-gboolean qconv_rules_init (Rules *r, const QconvModel *model, const QconvJob *job, GError **error);
+/* What a layer becomes: @scheme NULL: it stays plain */
+typedef struct {
+  const Scheme *scheme;
+  const char *options; /* (nullable): of the scheme, for this layer */
+  const char *rule;
+} Decision;
+
+/* QCONV_ERROR_OPTION: an expression is broken, a configuration is wrong */
+gboolean qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes,
+                           const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Rules, qconv_rules_clear)
-/* Returns: whether @s becomes @q's scheme with the options @values; *rule says what decided */
-gboolean qconv_rules_decide (Rules *r, const SourceLayer *s, const QconvQuantizer *q, const QconvValues *values,
-                             const char **rule);
+/* After the options of schemes are known */
+Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
+/* Returns: whether loaders tell models apart by the stored shape of @s */
+gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
 /* Returns: whether --only and --keep leave @s to an edit */
 gboolean qconv_rules_select (Rules *r, const SourceLayer *s);
 /* @encoded: what becomes of it. QCONV_ERROR_OPTION: --hp-filter wants it in high precision */
 gboolean qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error);
 /* QCONV_ERROR_OPTION: an expression that matched nothing */
-gboolean qconv_rules_check (const Rules *r, const QconvModel *model, const QconvJob *job, GError **error);
+gboolean qconv_rules_check (const Rules *r, const GPtrArray *layers, GError **error);

@@ -21,12 +21,13 @@ typedef enum {
 
 typedef struct {
   const char *from, *to, *keep, *only, *hp_filter, *effort, *input_scale, *device, *progress, *names, *component;
-  const char *against;
+  const char *against, *layer_config, *fallback, *like, *family_file;
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, dry_run, full_precision_mm, json, allow_nonfinite, all, verbose, help, help_all, version;
+  gboolean force, no_verify, dry_run, full_precision_mm, skip_inefficient, json, allow_nonfinite, all, verbose, help, help_all, version;
   GPtrArray *settings;                         /* of -o, NULL at its end; so are those of an edit */
   GPtrArray *set, *add, *remove, *metadata;
+  GPtrArray *layers;
   guint64 given;       /* bit i: row i of the table was used */
   const char *const *words;
   guint n_words; /* the command included, if it was named */

@@ -14,12 +14,17 @@ check_choices (const CliSettings *s, GError **error)
                              (const char *const *) targets->pdata);
   if (g_strcmp0 (s->device, "cuda") == 0)
     return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, _ ("--device cuda: this qconv was built without the backend"));
-  if (g_strcmp0 (s->names, "diffusers") == 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--names %s: names cannot be changed yet"), s->names);
   if (s->component != NULL && g_strcmp0 (s->component, "all") != 0)
     return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--component %s: a checkpoint cannot be taken apart yet"),
                        s->component);
   return TRUE;
+}
+
+/* ComfyUI reads models under the names that their makers gave them */
+static const char *
+naming_of (const char *word)
+{
+  return g_strcmp0 (word, "comfy") == 0 ? "original" : word;
 }
 
 static QconvPlan *
@@ -33,6 +38,12 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .effort = s->effort,
                    .input_scale = s->input_scale,
                    .hp_filter = s->hp_filter,
+                   .naming = naming_of (s->names),
+                   .layers = s->layers->len > 1 ? (const char *const *) s->layers->pdata : NULL,
+                   .layer_config = s->layer_config,
+                   .fallback = s->fallback,
+                   .like = s->like,
+                   .skip_inefficient = s->skip_inefficient,
                    .memory = s->memory,
                    .n_threads = s->n_threads,
                    .force = s->force,

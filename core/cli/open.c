@@ -6,6 +6,7 @@ cli_model_open (const CliSettings *s, const char *path, const char *from, gboole
 {
   QconvOpenOptions options = { .from = from,
                                .options = (const char *const *) s->settings->pdata,
+                               .family_file = s->family_file,
                                .allow_nonfinite = s->allow_nonfinite,
                                .for_verify = for_verify,
                                .warn = cli_warn };

@@ -299,6 +299,7 @@ const QconvWriter comfy_writer = {
   .container = "safetensors",
   .suffix = ".safetensors",
   .reader = "comfy",
+  .spellings = (const char *const[]) { "original", NULL },
   .targets = targets,
   .layer = write_layer,
   .keep = qconv_comfyui_keep,

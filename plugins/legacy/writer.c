@@ -156,6 +156,7 @@ const QconvWriter legacy_writer = {
   .container = "safetensors",
   .suffix = ".safetensors",
   .reader = "legacy",
+  .spellings = (const char *const[]) { "original", NULL },
   .targets = targets,
   .layer = write_layer,
   .keep = qconv_comfyui_keep,

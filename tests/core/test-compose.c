@@ -229,7 +229,8 @@ static const Case cases[] = {
   { "halves that cut runs", { 2 }, 1, { { 0, 10, 1, 14, FALSE }, { 0, 0, 1, 10, FALSE } }, 2, FALSE },
   { "split", { 2 }, 1, { { 0, 8, 1, 8, FALSE } }, 1, TRUE },
   { "split with a short run", { 2, 3 }, 2, { { 0, 8, 1, 8, FALSE }, { 1, 18, 1, 6, FALSE } }, 2, FALSE },
-  { "every other row", { 2, 0 }, 2, { { 0, 1, 2, 12, FALSE }, { 0, 0, 2, 12, FALSE }, { 1, 3, 5, 4, FALSE } }, 3, FALSE },
+  { "every other row", { 2, 0 }, 2,
+    { { 0, 1, 2, 12, FALSE }, { 0, 0, 2, 12, FALSE }, { 1, 3, 5, 4, FALSE } }, 3, FALSE },
   { "columns", { 0 }, 1, { { 0, 1, 1, 4, TRUE } }, 1, FALSE },
 };
 
@@ -285,7 +286,8 @@ test_refused (void)
     { QCONV_SHAPE2 (25, COLS), { { 0, 0, 1, 25, FALSE } }, 1, "*has 24 rows, which is not enough" },
     { QCONV_SHAPE2 (2, COLS), { { 0, 1, G_MAXUINT64, 2, FALSE } }, 1, "*which is not enough" },
     { QCONV_SHAPE2 (2, COLS), { { 0, G_MAXUINT64, 1, 2, FALSE } }, 1, "*which is not enough" },
-    { QCONV_SHAPE2 (8, COLS), { { 0, 0, 1, 4, FALSE }, { 1, 0, 1, 4, TRUE } }, 2, "*has rows of 24 items, others of 6" },
+    { QCONV_SHAPE2 (8, COLS), { { 0, 0, 1, 4, FALSE }, { 1, 0, 1, 4, TRUE } }, 2,
+      "*has rows of 24 items, others of 6" },
     { QCONV_SHAPE2 (5, COLS), { { 0, 0, 1, 4, FALSE } }, 1, "*another shape*" },
   };
   Model m;

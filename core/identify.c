@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "identify.h"
+
+#include <string.h>
+
+#define WEIGHT ".weight"
+
+/* What is found out about a model when somebody asks. @families: (nullable): with @family_file */
+struct _Knowledge {
+  char *family_file;
+  Families *families;
+  Identity *identity;
+};
+
+const Families *
+qconv_families_known (GError **error)
+{
+  static Families *families;
+  static GError *broken;
+
+  if (families == NULL && broken == NULL)
+    families = qconv_families_load (NULL, &broken);
+  if (families == NULL)
+    g_propagate_error (error, g_error_copy (broken));
+  return families;
+}
+
+/* Behind the first of the generic family's prefixes that fits */
+static const char *
+strip_prefix (const char *name)
+{
+  const Families *families = qconv_families_known (NULL);
+  JsonArray *prefixes
+      = families != NULL ? qconv_family_list (qconv_family_json (qconv_families_generic (families)), "prefixes") : NULL;
+
+  for (guint i = 0; prefixes != NULL && i < json_array_get_length (prefixes); i++)
+    if (g_str_has_prefix (name, json_array_get_string_element (prefixes, i)))
+      return name + strlen (json_array_get_string_element (prefixes, i));
+  return name;
+}
+
+char *
+qconv_short_name (const char *name)
+{
+  char *stripped = g_strdup (strip_prefix (name));
+
+  if (g_str_has_suffix (stripped, WEIGHT))
+    stripped[strlen (stripped) - strlen (WEIGHT)] = '\0';
+  return stripped;
+}
+
+static Names *
+all_names (const QconvModel *m)
+{
+  Names *names = qconv_names_new ();
+
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (m->layers, i);
+
+      qconv_names_add (names, s->plain_name, &s->layer->pub.shape);
+    }
+  return names;
+}
+
+const Identity *
+qconv_model_identity (const QconvModel *m, GError **error)
+{
+  Knowledge *k = m->knowledge;
+  g_autoptr (Names) names = NULL;
+  const Families *families;
+
+  if (k->identity != NULL)
+    return k->identity;
+  if (k->family_file != NULL && k->families == NULL)
+    k->families = qconv_families_load (k->family_file, error);
+  families = k->family_file != NULL ? k->families : qconv_families_known (error);
+  if (families == NULL)
+    return NULL;
+  names = all_names (m);
+  k->identity = qconv_identify (families, names, error);
+  return k->identity;
+}
+
+const Identity *
+qconv_model_known (const QconvModel *m, GError **error)
+{
+  const Identity *id = qconv_model_identity (m, error);
+
+  return id != NULL && qconv_family_base (id->family) != id->family ? id : NULL;
+}
+
+Names *
+qconv_model_names (const QconvModel *m, const Identity *id)
+{
+  g_autoptr (Names) names = all_names (m);
+
+  return qconv_names_behind (names, id->prefix, qconv_family_list (qconv_family_json (id->family), "prefix_rewrites"));
+}
+
+/* Containers whose metadata say so have this key (ggml: gguf.md, general.architecture) */
+const char *
+qconv_model_architecture (const QconvModel *m)
+{
+  GVariant *v = qconv_directory_metadata (m->directory, "general.architecture");
+
+  return v != NULL && g_variant_is_of_type (v, G_VARIANT_TYPE_STRING) ? g_variant_get_string (v, NULL) : NULL;
+}
+
+Knowledge *
+qconv_knowledge_new (const char *family_file)
+{
+  Knowledge *k = g_new0 (Knowledge, 1);
+
+  k->family_file = g_strdup (family_file);
+  return k;
+}
+
+void
+qconv_knowledge_free (Knowledge *k)
+{
+  g_clear_pointer (&k->identity, qconv_identity_free);
+  g_clear_pointer (&k->families, qconv_families_free);
+  g_free (k->family_file);
+  g_free (k);
+}

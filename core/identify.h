@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is known about the model in a file. */
+#pragma once
+#include "graph/identity.h"
+#include "model.h"
+
+/* Returns: (transfer none): all family files but those of a user's --family-file; read once */
+const Families *qconv_families_known (GError **error);
+/* Returns: (transfer full): the short name of a layer: @name without the prefix of a container or ".weight" */
+char *qconv_short_name (const char *name);
+
+/* @family_file: (nullable): --family-file */
+Knowledge *qconv_knowledge_new (const char *family_file);
+void qconv_knowledge_free (Knowledge *k);
+
+/* Returns: (transfer none): found at the first call; the generic family where no other fits */
+const Identity *qconv_model_identity (const QconvModel *m, GError **error);
+/* Returns: (transfer none) (nullable): NULL where nothing is known of the model */
+const Identity *qconv_model_known (const QconvModel *m, GError **error);
+/* Returns: (transfer full): all names and logical shapes behind the model's prefix */
+Names *qconv_model_names (const QconvModel *m, const Identity *id);
+/* Returns: (transfer none) (nullable): the architecture that the file says it has */
+const char *qconv_model_architecture (const QconvModel *m);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a person says about single layers: --layer-config, --layers. */
+#pragma once
+#include "schemes.h"
+
+/**
+ * LayerRow: what happens to the layers whose names match.
+ *
+ * @scheme: (nullable): NULL: they are kept
+ * @options: (nullable): "key=value,…" of that scheme
+ * @rule: as plans say it
+ * @said: what the person wrote, for messages
+ * @matched, @unfit: it matched a layer that the scheme can hold, or cannot
+ */
+typedef struct {
+  GRegex *match;
+  const Scheme *scheme;
+  char *options, *rule, *said;
+  gboolean matched, unfit;
+} LayerRow;
+void qconv_layer_row_free (LayerRow *r);
+
+/* Appends the rows of a file: a JSON array of { "match", "scheme", "options" }. QCONV_ERROR_OPTION names the row */
+gboolean qconv_layer_config_read (GPtrArray *rows, const char *path, Schemes *schemes, GError **error);
+/* Appends "SCHEME[,key=value…]:REGEX" or "keep:REGEX" */
+gboolean qconv_layer_config_add (GPtrArray *rows, const char *text, Schemes *schemes, GError **error);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "like.h"
+
+GHashTable *
+qconv_like_read (const char *path, GError **error)
+{
+  g_autoptr (QconvModel) m = qconv_model_open (path, NULL, error);
+  g_autoptr (Mapping) x = m != NULL ? qconv_mapping_new (m, NULL, error) : NULL;
+  g_autoptr (GHashTable) packed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  gboolean any = FALSE;
+
+  if (x == NULL)
+    return NULL;
+  for (guint i = 0; i < x->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (x->layers, i);
+      gboolean quantized = qconv_source_layer_quantized (s);
+      const char *name = qconv_mapping_original (x, s);
+
+      if (!quantized && !g_str_has_suffix (s->plain_name, ".weight"))
+        continue;
+      /* Of what is fused one part in high precision keeps the whole */
+      if (!g_hash_table_contains (packed, name) || !quantized)
+        g_hash_table_insert (packed, g_strdup (name), GINT_TO_POINTER (quantized));
+      any |= quantized;
+    }
+  if (any)
+    return g_steal_pointer (&packed);
+  qconv_fail (error, QCONV_ERROR_OPTION, "--like %s: none of its layers is quantized", path);
+  return NULL;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mapping.h"
+
+#include <string.h>
+
+#include "compose.h"
+#include "graph/expand.h"
+#include "graph/keymap.h"
+
+#define ORIGINAL "original"
+
+/* What a mapping is made with */
+typedef struct {
+  const QconvModel *model;
+  Mapping *x;
+  Names *names;     /* behind the prefix */
+  GHashTable *made; /* SourceLayer of the model -> GPtrArray of what is made of it first */
+  GHashTable *used; /* SourceLayers of the model that are part of something */
+} Making;
+
+void
+qconv_mapping_free (Mapping *x)
+{
+  g_ptr_array_unref (x->layers);
+  g_ptr_array_unref (x->composed);
+  g_hash_table_unref (x->originals);
+  g_free (x);
+}
+
+const char *
+qconv_mapping_original (const Mapping *x, const SourceLayer *s)
+{
+  return g_hash_table_lookup (x->originals, s);
+}
+
+/* The layer whose tensor has this name behind the prefix */
+static SourceLayer *
+find_source (const Making *k, const char *name)
+{
+  const char *full = qconv_names_full (k->names, name);
+
+  return full != NULL ? qconv_model_find_tensor (k->model, full) : NULL;
+}
+
+/* Returns: index of @s in @sources, where it is put if it is new */
+static guint
+source_index (GPtrArray *sources, SourceLayer *s)
+{
+  guint i;
+
+  if (!g_ptr_array_find (sources, s, &i))
+    {
+      i = sources->len;
+      g_ptr_array_add (sources, s);
+    }
+  return i;
+}
+
+static SourceLayer *
+compose_map (Making *k, const NameMap *map, GError **error)
+{
+  g_autofree char *name = g_strconcat (k->x->identity->prefix, map->name, NULL);
+  g_autoptr (GPtrArray) sources = g_ptr_array_new ();
+  g_autoptr (GArray) parts = g_array_new (FALSE, FALSE, sizeof (Part));
+
+  for (guint i = 0; i < map->parts->len; i++)
+    {
+      const NamePart *p = &g_array_index (map->parts, NamePart, i);
+      SourceLayer *s = find_source (k, p->name);
+      Part part = { .first = p->first, .stride = p->stride, .n = p->n, .transposed = map->transposed };
+
+      if (s == NULL)
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\", which \"%s\" is made of, is missing",
+                           p->name, map->name), NULL;
+      part.source = source_index (sources, s);
+      g_hash_table_add (k->used, s);
+      g_array_append_val (parts, part);
+    }
+  return qconv_compose (name, &map->shape, sources, g_steal_pointer (&parts), error);
+}
+
+static void
+put_made (Making *k, SourceLayer *s)
+{
+  gpointer first = g_ptr_array_index (s->sources, 0);
+  GPtrArray *list = g_hash_table_lookup (k->made, first);
+
+  if (list == NULL)
+    g_hash_table_insert (k->made, first, list = g_ptr_array_new ());
+  g_ptr_array_add (list, s);
+  g_ptr_array_add (k->x->composed, s);
+}
+
+static gboolean
+apply_keymap (Making *k, const char *to, GError **error)
+{
+  const Identity *id = k->x->identity;
+  g_autoptr (GPtrArray) maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), id->dims,
+                                                k->names, id->naming, to, error);
+
+  if (maps == NULL)
+    return FALSE;
+  for (guint i = 0; i < maps->len; i++)
+    {
+      SourceLayer *s = compose_map (k, g_ptr_array_index (maps, i), error);
+
+      if (s == NULL)
+        return FALSE;
+      put_made (k, s);
+    }
+  return TRUE;
+}
+
+/* What is made comes where the first of its parts was */
+static void
+list_layers (Making *k)
+{
+  for (guint i = 0; i < k->model->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (k->model->layers, i);
+      const GPtrArray *made = g_hash_table_lookup (k->made, s);
+
+      for (guint j = 0; made != NULL && j < made->len; j++)
+        g_ptr_array_add (k->x->layers, g_ptr_array_index (made, j));
+      if (!g_hash_table_contains (k->used, s))
+        g_ptr_array_add (k->x->layers, s);
+    }
+}
+
+/* ---- Names and shapes of the original naming ---- */
+
+static char *
+without_weight (const char *name)
+{
+  return g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight")) : g_strdup (name);
+}
+
+/* What layers under other names are called originally: of those that are fused the name of the whole */
+static gboolean
+name_foreign (Making *k, GError **error)
+{
+  const Identity *id = k->x->identity;
+  g_autoptr (GPtrArray) maps = NULL;
+
+  if (!qconv_keymap_exists (id->family, id->variant, id->naming, ORIGINAL))
+    return TRUE;
+  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), id->dims, k->names, id->naming,
+                          ORIGINAL, error);
+  for (guint i = 0; maps != NULL && i < maps->len; i++)
+    {
+      const NameMap *map = g_ptr_array_index (maps, i);
+
+      for (guint j = 0; j < map->parts->len; j++)
+        {
+          SourceLayer *s = find_source (k, g_array_index (map->parts, NamePart, j).name);
+
+          if (s != NULL)
+            g_hash_table_insert (k->x->originals, s, without_weight (map->name));
+        }
+    }
+  return maps != NULL;
+}
+
+static void
+name_layers (Making *k)
+{
+  const char *prefix = k->x->identity->prefix;
+  gboolean original = g_strcmp0 (k->x->naming, ORIGINAL) == 0;
+
+  for (guint i = 0; i < k->x->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (k->x->layers, i);
+      const char *name = s->plain_name;
+
+      if (g_hash_table_contains (k->x->originals, s))
+        continue;
+      if (g_str_has_prefix (name, prefix) && (original || s->parts == NULL))
+        name += strlen (prefix);
+      g_hash_table_insert (k->x->originals, s, without_weight (name));
+    }
+}
+
+/* Whether a tensor of the shape @have is one of @want whose axes were dropped or folded by a container */
+static gboolean
+lost_axes (const QconvShape *have, const QconvShape *want)
+{
+  guint64 a = 0, b = 0;
+
+  return !qconv_shape_equal (have, want) && have->rank < want->rank && qconv_shape_items (have, &a)
+         && qconv_shape_items (want, &b) && a == b;
+}
+
+static SourceLayer *
+reshape (const SourceLayer *s, const QconvShape *shape, GError **error)
+{
+  g_autoptr (GPtrArray) sources = g_ptr_array_new ();
+  GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  Part all = { .stride = 1, .n = s->layer->pub.rows };
+
+  g_ptr_array_add (sources, (gpointer) s);
+  g_array_append_val (parts, all);
+  return qconv_compose (s->plain_name, shape, sources, parts, error);
+}
+
+/* GGUF drops trailing ones and has four axes at most: the family knows the shapes */
+static gboolean
+restore_shapes (Making *k, GError **error)
+{
+  const Identity *id = k->x->identity;
+  g_autoptr (GPtrArray) tensors = qconv_family_expand (id->family, id->dims, error);
+  g_autoptr (GHashTable) by_name = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (tensors == NULL)
+    return FALSE;
+  for (guint i = 0; i < tensors->len; i++)
+    {
+      GraphTensor *t = g_ptr_array_index (tensors, i);
+
+      g_hash_table_insert (by_name, t->name, t);
+    }
+  for (guint i = 0; i < k->x->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (k->x->layers, i), *shaped;
+      const char *name = s->plain_name + (g_str_has_prefix (s->plain_name, id->prefix) ? strlen (id->prefix) : 0);
+      const GraphTensor *t = g_hash_table_lookup (by_name, name);
+
+      if (t == NULL || s->parts != NULL || !qconv_source_layer_plain (s)
+          || !lost_axes (&s->layer->pub.shape, &t->shape))
+        continue;
+      shaped = reshape (s, &t->shape, error);
+      if (shaped == NULL)
+        return FALSE;
+      g_ptr_array_add (k->x->composed, shaped);
+      g_ptr_array_index (k->x->layers, i) = shaped;
+    }
+  return TRUE;
+}
+
+static gboolean
+make_mapping (Making *k, const char *naming, GError **error)
+{
+  Mapping *x = k->x;
+  const Identity *id = x->identity;
+  gboolean known = qconv_family_base (id->family) != id->family;
+  gboolean foreign = known && strcmp (id->naming, ORIGINAL) != 0;
+
+  if (known && naming != NULL && strcmp (naming, id->naming) != 0)
+    {
+      if (!qconv_keymap_exists (id->family, id->variant, id->naming, naming))
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s in %s naming cannot be written in %s naming",
+                           qconv_family_title (id->family), id->naming, naming);
+      if (!apply_keymap (k, naming, error))
+        return FALSE;
+      x->naming = naming;
+      foreign = strcmp (naming, ORIGINAL) != 0;
+    }
+  list_layers (k);
+  if (foreign && !name_foreign (k, error))
+    return FALSE;
+  if (known && !foreign && !restore_shapes (k, error))
+    return FALSE;
+  name_layers (k);
+  return TRUE;
+}
+
+static void
+free_list (gpointer data)
+{
+  g_ptr_array_unref (data);
+}
+
+Mapping *
+qconv_mapping_new (const QconvModel *m, const char *naming, GError **error)
+{
+  const Identity *id = qconv_model_identity (m, error);
+  g_autoptr (Mapping) x = NULL;
+  Making k = { .model = m };
+  gboolean ok;
+
+  if (id == NULL)
+    return NULL;
+  x = g_new0 (Mapping, 1);
+  x->identity = id;
+  x->naming = id->naming;
+  x->layers = g_ptr_array_new ();
+  x->composed = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_source_layer_free);
+  x->originals = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  k.x = x;
+  k.names = qconv_model_names (m, id);
+  k.made = g_hash_table_new_full (NULL, NULL, NULL, free_list);
+  k.used = g_hash_table_new (NULL, NULL);
+  ok = make_mapping (&k, naming, error);
+  qconv_names_free (k.names);
+  g_hash_table_unref (k.made);
+  g_hash_table_unref (k.used);
+  return ok ? g_steal_pointer (&x) : NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+#include "input-scale.h"
+#include "plan.h"
+#include "rules.h"
+
+/* What planning one layer looks at. @scales: (nullable) */
+typedef struct {
+  QconvPlan *plan;
+  const QconvJob *job;
+  Schemes schemes;
+  Rules rules;
+  InputScales *scales;
+} Planning;
+
+/* Decides what becomes of @s and has the writer plan its tensors */
+gboolean qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error);
