@@ -5,8 +5,8 @@
 #include "graph/expand.h"
 
 /**
- * ModelPart: rows first, first + stride, … (n of them) of a source tensor. Data belong to source tensors, so that they
- * are the same in whatever tensors and files their rows are.
+ * ModelPart: rows first, first + stride, … (n of them) of a source tensor. Data belong to source tensors, so that
+ * they are the same in whatever tensors and files their rows are.
  *
  * @source: name that the data depend on
  * @row: items of a row

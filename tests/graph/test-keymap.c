@@ -290,6 +290,45 @@ test_broken (void)
                 "transformer_blocks.0.attn.to_q.weight: needs 3 rows");
 }
 
+/* Maps of a family file that cannot be */
+static void
+test_hostile (void)
+{
+  static const char *const maps[] = {
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"b_rows_part\": 1, \"b_parts\": 2}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"b_rows_part\": 0, \"b_parts\": 2}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"rows\": [\"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"rows\": [\"n-9\", \"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"rows\": [9223372036854775807, \"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"swap_halves\": true}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"x.{p}\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\"}, {\"a\": \"k.{p}\", \"b\": \"x.{p}\"}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"index\": {\"i\": [0, 1000000000]}}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": []}]",
+    "\"block_map\": [[\"q\", \"x\", \"plain\"], [\"k\", \"x\", \"plain\"]]",
+  };
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) names = names_of ("q.weight", 4, 2, "k.weight", 4, 2, NULL);
+
+  qconv_dims_set (dims, "n", 4);
+  for (guint i = 0; i < G_N_ELEMENTS (maps); i++)
+    {
+      g_autofree char *text = g_strdup_printf (
+          "{\"schema\": \"qconv-model-family\", \"schema_version\": 1, \"family\": \"f\", \"title\": \"F\", "
+          "\"kind\": \"generic\", \"prefixes\": [], \"presets\": {}, \"dims\": {\"n\": {\"doc\": \"rows\", "
+          "\"infer\": {\"const\": 4}}}, \"keymaps\": [{\"a\": \"original\", \"b\": \"other\", %s}]}",
+          maps[i]);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Family) f = qconv_family_parse ("f.json", text, &error);
+      g_autoptr (GPtrArray) made = NULL;
+
+      g_assert_no_error (error);
+      made = qconv_keymap (f, NULL, dims, names, "original", "other", &error);
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+      g_assert_null (made);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -302,6 +341,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keymap/permuted", test_permuted);
   g_test_add_func ("/keymap/clip", test_clip);
   g_test_add_func ("/keymap/broken", test_broken);
+  g_test_add_func ("/keymap/hostile", test_hostile);
   map_add_round_trips ();
   return g_test_run ();
 }
