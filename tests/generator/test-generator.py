@@ -19,10 +19,10 @@ LAYERS = ("--layers", "2", "--rows", "8", "--cols", "64")
 TINY_WAN = ("--family", os.path.join(FAMILIES, "wan.json"), "--variant", "tiny-t2v")
 # Of what the other tests are made of: it may change only together with them
 DIGESTS = {
-    LAYERS: "4c4c304d7fe58356c20a43a3c0bd9353b78a476bd9f18aed71693ea976d3ef84",
-    LAYERS + ("--format", "gguf", "--type", "nvfp4"): "d70a1f5f53e8499833d3a4a2340744b38da9e080154cfca23d1370cf2ab12a26",
-    TINY_WAN: "481b419324b393d68ae56b7dacad7060c4b5301e08f659e8d1a711c97bce2265",
-    TINY_WAN + ("--format", "gguf", "--type", "q8_0"): "edad69a882392a35ad48b894640300b3790626a066c10ba781e2c790d4f963ed",
+    LAYERS: "4c4c304d7fe58356c20a43a3c0bd9353",
+    LAYERS + ("--format", "gguf", "--type", "nvfp4"): "d70a1f5f53e8499833d3a4a2340744b3",
+    TINY_WAN: "481b419324b393d68ae56b7dacad7060",
+    TINY_WAN + ("--format", "gguf", "--type", "q8_0"): "edad69a882392a35ad48b894640300b3",
 }
 
 
@@ -62,8 +62,8 @@ def rows(tensor):
 
 
 def make_tiny(folder, family, *arguments, variant="tiny"):
-    return load(generate(os.path.join(folder, "model"), "--family", os.path.join(FAMILIES, family + ".json"), "--variant",
-                         variant, *arguments))
+    return load(generate(os.path.join(folder, "model"), "--family", os.path.join(FAMILIES, family + ".json"),
+                         "--variant", variant, *arguments))
 
 
 def check_bytes(folder):
@@ -74,7 +74,7 @@ def check_bytes(folder):
     assert make("--type", "f32") != make()
     for arguments, digest in DIGESTS.items():
         data = content(generate(os.path.join(folder, "model"), *arguments))
-        assert hashlib.sha256(data).hexdigest() == digest, f"other bytes than ever: {arguments}"
+        assert hashlib.sha256(data).hexdigest()[:32] == digest, f"other bytes than ever: {arguments}"
 
 
 def check_naming(family, naming, variant, folder):
