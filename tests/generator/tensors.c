@@ -179,8 +179,8 @@ config_of (const Family *f, const char *variant)
 {
   JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
   JsonObject *o = qconv_family_object (variants, variant);
-  JsonObject *config = o != NULL ? qconv_family_object (o, "comfy_config") : NULL;
-  JsonObject *reduced = o != NULL ? qconv_family_object (o, "comfy_reduced") : NULL;
+  JsonObject *config = o != NULL ? qconv_family_object (o, "header_config") : NULL;
+  JsonObject *reduced = o != NULL ? qconv_family_object (o, "loader_reduced") : NULL;
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
   g_autofree char *text = NULL;
 
@@ -196,7 +196,7 @@ config_of (const Family *f, const char *variant)
 static char *
 architecture_of (const Family *f, const char *wanted)
 {
-  JsonArray *list = qconv_family_list (qconv_family_json (f), "gguf_arch");
+  JsonArray *list = qconv_family_list (qconv_family_json (f), "architectures");
 
   if (wanted != NULL)
     return g_strdup (wanted);

@@ -144,7 +144,7 @@ def check_sets(folder):
 
 
 def check_config(folder):
-    for variant, member in (("2.3-22b", ("comfy_config",)), ("tiny", ("comfy_reduced", "config"))):
+    for variant, member in (("2.3-22b", ("header_config",)), ("tiny", ("loader_reduced", "config"))):
         path = generate(os.path.join(folder, "model"), "--family", os.path.join(FAMILIES, "ltx2.json"), "--variant",
                         variant, "--sparse")
         with open(path, "rb") as file:

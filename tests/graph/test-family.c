@@ -20,7 +20,8 @@ static const char whole[]
       "   \"split\": [[\"a\", \"hidden\"], [\"b\", \"hidden\"]]}],"
       " \"aliases\": [{\"match\": \"scale$\", \"replace\": \"weight\"}],"
       " \"role_rules\": [{\"match\": \"q\", \"role\": \"attn_q\", \"class\": \"core\"}],"
-      " \"presets\": {\"fp8\": {\"keep\": [\"^mine$\"], \"keep_blocks\": [{\"stem\": \"blocks\", \"first\": 1, \"last\": 1}],"
+      " \"presets\": {\"fp8\": {\"keep\": [\"^mine$\"],"
+      "  \"keep_blocks\": [{\"stem\": \"blocks\", \"first\": 1, \"last\": 1}],"
       "  \"fallback\": {\"int8\": [\"q$\"]}}}}";
 
 static const struct {
@@ -143,12 +144,12 @@ static const struct {
 } expansions[] = {
   { "[\"0\", \"layers\"]", "[\"0\", \"layers\"]", 20000, "counts below 0 or beyond" },
   { "[\"0\", \"layers\"]", "[\"0-1\", \"layers\"]", 2, "counts below 0 or beyond" },
-  { "{\"i\": [\"0\", \"layers\"]}", "{\"i\": [\"0\", \"layers\"], \"j\": [\"0\", \"layers\"], \"k\": [\"0\", \"layers\"]}",
+  { "{\"i\": [\"0\", \"layers\"]}", "{\"i\": [\"0\", \"layers\"], \"j\": [\"0\", \"layers\"]}",
     16000, "stands for more than" },
   { "\"shape\": [\"hidden\"]", "\"shape\": [\"0-hidden\"]", 2, "a size below 0" },
   { "\"shape\": [\"hidden\"]", "\"shape\": [\"hidden*4294967296\", \"4294967296\"]", 2, "too many items" },
-  { "\"shape\": [\"hidden\"]", "\"shape\": [\"hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden\"]",
-    2, "too large" },
+  { "\"shape\": [\"hidden\"]",
+    "\"shape\": [\"hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden\"]", 2, "too large" },
   { "[\"b\", \"hidden\"]", "[\"b\", \"2*hidden\"]", 2, "the parts have 192 rows, not 128" },
 };
 
