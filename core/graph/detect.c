@@ -164,15 +164,23 @@ first_rule (const Names *names, JsonArray *rules, const char *title)
   return NULL;
 }
 
+/* Those of @behind that no map moves keep their names */
 static void
-add_mapped (Names *mapped, GPtrArray *maps)
+add_mapped (Names *mapped, GPtrArray *maps, const Names *behind)
 {
+  g_autoptr (GHashTable) moved = g_hash_table_new (g_str_hash, g_str_equal);
+
   for (guint i = 0; i < maps->len; i++)
     {
       const NameMap *m = g_ptr_array_index (maps, i);
 
       qconv_names_add (mapped, m->name, &m->shape);
+      for (guint k = 0; k < m->parts->len; k++)
+        g_hash_table_add (moved, g_array_index (m->parts, NamePart, k).name);
     }
+  for (guint i = 0; i < qconv_names_length (behind); i++)
+    if (!g_hash_table_contains (moved, qconv_names_name (behind, i)))
+      qconv_names_add (mapped, qconv_names_name (behind, i), qconv_names_shape (behind, i));
 }
 
 Names *
@@ -189,16 +197,18 @@ qconv_identity_names (const Identity *id, const Names *behind, GError **error)
   if (maps == NULL)
     return NULL;
   mapped = qconv_names_new ();
-  add_mapped (mapped, maps);
+  add_mapped (mapped, maps, behind);
   return mapped;
 }
 
 /* Where names cannot be mapped, whoever maps them in earnest hears why */
 static gboolean
-find_dims (Identity *id, const Names *behind, GError **error)
+find_variant (Identity *id, const Names *behind, GError **error)
 {
   g_autoptr (Names) original = qconv_identity_names (id, behind, NULL);
+  JsonObject *detect = qconv_family_object (qconv_family_json (id->family), "detect");
 
+  id->variant = first_rule (original != NULL ? original : behind, qconv_family_list (detect, "variants"), "variant");
   id->dims = original != NULL ? qconv_family_infer (id->family, original, error) : qconv_dims_new ();
   return id->dims != NULL;
 }
@@ -217,8 +227,7 @@ try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GEr
   id->family = f;
   id->naming = naming;
   id->prefix = g_strdup (prefix);
-  id->variant = first_rule (behind, qconv_family_list (detect, "variants"), "variant");
-  return find_dims (id, behind, error);
+  return find_variant (id, behind, error);
 }
 
 static gboolean

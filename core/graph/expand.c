@@ -167,36 +167,55 @@ qconv_family_variant_dims (const Family *f, const char *variant, GError **error)
   return dims;
 }
 
-static gboolean fits (const char *template, JsonObject *index, const char *name);
+/* What a name is compared with. @dims: (nullable) */
+typedef struct {
+  const Dims *dims;
+  JsonObject *index;
+} Pattern;
 
-/* Whether variable @variable has a value at the start of @name such that @rest fits what follows */
+static gboolean fits (const Pattern *p, const char *template, const char *name);
+
+/* Whether @range (or any, without dimensions) has the number that @n digits at @name are */
 static gboolean
-fits_variable (const char *variable, const char *rest, JsonObject *index, const char *name)
+in_range (const Pattern *p, JsonArray *range, const char *name, gsize n)
 {
-  JsonNode *node = json_object_get_member (index, variable);
+  gint64 low, high, number = g_ascii_strtoll (name, NULL, 10);
+
+  return n > 0 && (n == 1 || *name != '0')
+         && (p->dims == NULL
+             || (qconv_dims_evaluate (p->dims, json_array_get_element (range, 0), &low, NULL)
+                 && qconv_dims_evaluate (p->dims, json_array_get_element (range, 1), &high, NULL) && number >= low
+                 && number < high));
+}
+
+/* Whether @variable has a value at the start of @name such that @rest fits what follows */
+static gboolean
+fits_variable (const Pattern *p, const char *variable, const char *rest, const char *name)
+{
+  JsonNode *node = json_object_get_member (p->index, variable);
   JsonArray *values;
 
   if (JSON_NODE_HOLDS_ARRAY (node))
     {
       gsize n = strspn (name, "0123456789");
 
-      return n > 0 && fits (rest, index, name + n);
+      return in_range (p, json_node_get_array (node), name, n) && fits (p, rest, name + n);
     }
   values = json_object_get_array_member (json_node_get_object (node), "values");
   for (guint i = 0; i < json_array_get_length (values); i++)
     {
       const char *value = json_array_get_string_element (values, i);
 
-      if (g_str_has_prefix (name, value) && fits (rest, index, name + strlen (value)))
+      if (g_str_has_prefix (name, value) && fits (p, rest, name + strlen (value)))
         return TRUE;
     }
   return FALSE;
 }
 
 static gboolean
-fits (const char *template, JsonObject *index, const char *name)
+fits (const Pattern *p, const char *template, const char *name)
 {
-  gsize n = index != NULL ? strcspn (template, "{") : strlen (template);
+  gsize n = p->index != NULL ? strcspn (template, "{") : strlen (template);
   const char *end = template[n] == '{' ? strchr (template + n, '}') : NULL;
   g_autofree char *variable = NULL;
 
@@ -205,21 +224,30 @@ fits (const char *template, JsonObject *index, const char *name)
   if (end == NULL)
     return strcmp (template + n, name + n) == 0;
   variable = g_strndup (template + n + 1, (gsize) (end - template) - n - 1);
-  return fits_variable (variable, end + 1, index, name + n);
+  return fits_variable (p, variable, end + 1, name + n);
+}
+
+static gboolean
+makes (JsonObject *layer, const Dims *dims, const char *template, const char *name)
+{
+  Pattern p = { dims, qconv_family_object (layer, "index") };
+
+  return fits (&p, template, name) && (dims == NULL || qconv_dims_hold (dims, qconv_family_text (layer, "when")));
 }
 
 JsonObject *
 qconv_family_template (const Family *f, const Dims *dims, const char *name)
 {
   JsonArray *layers = qconv_family_list (qconv_family_json (f), "layers");
+  GPtrArray *templates = qconv_family_templates (f);
 
-  for (guint i = 0; layers != NULL && i < json_array_get_length (layers); i++)
+  for (guint i = 0; i < templates->len; i++)
     {
-      JsonObject *layer = json_array_get_object_element (layers, i);
+      const char *template = g_ptr_array_index (templates, i);
 
-      if (fits (qconv_family_text (layer, "name"), qconv_family_object (layer, "index"), name)
-          && (dims == NULL || qconv_dims_hold (dims, qconv_family_text (layer, "when"))))
-        return layer;
+      if (strncmp (template, name, strcspn (template, "{")) == 0
+          && makes (json_array_get_object_element (layers, i), dims, template, name))
+        return json_array_get_object_element (layers, i);
     }
   return NULL;
 }

@@ -29,6 +29,6 @@ typedef struct {
 GPtrArray *qconv_family_expand (const Family *f, const Dims *dims, GError **error);
 /* @variant: name or alias. Dimensions that the variant does not name are 0 */
 Dims *qconv_family_variant_dims (const Family *f, const char *variant, GError **error);
-/* Returns: (transfer none) (nullable): the template that makes @name; with @dims (nullable) only of those whose
-   condition holds */
+/* Returns: (transfer none) (nullable): the template that makes @name; without @dims (nullable) its condition and
+   the ends of its ranges are not looked at */
 JsonObject *qconv_family_template (const Family *f, const Dims *dims, const char *name);

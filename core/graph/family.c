@@ -13,6 +13,7 @@ struct _Family {
   JsonNode *root;
   JsonObject *json;
   GHashTable *regexes; /* pattern -> GRegex */
+  GPtrArray *templates; /* names of the layers */
   const Family *base;
 };
 
@@ -53,8 +54,18 @@ qconv_family_free (Family *f)
     return;
   g_clear_pointer (&f->root, json_node_unref);
   g_hash_table_unref (f->regexes);
+  g_ptr_array_unref (f->templates);
   g_free (f->path);
   g_free (f);
+}
+
+static void
+collect_templates (Family *f)
+{
+  JsonArray *layers = qconv_family_list (f->json, "layers");
+
+  for (guint i = 0; layers != NULL && i < json_array_get_length (layers); i++)
+    g_ptr_array_add (f->templates, (gpointer) qconv_family_text (json_array_get_object_element (layers, i), "name"));
 }
 
 Family *
@@ -66,6 +77,7 @@ qconv_family_parse (const char *path, const char *text, GError **error)
   const char *wrong = check_text (text, strlen (text));
 
   f->path = g_strdup (path);
+  f->templates = g_ptr_array_new ();
   f->regexes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_regex_unref);
   if (wrong == NULL && json_parser_load_from_data (parser, text, -1, &broken))
     {
@@ -76,7 +88,10 @@ qconv_family_parse (const char *path, const char *text, GError **error)
         f->json = json_node_get_object (f->root);
     }
   if (wrong == NULL && broken == NULL && qconv_schema_check (f->json, f->regexes, &broken))
-    return g_steal_pointer (&f);
+    {
+      collect_templates (f);
+      return g_steal_pointer (&f);
+    }
   qconv_fail (error, QCONV_ERROR_INPUT, "%s: %s", path, wrong != NULL ? wrong : broken->message);
   return NULL;
 }
@@ -151,6 +166,12 @@ void
 qconv_family_set_base (Family *f, const Family *base)
 {
   f->base = base;
+}
+
+GPtrArray *
+qconv_family_templates (const Family *f)
+{
+  return f->templates;
 }
 
 JsonArray *

@@ -21,6 +21,9 @@ const char *qconv_family_kind (const Family *f);
 /* Families are tried in ascending order; G_MAXINT64 for one that is never recognised */
 gint64 qconv_family_priority (const Family *f);
 
+/* Returns: (transfer none): names of the layers, in the order of the file */
+GPtrArray *qconv_family_templates (const Family *f);
+
 /* What holds for all families (the member's own where it has it); NULL until the catalogue has said it */
 const Family *qconv_family_base (const Family *f);
 void qconv_family_set_base (Family *f, const Family *base);

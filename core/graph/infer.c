@@ -7,7 +7,8 @@
 /* What a rule is evaluated with */
 typedef struct {
   const Family *family;
-  const Names *names; /* in their one spelling */
+  const Names *names;
+  const Names *spelt; /* (nullable): @names in the one spelling that @aliases lead to */
   const Aliases *aliases;
   Dims *dims; /* found so far */
 } Inference;
@@ -29,12 +30,17 @@ qconv_names_count (const Names *names, const char *stem, const char *with)
   return with != NULL ? n_with : n;
 }
 
+/* Whether a name is there says how it is spelt; its shape is the same in every spelling */
 static const QconvShape *
 find_shape (const Inference *in, const char *name)
 {
-  g_autofree char *spelling = qconv_aliases_apply (in->aliases, name);
+  const QconvShape *shape = qconv_names_find (in->names, name);
+  g_autofree char *spelling = NULL;
 
-  return qconv_names_find (in->names, spelling);
+  if (shape != NULL || in->spelt == NULL)
+    return shape;
+  spelling = qconv_aliases_apply (in->aliases, name);
+  return qconv_names_find (in->spelt, spelling);
 }
 
 /* (nullable): the shape of the first tensor that matches @pattern */
@@ -47,22 +53,14 @@ find_match (const Inference *in, const char *pattern)
   return NULL;
 }
 
-static gboolean
-all_present (const Inference *in, JsonArray *list)
+static guint
+count_present (const Inference *in, JsonArray *list)
 {
-  for (guint i = 0; i < json_array_get_length (list); i++)
-    if (find_shape (in, json_array_get_string_element (list, i)) == NULL)
-      return FALSE;
-  return TRUE;
-}
+  guint n = 0;
 
-static gboolean
-none_present (const Inference *in, JsonArray *list)
-{
   for (guint i = 0; i < json_array_get_length (list); i++)
-    if (find_shape (in, json_array_get_string_element (list, i)) != NULL)
-      return FALSE;
-  return TRUE;
+    n += qconv_names_find (in->names, json_array_get_string_element (list, i)) != NULL;
+  return n;
 }
 
 /* A rule that looks at no size */
@@ -71,16 +69,17 @@ count_or_ask (const Inference *in, JsonObject *rule)
 {
   const char *stem = qconv_family_text (rule, "count"), *rank = qconv_family_text (rule, "rank");
   const char *pattern = qconv_family_text (rule, "present_re");
+  JsonArray *present = qconv_family_list (rule, "present"), *absent = qconv_family_list (rule, "absent");
   const QconvShape *shape;
 
   if (stem != NULL)
     return qconv_names_count (in->names, stem, qconv_family_text (rule, "with"));
   if (pattern != NULL)
     return find_match (in, pattern) != NULL;
-  if (json_object_has_member (rule, "present"))
-    return all_present (in, json_object_get_array_member (rule, "present"));
-  if (json_object_has_member (rule, "absent"))
-    return none_present (in, json_object_get_array_member (rule, "absent"));
+  if (present != NULL)
+    return count_present (in, present) == json_array_get_length (present);
+  if (absent != NULL)
+    return count_present (in, absent) == 0;
   if (rank != NULL)
     {
       shape = find_shape (in, rank);
@@ -156,12 +155,12 @@ qconv_family_infer (const Family *f, const Names *names, GError **error)
   g_autoptr (GList) all = rules != NULL ? json_object_get_members (rules) : NULL;
   g_autoptr (Names) spelt = NULL;
   g_autoptr (Dims) dims = qconv_dims_new ();
-  Inference in = { f, names, aliases, dims };
+  Inference in = { f, names, NULL, aliases, dims };
 
   if (aliases == NULL)
     return NULL;
   if (spellings != NULL)
-    in.names = spelt = spell (names, aliases);
+    in.spelt = spelt = spell (names, aliases);
   for (GList *l = all; l != NULL; l = l->next)
     {
       JsonObject *rule = json_object_get_object_member (json_object_get_object_member (rules, l->data), "infer");

@@ -143,8 +143,8 @@ static const SchemaMember dim[] = { { "doc", TEXT }, { "infer", check_infer, TRU
 static const SchemaMember variant[]
     = { { "dims", NEEDED (sizes) }, { "tensors", qconv_schema_count, FALSE, NULL },
         { "params", qconv_schema_count, FALSE, NULL }, { "aliases", TEXTS }, { "native_dtype", TEXT },
-        { "comfy_class", TEXT }, { "check", ANYTHING }, { "synthetic", qconv_schema_truth, FALSE, NULL },
-        { "detect_as", TEXT }, { "comfy_config", ANYTHING }, { "comfy_reduced", ANYTHING }, { "note", TEXT }, END };
+        { "loader_class", TEXT }, { "check", ANYTHING }, { "synthetic", qconv_schema_truth, FALSE, NULL },
+        { "detect_as", TEXT }, { "header_config", ANYTHING }, { "loader_reduced", ANYTHING }, { "note", TEXT }, END };
 
 static const SchemaMember layer[]
     = { { "name", NEEDED (text) }, { "shape", NEEDED (shape) }, { "op", check_op, TRUE, NULL },
@@ -226,7 +226,7 @@ static const SchemaMember keep_blocks[] = { { "stem", NEEDED (text) }, { "first"
                                             { "last", NEEDED (count) }, END };
 static const SchemaMember evidence[]
     = { { "peer", TEXT }, { "id", NEEDED (text) }, { "where", TEXT }, { "formats", TEXTS }, { "opt_in", TEXT },
-        { "match", TEXT }, { "keep", TEXTS }, { "quantizes", TEXTS }, { "awq", TEXTS }, { "remove", TEXTS },
+        { "match", TEXT }, { "keep", TEXTS }, { "quantizes", TEXTS }, { "also", TEXTS }, { "remove", TEXTS },
         { "first_last", qconv_schema_object, FALSE, keep_blocks }, END };
 static const SchemaMember preset[]
     = { { "keep", qconv_schema_regexes, FALSE, NULL }, { "keep_blocks", qconv_schema_objects, FALSE, keep_blocks },
@@ -235,12 +235,11 @@ static const SchemaMember preset[]
         { "full_precision_mm", qconv_schema_regexes, FALSE, NULL }, { "note", TEXT }, END };
 static const SchemaMember exception[]
     = { { "name", NEEDED (text) }, { "n", NEEDED (count) }, { "k", NEEDED (count) }, END };
-static const SchemaMember quantizable[] = { { "min_dim", NEEDED (count) }, { "note", TEXT }, END };
 
 static const SchemaMember family_file[]
     = { { "schema", NEEDED (text) }, { "schema_version", NEEDED (count) }, { "family", NEEDED (text) },
         { "title", NEEDED (text) }, { "kind", check_kind, TRUE, NULL }, { "source_refs", TEXTS },
-        { "gguf_arch", TEXTS }, { "prefixes", NEEDED (texts) }, { "prefix_rewrites", qconv_schema_pairs, FALSE, NULL },
+        { "architectures", TEXTS }, { "prefixes", NEEDED (texts) }, { "prefix_rewrites", qconv_schema_pairs, FALSE, NULL },
         { "detect", qconv_schema_object, FALSE, detect }, { "dims", qconv_schema_map, FALSE, dim },
         { "constraints", TEXTS }, { "variants", qconv_schema_map, FALSE, variant },
         { "layers", check_layers, FALSE, NULL }, { "aliases", qconv_schema_objects, FALSE, alias },
@@ -249,7 +248,7 @@ static const SchemaMember family_file[]
         { "keep_evidence", qconv_schema_objects, FALSE, evidence }, { "presets", qconv_schema_map, TRUE, preset },
         { "never_pack", TEXTS }, { "alignment_exceptions", qconv_schema_objects, FALSE, exception },
         { "preset_stats", ANYTHING }, { "notes", TEXTS },
-        { "quantizable", qconv_schema_object, FALSE, quantizable }, { "min_dim", qconv_schema_count, FALSE, NULL },
+        { "min_dim", qconv_schema_count, FALSE, NULL },
         { "keep", qconv_schema_regexes, FALSE, NULL }, { "scheme_presets", qconv_schema_text_map, FALSE, NULL },
         { "preset_to_6_bits", TEXT }, { "preset_above_6_bits", TEXT },
         { "unsupported_namings", qconv_schema_objects, FALSE, unsupported }, END };

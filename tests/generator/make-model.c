@@ -6,14 +6,17 @@
 
 #include "model-file.h"
 
-static char *family, *variant, *format, *type, *prefix;
+static char *family, *variant, *naming, *architecture, *format, *type, *prefix;
 static char **sets;
 static gint64 seed = 1, shard_size = 1 << 30, rows = 4096, cols = 4096;
 static int layers;
+static gboolean sparse;
 
 static const GOptionEntry entries[] = {
   { "family", 0, 0, G_OPTION_ARG_FILENAME, &family, "family file, or its id under $QCONV_DATA_PATH/families", "FILE" },
   { "variant", 0, 0, G_OPTION_ARG_STRING, &variant, "variant of the family", "NAME" },
+  { "naming", 0, 0, G_OPTION_ARG_STRING, &naming, "original (default), or another that the family maps", "NAME" },
+  { "arch", 0, 0, G_OPTION_ARG_STRING, &architecture, "general.architecture, if not the family's first", "NAME" },
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &sets, "another value of a dimension", "DIM=N" },
   { "layers", 0, 0, G_OPTION_ARG_INT, &layers, "instead of a family: so many equal layers", "N" },
   { "rows", 0, 0, G_OPTION_ARG_INT64, &rows, "rows of those", "N" },
@@ -21,21 +24,28 @@ static const GOptionEntry entries[] = {
   { "format", 0, 0, G_OPTION_ARG_STRING, &format, "safetensors (default), shards, gguf, list", "NAME" },
   { "type", 0, 0, G_OPTION_ARG_STRING, &type, "of linear weights: bf16 (default), f16, f32, q8_0 …", "TYPE" },
   { "prefix", 0, 0, G_OPTION_ARG_STRING, &prefix, "in front of all names", "TEXT" },
+  { "sparse", 0, 0, G_OPTION_ARG_NONE, &sparse, "a hole instead of data", NULL },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "another seed gives other data", "N" },
   { "shard-size", 0, 0, G_OPTION_ARG_INT64, &shard_size, "data bytes of one shard", "BYTES" },
   G_OPTION_ENTRY_NULL,
 };
 
+/* What the data come from: @arch and @config are of a family */
 static GPtrArray *
-list_tensors (char **architecture, GError **error)
+list_tensors (char **arch, char **config, GError **error)
 {
   const char *data = g_getenv ("QCONV_DATA_PATH");
   g_autofree char *file = NULL, *path = NULL;
+  ModelFamily from = { .variant = variant,
+                       .naming = naming,
+                       .architecture = architecture,
+                       .prefix = prefix != NULL ? prefix : "",
+                       .sets = (const char *const *) sets };
 
-  if (layers > 0 && rows > 0 && cols > 0 && (guint64)rows <= G_MAXINT64 / 4 / (guint64)cols)
+  if (layers > 0 && rows > 0 && cols > 0 && (guint64) rows <= G_MAXINT64 / 4 / (guint64) cols)
     {
-      *architecture = g_strdup ("unknown");
-      return model_plain_layers ((guint)layers, (guint64)rows, (guint64)cols, prefix != NULL ? prefix : "");
+      *arch = g_strdup ("unknown");
+      return model_plain_layers ((guint) layers, (guint64) rows, (guint64) cols, from.prefix);
     }
   if (family == NULL || variant == NULL)
     {
@@ -45,17 +55,18 @@ list_tensors (char **architecture, GError **error)
   file = g_strconcat (family, ".json", NULL);
   path = g_str_has_suffix (family, ".json") ? g_strdup (family)
                                             : g_build_filename (data != NULL ? data : "data", "families", file, NULL);
-  return model_expand_family (path, variant, (const char *const *)sets, prefix != NULL ? prefix : "", architecture,
-                              error);
+  from.path = path;
+  return model_expand_family (&from, arch, config, error);
 }
 
 static gboolean
 make (const char *path, GError **error)
 {
-  g_autofree char *architecture = NULL;
-  g_autoptr (GPtrArray) tensors = list_tensors (&architecture, error);
+  g_autofree char *arch = NULL, *config = NULL;
+  g_autoptr (GPtrArray) tensors = list_tensors (&arch, &config, error);
   Model m
-      = { tensors, model_type_find (type != NULL ? type : "bf16"), architecture, (guint64)seed, (guint64)shard_size };
+      = { tensors, model_type_find (type != NULL ? type : "bf16"), arch, config, (guint64) seed, (guint64) shard_size,
+          sparse };
   gboolean gguf = g_strcmp0 (format, "gguf") == 0;
 
   if (tensors == NULL)

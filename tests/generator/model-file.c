@@ -5,15 +5,22 @@
 #include <gio/gio.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "noise.h"
 
 /* A multiple of all block sizes; floats and bytes of one stretch fit the second-level cache */
 enum { STRETCH = 32768 };
 
+/**
+ * @bad: something could not be written
+ * @filled: floats that wait to be encoded
+ */
 struct _ModelOutput {
   FILE *file;
   char *path;
+  gboolean bad;
+  gsize filled;
   float floats[STRETCH];
   guint8 bytes[STRETCH * 4];
 };
@@ -21,14 +28,14 @@ struct _ModelOutput {
 const ModelType *
 model_tensor_type (const Model *m, const ModelTensor *t, gboolean gguf)
 {
-  gboolean linear = g_str_equal (t->op, "linear") && t->rank == 2;
+  gboolean linear = g_str_equal (t->op, "linear") && t->shape.rank == 2;
 
   if (!gguf)
     return m->type;
   /* Vectors, convolutions and modulation tensors are F32 in published files, and so are rows that blocks do not fill */
   if (!linear)
     return model_type_find ("f32");
-  return t->dim[1] % m->type->items == 0 ? m->type : model_type_find ("f16");
+  return t->shape.dim[1] % m->type->items == 0 ? m->type : model_type_find ("f16");
 }
 
 guint64
@@ -45,12 +52,14 @@ model_output_new (const char *path, GError **error)
 
   if (file == NULL)
     {
-      g_set_error (error, G_IO_ERROR, (int)g_io_error_from_errno (errno), "%s: %s", path, g_strerror (errno));
+      g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (errno), "%s: %s", path, g_strerror (errno));
       return NULL;
     }
   o = g_new (ModelOutput, 1);
   o->file = file;
   o->path = g_strdup (path);
+  o->bad = FALSE;
+  o->filled = 0;
   return o;
 }
 
@@ -60,30 +69,74 @@ model_output_put (ModelOutput *o, gconstpointer bytes, gsize n)
   fwrite (bytes, 1, n, o->file);
 }
 
+static void
+encode_floats (ModelOutput *o, const ModelType *type)
+{
+  for (gsize i = 0; type->scale != 1 && i < o->filled; i++)
+    o->floats[i] /= type->scale;
+  type->encode (o->floats, o->filled, o->bytes);
+  model_output_put (o, o->bytes, o->filled / type->items * type->bytes);
+  o->filled = 0;
+}
+
+/* Items [first, first + n) of a source tensor */
+static void
+put_run (ModelOutput *o, const ModelType *type, guint64 key, float mean, guint64 first, guint64 n)
+{
+  while (n > 0)
+    {
+      gsize taken = (gsize) MIN (n, STRETCH - o->filled);
+
+      noise_fill (key, first, taken, mean, 0.02f, o->floats + o->filled);
+      o->filled += taken;
+      first += taken;
+      n -= taken;
+      if (o->filled == STRETCH)
+        encode_floats (o, type);
+    }
+}
+
+static void
+put_part (ModelOutput *o, const ModelType *type, guint64 key, const ModelPart *p, gboolean transposed)
+{
+  if (transposed)
+    for (guint64 column = 0; column < p->row; column++)
+      for (guint64 i = 0; i < p->n; i++)
+        put_run (o, type, key, p->mean, (p->first + i * p->stride) * p->row + column, 1);
+  else if (p->stride == 1)
+    put_run (o, type, key, p->mean, p->first * p->row, p->n * p->row);
+  else
+    for (guint64 i = 0; i < p->n; i++)
+      put_run (o, type, key, p->mean, (p->first + i * p->stride) * p->row, p->row);
+}
+
 void
 model_output_data (ModelOutput *o, const Model *m, const ModelTensor *t, const ModelType *type)
 {
-  guint64 key = noise_key (m->seed, t->name);
-  gboolean around_one = g_str_equal (t->op, "norm") && !g_str_has_suffix (t->name, ".bias");
-
-  for (guint64 first = 0; first < t->n_items; first += STRETCH)
+  if (m->sparse)
     {
-      gsize n = (gsize)MIN (STRETCH, t->n_items - first);
-
-      noise_fill (key, first, n, around_one ? 1 : 0, 0.02f, o->floats);
-      for (gsize i = 0; type->scale != 1 && i < n; i++)
-        o->floats[i] /= type->scale;
-      type->encode (o->floats, n, o->bytes);
-      model_output_put (o, o->bytes, n / type->items * type->bytes);
+      /* What nobody wrote reads as zeros; the file gets its length when it is closed */
+      if (fseeko (o->file, (off_t) model_tensor_bytes (t, type), SEEK_CUR) != 0)
+        o->bad = TRUE;
+      return;
     }
+  for (guint i = 0; i < t->parts->len; i++)
+    {
+      const ModelPart *p = &g_array_index (t->parts, ModelPart, i);
+
+      put_part (o, type, noise_key (m->seed, p->source), p, t->transposed);
+    }
+  encode_floats (o, type);
 }
 
 gboolean
 model_output_close (ModelOutput *o, GError **error)
 {
-  gboolean bad = ferror (o->file) != 0;
+  off_t end = ftello (o->file);
+  gboolean bad = o->bad || end < 0 || fflush (o->file) != 0 || ftruncate (fileno (o->file), end) != 0;
   g_autofree char *path = o->path;
 
+  bad |= ferror (o->file) != 0;
   bad |= fclose (o->file) != 0;
   g_free (o);
   if (bad)
@@ -101,9 +154,9 @@ model_write_list (const Model *m, const char *path, GError **error)
       const ModelTensor *t = m->tensors->pdata[i];
 
       g_string_append_printf (text, "%s\t", t->name);
-      for (guint k = 0; k < t->rank; k++)
-        g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, k > 0 ? "x" : "", t->dim[k]);
+      for (guint k = 0; k < t->shape.rank; k++)
+        g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, k > 0 ? "x" : "", t->shape.dim[k]);
       g_string_append_c (text, '\n');
     }
-  return g_file_set_contents (path, text->str, (gssize)text->len, error);
+  return g_file_set_contents (path, text->str, (gssize) text->len, error);
 }

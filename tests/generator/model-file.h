@@ -2,18 +2,21 @@
 /* Files of synthetic models, streamed: memory does not grow with the model. */
 #pragma once
 #include "encode.h"
-#include "family.h"
+#include "tensors.h"
 
 /**
  * Model:
  * @architecture: general.architecture of a GGUF file
+ * @config: (nullable): "config" of a safetensors header
  * @shard_size: data bytes after which the next shard starts
+ * @sparse: instead of data there are holes, so that a file of any size can be had
  */
 typedef struct {
   GPtrArray *tensors; /* ModelTensor */
   const ModelType *type;
-  const char *architecture;
+  const char *architecture, *config;
   guint64 seed, shard_size;
+  gboolean sparse;
 } Model;
 
 /* Type that @t is stored in */

@@ -22,7 +22,7 @@ noise_key (guint64 seed, const char *name)
   guint64 h = mix (seed + step);
 
   for (const char *c = name; *c != '\0'; c++)
-    h = mix (h ^ (guint8)*c) + step;
+    h = mix (h ^ (guint8) *c) + step;
   return h;
 }
 
@@ -56,7 +56,7 @@ quantile_table (void)
       /* Rounded coarsely: math libraries differ in last digits, models must not */
       for (int i = 0; i < QUANTILES / 2; i++)
         {
-          made[i] = (float)(nearbyint (quantile ((i + 0.5) / QUANTILES) * 65536) / 65536);
+          made[i] = (float) (nearbyint (quantile ((i + 0.5) / QUANTILES) * 65536) / 65536);
           made[QUANTILES - 1 - i] = -made[i];
         }
       g_once_init_leave (&table, made);
@@ -69,11 +69,11 @@ noise_fill (guint64 key, guint64 first, gsize n, float mean, float deviation, fl
 {
   const float *table = quantile_table ();
 
-  for (gsize i = 0; i < n; i += 4)
+  for (gsize i = 0; i < n;)
     {
       guint64 z = mix (key + step * ((first + i) / 4));
 
-      for (gsize k = 0; k < 4 && i + k < n; k++)
-        out[i + k] = mean + deviation * table[(z >> (16 * k)) & 0xffff];
+      for (guint64 k = (first + i) % 4; k < 4 && i < n; k++)
+        out[i++] = mean + deviation * table[(z >> (16 * k)) & 0xffff];
     }
 }

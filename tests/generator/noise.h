@@ -5,5 +5,5 @@
 #include <glib.h>
 
 guint64 noise_key (guint64 seed, const char *name);
-/* Items [first, first + n) of the sequence of @key; @first is a multiple of 4 */
+/* Items [first, first + n) of the sequence of @key */
 void noise_fill (guint64 key, guint64 first, gsize n, float mean, float deviation, float *out);

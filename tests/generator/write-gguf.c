@@ -10,21 +10,21 @@ static void
 put32 (GByteArray *b, guint32 v)
 {
   v = GUINT32_TO_LE (v);
-  g_byte_array_append (b, (const guint8 *)&v, sizeof v);
+  g_byte_array_append (b, (const guint8 *) &v, sizeof v);
 }
 
 static void
 put64 (GByteArray *b, guint64 v)
 {
   v = GUINT64_TO_LE (v);
-  g_byte_array_append (b, (const guint8 *)&v, sizeof v);
+  g_byte_array_append (b, (const guint8 *) &v, sizeof v);
 }
 
 static void
 put_string (GByteArray *b, const char *s)
 {
   put64 (b, strlen (s));
-  g_byte_array_append (b, (const guint8 *)s, (guint)strlen (s));
+  g_byte_array_append (b, (const guint8 *) s, (guint) strlen (s));
 }
 
 static void
@@ -46,7 +46,7 @@ put_zeros (ModelOutput *o, guint64 n)
 {
   static const guint8 zeros[ALIGNMENT];
 
-  model_output_put (o, zeros, (gsize)n);
+  model_output_put (o, zeros, (gsize) n);
 }
 
 /* Name of the second-level scale of @t: (nullable): where its type has none */
@@ -55,7 +55,7 @@ scale_name (const Model *m, const ModelTensor *t)
 {
   if (model_tensor_type (m, t, TRUE)->scale == 1)
     return NULL;
-  return g_strdup_printf ("%.*s.scale", (int)(strlen (t->name) - strlen (".weight")), t->name);
+  return g_strdup_printf ("%.*s.scale", (int) (strlen (t->name) - strlen (".weight")), t->name);
 }
 
 static void
@@ -84,12 +84,12 @@ header_bytes (const Model *m)
       g_autofree char *scale = scale_name (m, t);
       const guint64 one = 1;
 
-      put_tensor (list, t->name, t->rank, t->dim, type->gguf, &offset, model_tensor_bytes (t, type));
+      put_tensor (list, t->name, t->shape.rank, t->shape.dim, type->gguf, &offset, model_tensor_bytes (t, type));
       if (scale != NULL)
         put_tensor (list, scale, 1, &one, 0, &offset, sizeof (float));
       n_tensors += scale != NULL ? 2 : 1;
     }
-  g_byte_array_append (b, (const guint8 *)"GGUF", 4);
+  g_byte_array_append (b, (const guint8 *) "GGUF", 4);
   put32 (b, 3);
   put64 (b, n_tensors);
   put64 (b, 3);
@@ -101,7 +101,7 @@ header_bytes (const Model *m)
   g_byte_array_append (b, list->data, list->len);
   g_byte_array_unref (list);
   while (b->len % ALIGNMENT != 0)
-    g_byte_array_append (b, (const guint8 *)"", 1);
+    g_byte_array_append (b, (const guint8 *) "", 1);
   return b;
 }
 

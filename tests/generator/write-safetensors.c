@@ -8,9 +8,17 @@
 static GString *
 header_text (const Model *m, guint first, guint end)
 {
-  GString *text = g_string_new ("{\"__metadata__\":{\"format\":\"pt\"}");
+  GString *text = g_string_new ("{\"__metadata__\":{\"format\":\"pt\"");
   guint64 offset = 0;
 
+  if (m->config != NULL)
+    {
+      g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), m->config);
+      g_autofree char *quoted = json_to_string (node, FALSE);
+
+      g_string_append_printf (text, ",\"config\":%s", quoted);
+    }
+  g_string_append_c (text, '}');
   for (guint i = first; i < end; i++)
     {
       const ModelTensor *t = m->tensors->pdata[i];
@@ -18,8 +26,8 @@ header_text (const Model *m, guint first, guint end)
       guint64 n = model_tensor_bytes (t, type);
 
       g_string_append_printf (text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, type->safetensors);
-      for (guint k = 0; k < t->rank; k++)
-        g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, k > 0 ? "," : "", t->dim[k]);
+      for (guint k = 0; k < t->shape.rank; k++)
+        g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, k > 0 ? "," : "", t->shape.dim[k]);
       g_string_append_printf (text, "],\"data_offsets\":[%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT "]}", offset,
                               offset + n);
       offset += n;
@@ -41,7 +49,7 @@ write_file (const Model *m, guint first, guint end, const char *path, GError **e
   if (o == NULL)
     return FALSE;
   header = header_text (m, first, end);
-  n = GUINT64_TO_LE ((guint64)header->len);
+  n = GUINT64_TO_LE ((guint64) header->len);
   model_output_put (o, &n, sizeof n);
   model_output_put (o, header->str, header->len);
   g_string_free (header, TRUE);
@@ -111,8 +119,8 @@ model_write_shards (const Model *m, const char *path, GError **error)
         return FALSE;
       for (guint i = first; i < end; i++)
         g_string_append_printf (index, "%s\"%s\":\"%s\"", i > 0 ? "," : "",
-                                ((const ModelTensor *)m->tensors->pdata[i])->name, name);
+                                ((const ModelTensor *) m->tensors->pdata[i])->name, name);
     }
   g_string_append (index, "}}\n");
-  return g_file_set_contents (index_path, index->str, (gssize)index->len, error);
+  return g_file_set_contents (index_path, index->str, (gssize) index->len, error);
 }

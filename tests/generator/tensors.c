@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tensors.h"
+
+#include <string.h>
+
+#include "graph/keymap.h"
+
+static void
+clear_part (gpointer data)
+{
+  g_free (((ModelPart *) data)->source);
+}
+
+static void
+free_tensor (gpointer data)
+{
+  ModelTensor *t = data;
+
+  g_free (t->name);
+  g_free (t->op);
+  g_array_unref (t->parts);
+  g_free (t);
+}
+
+static ModelTensor *
+add_tensor (GPtrArray *tensors, const char *prefix, const char *name, const char *op, const QconvShape *shape)
+{
+  ModelTensor *t = g_new0 (ModelTensor, 1);
+
+  t->name = g_strconcat (prefix, name, NULL);
+  t->op = g_strdup (op);
+  t->shape = *shape;
+  t->parts = g_array_new (FALSE, FALSE, sizeof (ModelPart));
+  g_array_set_clear_func (t->parts, clear_part);
+  g_ptr_array_add (tensors, t);
+  return t;
+}
+
+static guint64
+rows_of (const QconvShape *shape)
+{
+  return shape->rank > 0 ? shape->dim[0] : 1;
+}
+
+/* Items of one row */
+static gboolean
+row_items (const char *name, const QconvShape *shape, guint64 *row, GError **error)
+{
+  QconvShape one = *shape;
+
+  if (one.rank > 0)
+    one.dim[0] = 1;
+  return qconv_shape_items (&one, row) || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: too large", name);
+}
+
+static gboolean
+add_part (ModelTensor *t, const GraphTensor *source, guint64 first, guint64 stride, guint64 n, GError **error)
+{
+  gboolean around_one = g_str_equal (source->op, "norm") && !g_str_has_suffix (source->name, ".bias");
+  ModelPart part = { .first = first, .stride = stride, .n = n, .mean = around_one ? 1 : 0 };
+
+  if (!row_items (source->name, &source->shape, &part.row, error))
+    return FALSE;
+  part.source = g_strdup (source->name);
+  g_array_append_val (t->parts, part);
+  return TRUE;
+}
+
+static gboolean
+add_whole (GPtrArray *tensors, const char *prefix, const GraphTensor *source, GError **error)
+{
+  ModelTensor *t = add_tensor (tensors, prefix, source->name, source->op, &source->shape);
+
+  return add_part (t, source, 0, 1, rows_of (&source->shape), error);
+}
+
+static gboolean
+add_mapped (GPtrArray *tensors, const char *prefix, const NameMap *map, GHashTable *sources, GHashTable *used,
+            GError **error)
+{
+  ModelTensor *t = NULL;
+
+  for (guint i = 0; i < map->parts->len; i++)
+    {
+      const NamePart *part = &g_array_index (map->parts, NamePart, i);
+      const GraphTensor *source = g_hash_table_lookup (sources, part->name);
+
+      if (t == NULL)
+        t = add_tensor (tensors, prefix, map->name, source->op, &map->shape);
+      t->transposed = map->transposed;
+      g_hash_table_add (used, source->name);
+      if (!add_part (t, source, part->first, part->stride, part->n, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Tensors that no rule renames keep their names */
+static gboolean
+add_renamed (GPtrArray *tensors, const char *prefix, GPtrArray *graph, GPtrArray *maps, GError **error)
+{
+  g_autoptr (GHashTable) sources = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) used = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < graph->len; i++)
+    {
+      GraphTensor *source = g_ptr_array_index (graph, i);
+
+      g_hash_table_insert (sources, source->name, source);
+    }
+  for (guint i = 0; i < maps->len; i++)
+    if (!add_mapped (tensors, prefix, g_ptr_array_index (maps, i), sources, used, error))
+      return FALSE;
+  for (guint i = 0; i < graph->len; i++)
+    {
+      const GraphTensor *source = g_ptr_array_index (graph, i);
+
+      if (!g_hash_table_contains (used, source->name) && !add_whole (tensors, prefix, source, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static GPtrArray *
+map_names (const Family *f, const ModelFamily *from, const char *variant, const char *architecture, const Dims *dims,
+           GPtrArray *graph, GError **error)
+{
+  g_autoptr (Names) names = qconv_names_new ();
+
+  for (guint i = 0; i < graph->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (graph, i);
+
+      qconv_names_add (names, t->name, &t->shape);
+    }
+  return qconv_keymap_of (f, variant, architecture, dims, names, "original", from->naming, error);
+}
+
+static gboolean
+set_dims (const Family *f, Dims *dims, const char *const *sets, GError **error)
+{
+  JsonObject *known = qconv_family_object (qconv_family_json (f), "dims");
+
+  for (; sets != NULL && *sets != NULL; sets++)
+    {
+      const char *equals = strchr (*sets, '=');
+      g_autofree char *name = equals != NULL ? g_strndup (*sets, (gsize) (equals - *sets)) : NULL;
+      guint64 value;
+
+      if (name == NULL || known == NULL || !json_object_has_member (known, name))
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: sets no dimension of %s", *sets, qconv_family_id (f));
+      if (!g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT64, &value, error))
+        return FALSE;
+      qconv_dims_set (dims, name, (gint64) value);
+    }
+  return TRUE;
+}
+
+/* The variant of which @name is the name or an alias; there is one, or there would be no dimensions */
+static const char *
+find_variant (const Family *f, const char *name)
+{
+  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
+  g_autoptr (GList) names = json_object_get_members (variants);
+
+  for (GList *l = names; l != NULL && !json_object_has_member (variants, name); l = l->next)
+    {
+      JsonArray *aliases = qconv_family_list (json_object_get_object_member (variants, l->data), "aliases");
+
+      for (guint i = 0; aliases != NULL && i < json_array_get_length (aliases); i++)
+        if (g_str_equal (json_array_get_string_element (aliases, i), name))
+          return l->data;
+    }
+  return name;
+}
+
+static char *
+config_of (const Family *f, const char *variant)
+{
+  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
+  JsonObject *o = qconv_family_object (variants, variant);
+  JsonObject *config = o != NULL ? qconv_family_object (o, "header_config") : NULL;
+  JsonObject *reduced = o != NULL ? qconv_family_object (o, "loader_reduced") : NULL;
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  g_autofree char *text = NULL;
+
+  if (config == NULL && reduced != NULL)
+    config = qconv_family_object (reduced, "config");
+  if (config == NULL)
+    return NULL;
+  json_node_set_object (node, config);
+  text = json_to_string (node, FALSE);
+  return g_strdup_printf ("{\"transformer\":%s}", text);
+}
+
+static char *
+architecture_of (const Family *f, const char *wanted)
+{
+  JsonArray *list = qconv_family_list (qconv_family_json (f), "architectures");
+
+  if (wanted != NULL)
+    return g_strdup (wanted);
+  return g_strdup (list != NULL && json_array_get_length (list) > 0 ? json_array_get_string_element (list, 0)
+                                                                    : qconv_family_id (f));
+}
+
+static gboolean
+count_items (GPtrArray *tensors, GError **error)
+{
+  for (guint i = 0; i < tensors->len; i++)
+    {
+      ModelTensor *t = g_ptr_array_index (tensors, i);
+
+      if (!qconv_shape_items (&t->shape, &t->n_items) || t->n_items > G_MAXINT64 / 4)
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: too large", t->name);
+    }
+  return TRUE;
+}
+
+GPtrArray *
+model_expand_family (const ModelFamily *from, char **architecture, char **config, GError **error)
+{
+  g_autoptr (Family) f = qconv_family_load (from->path, error);
+  g_autoptr (Dims) dims = f != NULL ? qconv_family_variant_dims (f, from->variant, error) : NULL;
+  g_autoptr (GPtrArray) tensors = g_ptr_array_new_with_free_func (free_tensor), graph = NULL, maps = NULL;
+  g_autofree char *arch = NULL;
+
+  if (dims == NULL || !set_dims (f, dims, from->sets, error))
+    return NULL;
+  graph = qconv_family_expand (f, dims, error);
+  if (graph == NULL)
+    return NULL;
+  arch = architecture_of (f, from->architecture);
+  maps = from->naming == NULL || g_str_equal (from->naming, "original")
+             ? g_ptr_array_new ()
+             : map_names (f, from, find_variant (f, from->variant), arch, dims, graph, error);
+  if (maps == NULL || !add_renamed (tensors, from->prefix, graph, maps, error) || !count_items (tensors, error))
+    return NULL;
+  *architecture = g_steal_pointer (&arch);
+  *config = config_of (f, find_variant (f, from->variant));
+  return g_steal_pointer (&tensors);
+}
+
+GPtrArray *
+model_plain_layers (guint n, guint64 rows, guint64 cols, const char *prefix)
+{
+  GPtrArray *tensors = g_ptr_array_new_with_free_func (free_tensor);
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("layers.%u.weight", i);
+      ModelTensor *t = add_tensor (tensors, prefix, name, "linear", &QCONV_SHAPE2 (rows, cols));
+      ModelPart part = { g_strdup (t->name), cols, 0, 1, rows, 0 };
+
+      g_array_append_val (t->parts, part);
+      t->n_items = rows * cols;
+    }
+  return tensors;
+}

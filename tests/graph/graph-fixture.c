@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "graph-fixture.h"
+
+#include <string.h>
+
+const Families *
+graph_families (void)
+{
+  static Families *families;
+  g_autoptr (GError) error = NULL;
+
+  if (families == NULL)
+    families = qconv_families_load (NULL, &error);
+  g_assert_no_error (error);
+  return families;
+}
+
+static guint
+each_variant (const Family *f, void (*each) (const GraphModel *m, gpointer data), gpointer data)
+{
+  JsonObject *variants = json_object_get_object_member (qconv_family_json (f), "variants");
+  g_autoptr (GList) names = json_object_get_members (variants);
+
+  for (GList *l = names; l != NULL; l = l->next)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Dims) dims = qconv_family_variant_dims (f, l->data, &error);
+      g_autoptr (GPtrArray) tensors = NULL;
+      GraphModel m = { f, l->data, json_object_get_object_member (variants, l->data), dims, NULL };
+
+      g_assert_no_error (error);
+      m.tensors = tensors = qconv_family_expand (f, dims, &error);
+      g_assert_no_error (error);
+      each (&m, data);
+    }
+  return g_list_length (names);
+}
+
+guint
+graph_each_model (void (*each) (const GraphModel *m, gpointer data), gpointer data)
+{
+  GPtrArray *list = qconv_families_list (graph_families ());
+  guint n = 0;
+
+  for (guint i = 0; i < list->len; i++)
+    n += each_variant (g_ptr_array_index (list, i), each, data);
+  g_assert_cmpuint (n, >, list->len);
+  return n;
+}
+
+Names *
+graph_names (GPtrArray *tensors, const char *prefix)
+{
+  Names *names = qconv_names_new ();
+
+  for (guint i = 0; i < tensors->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (tensors, i);
+      g_autofree char *name = g_strconcat (prefix, t->name, NULL);
+
+      qconv_names_add (names, name, &t->shape);
+    }
+  return names;
+}
+
+const char *
+graph_detected_as (const GraphModel *m)
+{
+  return json_object_get_string_member_with_default (m->json, "detect_as", m->variant);
+}
+
+gboolean
+graph_is_layer (const GraphTensor *t)
+{
+  return strcmp (t->op, "linear") == 0 && t->shape.rank == 2 && g_str_has_suffix (t->name, ".weight");
+}
+
+char *
+graph_layer_name (const GraphTensor *t)
+{
+  return g_strndup (t->name, strlen (t->name) - strlen (".weight"));
+}
+
+guint64
+graph_n_items (const GraphTensor *t)
+{
+  guint64 n = 1;
+
+  for (guint i = 0; i < t->shape.rank; i++)
+    n *= t->shape.dim[i];
+  return n;
+}

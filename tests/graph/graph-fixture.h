@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Family files and the models that they describe, for tests of the layer graph. */
+#pragma once
+#include "graph/catalogue.h"
+#include "graph/expand.h"
+#include "graph/identity.h"
+
+/**
+ * GraphModel: one variant of one family.
+ *
+ * @json: of the variant
+ * @tensors: (element-type GraphTensor)
+ */
+typedef struct {
+  const Family *family;
+  const char *variant;
+  JsonObject *json;
+  Dims *dims;
+  GPtrArray *tensors;
+} GraphModel;
+
+/* Returns: (transfer none): those of QCONV_DATA_PATH, read once */
+const Families *graph_families (void);
+/* Calls @each for every variant of every family, asserting that there are some. Returns: how many */
+guint graph_each_model (void (*each) (const GraphModel *m, gpointer data), gpointer data);
+/* Returns: (transfer full) */
+Names *graph_names (GPtrArray *tensors, const char *prefix);
+/* Name under which detection reports the variant */
+const char *graph_detected_as (const GraphModel *m);
+/* Whether @t is what presets speak of: the matrix of a layer */
+gboolean graph_is_layer (const GraphTensor *t);
+/* Returns: (transfer full): the name without ".weight" */
+char *graph_layer_name (const GraphTensor *t);
+guint64 graph_n_items (const GraphTensor *t);

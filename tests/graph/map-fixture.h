@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Name maps there and back, for each variant of each family that has one. */
+#pragma once
+#include <string.h>
+
+#include "graph/expand.h"
+#include "graph/identity.h"
+#include "graph/keymap.h"
+
+/* A family of the repository */
+Family *map_family (const char *id);
+void map_add_round_trips (void);

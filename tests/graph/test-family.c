@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "graph-fixture.h"
+
+/* A whole family in few lines. Breakages replace one text of it by another */
+static const char whole[]
+    = "{\"schema\": \"qconv-model-family\", \"schema_version\": 1, \"family\": \"mine\", \"title\": \"Mine\","
+      " \"kind\": \"diffusion\", \"prefixes\": [\"model.\"], \"prefix_rewrites\": [[\"a.\", \"b.\"]],"
+      " \"detect\": {\"priority\": 5000, \"namings\": [{\"naming\": \"original\", \"all_of\": [\"mine.weight\"]}],"
+      "  \"variants\": [{\"variant\": \"one\", \"shapes\": [{\"tensor\": \"mine.weight\", \"axis\": 0, \"eq\": 64}]},"
+      "   {\"variant\": \"two\", \"counts\": [{\"stem\": \"blocks.\", \"ge\": 2}]}]},"
+      " \"dims\": {\"hidden\": {\"infer\": {\"shape\": [\"mine.weight\", 0]}},"
+      "  \"layers\": {\"infer\": {\"count\": \"blocks.\"}}},"
+      " \"variants\": {\"one\": {\"dims\": {\"hidden\": 64, \"layers\": 2}}},"
+      " \"layers\": [{\"name\": \"mine.weight\", \"shape\": [\"hidden\"], \"op\": \"norm\"},"
+      "  {\"name\": \"blocks.{i}.q.weight\", \"shape\": [\"2*hidden\", \"hidden\"], \"op\": \"linear\","
+      "   \"index\": {\"i\": [\"0\", \"layers\"]}, \"when\": \"hidden & !layers\", \"group\": \"blocks.{i}\","
+      "   \"split\": [[\"a\", \"hidden\"], [\"b\", \"hidden\"]]}],"
+      " \"aliases\": [{\"match\": \"scale$\", \"replace\": \"weight\"}],"
+      " \"role_rules\": [{\"match\": \"q\", \"role\": \"attn_q\", \"class\": \"core\"}],"
+      " \"presets\": {\"fp8\": {\"keep\": [\"^mine$\"],"
+      "  \"keep_blocks\": [{\"stem\": \"blocks\", \"first\": 1, \"last\": 1}],"
+      "  \"fallback\": {\"int8\": [\"q$\"]}}}}";
+
+static const struct {
+  const char *from, *to;
+  const char *message; /* a part of it */
+} breakages[] = {
+  { "\"schema\": \"qconv-model-family\"", "\"schema\": \"other\"", "not a family file of version 1" },
+  { "\"schema_version\": 1", "\"schema_version\": 2", "not a family file of version 1" },
+  { "\"schema_version\": 1", "\"schema_version\": \"1\"", "schema_version: not an integer" },
+  { "\"title\": \"Mine\",", "", "member \"title\" is missing" },
+  { "\"title\": \"Mine\"", "\"title\": \"Mine\", \"tilte\": \"\"", "unknown member \"tilte\"" },
+  { "\"title\": \"Mine\"", "\"title\": null", "title: not text" },
+  { "\"family\": \"mine\"", "\"family\": \"\"", "no id" },
+  { "\"kind\": \"diffusion\"", "\"kind\": \"kind\"", "kind: not one that is known" },
+  { "[\"model.\"]", "\"model.\"", "prefixes: not a list" },
+  { "[\"model.\"]", "[7]", "prefixes[0]: not text" },
+  { "[\"a.\", \"b.\"]", "[\"a.\"]", "prefix_rewrites[0]: not a list of 2" },
+  { "\"detect\": {", "\"notes\": [], \"detect\": [], \"dims\": {}, \"constraints\": {", "detect: not an object" },
+  { "\"priority\": 5000,", "", "detect: member \"priority\" is missing" },
+  { "5000", "-1", "detect.priority: out of range" },
+  { "5000", "5000.5", "detect.priority: not an integer" },
+  { "\"all_of\": [\"mine.weight\"]", "\"none_of\": [\"x\"]", "detect.namings[0]: neither" },
+  { "\"all_of\": [\"mine.weight\"]", "\"any_of\": [\"x\"]", "detect.namings[0].any_of[0]: not a list" },
+  { "\"axis\": 0, \"eq\": 64", "\"axis\": 99, \"eq\": 64", "detect.variants[0].shapes[0].axis: out of range" },
+  { "\"axis\": 0, \"eq\": 64", "\"axis\": 0", "detect.variants[0].shapes[0]: none of the members" },
+  { "\"eq\": 64", "\"eq\": 64, \"ne\": 1", "detect.variants[0].shapes[0]: more than one of the members" },
+  { "\"ge\": 2", "\"ge\": \"2\"", "detect.variants[1].counts[0].ge: not an integer" },
+  { "{\"shape\": [\"mine.weight\", 0]}", "{}", "dims.hidden.infer: none of the members" },
+  { "{\"shape\": [\"mine.weight\", 0]}", "{\"shape\": [\"mine.weight\"]}", "dims.hidden.infer.shape: not a list of 2" },
+  { "[\"mine.weight\", 0]}", "[\"mine.weight\", 0], \"div\": 0}", "dims.hidden.infer.div: out of range" },
+  { "{\"shape\": [\"mine.weight\", 0]}", "{\"shape_re\": [\"(\", 0]}", "dims.hidden.infer.shape_re: " },
+  { "{\"count\": \"blocks.\"}", "{\"same_as\": \"width\"}", "dims.layers.infer.same_as: unknown dimension" },
+  { "\"layers\": 2}", "\"depth\": 2}", "variants.one.dims: unknown dimension \"depth\"" },
+  { "\"layers\": 2}", "\"layers\": -2}", "variants.one.dims.layers: out of range" },
+  { "[\"hidden\"]", "[\"width\"]", "layers[0].shape[0]: expression \"width\": unknown dimension" },
+  { "[\"hidden\"]", "[\"hidden*\"]", "layers[0].shape[0]: expression \"hidden*\": a number or" },
+  { "[\"hidden\"]", "[\"(hidden)\"]", "layers[0].shape[0]: expression \"(hidden)\": a number or" },
+  { "[\"hidden\"]", "[\"hidden hidden\"]", "layers[0].shape[0]: expression \"hidden hidden\": neither" },
+  { "[\"hidden\"]", "[\"99999999999999999999\"]", "too large" },
+  { "[\"hidden\"]", "[\"4294967296*4294967296\"]", "too large" },
+  { "[\"hidden\"]", "[1.5]", "layers[0].shape[0]: an expression is neither" },
+  { "[\"hidden\"]", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", "layers[0].shape: more than" },
+  { "\"op\": \"norm\"", "\"op\": \"normal\"", "layers[0].op: not one that is known" },
+  { "blocks.{i}.q", "blocks.{j}.q", "layers[1]: \"blocks.{j}.q.weight\" has a variable without an index" },
+  { "\"group\": \"blocks.{i}\"", "\"group\": \"blocks.{i\"", "layers[1]: \"blocks.{i\" has a variable without" },
+  { "[\"0\", \"layers\"]", "[\"0\"]", "layers[1].index.i: not a list of 2" },
+  { "[\"0\", \"layers\"]", "{\"values\": [1]}", "layers[1].index.i.values[0]: not text" },
+  { "[\"0\", \"layers\"]", "\"layers\"", "layers[1].index.i: not an object" },
+  { "hidden & !layers", "hidden | layers", "layers[1].when: condition \"hidden | layers\": not of the form" },
+  { "hidden & !layers", "hidden & width", "layers[1].when: condition \"hidden & width\": unknown dimension" },
+  { "[\"b\", \"hidden\"]", "[\"b\", \"wide\"]", "layers[1].split[1]: expression \"wide\": unknown dimension" },
+  { "\"scale$\"", "\"(scale$\"", "aliases[0].match: " },
+  { "\"replace\": \"weight\"", "\"replace\": \"\\\\g<\"", "aliases[0].replace: " },
+  { "\"class\": \"core\"", "\"class\": \"corn\"", "role_rules[0].class: not one that is known" },
+  { "\"^mine$\"", "\"[\"", "presets.fp8.keep[0]: " },
+  { "\"first\": 1, ", "", "presets.fp8.keep_blocks[0]: member \"first\" is missing" },
+  { "{\"int8\": [\"q$\"]}", "{\"int8\": \"q$\"}", "presets.fp8.fallback.int8: not a list" },
+  { "\"keep\": [\"^mine$\"]", "\"kept\": [\"^mine$\"]", "presets.fp8: unknown member \"kept\"" },
+  { "{\"schema\"", "/* \" */ {\"schema\"", "not JSON" },
+  { "{\"schema\"", "[{\"schema\"", "mine.json: " },
+  { "\"title\": \"Mine\"", "\"title\": \"\xff\"", "not UTF-8" },
+  { "\"title\": \"Mine\"", "\"title\": [[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]", "nested too deeply" },
+  { whole, "[]", "not an object" },
+  { whole, "", "not an object" },
+  { whole, "{\"schema\": \"qconv-model-family\"", "mine.json: " },
+};
+
+static void
+test_whole (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Family) f = qconv_family_parse ("mine.json", whole, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (qconv_family_id (f), ==, "mine");
+  g_assert_cmpstr (qconv_family_title (f), ==, "Mine");
+  g_assert_cmpstr (qconv_family_kind (f), ==, "diffusion");
+  g_assert_cmpint (qconv_family_priority (f), ==, 5000);
+  g_assert_true (qconv_family_match (f, "q$", "to_q"));
+  g_assert_false (qconv_family_match (f, "q$", "\xff" "to_q"));
+}
+
+static void
+test_breakages (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (breakages); i++)
+    {
+      g_autoptr (GString) text = g_string_new (whole);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Family) f = NULL;
+
+      g_assert_cmpuint (g_string_replace (text, breakages[i].from, breakages[i].to, 1), ==, 1);
+      f = qconv_family_parse ("mine.json", text->str, &error);
+      if (f != NULL)
+        g_error ("%s is taken", breakages[i].to);
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+      if (strstr (error->message, breakages[i].message) == NULL || !g_str_has_prefix (error->message, "mine.json: "))
+        g_error ("%s: \"%s\" instead of \"%s\"", breakages[i].to, error->message, breakages[i].message);
+    }
+}
+
+/* Every file cut anywhere is an error, not a crash */
+static void
+test_cuts (void)
+{
+  for (gsize n = 0; n + 1 < strlen (whole); n += 3)
+    {
+      g_autofree char *text = g_strndup (whole, n);
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (qconv_family_parse ("mine.json", text, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+    }
+}
+
+static const struct {
+  const char *from, *to;
+  gint64 layers;
+  const char *message;
+} expansions[] = {
+  { "[\"0\", \"layers\"]", "[\"0\", \"layers\"]", 20000, "counts below 0 or beyond" },
+  { "[\"0\", \"layers\"]", "[\"0-1\", \"layers\"]", 2, "counts below 0 or beyond" },
+  { "{\"i\": [\"0\", \"layers\"]}", "{\"i\": [\"0\", \"layers\"], \"j\": [\"0\", \"layers\"]}",
+    16000, "stands for more than" },
+  { "\"shape\": [\"hidden\"]", "\"shape\": [\"0-hidden\"]", 2, "a size below 0" },
+  { "\"shape\": [\"hidden\"]", "\"shape\": [\"hidden*4294967296\", \"4294967296\"]", 2, "too many items" },
+  { "\"shape\": [\"hidden\"]",
+    "\"shape\": [\"hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden\"]", 2, "too large" },
+  { "[\"b\", \"hidden\"]", "[\"b\", \"2*hidden\"]", 2, "the parts have 192 rows, not 128" },
+};
+
+/* A small file does not stand for an unlimited number of tensors or sizes */
+static void
+test_expansions (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (expansions); i++)
+    {
+      g_autoptr (GString) text = g_string_new (whole);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Family) f = NULL;
+      g_autoptr (Dims) dims = NULL;
+
+      g_assert_cmpuint (g_string_replace (text, " & !layers", "", 1), ==, 1);
+      g_assert_cmpuint (g_string_replace (text, expansions[i].from, expansions[i].to, 1), ==, 1);
+      f = qconv_family_parse ("mine.json", text->str, &error);
+      g_assert_no_error (error);
+      dims = qconv_family_variant_dims (f, "one", &error);
+      g_assert_no_error (error);
+      qconv_dims_set (dims, "layers", expansions[i].layers);
+      g_assert_null (qconv_family_expand (f, dims, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+      if (strstr (error->message, expansions[i].message) == NULL)
+        g_error ("\"%s\" instead of \"%s\"", error->message, expansions[i].message);
+    }
+}
+
+static char *
+write_family (const char *folder, const char *name, const char *from, const char *to)
+{
+  g_autoptr (GString) text = g_string_new (whole);
+  g_autoptr (GError) error = NULL;
+  char *path = g_build_filename (folder, name, NULL);
+
+  g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
+  g_string_replace (text, from, to, 1);
+  g_file_set_contents (path, text->str, -1, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+static void
+test_catalogue (void)
+{
+  g_autofree char *folder = g_build_filename (g_get_user_data_dir (), "qconv", "families", NULL);
+  g_autofree char *own = write_family (folder, "own.json", "\"title\": \"Mine\"", "\"title\": \"In the folder\"");
+  g_autofree char *flux = write_family (g_get_user_data_dir (), "flux.json", "\"family\": \"mine\"",
+                                        "\"family\": \"flux1\"");
+  g_autofree char *third = write_family (g_get_user_data_dir (), "third.json", "", "");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Families) plain = qconv_families_load (NULL, &error);
+  g_autoptr (Families) with_flux = qconv_families_load (flux, NULL);
+  g_autoptr (Families) with_third = qconv_families_load (third, NULL);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (qconv_families_list (plain)->len, ==, 31);
+  g_assert_cmpstr (qconv_family_title (qconv_families_find (plain, "mine")), ==, "In the folder");
+  /* Its priority is that of the folder's family */
+  g_assert_null (with_flux);
+  g_assert_nonnull (with_third);
+  g_assert_cmpstr (qconv_family_title (qconv_families_find (with_third, "mine")), ==, "Mine");
+  g_assert_cmpint (g_unlink (own), ==, 0);
+  with_flux = qconv_families_load (flux, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (qconv_families_list (with_flux)->len, ==, 30);
+  g_assert_cmpstr (qconv_family_title (qconv_families_find (with_flux, "flux1")), ==, "Mine");
+  g_assert_null (qconv_families_find (with_flux, "mine"));
+  g_assert_true (qconv_family_base (qconv_families_find (with_flux, "flux1"))
+                 == qconv_families_generic (with_flux));
+  for (guint i = 1; i < qconv_families_list (with_flux)->len; i++)
+    g_assert_cmpint (qconv_family_priority (qconv_families_list (with_flux)->pdata[i - 1]), <,
+                     qconv_family_priority (qconv_families_list (with_flux)->pdata[i]));
+}
+
+static void
+test_clashes (void)
+{
+  g_autofree char *same = write_family (g_get_user_data_dir (), "same.json", "5000", "30");
+  g_autofree char *broken = write_family (g_get_user_data_dir (), "broken.json", "5000", "true");
+  g_autoptr (GError) clash = NULL, wrong = NULL, missing = NULL;
+
+  g_assert_null (qconv_families_load (same, &clash));
+  g_assert_error (clash, QCONV_ERROR, QCONV_ERROR_INPUT);
+  g_assert_nonnull (strstr (clash->message, "same.json"));
+  g_assert_nonnull (strstr (clash->message, "flux1.json"));
+  g_assert_nonnull (strstr (clash->message, "detect.priority"));
+  g_assert_null (qconv_families_load (broken, &wrong));
+  g_assert_nonnull (strstr (wrong->message, "broken.json: detect.priority: not an integer"));
+  g_assert_null (qconv_families_load ("/no/such/file.json", &missing));
+  g_assert_error (missing, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+}
+
+static void
+test_large_file (void)
+{
+  g_autofree char *path = g_build_filename (g_get_user_data_dir (), "large.json", NULL);
+  g_autofree char *zeros = g_malloc0 (5 << 20);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (g_mkdir_with_parents (g_get_user_data_dir (), 0700), ==, 0);
+  g_file_set_contents (path, zeros, 5 << 20, &error);
+  g_assert_no_error (error);
+  g_assert_null (qconv_families_load (path, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+  g_clear_error (&error);
+  g_file_set_contents (path, zeros, 100, &error);
+  g_assert_no_error (error);
+  g_assert_null (qconv_families_load (path, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_add_func ("/graph/family/whole", test_whole);
+  g_test_add_func ("/graph/family/breakages", test_breakages);
+  g_test_add_func ("/graph/family/cuts", test_cuts);
+  g_test_add_func ("/graph/family/expansions", test_expansions);
+  g_test_add_func ("/graph/family/catalogue", test_catalogue);
+  g_test_add_func ("/graph/family/clashes", test_clashes);
+  g_test_add_func ("/graph/family/large-file", test_large_file);
+  return g_test_run ();
+}

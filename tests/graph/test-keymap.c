@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+
+#include "map-fixture.h"
+
+/* Parts as text: "name 0+1*4" is rows 0, 1, 2, 3 */
+static char *
+parts_text (const NameMap *map)
+{
+  g_autoptr (GString) text = g_string_new (map->transposed ? "columns of " : NULL);
+
+  for (guint i = 0; i < map->parts->len; i++)
+    {
+      const NamePart *p = &g_array_index (map->parts, NamePart, i);
+
+      g_string_append_printf (text, "%s%s %" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT "*%" G_GUINT64_FORMAT,
+                              i > 0 ? ", " : "", p->name, p->first, p->stride, p->n);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static void
+assert_map (GPtrArray *maps, const char *name, const char *parts)
+{
+  for (guint i = 0; i < maps->len; i++)
+    {
+      const NameMap *map = g_ptr_array_index (maps, i);
+
+      if (g_str_equal (map->name, name))
+        {
+          g_autofree char *text = parts_text (map);
+
+          g_assert_cmpstr (text, ==, parts);
+          return;
+        }
+    }
+  g_error ("%s was not made", name);
+}
+
+/* Triples name, rows, columns (0: a vector), ended by NULL */
+static Names *
+names_of (const char *name, ...)
+{
+  Names *names = qconv_names_new ();
+  va_list rest;
+
+  va_start (rest, name);
+  for (; name != NULL; name = va_arg (rest, const char *))
+    {
+      guint rows = va_arg (rest, guint), columns = va_arg (rest, guint);
+      QconvShape shape = columns > 0 ? QCONV_SHAPE2 (rows, columns) : QCONV_SHAPE1 (rows);
+
+      qconv_names_add (names, name, &shape);
+    }
+  va_end (rest);
+  return names;
+}
+
+static void
+assert_fails (const char *family, const char *variant, const Dims *dims, const Names *names, const char *from,
+              const char *to, const char *message)
+{
+  g_autoptr (Family) f = map_family (family);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) maps = qconv_keymap (f, variant, dims, names, from, to, &error);
+
+  g_assert_null (maps);
+  g_assert_nonnull (error);
+  g_assert_cmpint (error->domain, ==, QCONV_ERROR);
+  g_assert_nonnull (strstr (error->message, message));
+}
+
+static void
+test_flux (void)
+{
+  g_autoptr (Family) f = map_family ("flux1");
+  g_autoptr (Names) names
+      = names_of ("transformer_blocks.0.attn.to_v.weight", 2, 2, "transformer_blocks.0.attn.to_q.weight", 2, 2,
+                  "transformer_blocks.0.attn.to_k.weight", 2, 2, "norm_out.linear.bias", 4, 0,
+                  "single_transformer_blocks.0.attn.to_q.bias", 2, 0, "single_transformer_blocks.0.attn.to_k.bias", 2,
+                  0, "single_transformer_blocks.0.attn.to_v.bias", 2, 0, "single_transformer_blocks.0.proj_mlp.bias", 8,
+                  0, "single_transformer_blocks.0.attn.norm_q.weight", 2, 0, "else.weight", 2, 2, NULL);
+  g_autoptr (GPtrArray) maps = qconv_keymap (f, NULL, NULL, names, "diffusers", "original", NULL);
+
+  g_assert_cmpuint (maps->len, ==, 4);
+  assert_map (maps, "double_blocks.0.img_attn.qkv.weight",
+              "transformer_blocks.0.attn.to_q.weight 0+1*2, transformer_blocks.0.attn.to_k.weight 0+1*2, "
+              "transformer_blocks.0.attn.to_v.weight 0+1*2");
+  assert_map (maps, "single_blocks.0.linear1.bias",
+              "single_transformer_blocks.0.attn.to_q.bias 0+1*2, single_transformer_blocks.0.attn.to_k.bias 0+1*2, "
+              "single_transformer_blocks.0.attn.to_v.bias 0+1*2, single_transformer_blocks.0.proj_mlp.bias 0+1*8");
+  assert_map (maps, "final_layer.adaLN_modulation.1.bias", "norm_out.linear.bias 2+1*2, norm_out.linear.bias 0+1*2");
+  assert_map (maps, "single_blocks.0.norm.query_norm.weight", "single_transformer_blocks.0.attn.norm_q.weight 0+1*2");
+}
+
+static void
+test_flux_split (void)
+{
+  g_autoptr (Family) f = map_family ("flux1");
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) names = names_of ("single_blocks.0.linear1.weight", 14, 2, "single_blocks.0.norm.key_norm.scale", 2,
+                                      0, "final_layer.adaLN_modulation.1.weight", 4, 2, NULL);
+  g_autoptr (GPtrArray) maps = NULL;
+
+  qconv_dims_set (dims, "hidden", 2);
+  qconv_dims_set (dims, "mlp", 8);
+  qconv_dims_set (dims, "depth_single", 1);
+  maps = qconv_keymap (f, NULL, dims, names, "original", "diffusers", NULL);
+  g_assert_cmpuint (maps->len, ==, 6);
+  assert_map (maps, "single_transformer_blocks.0.attn.to_v.weight", "single_blocks.0.linear1.weight 4+1*2");
+  assert_map (maps, "single_transformer_blocks.0.proj_mlp.weight", "single_blocks.0.linear1.weight 6+1*8");
+  assert_map (maps, "single_transformer_blocks.0.attn.norm_k.weight", "single_blocks.0.norm.key_norm.scale 0+1*2");
+  assert_map (maps, "norm_out.linear.weight",
+              "final_layer.adaLN_modulation.1.weight 2+1*2, final_layer.adaLN_modulation.1.weight 0+1*2");
+  qconv_dims_set (dims, "mlp", 9);
+  assert_fails ("flux1", NULL, dims, names, "original", "diffusers", "single_blocks.0.linear1.weight");
+  qconv_dims_set (dims, "mlp", 7);
+  assert_fails ("flux1", NULL, dims, names, "original", "diffusers", "single_blocks.0.linear1.weight");
+  assert_fails ("flux1", NULL, NULL, names, "original", "diffusers", "dimensions are not known");
+}
+
+/* Other spellings: norms of both namings, LongCat-Image's own name of an embedder */
+static void
+test_spellings (void)
+{
+  g_autoptr (Family) f = map_family ("flux1");
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) ours = names_of ("double_blocks.0.img_attn.norm.query_norm.weight", 2, 0, NULL);
+  g_autoptr (Names) theirs = names_of ("time_embed.timestep_embedder.linear_1.weight", 2, 2, NULL);
+  g_autoptr (GPtrArray) out = NULL, in = qconv_keymap (f, "longcat-image", NULL, theirs, "diffusers", "original", NULL);
+
+  qconv_dims_set (dims, "depth_double", 1);
+  out = qconv_keymap (f, "longcat-image", dims, ours, "original", "diffusers", NULL);
+  assert_map (out, "transformer_blocks.0.attn.norm_q.weight", "double_blocks.0.img_attn.norm.query_norm.weight 0+1*2");
+  assert_map (in, "time_in.in_layer.weight", "time_embed.timestep_embedder.linear_1.weight 0+1*2");
+}
+
+/* The last context block's shift and scale change places, those of the others do not */
+static void
+test_sd3 (void)
+{
+  g_autoptr (Family) f = map_family ("sd3");
+  g_autoptr (Names) names = names_of (
+      "transformer_blocks.0.norm1_context.linear.bias", 12, 0, "transformer_blocks.1.norm1_context.linear.bias", 4, 0,
+      "transformer_blocks.0.norm1.linear.bias", 18, 0, "transformer_blocks.1.norm1.linear.bias", 12, 0,
+      "transformer_blocks.0.attn.to_out.0.bias", 2, 0, "transformer_blocks.1.attn.to_out.0.bias", 2, 0,
+      "transformer_blocks.0.attn2.to_out.0.bias", 2, 0, NULL);
+
+  for (guint known = 0; known < 2; known++)
+    {
+      g_autoptr (Dims) dims = known ? qconv_dims_new () : NULL;
+      g_autoptr (GPtrArray) maps = NULL;
+
+      if (known)
+        {
+          qconv_dims_set (dims, "depth", 2);
+          qconv_dims_set (dims, "dual", 1);
+        }
+      maps = qconv_keymap (f, NULL, dims, names, "diffusers", "original", NULL);
+      g_assert_cmpuint (maps->len, ==, 7);
+      assert_map (maps, "joint_blocks.0.context_block.adaLN_modulation.1.bias",
+                  "transformer_blocks.0.norm1_context.linear.bias 0+1*12");
+      assert_map (maps, "joint_blocks.1.context_block.adaLN_modulation.1.bias",
+                  "transformer_blocks.1.norm1_context.linear.bias 2+1*2, "
+                  "transformer_blocks.1.norm1_context.linear.bias 0+1*2");
+      assert_map (maps, "joint_blocks.0.x_block.adaLN_modulation.1.bias",
+                  "transformer_blocks.0.norm1.linear.bias 0+1*18");
+      assert_map (maps, "joint_blocks.1.x_block.adaLN_modulation.1.bias",
+                  "transformer_blocks.1.norm1.linear.bias 0+1*12");
+      assert_map (maps, "joint_blocks.0.x_block.attn2.proj.bias", "transformer_blocks.0.attn2.to_out.0.bias 0+1*2");
+    }
+}
+
+static void
+test_renames (void)
+{
+  g_autoptr (Family) wan = map_family ("wan"), z = map_family ("z_image"), unet = map_family ("sd15");
+  g_autoptr (Names) wan_names = names_of ("blocks.0.norm2.weight", 2, 0, "scale_shift_table", 1, 2, NULL);
+  g_autoptr (Names) z_names = names_of ("layers.0.attention.to_q.weight", 2, 2, "layers.0.attention.to_k.weight", 2, 2,
+                                        "layers.0.attention.to_v.weight", 2, 2, "all_x_embedder.2-1.bias", 2, 0, NULL);
+  g_autoptr (Names) unet_names
+      = names_of ("down_blocks.0.resnets.0.time_emb_proj.bias", 2, 0, "down_blocks.0.resnets.0.other.bias", 2, 0,
+                  "up_blocks.0.upsamplers.0.conv.weight", 2, 2, "down_blocks.0.attentions.1.norm.weight", 2, 0, NULL);
+  g_autoptr (GPtrArray) a = qconv_keymap (wan, NULL, NULL, wan_names, "diffusers", "original", NULL);
+  g_autoptr (GPtrArray) b = qconv_keymap (z, NULL, NULL, z_names, "diffusers", "original", NULL);
+  g_autoptr (GPtrArray) c = qconv_keymap (unet, NULL, NULL, unet_names, "diffusers", "original", NULL);
+
+  assert_map (a, "blocks.0.norm3.weight", "blocks.0.norm2.weight 0+1*2");
+  assert_map (a, "head.modulation", "scale_shift_table 0+1*1");
+  assert_map (b, "layers.0.attention.qkv.weight",
+              "layers.0.attention.to_q.weight 0+1*2, layers.0.attention.to_k.weight 0+1*2, "
+              "layers.0.attention.to_v.weight 0+1*2");
+  assert_map (b, "x_embedder.bias", "all_x_embedder.2-1.bias 0+1*2");
+  g_assert_cmpuint (c->len, ==, 3);
+  assert_map (c, "input_blocks.1.0.emb_layers.1.bias", "down_blocks.0.resnets.0.time_emb_proj.bias 0+1*2");
+  assert_map (c, "output_blocks.2.1.conv.weight", "up_blocks.0.upsamplers.0.conv.weight 0+1*2");
+  assert_map (c, "input_blocks.2.1.norm.weight", "down_blocks.0.attentions.1.norm.weight 0+1*2");
+}
+
+/* Two heads of six rows */
+static void
+test_permuted (void)
+{
+  g_autoptr (Family) f = map_family ("llm_dense");
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) theirs = names_of ("blk.0.attn_q.weight", 12, 2, "blk.0.attn_v.weight", 12, 2, NULL);
+  g_autoptr (Names) ours = names_of ("model.layers.0.self_attn.k_proj.bias", 12, 0, NULL);
+  g_autoptr (GPtrArray) in = NULL, out = NULL, plain = NULL, biased = NULL;
+
+  qconv_dims_set (dims, "layers", 1);
+  qconv_dims_set (dims, "head_dim", 6);
+  in = qconv_keymap (f, NULL, dims, theirs, "llama.cpp", "original", NULL);
+  assert_map (
+      in, "model.layers.0.self_attn.q_proj.weight",
+      "blk.0.attn_q.weight 0+2*3, blk.0.attn_q.weight 1+2*3, blk.0.attn_q.weight 6+2*3, blk.0.attn_q.weight 7+2*3");
+  assert_map (in, "model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight 0+1*12");
+  out = qconv_keymap (f, NULL, dims, ours, "original", "llama.cpp", NULL);
+  assert_map (out, "blk.0.attn_k.bias",
+              "model.layers.0.self_attn.k_proj.bias 0+3*2, model.layers.0.self_attn.k_proj.bias 1+3*2, "
+              "model.layers.0.self_attn.k_proj.bias 2+3*2, model.layers.0.self_attn.k_proj.bias 6+3*2, "
+              "model.layers.0.self_attn.k_proj.bias 7+3*2, model.layers.0.self_attn.k_proj.bias 8+3*2");
+  plain = qconv_keymap_of (f, NULL, "qwen3", dims, theirs, "llama.cpp", "original", NULL);
+  assert_map (plain, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
+  qconv_dims_set (dims, "qkv_bias", 1);
+  biased = qconv_keymap (f, NULL, dims, theirs, "llama.cpp", "original", NULL);
+  assert_map (biased, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
+  qconv_dims_set (dims, "qkv_bias", 0);
+  qconv_dims_set (dims, "head_dim", 5);
+  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  qconv_dims_set (dims, "head_dim", 0);
+  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  qconv_dims_set (dims, "head_dim", 8);
+  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+}
+
+static void
+test_clip (void)
+{
+  g_autoptr (Family) f = map_family ("clip_text");
+  g_autoptr (Names) theirs
+      = names_of ("transformer.resblocks.0.attn.in_proj_weight", 6, 2, "transformer.resblocks.0.attn.in_proj_bias", 6,
+                  0, "text_projection", 4, 2, NULL);
+  g_autoptr (Names) ours = names_of ("text_model.encoder.layers.0.self_attn.k_proj.bias", 2, 0,
+                                     "text_model.encoder.layers.0.self_attn.q_proj.bias", 2, 0,
+                                     "text_model.encoder.layers.0.self_attn.v_proj.bias", 2, 0, NULL);
+  g_autoptr (Names) seven = names_of ("transformer.resblocks.0.attn.in_proj_weight", 7, 2, NULL);
+  g_autoptr (GPtrArray) in = qconv_keymap (f, NULL, NULL, theirs, "open_clip", "original", NULL);
+  g_autoptr (GPtrArray) out = qconv_keymap (f, NULL, NULL, ours, "original", "open_clip", NULL);
+  QconvShape shape = QCONV_SHAPE2 (2, 4);
+
+  assert_map (in, "text_model.encoder.layers.0.self_attn.v_proj.weight",
+              "transformer.resblocks.0.attn.in_proj_weight 4+1*2");
+  assert_map (in, "text_model.encoder.layers.0.self_attn.k_proj.bias",
+              "transformer.resblocks.0.attn.in_proj_bias 2+1*2");
+  assert_map (in, "text_projection.weight", "columns of text_projection 0+1*4");
+  g_assert_true (qconv_shape_equal (&((NameMap *) g_ptr_array_index (in, in->len - 1))->shape, &shape));
+  assert_map (out, "transformer.resblocks.0.attn.in_proj_bias",
+              "text_model.encoder.layers.0.self_attn.q_proj.bias 0+1*2, "
+              "text_model.encoder.layers.0.self_attn.k_proj.bias 0+1*2, "
+              "text_model.encoder.layers.0.self_attn.v_proj.bias 0+1*2");
+  assert_fails ("clip_text", NULL, NULL, seven, "open_clip", "original", "in_proj_weight");
+}
+
+static void
+test_broken (void)
+{
+  g_autoptr (Names) two
+      = names_of ("transformer_blocks.0.attn.to_q.weight", 2, 2, "transformer_blocks.0.attn.to_v.weight", 2, 2, NULL);
+  g_autoptr (Names) wide
+      = names_of ("transformer_blocks.0.attn.to_q.weight", 2, 2, "transformer_blocks.0.attn.to_k.weight", 2, 3,
+                  "transformer_blocks.0.attn.to_v.weight", 2, 2, NULL);
+  g_autoptr (Names) odd = names_of ("norm_out.linear.weight", 3, 2, NULL);
+  g_autoptr (Names) vector = names_of ("text_projection", 3, 0, NULL), rowless = qconv_names_new ();
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  QconvShape none = QCONV_SHAPE0;
+
+  qconv_names_add (rowless, "norm_out.linear.weight", &none);
+  assert_fails ("flux1", NULL, NULL, two, "diffusers", "original", "transformer_blocks.0.attn.to_k.weight: missing");
+  assert_fails ("flux1", NULL, NULL, wide, "diffusers", "original",
+                "transformer_blocks.0.attn.to_k.weight: its columns");
+  assert_fails ("flux1", NULL, NULL, odd, "diffusers", "original", "norm_out.linear.weight");
+  assert_fails ("flux1", NULL, NULL, rowless, "diffusers", "original", "norm_out.linear.weight");
+  assert_fails ("flux1", "ovis-image", NULL, odd, "diffusers", "original", "ovis-image: no map from diffusers");
+  assert_fails ("flux1", NULL, NULL, odd, "original", "original", "no map from original");
+  assert_fails ("anima", NULL, NULL, odd, "diffusers", "original", "no map");
+  assert_fails ("clip_text", NULL, NULL, vector, "open_clip", "original", "text_projection: not a matrix");
+  qconv_dims_set (dims, "hidden", 3);
+  qconv_dims_set (dims, "depth_double", 1);
+  assert_fails ("flux1", NULL, dims, two, "diffusers", "original",
+                "transformer_blocks.0.attn.to_q.weight: needs 3 rows");
+}
+
+/* Maps of a family file that cannot be */
+static void
+test_hostile (void)
+{
+  static const char *const maps[] = {
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"b_rows_part\": 1, \"b_parts\": 2}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"b_rows_part\": 0, \"b_parts\": 2}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"rows\": [\"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"rows\": [\"n-9\", \"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"rows\": [9223372036854775807, \"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"swap_halves\": true}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"x.{p}\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\"}, {\"a\": \"k.{p}\", \"b\": \"x.{p}\"}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"index\": {\"i\": [0, 1000000000]}}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": []}]",
+    "\"block_map\": [[\"q\", \"x\", \"plain\"], [\"k\", \"x\", \"plain\"]]",
+  };
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) names = names_of ("q.weight", 4, 2, "k.weight", 4, 2, NULL);
+
+  qconv_dims_set (dims, "n", 4);
+  for (guint i = 0; i < G_N_ELEMENTS (maps); i++)
+    {
+      g_autofree char *text = g_strdup_printf (
+          "{\"schema\": \"qconv-model-family\", \"schema_version\": 1, \"family\": \"f\", \"title\": \"F\", "
+          "\"kind\": \"generic\", \"prefixes\": [], \"presets\": {}, \"dims\": {\"n\": {\"doc\": \"rows\", "
+          "\"infer\": {\"const\": 4}}}, \"keymaps\": [{\"a\": \"original\", \"b\": \"other\", %s}]}",
+          maps[i]);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Family) f = qconv_family_parse ("f.json", text, &error);
+      g_autoptr (GPtrArray) made = NULL;
+
+      g_assert_no_error (error);
+      made = qconv_keymap (f, NULL, dims, names, "original", "other", &error);
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+      g_assert_null (made);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/keymap/flux", test_flux);
+  g_test_add_func ("/keymap/flux-split", test_flux_split);
+  g_test_add_func ("/keymap/spellings", test_spellings);
+  g_test_add_func ("/keymap/sd3", test_sd3);
+  g_test_add_func ("/keymap/renames", test_renames);
+  g_test_add_func ("/keymap/permuted", test_permuted);
+  g_test_add_func ("/keymap/clip", test_clip);
+  g_test_add_func ("/keymap/broken", test_broken);
+  g_test_add_func ("/keymap/hostile", test_hostile);
+  map_add_round_trips ();
+  return g_test_run ();
+}
