@@ -16,6 +16,8 @@ typedef struct {
   Names *names;     /* behind the prefix */
   GHashTable *made; /* SourceLayer of the model -> GPtrArray of what is made of it first */
   GHashTable *used; /* SourceLayers of the model that are part of something */
+  GHashTable *spellings; /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
+  Aliases *aliases;
 } Making;
 
 void
@@ -56,10 +58,63 @@ source_index (GPtrArray *sources, SourceLayer *s)
   return i;
 }
 
+/* The dimensions of the model, but where a spelling is all that they say, those of its variant as it is published, if it
+   is */
+static Dims *
+published_dims (const Identity *id)
+{
+  JsonObject *dims = json_object_get_object_member (qconv_family_json (id->family), "dims");
+  Dims *published = qconv_dims_copy (id->dims), *variant = qconv_family_variant_dims (id->family, id->variant, NULL);
+  g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
+
+  for (GList *l = names; variant != NULL && l != NULL; l = l->next)
+    {
+      JsonObject *infer = qconv_family_object (json_object_get_object_member (dims, l->data), "infer");
+
+      if (infer != NULL && json_object_has_member (infer, "present"))
+        qconv_dims_set (published, l->data, qconv_dims_get (variant, l->data));
+    }
+  g_clear_pointer (&variant, qconv_dims_free);
+  return published;
+}
+
+/* How the variant's names are spelled where a family accepts more than one spelling */
+static gboolean
+find_spellings (Making *k, GError **error)
+{
+  const Identity *id = k->x->identity;
+  g_autoptr (Dims) dims = NULL;
+  g_autoptr (GPtrArray) tensors = NULL;
+
+  k->spellings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  k->aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (id->family), "aliases"), error);
+  if (id->variant == NULL || k->aliases == NULL)
+    return k->aliases != NULL;
+  dims = published_dims (id);
+  tensors = qconv_family_expand (id->family, dims, error);
+  for (guint i = 0; tensors != NULL && i < tensors->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (tensors, i);
+
+      g_hash_table_insert (k->spellings, qconv_aliases_apply (k->aliases, t->name), g_strdup (t->name));
+    }
+  return tensors != NULL;
+}
+
+/* Returns: (transfer full): with the model's prefix */
+static char *
+output_name (const Making *k, const char *name)
+{
+  g_autofree char *one = k->aliases != NULL ? qconv_aliases_apply (k->aliases, name) : NULL;
+  const char *spelled = one != NULL ? g_hash_table_lookup (k->spellings, one) : NULL;
+
+  return g_strconcat (k->x->identity->prefix, spelled != NULL ? spelled : name, NULL);
+}
+
 static SourceLayer *
 compose_map (Making *k, const NameMap *map, GError **error)
 {
-  g_autofree char *name = g_strconcat (k->x->identity->prefix, map->name, NULL);
+  g_autofree char *name = output_name (k, map->name);
   g_autoptr (GPtrArray) sources = g_ptr_array_new ();
   g_autoptr (GArray) parts = g_array_new (FALSE, FALSE, sizeof (Part));
 
@@ -249,10 +304,10 @@ make_mapping (Making *k, const char *naming, GError **error)
       if (!qconv_keymap_exists (id->family, id->variant, id->naming, naming))
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s in %s naming cannot be written in %s naming",
                            qconv_family_title (id->family), id->naming, naming);
-      if (!apply_keymap (k, naming, error))
+      foreign = strcmp (naming, ORIGINAL) != 0;
+      if ((!foreign && !find_spellings (k, error)) || !apply_keymap (k, naming, error))
         return FALSE;
       x->naming = naming;
-      foreign = strcmp (naming, ORIGINAL) != 0;
     }
   list_layers (k);
   if (foreign && !name_foreign (k, error))
@@ -293,5 +348,7 @@ qconv_mapping_new (const QconvModel *m, const char *naming, GError **error)
   qconv_names_free (k.names);
   g_hash_table_unref (k.made);
   g_hash_table_unref (k.used);
+  g_clear_pointer (&k.spellings, g_hash_table_unref);
+  g_clear_pointer (&k.aliases, qconv_aliases_free);
   return ok ? g_steal_pointer (&x) : NULL;
 }
