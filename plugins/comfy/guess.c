@@ -73,9 +73,9 @@ char *
 comfy_guess_rotation (const ComfyFormat *f, const QconvTensor *weight, const QconvValues *options, JsonObject *marker)
 {
   const ComfyKey *rotation = key_of_type (f, COMFY_KEY_ROTATION), *rotated = key_of_type (f, COMFY_KEY_ROTATED);
-  const char *said = options != NULL ? qconv_values_string (options, "convrot") : "none";
+  const char *said = options != NULL ? qconv_values_string (options, "unmarked-convrot") : "none";
   guint64 group = g_str_equal (said, "none") ? 0 : g_ascii_strtoull (said, NULL, 10);
-  gboolean told = options != NULL && qconv_values_is_set (options, "convrot");
+  gboolean told = options != NULL && qconv_values_is_set (options, "unmarked-convrot");
 
   if (rotation == NULL)
     return g_strdup ("");
@@ -84,10 +84,10 @@ comfy_guess_rotation (const ComfyFormat *f, const QconvTensor *weight, const Qco
     group = 0;
   if (group == 0)
     return rotated == NULL ? g_strdup_printf (", read as rotated in groups of %" G_GUINT64_FORMAT
-                                              ", which cannot be seen; -o comfy.convrot=GROUP says otherwise",
+                                              ", which cannot be seen; -o unmarked-convrot=GROUP says otherwise",
                                               rotation->fallback)
            : told ? g_strdup (", not rotated")
-                  : g_strdup (", read as not rotated, which cannot be seen; -o comfy.convrot=GROUP says otherwise");
+                  : g_strdup (", read as not rotated, which cannot be seen; -o unmarked-convrot=GROUP says otherwise");
   if (rotated != NULL)
     json_object_set_boolean_member (marker, rotated->key, TRUE);
   json_object_set_int_member (marker, rotation->key, (gint64) group);

@@ -58,7 +58,7 @@ static const struct {
     "no-marker l\n" },
   { "int8",
     { { "l.weight", "I8", "[16,64]", 1024 }, { "l.weight_scale", "F32", "[16,1]", 64 } },
-    "makes int8 of it, read as not rotated, which cannot be seen; -o comfy.convrot=GROUP says otherwise",
+    "makes int8 of it, read as not rotated, which cannot be seen; -o unmarked-convrot=GROUP says otherwise",
     "no-marker l\n" },
   { "mxfp8",
     { { "l.weight", "F8_E4M3", "[32,64]", 2048 }, { "l.weight_scale", "U8", "[128,4]", 512 } },
@@ -112,8 +112,8 @@ test_unmarked (gconstpointer data)
 static void
 test_rotation (void)
 {
-  static const char *const rotation[] = { "int8.convrot=64", NULL }, *const told[] = { "comfy.convrot=64", NULL };
-  static const char *const short_of[] = { "comfy.convrot=256", NULL };
+  static const char *const rotation[] = { "convrot=64", NULL }, *const told[] = { "unmarked-convrot=64", NULL };
+  static const char *const short_of[] = { "unmarked-convrot=256", NULL };
   g_autofree char *rotated = scratch_path ("rotated.safetensors"), *want = scratch_path ("want.safetensors");
   g_autofree char *got = scratch_path ("got.safetensors"), *input = NULL, *reading = NULL;
   g_autofree float *w = noise (16 * 64, 3);
