@@ -239,7 +239,8 @@ static const SchemaMember exception[]
 static const SchemaMember family_file[]
     = { { "schema", NEEDED (text) }, { "schema_version", NEEDED (count) }, { "family", NEEDED (text) },
         { "title", NEEDED (text) }, { "kind", check_kind, TRUE, NULL }, { "source_refs", TEXTS },
-        { "architectures", TEXTS }, { "prefixes", NEEDED (texts) }, { "prefix_rewrites", qconv_schema_pairs, FALSE, NULL },
+        { "architectures", TEXTS }, { "prefixes", NEEDED (texts) },
+        { "prefix_rewrites", qconv_schema_pairs, FALSE, NULL },
         { "detect", qconv_schema_object, FALSE, detect }, { "dims", qconv_schema_map, FALSE, dim },
         { "constraints", TEXTS }, { "variants", qconv_schema_map, FALSE, variant },
         { "layers", check_layers, FALSE, NULL }, { "aliases", qconv_schema_objects, FALSE, alias },

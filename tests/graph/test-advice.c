@@ -239,7 +239,7 @@ test_full_precision (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/advice/statistics", test_statistics);
   g_test_add_func ("/graph/advice/probed", test_probed);
   g_test_add_func ("/graph/advice/operations", test_operations);

@@ -21,6 +21,9 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
       || g_strcmp0 (id->naming, naming) != 0 || g_strcmp0 (id->prefix, prefix) != 0)
     g_error ("%s %s, %s, prefix \"%s\" is taken for %s %s, %s, prefix \"%s\"", qconv_family_id (m->family), m->variant,
              naming, prefix, qconv_family_id (id->family), id->variant, id->naming, id->prefix);
+  /* How FLUX.1's norms are spelt is lost in other namings; loaders take both spellings */
+  if (strcmp (naming, "original") != 0 && qconv_dims_known (m->dims, "norm_weight"))
+    qconv_dims_set (id->dims, "norm_weight", qconv_dims_get (m->dims, "norm_weight"));
   if (with_dims && !qconv_dims_equal (id->dims, m->dims))
     g_error ("%s %s, %s, prefix \"%s\": other dimensions", qconv_family_id (m->family), m->variant, naming, prefix);
 }
@@ -158,7 +161,7 @@ detect_namings (const GraphModel *m, gpointer data)
           const char *prefix = k > 0 ? json_array_get_string_element (prefixes, k - 1) : "";
           g_autoptr (Names) names = map_names (m, naming, prefix);
 
-          assert_detected (m, names, naming, prefix, FALSE);
+          assert_detected (m, names, naming, prefix, TRUE);
           ((Tried *) data)->tried++;
         }
     }
@@ -309,7 +312,7 @@ test_spellings (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/detect/prefixes", test_prefixes);
   g_test_add_func ("/graph/detect/shells", test_shells);
   g_test_add_func ("/graph/detect/namings", test_namings);

@@ -217,7 +217,7 @@ test_variants (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/expand/totals", test_totals);
   g_test_add_func ("/graph/expand/lists", test_lists);
   g_test_add_func ("/graph/expand/dims", test_dims);

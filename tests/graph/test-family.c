@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph-fixture.h"
+#include "graph/advice.h"
 
 /* A whole family in few lines. Breakages replace one text of it by another */
 static const char whole[]
@@ -137,6 +138,46 @@ test_cuts (void)
     }
 }
 
+/* Whatever is taken can be used */
+static void
+use_family (const Family *f)
+{
+  g_autoptr (Dims) dims = qconv_family_variant_dims (f, "one", NULL);
+  g_autoptr (GPtrArray) tensors = dims != NULL ? qconv_family_expand (f, dims, NULL) : NULL;
+  g_autoptr (Names) names = tensors != NULL ? graph_names (tensors, "") : NULL;
+  g_autoptr (Dims) inferred = names != NULL ? qconv_family_infer (f, names, NULL) : NULL;
+
+  for (guint i = 0; i < 8; i++)
+    qconv_family_advise (f, inferred, i % 2 ? "fp8" : "nvfp4", i, i < 4 ? "blocks.1.q" : "mine");
+}
+
+/* Files with a few bytes changed are taken or refused, without a crash */
+static void
+test_mutations (void)
+{
+  static const char bytes[] = "{}[]\"\\,:*+-!&019.eix ";
+  g_autoptr (GRand) random = g_rand_new_with_seed (5);
+  guint taken = 0, refused = 0;
+
+  for (guint i = 0; i < 4000; i++)
+    {
+      g_autofree char *text = g_strdup (whole);
+      g_autoptr (Family) f = NULL;
+
+      for (guint k = 0; k <= i % 3; k++)
+        text[g_rand_int_range (random, 0, (gint) strlen (whole))]
+            = bytes[g_rand_int_range (random, 0, (gint) strlen (bytes))];
+      f = qconv_family_parse ("mine.json", text, NULL);
+      if (f != NULL)
+        use_family (f);
+      taken += f != NULL;
+      refused += f == NULL;
+    }
+  g_test_message ("%u taken, %u refused", taken, refused);
+  g_assert_cmpuint (taken, >, 100);
+  g_assert_cmpuint (refused, >, 100);
+}
+
 static const struct {
   const char *from, *to;
   gint64 layers;
@@ -262,16 +303,40 @@ test_large_file (void)
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
 }
 
+static void
+remove_folder (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *inside = g_build_filename (path, name, NULL);
+
+      remove_folder (inside);
+    }
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp ("qconv-families-XXXXXX", &error);
+  int failed;
+
+  g_assert_no_error (error);
+  g_setenv ("XDG_DATA_HOME", folder, TRUE);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/family/whole", test_whole);
   g_test_add_func ("/graph/family/breakages", test_breakages);
   g_test_add_func ("/graph/family/cuts", test_cuts);
+  g_test_add_func ("/graph/family/mutations", test_mutations);
   g_test_add_func ("/graph/family/expansions", test_expansions);
   g_test_add_func ("/graph/family/catalogue", test_catalogue);
   g_test_add_func ("/graph/family/clashes", test_clashes);
   g_test_add_func ("/graph/family/large-file", test_large_file);
-  return g_test_run ();
+  failed = g_test_run ();
+  remove_folder (folder);
+  return failed;
 }

@@ -248,7 +248,7 @@ main (int argc, char **argv)
       fputs (table, stdout);
       return 0;
     }
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/peers/table", test_table);
   return g_test_run ();
 }
