@@ -63,20 +63,25 @@ all_names (const QconvModel *m)
   return names;
 }
 
+const Families *
+qconv_model_families (const QconvModel *m, GError **error)
+{
+  Knowledge *k = m->knowledge;
+
+  if (k->family_file != NULL && k->families == NULL)
+    k->families = qconv_families_load (k->family_file, error);
+  return k->family_file != NULL ? k->families : qconv_families_known (error);
+}
+
 const Identity *
 qconv_model_identity (const QconvModel *m, GError **error)
 {
   Knowledge *k = m->knowledge;
   g_autoptr (Names) names = NULL;
-  const Families *families;
+  const Families *families = qconv_model_families (m, error);
 
-  if (k->identity != NULL)
+  if (families == NULL || k->identity != NULL)
     return k->identity;
-  if (k->family_file != NULL && k->families == NULL)
-    k->families = qconv_families_load (k->family_file, error);
-  families = k->family_file != NULL ? k->families : qconv_families_known (error);
-  if (families == NULL)
-    return NULL;
   names = all_names (m);
   k->identity = qconv_identify (families, names, error);
   return k->identity;
@@ -96,6 +101,49 @@ qconv_model_names (const QconvModel *m, const Identity *id)
   g_autoptr (Names) names = all_names (m);
 
   return qconv_names_behind (names, id->prefix, qconv_family_list (qconv_family_json (id->family), "prefix_rewrites"));
+}
+
+/* (nullable): the first dimension in which the two differ */
+static const char *
+other_dimension (const Identity *a, const Identity *b)
+{
+  JsonObject *dims = json_object_get_object_member (qconv_family_json (a->family), "dims");
+  g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
+
+  for (GList *l = names; l != NULL; l = l->next)
+    if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data))
+      return l->data;
+  return NULL;
+}
+
+gboolean
+qconv_model_check_recognised (const QconvModel *m, const QconvDirectory *planned, GError **error)
+{
+  const Identity *is = qconv_model_known (m, error);
+  g_autoptr (Identity) seen = NULL;
+  g_autoptr (Names) names = qconv_names_new ();
+  const char *dimension;
+
+  if (is == NULL)
+    return TRUE;
+  for (guint i = 0; i < qconv_directory_n_tensors (planned); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (planned, i);
+
+      qconv_names_add (names, t->name, &t->shape);
+    }
+  seen = qconv_identify (qconv_model_families (m, error), names, error);
+  if (seen == NULL)
+    return FALSE;
+  if (seen->family != is->family || g_strcmp0 (seen->variant, is->variant) != 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "a loader would take the output for %s %s instead of %s %s: keep more",
+                       qconv_family_id (seen->family), seen->variant != NULL ? seen->variant : "",
+                       qconv_family_id (is->family), is->variant != NULL ? is->variant : "");
+  dimension = other_dimension (is, seen);
+  return dimension == NULL
+         || qconv_fail (error, QCONV_ERROR_OPTION, "a loader would see %s = %" G_GINT64_FORMAT " instead of %"
+                        G_GINT64_FORMAT " in the output: keep more", dimension, qconv_dims_get (seen->dims, dimension),
+                        qconv_dims_get (is->dims, dimension));
 }
 
 /* Containers whose metadata say so have this key (ggml: gguf.md, general.architecture) */

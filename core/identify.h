@@ -17,6 +17,11 @@ void qconv_knowledge_free (Knowledge *k);
 const Identity *qconv_model_identity (const QconvModel *m, GError **error);
 /* Returns: (transfer none) (nullable): NULL where nothing is known of the model */
 const Identity *qconv_model_known (const QconvModel *m, GError **error);
+/* Returns: (transfer none): those that the model was looked for in */
+const Families *qconv_model_families (const QconvModel *m, GError **error);
+/* QCONV_ERROR_OPTION: a loader that looks at the names and stored shapes of @planned takes it for another model than @m
+   is */
+gboolean qconv_model_check_recognised (const QconvModel *m, const QconvDirectory *planned, GError **error);
 /* Returns: (transfer full): all names and logical shapes behind the model's prefix */
 Names *qconv_model_names (const QconvModel *m, const Identity *id);
 /* Returns: (transfer none) (nullable): the architecture that the file says it has */

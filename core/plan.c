@@ -138,6 +138,16 @@ warn_nothing (const QconvPlan *p)
   p->warn (line, p->warn_data);
 }
 
+/* Loaders find out from names and stored shapes what they load */
+static gboolean
+check_recognised (const Planning *pl, GError **error)
+{
+  const QconvPlan *p = pl->plan;
+
+  return p->mapping == NULL || p->target->quantizer == NULL
+         || qconv_model_check_recognised (p->model, p->output.directory, error);
+}
+
 /* Options that mean nothing for this target */
 static gboolean
 check_job (const Planning *pl, GError **error)
@@ -171,7 +181,7 @@ make_plan (Planning *pl, GError **error)
     return FALSE;
   if (pl->scales != NULL && !qconv_input_scales_check (pl->scales, p->model, error))
     return FALSE;
-  if (!plan_layers (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
+  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
     return FALSE;
   if (pl->scales != NULL)
     warn_unscaled (p);
