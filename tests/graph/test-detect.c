@@ -22,7 +22,7 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
     g_error ("%s %s, %s, prefix \"%s\" is taken for %s %s, %s, prefix \"%s\"", qconv_family_id (m->family), m->variant,
              naming, prefix, qconv_family_id (id->family), id->variant, id->naming, id->prefix);
   /* How FLUX.1's norms are spelt is lost in other namings; loaders take both spellings */
-  if (strcmp (naming, "original") != 0 && qconv_dims_known (m->dims, "norm_weight"))
+  if (strcmp (naming, "original") != 0)
     qconv_dims_set (id->dims, "norm_weight", qconv_dims_get (m->dims, "norm_weight"));
   if (with_dims && !qconv_dims_equal (id->dims, m->dims))
     g_error ("%s %s, %s, prefix \"%s\": other dimensions", qconv_family_id (m->family), m->variant, naming, prefix);
