@@ -7,6 +7,7 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "nonfinite", 1, "bb", QCONV_LEVEL_NAME (qconv_op_nonfinite) },
   { "convert", 1, "bb", QCONV_LEVEL_NAME (qconv_op_convert) },
   { "squared-error", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_squared_error) },
+  { "add-product", 1, "bbbiiif", QCONV_LEVEL_NAME (qconv_op_add_product) },
   { "nvfp4-encode-rtn", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn) },
   { "nvfp4-encode-search", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) },
   { "nvfp4-decode", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) },

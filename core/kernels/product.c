@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Adding a product of two thin matrices to a large one. Every item has its own sum, in the order of the rank. */
+#include "ops.h"
+
+#if QCONV_VECTOR == 0
+#define WIDTH 4
+#else
+#define WIDTH (QCONV_VECTOR / 32)
+#endif
+#if QCONV_VECTOR == 512
+#define VECTORS 4 /* a block of sums fills half of the registers */
+#else
+#define VECTORS 2
+#endif
+#define BLOCK_ROWS 4
+#define BLOCK (WIDTH * VECTORS)
+#define PANEL 64 /* columns, and steps of the rank, of the right matrix that stay in the nearest cache */
+
+typedef float Vec __attribute__ ((vector_size (WIDTH * sizeof (float))));
+
+/* A stretch of the right matrix without gaps */
+typedef struct {
+  Vec items[PANEL][PANEL / WIDTH];
+} Panel;
+
+static inline Vec
+load (const float *x)
+{
+  Vec v;
+
+  memcpy (&v, x, sizeof v);
+  return v;
+}
+
+/* @n: rows, a constant; @left: of each, @depth numbers that are scaled already; @at: vector of the panel */
+static inline __attribute__ ((always_inline)) void
+add_block (float *w, gsize stride, const float left[BLOCK_ROWS][PANEL], const Panel *p, gsize at, gsize depth, guint n)
+{
+  Vec sums[BLOCK_ROWS][VECTORS];
+
+  for (guint r = 0; r < n; r++)
+    for (guint v = 0; v < VECTORS; v++)
+      sums[r][v] = load (w + r * stride + v * WIDTH);
+  for (gsize k = 0; k < depth; k++)
+    for (guint r = 0; r < n; r++)
+      for (guint v = 0; v < VECTORS; v++)
+        sums[r][v] += left[r][k] * p->items[k][at + v];
+  for (guint r = 0; r < n; r++)
+    for (guint v = 0; v < VECTORS; v++)
+      memcpy (w + r * stride + v * WIDTH, &sums[r][v], sizeof sums[r][v]);
+}
+
+/* @n: rows, up to BLOCK_ROWS */
+static void
+add_rows (float *w, gsize stride, const float left[BLOCK_ROWS][PANEL], const Panel *p, gsize depth, guint n)
+{
+  for (gsize c = 0; c < PANEL; c += BLOCK)
+    if (n == BLOCK_ROWS)
+      add_block (w + c, stride, left, p, c / WIDTH, depth, BLOCK_ROWS);
+    else
+      for (guint r = 0; r < n; r++)
+        add_block (w + r * stride + c, stride, left + r, p, c / WIDTH, depth, 1);
+}
+
+/* @cols: columns from here on, fewer than PANEL at the right edge: these are worked on in a copy */
+static void
+add_panel (float *w, gsize stride, gsize cols, const float left[BLOCK_ROWS][PANEL], const Panel *p, gsize depth,
+           guint n)
+{
+  float edge[BLOCK_ROWS * PANEL] = { 0 };
+
+  if (cols >= PANEL)
+    {
+      add_rows (w, stride, left, p, depth, n);
+      return;
+    }
+  for (guint r = 0; r < n; r++)
+    memcpy (edge + r * PANEL, w + r * stride, cols * sizeof *w);
+  add_rows (edge, PANEL, left, p, depth, n);
+  for (guint r = 0; r < n; r++)
+    memcpy (w + r * stride, edge + r * PANEL, cols * sizeof *w);
+}
+
+typedef struct {
+  float *w;
+  const float *left, *right;
+  gsize rows, cols, rank;
+  float scale;
+} Product;
+
+static void
+add_stretch (const Product *x, gsize col, gsize first)
+{
+  gsize depth = MIN (x->rank - first, PANEL), cols = MIN (x->cols - col, PANEL);
+  Panel p;
+
+  for (gsize k = 0; k < depth; k++)
+    {
+      guint8 *to = (guint8 *) p.items[k];
+
+      memcpy (to, x->right + (first + k) * x->cols + col, cols * sizeof *x->right);
+      memset (to + cols * sizeof *x->right, 0, (PANEL - cols) * sizeof *x->right);
+    }
+  for (gsize row = 0; row < x->rows; row += BLOCK_ROWS)
+    {
+      guint n = (guint) MIN (x->rows - row, BLOCK_ROWS);
+      float left[BLOCK_ROWS][PANEL];
+
+      for (guint r = 0; r < n; r++)
+        for (gsize k = 0; k < depth; k++)
+          left[r][k] = x->scale * x->left[(row + r) * x->rank + first + k];
+      add_panel (x->w + row * x->cols + col, x->cols, cols, left, &p, depth, n);
+    }
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_add_product) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  Product x = { .w = qconv_kernel_out (&args[0]),
+                .left = qconv_kernel_in (&args[1]),
+                .right = qconv_kernel_in (&args[2]),
+                .scale = (float) args[6].f };
+
+  if (!qconv_kernel_count (&args[3], "rows", &x.rows, error) || !qconv_kernel_count (&args[4], "cols", &x.cols, error)
+      || !qconv_kernel_count (&args[5], "rank", &x.rank, error)
+      || !qconv_kernel_fits (&args[0], "sums", QCONV_MASK (QCONV_F32), x.rows, x.cols, error)
+      || !qconv_kernel_fits (&args[1], "left", QCONV_MASK (QCONV_F32), x.rows, x.rank, error)
+      || !qconv_kernel_fits (&args[2], "right", QCONV_MASK (QCONV_F32), x.rank, x.cols, error))
+    return FALSE;
+  for (gsize col = 0; col < x.cols; col += PANEL)
+    for (gsize first = 0; first < x.rank; first += PANEL)
+      add_stretch (&x, col, first);
+  return TRUE;
+}

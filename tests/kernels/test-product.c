@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Adding thin products: the definition, item by item, against every level. */
+#include <math.h>
+#include <string.h>
+
+#include "kernel-fixture.h"
+#include "kernels/numbers.h"
+
+static void
+add_product (const QconvKernelLevel *level, float *w, const float *left, const float *right, gsize rows, gsize cols,
+             gsize rank, double scale)
+{
+  QconvBuffer sums = QCONV_BUFFER (w, rows * cols * sizeof *w, QCONV_F32);
+  QconvBuffer a = QCONV_BUFFER (left, rows * rank * sizeof *left, QCONV_F32);
+  QconvBuffer b = QCONV_BUFFER (right, rank * cols * sizeof *right, QCONV_F32);
+
+  KERNEL_RUN (level, "add-product", QCONV_BUF (&sums), QCONV_BUF (&a), QCONV_BUF (&b), QCONV_I (rows), QCONV_I (cols),
+              QCONV_I (rank), QCONV_F (scale));
+}
+
+static void
+assert_product (const QconvKernelLevel *level, KernelKind kind, gsize rows, gsize cols, gsize rank, double scale,
+                guint64 *state)
+{
+  g_autofree float *left = g_new (float, rows *rank + 1), *right = g_new (float, rank *cols + 1);
+  g_autofree float *got = g_new (float, rows *cols + 1), *want = g_new (float, rows *cols + 1);
+
+  kernel_fill (kind, left, rows * rank, state);
+  kernel_fill (kind, right, rank * cols, state);
+  kernel_fill (kind, want, rows * cols, state);
+  memcpy (got, want, rows * cols * sizeof *got);
+  got[rows * cols] = 1;
+  add_product (level, got, left, right, rows, cols, rank, scale);
+  for (gsize i = 0; i < rows * cols; i++)
+    {
+      float sum = want[i];
+
+      for (gsize k = 0; k < rank; k++)
+        {
+          volatile float factor = (float) scale * left[i / cols * rank + k];
+          volatile float product = factor * right[k * cols + i % cols];
+
+          sum += product;
+        }
+      g_assert_true (isnan (sum) ? isnan (got[i]) : bits_of_f32 (sum) == bits_of_f32 (got[i]));
+    }
+  g_assert_cmpfloat (got[rows * cols], ==, 1);
+}
+
+/* Every short number of columns and rows, ranks on both sides of a panel, all kinds of numbers */
+static void
+test_definition (const QconvKernelLevel *level)
+{
+  static const gsize ranks[] = { 0, 1, 2, 31, 64, 65, 130 };
+  guint64 state = 31;
+
+  for (gsize cols = 0; cols < 140; cols += cols < 70 ? 1 : 23)
+    for (gsize rows = 0; rows < 10; rows++)
+      assert_product (level, KERNEL_NORMAL, rows, cols, 3, 0.7, &state);
+  for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
+    for (guint i = 0; i < G_N_ELEMENTS (ranks); i++)
+      {
+        assert_product (level, kind, 7, 150, ranks[i], 1, &state);
+        assert_product (level, kind, 5, 64, ranks[i], -1.0 / 3, &state);
+      }
+}
+
+/* Rows and ranks in pieces give the same bytes as all at once */
+static void
+test_pieces (const QconvKernelLevel *level)
+{
+  enum { ROWS = 13, COLS = 200, RANK = 70, CUT = 5 };
+  g_autofree float *left = g_new (float, ROWS *RANK), *right = g_new (float, RANK *COLS);
+  g_autofree float *whole = g_new (float, ROWS *COLS), *pieces = g_new (float, ROWS *COLS);
+  guint64 state = 37;
+
+  kernel_fill (KERNEL_NORMAL, left, ROWS * RANK, &state);
+  kernel_fill (KERNEL_NORMAL, right, RANK * COLS, &state);
+  kernel_fill (KERNEL_NORMAL, whole, ROWS * COLS, &state);
+  memcpy (pieces, whole, ROWS * COLS * sizeof *whole);
+  add_product (level, whole, left, right, ROWS, COLS, RANK, 2.5);
+  add_product (level, pieces, left, right, CUT, COLS, RANK, 2.5);
+  add_product (level, pieces + CUT * COLS, left + CUT * RANK, right, ROWS - CUT, COLS, RANK, 2.5);
+  g_assert_cmpmem (pieces, ROWS * COLS * sizeof *pieces, whole, ROWS * COLS * sizeof *whole);
+}
+
+static void
+test_refused (const QconvKernelLevel *level)
+{
+  float x[16] = { 0 };
+  QconvBuffer b = QCONV_BUFFER (x, sizeof x, QCONV_F32), small = QCONV_BUFFER (x, 12, QCONV_F32);
+  QconvBuffer half = QCONV_BUFFER (x, sizeof x, QCONV_F16);
+  const QconvArg bad[][7] = {
+    { QCONV_BUF (&small), QCONV_BUF (&b), QCONV_BUF (&b), QCONV_I (4), QCONV_I (4), QCONV_I (1), QCONV_F (1) },
+    { QCONV_BUF (&b), QCONV_BUF (&small), QCONV_BUF (&b), QCONV_I (4), QCONV_I (4), QCONV_I (1), QCONV_F (1) },
+    { QCONV_BUF (&b), QCONV_BUF (&b), QCONV_BUF (&small), QCONV_I (4), QCONV_I (4), QCONV_I (1), QCONV_F (1) },
+    { QCONV_BUF (&b), QCONV_BUF (&b), QCONV_BUF (&b), QCONV_I (-4), QCONV_I (4), QCONV_I (1), QCONV_F (1) },
+    { QCONV_BUF (&b), QCONV_BUF (&b), QCONV_BUF (&b), QCONV_I (4), QCONV_I (G_MAXINT64), QCONV_I (1), QCONV_F (1) },
+    { QCONV_BUF (&b), QCONV_BUF (&half), QCONV_BUF (&b), QCONV_I (4), QCONV_I (4), QCONV_I (1), QCONV_F (1) },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (kernel_op (level, "add-product")->run (NULL, NULL, bad[i], &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+    }
+}
+
+/* Multiplications and additions a second on one processor, of a rank that LoRAs have */
+static void
+test_speed (const QconvKernelLevel *level)
+{
+  enum { ROWS = 64, COLS = 3072, RANK = 32, ROUNDS = 100 };
+  g_autofree float *left = g_new0 (float, ROWS *RANK), *right = g_new0 (float, RANK *COLS);
+  g_autofree float *w = g_new0 (float, ROWS *COLS);
+  double best = 0;
+
+  if (!g_test_perf ())
+    {
+      g_test_skip ("only with -m perf");
+      return;
+    }
+  for (guint round = 0; round < ROUNDS; round++)
+    {
+      g_test_timer_start ();
+      add_product (level, w, left, right, ROWS, COLS, RANK, 1);
+      best = MAX (best, (double) ROWS * COLS * RANK / g_test_timer_elapsed ());
+    }
+  g_test_maximized_result (best / 1e9, "%.1f G multiplications and additions a second", best / 1e9);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  kernel_add_tests ("/product/definition", test_definition);
+  kernel_add_tests ("/product/pieces", test_pieces);
+  kernel_add_tests ("/product/refused", test_refused);
+  kernel_add_tests ("/product/speed", test_speed);
+  return g_test_run ();
+}
