@@ -50,13 +50,13 @@ qconv_short_name (const char *name)
 }
 
 static Names *
-all_names (const QconvModel *m)
+all_names (const GPtrArray *layers)
 {
   Names *names = qconv_names_new ();
 
-  for (guint i = 0; i < m->layers->len; i++)
+  for (guint i = 0; i < layers->len; i++)
     {
-      const SourceLayer *s = g_ptr_array_index (m->layers, i);
+      const SourceLayer *s = g_ptr_array_index (layers, i);
 
       qconv_names_add (names, s->plain_name, &s->layer->pub.shape);
     }
@@ -73,18 +73,29 @@ qconv_model_families (const QconvModel *m, GError **error)
   return k->family_file != NULL ? k->families : qconv_families_known (error);
 }
 
+Identity *
+qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error)
+{
+  const Families *families = qconv_model_families (m, error);
+  g_autoptr (Names) names = families != NULL ? all_names (layers) : NULL;
+
+  return families != NULL ? qconv_identify (families, names, error) : NULL;
+}
+
 const Identity *
 qconv_model_identity (const QconvModel *m, GError **error)
 {
   Knowledge *k = m->knowledge;
-  g_autoptr (Names) names = NULL;
-  const Families *families = qconv_model_families (m, error);
 
-  if (families == NULL || k->identity != NULL)
-    return k->identity;
-  names = all_names (m);
-  k->identity = qconv_identify (families, names, error);
+  if (k->identity == NULL)
+    k->identity = qconv_layers_identify (m, m->layers, error);
   return k->identity;
+}
+
+gboolean
+qconv_identity_known (const Identity *id)
+{
+  return qconv_family_base (id->family) != id->family;
 }
 
 const Identity *
@@ -92,13 +103,13 @@ qconv_model_known (const QconvModel *m, GError **error)
 {
   const Identity *id = qconv_model_identity (m, error);
 
-  return id != NULL && qconv_family_base (id->family) != id->family ? id : NULL;
+  return id != NULL && qconv_identity_known (id) ? id : NULL;
 }
 
 Names *
-qconv_model_names (const QconvModel *m, const Identity *id)
+qconv_layers_names (const GPtrArray *layers, const Identity *id)
 {
-  g_autoptr (Names) names = all_names (m);
+  g_autoptr (Names) names = all_names (layers);
 
   return qconv_names_behind (names, id->prefix, qconv_family_list (qconv_family_json (id->family), "prefix_rewrites"));
 }
@@ -111,21 +122,19 @@ other_dimension (const Identity *a, const Identity *b)
   g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
 
   for (GList *l = names; l != NULL; l = l->next)
-    if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data))
+    if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
+        && !json_object_get_boolean_member_with_default (json_object_get_object_member (dims, l->data), "unseen", FALSE))
       return l->data;
   return NULL;
 }
 
 gboolean
-qconv_model_check_recognised (const QconvModel *m, const QconvDirectory *planned, GError **error)
+qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned, GError **error)
 {
-  const Identity *is = qconv_model_known (m, error);
   g_autoptr (Identity) seen = NULL;
   g_autoptr (Names) names = qconv_names_new ();
   const char *dimension;
 
-  if (is == NULL)
-    return TRUE;
   for (guint i = 0; i < qconv_directory_n_tensors (planned); i++)
     {
       const QconvTensor *t = qconv_directory_tensor (planned, i);

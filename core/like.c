@@ -5,7 +5,7 @@ GHashTable *
 qconv_like_read (const char *path, GError **error)
 {
   g_autoptr (QconvModel) m = qconv_model_open (path, NULL, error);
-  g_autoptr (Mapping) x = m != NULL ? qconv_mapping_new (m, NULL, error) : NULL;
+  g_autoptr (Mapping) x = m != NULL ? qconv_mapping_new (m, &(MappingOptions) { 0 }, error) : NULL;
   g_autoptr (GHashTable) packed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   gboolean any = FALSE;
 

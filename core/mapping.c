@@ -6,12 +6,14 @@
 #include "compose.h"
 #include "graph/expand.h"
 #include "graph/keymap.h"
+#include "select.h"
 
 #define ORIGINAL "original"
 
 /* What a mapping is made with */
 typedef struct {
   const QconvModel *model;
+  GPtrArray *from; /* SourceLayer: what of it is taken along */
   Mapping *x;
   Names *names;     /* behind the prefix */
   GHashTable *made; /* SourceLayer of the model -> GPtrArray of what is made of it first */
@@ -23,6 +25,7 @@ typedef struct {
 void
 qconv_mapping_free (Mapping *x)
 {
+  g_clear_pointer (&x->identity, qconv_identity_free);
   g_ptr_array_unref (x->layers);
   g_ptr_array_unref (x->composed);
   g_hash_table_unref (x->originals);
@@ -108,7 +111,7 @@ output_name (const Making *k, const char *name)
   g_autofree char *one = k->aliases != NULL ? qconv_aliases_apply (k->aliases, name) : NULL;
   const char *spelled = one != NULL ? g_hash_table_lookup (k->spellings, one) : NULL;
 
-  return g_strconcat (k->x->identity->prefix, spelled != NULL ? spelled : name, NULL);
+  return g_strconcat (k->x->prefix, spelled != NULL ? spelled : name, NULL);
 }
 
 static SourceLayer *
@@ -170,9 +173,9 @@ apply_keymap (Making *k, const char *to, GError **error)
 static void
 list_layers (Making *k)
 {
-  for (guint i = 0; i < k->model->layers->len; i++)
+  for (guint i = 0; i < k->from->len; i++)
     {
-      SourceLayer *s = g_ptr_array_index (k->model->layers, i);
+      SourceLayer *s = g_ptr_array_index (k->from, i);
       const GPtrArray *made = g_hash_table_lookup (k->made, s);
 
       for (guint j = 0; made != NULL && j < made->len; j++)
@@ -219,7 +222,7 @@ name_foreign (Making *k, GError **error)
 static void
 name_layers (Making *k)
 {
-  const char *prefix = k->x->identity->prefix;
+  const char *prefix = k->x->prefix;
   gboolean original = g_strcmp0 (k->x->naming, ORIGINAL) == 0;
 
   for (guint i = 0; i < k->x->layers->len; i++)
@@ -245,8 +248,9 @@ lost_axes (const QconvShape *have, const QconvShape *want)
          && qconv_shape_items (want, &b) && a == b;
 }
 
+/* The same under another name, or in another shape */
 static SourceLayer *
-reshape (const SourceLayer *s, const QconvShape *shape, GError **error)
+rename_layer (const SourceLayer *s, const char *name, const QconvShape *shape, GError **error)
 {
   g_autoptr (GPtrArray) sources = g_ptr_array_new ();
   GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
@@ -254,7 +258,7 @@ reshape (const SourceLayer *s, const QconvShape *shape, GError **error)
 
   g_ptr_array_add (sources, (gpointer) s);
   g_array_append_val (parts, all);
-  return qconv_compose (s->plain_name, shape, sources, parts, error);
+  return qconv_compose (name, shape, sources, parts, error);
 }
 
 /* GGUF drops trailing ones and has four axes at most: the family knows the shapes */
@@ -276,17 +280,38 @@ restore_shapes (Making *k, GError **error)
   for (guint i = 0; i < k->x->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (k->x->layers, i), *shaped;
-      const char *name = s->plain_name + (g_str_has_prefix (s->plain_name, id->prefix) ? strlen (id->prefix) : 0);
+      const char *name = s->plain_name + (g_str_has_prefix (s->plain_name, k->x->prefix) ? strlen (k->x->prefix) : 0);
       const GraphTensor *t = g_hash_table_lookup (by_name, name);
 
-      if (t == NULL || s->parts != NULL || !qconv_source_layer_plain (s)
+      if (t == NULL || !qconv_source_layer_plain (s)
           || !lost_axes (&s->layer->pub.shape, &t->shape))
         continue;
-      shaped = reshape (s, &t->shape, error);
+      shaped = rename_layer (s, s->plain_name, &t->shape, error);
       if (shaped == NULL)
         return FALSE;
       g_ptr_array_add (k->x->composed, shaped);
       g_ptr_array_index (k->x->layers, i) = shaped;
+    }
+  return TRUE;
+}
+
+/* What was not made of others, and loses its prefix */
+static gboolean
+strip_names (Making *k, GError **error)
+{
+  gsize n = strlen (k->x->identity->prefix);
+
+  for (guint i = 0; i < k->x->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (k->x->layers, i), *bare;
+
+      if (s->parts != NULL || *k->x->prefix != '\0')
+        continue;
+      bare = rename_layer (s, s->plain_name + n, &s->layer->pub.shape, error);
+      if (bare == NULL)
+        return FALSE;
+      g_ptr_array_add (k->x->composed, bare);
+      g_ptr_array_index (k->x->layers, i) = bare;
     }
   return TRUE;
 }
@@ -296,7 +321,7 @@ make_mapping (Making *k, const char *naming, GError **error)
 {
   Mapping *x = k->x;
   const Identity *id = x->identity;
-  gboolean known = qconv_family_base (id->family) != id->family;
+  gboolean known = qconv_identity_known (id);
   gboolean foreign = known && strcmp (id->naming, ORIGINAL) != 0;
 
   if (known && naming != NULL && strcmp (naming, id->naming) != 0)
@@ -310,6 +335,8 @@ make_mapping (Making *k, const char *naming, GError **error)
       x->naming = naming;
     }
   list_layers (k);
+  if (strcmp (x->prefix, id->prefix) != 0 && !strip_names (k, error))
+    return FALSE;
   if (foreign && !name_foreign (k, error))
     return FALSE;
   if (known && !foreign && !restore_shapes (k, error))
@@ -324,28 +351,42 @@ free_list (gpointer data)
   g_ptr_array_unref (data);
 }
 
-Mapping *
-qconv_mapping_new (const QconvModel *m, const char *naming, GError **error)
+/* What is taken along, and what it is */
+static gboolean
+begin (Making *k, const MappingOptions *o, GError **error)
 {
-  const Identity *id = qconv_model_identity (m, error);
-  g_autoptr (Mapping) x = NULL;
-  Making k = { .model = m };
+  Mapping *x = k->x;
+  gboolean part = o->component != NULL && strcmp (o->component, "all") != 0;
+
+  k->from = qconv_select_component (k->model, o->component, error);
+  if (k->from == NULL || !qconv_select_drop (k->from, o->drop, NULL, &x->n_useless, error))
+    return FALSE;
+  x->identity = qconv_layers_identify (k->model, k->from, error);
+  if (x->identity == NULL
+      || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
+    return FALSE;
+  /* A component by itself is a file that has no need to say which it is */
+  x->prefix = part && qconv_select_all_behind (k->from, x->identity->prefix) ? "" : x->identity->prefix;
+  x->naming = x->identity->naming;
+  k->names = qconv_layers_names (k->from, x->identity);
+  return TRUE;
+}
+
+Mapping *
+qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **error)
+{
+  g_autoptr (Mapping) x = g_new0 (Mapping, 1);
+  Making k = { .model = m, .x = x };
   gboolean ok;
 
-  if (id == NULL)
-    return NULL;
-  x = g_new0 (Mapping, 1);
-  x->identity = id;
-  x->naming = id->naming;
   x->layers = g_ptr_array_new ();
   x->composed = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_source_layer_free);
   x->originals = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  k.x = x;
-  k.names = qconv_model_names (m, id);
   k.made = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   k.used = g_hash_table_new (NULL, NULL);
-  ok = make_mapping (&k, naming, error);
-  qconv_names_free (k.names);
+  ok = begin (&k, options, error) && make_mapping (&k, options->naming, error);
+  g_clear_pointer (&k.names, qconv_names_free);
+  g_clear_pointer (&k.from, g_ptr_array_unref);
   g_hash_table_unref (k.made);
   g_hash_table_unref (k.used);
   g_clear_pointer (&k.spellings, g_hash_table_unref);

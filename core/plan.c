@@ -76,11 +76,23 @@ static gboolean
 map_layers (Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
+  const QconvJob *job = pl->job;
+  MappingOptions options = { .component = job->component, .drop = job->drop };
 
   if (p->edit != NULL || p->target->target->scheme == NULL)
-    return pl->job->naming == NULL || strcmp (pl->job->naming, "keep") == 0
-           || qconv_fail (error, QCONV_ERROR_OPTION, "%s does not change names", p->target->name);
-  p->mapping = qconv_mapping_new (p->model, output_naming (pl), error);
+    return (job->component == NULL && job->drop == NULL
+            && (job->naming == NULL || strcmp (job->naming, "keep") == 0))
+           || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
+  options.naming = output_naming (pl);
+  options.for_loader = p->target->writer->spellings != NULL;
+  p->mapping = qconv_mapping_new (p->model, &options, error);
+  if (p->mapping != NULL && p->mapping->n_useless > 0 && p->warn != NULL)
+    {
+      g_autofree char *line = g_strdup_printf (_ ("%u tensors that no loader of %s uses are left out"),
+                                               p->mapping->n_useless, qconv_family_id (p->mapping->identity->family));
+
+      p->warn (line, p->warn_data);
+    }
   return p->mapping != NULL;
 }
 
@@ -144,8 +156,8 @@ check_recognised (const Planning *pl, GError **error)
 {
   const QconvPlan *p = pl->plan;
 
-  return p->mapping == NULL || p->target->quantizer == NULL
-         || qconv_model_check_recognised (p->model, p->output.directory, error);
+  return p->mapping == NULL || p->target->quantizer == NULL || !qconv_identity_known (p->mapping->identity)
+         || qconv_model_check_recognised (p->model, p->mapping->identity, p->output.directory, error);
 }
 
 /* Options that mean nothing for this target */

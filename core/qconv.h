@@ -120,6 +120,8 @@ typedef struct {
  * @hp_filter: (nullable): GRegex: layers with such names must be, and stay, floats of 16 bits or more
  * @naming: (nullable): of the layers in the output, as family files call it ("original", "diffusers"); "keep": that of
  *   the input; NULL: the first that the target's writer knows
+ * @component: (nullable): part of an all-in-one checkpoint to write: "diffusion", "text-encoder", "vae"; else "all"
+ * @drop: (nullable): NULL-terminated GRegex: tensors with such names are left out
  * @layers: (nullable): NULL-terminated "SCHEME[,key=value…]:REGEX" or "keep:REGEX": the first that matches wins
  * @layer_config: (nullable): file of such rules, which come before @layers
  * @fallback: (nullable): scheme of layers that the model's family keeps; "keep": none, also where the family has one
@@ -138,7 +140,8 @@ typedef struct {
   const char *effort;
   const char *input_scale;
   const char *hp_filter;
-  const char *naming;
+  const char *naming, *component;
+  const char *const *drop;
   const char *const *layers;
   const char *layer_config, *fallback, *like;
   gboolean skip_inefficient;

@@ -241,6 +241,8 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, cons
 
   if (strcmp (l->scheme, q->id) == 0)
     return (Decision) { scheme, NULL, "target" };
+  if (!g_str_has_prefix (s->plain_name, r->mapping->prefix)) /* another part of an all-in-one checkpoint */
+    return (Decision) { NULL, NULL, "family" };
   if (r->quantized && plain)
     return (Decision) { NULL, NULL, "source" };
   /* Who quantized it has found it worth that */

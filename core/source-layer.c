@@ -10,6 +10,7 @@ qconv_source_layer_free (SourceLayer *s)
   g_clear_pointer (&s->bindings, g_ptr_array_unref);
   g_clear_pointer (&s->sources, g_ptr_array_unref);
   g_clear_pointer (&s->parts, g_array_unref);
+  g_clear_pointer (&s->deltas, g_ptr_array_unref);
   g_free (s->name);
   g_free (s->plain_name);
   g_free (s);
@@ -32,6 +33,8 @@ qconv_source_layer_plain (const SourceLayer *s)
 {
   if (s->parts == NULL)
     return unclaimed_tensor (s) != NULL;
+  if (s->deltas != NULL)
+    return FALSE;
   for (guint i = 0; i < s->sources->len; i++)
     {
       const SourceLayer *of = g_ptr_array_index (s->sources, i);

@@ -16,6 +16,7 @@ typedef struct {
  *
  * @bindings: (nullable) (element-type Binding): as claimed; NULL: composed
  * @sources, @parts: (nullable) (element-type SourceLayer, Part): what it is composed of, see compose.h
+ * @deltas: (nullable) (element-type Delta): what is added to its rows, see delta.h; of composed layers only
  * @name: of the layer, without ".weight"
  * @plain_name: name of the whole weight tensor in a plain file
  * @reader: (nullable): who claimed it; NULL: nobody
@@ -27,6 +28,7 @@ typedef struct {
   GPtrArray *bindings;
   GPtrArray *sources;
   GArray *parts;
+  GPtrArray *deltas;
   char *name, *plain_name;
   const QconvReader *reader;
   guint64 min_rows;
@@ -35,7 +37,7 @@ typedef struct {
 } SourceLayer;
 void qconv_source_layer_free (SourceLayer *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SourceLayer, qconv_source_layer_free)
-/* Returns: whether it is stored as plain numbers of its type, in one tensor or several */
+/* Returns: whether it is stored, just as it is, as plain numbers of its type, in one tensor or several */
 gboolean qconv_source_layer_plain (const SourceLayer *s);
 /* Returns: whether any of it is codes of a scheme */
 gboolean qconv_source_layer_quantized (const SourceLayer *s);

@@ -27,7 +27,7 @@ typedef struct {
   gboolean force, no_verify, dry_run, full_precision_mm, skip_inefficient, json, allow_nonfinite, all, verbose, help, help_all, version;
   GPtrArray *settings;                         /* of -o, NULL at its end; so are those of an edit */
   GPtrArray *set, *add, *remove, *metadata;
-  GPtrArray *layers;
+  GPtrArray *layers, *drop;
   guint64 given;       /* bit i: row i of the table was used */
   const char *const *words;
   guint n_words; /* the command included, if it was named */

@@ -14,9 +14,6 @@ check_choices (const CliSettings *s, GError **error)
                              (const char *const *) targets->pdata);
   if (g_strcmp0 (s->device, "cuda") == 0)
     return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, _ ("--device cuda: this qconv was built without the backend"));
-  if (s->component != NULL && g_strcmp0 (s->component, "all") != 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--component %s: a checkpoint cannot be taken apart yet"),
-                       s->component);
   return TRUE;
 }
 
@@ -39,6 +36,8 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .input_scale = s->input_scale,
                    .hp_filter = s->hp_filter,
                    .naming = naming_of (s->names),
+                   .component = s->component,
+                   .drop = s->drop->len > 1 ? (const char *const *) s->drop->pdata : NULL,
                    .layers = s->layers->len > 1 ? (const char *const *) s->layers->pdata : NULL,
                    .layer_config = s->layer_config,
                    .fallback = s->fallback,

@@ -69,6 +69,8 @@ const CliOption cli_options[] = {
   { "names", 0, CLI_CONVERT, CLI_TEXT, AT (names), NULL, spellings, TRUE, N_ ("spelling of the layers' names") },
   { "component", 0, CLI_CONVERT, CLI_TEXT, AT (component), NULL, components, TRUE,
     N_ ("part of an all-in-one checkpoint to write") },
+  { "drop", 0, CLI_CONVERT, CLI_LIST, AT (drop), N_ ("REGEX"), NULL, TRUE,
+    N_ ("leave out tensors whose names match; may be repeated") },
   { "allow-nonfinite", 0, OPENS & ~CLI_EDIT, CLI_FLAG, AT (allow_nonfinite), NULL, NULL, TRUE,
     N_ ("accept weights or scales that are infinite or no numbers (plain targets only)") },
   { "against", 0, CLI_VERIFY, CLI_TEXT, AT (against), N_ ("ORIGINAL"), NULL, FALSE,

@@ -138,7 +138,8 @@ check_infer (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
   return qconv_schema_object (c, node, infer) && check_one_of (c, node, sources);
 }
 
-static const SchemaMember dim[] = { { "doc", TEXT }, { "infer", check_infer, TRUE, NULL }, END };
+static const SchemaMember dim[] = { { "doc", TEXT }, { "infer", check_infer, TRUE, NULL },
+                                    { "unseen", qconv_schema_truth, FALSE, NULL }, END };
 
 static const SchemaMember variant[]
     = { { "dims", NEEDED (sizes) }, { "tensors", qconv_schema_count, FALSE, NULL },
@@ -199,7 +200,8 @@ check_replacement (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
 
 static const SchemaMember alias[]
     = { { "match", NEEDED (regex) }, { "replace", check_replacement, TRUE, NULL }, { "why", TEXT }, END };
-static const SchemaMember extra[] = { { "match", NEEDED (regex) }, { "why", TEXT }, END };
+static const SchemaMember extra[]
+    = { { "match", NEEDED (regex) }, { "why", TEXT }, { "drop", qconv_schema_truth, FALSE, NULL }, END };
 static const SchemaMember role[]
     = { { "match", NEEDED (regex) }, { "role", NEEDED (text) }, { "class", check_class, FALSE, NULL }, END };
 static const SchemaMember unsupported[]
@@ -236,6 +238,8 @@ static const SchemaMember preset[]
 static const SchemaMember exception[]
     = { { "name", NEEDED (text) }, { "n", NEEDED (count) }, { "k", NEEDED (count) }, END };
 
+static const SchemaMember components[] = { { "text-encoder", TEXTS }, { "vae", TEXTS }, END };
+
 static const SchemaMember family_file[]
     = { { "schema", NEEDED (text) }, { "schema_version", NEEDED (count) }, { "family", NEEDED (text) },
         { "title", NEEDED (text) }, { "kind", check_kind, TRUE, NULL }, { "source_refs", TEXTS },
@@ -252,6 +256,7 @@ static const SchemaMember family_file[]
         { "min_dim", qconv_schema_count, FALSE, NULL },
         { "keep", qconv_schema_regexes, FALSE, NULL }, { "scheme_presets", qconv_schema_text_map, FALSE, NULL },
         { "preset_to_6_bits", TEXT }, { "preset_above_6_bits", TEXT },
+        { "components", qconv_schema_object, FALSE, components },
         { "unsupported_namings", qconv_schema_objects, FALSE, unsupported }, END };
 
 /* The dimensions that the file declares, each with a value: for checks of what speaks of them */

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "delta.h"
+
+#include <string.h>
+
+void
+qconv_delta_free (Delta *d)
+{
+  g_array_unref (d->runs);
+  g_free (d);
+}
+
+static guint64
+rows_of (const SourceLayer *s)
+{
+  return s->layer->pub.rows;
+}
+
+static guint64
+cols_of (const SourceLayer *s)
+{
+  return s->layer->pub.cols;
+}
+
+/* ---- Shapes ---- */
+
+/* The shape of @a · @b, of @a alone without @b */
+static gboolean
+product_shape (const SourceLayer *a, const SourceLayer *b, guint64 *rows, guint64 *cols, GError **error)
+{
+  *rows = rows_of (a);
+  *cols = cols_of (b != NULL ? b : a);
+  return b == NULL || cols_of (a) == rows_of (b)
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "%s has %" G_GUINT64_FORMAT " columns, %s %" G_GUINT64_FORMAT " rows: they cannot be multiplied",
+                        a->plain_name, cols_of (a), b->plain_name, rows_of (b));
+}
+
+static gboolean
+find_shape (Delta *d, GError **error)
+{
+  const SourceLayer *const *f = d->factors;
+  guint64 rows, cols;
+
+  if (d->kind == DELTA_FULL || d->kind == DELTA_PRODUCT)
+    return product_shape (f[0], f[1], &d->rows, &d->cols, error);
+  if (!product_shape (f[0], f[1], &d->rows, &d->cols, error) || !product_shape (f[2], f[3], &rows, &cols, error))
+    return FALSE;
+  if (d->kind == DELTA_HADAMARD)
+    return (rows == d->rows && cols == d->cols)
+           || qconv_fail (error, QCONV_ERROR_INPUT,
+                          "%s and %s make matrices of %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT
+                          " and %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT " items, which must be equal",
+                          f[0]->plain_name, f[2]->plain_name, d->rows, d->cols, rows, cols);
+  return (g_uint64_checked_mul (&d->rows, d->rows, rows) && g_uint64_checked_mul (&d->cols, d->cols, cols))
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s is too large", f[0]->plain_name);
+}
+
+Delta *
+qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GError **error)
+{
+  g_autoptr (Delta) d = g_new0 (Delta, 1);
+
+  d->kind = kind;
+  d->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
+  memcpy (d->factors, factors, sizeof d->factors);
+  return find_shape (d, error) ? g_steal_pointer (&d) : NULL;
+}
+
+/* ---- Costs ---- */
+
+static gsize
+matrix_bytes (guint64 rows, guint64 cols)
+{
+  return (gsize) (rows * cols) * sizeof (float);
+}
+
+static gsize
+whole_cost (const SourceLayer *s)
+{
+  return s != NULL ? qconv_floats_cost (s, rows_of (s), FALSE) : 0;
+}
+
+/* What of @a · @b stays, and what making it takes */
+static gsize
+made_cost (const SourceLayer *a, const SourceLayer *b)
+{
+  return (b != NULL ? arena_round (MAX (matrix_bytes (rows_of (a), cols_of (b)), 1)) : 0) + whole_cost (a)
+         + whole_cost (b);
+}
+
+gsize
+qconv_deltas_kept_cost (const GPtrArray *deltas)
+{
+  gsize cost = 0;
+
+  for (guint i = 0; i < deltas->len; i++)
+    {
+      const Delta *d = g_ptr_array_index (deltas, i);
+      const SourceLayer *const *f = d->factors;
+
+      if (d->kind == DELTA_KRONECKER)
+        cost += made_cost (f[0], f[1]) + made_cost (f[2], f[3]);
+      else
+        cost += whole_cost (f[1]) + whole_cost (f[3]);
+    }
+  return cost;
+}
+
+gsize
+qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
+{
+  gsize most = 0;
+
+  for (guint i = 0; i < deltas->len; i++)
+    {
+      const Delta *d = g_ptr_array_index (deltas, i);
+      guint64 n = MIN (n_rows, d->rows);
+      gsize cost = 0;
+
+      for (guint j = 0; d->kind != DELTA_KRONECKER && j < 4; j += 2)
+        cost += d->factors[j] != NULL ? qconv_floats_cost (d->factors[j], n, FALSE) : 0;
+      if (d->kind == DELTA_HADAMARD)
+        cost += 2 * arena_round (MAX (matrix_bytes (n, d->cols), 1));
+      most = MAX (most, cost);
+    }
+  return most;
+}
+
+/* ---- What stays ---- */
+
+static gboolean
+load_floats (const SourceLayer *s, guint64 first, guint64 n, Arena *arena, QconvBuffer *floats, GError **error)
+{
+  return qconv_floats_load (s, NULL, first, n, FALSE, arena, NULL, floats, error);
+}
+
+static gboolean
+take_zeros (Arena *arena, guint64 rows, guint64 cols, QconvBuffer *buffer, GError **error)
+{
+  gsize n = matrix_bytes (rows, cols);
+
+  *buffer = QCONV_BUFFER (arena_take (arena, n), n, QCONV_F32);
+  if (buffer->data == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "a LoRA takes more memory than was planned");
+  memset (buffer->data, 0, n);
+  return TRUE;
+}
+
+/* @sums += @scale · @left · @right */
+static gboolean
+add_product (QconvBuffer *sums, QconvBuffer *left, const QconvBuffer *right, guint64 rows, guint64 cols, guint64 rank,
+             float scale, GError **error)
+{
+  QconvBuffer b = *right;
+
+  return qconv_stream_run (qconv_stream_cpu (), "add-product", 1,
+                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (left), QCONV_BUF (&b), QCONV_I (rows),
+                                          QCONV_I (cols), QCONV_I (rank), QCONV_F (scale) },
+                           7, error);
+}
+
+/* @a · @b, or @a alone without @b */
+static gboolean
+make (const SourceLayer *a, const SourceLayer *b, Arena *arena, QconvBuffer *made, GError **error)
+{
+  QconvBuffer left, right;
+  gsize mark;
+
+  if (b == NULL)
+    return load_floats (a, 0, rows_of (a), arena, made, error);
+  if (!take_zeros (arena, rows_of (a), cols_of (b), made, error))
+    return FALSE;
+  mark = arena->used;
+  if (!load_floats (a, 0, rows_of (a), arena, &left, error) || !load_floats (b, 0, rows_of (b), arena, &right, error)
+      || !add_product (made, &left, &right, rows_of (a), cols_of (b), cols_of (a), 1, error))
+    return FALSE;
+  arena->used = mark;
+  return TRUE;
+}
+
+gboolean
+qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error)
+{
+  for (guint i = 0; i < deltas->len; i++)
+    {
+      const Delta *d = g_ptr_array_index (deltas, i);
+
+      for (guint j = 0; j < 2; j++)
+        {
+          const SourceLayer *a = d->factors[2 * j], *b = d->factors[2 * j + 1];
+          QconvBuffer *to = &kept[i * DELTA_KEPT + j];
+
+          if (d->kind == DELTA_KRONECKER ? !make (a, b, arena, to, error)
+                                         : b != NULL && !load_floats (b, 0, rows_of (b), arena, to, error))
+            return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* ---- Adding ---- */
+
+static void
+add_scaled (float *w, const float *x, gsize n, float scale)
+{
+  for (gsize i = 0; i < n; i++)
+    w[i] += scale * x[i];
+}
+
+static gboolean
+add_hadamard (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
+              GError **error)
+{
+  QconvBuffer left, products[2];
+  float *sums = w->data;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      const SourceLayer *a = d->factors[2 * i];
+
+      if (!take_zeros (arena, n, d->cols, &products[i], error) || !load_floats (a, from, n, arena, &left, error)
+          || !add_product (&products[i], &left, &kept[i], n, d->cols, cols_of (a), 1, error))
+        return FALSE;
+    }
+  for (gsize i = 0; i < (gsize) (n * d->cols); i++)
+    sums[i] += d->scale * (((const float *) products[0].data)[i] * ((const float *) products[1].data)[i]);
+  return TRUE;
+}
+
+/* Each item of the first matrix stands for the whole second one */
+static void
+add_kronecker (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, float *w)
+{
+  const SourceLayer *b = d->factors[3] != NULL ? d->factors[3] : d->factors[2];
+  gsize inner_rows = (gsize) rows_of (d->factors[2]), inner = (gsize) cols_of (b), cols = (gsize) d->cols;
+
+  for (gsize row = (gsize) from; row < from + n; row++, w += cols)
+    {
+      const float *outer_row = (const float *) kept[0].data + row / inner_rows * (cols / inner);
+      const float *inner_row = (const float *) kept[1].data + row % inner_rows * inner;
+
+      for (gsize block = 0; block < cols / inner; block++)
+        for (gsize i = 0; i < inner; i++)
+          w[block * inner + i] += d->scale * (outer_row[block] * inner_row[i]);
+    }
+}
+
+static gboolean
+add_run (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
+         GError **error)
+{
+  QconvBuffer left;
+
+  switch (d->kind)
+    {
+    case DELTA_PRODUCT:
+      return load_floats (d->factors[0], from, n, arena, &left, error)
+             && add_product (w, &left, &kept[0], n, d->cols, cols_of (d->factors[0]), d->scale, error);
+    case DELTA_FULL:
+      if (!load_floats (d->factors[0], from, n, arena, &left, error))
+        return FALSE;
+      add_scaled (w->data, left.data, (gsize) (n * d->cols), d->scale);
+      return TRUE;
+    case DELTA_HADAMARD:
+      return add_hadamard (d, kept, from, n, w, arena, error);
+    case DELTA_KRONECKER:
+      if (d->cols > 0)
+        add_kronecker (d, kept, from, n, w->data);
+      return TRUE;
+    }
+  return TRUE;
+}
+
+static gboolean
+add_delta (const Delta *d, const QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats, Arena *arena,
+           GError **error)
+{
+  gsize row_bytes = matrix_bytes (1, d->cols);
+
+  for (guint i = 0; i < d->runs->len; i++)
+    {
+      const DeltaRun *run = &g_array_index (d->runs, DeltaRun, i);
+      guint64 low = MAX (first, run->to), high = MIN (first + n, run->to + run->n);
+      gsize mark = arena->used;
+      QconvBuffer w;
+
+      if (low >= high)
+        continue;
+      w = QCONV_BUFFER ((guint8 *) floats->data + (low - first) * row_bytes, (gsize) (high - low) * row_bytes,
+                        QCONV_F32);
+      if (!add_run (d, kept, run->from + (low - run->to), high - low, &w, arena, error))
+        return FALSE;
+      arena->used = mark;
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_deltas_add (const GPtrArray *deltas, const QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats,
+                  Arena *arena, GError **error)
+{
+  for (guint i = 0; i < deltas->len; i++)
+    if (!add_delta (g_ptr_array_index (deltas, i), kept + i * DELTA_KEPT, first, n, floats, arena, error))
+      return FALSE;
+  return TRUE;
+}

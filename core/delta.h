@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is added to rows of a layer while it is loaded. */
+#pragma once
+#include "tile.h"
+
+/**
+ * DeltaKind: how the factors of a delta make its rows.
+ *
+ * @DELTA_PRODUCT: factor 0 · factor 1
+ * @DELTA_FULL: factor 0
+ * @DELTA_HADAMARD: (factor 0 · factor 1) ∘ (factor 2 · factor 3)
+ * @DELTA_KRONECKER: (factor 0 · factor 1) ⊗ (factor 2 · factor 3); factors 1 and 3 may be missing
+ */
+typedef enum { DELTA_PRODUCT, DELTA_FULL, DELTA_HADAMARD, DELTA_KRONECKER } DeltaKind;
+
+/* Rows to, to + 1 … of the layer get rows from, from + 1 … of the delta, @n of them */
+typedef struct {
+  guint64 to, from, n;
+} DeltaRun;
+
+/**
+ * Delta: @scale times what @kind says is added to @runs of a layer, in FP32: sums of products in the order of the rank.
+ *
+ * @factors: (nullable): plain tensors, which outlive it
+ * @runs: (element-type DeltaRun): ascending
+ * @rows, @cols: of the whole delta; the columns are the layer's
+ */
+typedef struct {
+  DeltaKind kind;
+  const SourceLayer *factors[4];
+  float scale;
+  GArray *runs;
+  guint64 rows, cols;
+} Delta;
+void qconv_delta_free (Delta *d);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Delta, qconv_delta_free)
+
+/* Buffers of one delta that stay from the first tile to the last */
+#define DELTA_KEPT 2
+
+/* Returns: (nullable) (transfer full): shapes that do not fit together: NULL and QCONV_ERROR_INPUT. The caller adds
+   runs. @factors: those that @kind needs are there */
+Delta *qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GError **error);
+
+/* @deltas: (element-type Delta): of one layer */
+gsize qconv_deltas_kept_cost (const GPtrArray *deltas);
+gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows);
+/* @kept: DELTA_KEPT for each of @deltas */
+gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);
+/* Adds to rows [first, first + n), which @floats holds as F32 */
+gboolean qconv_deltas_add (const GPtrArray *deltas, const QconvBuffer *kept, guint64 first, guint64 n,
+                           QconvBuffer *floats, Arena *arena, GError **error);

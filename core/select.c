@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "select.h"
+
+#include <string.h>
+
+#define ALL "all"
+#define DIFFUSION "diffusion"
+
+/* (nullable): which of the parts that the generic family tells apart a name belongs to */
+static const char *
+part_of (JsonObject *components, const char *name)
+{
+  g_autoptr (GList) parts = components != NULL ? json_object_get_members (components) : NULL;
+
+  for (GList *l = parts; l != NULL; l = l->next)
+    {
+      JsonArray *starts = json_object_get_array_member (components, l->data);
+
+      for (guint i = 0; i < json_array_get_length (starts); i++)
+        if (g_str_has_prefix (name, json_array_get_string_element (starts, i)))
+          return l->data;
+    }
+  return NULL;
+}
+
+GPtrArray *
+qconv_select_component (const QconvModel *m, const char *component, GError **error)
+{
+  const Families *families = qconv_model_families (m, error);
+  const Identity *id = qconv_model_identity (m, error);
+  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
+  JsonObject *components;
+
+  if (families == NULL || id == NULL)
+    return NULL;
+  components = qconv_family_object (qconv_family_json (qconv_families_generic (families)), "components");
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (m->layers, i);
+      const char *part = part_of (components, s->plain_name);
+      gboolean diffusion = part == NULL && g_str_has_prefix (s->plain_name, id->prefix);
+
+      if (component == NULL || strcmp (component, ALL) == 0
+          || (strcmp (component, DIFFUSION) == 0 ? diffusion : g_strcmp0 (part, component) == 0))
+        g_ptr_array_add (layers, s);
+    }
+  if (layers->len > 0 || m->layers->len == 0)
+    return g_steal_pointer (&layers);
+  qconv_fail (error, QCONV_ERROR_OPTION, "--component %s: there is no such part in this file", component);
+  return NULL;
+}
+
+static gboolean
+drop_matching (GPtrArray *layers, const char *pattern, GError **error)
+{
+  g_autoptr (GError) broken = NULL;
+  g_autoptr (GRegex) re = g_regex_new (pattern, G_REGEX_OPTIMIZE, 0, &broken);
+  guint n = layers->len;
+
+  for (guint i = layers->len; re != NULL && broken == NULL && i-- > 0;)
+    {
+      g_autofree char *name = qconv_short_name (((SourceLayer *) g_ptr_array_index (layers, i))->plain_name);
+
+      if (g_regex_match_full (re, name, -1, 0, 0, NULL, &broken))
+        g_ptr_array_remove_index (layers, i);
+    }
+  if (broken != NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--drop %s: %s", pattern, broken->message);
+  return layers->len < n || qconv_fail (error, QCONV_ERROR_OPTION, "--drop %s matches no tensor", pattern);
+}
+
+static gboolean
+useless (const Identity *id, const SourceLayer *s)
+{
+  JsonArray *extra = qconv_family_list (qconv_family_json (id->family), "extra_tensors");
+
+  if (!g_str_has_prefix (s->plain_name, id->prefix))
+    return FALSE;
+  for (guint i = 0; extra != NULL && i < json_array_get_length (extra); i++)
+    {
+      JsonObject *row = json_array_get_object_element (extra, i);
+
+      if (json_object_get_boolean_member_with_default (row, "drop", FALSE)
+          && qconv_family_match (id->family, qconv_family_text (row, "match"), s->plain_name + strlen (id->prefix)))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+gboolean
+qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identity *id, guint *n, GError **error)
+{
+  guint before;
+
+  for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++)
+    if (!drop_matching (layers, patterns[i], error))
+      return FALSE;
+  before = layers->len;
+  for (guint i = layers->len; id != NULL && i-- > 0;)
+    if (useless (id, g_ptr_array_index (layers, i)))
+      g_ptr_array_remove_index (layers, i);
+  *n = before - layers->len;
+  return TRUE;
+}
+
+gboolean
+qconv_select_all_behind (const GPtrArray *layers, const char *prefix)
+{
+  for (guint i = 0; i < layers->len; i++)
+    if (!g_str_has_prefix (((const SourceLayer *) g_ptr_array_index (layers, i))->plain_name, prefix))
+      return FALSE;
+  return TRUE;
+}
