@@ -9,4 +9,5 @@
 
 /* A family of the repository */
 Family *map_family (const char *id);
-void map_add_round_trips (void);
+/* @published: of true size, instead of the small ones */
+void map_add_round_trips (gboolean published);
