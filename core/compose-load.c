@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compose.h"
+#include "delta.h"
 
 /**
  * Slice: what one part gives to some rows of the stack.
@@ -74,7 +75,7 @@ qconv_composed_whole_cost (const SourceLayer *s)
 
   for (guint i = 0; i < s->sources->len; i++)
     cost += qconv_source_cost (g_ptr_array_index (s->sources, i), PARTS_WHOLE, 0);
-  return cost;
+  return cost + (s->deltas != NULL ? qconv_deltas_kept_cost (s->deltas) : 0);
 }
 
 static gsize
@@ -110,6 +111,8 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
 
       most = MAX (most, view_cost (of) + qconv_floats_cost (of, rows_to_load (of, p, n_rows), as_is));
     }
+  if (s->deltas != NULL)
+    most = MAX (most, qconv_deltas_rows_cost (s->deltas, n_rows));
   return arena_round (MAX ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float), 1)) + most;
 }
 
@@ -129,7 +132,7 @@ qconv_composed_load_whole (const SourceLayer *s, Components *c, Arena *arena, GE
       if (component->run.rows == 0)
         c->buffers[i] = c->sources[0]->buffers[from];
     }
-  return TRUE;
+  return s->deltas == NULL || qconv_deltas_keep (s->deltas, c->kept, arena, error);
 }
 
 /* The items of component @i that the rows of @slice own; @first: the row of the stack at which the buffer of @c
@@ -230,5 +233,5 @@ qconv_composed_load_floats (const SourceLayer *s, Components *c, guint64 first, 
       copy_floats (s, &slice, &raw, (guint8 *) floats->data + (slice.at - first) * row_bytes);
       arena->used = mark;
     }
-  return TRUE;
+  return s->deltas == NULL || qconv_deltas_add (s->deltas, c->kept, first, n, floats, arena, error);
 }

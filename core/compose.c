@@ -180,3 +180,33 @@ qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sourc
     }
   return g_steal_pointer (&s);
 }
+
+/* Codes of eight bits cannot hold sums of their kind */
+static QconvDType
+sum_dtype (const SourceLayer *s)
+{
+  QconvDType dtype = s->layer->pub.dtype;
+
+  return dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2 ? QCONV_BF16 : dtype;
+}
+
+SourceLayer *
+qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas)
+{
+  SourceLayer *sum = g_new0 (SourceLayer, 1);
+  const QconvLayer *l = &s->layer->pub;
+  Part all = { .stride = 1, .n = l->rows };
+
+  sum->plain_name = g_strdup (s->plain_name);
+  sum->name = g_strdup (s->name);
+  sum->sources = g_ptr_array_new ();
+  sum->parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  sum->deltas = deltas;
+  g_ptr_array_add (sum->sources, (gpointer) s);
+  g_array_append_val (sum->parts, all);
+  sum->reader = s->reader;
+  sum->layer = qconv_layer_new_plain (s->plain_name, sum_dtype (s), &l->shape);
+  qconv_layer_set_rows (sum->layer, l->rows, l->cols);
+  add_up (sum);
+  return sum;
+}

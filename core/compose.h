@@ -22,5 +22,8 @@ typedef struct {
    QCONV_ERROR_UNSUPPORTED: rows of different lengths, or that are not there. Returns: (transfer full) */
 SourceLayer *qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sources, GArray *parts,
                             GError **error);
+/* @s, which is floats, and what is added to it. @deltas: (transfer full) (element-type Delta): see delta.h.
+   Returns: (transfer full): decodes to floats; outlives neither @s nor what that is composed of */
+SourceLayer *qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas);
 /* Returns: whether all rows of one layer are there, in their order */
 gboolean qconv_composed_whole (const SourceLayer *s);

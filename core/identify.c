@@ -122,9 +122,13 @@ other_dimension (const Identity *a, const Identity *b)
   g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
 
   for (GList *l = names; l != NULL; l = l->next)
-    if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
-        && !json_object_get_boolean_member_with_default (json_object_get_object_member (dims, l->data), "unseen", FALSE))
-      return l->data;
+    {
+      JsonObject *dim = json_object_get_object_member (dims, l->data);
+
+      if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
+          && !json_object_get_boolean_member_with_default (dim, "unseen", FALSE))
+        return l->data;
+    }
   return NULL;
 }
 
@@ -145,7 +149,8 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
   if (seen == NULL)
     return FALSE;
   if (seen->family != is->family || g_strcmp0 (seen->variant, is->variant) != 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "a loader would take the output for %s %s instead of %s %s: keep more",
+    return qconv_fail (error, QCONV_ERROR_OPTION,
+                       "a loader would take the output for %s %s instead of %s %s: keep more",
                        qconv_family_id (seen->family), seen->variant != NULL ? seen->variant : "",
                        qconv_family_id (is->family), is->variant != NULL ? is->variant : "");
   dimension = other_dimension (is, seen);

@@ -61,8 +61,8 @@ source_index (GPtrArray *sources, SourceLayer *s)
   return i;
 }
 
-/* The dimensions of the model, but where a spelling is all that they say, those of its variant as it is published, if it
-   is */
+/* The dimensions of the model, but where a spelling is all that they say, those of its variant as it is published, if
+   it is */
 static Dims *
 published_dims (const Identity *id)
 {

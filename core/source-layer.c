@@ -39,7 +39,7 @@ qconv_source_layer_plain (const SourceLayer *s)
     {
       const SourceLayer *of = g_ptr_array_index (s->sources, i);
 
-      if (unclaimed_tensor (of) == NULL || of->layer->pub.dtype != s->layer->pub.dtype)
+      if (!qconv_source_layer_plain (of) || of->layer->pub.dtype != s->layer->pub.dtype)
         return FALSE;
     }
   return TRUE;
@@ -61,7 +61,9 @@ qconv_source_layer_tensor (const SourceLayer *s)
 {
   if (s->parts == NULL)
     return unclaimed_tensor (s);
-  return qconv_composed_whole (s) ? unclaimed_tensor (g_ptr_array_index (s->sources, 0)) : NULL;
+  return s->deltas == NULL && qconv_composed_whole (s)
+             ? qconv_source_layer_tensor (g_ptr_array_index (s->sources, 0))
+             : NULL;
 }
 
 gboolean

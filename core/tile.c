@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compose-load.h"
+#include "delta.h"
 
 Components *
 qconv_components_new (const Layer *layer)
@@ -24,6 +25,8 @@ qconv_components_new_source (const SourceLayer *s)
     return c;
   c->n_sources = s->sources->len;
   c->sources = g_new0 (Components *, c->n_sources);
+  if (s->deltas != NULL)
+    c->kept = g_new0 (QconvBuffer, DELTA_KEPT * s->deltas->len);
   for (guint i = 0; i < c->n_sources; i++)
     c->sources[i] = qconv_components_new_source (g_ptr_array_index (s->sources, i));
   return c;
@@ -35,6 +38,7 @@ qconv_components_free (Components *c)
   for (guint i = 0; i < c->n_sources; i++)
     qconv_components_free (c->sources[i]);
   g_free (c->sources);
+  g_free (c->kept);
   g_free (c->buffers);
   g_free (c);
 }

@@ -14,12 +14,13 @@
 #define CHUNK_ROWS(cols) MAX (512, ((guint64) 1 << 18) / MAX (cols, 1))
 
 /* The components of @layer in memory, by index; data NULL: absent or not loaded. @sources: (nullable) those of the
-   layers that it is composed of */
+   layers that it is composed of; @kept: (nullable) what deltas of the layer keep */
 typedef struct _Components Components;
 struct _Components {
   const Layer *layer;
   QconvBuffer *buffers;
   Components **sources;
+  QconvBuffer *kept;
   guint n_sources;
 };
 

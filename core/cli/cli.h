@@ -24,7 +24,8 @@ typedef struct {
   const char *against, *layer_config, *fallback, *like, *family_file;
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, dry_run, full_precision_mm, skip_inefficient, json, allow_nonfinite, all, verbose, help, help_all, version;
+  gboolean force, no_verify, dry_run, full_precision_mm, skip_inefficient;
+  gboolean json, allow_nonfinite, all, verbose, help, help_all, version;
   GPtrArray *settings;                         /* of -o, NULL at its end; so are those of an edit */
   GPtrArray *set, *add, *remove, *metadata;
   GPtrArray *layers, *drop;

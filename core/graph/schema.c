@@ -204,9 +204,6 @@ static const SchemaMember extra[]
     = { { "match", NEEDED (regex) }, { "why", TEXT }, { "drop", qconv_schema_truth, FALSE, NULL }, END };
 static const SchemaMember role[]
     = { { "match", NEEDED (regex) }, { "role", NEEDED (text) }, { "class", check_class, FALSE, NULL }, END };
-static const SchemaMember unsupported[]
-    = { { "family", NEEDED (text) }, { "naming", NEEDED (text) }, { "all_of", NEEDED (texts) }, { "none_of", TEXTS },
-        END };
 
 static const SchemaMember map_rule[]
     = { { "a", NEEDED (text) }, { "b", NEEDED (text_or_texts) }, { "index", qconv_schema_index, FALSE, NULL },
@@ -256,8 +253,7 @@ static const SchemaMember family_file[]
         { "min_dim", qconv_schema_count, FALSE, NULL },
         { "keep", qconv_schema_regexes, FALSE, NULL }, { "scheme_presets", qconv_schema_text_map, FALSE, NULL },
         { "preset_to_6_bits", TEXT }, { "preset_above_6_bits", TEXT },
-        { "components", qconv_schema_object, FALSE, components },
-        { "unsupported_namings", qconv_schema_objects, FALSE, unsupported }, END };
+        { "components", qconv_schema_object, FALSE, components }, END };
 
 /* The dimensions that the file declares, each with a value: for checks of what speaks of them */
 static void

@@ -205,7 +205,8 @@ test_unknown_names (void)
   assert_advice ("wan", "2.1-t2v-14b", "fp8", 8, "x_embedder.proj", ADVICE_KEEP, NULL);
   assert_advice ("generic", NULL, "fp8", 8, "img_in", ADVICE_KEEP, NULL);
   assert_advice ("generic", NULL, "nvfp4", 4, "blocks.3.attn.to_q", ADVICE_TARGET, NULL);
-  assert_advice ("generic", NULL, "fp8", 8, "blocks.3.img_mod.1", ADVICE_KEEP, NULL);
+  assert_advice ("generic", NULL, "fp8", 8, "blocks.3.img_mod.1", ADVICE_TARGET, NULL);
+  assert_advice ("generic", NULL, "nvfp4", 4, "blocks.3.img_mod.1", ADVICE_FALLBACK, "fp8");
   assert_advice ("generic", NULL, "fp8", 8, "", ADVICE_TARGET, NULL);
   g_assert_cmpuint (qconv_family_least_dim (qconv_families_find (graph_families (), "flux1")), ==, 256);
 }
