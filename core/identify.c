@@ -26,8 +26,8 @@ qconv_families_known (GError **error)
 }
 
 /* Behind the first of the generic family's prefixes that fits */
-static const char *
-strip_prefix (const char *name)
+const char *
+qconv_strip_prefix (const char *name)
 {
   const Families *families = qconv_families_known (NULL);
   JsonArray *prefixes
@@ -42,7 +42,7 @@ strip_prefix (const char *name)
 char *
 qconv_short_name (const char *name)
 {
-  char *stripped = g_strdup (strip_prefix (name));
+  char *stripped = g_strdup (qconv_strip_prefix (name));
 
   if (g_str_has_suffix (stripped, WEIGHT))
     stripped[strlen (stripped) - strlen (WEIGHT)] = '\0';

@@ -6,6 +6,8 @@
 
 /* Returns: (transfer none): all family files but those of a user's --family-file; read once */
 const Families *qconv_families_known (GError **error);
+/* Returns: (transfer none): @name behind the prefix of a container, if it has one */
+const char *qconv_strip_prefix (const char *name);
 /* Returns: (transfer full): the short name of a layer: @name without the prefix of a container or ".weight" */
 char *qconv_short_name (const char *name);
 

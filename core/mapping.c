@@ -20,6 +20,7 @@ typedef struct {
   GHashTable *used; /* SourceLayers of the model that are part of something */
   GHashTable *spellings; /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
   Aliases *aliases;
+  Dims *published; /* (nullable): dimensions with @spellings, where these are all that sets them apart */
 } Making;
 
 void
@@ -81,13 +82,28 @@ published_dims (const Identity *id)
   return published;
 }
 
+/* Whether @tensors are those of @spellings, whatever they are called */
+static gboolean
+same_tensors (const Making *k, const GPtrArray *tensors)
+{
+  gboolean same = tensors->len == g_hash_table_size (k->spellings);
+
+  for (guint i = 0; same && i < tensors->len; i++)
+    {
+      g_autofree char *one = qconv_aliases_apply (k->aliases, ((GraphTensor *) g_ptr_array_index (tensors, i))->name);
+
+      same = g_hash_table_contains (k->spellings, one);
+    }
+  return same;
+}
+
 /* How the variant's names are spelled where a family accepts more than one spelling */
 static gboolean
 find_spellings (Making *k, GError **error)
 {
   const Identity *id = k->x->identity;
   g_autoptr (Dims) dims = NULL;
-  g_autoptr (GPtrArray) tensors = NULL;
+  g_autoptr (GPtrArray) tensors = NULL, own = NULL;
 
   k->spellings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   k->aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (id->family), "aliases"), error);
@@ -101,7 +117,10 @@ find_spellings (Making *k, GError **error)
 
       g_hash_table_insert (k->spellings, qconv_aliases_apply (k->aliases, t->name), g_strdup (t->name));
     }
-  return tensors != NULL;
+  own = tensors != NULL ? qconv_family_expand (id->family, id->dims, error) : NULL;
+  if (own != NULL && same_tensors (k, own))
+    k->published = g_steal_pointer (&dims);
+  return own != NULL;
 }
 
 /* Returns: (transfer full): with the model's prefix */
@@ -333,6 +352,11 @@ make_mapping (Making *k, const char *naming, GError **error)
       if ((!foreign && !find_spellings (k, error)) || !apply_keymap (k, naming, error))
         return FALSE;
       x->naming = naming;
+      if (k->published != NULL)
+        {
+          qconv_dims_free (x->identity->dims);
+          x->identity->dims = g_steal_pointer (&k->published);
+        }
     }
   list_layers (k);
   if (strcmp (x->prefix, id->prefix) != 0 && !strip_names (k, error))
@@ -391,5 +415,6 @@ qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **
   g_hash_table_unref (k.used);
   g_clear_pointer (&k.spellings, g_hash_table_unref);
   g_clear_pointer (&k.aliases, qconv_aliases_free);
+  g_clear_pointer (&k.published, qconv_dims_free);
   return ok ? g_steal_pointer (&x) : NULL;
 }

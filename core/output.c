@@ -20,6 +20,7 @@ qconv_planned_layer_free (PlannedLayer *l)
 {
   g_clear_pointer (&l->layer, qconv_layer_free);
   g_ptr_array_unref (l->tensors);
+  g_free (l->options);
   g_free (l);
 }
 

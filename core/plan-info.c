@@ -2,6 +2,7 @@
 /* What a plan tells. */
 #include "edit.h"
 
+#include "identify.h"
 void
 qconv_plan_free (QconvPlan *p)
 {
@@ -70,6 +71,9 @@ qconv_plan_weights (const QconvPlan *p)
         .how = adopts ? "adopt" : hows[l->how],
         .shape = l->layer->pub.shape,
         .bytes = l->bytes,
+        .short_name = qconv_strip_prefix (l->source->name),
+        .options = l->options,
+        .packable = l->packable,
       };
 
       if (qconv_planned_is_weight (l))

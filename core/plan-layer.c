@@ -102,6 +102,7 @@ plan_encoded (Planning *pl, SourceLayer *s, const Decision *d, GError **error)
     qconv_values_follow (values, s->layer->values);
   l = new_planned (qconv_layer_new (s->name, q->id, q, values, from->dtype, from->rows, from->cols), s, HOW_ENCODE,
                    d->rule);
+  l->options = g_strdup (d->options);
   l->layer->pub.shape = from->shape;
   qconv_layer_settle (l->layer);
   same = same && qconv_values_same_parameters (values, s->layer->values);
@@ -188,7 +189,8 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
   QconvPlan *p = pl->plan;
   const QconvWriter *w = p->target->writer;
   guint n = qconv_directory_n_tensors (p->output.directory);
-  Decision d = qconv_rules_decide (&pl->rules, s);
+  gboolean packable;
+  Decision d = qconv_rules_decide (&pl->rules, s, &packable);
   gboolean move = p->edit != NULL && qconv_source_layer_quantized (s);
   PlannedLayer *l = d.scheme != NULL ? plan_encoded (pl, s, &d, error)
                     : move           ? plan_moved (pl, s, error)
@@ -203,6 +205,7 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
       if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
         return FALSE;
     }
+  l->packable = packable;
   if (move)
     qconv_edit_settle (l, &p->output);
   else

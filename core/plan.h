@@ -39,6 +39,8 @@ typedef struct {
  * @input_scale: with @has_input_scale: value of the component "input_scale"
  * @tensors: PlannedTensor, owned by the output
  * @copies: every tensor that follows rows is copied, so there are no tiles
+ * @options: (nullable): of its scheme, that a rule gave this layer
+ * @packable: the target's scheme can hold it
  * @align: rows at which tiles may be cut
  * @tile_rows: rows of one tile of the last phase; @pass_rows: of one reading of a pass
  * @task_cost: bytes one task takes; @kept_cost: bytes kept while the layer is worked on
@@ -49,7 +51,8 @@ struct _PlannedLayer {
   How how;
   const char *rule;
   GPtrArray *tensors;
-  gboolean has_input_scale, copies;
+  char *options;
+  gboolean has_input_scale, copies, packable;
   float input_scale;
   guint64 align, tile_rows, pass_rows;
   gsize task_cost, kept_cost;

@@ -165,10 +165,18 @@ QCONV_API const char *qconv_plan_target (const QconvPlan *p);       /* (transfer
 QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p);     /* of the whole file, exactly */
 QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);      /* bytes of working memory */
 
-/* One weight of the plan. @rule: "target" "keep" "only" "source" "probed" "size" "shape" "family"; @how: "encode"
-   "move" "adopt" "copy" "cast" "decode"; @bytes: in the output, scales included */
+/**
+ * QconvPlannedInfo: one weight of the plan.
+ * @rule: "target" "keep" "only" "source" "probed" "size" "shape" "family" "fallback" "layers" "config:N" "like"
+ * @how: "encode" "move" "adopt" "copy" "cast" "decode"
+ * @short_name: as rules see it: @name without the prefix of the model
+ * @options: (nullable): "key=value,…" that a rule of its own gave its scheme
+ * @packable: the target's scheme can hold it
+ * @bytes: in the output, scales included
+ */
 typedef struct {
-  const char *name, *scheme, *rule, *how;
+  const char *name, *scheme, *rule, *how, *short_name, *options;
+  gboolean packable;
   QconvShape shape;
   guint64 bytes;
 } QconvPlannedInfo;

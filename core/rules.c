@@ -67,7 +67,7 @@ try_scheme (const SourceLayer *s, const Scheme *scheme, const char *options)
 {
   const QconvLayer *l = &s->layer->pub;
   QconvDType dtype = l->dtype;
-  gboolean plain = qconv_source_layer_plain (s);
+  gboolean plain = !qconv_source_layer_quantized (s);
   gboolean numbers = !plain || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
   g_autoptr (Layer) trial = NULL;
   QconvValues *values;
@@ -183,7 +183,7 @@ matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 static LayerRow *
 find_row (Rules *r, const SourceLayer *s)
 {
-  gboolean weight = !qconv_source_layer_plain (s) || g_str_has_suffix (s->plain_name, ".weight");
+  gboolean weight = qconv_source_layer_quantized (s) || g_str_has_suffix (s->plain_name, ".weight");
 
   for (guint i = 0; weight && i < r->rows->len; i++)
     {
@@ -269,11 +269,10 @@ decide_row (const SourceLayer *s, LayerRow *row)
   return (Decision) { row->scheme, row->options, row->rule };
 }
 
-Decision
-qconv_rules_decide (Rules *r, const SourceLayer *s)
+/* @trial: (nullable): the layer in the target's scheme */
+static Decision
+decide (Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial)
 {
-  const Scheme *scheme = qconv_schemes_main (r->schemes);
-  g_autoptr (Layer) trial = scheme != NULL ? try_scheme (s, scheme, NULL) : NULL;
   LayerRow *row = scheme != NULL ? find_row (r, s) : NULL;
   gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, trial != NULL);
   gpointer packed;
@@ -291,6 +290,17 @@ qconv_rules_decide (Rules *r, const SourceLayer *s)
   if (r->like != NULL && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed))
     return (Decision) { GPOINTER_TO_INT (packed) ? scheme : NULL, NULL, "like" };
   return decide_unnamed (r, s, scheme, trial);
+}
+
+Decision
+qconv_rules_decide (Rules *r, const SourceLayer *s, gboolean *packable)
+{
+  const Scheme *scheme = qconv_schemes_main (r->schemes);
+  g_autoptr (Layer) trial = scheme != NULL ? try_scheme (s, scheme, NULL) : NULL;
+  Decision d = decide (r, s, scheme, trial);
+
+  *packable = trial != NULL || d.scheme != NULL;
+  return d;
 }
 
 gboolean
@@ -362,22 +372,36 @@ check_rule (const Rules *r, const NameRule *n, const GPtrArray *layers, GError *
   return matched_nothing (said, n->pattern, layers, error);
 }
 
+/* Some row before @row has all layers that it matches, or none has such a name */
+static gboolean
+check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **error)
+{
+  if (row->matched)
+    return TRUE;
+  if (row->unfit)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer that %s can hold", row->said,
+                       row->scheme->quantizer->id);
+  for (guint i = 0; i < layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (layers, i);
+      const LayerRow *first = find_row (r, s);
+
+      if (first != NULL && matches_layer (r, row->match, s))
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s decides nothing: \"%s\" and all that it matches besides "
+                           "are decided by %s, which comes first", row->said, s->name, first->said);
+    }
+  return matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);
+}
+
 gboolean
-qconv_rules_check (const Rules *r, const GPtrArray *layers, GError **error)
+qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
 {
   if (r->gave_up != NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "a regular expression is too hard for the names of this file: %s",
                        r->gave_up->message);
   for (guint i = 0; i < r->rows->len; i++)
-    {
-      const LayerRow *row = g_ptr_array_index (r->rows, i);
-
-      if (!row->matched && row->unfit)
-        return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer that %s can hold", row->said,
-                           row->scheme->quantizer->id);
-      if (!row->matched)
-        return matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);
-    }
+    if (!check_row (r, g_ptr_array_index (r->rows, i), layers, error))
+      return FALSE;
   return check_rule (r, &r->keep, layers, error) && check_rule (r, &r->hp, layers, error)
          && check_rule (r, &r->only, layers, error);
 }

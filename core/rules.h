@@ -44,13 +44,13 @@ typedef struct {
 gboolean qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes,
                            const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
-/* After the options of schemes are known */
-Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
+/* After the options of schemes are known. *packable: whether the target's scheme can hold it, or the one that is to */
+Decision qconv_rules_decide (Rules *r, const SourceLayer *s, gboolean *packable);
 /* Returns: whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
 /* Returns: whether --only and --keep leave @s to an edit */
 gboolean qconv_rules_select (Rules *r, const SourceLayer *s);
 /* @encoded: what becomes of it. QCONV_ERROR_OPTION: --hp-filter wants it in high precision */
 gboolean qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error);
-/* QCONV_ERROR_OPTION: an expression that matched nothing */
-gboolean qconv_rules_check (const Rules *r, const GPtrArray *layers, GError **error);
+/* QCONV_ERROR_OPTION: an expression that matched nothing, or nothing that rules before it left */
+gboolean qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error);

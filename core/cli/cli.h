@@ -16,7 +16,8 @@ typedef enum {
   CLI_FORMATS = 16,
   CLI_PLUGINS = 32,
   CLI_EDIT = 64,
-  CLI_ANY = 127,
+  CLI_FAMILIES = 128,
+  CLI_ANY = 255,
 } CliCommands;
 
 typedef struct {
@@ -24,7 +25,7 @@ typedef struct {
   const char *against, *layer_config, *fallback, *like, *family_file;
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, dry_run, full_precision_mm, skip_inefficient;
+  gboolean force, no_verify, dry_run, as_template, full_precision_mm, skip_inefficient;
   gboolean json, allow_nonfinite, all, verbose, help, help_all, version;
   GPtrArray *settings;                         /* of -o, NULL at its end; so are those of an edit */
   GPtrArray *set, *add, *remove, *metadata;

@@ -12,6 +12,8 @@ check_choices (const CliSettings *s, GError **error)
   if (!g_strv_contains ((const char *const *) targets->pdata, s->to))
     return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN, g_strdup_printf (_ ("unknown target \"%s\""), s->to), s->to,
                              (const char *const *) targets->pdata);
+  if (s->as_template && !s->dry_run)
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template belongs to --dry-run"));
   if (g_strcmp0 (s->device, "cuda") == 0)
     return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, _ ("--device cuda: this qconv was built without the backend"));
   return TRUE;

@@ -70,6 +70,8 @@ const CliOption cli_options[] = {
   { "component", 0, CLI_CONVERT, CLI_TEXT, AT (component), NULL, components, TRUE,
     N_ ("part of an all-in-one checkpoint to write") },
   { "drop", 0, CLI_CONVERT, CLI_LIST, AT (drop), N_ ("REGEX"), NULL, TRUE,
+  { "template", 0, CLI_CONVERT, CLI_FLAG, AT (as_template), NULL, NULL, TRUE,
+    N_ ("with --dry-run: print the plan as a file for --layer-config, to edit") },
     N_ ("leave out tensors whose names match; may be repeated") },
   { "allow-nonfinite", 0, OPENS & ~CLI_EDIT, CLI_FLAG, AT (allow_nonfinite), NULL, NULL, TRUE,
     N_ ("accept weights or scales that are infinite or no numbers (plain targets only)") },

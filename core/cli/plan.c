@@ -2,6 +2,8 @@
 /* Shows a plan, or carries it out and shows what came of it. */
 #include "cli.h"
 
+#include <string.h>
+
 static void
 print_plan_json (const QconvPlan *plan, const GArray *weights)
 {
@@ -52,6 +54,48 @@ print_plan (const QconvPlan *plan, const GArray *weights)
   cli_table_print (table, "");
   cli_print (_ ("%s: %s, %u layers, %s bytes (%s), working memory %s\n"), qconv_plan_output (plan),
              qconv_plan_target (plan), weights->len, exact, total, memory);
+}
+
+/* "key=value,…" */
+static void
+add_options (JsonBuilder *b, const char *options)
+{
+  g_auto (GStrv) pairs = g_strsplit (options, ",", -1);
+
+  json_builder_set_member_name (b, "options");
+  json_builder_begin_object (b);
+  for (guint i = 0; pairs[i] != NULL; i++)
+    {
+      g_auto (GStrv) pair = g_strsplit (pairs[i], "=", 2);
+
+      cli_json_string (b, pair[0], pair[1]);
+    }
+  json_builder_end_object (b);
+}
+
+/* A row for each weight that could be another than it is */
+static void
+print_template (const GArray *weights)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+
+  json_builder_begin_array (b);
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
+      g_autofree char *name = g_regex_escape_string (w->short_name, -1), *match = g_strdup_printf ("^%s$", name);
+
+      if (!w->packable)
+        continue;
+      json_builder_begin_object (b);
+      cli_json_string (b, "match", match);
+      cli_json_string (b, "scheme", strcmp (w->scheme, "plain") == 0 ? "keep" : w->scheme);
+      if (w->options != NULL)
+        add_options (b, w->options);
+      json_builder_end_object (b);
+    }
+  json_builder_end_array (b);
+  cli_json_print (b);
 }
 
 static guint64
@@ -116,7 +160,9 @@ cli_plan_carry_out (const CliSettings *s, const QconvModel *model, QconvPlan *pl
 
   if (!s->dry_run)
     return run_plan (s, model, plan, weights, error);
-  if (s->json)
+  if (s->as_template)
+    print_template (weights);
+  else if (s->json)
     print_plan_json (plan, weights);
   else
     print_plan (plan, weights);
