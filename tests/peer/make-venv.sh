@@ -10,8 +10,8 @@ size=${2:?usage: make-venv.sh FOLDER small|large}
 packages="numpy gguf safetensors ml_dtypes"
 modules="numpy, gguf, safetensors, ml_dtypes"
 if [ "$size" = large ]; then
-  packages="$packages torch packaging comfy-kitchen convert-to-quant==1.3.4 bitsandbytes"
-  modules="$modules, torch, comfy_kitchen, convert_to_quant, bitsandbytes"
+  packages="$packages torch packaging comfy-kitchen convert-to-quant==1.3.4 bitsandbytes scipy"
+  modules="$modules, torch, comfy_kitchen, convert_to_quant, bitsandbytes, scipy"
 fi
 
 if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c "import $modules" 2>/dev/null; then
