@@ -199,11 +199,14 @@ qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas)
 
   sum->plain_name = g_strdup (s->plain_name);
   sum->name = g_strdup (s->name);
-  sum->sources = g_ptr_array_new ();
-  sum->parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  sum->sources = s->parts != NULL ? g_ptr_array_ref (s->sources) : g_ptr_array_new ();
+  sum->parts = s->parts != NULL ? g_array_ref (s->parts) : g_array_new (FALSE, FALSE, sizeof (Part));
   sum->deltas = deltas;
-  g_ptr_array_add (sum->sources, (gpointer) s);
-  g_array_append_val (sum->parts, all);
+  if (s->parts == NULL)
+    {
+      g_ptr_array_add (sum->sources, (gpointer) s);
+      g_array_append_val (sum->parts, all);
+    }
   sum->reader = s->reader;
   sum->layer = qconv_layer_new_plain (s->plain_name, sum_dtype (s), &l->shape);
   qconv_layer_set_rows (sum->layer, l->rows, l->cols);

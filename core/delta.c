@@ -149,13 +149,11 @@ take_zeros (Arena *arena, guint64 rows, guint64 cols, QconvBuffer *buffer, GErro
 
 /* @sums += @scale · @left · @right */
 static gboolean
-add_product (QconvBuffer *sums, QconvBuffer *left, const QconvBuffer *right, guint64 rows, guint64 cols, guint64 rank,
+add_product (QconvBuffer *sums, QconvBuffer *left, QconvBuffer *right, guint64 rows, guint64 cols, guint64 rank,
              float scale, GError **error)
 {
-  QconvBuffer b = *right;
-
   return qconv_stream_run (qconv_stream_cpu (), "add-product", 1,
-                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (left), QCONV_BUF (&b), QCONV_I (rows),
+                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (left), QCONV_BUF (right), QCONV_I (rows),
                                           QCONV_I (cols), QCONV_I (rank), QCONV_F (scale) },
                            7, error);
 }
@@ -209,36 +207,39 @@ add_scaled (float *w, const float *x, gsize n, float scale)
 }
 
 static gboolean
-add_hadamard (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
+add_hadamard (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
               GError **error)
 {
   QconvBuffer left, products[2];
-  float *sums = w->data;
+  float *sums = qconv_buffer_data (w);
+  const float *a, *b;
 
   for (guint i = 0; i < 2; i++)
     {
-      const SourceLayer *a = d->factors[2 * i];
+      const SourceLayer *s = d->factors[2 * i];
 
-      if (!take_zeros (arena, n, d->cols, &products[i], error) || !load_floats (a, from, n, arena, &left, error)
-          || !add_product (&products[i], &left, &kept[i], n, d->cols, cols_of (a), 1, error))
+      if (!take_zeros (arena, n, d->cols, &products[i], error) || !load_floats (s, from, n, arena, &left, error)
+          || !add_product (&products[i], &left, &kept[i], n, d->cols, cols_of (s), 1, error))
         return FALSE;
     }
+  a = qconv_buffer_data (&products[0]);
+  b = qconv_buffer_data (&products[1]);
   for (gsize i = 0; i < (gsize) (n * d->cols); i++)
-    sums[i] += d->scale * (((const float *) products[0].data)[i] * ((const float *) products[1].data)[i]);
+    sums[i] += d->scale * (a[i] * b[i]);
   return TRUE;
 }
 
 /* Each item of the first matrix stands for the whole second one */
 static void
-add_kronecker (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, float *w)
+add_kronecker (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, float *w)
 {
   const SourceLayer *b = d->factors[3] != NULL ? d->factors[3] : d->factors[2];
   gsize inner_rows = (gsize) rows_of (d->factors[2]), inner = (gsize) cols_of (b), cols = (gsize) d->cols;
 
   for (gsize row = (gsize) from; row < from + n; row++, w += cols)
     {
-      const float *outer_row = (const float *) kept[0].data + row / inner_rows * (cols / inner);
-      const float *inner_row = (const float *) kept[1].data + row % inner_rows * inner;
+      const float *outer_row = (const float *) qconv_buffer_data (&kept[0]) + row / inner_rows * (cols / inner);
+      const float *inner_row = (const float *) qconv_buffer_data (&kept[1]) + row % inner_rows * inner;
 
       for (gsize block = 0; block < cols / inner; block++)
         for (gsize i = 0; i < inner; i++)
@@ -247,7 +248,7 @@ add_kronecker (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n,
 }
 
 static gboolean
-add_run (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
+add_run (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
          GError **error)
 {
   QconvBuffer left;
@@ -260,20 +261,20 @@ add_run (const Delta *d, const QconvBuffer *kept, guint64 from, guint64 n, Qconv
     case DELTA_FULL:
       if (!load_floats (d->factors[0], from, n, arena, &left, error))
         return FALSE;
-      add_scaled (w->data, left.data, (gsize) (n * d->cols), d->scale);
+      add_scaled (qconv_buffer_data (w), qconv_buffer_data (&left), (gsize) (n * d->cols), d->scale);
       return TRUE;
     case DELTA_HADAMARD:
       return add_hadamard (d, kept, from, n, w, arena, error);
     case DELTA_KRONECKER:
       if (d->cols > 0)
-        add_kronecker (d, kept, from, n, w->data);
+        add_kronecker (d, kept, from, n, qconv_buffer_data (w));
       return TRUE;
     }
   return TRUE;
 }
 
 static gboolean
-add_delta (const Delta *d, const QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats, Arena *arena,
+add_delta (const Delta *d, QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats, Arena *arena,
            GError **error)
 {
   gsize row_bytes = matrix_bytes (1, d->cols);
@@ -297,7 +298,7 @@ add_delta (const Delta *d, const QconvBuffer *kept, guint64 first, guint64 n, Qc
 }
 
 gboolean
-qconv_deltas_add (const GPtrArray *deltas, const QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats,
+qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats,
                   Arena *arena, GError **error)
 {
   for (guint i = 0; i < deltas->len; i++)

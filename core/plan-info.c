@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan tells. */
+#include "lora.h"
 #include "edit.h"
-
 #include "identify.h"
+
 void
 qconv_plan_free (QconvPlan *p)
 {
   if (p->output.directory != NULL)
     qconv_output_clear (&p->output);
   g_clear_pointer (&p->mapping, qconv_mapping_free);
+  g_clear_pointer (&p->loras, qconv_loras_free);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
   g_clear_pointer (&p->header, g_byte_array_unref);
   g_clear_pointer (&p->edit, qconv_edit_free);
@@ -69,11 +71,11 @@ qconv_plan_weights (const QconvPlan *p)
         .scheme = l->layer->scheme,
         .rule = l->rule,
         .how = adopts ? "adopt" : hows[l->how],
-        .shape = l->layer->pub.shape,
-        .bytes = l->bytes,
         .short_name = qconv_strip_prefix (l->source->name),
         .options = l->options,
         .packable = l->packable,
+        .shape = l->layer->pub.shape,
+        .bytes = l->bytes,
       };
 
       if (qconv_planned_is_weight (l))

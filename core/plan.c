@@ -4,6 +4,7 @@
 
 #include "directory.h"
 #include "edit.h"
+#include "lora.h"
 #include "plan-layer.h"
 #include "target.h"
 #include "values.h"
@@ -79,6 +80,9 @@ map_layers (Planning *pl, GError **error)
   const QconvJob *job = pl->job;
   MappingOptions options = { .component = job->component, .drop = job->drop };
 
+  if (job->loras != NULL && (p->edit != NULL || p->target->target->scheme == NULL))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
+                       p->target->name);
   if (p->edit != NULL || p->target->target->scheme == NULL)
     return (job->component == NULL && job->drop == NULL
             && (job->naming == NULL || strcmp (job->naming, "keep") == 0))
@@ -93,7 +97,9 @@ map_layers (Planning *pl, GError **error)
 
       p->warn (line, p->warn_data);
     }
-  return p->mapping != NULL;
+  if (p->mapping != NULL && job->loras != NULL)
+    p->loras = qconv_loras_apply (job->loras, job->lora_partial, p->model, p->mapping, p->warn, p->warn_data, error);
+  return p->mapping != NULL && (job->loras == NULL || p->loras != NULL);
 }
 
 /* What decoding and encoding again costs is told once */

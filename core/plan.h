@@ -73,6 +73,7 @@ struct _QconvPlan {
   QconvModel *model;
   struct _Edit *edit;  /* (nullable): owns @target */
   Mapping *mapping;    /* (nullable): NULL for edits and verbatim copies */
+  struct _Loras *loras; /* (nullable): what @mapping holds besides the model */
   GPtrArray *verbatim; /* (nullable): SourceLayer: every tensor by itself, for targets that ask no reader */
   const QconvTargetInfo *target;
   QconvOutput output;

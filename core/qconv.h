@@ -51,6 +51,57 @@ typedef struct {
 /* Returns: (transfer none) (element-type QconvTargetInfo): every target whose plugins are loaded, sorted by name */
 QCONV_API GPtrArray *qconv_registry_targets (void);
 
+/* ---- Families: what is known of models ---- */
+
+/**
+ * QconvVariantInfo: one published size or kind of a family.
+ * @n_tensors, @n_params: of a complete model; 0: not known
+ * @detect_as: (nullable): the variant that files of it are taken for, as their weights look alike
+ */
+typedef struct {
+  char *name, *detect_as;
+  char **aliases;
+  guint64 n_tensors, n_params;
+} QconvVariantInfo;
+
+/**
+ * QconvFamilyRule: what becomes of layers unless somebody says otherwise.
+ * @scheme: (nullable): NULL: they stay as they are
+ * @pattern: (nullable): GRegex, searched in layer names of the original naming
+ * @blocks: (nullable): instead: start of the names of blocks, of which the @first and the @last so many are meant
+ * @classes: what these layers are for: "io" "cond" "final" "mod" …
+ * @peers: other converters that keep some of them in high precision
+ */
+typedef struct {
+  char *scheme, *pattern, *blocks;
+  guint first, last;
+  char **classes, **peers;
+} QconvFamilyRule;
+
+/* @schemes: that use it; @rules: (element-type QconvFamilyRule): the first that matches counts, and what none matches
+   takes the scheme */
+typedef struct {
+  char **schemes;
+  GPtrArray *rules;
+} QconvPresetInfo;
+
+/**
+ * QconvFamilyInfo:
+ * @kind: "diffusion" "text_encoder" "llm"
+ * @reads: namings that are recognised; @writes: those that names can be changed to from "original" and back
+ * @variants: (element-type QconvVariantInfo)
+ * @presets: (nullable) (element-type QconvPresetInfo)
+ * @probed: tensors that are never packed, since loaders tell models apart by their stored shape
+ */
+typedef struct {
+  char *id, *title, *kind, *path;
+  char **reads, **writes, **probed;
+  GPtrArray *variants, *presets;
+} QconvFamilyInfo;
+/* @family_file: (nullable): as in QconvOpenOptions; @id: (nullable): this family only, and with its presets.
+   Returns: (transfer full) (element-type QconvFamilyInfo): sorted by id; empty where there is none called @id */
+QCONV_API GPtrArray *qconv_families_describe (const char *family_file, const char *id, GError **error);
+
 /* ---- Model: an opened input ---- */
 
 typedef void (*QconvWarnFunc) (const char *message, gpointer user_data);
@@ -126,6 +177,8 @@ typedef struct {
  * @layer_config: (nullable): file of such rules, which come before @layers
  * @fallback: (nullable): scheme of layers that the model's family keeps; "keep": none, also where the family has one
  * @like: (nullable): a file of the same model: what it has in high precision stays so, what it packed is packed
+ * @loras: (nullable): NULL-terminated "FILE[:STRENGTH]": merged in this order into the weights
+ * @lora_partial: keys of these that belong to no layer are left out
  * @skip_inefficient: leave layers alone that are too small or too lopsided to gain
  * @hints: @n_hints changes of an edit
  * @metadata: (nullable): NULL-terminated "KEY=VALUE" of an edit; "KEY" alone removes it
@@ -144,7 +197,8 @@ typedef struct {
   const char *const *drop;
   const char *const *layers;
   const char *layer_config, *fallback, *like;
-  gboolean skip_inefficient;
+  const char *const *loras;
+  gboolean lora_partial, skip_inefficient;
   const QconvHintChange *hints;
   guint n_hints;
   const char *const *metadata;

@@ -44,6 +44,8 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .layer_config = s->layer_config,
                    .fallback = s->fallback,
                    .like = s->like,
+                   .loras = s->loras->len > 1 ? (const char *const *) s->loras->pdata : NULL,
+                   .lora_partial = s->lora_partial,
                    .skip_inefficient = s->skip_inefficient,
                    .memory = s->memory,
                    .n_threads = s->n_threads,

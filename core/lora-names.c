@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lora-names.h"
+
+#include <string.h>
+
+#include "compose.h"
+#include "graph/keymap.h"
+
+#define WEIGHT ".weight"
+#define BIAS ".bias"
+
+/* ---- Names ---- */
+
+/* @dotted, @flat: layers (and biases) as keys spell them, with dots or with underscores -> LoraName */
+struct _LoraNames {
+  GPtrArray *list;
+  GHashTable *dotted, *flat;
+  Aliases *aliases;
+};
+
+static void
+free_name (gpointer data)
+{
+  LoraName *n = data;
+
+  g_free (n->name);
+  g_array_unref (n->rows);
+  g_free (n);
+}
+
+void
+qconv_lora_names_free (LoraNames *names)
+{
+  g_hash_table_unref (names->dotted);
+  g_hash_table_unref (names->flat);
+  g_ptr_array_unref (names->list);
+  g_clear_pointer (&names->aliases, qconv_aliases_free);
+  g_free (names);
+}
+
+/* Row @row of @source behind those that are there */
+static void
+append_row (GArray *rows, const SourceLayer *source, guint64 row)
+{
+  NamedRows one = { source, row, 1, 1 };
+  NamedRows *last = rows->len > 0 ? &g_array_index (rows, NamedRows, rows->len - 1) : NULL;
+
+  if (last != NULL && last->source == source && row > last->first
+      && (last->n == 1 || row == last->first + last->n * last->stride))
+    {
+      if (last->n++ == 1)
+        last->stride = row - last->first;
+      return;
+    }
+  g_array_append_val (rows, one);
+}
+
+/* The rows that @p takes from @of, or from what that is composed of */
+static gboolean
+append_part (GArray *rows, const SourceLayer *of, const Part *p)
+{
+  g_autoptr (GArray) whole = g_array_new (FALSE, FALSE, sizeof (NamedRows));
+
+  if (of->parts == NULL)
+    {
+      NamedRows same = { of, p->first, p->stride, p->n };
+
+      g_array_append_val (rows, same);
+      return TRUE;
+    }
+  if (!qconv_lora_rows (of, whole))
+    return FALSE;
+  for (guint64 i = 0, at = 0, k = 0; i < p->n && k < whole->len;)
+    {
+      const NamedRows *r = &g_array_index (whole, NamedRows, k);
+      guint64 row = p->first + i * p->stride;
+
+      if (row - at >= r->n)
+        {
+          at += r->n;
+          k++;
+          continue;
+        }
+      append_row (rows, r->source, r->first + (row - at) * r->stride);
+      i++;
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_lora_rows (const SourceLayer *s, GArray *rows)
+{
+  NamedRows all = { s, 0, 1, s->layer->pub.rows };
+  gboolean upright = TRUE;
+
+  if (s->parts == NULL)
+    g_array_append_val (rows, all);
+  for (guint i = 0; s->parts != NULL && i < s->parts->len; i++)
+    {
+      const Part *p = &g_array_index (s->parts, Part, i);
+
+      upright &= append_part (rows, g_ptr_array_index (s->sources, p->source), p) && !p->transposed;
+    }
+  return upright;
+}
+
+/* Returns: (transfer full): as few stretches as there can be */
+static GArray *
+join_rows (const GArray *rows)
+{
+  GArray *joined = g_array_new (FALSE, FALSE, sizeof (NamedRows));
+
+  for (guint i = 0; i < rows->len; i++)
+    {
+      const NamedRows *r = &g_array_index (rows, NamedRows, i);
+
+      for (guint64 j = 0; j < r->n; j++)
+        append_row (joined, r->source, r->first + j * r->stride);
+    }
+  return joined;
+}
+
+static gboolean
+equal_rows (const GArray *a, const GArray *b)
+{
+  return a->len == b->len && memcmp (a->data, b->data, a->len * sizeof (NamedRows)) == 0;
+}
+
+static gboolean
+same_rows (const LoraName *a, const LoraName *b)
+{
+  g_autoptr (GArray) x = NULL, y = NULL;
+
+  if (a->transposed != b->transposed || equal_rows (a->rows, b->rows))
+    return a->transposed == b->transposed;
+  x = join_rows (a->rows);
+  y = join_rows (b->rows);
+  return equal_rows (x, y);
+}
+
+/* @spelling: (transfer full) */
+static void
+enter (GHashTable *table, char *spelling, LoraName *n)
+{
+  LoraName *first = g_hash_table_lookup (table, spelling);
+
+  if (first == NULL)
+    {
+      g_hash_table_insert (table, spelling, n);
+      return;
+    }
+  if (!same_rows (first, n))
+    first->other = n;
+  g_free (spelling);
+}
+
+static char *
+without_weight (const char *name)
+{
+  return g_str_has_suffix (name, WEIGHT) ? g_strndup (name, strlen (name) - strlen (WEIGHT)) : g_strdup (name);
+}
+
+static void
+enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
+{
+  g_autofree char *layer = without_weight (spelling);
+  g_auto (GStrv) pieces = g_strsplit (layer, ".to_", -1);
+
+  enter (names->dotted, g_strdup (layer), n);
+  enter (names->flat, g_strdelimit (g_strdup (layer), ".", '_'), n);
+  /* diffusers before 0.22 had processors, which know the first module of to_out alone */
+  if (g_strv_length (pieces) > 1)
+    {
+      char *old = g_strjoinv (".processor.to_", pieces);
+
+      if (g_str_has_suffix (old, ".to_out.0"))
+        old[strlen (old) - 2] = '\0';
+      enter (names->dotted, old, n);
+    }
+}
+
+/* @name: of a tensor; @rows: (transfer full) */
+static void
+add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
+{
+  LoraName *n = g_new0 (LoraName, 1);
+  g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, name) : NULL;
+
+  n->name = g_strdup (name);
+  n->rows = rows;
+  n->transposed = transposed;
+  g_ptr_array_add (names->list, n);
+  enter_spelling (names, name, n);
+  if (one != NULL && strcmp (one, name) != 0)
+    enter_spelling (names, one, n);
+}
+
+static void
+add_layer (LoraNames *names, const char *name, const SourceLayer *s)
+{
+  GArray *rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
+  gboolean upright;
+
+  upright = qconv_lora_rows (s, rows);
+  add_name (names, name, rows, !upright);
+}
+
+/* ---- What there is ---- */
+
+static void
+add_leaves (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
+{
+  for (guint i = 0; s->parts != NULL && i < s->sources->len; i++)
+    add_leaves (leaves, seen, g_ptr_array_index (s->sources, i));
+  if (s->parts == NULL && g_hash_table_add (seen, s))
+    g_ptr_array_add (leaves, s);
+}
+
+/* Returns: (transfer container) (element-type SourceLayer): the layers of the model that @x is made of */
+static GPtrArray *
+list_leaves (const Mapping *x)
+{
+  GPtrArray *leaves = g_ptr_array_new ();
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < x->layers->len; i++)
+    add_leaves (leaves, seen, g_ptr_array_index (x->layers, i));
+  return leaves;
+}
+
+static void
+add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameMap *map)
+{
+  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
+
+  for (guint i = 0; i < map->parts->len; i++)
+    {
+      const NamePart *p = &g_array_index (map->parts, NamePart, i);
+      NamedRows r = { qconv_model_find_tensor (m, qconv_names_full (behind, p->name)), p->first, p->stride, p->n };
+
+      if (r.source == NULL)
+        return;
+      g_array_append_val (rows, r);
+    }
+  add_name (names, map->name, g_steal_pointer (&rows), map->transposed);
+}
+
+/* What the layers are called in @naming. A model that lacks tensors cannot be mapped, and has fewer names for it */
+static void
+add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names *behind, const char *naming)
+{
+  const Identity *id = x->identity;
+  g_autoptr (GPtrArray) maps = NULL;
+
+  if (strcmp (naming, id->naming) == 0 || !qconv_keymap_exists (id->family, id->variant, id->naming, naming))
+    return;
+  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (m), id->dims, behind, id->naming, naming,
+                          NULL);
+  for (guint i = 0; maps != NULL && i < maps->len; i++)
+    add_map (names, m, behind, g_ptr_array_index (maps, i));
+}
+
+LoraNames *
+qconv_lora_names_new (const QconvModel *m, const Mapping *x)
+{
+  LoraNames *names = g_new0 (LoraNames, 1);
+  JsonObject *family = qconv_family_json (x->identity->family);
+  JsonArray *maps = qconv_family_list (family, "keymaps");
+  g_autoptr (GPtrArray) leaves = list_leaves (x);
+  g_autoptr (Names) behind = qconv_layers_names (leaves, x->identity);
+
+  names->list = g_ptr_array_new_with_free_func (free_name);
+  names->dotted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  names->flat = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  names->aliases = qconv_aliases_new (qconv_family_list (family, "aliases"), NULL);
+  for (guint i = 0; i < qconv_names_length (behind); i++)
+    {
+      const char *name = qconv_names_name (behind, i);
+      const SourceLayer *s = qconv_model_find_tensor (m, qconv_names_full (behind, name));
+
+      if (s != NULL)
+        add_layer (names, name, s);
+    }
+  for (guint i = 0; i < leaves->len; i++)
+    add_layer (names, ((const SourceLayer *) g_ptr_array_index (leaves, i))->plain_name,
+               g_ptr_array_index (leaves, i));
+  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
+    {
+      JsonObject *map = json_array_get_object_element (maps, i);
+
+      add_naming (names, m, x, behind, qconv_family_text (map, "a"));
+      add_naming (names, m, x, behind, qconv_family_text (map, "b"));
+    }
+  for (guint i = 0; i < x->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (x->layers, i);
+      gboolean behind_prefix = g_str_has_prefix (s->plain_name, x->prefix);
+
+      add_layer (names, s->plain_name + (behind_prefix ? strlen (x->prefix) : 0), s);
+    }
+  return names;
+}
+
+/* ---- Finding ---- */
+
+/* What is in front of names with dots, and of names with underscores */
+static const char *const prefixes[]
+    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", NULL };
+static const char *const flat_prefixes[]
+    = { "lora_unet_", "lora_transformer_", "lora_prior_unet_", "lycoris_", NULL };
+
+/* Returns: (nullable): behind the first of @list that @name starts with */
+static const char *
+strip (const char *name, const char *const *list)
+{
+  for (; *list != NULL; list++)
+    if (g_str_has_prefix (name, *list))
+      return name + strlen (*list);
+  return NULL;
+}
+
+static const LoraName *
+find_dotted (const LoraNames *names, const char *layer, gboolean bias)
+{
+  g_autofree char *tensor = g_strconcat (layer, bias ? BIAS : WEIGHT, NULL);
+  g_autofree char *exact = without_weight (tensor);
+  g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, tensor) : NULL;
+  g_autofree char *alias = one != NULL ? without_weight (one) : NULL;
+  const LoraName *found = g_hash_table_lookup (names->dotted, exact);
+
+  return found != NULL || alias == NULL ? found : g_hash_table_lookup (names->dotted, alias);
+}
+
+const LoraName *
+qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias)
+{
+  for (const char *rest = layer; rest != NULL; rest = strip (rest, prefixes))
+    {
+      const LoraName *found = find_dotted (names, rest, bias);
+      const char *flat = strip (rest, flat_prefixes);
+      g_autofree char *key = flat != NULL ? g_strconcat (flat, bias ? "_bias" : "", NULL) : NULL;
+
+      if (found == NULL && key != NULL)
+        found = g_hash_table_lookup (names->flat, key);
+      if (found != NULL)
+        return found;
+    }
+  return NULL;
+}

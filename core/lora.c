@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib/gi18n-lib.h>
+#include <math.h>
+#include <string.h>
+
+#include "compose.h"
+#include "delta.h"
+#include "lora-file.h"
+#include "lora-names.h"
+#include "lora.h"
+
+struct _Loras {
+  GPtrArray *files;
+};
+
+/**
+ * Baking: what merging one run's files needs.
+ *
+ * @users: SourceLayer of the model -> GPtrArray of layers of the mapping that have rows of it
+ * @sums: layer of the mapping -> GPtrArray of Delta
+ * @taken: rows that the file has said something of -> its spelling of them
+ * @n_unmatched, @unmatched: keys of the file without a layer, and the first of them
+ */
+typedef struct {
+  Mapping *x;
+  LoraNames *names;
+  GHashTable *users, *sums, *taken;
+  const LoraFile *file;
+  guint n_unmatched;
+  const char *unmatched;
+} Baking;
+
+void
+qconv_loras_free (Loras *l)
+{
+  g_ptr_array_unref (l->files);
+  g_free (l);
+}
+
+static void
+free_list (gpointer data)
+{
+  g_ptr_array_unref (data);
+}
+
+/* ---- One layer ---- */
+
+/* Which rows of the delta the rows of @of get, from 1 on; 0: none */
+static guint64 *
+rows_of_delta (const LoraName *n, const SourceLayer *of)
+{
+  guint64 rows = of->layer->pub.rows, at = 1;
+  guint64 *from = g_new0 (guint64, rows + 1);
+
+  for (guint i = 0; i < n->rows->len; i++)
+    {
+      const NamedRows *r = &g_array_index (n->rows, NamedRows, i);
+
+      for (guint64 j = 0; r->source == of && j < r->n && r->first + j * r->stride < rows; j++)
+        from[r->first + j * r->stride] = at + j;
+      at += r->n;
+    }
+  return from;
+}
+
+static void
+add_row (GArray *runs, guint64 to, guint64 from)
+{
+  DeltaRun one = { to, from, 1 };
+  DeltaRun *last = runs->len > 0 ? &g_array_index (runs, DeltaRun, runs->len - 1) : NULL;
+
+  if (last != NULL && last->to + last->n == to && last->from + last->n == from)
+    last->n++;
+  else
+    g_array_append_val (runs, one);
+}
+
+/* Adds to @runs what @layer gets through its rows of @of */
+static gboolean
+find_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs)
+{
+  g_autofree guint64 *from = rows_of_delta (n, of);
+  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
+  guint64 to = 0;
+
+  if (!qconv_lora_rows (layer, rows))
+    return FALSE;
+  for (guint i = 0; i < rows->len; i++)
+    {
+      const NamedRows *r = &g_array_index (rows, NamedRows, i);
+
+      for (guint64 j = 0; j < r->n; j++, to++)
+        if (r->source == of && from[r->first + j * r->stride] > 0)
+          add_row (runs, to, from[r->first + j * r->stride] - 1);
+    }
+  return TRUE;
+}
+
+static gboolean
+holds_floats (const SourceLayer *s)
+{
+  QconvDType dtype = s->layer->pub.dtype;
+
+  return qconv_source_layer_decodes (s)
+         && (!qconv_source_layer_plain (s) || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3
+             || dtype == QCONV_F8_E5M2);
+}
+
+/* Hangs a copy of @d on what @layer has of @of */
+static gboolean
+hang_on_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *of, SourceLayer *layer, GError **error)
+{
+  g_autoptr (Delta) copy = g_new (Delta, 1);
+  GPtrArray *list = g_hash_table_lookup (b->sums, layer);
+
+  *copy = *d;
+  copy->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
+  if (!find_runs (n, of, layer, copy->runs) || n->transposed)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": its rows and columns are exchanged",
+                       layer->name);
+  if (!holds_floats (layer))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": %s %s cannot be added to", layer->name,
+                       layer->layer->scheme, qconv_dtype_name (layer->layer->pub.dtype));
+  if (copy->runs->len == 0)
+    return TRUE;
+  if (list == NULL)
+    g_hash_table_insert (b->sums, layer, list = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_delta_free));
+  g_ptr_array_add (list, g_steal_pointer (&copy));
+  return TRUE;
+}
+
+static gboolean
+check_shape (const Delta *d, const LoraName *n, GError **error)
+{
+  guint64 rows = 0, cols = 0;
+  gboolean fits = TRUE;
+
+  for (guint i = 0; i < n->rows->len; i++)
+    {
+      const NamedRows *r = &g_array_index (n->rows, NamedRows, i);
+
+      rows += r->n;
+      cols = r->source->layer->pub.cols;
+      fits &= cols == d->cols;
+    }
+  return (fits && rows == d->rows)
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "makes %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT " items, \"%s\" has %" G_GUINT64_FORMAT
+                        " × %" G_GUINT64_FORMAT,
+                        d->rows, d->cols, n->name, rows, cols);
+}
+
+static gboolean
+hang (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double scale, const LoraName *n, GError **error)
+{
+  g_autoptr (Delta) d = qconv_delta_new (kind, factors, error);
+  g_autoptr (GHashTable) done = g_hash_table_new (NULL, NULL);
+
+  if (d == NULL || !check_shape (d, n, error))
+    return FALSE;
+  d->scale = (float) scale;
+  for (guint i = 0; b->file->strength != 0 && i < n->rows->len; i++)
+    {
+      const SourceLayer *of = g_array_index (n->rows, NamedRows, i).source;
+      const GPtrArray *users = g_hash_table_lookup (b->users, of);
+
+      for (guint j = 0; users != NULL && g_hash_table_add (done, (gpointer) of) && j < users->len; j++)
+        if (!hang_on_layer (b, d, n, of, g_ptr_array_index (users, j), error))
+          return FALSE;
+    }
+  return TRUE;
+}
+
+/* @ranked: (nullable): the factor whose rows are the rank */
+static gboolean
+find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, double *scale, GError **error)
+{
+  double alpha;
+
+  *scale = b->file->strength;
+  if (g->roles[LORA_ALPHA] == NULL || ranked == NULL || ranked->layer->pub.rows == 0)
+    return TRUE;
+  if (!qconv_lora_alpha (g->roles[LORA_ALPHA], &alpha, error))
+    return FALSE;
+  *scale *= alpha / (double) ranked->layer->pub.rows;
+  return isfinite ((float) *scale) || qconv_fail (error, QCONV_ERROR_INPUT, "strength and alpha are too large");
+}
+
+static gboolean
+incomplete (const LoraGroup *g, GError **error)
+{
+  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its other half is missing", g->layer);
+}
+
+static gboolean
+hang_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  const SourceLayer *const factors[4] = { g->roles[LORA_UP], g->roles[LORA_DOWN] };
+  double scale;
+
+  if (factors[0] == NULL && factors[1] == NULL)
+    return TRUE;
+  if (factors[0] == NULL || factors[1] == NULL)
+    return incomplete (g, error);
+  return find_scale (b, g, factors[1], &scale, error) && hang (b, DELTA_PRODUCT, factors, scale, n, error);
+}
+
+static gboolean
+hang_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  const SourceLayer *const *factors = g->roles + LORA_HADA_1A;
+  guint have = 0;
+  double scale;
+
+  for (guint i = 0; i < 4; i++)
+    have += factors[i] != NULL;
+  if (have == 0)
+    return TRUE;
+  if (have < 4)
+    return incomplete (g, error);
+  return find_scale (b, g, factors[1], &scale, error) && hang (b, DELTA_HADAMARD, factors, scale, n, error);
+}
+
+/* One side of a Kronecker product: whole, or @a and @b */
+static gboolean
+find_side (const LoraGroup *g, LoraRole whole, const SourceLayer **a, const SourceLayer **b)
+{
+  *a = g->roles[whole] != NULL ? g->roles[whole] : g->roles[whole + 1];
+  *b = g->roles[whole] != NULL ? NULL : g->roles[whole + 2];
+  return g->roles[whole] != NULL ? g->roles[whole + 1] == NULL && g->roles[whole + 2] == NULL
+                                 : *a != NULL && *b != NULL;
+}
+
+static gboolean
+hang_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  const SourceLayer *factors[4];
+  gboolean complete = find_side (g, LORA_KRON_1, &factors[0], &factors[1]);
+  double scale;
+
+  complete &= find_side (g, LORA_KRON_2, &factors[2], &factors[3]);
+  for (guint i = LORA_KRON_1; !complete && i <= LORA_KRON_2B; i++)
+    if (g->roles[i] != NULL)
+      return incomplete (g, error);
+  if (!complete)
+    return TRUE;
+  /* LyCORIS: alpha is for products; ComfyUI divides it by the rank of the second one where both are */
+  return find_scale (b, g, factors[3] != NULL ? factors[3] : factors[1], &scale, error)
+         && hang (b, DELTA_KRONECKER, factors, scale, n, error);
+}
+
+static gboolean
+hang_diff (Baking *b, const LoraGroup *g, LoraRole role, const LoraName *n, GError **error)
+{
+  const SourceLayer *const factors[4] = { g->roles[role] };
+
+  return factors[0] == NULL || hang (b, DELTA_FULL, factors, b->file->strength, n, error);
+}
+
+/* ---- One file ---- */
+
+/* Two spellings of the same rows in one file are a mistake in it */
+static gboolean
+take (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  const NamedRows *first = &g_array_index (n->rows, NamedRows, 0);
+  guint64 total = 0;
+  const char *before;
+  char *rows;
+
+  if (n->other != NULL)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: this may be \"%s\" or \"%s\"", g->layer, n->name,
+                       n->other->name);
+  for (guint i = 0; i < n->rows->len; i++)
+    total += g_array_index (n->rows, NamedRows, i).n;
+  rows = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, first->source->plain_name, first->first,
+                          total);
+  before = g_hash_table_lookup (b->taken, rows);
+  g_hash_table_insert (b->taken, rows, g->layer);
+  return before == NULL
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s are the same layer", before, g->layer);
+}
+
+static gboolean
+merge_weight (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (take (b, g, n, error) && hang_product (b, g, n, &local) && hang_hadamard (b, g, n, &local)
+      && hang_kronecker (b, g, n, &local) && hang_diff (b, g, LORA_DIFF, n, &local))
+    return TRUE;
+  if (local != NULL)
+    g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", g->layer);
+  return FALSE;
+}
+
+static gboolean
+merge_bias (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  if (take (b, g, n, error) && hang_diff (b, g, LORA_DIFF_BIAS, n, error))
+    return TRUE;
+  g_prefix_error (error, "%s: ", g->roles[LORA_DIFF_BIAS]->plain_name);
+  return FALSE;
+}
+
+static gboolean
+merge_group (Baking *b, const LoraGroup *g, GError **error)
+{
+  const LoraName *weight = qconv_lora_names_find (b->names, g->layer, FALSE);
+  const LoraName *bias = qconv_lora_names_find (b->names, g->layer, TRUE);
+  gboolean has_weight = FALSE;
+
+  for (guint i = 0; i < LORA_N_ROLES; i++)
+    {
+      gboolean known = i == LORA_DIFF_BIAS ? bias != NULL : weight != NULL || (i == LORA_ALPHA && bias != NULL);
+
+      has_weight |= g->roles[i] != NULL && i != LORA_DIFF_BIAS && i != LORA_ALPHA;
+      if (g->roles[i] != NULL && !known && b->n_unmatched++ == 0)
+        b->unmatched = g->roles[i]->plain_name;
+    }
+  if (g->refused != NULL && (weight != NULL || bias != NULL))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\": %s cannot be merged",
+                       g->roles[LORA_REFUSED]->plain_name, g->refused);
+  if (weight != NULL && !has_weight && g->roles[LORA_DIFF_BIAS] == NULL)
+    return incomplete (g, error);
+  return (weight == NULL || !has_weight || merge_weight (b, g, weight, error))
+         && (bias == NULL || g->roles[LORA_DIFF_BIAS] == NULL || merge_bias (b, g, bias, error));
+}
+
+static gboolean
+check_unmatched (const Baking *b, gboolean partial, QconvWarnFunc warn, gpointer warn_data, GError **error)
+{
+  guint n = b->file->tensors->len;
+  g_autofree char *line = NULL;
+
+  if (b->n_unmatched == 0 && n > 0)
+    return TRUE;
+  if (b->n_unmatched == n)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "none of its %u keys belongs to this model%s%s", n,
+                       n > 0 ? ": the first is " : "", n > 0 ? b->unmatched : "");
+  if (!partial)
+    return qconv_fail (error, QCONV_ERROR_OPTION,
+                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the others",
+                       b->n_unmatched, n, b->unmatched);
+  line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"),
+                          b->file->path, b->n_unmatched, n, b->unmatched);
+  if (warn != NULL)
+    warn (line, warn_data);
+  return TRUE;
+}
+
+static gboolean
+merge_file (Baking *b, GError **error)
+{
+  const LoraFile *f = b->file;
+  gboolean ok = TRUE;
+
+  b->n_unmatched = f->strangers->len;
+  b->unmatched = f->strangers->len > 0 ? ((SourceLayer *) g_ptr_array_index (f->strangers, 0))->plain_name : NULL;
+  b->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; ok && i < f->groups->len; i++)
+    ok = merge_group (b, g_ptr_array_index (f->groups, i), error);
+  g_hash_table_unref (b->taken);
+  return ok;
+}
+
+/* ---- All files ---- */
+
+static void
+add_user (Baking *b, const SourceLayer *of, SourceLayer *layer)
+{
+  GPtrArray *list = g_hash_table_lookup (b->users, of);
+
+  for (guint i = 0; of->parts != NULL && i < of->sources->len; i++)
+    add_user (b, g_ptr_array_index (of->sources, i), layer);
+  if (of->parts != NULL)
+    return;
+  if (list == NULL)
+    g_hash_table_insert (b->users, (gpointer) of, list = g_ptr_array_new ());
+  if (!g_ptr_array_find (list, layer, NULL))
+    g_ptr_array_add (list, layer);
+}
+
+static void
+replace_layers (Baking *b)
+{
+  Mapping *x = b->x;
+
+  for (guint i = 0; i < x->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (x->layers, i);
+      GPtrArray *deltas = g_hash_table_lookup (b->sums, s);
+      SourceLayer *sum;
+
+      if (deltas == NULL)
+        continue;
+      sum = qconv_compose_sum (s, g_ptr_array_ref (deltas));
+      g_hash_table_insert (x->originals, sum, g_strdup (qconv_mapping_original (x, s)));
+      g_ptr_array_add (x->composed, sum);
+      g_ptr_array_index (x->layers, i) = sum;
+    }
+}
+
+static gboolean
+merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, QconvWarnFunc warn, gpointer warn_data,
+             GError **error)
+{
+  for (; *files != NULL; files++)
+    {
+      LoraFile *f = qconv_lora_file_open (*files, error);
+
+      if (f == NULL)
+        return FALSE;
+      g_ptr_array_add (l->files, f);
+      b->file = f;
+      if (!merge_file (b, error) || !check_unmatched (b, partial, warn, warn_data, error))
+        {
+          g_prefix_error (error, "--lora %s: ", f->path);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+Loras *
+qconv_loras_apply (const char *const *files, gboolean partial, const QconvModel *m, Mapping *x, QconvWarnFunc warn,
+                   gpointer warn_data, GError **error)
+{
+  g_autoptr (Loras) l = g_new0 (Loras, 1);
+  Baking b = { .x = x };
+  gboolean ok;
+
+  l->files = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_lora_file_free);
+  b.names = qconv_lora_names_new (m, x);
+  b.users = g_hash_table_new_full (NULL, NULL, NULL, free_list);
+  b.sums = g_hash_table_new_full (NULL, NULL, NULL, free_list);
+  for (guint i = 0; i < x->layers->len; i++)
+    add_user (&b, g_ptr_array_index (x->layers, i), g_ptr_array_index (x->layers, i));
+  ok = merge_files (l, &b, files, partial, warn, warn_data, error);
+  if (ok)
+    replace_layers (&b);
+  g_hash_table_unref (b.users);
+  g_hash_table_unref (b.sums);
+  qconv_lora_names_free (b.names);
+  return ok ? g_steal_pointer (&l) : NULL;
+}
