@@ -164,7 +164,9 @@ hang (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double sca
       const SourceLayer *of = g_array_index (n->rows, NamedRows, i).source;
       const GPtrArray *users = g_hash_table_lookup (b->users, of);
 
-      for (guint j = 0; users != NULL && g_hash_table_add (done, (gpointer) of) && j < users->len; j++)
+      if (users == NULL || !g_hash_table_add (done, (gpointer) of))
+        continue;
+      for (guint j = 0; j < users->len; j++)
         if (!hang_on_layer (b, d, n, of, g_ptr_array_index (users, j), error))
           return FALSE;
     }
