@@ -343,6 +343,9 @@ make_mapping (Making *k, const char *naming, GError **error)
   gboolean known = qconv_identity_known (id);
   gboolean foreign = known && strcmp (id->naming, ORIGINAL) != 0;
 
+  if (!known && naming != NULL && strcmp (naming, ORIGINAL) != 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "nothing is known of this model, so %s names cannot be given to it",
+                       naming);
   if (known && naming != NULL && strcmp (naming, id->naming) != 0)
     {
       if (!qconv_keymap_exists (id->family, id->variant, id->naming, naming))

@@ -5,6 +5,7 @@
 
 #define ALL "all"
 #define DIFFUSION "diffusion"
+#define TEXT_ENCODER "text-encoder"
 
 /* (nullable): which of the parts that the generic family tells apart a name belongs to */
 static const char *
@@ -23,6 +24,15 @@ part_of (JsonObject *components, const char *name)
   return NULL;
 }
 
+/* What a model by itself is */
+static const char *
+whole_part (const Identity *id)
+{
+  const char *kind = qconv_identity_known (id) ? qconv_family_kind (id->family) : DIFFUSION;
+
+  return strcmp (kind, DIFFUSION) == 0 ? DIFFUSION : TEXT_ENCODER;
+}
+
 GPtrArray *
 qconv_select_component (const QconvModel *m, const char *component, GError **error)
 {
@@ -38,10 +48,10 @@ qconv_select_component (const QconvModel *m, const char *component, GError **err
     {
       SourceLayer *s = g_ptr_array_index (m->layers, i);
       const char *part = part_of (components, s->plain_name);
-      gboolean diffusion = part == NULL && g_str_has_prefix (s->plain_name, id->prefix);
 
-      if (component == NULL || strcmp (component, ALL) == 0
-          || (strcmp (component, DIFFUSION) == 0 ? diffusion : g_strcmp0 (part, component) == 0))
+      if (part == NULL && g_str_has_prefix (s->plain_name, id->prefix))
+        part = whole_part (id);
+      if (component == NULL || strcmp (component, ALL) == 0 || g_strcmp0 (part, component) == 0)
         g_ptr_array_add (layers, s);
     }
   if (layers->len > 0 || m->layers->len == 0)

@@ -84,6 +84,7 @@ gboolean cli_inspect (const CliSettings *s, const char *const *words, GError **e
 gboolean cli_verify (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_targets (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_formats (const CliSettings *s, const char *const *words, GError **error);
+gboolean cli_families (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_plugins (const CliSettings *s, const char *const *words, GError **error);
 /* @from: (nullable): refused where no plugin has it; @for_verify: what cannot be claimed is a problem, no error */
 QconvModel *cli_model_open (const CliSettings *s, const char *path, const char *from, gboolean for_verify,

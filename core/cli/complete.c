@@ -51,10 +51,10 @@ concerns_target (const CliFeature *f, const char *target)
   return TRUE;
 }
 
-static void
-print_settings (const char *const *words)
+/* (nullable): the one on the line */
+static const char *
+target_of_words (const char *const *words)
 {
-  g_autoptr (GArray) features = cli_features_list (NULL);
   const char *target = NULL;
 
   for (guint i = 0; words[i] != NULL; i++)
@@ -62,12 +62,42 @@ print_settings (const char *const *words)
       target = words[i + 1];
     else if (g_str_has_prefix (words[i], "--to="))
       target = words[i] + strlen ("--to=");
+  return target;
+}
+
+static void
+print_settings (const char *const *words)
+{
+  g_autoptr (GArray) features = cli_features_list (NULL);
+  const char *target = target_of_words (words);
+
   for (guint i = 0; i < features->len; i++)
     {
       const CliFeature *f = &g_array_index (features, CliFeature, i);
 
       for (const QconvOption *o = f->options; o != NULL && o->name != NULL && concerns_target (f, target); o++)
         print_setting (f, o);
+    }
+}
+
+/* What layers can become in a file by the writer of the target on the line, with @end */
+static void
+print_schemes (const char *const *words, const char *end)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+  const char *target = target_of_words (words);
+  const QconvWriter *writer = NULL;
+
+  for (guint i = 0; target != NULL && i < targets->len; i++)
+    if (strcmp (((const QconvTargetInfo *) targets->pdata[i])->name, target) == 0)
+      writer = ((const QconvTargetInfo *) targets->pdata[i])->writer;
+  cli_print ("keep%s\n", end);
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = targets->pdata[i];
+
+      if (t->quantizer != NULL && t->writer == writer)
+        cli_print ("%s%s\n", t->quantizer->id, end);
     }
 }
 
@@ -79,8 +109,12 @@ print_values (const CliOption *o, const char *const *words)
     return FALSE;
   if (o->choices != NULL)
     print_names (o->choices);
-  else if (o->kind == CLI_LIST)
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, settings))
     print_settings (words);
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, layers))
+    print_schemes (words, ":");
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, fallback))
+    print_schemes (words, "");
   else if (o->offset == G_STRUCT_OFFSET (CliSettings, to))
     print_array (cli_target_names ());
   else if (o->offset == G_STRUCT_OFFSET (CliSettings, from))
@@ -120,6 +154,15 @@ command_of_words (const char *const *words)
 }
 
 static void
+print_families (void)
+{
+  g_autoptr (GPtrArray) families = qconv_families_describe (NULL, NULL, NULL);
+
+  for (guint i = 0; families != NULL && i < families->len; i++)
+    cli_print ("%s\n", ((const QconvFamilyInfo *) families->pdata[i])->id);
+}
+
+static void
 print_options (guint commands)
 {
   for (const CliOption *o = cli_options; o->help != NULL; o++)
@@ -156,5 +199,7 @@ cli_complete (const char *const *words)
   else if (command->bit == CLI_PLUGINS)
     for (guint i = 0; i < qconv_registry_modules ()->len; i++)
       cli_print ("%s\n", ((const QconvModule *) qconv_registry_modules ()->pdata[i])->name);
+  else if (command->bit == CLI_FAMILIES)
+    print_families ();
   print_options (command != NULL ? command->bit : CLI_ANY);
 }

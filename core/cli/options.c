@@ -39,7 +39,7 @@ const CliOption cli_options[] = {
     N_ ("merge a LoRA into the weights before they are encoded; may be repeated") },
   { "lora-partial", 0, CLI_CONVERT, CLI_FLAG, AT (lora_partial), NULL, NULL, TRUE,
     N_ ("leave out keys of a LoRA that belong to no layer of the model") },
-  { "family-file", 0, OPENS, CLI_TEXT, AT (family_file), N_ ("FILE"), NULL, TRUE,
+  { "family-file", 0, OPENS | CLI_FAMILIES, CLI_TEXT, AT (family_file), N_ ("FILE"), NULL, TRUE,
     N_ ("a description of a model family that comes before the installed ones") },
   { "hp-filter", 0, CLI_CONVERT, CLI_TEXT, AT (hp_filter), N_ ("REGEX"), NULL, TRUE,
     N_ ("stop unless layers whose names match are, and stay, in high precision") },

@@ -20,6 +20,8 @@ try qconv ins
 try qconv --to bf16
 try qconv --to = f32
 try qconv plugins safe
+try qconv families wa
+try qconv --layers ke
 try qconv --progress ''
 try qconv "a file" --eff
 END

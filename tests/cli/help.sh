@@ -18,6 +18,6 @@ for target in $("$QCONV" complete --to); do
   grep -qwe "$target" all || echo "target $target is not in --help-all"
 done
 [ $n -gt 0 ] && echo "all targets are in --help-all"
-for command in convert inspect verify targets formats plugins; do
+for command in convert inspect verify targets formats families plugins; do
   "$QCONV" $command -h | head -n 1
 done
