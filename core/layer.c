@@ -134,6 +134,13 @@ qconv_layer_ask_components (Layer *l, GError **error)
 }
 
 void
+qconv_layer_set_hint (Layer *l, const char *key, const char *value)
+{
+  l->hints = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_hash_table_insert (l->hints, g_strdup (key), g_strdup (value));
+}
+
+void
 qconv_layer_drop_component (Layer *l, const char *name)
 {
   gint i = qconv_layer_component_index (&l->pub, name);

@@ -35,6 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_free)
 void qconv_layer_settle (Layer *l);
 /* Asks the quantizer which components there are and checks what it says */
 gboolean qconv_layer_ask_components (Layer *l, GError **error);
+/* @l has no hints yet */
+void qconv_layer_set_hint (Layer *l, const char *key, const char *value);
 /* Forgets a component that is not there: optional ones that a source lacks or nobody gives */
 void qconv_layer_drop_component (Layer *l, const char *name);
 /* Returns: index of the component, or -1 */

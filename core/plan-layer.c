@@ -111,6 +111,8 @@ plan_encoded (Planning *pl, SourceLayer *s, const Decision *d, GError **error)
       l->how = HOW_MOVE;
       copy_hints (l->layer, s->layer);
     }
+  else if (d->full_precision)
+    qconv_layer_set_hint (l->layer, QCONV_HINT_FULL_PRECISION, "true");
   if (qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, TRUE, error)
       && (same || (qconv_source_layer_decodes (s) && qconv_encoder (l, 0) != NULL)
           || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin makes %s from the scheme %s",

@@ -11,6 +11,7 @@
 /* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
 #define LOPSIDED 64
+#define NEAREST 3 /* names for who mistyped one */
 
 static gboolean
 compile (NameRule *n, const char *option, const char *pattern, GError **error)
@@ -179,6 +180,12 @@ matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 
 /* ---- Decisions ---- */
 
+static gboolean
+is_weight (const SourceLayer *s)
+{
+  return !qconv_source_layer_plain (s) || g_str_has_suffix (s->plain_name, ".weight");
+}
+
 /* (nullable): the first row that names the layer */
 static LayerRow *
 find_row (Rules *r, const SourceLayer *s)
@@ -253,7 +260,8 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, cons
   if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
     return (Decision) { NULL, NULL, "size" };
   advice = advise (r, s, trial);
-  return advice.kind == ADVICE_TARGET ? (Decision) { scheme, NULL, "target" } : fall_back (r, s, &advice);
+  return advice.kind == ADVICE_TARGET ? (Decision) { scheme, NULL, "target", advice.full_precision_mm }
+                                      : fall_back (r, s, &advice);
 }
 
 static Decision
@@ -331,33 +339,55 @@ qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, G
                      plain ? "would be quantized; --keep leaves it alone" : "is not in high precision");
 }
 
-/* The layer whose name is most like the letters of an expression; else the first */
-static const char *
-nearest_layer (const char *pattern, const GPtrArray *layers)
+/* The letters that a regular expression looks for, roughly */
+static char *
+letters_of (const char *pattern)
 {
-  g_autoptr (GString) letters = g_string_new (NULL);
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  const char *near;
+  GString *letters = g_string_new (NULL);
 
   for (const char *p = pattern; *p != '\0'; p++)
     if (*p == '\\' && p[1] == 'd')
-      g_string_append_c (letters, *p++ == '\\' ? '0' : '\0');
+      {
+        g_string_append_c (letters, '0');
+        p++;
+      }
     else if (strchr ("\\^$*+?()[]{}|", *p) == NULL)
       g_string_append_c (letters, *p);
+  return g_string_free (letters, FALSE);
+}
+
+/* Returns: (transfer full): the weights whose names are most like @pattern, else the first */
+static char *
+nearest_layers (const char *pattern, const GPtrArray *layers)
+{
+  g_autofree char *letters = letters_of (pattern);
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  GString *text = g_string_new (NULL);
+  const char *near = NULL;
+
   for (guint i = 0; i < layers->len; i++)
-    g_ptr_array_add (names, ((const SourceLayer *) g_ptr_array_index (layers, i))->name);
+    if (is_weight (g_ptr_array_index (layers, i)))
+      g_ptr_array_add (names, ((SourceLayer *) g_ptr_array_index (layers, i))->name);
   g_ptr_array_add (names, NULL);
-  near = qconv_nearest (letters->str, (const char *const *) names->pdata);
-  return near != NULL || names->len == 1 ? near : g_ptr_array_index (names, 0);
+  for (guint i = 0; i < NEAREST; i++)
+    {
+      near = qconv_nearest (letters, (const char *const *) names->pdata);
+      if (near == NULL && i == 0)
+        near = g_ptr_array_index (names, 0);
+      if (near == NULL)
+        break;
+      g_string_append_printf (text, "%s\"%s\"", i > 0 ? ", " : "", near);
+      g_ptr_array_remove (names, (gpointer) near);
+    }
+  return g_string_free (text, FALSE);
 }
 
 static gboolean
 matched_nothing (const char *said, const char *pattern, const GPtrArray *layers, GError **error)
 {
-  const char *near = nearest_layer (pattern, layers);
+  g_autofree char *near = nearest_layers (pattern, layers);
 
-  return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer; layers have names such as \"%s\"", said,
-                     near != NULL ? near : "");
+  return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer; layers have names such as %s", said, near);
 }
 
 static gboolean

@@ -38,6 +38,7 @@ typedef struct {
   const Scheme *scheme;
   const char *options; /* (nullable): of the scheme, for this layer */
   const char *rule;
+  gboolean full_precision; /* the family advises products in full precision */
 } Decision;
 
 /* QCONV_ERROR_OPTION: an expression is broken, a configuration is wrong */

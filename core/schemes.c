@@ -93,6 +93,8 @@ qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **erro
   for (const QconvTarget *t = s->info->writer->targets; t != NULL && t->name != NULL; t++)
     if (t->scheme != NULL && qconv_registry_quantizer (t->scheme) != NULL)
       g_ptr_array_add (names, (gpointer) t->scheme);
+  if (names->len == 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s holds no schemes", option, s->info->name), NULL;
   g_ptr_array_add (names, NULL);
   near = qconv_nearest (id, (const char *const *) names->pdata);
   all = g_strjoinv (", ", (char **) names->pdata);

@@ -65,8 +65,10 @@ typedef struct {
 } QconvLayer;
 /* Returns: (transfer none) (nullable): by name */
 QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, const char *name);
-/* Returns: (transfer none) (nullable): what a reader told writers by qconv_claim_hint(); only while components are
-   moved to the same scheme */
+/* Of a layer that is encoded: "true" where the model's family advises that its products are made in full precision */
+#define QCONV_HINT_FULL_PRECISION "full-precision-mm"
+/* Returns: (transfer none) (nullable): what a reader told writers by qconv_claim_hint(), only while components are
+   moved to the same scheme; or what the model's family advises */
 QCONV_API const char *qconv_layer_hint (const QconvLayer *l, const char *key);
 /* Whether an edit has set or removed it: writers refuse that for what follows from the layer */
 QCONV_API gboolean qconv_layer_hint_edited (const QconvLayer *l, const char *key);

@@ -123,6 +123,8 @@ full_precision (const ComfyFormat *f, const QconvLayer *layer, const QconvValues
     return "true";
   if (hint != NULL && !qconv_values_is_set (values, "full-precision-mm"))
     return was_marked || g_str_equal (hint, "true") ? hint : NULL;
+  if (g_strcmp0 (qconv_layer_hint (layer, QCONV_HINT_FULL_PRECISION), "true") == 0)
+    return "true";
   if (f->full != COMFY_FULL_AUTO || (was_marked && !qconv_values_is_set (values, "full-precision-mm")))
     return NULL;
   return qconv_layer_component (layer, "input_scale") == NULL ? "true" : NULL;
@@ -132,7 +134,8 @@ full_precision (const ComfyFormat *f, const QconvLayer *layer, const QconvValues
 static gboolean
 is_said (const ComfyFormat *f, const ComfyFormat *from, const char *key)
 {
-  return g_str_equal (key, "format") || g_str_equal (key, COMFY_FULL_PRECISION) || comfy_format_key (f, key) != NULL
+  return g_str_equal (key, "format") || g_str_equal (key, COMFY_FULL_PRECISION)
+         || g_str_equal (key, QCONV_HINT_FULL_PRECISION) || comfy_format_key (f, key) != NULL
          || (from != NULL && comfy_format_key (from, key) != NULL);
 }
 
