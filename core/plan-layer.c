@@ -191,8 +191,7 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
   QconvPlan *p = pl->plan;
   const QconvWriter *w = p->target->writer;
   guint n = qconv_directory_n_tensors (p->output.directory);
-  gboolean packable;
-  Decision d = qconv_rules_decide (&pl->rules, s, &packable);
+  Decision d = qconv_rules_decide (&pl->rules, s);
   gboolean move = p->edit != NULL && qconv_source_layer_quantized (s);
   PlannedLayer *l = d.scheme != NULL ? plan_encoded (pl, s, &d, error)
                     : move           ? plan_moved (pl, s, error)
@@ -207,7 +206,7 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
       if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
         return FALSE;
     }
-  l->packable = packable;
+  l->packable = d.packable;
   if (move)
     qconv_edit_settle (l, &p->output);
   else

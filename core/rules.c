@@ -202,6 +202,18 @@ find_row (Rules *r, const SourceLayer *s)
   return NULL;
 }
 
+static Decision
+stays (const char *rule)
+{
+  return (Decision) { .rule = rule };
+}
+
+static Decision
+becomes (const Scheme *scheme, const char *rule)
+{
+  return (Decision) { .scheme = scheme, .rule = rule };
+}
+
 /* In the model's family the layer is a product with a matrix, or nothing is known of it */
 static gboolean
 is_linear (const Rules *r, const SourceLayer *s)
@@ -233,7 +245,7 @@ fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
     scheme = qconv_schemes_imply (r->schemes, advice->fallback);
   if (scheme != NULL && is_linear (r, s))
     trial = try_scheme (s, scheme, NULL);
-  return trial != NULL ? (Decision) { scheme, NULL, "fallback" } : (Decision) { NULL, NULL, "family" };
+  return trial != NULL ? becomes (scheme, "fallback") : stays ("family");
 }
 
 /* What source, size and family say about a layer that nobody named */
@@ -247,21 +259,20 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, cons
   Advice advice;
 
   if (strcmp (l->scheme, q->id) == 0)
-    return (Decision) { scheme, NULL, "target" };
+    return becomes (scheme, "target");
   if (!g_str_has_prefix (s->plain_name, r->mapping->prefix)) /* another part of an all-in-one checkpoint */
-    return (Decision) { NULL, NULL, "family" };
+    return stays ("family");
   if (r->quantized && plain)
-    return (Decision) { NULL, NULL, "source" };
+    return stays ("source");
   /* Who quantized it has found it worth that */
   if (plain && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
-    return (Decision) { NULL, NULL, "shape" };
+    return stays ("shape");
   if (plain && !has_template (r, s) && low < qconv_family_least_dim (r->mapping->identity->family))
-    return (Decision) { NULL, NULL, "size" };
+    return stays ("size");
   if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
-    return (Decision) { NULL, NULL, "size" };
+    return stays ("size");
   advice = advise (r, s, trial);
-  return advice.kind == ADVICE_TARGET ? (Decision) { scheme, NULL, "target", advice.full_precision_mm }
-                                      : fall_back (r, s, &advice);
+  return advice.kind == ADVICE_TARGET ? becomes (scheme, "target") : fall_back (r, s, &advice);
 }
 
 static Decision
@@ -273,8 +284,8 @@ decide_row (const SourceLayer *s, LayerRow *row)
   row->matched |= fits;
   row->unfit |= !fits;
   if (!fits)
-    return (Decision) { NULL, NULL, "shape" };
-  return (Decision) { row->scheme, row->options, row->rule };
+    return stays ("shape");
+  return (Decision) { .scheme = row->scheme, .options = row->options, .rule = row->rule };
 }
 
 /* @trial: (nullable): the layer in the target's scheme */
@@ -286,28 +297,38 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial
   gpointer packed;
 
   if (scheme == NULL)
-    return (Decision) { NULL, NULL, "target" };
+    return stays ("target");
   if (row != NULL)
     return decide_row (s, row);
   if (keep)
-    return (Decision) { NULL, NULL, "keep" };
+    return stays ("keep");
   if (trial == NULL)
-    return (Decision) { NULL, NULL, "shape" };
+    return stays ("shape");
   if (r->only.re != NULL)
-    return (Decision) { only ? scheme : NULL, NULL, "only" };
+    return becomes (only ? scheme : NULL, "only");
   if (r->like != NULL && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed))
-    return (Decision) { GPOINTER_TO_INT (packed) ? scheme : NULL, NULL, "like" };
+    return becomes (GPOINTER_TO_INT (packed) ? scheme : NULL, "like");
   return decide_unnamed (r, s, scheme, trial);
 }
 
+/* Whoever decided that the layer takes a scheme, it is the family that knows how exact its products must be */
+static gboolean
+advises_full_precision (const Rules *r, const SourceLayer *s, const Decision *d)
+{
+  g_autoptr (Layer) trial = try_scheme (s, d->scheme, d->options);
+
+  return trial != NULL && advise (r, s, trial).full_precision_mm;
+}
+
 Decision
-qconv_rules_decide (Rules *r, const SourceLayer *s, gboolean *packable)
+qconv_rules_decide (Rules *r, const SourceLayer *s)
 {
   const Scheme *scheme = qconv_schemes_main (r->schemes);
   g_autoptr (Layer) trial = scheme != NULL ? try_scheme (s, scheme, NULL) : NULL;
   Decision d = decide (r, s, scheme, trial);
 
-  *packable = trial != NULL || d.scheme != NULL;
+  d.packable = trial != NULL || d.scheme != NULL;
+  d.full_precision = d.scheme != NULL && advises_full_precision (r, s, &d);
   return d;
 }
 

@@ -33,20 +33,25 @@ typedef struct {
   GError *gave_up;
 } Rules;
 
-/* What a layer becomes: @scheme NULL: it stays plain */
+/**
+ * Decision: what a layer becomes.
+ * @scheme: NULL: it stays plain
+ * @options: (nullable): of the scheme, for this layer
+ * @full_precision: the family advises products in full precision
+ * @packable: the target's scheme can hold it, or the one that is to
+ */
 typedef struct {
   const Scheme *scheme;
-  const char *options; /* (nullable): of the scheme, for this layer */
-  const char *rule;
-  gboolean full_precision; /* the family advises products in full precision */
+  const char *options, *rule;
+  gboolean full_precision, packable;
 } Decision;
 
 /* QCONV_ERROR_OPTION: an expression is broken, a configuration is wrong */
 gboolean qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes,
                            const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
-/* After the options of schemes are known. *packable: whether the target's scheme can hold it, or the one that is to */
-Decision qconv_rules_decide (Rules *r, const SourceLayer *s, gboolean *packable);
+/* After the options of schemes are known */
+Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
 /* Returns: whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
 /* Returns: whether --only and --keep leave @s to an edit */

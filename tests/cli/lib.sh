@@ -37,6 +37,23 @@ need_target ()
   }
 }
 
+need_format ()
+{
+  formats=$("$QCONV" formats) || exit 1
+  printf '%s\n' "$formats" | grep -q "^$1 " || {
+    echo "the format $1 was not built"
+    exit 77
+  }
+}
+
+# make_family FAMILY VARIANT FILE [options]: a model of a known family
+make_family ()
+{
+  family=$1 variant=$2
+  shift 2
+  "$MAKE_MODEL" --family "$family" --variant "$variant" "$@" || exit 1
+}
+
 # make_model FILE [options]: a model of four layers
 make_model ()
 {
