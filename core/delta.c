@@ -32,7 +32,8 @@ product_shape (const SourceLayer *a, const SourceLayer *b, guint64 *rows, guint6
   *cols = cols_of (b != NULL ? b : a);
   return b == NULL || cols_of (a) == rows_of (b)
          || qconv_fail (error, QCONV_ERROR_INPUT,
-                        "%s has %" G_GUINT64_FORMAT " columns, %s %" G_GUINT64_FORMAT " rows: they cannot be multiplied",
+                        "%s has %" G_GUINT64_FORMAT " columns, %s %" G_GUINT64_FORMAT
+                        " rows: they cannot be multiplied",
                         a->plain_name, cols_of (a), b->plain_name, rows_of (b));
 }
 

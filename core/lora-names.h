@@ -33,6 +33,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraNames, qconv_lora_names_free)
 
 /* @layer: as a key spells it, with any prefix; @bias: its bias. Returns: (transfer none) (nullable) */
 const LoraName *qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias);
-/* Appends the rows of the model's layers that the rows of @s are: (element-type NamedRows). Returns: FALSE where some of
-   them are columns */
+/* Appends the rows of the model's layers that the rows of @s are: (element-type NamedRows). Returns: FALSE where some
+   of them are columns */
 gboolean qconv_lora_rows (const SourceLayer *s, GArray *rows);

@@ -342,7 +342,8 @@ check_unmatched (const Baking *b, gboolean partial, QconvWarnFunc warn, gpointer
                        n > 0 ? ": the first is " : "", n > 0 ? b->unmatched : "");
   if (!partial)
     return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the others",
+                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the "
+                       "others",
                        b->n_unmatched, n, b->unmatched);
   line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"),
                           b->file->path, b->n_unmatched, n, b->unmatched);
