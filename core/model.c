@@ -169,7 +169,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   m->participants = g_array_new (FALSE, FALSE, sizeof (Participant));
   m->readers = g_ptr_array_new ();
   m->source = qconv_source_open (file, error);
-  if (m->source == NULL)
+  if (m->source == NULL || (o->family_file != NULL && qconv_model_families (m, error) == NULL))
     return NULL;
   if (!open_container (m, o, error)
       || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))

@@ -105,6 +105,8 @@ qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identit
   for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++)
     if (!drop_matching (layers, patterns[i], error))
       return FALSE;
+  if (layers->len == 0 && patterns != NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--drop leaves no tensor");
   before = layers->len;
   for (guint i = layers->len; id != NULL && i-- > 0;)
     if (useless (id, g_ptr_array_index (layers, i)))

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The spelling of names, and which tensors are taken along
+. "$LIB"
+need_target nvfp4-comfy
+need_target fp8-comfy
+need_format gguf
+
+# names FILE: of its tensors and their shapes, sorted
+names ()
+{
+  "$QCONV" inspect --json "$1" >inspected || echo "$1 cannot be read"
+  tr -d ' \n' <inspected | sed 's/.*"tensors":\[//; s/{"name"/\n{"name"/g; s/"dtype":"[^"]*",//g; s/,*"bytes":[0-9]*//g' |
+    sed -n 's/^{"name":"\([^"]*\)","shape":\([^]]*\]\).*/\1 \2/p' | sort
+  rm inspected
+}
+
+# first FILE: some of its names, and how many there are
+first ()
+{
+  names "$1" >names
+  sed -n '1p;20p;$p' names | sed 's/^/  /'
+  echo "  $(wc -l <names) tensors"
+  rm names
+}
+
+make_family flux1 tiny original.safetensors
+make_family flux1 tiny diffusers.safetensors --naming diffusers
+make_family flux1 tiny prefixed.safetensors --prefix model.diffusion_model.
+make_family flux1 tiny flux.gguf --format gguf --type q8_0
+
+echo "== every target of ComfyUI gets the same bytes from both namings"
+for target in $("$QCONV" targets | sed -n 's/^\([^ ]*-comfy\) .*/\1/p'); do
+  for naming in original diffusers; do
+    "$QCONV" --to $target --effort rtn --no-verify $naming.safetensors $naming.out --force >log 2>&1 || cat log
+  done
+  cmp original.out diffusers.out && echo "$target"
+done >same
+grep -x -e nvfp4-comfy -e fp8-comfy same
+[ "$(wc -l <same)" -eq "$("$QCONV" targets | grep -c '^[^ ]*-comfy ')" ] && echo "and all others"
+
+echo "== there and back"
+"$QCONV" --to bf16-safetensors --names diffusers original.safetensors there.safetensors >log
+"$QCONV" --to bf16-safetensors --names comfy there.safetensors back.safetensors >log
+"$QCONV" --to bf16-safetensors --names comfy diffusers.safetensors over.safetensors >log
+names there.safetensors >a
+names diffusers.safetensors >b
+cmp a b && cmp back.safetensors over.safetensors && echo "the same"
+
+echo "== the default is what the target's loader knows, else what the source has"
+for target in bf16-safetensors nvfp4-comfy; do
+  for choice in '' '--names keep' '--names comfy' '--names diffusers'; do
+    echo "$target $choice"
+    # shellcheck disable=SC2086
+    "$QCONV" --to $target $choice diffusers.safetensors out.safetensors --force >log 2>&1 || cat log
+    names out.safetensors | sed -n 's/ .*//;s/^/  /;1p'
+  done
+done
+
+echo "== a prefix stays, and means nothing to rules"
+"$QCONV" --to nvfp4-comfy prefixed.safetensors out.safetensors --force --layers 'fp8:^double_blocks.0.img_mlp.0$' >log
+first out.safetensors
+"$QCONV" --to nvfp4-comfy original.safetensors bare.safetensors --layers 'fp8:^double_blocks.0.img_mlp.0$' >log
+names out.safetensors | sed 's/model.diffusion_model.//' | sort >a
+names bare.safetensors >b
+cmp a b && echo "all else is the same"
+
+echo "== GGUF"
+"$QCONV" --to bf16-safetensors flux.gguf out.safetensors --force >log
+names out.safetensors >a
+names original.safetensors >b
+cmp a b && echo "names and shapes of the original"
+
+echo "== parts of a checkpoint"
+mkdir parts
+make_family flux1 tiny parts/model-00001-of-00003.safetensors --prefix model.diffusion_model.
+make_family t5 tiny parts/model-00002-of-00003.safetensors --prefix text_encoders.t5xxl.transformer.
+"$MAKE_MODEL" --layers 2 --rows 256 --cols 256 --prefix vae. parts/model-00003-of-00003.safetensors
+"$QCONV" --to copy-safetensors parts all.safetensors >log
+rm -r parts
+"$QCONV" --to fp8-comfy --dry-run all.safetensors | awk '$3 == "target" { n[substr ($1, 1, 5)]++ } END { for (i in n) print i, n[i] }'
+for part in diffusion text-encoder vae; do
+  echo "$part"
+  "$QCONV" --to fp8-comfy --component $part all.safetensors out.safetensors --force >log 2>&1
+  grep warning log
+  first out.safetensors
+done
+"$QCONV" --to fp8-comfy --component diffusion all.safetensors out.safetensors --force >log
+"$QCONV" --to fp8-comfy --component diffusion original.safetensors bare.safetensors --force >log
+cmp out.safetensors bare.safetensors && echo "the diffusion part is the model by itself"
+run --to fp8-comfy --component vae original.safetensors none.safetensors
+run --to copy-safetensors --component vae all.safetensors none.safetensors
+run --to fp8-comfy --component unet all.safetensors none.safetensors
+
+echo "== what no loader uses, and what nobody wants"
+mkdir parts
+make_family t5 tiny parts/model-00001-of-00002.safetensors
+"$MAKE_MODEL" --layers 2 --rows 256 --cols 256 --prefix decoder. parts/model-00002-of-00002.safetensors
+"$QCONV" --to copy-safetensors parts t5.safetensors >log
+run --to fp8-comfy t5.safetensors out.safetensors --force 2>&1 | grep -e '!' -e '='
+names out.safetensors | grep -c decoder
+"$QCONV" --to bf16-safetensors t5.safetensors out.safetensors --force >log
+names out.safetensors | grep -c decoder
+"$QCONV" --to bf16-safetensors --drop '^decoder' --drop 'block[.]2' t5.safetensors out.safetensors --force >log
+first out.safetensors
+run --to bf16-safetensors --drop 'no such tensor' t5.safetensors none.safetensors
+run --to bf16-safetensors --drop . t5.safetensors none.safetensors
+run --to copy-safetensors --drop decoder t5.safetensors none.safetensors
+
+echo "== what cannot be named"
+make_model unknown.safetensors
+run --to fp8-comfy --names diffusers unknown.safetensors none.safetensors
+make_family hidream tiny hidream.safetensors
+run --to fp8-comfy --names diffusers hidream.safetensors none.safetensors
+rm -rf parts log a b same ./*.out
+list
