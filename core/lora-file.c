@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lora-file.h"
 
+#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
+#include "directory.h"
 #include "tile.h"
 
 /* ---- Keys ---- */
@@ -174,6 +176,46 @@ qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error)
   memcpy (&value, floats.data, sizeof value);
   *alpha = (double) value;
   return isfinite (value) || qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not finite", s->plain_name);
+}
+
+/* ---- Metadata ---- */
+
+#define ALPHA "lora_alpha"
+
+/* "transformer.r", "transformer.lora_alpha" …: a configuration of peft (diffusers: LORA_ADAPTER_METADATA_KEY) */
+static double
+find_ratio (JsonObject *o)
+{
+  g_autoptr (GList) members = json_object_get_members (o);
+
+  for (GList *l = members; l != NULL; l = l->next)
+    {
+      const char *name = l->data;
+      gboolean ours = g_str_has_suffix (name, ALPHA) && !g_str_has_prefix (name, "text_encoder");
+      g_autofree char *prefix = ours ? g_strndup (name, strlen (name) - strlen (ALPHA)) : NULL;
+      g_autofree char *r = ours ? g_strconcat (prefix, "r", NULL) : NULL;
+      double alpha, rank;
+
+      if (!ours)
+        continue;
+      alpha = json_object_get_double_member_with_default (o, name, 0);
+      rank = json_object_get_double_member_with_default (o, r, 0);
+      if (alpha > 0 && rank > 0)
+        return alpha / rank;
+    }
+  return 1;
+}
+
+double
+qconv_lora_file_ratio (const LoraFile *f)
+{
+  GVariant *text = qconv_directory_metadata (f->model->directory, "lora_adapter_metadata");
+  g_autoptr (JsonNode) node = NULL;
+
+  if (text == NULL || !g_variant_is_of_type (text, G_VARIANT_TYPE_STRING))
+    return 1;
+  node = json_from_string (g_variant_get_string (text, NULL), NULL);
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node)) : 1;
 }
 
 /* ---- Files ---- */

@@ -54,5 +54,8 @@ typedef struct {
 LoraFile *qconv_lora_file_open (const char *text, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)
+/* Returns: what the strength would have to be multiplied by for the alpha that diffusers wrote beside the tensors; 1:
+   there is none */
+double qconv_lora_file_ratio (const LoraFile *f);
 /* Reads the one number that @s is */
 gboolean qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error);

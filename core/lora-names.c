@@ -183,9 +183,15 @@ enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
 static void
 add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
 {
-  LoraName *n = g_new0 (LoraName, 1);
   g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, name) : NULL;
+  LoraName *n;
 
+  if (rows->len == 0)
+    {
+      g_array_unref (rows);
+      return;
+    }
+  n = g_new0 (LoraName, 1);
   n->name = g_strdup (name);
   n->rows = rows;
   n->transposed = transposed;

@@ -404,6 +404,23 @@ replace_layers (Baking *b)
     }
 }
 
+/* Loaders do not agree whether it counts: it is told how to have it */
+static void
+warn_ratio (const LoraFile *f, QconvWarnFunc warn, gpointer warn_data)
+{
+  double ratio = qconv_lora_file_ratio (f);
+  g_autofree char *line = NULL;
+
+  for (guint i = 0; i < f->groups->len; i++)
+    if (((const LoraGroup *) g_ptr_array_index (f->groups, i))->roles[LORA_ALPHA] != NULL)
+      return;
+  if (ratio == 1 || warn == NULL)
+    return;
+  line = g_strdup_printf (_ ("%s: the alpha in its metadata is not applied; with it the strength would be %g"), f->path,
+                          f->strength * ratio);
+  warn (line, warn_data);
+}
+
 static gboolean
 merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, QconvWarnFunc warn, gpointer warn_data,
              GError **error)
@@ -421,6 +438,7 @@ merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, Qc
           g_prefix_error (error, "--lora %s: ", f->path);
           return FALSE;
         }
+      warn_ratio (f, warn, warn_data);
     }
   return TRUE;
 }
