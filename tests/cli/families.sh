@@ -4,9 +4,11 @@
 "$QCONV" families | awk 'NR == 1 || /^(flux1|t5|wan) / { print $1, $2 }'
 [ "$("$QCONV" families | sed '1d;s/ .*//')" = "$("$QCONV" complete families | grep -v '^-')" ] && echo "as completed"
 "$QCONV" families --json | "$CHECK_JSON" . 0/family 0/kind 0/variants 0/variants/0/name 0/variants/0/params
-run families flux1 | sed 's|file  .*|file  FILE|; s/^  [a-z0-9_, ]*nvfp4[a-z0-9_, ]*:/  NVFP4:/; s/^  [a-z0-9_, ]*fp8[a-z0-9_, ]*:/  FP8:/'
-"$QCONV" families flux1 --json | "$CHECK_JSON" family variants/0/name variants/0/aliases/0 variants/0/tensors reads/1 writes/1 \
-  presets/0/schemes presets/0/rules/0/scheme presets/0/rules/0/match presets/0/rules/0/classes never_packed/0
+# Which schemes there are depends on what was built
+run families flux1 | sed -e 's|file  .*|file  FILE|' -e 's/^\( *\)[a-z0-9_, ]*nvfp4[a-z0-9_, ]*:/\1NVFP4:/' \
+  -e 's/^\( *\)[a-z0-9_, ]*fp8[a-z0-9_, ]*:/\1FP8:/'
+"$QCONV" families flux1 --json | "$CHECK_JSON" family variants/0/name variants/0/aliases/0 variants/0/tensors reads/1 \
+  writes/1 presets/0/rules/0/scheme presets/0/rules/0/match presets/0/rules/0/classes never_packed/0
 # Blocks at both ends
 "$QCONV" families ltx2 | grep blocks | head -n 1 | sed 's/  *$//'
 run families flux
@@ -25,5 +27,6 @@ make_family flux1 tiny in.safetensors
 sed 's/"title"/"titel"/' mine.json >broken.json
 run families --family-file broken.json
 run inspect --family-file broken.json in.safetensors
-run inspect --family-file missing.json in.safetensors
+# GLib says where it looked
+run inspect --family-file missing.json in.safetensors | sed 's|file /.*/|file |'
 list

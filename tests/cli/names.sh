@@ -9,7 +9,7 @@ need_format gguf
 names ()
 {
   "$QCONV" inspect --json "$1" >inspected || echo "$1 cannot be read"
-  tr -d ' \n' <inspected | sed 's/.*"tensors":\[//; s/{"name"/\n{"name"/g; s/"dtype":"[^"]*",//g; s/,*"bytes":[0-9]*//g' |
+  tr -d ' \n' <inspected | sed 's/.*"tensors":\[//; s/{"name"/\n{"name"/g; s/"dtype":"[^"]*",//g' |
     sed -n 's/^{"name":"\([^"]*\)","shape":\([^]]*\]\).*/\1 \2/p' | sort
   rm inspected
 }
@@ -77,7 +77,8 @@ make_family t5 tiny parts/model-00002-of-00003.safetensors --prefix text_encoder
 "$MAKE_MODEL" --layers 2 --rows 256 --cols 256 --prefix vae. parts/model-00003-of-00003.safetensors
 "$QCONV" --to copy-safetensors parts all.safetensors >log
 rm -r parts
-"$QCONV" --to fp8-comfy --dry-run all.safetensors | awk '$3 == "target" { n[substr ($1, 1, 5)]++ } END { for (i in n) print i, n[i] }'
+"$QCONV" --to fp8-comfy --dry-run all.safetensors |
+  awk '$3 == "target" { n[substr ($1, 1, 5)]++ } END { for (i in n) print i, n[i] }'
 for part in diffusion text-encoder vae; do
   echo "$part"
   "$QCONV" --to fp8-comfy --component $part all.safetensors out.safetensors --force >log 2>&1
