@@ -73,13 +73,51 @@ qconv_model_families (const QconvModel *m, GError **error)
   return k->family_file != NULL ? k->families : qconv_families_known (error);
 }
 
+/* Containers whose metadata say so have this key (ggml: gguf.md, general.architecture) */
+const char *
+qconv_model_architecture (const QconvModel *m)
+{
+  GVariant *v = qconv_directory_metadata (m->directory, "general.architecture");
+
+  return v != NULL && g_variant_is_of_type (v, G_VARIANT_TYPE_STRING) ? g_variant_get_string (v, NULL) : NULL;
+}
+
+/* What the metadata count under "<architecture>.@key", 0 where they do not */
+static guint64
+metadata_count (const QconvModel *m, const char *key)
+{
+  const char *architecture = qconv_model_architecture (m);
+  g_autofree char *name = architecture != NULL ? g_strconcat (architecture, ".", key, NULL) : NULL;
+  GVariant *v = name != NULL ? qconv_directory_metadata (m->directory, name) : NULL;
+
+  if (v == NULL)
+    return 0;
+  return g_variant_is_of_type (v, G_VARIANT_TYPE_UINT32)   ? g_variant_get_uint32 (v)
+         : g_variant_is_of_type (v, G_VARIANT_TYPE_UINT64) ? g_variant_get_uint64 (v)
+                                                           : 0;
+}
+
+/* No shape tells how many rows are a head, but such files say how many heads there are (ggml: gguf.md,
+   "[llm].attention.head_count") */
+static void
+count_heads (const QconvModel *m, Identity *id)
+{
+  guint64 heads = metadata_count (m, "attention.head_count"), rows = (guint64) MAX (qconv_dims_get (id->dims, "q"), 0);
+
+  if (qconv_dims_known (id->dims, "head_dim") && heads > 0 && rows % heads == 0)
+    qconv_dims_set (id->dims, "head_dim", (gint64) (rows / heads));
+}
+
 Identity *
 qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error)
 {
   const Families *families = qconv_model_families (m, error);
   g_autoptr (Names) names = families != NULL ? all_names (layers) : NULL;
+  Identity *id = families != NULL ? qconv_identify (families, names, error) : NULL;
 
-  return families != NULL ? qconv_identify (families, names, error) : NULL;
+  if (id != NULL)
+    count_heads (m, id);
+  return id;
 }
 
 const Identity *
@@ -114,7 +152,7 @@ qconv_layers_names (const GPtrArray *layers, const Identity *id)
   return qconv_names_behind (names, id->prefix, qconv_family_list (qconv_family_json (id->family), "prefix_rewrites"));
 }
 
-/* (nullable): the first dimension in which the two differ */
+/* (nullable): the first dimension in which the two differ and that shapes tell */
 static const char *
 other_dimension (const Identity *a, const Identity *b)
 {
@@ -126,7 +164,8 @@ other_dimension (const Identity *a, const Identity *b)
       JsonObject *dim = json_object_get_object_member (dims, l->data);
 
       if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
-          && !json_object_get_boolean_member_with_default (dim, "unseen", FALSE))
+          && !json_object_get_boolean_member_with_default (dim, "unseen", FALSE)
+          && !json_object_has_member (qconv_family_object (dim, "infer"), "const"))
         return l->data;
     }
   return NULL;
@@ -158,15 +197,6 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
          || qconv_fail (error, QCONV_ERROR_OPTION, "a loader would see %s = %" G_GINT64_FORMAT " instead of %"
                         G_GINT64_FORMAT " in the output: keep more", dimension, qconv_dims_get (seen->dims, dimension),
                         qconv_dims_get (is->dims, dimension));
-}
-
-/* Containers whose metadata say so have this key (ggml: gguf.md, general.architecture) */
-const char *
-qconv_model_architecture (const QconvModel *m)
-{
-  GVariant *v = qconv_directory_metadata (m->directory, "general.architecture");
-
-  return v != NULL && g_variant_is_of_type (v, G_VARIANT_TYPE_STRING) ? g_variant_get_string (v, NULL) : NULL;
 }
 
 Knowledge *
