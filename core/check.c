@@ -356,22 +356,58 @@ qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progre
              : NULL;
 }
 
-/* By the whole name, else by the name without prefix */
-static const SourceLayer *
-find_original (const QconvModel *original, const SourceLayer *s)
+/* The layers of @original under the names that @model has, where it is the same model in another naming. *x: NULL
+   where it is not */
+static gboolean
+map_original (const QconvModel *model, const QconvModel *original, Mapping **x, GError **error)
 {
-  const SourceLayer *found = qconv_model_find_tensor (original, s->plain_name);
+  const Identity *a = qconv_model_known (model, NULL);
+  const Identity *b = original != NULL ? qconv_model_known (original, NULL) : NULL;
+  MappingOptions options = { .naming = a != NULL ? a->naming : NULL };
 
+  if (a == NULL || b == NULL || strcmp (a->naming, b->naming) == 0
+      || strcmp (qconv_family_id (a->family), qconv_family_id (b->family)) != 0)
+    return TRUE;
+  *x = qconv_mapping_new (original, &options, error);
+  return *x != NULL;
+}
+
+/* By the mapped name, else by the whole name, else by the name without prefix */
+static const SourceLayer *
+find_original (const QconvModel *original, GHashTable *mapped, const SourceLayer *s)
+{
+  g_autofree char *name = qconv_short_name (s->plain_name);
+  const SourceLayer *found = g_hash_table_lookup (mapped, name);
+
+  if (found == NULL)
+    found = qconv_model_find_tensor (original, s->plain_name);
   return found != NULL ? found : qconv_model_find (original, s->name);
 }
 
-static void
-pair_models (const QconvModel *model, const QconvModel *original, GArray *pairs, QconvReport *r)
+/* Returns: (transfer full): short name → SourceLayer of @x (nullable) */
+static GHashTable *
+index_mapping (const Mapping *x)
 {
+  GHashTable *mapped = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; x != NULL && i < x->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (x->layers, i);
+
+      g_hash_table_insert (mapped, qconv_short_name (s->plain_name), s);
+    }
+  return mapped;
+}
+
+static void
+pair_models (const QconvModel *model, const QconvModel *original, const Mapping *x, GArray *pairs, QconvReport *r)
+{
+  g_autoptr (GHashTable) mapped = index_mapping (x);
+
   for (guint i = 0; i < model->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (model->layers, i);
-      const SourceLayer *reference = original != NULL ? find_original (original, s) : NULL;
+      const SourceLayer *reference = original != NULL ? find_original (original, mapped, s) : NULL;
       gboolean plain = qconv_source_layer_plain (s);
 
       if (plain && (reference == NULL || !g_str_has_suffix (s->plain_name, ".weight")))
@@ -391,9 +427,12 @@ qconv_model_verify (QconvModel *model, QconvModel *original, guint64 memory, gui
 {
   g_autoptr (QconvReport) r = qconv_report_new ();
   g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
+  g_autoptr (Mapping) x = NULL;
 
+  if (!map_original (model, original, &x, error))
+    return NULL;
   qconv_report_structure (r, model);
-  pair_models (model, original, pairs, r);
+  pair_models (model, original, x, pairs, r);
   return compare_pairs (pairs, memory > 0 ? memory : QCONV_DEFAULT_MEMORY,
                         n_threads > 0 ? n_threads : g_get_num_processors (), progress, user_data, cancellable, r, error)
              ? g_steal_pointer (&r)
