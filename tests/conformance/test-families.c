@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every published variant of every family, at its true size and without data: it is recognised under every spelling,
+   and what becomes of its layers is what the family file says. */
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#include "sample.h"
+
+/* One way to spell a model */
+typedef struct {
+  char *arguments, *label;
+} Spelling;
+
+/* What a plan did with the layers of a model. @misaligned: left alone, as their columns would have to be padded */
+typedef struct {
+  guint quantized, fallback, misaligned;
+} Counts;
+
+/* @as: what it is recognised as */
+typedef struct {
+  JsonObject *family, *variant;
+  const char *id, *name, *as;
+} Case;
+
+static guint n_probed, n_compared;
+static const char *const targets[][2]
+    = { { "nvfp4", "nvfp4-comfy" }, { "fp8", "fp8-comfy" }, { "int8", "int8-comfy" } };
+
+/* A failure does not hide those after it */
+static void G_GNUC_PRINTF (1, 2)
+complain (const char *format, ...)
+{
+  va_list arguments;
+  g_autofree char *text = NULL;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_test_message ("%s", text);
+  g_test_fail ();
+}
+
+/* (nullable) */
+static JsonArray *
+list_of (JsonObject *o, const char *member)
+{
+  return json_object_has_member (o, member) ? json_object_get_array_member (o, member) : NULL;
+}
+
+static guint
+length_of (JsonArray *list)
+{
+  return list != NULL ? json_array_get_length (list) : 0;
+}
+
+/* (nullable) */
+static JsonObject *
+object_of (JsonObject *o, const char *member)
+{
+  return o != NULL && json_object_has_member (o, member) ? json_object_get_object_member (o, member) : NULL;
+}
+
+static gboolean
+has_target (const char *name)
+{
+  GPtrArray *list = qconv_registry_targets ();
+
+  for (guint i = 0; i < list->len; i++)
+    if (strcmp (((const QconvTargetInfo *) g_ptr_array_index (list, i))->name, name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static QconvModel *
+open_model (const Case *c, const char *path, const char *family_file)
+{
+  QconvOpenOptions options = { .family_file = family_file };
+  g_autoptr (GError) error = NULL;
+  QconvModel *m = qconv_model_open (path, &options, &error);
+
+  if (m == NULL)
+    complain ("%s %s: %s", c->id, c->name, error->message);
+  return m;
+}
+
+/* @like: says what is special about it */
+static QconvPlan *
+make_plan (QconvModel *m, const char *target, const QconvJob *like, GError **error)
+{
+  g_autofree char *output = g_build_filename (sample_folder (), "none", NULL);
+  QconvJob job = *like;
+
+  job.target = target;
+  job.output = output;
+  job.n_threads = 1;
+  job.memory = (guint64) 1 << 36;
+  return qconv_plan_new (m, &job, error);
+}
+
+static Counts
+count_layers (const QconvPlan *p, const char *scheme)
+{
+  g_autoptr (GArray) weights = qconv_plan_weights (p);
+  Counts n = { 0 };
+
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
+
+      if (strcmp (w->rule, "fallback") == 0)
+        n.fallback++;
+      else if (strcmp (w->rule, "shape") == 0 && w->packable)
+        n.misaligned++;
+      else
+        n.quantized += strcmp (w->scheme, scheme) == 0;
+    }
+  return n;
+}
+
+/* ---- Spellings ---- */
+
+static void
+free_spelling (gpointer data)
+{
+  Spelling *s = data;
+
+  g_free (s->arguments);
+  g_free (s->label);
+  g_free (s);
+}
+
+static void
+add_spelling (GPtrArray *list, const char *label, const char *more)
+{
+  Spelling *s = g_new (Spelling, 1);
+
+  s->label = g_strdup (label);
+  s->arguments = g_strdup (more);
+  g_ptr_array_add (list, s);
+}
+
+static gboolean
+lists (JsonObject *o, const char *member, const char *text)
+{
+  JsonArray *list = list_of (o, member);
+
+  for (guint i = 0; i < length_of (list); i++)
+    if (strcmp (json_array_get_string_element (list, i), text) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether files in @naming can be recognised */
+static gboolean
+is_detected (const Case *c, const char *naming)
+{
+  JsonArray *namings
+      = json_object_get_array_member (json_object_get_object_member (c->family, "detect"), "namings");
+
+  for (guint i = 0; i < json_array_get_length (namings); i++)
+    if (strcmp (json_object_get_string_member (json_array_get_object_element (namings, i), "naming"), naming) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Namings that nobody can recognise are none of a file */
+static GPtrArray *
+list_spellings (const Case *c)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func (free_spelling);
+  JsonArray *prefixes = list_of (c->family, "prefixes"), *maps = list_of (c->family, "keymaps");
+
+  add_spelling (list, "original", "");
+  for (guint i = 0; i < length_of (prefixes); i++)
+    {
+      g_autofree char *more = g_strdup_printf (" --prefix %s", json_array_get_string_element (prefixes, i));
+
+      add_spelling (list, json_array_get_string_element (prefixes, i), more);
+    }
+  for (guint i = 0; i < length_of (maps); i++)
+    {
+      JsonObject *map = json_array_get_object_element (maps, i);
+      const char *naming = json_object_get_string_member (map, "b");
+      gboolean gguf = strcmp (naming, "llama.cpp") == 0;
+      g_autofree char *more = g_strdup_printf (" --naming %s%s", naming, gguf ? " --format gguf --type f16" : "");
+
+      if (!lists (map, "except_variants", c->name) && is_detected (c, naming))
+        add_spelling (list, naming, more);
+    }
+  add_spelling (list, "GGUF", " --format gguf --type f16");
+  return list;
+}
+
+/* ---- One variant ---- */
+
+static void
+check_identity (const Case *c, const QconvModel *m, const char *label)
+{
+  if (g_strcmp0 (qconv_model_family (m), c->id) != 0 || g_strcmp0 (qconv_model_variant (m), c->as) != 0)
+    complain ("%s %s, %s: recognised as %s %s instead of %s", c->id, c->name, label, qconv_model_family (m),
+              qconv_model_variant (m), c->as);
+}
+
+/* What the family file says that its presets do */
+static void
+check_counts (const Case *c, const char *scheme, Counts have)
+{
+  JsonObject *want = object_of (object_of (object_of (c->family, "preset_stats"), c->name), scheme);
+
+  if (want == NULL)
+    return;
+  n_compared++;
+  /* Of those that are misaligned the family would keep some, too */
+  if (have.quantized > json_object_get_int_member (want, "quantized")
+      || have.quantized + have.misaligned < json_object_get_int_member (want, "quantized")
+      || have.fallback != json_object_get_int_member (want, "fallback_fp8"))
+    complain ("%s %s, %s: %u layers and %u by the fallback, not %d and %d", c->id, c->name, scheme, have.quantized,
+              have.fallback, (int) json_object_get_int_member (want, "quantized"),
+              (int) json_object_get_int_member (want, "fallback_fp8"));
+}
+
+/* Returns: how many layers are packed by the first target */
+static Counts
+check_plans (const Case *c, QconvModel *m, const char *label, gboolean all)
+{
+  Counts first = { 0 };
+
+  for (guint i = 0; i < (all ? G_N_ELEMENTS (targets) : 1); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      QconvJob job = { 0 };
+      g_autoptr (QconvPlan) p = has_target (targets[i][1]) ? make_plan (m, targets[i][1], &job, &error) : NULL;
+      Counts n;
+
+      if (error != NULL)
+        complain ("%s %s, %s, %s: %s", c->id, c->name, label, targets[i][1], error->message);
+      if (p == NULL)
+        continue;
+      n = count_layers (p, targets[i][0]);
+      if (all)
+        check_counts (c, targets[i][0], n);
+      first = i == 0 ? n : first;
+    }
+  return first;
+}
+
+static void
+check_spelling (const Case *c, const Spelling *s, Counts *as_original)
+{
+  gboolean first = strcmp (s->label, "original") == 0;
+  g_autofree char *arguments
+      = g_strdup_printf ("--family %s --variant %s --sparse%s", c->id, c->name, s->arguments);
+  g_autofree char *path = sample_generate (arguments, "model");
+  g_autoptr (QconvModel) m = open_model (c, path, NULL);
+  Counts n;
+
+  if (m == NULL)
+    return;
+  check_identity (c, m, s->label);
+  n = check_plans (c, m, s->label, first);
+  if (first)
+    *as_original = n;
+  else if (n.quantized != as_original->quantized || n.fallback != as_original->fallback)
+    complain ("%s %s, %s: %u layers and %u by the fallback, but %u and %u of the original naming", c->id, c->name,
+              s->label, n.quantized, n.fallback, as_original->quantized, as_original->fallback);
+}
+
+/* ---- Weights by which loaders tell models apart ---- */
+
+/* Returns: (transfer full): a copy of the family file that has no such weights */
+static char *
+without_never_pack (const Case *c)
+{
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  g_autoptr (GError) error = NULL;
+  JsonArray *list = json_array_ref (json_object_get_array_member (c->family, "never_pack"));
+  char *path = g_build_filename (sample_folder (), "family.json", NULL);
+
+  json_object_set_array_member (c->family, "never_pack", json_array_new ());
+  json_node_set_object (node, c->family);
+  json_generator_set_root (generator, node);
+  json_generator_to_file (generator, path, &error);
+  g_assert_no_error (error);
+  json_object_set_array_member (c->family, "never_pack", list);
+  return path;
+}
+
+/* Whether the family file itself tells models apart by this weight, as loaders do */
+static gboolean
+is_looked_at (const Case *c, const char *name)
+{
+  static const char *const members[] = { "dims", "detect" };
+  g_autofree char *quoted = g_strdup_printf ("\"%s\"", name);
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (members); i++)
+    {
+      g_autofree char *text = json_to_string (json_object_get_member (c->family, members[i]), FALSE);
+
+      found |= strstr (text, quoted) != NULL;
+    }
+  return found;
+}
+
+/* Loaders see a packed weight as one of half as many columns */
+static void
+check_refused (const Case *c, const char *path, const char *only, const char *layer)
+{
+  g_autofree char *file = without_never_pack (c);
+  g_autoptr (QconvModel) m = open_model (c, path, file);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvPlan) p = m != NULL ? make_plan (m, "nvfp4-comfy", &(QconvJob) { .only = only }, &error) : NULL;
+
+  if (p != NULL)
+    complain ("%s %s: nobody would notice that %s is packed", c->id, c->name, layer);
+  else if (error != NULL && (qconv_error_exit_status (error) != 2 || strstr (error->message, "a loader would") == NULL))
+    complain ("%s %s, %s: %s", c->id, c->name, layer, error->message);
+}
+
+static void
+check_probed (const Case *c, QconvModel *m, const char *path, const char *name)
+{
+  g_autofree char *layer = g_strndup (name, strlen (name) - strlen (".weight"));
+  g_autofree char *escaped = g_regex_escape_string (layer, -1), *only = g_strdup_printf ("^%s$", escaped);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .only = only }, &error);
+  g_autoptr (GArray) weights = p != NULL ? qconv_plan_weights (p) : NULL;
+
+  /* A variant may have no such layer, or one that NVFP4 cannot hold */
+  if (p == NULL && strstr (error->message, "matches no layer") != NULL)
+    return;
+  if (p == NULL)
+    {
+      complain ("%s %s, %s: %s", c->id, c->name, layer, error->message);
+      return;
+    }
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
+
+      if (strcmp (w->name, layer) == 0 && (strcmp (w->rule, "probed") != 0 || strcmp (w->scheme, "plain") != 0))
+        complain ("%s %s: %s becomes %s by the rule %s", c->id, c->name, layer, w->scheme, w->rule);
+    }
+  if (is_looked_at (c, name))
+    check_refused (c, path, only, layer);
+  else
+    g_test_message ("%s %s: %s is probed by loaders alone", c->id, c->name, layer);
+  n_probed++;
+}
+
+/* Loaders recognise the model where all other layers that the family keeps are packed, too */
+static void
+check_all_packed (const Case *c, QconvModel *m)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .fallback = "nvfp4" }, &error);
+
+  if (p == NULL)
+    complain ("%s %s, all packed: %s", c->id, c->name, error->message);
+}
+
+static void
+check_never_pack (const Case *c)
+{
+  JsonArray *list = list_of (c->family, "never_pack");
+  g_autofree char *arguments = g_strdup_printf ("--family %s --variant %s --sparse", c->id, c->name);
+  g_autofree char *path = sample_generate (arguments, "model");
+  g_autoptr (QconvModel) m = open_model (c, path, NULL);
+
+  for (guint i = 0; m != NULL && i < length_of (list); i++)
+    check_probed (c, m, path, json_array_get_string_element (list, i));
+  /* Programs for language models read config.json */
+  if (m != NULL && strcmp (json_object_get_string_member (c->family, "kind"), "llm") != 0)
+    check_all_packed (c, m);
+}
+
+/* ---- All ---- */
+
+static void
+check_variant (const Case *c)
+{
+  g_autoptr (GPtrArray) spellings = list_spellings (c);
+  Counts as_original = { 0 };
+
+  g_test_message ("%s %s", c->id, c->name);
+  for (guint i = 0; i < spellings->len; i++)
+    check_spelling (c, g_ptr_array_index (spellings, i), &as_original);
+  if (has_target ("nvfp4-comfy"))
+    check_never_pack (c);
+}
+
+/* Models for tests tell nothing about published ones, except of families whose published ones have too many tensors */
+static gboolean
+is_wanted (const char *family, const char *name, JsonObject *variant)
+{
+  gboolean made = json_object_get_boolean_member_with_default (variant, "synthetic", FALSE);
+
+  return strcmp (family, "llm_moe") == 0 ? made : !made;
+}
+
+static void
+test_family (gconstpointer data)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GList) names = NULL;
+  JsonObject *family, *variants;
+  guint n = 0;
+
+  json_parser_load_from_file (parser, data, &error);
+  g_assert_no_error (error);
+  family = json_node_get_object (json_parser_get_root (parser));
+  variants = json_object_get_object_member (family, "variants");
+  names = json_object_get_members (variants);
+  for (GList *l = names; l != NULL; l = l->next)
+    {
+      JsonObject *variant = json_object_get_object_member (variants, l->data);
+      Case c = { family, variant, json_object_get_string_member (family, "family"), l->data, NULL };
+
+      c.as = json_object_get_string_member_with_default (variant, "detect_as", l->data);
+      if (!is_wanted (c.id, c.name, variant))
+        continue;
+      check_variant (&c);
+      n++;
+    }
+  g_assert_cmpuint (n, >, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *folder = g_build_filename (g_getenv ("QCONV_DATA_PATH"), "families", NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  const char *name;
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_suffix (name, ".json") && strcmp (name, "generic.json") != 0)
+      {
+        g_autofree char *test = g_strdup_printf ("/families/%s", name);
+
+        g_ptr_array_add (paths, g_build_filename (folder, name, NULL));
+        g_test_add_data_func (test, g_ptr_array_index (paths, paths->len - 1), test_family);
+      }
+  g_assert_cmpuint (paths->len, >, 0);
+  status = g_test_run ();
+  if (has_target ("nvfp4-comfy"))
+    {
+      g_assert_cmpuint (n_probed, >, 0);
+      g_assert_cmpuint (n_compared, >, 0);
+    }
+  sample_finish ();
+  return status;
+}
