@@ -6,12 +6,12 @@
 #include "graph/advice.h"
 #include "graph/expand.h"
 #include "like.h"
+#include "nearest-names.h"
 #include "values.h"
 
 /* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
 #define LOPSIDED 64
-#define NEAREST 3 /* names for who mistyped one */
 
 static gboolean
 compile (NameRule *n, const char *option, const char *pattern, GError **error)
@@ -360,54 +360,16 @@ qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, G
                      plain ? "would be quantized; --keep leaves it alone" : "is not in high precision");
 }
 
-/* The letters that a regular expression looks for, roughly */
-static char *
-letters_of (const char *pattern)
+static gboolean
+matched_nothing (const char *said, const char *pattern, const GPtrArray *layers, GError **error)
 {
-  GString *letters = g_string_new (NULL);
-
-  for (const char *p = pattern; *p != '\0'; p++)
-    if (*p == '\\' && p[1] == 'd')
-      {
-        g_string_append_c (letters, '0');
-        p++;
-      }
-    else if (strchr ("\\^$*+?()[]{}|", *p) == NULL)
-      g_string_append_c (letters, *p);
-  return g_string_free (letters, FALSE);
-}
-
-/* Returns: (transfer full): the weights whose names are most like @pattern, else the first */
-static char *
-nearest_layers (const char *pattern, const GPtrArray *layers)
-{
-  g_autofree char *letters = letters_of (pattern);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  GString *text = g_string_new (NULL);
-  const char *near = NULL;
+  g_autofree char *near = NULL;
 
   for (guint i = 0; i < layers->len; i++)
     if (is_weight (g_ptr_array_index (layers, i)))
       g_ptr_array_add (names, ((SourceLayer *) g_ptr_array_index (layers, i))->name);
-  g_ptr_array_add (names, NULL);
-  for (guint i = 0; i < NEAREST; i++)
-    {
-      near = qconv_nearest (letters, (const char *const *) names->pdata);
-      if (near == NULL && i == 0)
-        near = g_ptr_array_index (names, 0);
-      if (near == NULL)
-        break;
-      g_string_append_printf (text, "%s\"%s\"", i > 0 ? ", " : "", near);
-      g_ptr_array_remove (names, (gpointer) near);
-    }
-  return g_string_free (text, FALSE);
-}
-
-static gboolean
-matched_nothing (const char *said, const char *pattern, const GPtrArray *layers, GError **error)
-{
-  g_autofree char *near = nearest_layers (pattern, layers);
-
+  near = qconv_nearest_names (pattern, names);
   return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer; layers have names such as %s", said, near);
 }
 

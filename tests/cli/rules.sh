@@ -76,8 +76,8 @@ fails ()
 }
 make_family t5 tiny t5.safetensors
 for layers in 'fp9:img' 'q8_0:img' 'fp8_raw:img' fp8 fp8: ':img' 'keep,dtype=e5m2:img' 'fp8,dtyp=e5m2:img' \
-  'fp8,dtype=e6m1:img' 'fp8,dtype:img' 'fp8:no_such_layer' 'fp8:double_block.0.img_atn' 'fp8:img_in.bias' \
-  'fp8:_norm$'; do
+  'fp8,dtype=e6m1:img' 'fp8,dtype:img' 'fp8:no_such_layer' 'fp8:img_atn' 'fp8:double_block.0.img_atn' \
+  'fp8:img_in.bias' 'fp8:_norm$'; do
   fails --layers "$layers" in.safetensors
 done
 fails --layers 'fp8:(' in.safetensors | sed 's/[^ ]*Error while.*/REASON/;s/missing .*/REASON/'

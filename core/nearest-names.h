@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+#include <glib.h>
+
+/* What somebody may have meant by a regular expression that matches none of @names (element-type utf8).
+   Returns: (transfer full): "a", "b", … in quotes: those with a piece that is most like it, else the first; "" of none */
+char *qconv_nearest_names (const char *pattern, const GPtrArray *names);
