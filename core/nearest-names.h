@@ -3,5 +3,5 @@
 #include <glib.h>
 
 /* What somebody may have meant by a regular expression that matches none of @names (element-type utf8).
-   Returns: (transfer full): "a", "b", … in quotes: those with a piece that is most like it, else the first; "" of none */
+   Returns: (transfer full): in quotes, a comma between two: those with a piece that is most like it, else the first */
 char *qconv_nearest_names (const char *pattern, const GPtrArray *names);
