@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "input-scale.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
+#include "graph/json-text.h"
 #include "identify.h"
 #include "tile.h"
 
@@ -60,17 +60,15 @@ add_scale (InputScales *s, const char *name, double value, const char *scheme, G
 static gboolean
 read_json (InputScales *s, const char *path, GError **error)
 {
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonNode *root;
+  g_autoptr (GError) broken = NULL;
+  g_autoptr (JsonNode) root = qconv_json_load (path, &broken);
   JsonObjectIter iter;
   const char *name;
   JsonNode *node;
-  g_autoptr (GError) broken = NULL;
 
-  if (!json_parser_load_from_file (parser, path, &broken))
+  if (root == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, broken->message);
-  root = json_parser_get_root (parser);
-  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+  if (!JSON_NODE_HOLDS_OBJECT (root))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON object of layer names and numbers", path);
   json_object_iter_init (&iter, json_node_get_object (root));
   while (json_object_iter_next (&iter, &name, &node))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layer-config.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
+#include "graph/json-text.h"
 #include "values.h"
 
 #define KEEP "keep"
@@ -149,22 +149,20 @@ read_row (GPtrArray *rows, const char *path, guint i, JsonNode *node, Schemes *s
 gboolean
 qconv_layer_config_read (GPtrArray *rows, const char *path, Schemes *schemes, GError **error)
 {
-  g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) local = NULL;
-  JsonNode *root;
+  g_autoptr (JsonNode) root = qconv_json_load (path, &local);
   JsonArray *list;
 
-  if (!json_parser_load_from_file (parser, path, &local))
+  if (root == NULL)
     {
-      if (local->domain != JSON_PARSER_ERROR)
+      if (local->domain != QCONV_ERROR)
         {
           g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", path);
           return FALSE;
         }
       return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, local->message);
     }
-  root = json_parser_get_root (parser);
-  if (root == NULL || !JSON_NODE_HOLDS_ARRAY (root))
+  if (!JSON_NODE_HOLDS_ARRAY (root))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON array of { match, scheme, options }", path);
   list = json_node_get_array (root);
   for (guint i = 0; i < json_array_get_length (list); i++)

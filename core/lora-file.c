@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lora-file.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
 #include "directory.h"
+#include "graph/json-text.h"
 #include "tile.h"
 
 /* ---- Keys ---- */
@@ -182,6 +182,16 @@ qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error)
 
 #define ALPHA "lora_alpha"
 
+/* 0 where it is no number */
+static double
+number_of (JsonObject *o, const char *member)
+{
+  JsonNode *node = json_object_get_member (o, member);
+  GType type = node != NULL && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_value_type (node) : G_TYPE_NONE;
+
+  return type == G_TYPE_DOUBLE || type == G_TYPE_INT64 ? json_node_get_double (node) : 0;
+}
+
 /* "transformer.r", "transformer.lora_alpha" …: a configuration of peft (diffusers: LORA_ADAPTER_METADATA_KEY) */
 static double
 find_ratio (JsonObject *o)
@@ -198,8 +208,8 @@ find_ratio (JsonObject *o)
 
       if (!ours)
         continue;
-      alpha = json_object_get_double_member_with_default (o, name, 0);
-      rank = json_object_get_double_member_with_default (o, r, 0);
+      alpha = number_of (o, name);
+      rank = number_of (o, r);
       if (alpha > 0 && rank > 0)
         return alpha / rank;
     }
@@ -211,10 +221,13 @@ qconv_lora_file_ratio (const LoraFile *f)
 {
   GVariant *text = qconv_directory_metadata (f->model->directory, "lora_adapter_metadata");
   g_autoptr (JsonNode) node = NULL;
+  const char *json;
+  gsize n;
 
   if (text == NULL || !g_variant_is_of_type (text, G_VARIANT_TYPE_STRING))
     return 1;
-  node = json_from_string (g_variant_get_string (text, NULL), NULL);
+  json = g_variant_get_string (text, &n);
+  node = qconv_json_parse (json, n, NULL);
   return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node)) : 1;
 }
 

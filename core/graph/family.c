@@ -3,10 +3,11 @@
 
 #include <string.h>
 
+#include "json-text.h"
 #include "qconv-types.h"
 #include "schema.h"
 
-enum { MAX_BYTES = 4 << 20, MAX_DEPTH = 24 };
+enum { MAX_BYTES = 4 << 20 };
 
 struct _Family {
   char *path;
@@ -16,36 +17,6 @@ struct _Family {
   GPtrArray *templates; /* names of the layers */
   const Family *base;
 };
-
-/* json-glib recurses into nested values and knows comments: both are stopped here. Returns: (nullable): what is
-   wrong */
-static const char *
-check_text (const char *text, gsize n)
-{
-  gboolean quoted = FALSE;
-  guint depth = 0;
-
-  if (!g_utf8_validate (text, (gssize) n, NULL))
-    return "not UTF-8";
-  for (gsize i = 0; i < n; i++)
-    if (quoted)
-      {
-        quoted = text[i] != '"';
-        i += text[i] == '\\';
-      }
-    else if (text[i] == '"')
-      quoted = TRUE;
-    else if (text[i] == '[' || text[i] == '{')
-      {
-        if (++depth > MAX_DEPTH)
-          return "nested too deeply";
-      }
-    else if (text[i] == ']' || text[i] == '}')
-      depth -= depth > 0;
-    else if (strchr (" \t\r\n:,+-.", text[i]) == NULL && !g_ascii_isalnum (text[i]))
-      return "not JSON";
-  return NULL;
-}
 
 void
 qconv_family_free (Family *f)
@@ -71,28 +42,23 @@ collect_templates (Family *f)
 Family *
 qconv_family_parse (const char *path, const char *text, GError **error)
 {
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   g_autoptr (GError) broken = NULL;
   g_autoptr (Family) f = g_new0 (Family, 1);
-  const char *wrong = check_text (text, strlen (text));
 
   f->path = g_strdup (path);
   f->templates = g_ptr_array_new ();
   f->regexes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_regex_unref);
-  if (wrong == NULL && json_parser_load_from_data (parser, text, -1, &broken))
-    {
-      f->root = json_parser_steal_root (parser);
-      if (f->root == NULL || !JSON_NODE_HOLDS_OBJECT (f->root))
-        wrong = "not an object";
-      else
-        f->json = json_node_get_object (f->root);
-    }
-  if (wrong == NULL && broken == NULL && qconv_schema_check (f->json, f->regexes, &broken))
+  f->root = qconv_json_parse (text, strlen (text), &broken);
+  if (f->root != NULL && !JSON_NODE_HOLDS_OBJECT (f->root))
+    qconv_fail (&broken, QCONV_ERROR_INPUT, "not an object");
+  if (broken == NULL)
+    f->json = json_node_get_object (f->root);
+  if (broken == NULL && qconv_schema_check (f->json, f->regexes, &broken))
     {
       collect_templates (f);
       return g_steal_pointer (&f);
     }
-  qconv_fail (error, QCONV_ERROR_INPUT, "%s: %s", path, wrong != NULL ? wrong : broken->message);
+  qconv_fail (error, QCONV_ERROR_INPUT, "%s: %s", path, broken->message);
   return NULL;
 }
 

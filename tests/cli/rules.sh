@@ -104,6 +104,9 @@ echo '{"match": "img", "scheme": "fp8"}' >config.json
 fails --layer-config config.json in.safetensors
 echo '[{"match": ' >config.json
 fails --layer-config config.json in.safetensors | sed 's/[^ ]* Parse error.*/REASON/'
+nested='[[[[[[[[[[[[[[[[[[[[[[[[['
+echo "$nested" >config.json
+fails --layer-config config.json in.safetensors
 fails --layer-config missing.json in.safetensors
 rm -f log layers
 list

@@ -161,7 +161,8 @@ static void
 test_input_scale_files (void)
 {
   static const char *const bad[] = { "{\"a\": 1e-60}", "{\"a\": 1e300}", "{\"a\": true}", "{\"a\": null}", "{\"a\"",
-                                     "[1]", "{\"a\": 1, \"a.weight\": 2}", "{\"a\": 0}" };
+                                     "[1]", "{\"a\": 1, \"a.weight\": 2}", "{\"a\": 0}",
+                                     "{\"a\": [[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]}" };
   g_autofree float *w = noise (256 * 256, 1);
   g_autofree char *input = one_tensor ("a.weight", "F32", "[256,256]", w, 256 * 256 * 4);
   g_autofree char *output = scratch_path ("input-scale.safetensors"), *map = scratch_path ("bad.json");
@@ -174,6 +175,7 @@ test_input_scale_files (void)
       g_assert_false (
           try_job (input, (QconvJob) { .target = "nvfp4-comfy", .output = output, .input_scale = map }, &error));
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_OPTION);
+      g_assert_cmpint (strstr (error->message, "nested too deeply") != NULL, ==, strstr (bad[i], "[[") != NULL);
     }
   g_assert_true (
       try_job (input, (QconvJob) { .target = "f32-safetensors", .output = output, .input_scale = "1" }, NULL));

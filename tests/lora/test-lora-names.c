@@ -286,37 +286,48 @@ test_partial (void)
   g_assert_nonnull (strstr (warnings->str, "2 of 3 keys"));
 }
 
+/* Planning with a LoRA file that has @metadata warns of the strength that diffusers would take, or does not */
+static void
+check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
+{
+  g_autofree char *model = lora_model (TINY), *output = scratch_path ("refused.safetensors");
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (Matrix) up = matrix_noise (HIDDEN, 2, 3), down = matrix_noise (2, HIDDEN, 4);
+  g_autoptr (GString) warnings = g_string_new (NULL);
+  g_autoptr (QconvModel) m = open_model (model, NULL);
+  g_autofree char *lora = NULL, *text = NULL;
+  const char *loras[2] = { NULL };
+  QconvJob job = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning,
+                   .warn_data = warnings };
+  g_autoptr (QconvPlan) plan = NULL;
+  g_autoptr (GError) error = NULL;
+
+  builder_add_metadata (b, "lora_adapter_metadata", metadata);
+  lora_add (b, LAYER, ".lora_B.weight", up, NULL);
+  lora_add (b, LAYER, ".lora_A.weight", down, NULL);
+  if (with_alpha)
+    lora_add_alpha (b, LAYER, 1);
+  lora = builder_write (b, "metadata.safetensors");
+  loras[0] = text = g_strconcat (lora, ":3", NULL);
+  plan = qconv_plan_new (m, &job, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (strstr (warnings->str, "the strength would be 1.5") != NULL, ==, told);
+}
+
 /* An alpha that only diffusers heeds is told */
 static void
 test_metadata (void)
 {
-  g_autofree char *model = lora_model (TINY), *output = scratch_path ("refused.safetensors");
+  static const char *const odd[] = { "{\"transformer.lora_alpha\": [1], \"transformer.r\": {\"a\": 1}}",
+                                     "{\"transformer.lora_alpha\": \"1\", \"transformer.r\": null}" };
+  const char *good = "{\"text_encoder.lora_alpha\": 9, \"transformer.lora_alpha\": 1, \"transformer.r\": 2}";
+  g_autofree char *nested = g_strnfill (300000, '[');
 
-  for (guint with_alpha = 0; with_alpha < 2; with_alpha++)
-    {
-      g_autoptr (Builder) b = builder_new ();
-      g_autoptr (Matrix) up = matrix_noise (HIDDEN, 2, 3), down = matrix_noise (2, HIDDEN, 4);
-      g_autoptr (GString) warnings = g_string_new (NULL);
-      g_autoptr (QconvModel) m = open_model (model, NULL);
-      g_autofree char *lora = NULL, *text = NULL;
-      const char *loras[2] = { NULL };
-      QconvJob job = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning,
-                       .warn_data = warnings };
-      g_autoptr (QconvPlan) plan = NULL;
-      g_autoptr (GError) error = NULL;
-
-      builder_add_metadata (b, "lora_adapter_metadata",
-                            "{\"text_encoder.lora_alpha\": 9, \"transformer.lora_alpha\": 1, \"transformer.r\": 2}");
-      lora_add (b, LAYER, ".lora_B.weight", up, NULL);
-      lora_add (b, LAYER, ".lora_A.weight", down, NULL);
-      if (with_alpha)
-        lora_add_alpha (b, LAYER, 1);
-      lora = builder_write (b, "metadata.safetensors");
-      loras[0] = text = g_strconcat (lora, ":3", NULL);
-      plan = qconv_plan_new (m, &job, &error);
-      g_assert_no_error (error);
-      g_assert_cmpint (strstr (warnings->str, "the strength would be 1.5") != NULL, ==, !with_alpha);
-    }
+  check_metadata (good, FALSE, TRUE);
+  check_metadata (good, TRUE, FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (odd); i++)
+    check_metadata (odd[i], FALSE, FALSE);
+  check_metadata (nested, FALSE, FALSE);
 }
 
 int

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json-text.h"
+
+#include <string.h>
+
+#include "qconv-types.h"
+
+enum { MAX_DEPTH = 24 };
+
+/* json-glib recurses into nested values and knows comments: both are stopped here. Returns: (nullable): what is
+   wrong */
+static const char *
+check_text (const char *text, gsize n)
+{
+  gboolean quoted = FALSE;
+  guint depth = 0;
+
+  if (!g_utf8_validate (text, (gssize) n, NULL))
+    return "not UTF-8";
+  for (gsize i = 0; i < n; i++)
+    if (quoted)
+      {
+        quoted = text[i] != '"';
+        i += text[i] == '\\';
+      }
+    else if (text[i] == '"')
+      quoted = TRUE;
+    else if (text[i] == '[' || text[i] == '{')
+      {
+        if (++depth > MAX_DEPTH)
+          return "nested too deeply";
+      }
+    else if (text[i] == ']' || text[i] == '}')
+      depth -= depth > 0;
+    else if (strchr (" \t\r\n:,+-.", text[i]) == NULL && !g_ascii_isalnum (text[i]))
+      return "not JSON";
+  return NULL;
+}
+
+JsonNode *
+qconv_json_parse (const char *text, gsize n, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  g_autoptr (GError) broken = NULL;
+  const char *wrong = check_text (text, n);
+  JsonNode *root;
+
+  if (wrong == NULL && json_parser_load_from_data (parser, text, (gssize) n, &broken))
+    {
+      root = json_parser_steal_root (parser);
+      return root != NULL ? root : json_node_new (JSON_NODE_NULL);
+    }
+  qconv_fail (error, QCONV_ERROR_INPUT, "%s", wrong != NULL ? wrong : broken->message);
+  return NULL;
+}
+
+JsonNode *
+qconv_json_load (const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize n;
+
+  return g_file_get_contents (path, &text, &n, error) ? qconv_json_parse (text, n, error) : NULL;
+}
