@@ -152,6 +152,12 @@ qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sourc
   g_autoptr (SourceLayer) s = g_new0 (SourceLayer, 1);
   guint64 rows = 0, cols = 1, items = 0;
 
+  if (parts->len == 0)
+    {
+      g_array_unref (parts);
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\" would be made of nothing", plain_name);
+      return NULL;
+    }
   s->plain_name = g_strdup (plain_name);
   s->name = g_strdup (plain_name);
   if (g_str_has_suffix (plain_name, ".weight"))

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* Most parts of one tensor: enough for 2^17 rows in heads of four or more */
+enum { MAX_PARTS = 1 << 16 };
+
 /**
  * Rule: the rows of @whole are those of @parts, in order.
  *
@@ -217,15 +220,28 @@ rows_of (const Mapping *m, const char *source, guint64 *rows, GError **error)
 static gboolean
 permute_rows (const Mapping *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
 {
+  const QconvShape *shape = qconv_names_find (m->names, source);
+  guint64 items = 0, half, each;
   gint64 head;
 
+  if (rows == 0)
+    {
+      qconv_keymap_part (parts, source, 0, 1, 0);
+      return TRUE;
+    }
+  if (!qconv_shape_items (shape, &items) || items == 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its rows have no items", source);
   if (!qconv_dims_evaluate (m->dims, rule->head, &head, error))
     return FALSE;
   if (head <= 0 || head % 2 != 0 || rows % (guint64) head != 0)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no heads of %" G_GINT64_FORMAT,
                        source, rows, head);
+  half = (guint64) head / 2;
+  each = m->from_a ? half : 2;
+  if (rows / (guint64) head > MAX_PARTS / each)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %" G_GUINT64_FORMAT " rows are too many", source, rows);
   for (guint64 h = 0; h < rows; h += (guint64) head)
-    for (guint64 i = 0, half = (guint64) head / 2; i < (m->from_a ? half : 2); i++)
+    for (guint64 i = 0; i < each; i++)
       qconv_keymap_part (parts, source, h + i, m->from_a ? half : 2, m->from_a ? 2 : half);
   return TRUE;
 }

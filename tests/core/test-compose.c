@@ -289,6 +289,7 @@ test_refused (void)
     { QCONV_SHAPE2 (8, COLS), { { 0, 0, 1, 4, FALSE }, { 1, 0, 1, 4, TRUE } }, 2,
       "*has rows of 24 items, others of 6" },
     { QCONV_SHAPE2 (5, COLS), { { 0, 0, 1, 4, FALSE } }, 1, "*another shape*" },
+    { QCONV_SHAPE2 (0, COLS), { { 0, 0, 0, 0, FALSE } }, 0, "*\"made.weight\" would be made of nothing" },
   };
   Model m;
 

@@ -233,6 +233,32 @@ test_permuted (void)
   assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
 }
 
+/* Heads of rows that are not there, or of so many that they cannot be */
+static void
+test_permuted_bounds (void)
+{
+  static const QconvShape wrong[] = { QCONV_SHAPE2 (G_GUINT64_CONSTANT (1) << 30, 0), QCONV_SHAPE2 (1 << 20, 4),
+                                      QCONV_SHAPE2 (G_MAXUINT64 - 3, 4) };
+  g_autoptr (Family) f = map_family ("llm_dense");
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) empty = qconv_names_new ();
+  g_autoptr (GPtrArray) maps = NULL;
+  QconvShape none = QCONV_SHAPE2 (0, 4);
+
+  qconv_dims_set (dims, "layers", 1);
+  qconv_dims_set (dims, "head_dim", 4);
+  qconv_names_add (empty, "blk.0.attn_q.weight", &none);
+  maps = qconv_keymap (f, NULL, dims, empty, "llama.cpp", "original", NULL);
+  assert_map (maps, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*0");
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr (Names) names = qconv_names_new ();
+
+      qconv_names_add (names, "blk.0.attn_q.weight", &wrong[i]);
+      assert_fails ("llm_dense", NULL, dims, names, "llama.cpp", "original", "blk.0.attn_q.weight");
+    }
+}
+
 static void
 test_clip (void)
 {
@@ -344,6 +370,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keymap/sd3", test_sd3);
   g_test_add_func ("/keymap/renames", test_renames);
   g_test_add_func ("/keymap/permuted", test_permuted);
+  g_test_add_func ("/keymap/permuted-bounds", test_permuted_bounds);
   g_test_add_func ("/keymap/clip", test_clip);
   g_test_add_func ("/keymap/broken", test_broken);
   g_test_add_func ("/keymap/hostile", test_hostile);
