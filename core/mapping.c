@@ -107,7 +107,7 @@ find_spellings (Making *k, GError **error)
 
   k->spellings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   k->aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (id->family), "aliases"), error);
-  if (id->variant == NULL || k->aliases == NULL)
+  if (id->variant == NULL || id->dims == NULL || k->aliases == NULL)
     return k->aliases != NULL;
   dims = published_dims (id);
   tensors = qconv_family_expand (id->family, dims, error);
@@ -174,9 +174,14 @@ apply_keymap (Making *k, const char *to, GError **error)
   const Identity *id = k->x->identity;
   g_autoptr (GPtrArray) maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), id->dims,
                                                 k->names, id->naming, to, error);
+  const char *stray;
 
   if (maps == NULL)
     return FALSE;
+  stray = qconv_keymap_stray (id->family, id->variant, k->names, id->naming, to, maps);
+  if (stray != NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "tensor \"%s\" has no name in %s naming: blocks before it are missing", stray, to);
   for (guint i = 0; i < maps->len; i++)
     {
       SourceLayer *s = compose_map (k, g_ptr_array_index (maps, i), error);
@@ -212,17 +217,19 @@ without_weight (const char *name)
   return g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight")) : g_strdup (name);
 }
 
-/* What layers under other names are called originally: of those that are fused the name of the whole */
+/* What layers under other names are called originally: of those that are fused the name of the whole. Where tensors are
+   missing, which only renaming minds, it is known of those that are not in blocks */
 static gboolean
 name_foreign (Making *k, GError **error)
 {
   const Identity *id = k->x->identity;
   g_autoptr (GPtrArray) maps = NULL;
+  g_autoptr (Dims) none = id->dims == NULL ? qconv_dims_new () : NULL;
 
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, ORIGINAL))
     return TRUE;
-  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), id->dims, k->names, id->naming,
-                          ORIGINAL, error);
+  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model),
+                          none != NULL ? none : id->dims, k->names, id->naming, ORIGINAL, error);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     {
       const NameMap *map = g_ptr_array_index (maps, i);

@@ -209,8 +209,8 @@ find_variant (Identity *id, const Names *behind, GError **error)
   JsonObject *detect = qconv_family_object (qconv_family_json (id->family), "detect");
 
   id->variant = first_rule (original != NULL ? original : behind, qconv_family_list (detect, "variants"), "variant");
-  id->dims = original != NULL ? qconv_family_infer (id->family, original, error) : qconv_dims_new ();
-  return id->dims != NULL;
+  id->dims = original != NULL ? qconv_family_infer (id->family, original, error) : NULL;
+  return id->dims != NULL || original == NULL;
 }
 
 /* Tries @f behind @prefix. @id is filled where it is found; FALSE only with an error */

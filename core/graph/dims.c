@@ -57,7 +57,7 @@ qconv_dims_get (const Dims *d, const char *name)
 gboolean
 qconv_dims_known (const Dims *d, const char *name)
 {
-  return g_hash_table_contains (d->values, name);
+  return d != NULL && g_hash_table_contains (d->values, name);
 }
 
 /* Whether @b has all values of @a */

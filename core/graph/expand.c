@@ -227,12 +227,19 @@ fits (const Pattern *p, const char *template, const char *name)
   return fits_variable (p, variable, end + 1, name + n);
 }
 
+gboolean
+qconv_template_fits (const char *template, JsonObject *index, const Dims *dims, const char *name)
+{
+  Pattern p = { dims, index };
+
+  return fits (&p, template, name);
+}
+
 static gboolean
 makes (JsonObject *layer, const Dims *dims, const char *template, const char *name)
 {
-  Pattern p = { dims, qconv_family_object (layer, "index") };
-
-  return fits (&p, template, name) && (dims == NULL || qconv_dims_hold (dims, qconv_family_text (layer, "when")));
+  return qconv_template_fits (template, qconv_family_object (layer, "index"), dims, name)
+         && (dims == NULL || qconv_dims_hold (dims, qconv_family_text (layer, "when")));
 }
 
 JsonObject *

@@ -11,7 +11,7 @@
  * @variant: (nullable)
  * @naming: "original", or another one that the family's rules tell apart
  * @prefix: what the model's names start with
- * @dims: of the original naming; without values where the naming is another one that cannot be mapped
+ * @dims: (nullable): of the original naming; NULL where the names cannot be mapped to it
  */
 typedef struct {
   const Family *family;

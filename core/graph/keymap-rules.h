@@ -24,6 +24,9 @@ typedef struct {
   GPtrArray *maps;
 } Mapping;
 
+/* Returns: (transfer none) (nullable): the map of @f; @from_a: (out): whether it is to be read from left to right */
+JsonObject *qconv_keymap_find (const Family *f, const char *variant, const char *from, const char *to,
+                               gboolean *from_a);
 /* Returns: (transfer none) (nullable): name of the tensor that a rule calls @name */
 const char *qconv_keymap_source (const Mapping *m, const char *name);
 /* Adds the tensor that a rule calls @name. @parts: (transfer full) */

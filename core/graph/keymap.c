@@ -108,9 +108,8 @@ lists (JsonArray *texts, const char *text)
   return FALSE;
 }
 
-/* @from_a: (out): whether it is to be read from left to right */
-static JsonObject *
-find_map (const Family *f, const char *variant, const char *from, const char *to, gboolean *from_a)
+JsonObject *
+qconv_keymap_find (const Family *f, const char *variant, const char *from, const char *to, gboolean *from_a)
 {
   JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
 
@@ -132,7 +131,7 @@ qconv_keymap_exists (const Family *f, const char *variant, const char *from, con
 {
   gboolean from_a;
 
-  return find_map (f, variant, from, to, &from_a) != NULL;
+  return qconv_keymap_find (f, variant, from, to, &from_a) != NULL;
 }
 
 /* Where the file does not say its architecture, the dimensions tell */
@@ -182,7 +181,7 @@ qconv_keymap_of (const Family *f, const char *variant, const char *architecture,
   g_auto (Mapping) m = { .names = names, .known = dims != NULL };
   JsonObject *permute;
 
-  m.map = find_map (f, variant, from, to, &m.from_a);
+  m.map = qconv_keymap_find (f, variant, from, to, &m.from_a);
   if (m.map == NULL)
     {
       qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s%s%s: no map from %s names to %s ones", qconv_family_id (f),

@@ -38,5 +38,9 @@ GPtrArray *qconv_keymap_of (const Family *f, const char *variant, const char *ar
 /* The same with an unknown architecture */
 GPtrArray *qconv_keymap (const Family *f, const char *variant, const Dims *dims, const Names *names, const char *from,
                          const char *to, GError **error);
+/* Returns: (transfer none) (nullable): the first tensor that has no part in @maps, which were made with the same
+   arguments, though they move such names, if only with other numbers */
+const char *qconv_keymap_stray (const Family *f, const char *variant, const Names *names, const char *from,
+                                const char *to, const GPtrArray *maps);
 /* Returns: whether the family can map between @from and @to; @variant: (nullable) */
 gboolean qconv_keymap_exists (const Family *f, const char *variant, const char *from, const char *to);

@@ -46,6 +46,30 @@ names there.safetensors >a
 names diffusers.safetensors >b
 cmp a b && cmp back.safetensors over.safetensors && echo "the same"
 
+run --to nvfp4-comfy --names diffusers --dry-run original.safetensors | tail -2
+
+echo "== what is quantized is stacked, not decoded"
+for target in nf4-comfy fp8-row-comfy int8-comfy; do
+  "$QCONV" --to $target --names keep diffusers.safetensors parts.safetensors --force >log
+  "$QCONV" --to $target --dry-run parts.safetensors | awk -v t=$target '$3 == "target" { n[$4]++ }
+    END { for (i in n) print t, i, n[i] }'
+done
+rm parts.safetensors
+"$QCONV" --to nvfp4-comfy --names keep diffusers.safetensors parts.safetensors --force >log
+run --to nvfp4-comfy --dry-run parts.safetensors 2>&1 | grep '!'
+rm parts.safetensors
+
+echo "== scales of inputs by either name"
+echo '{"double_blocks.0.img_attn.proj": 0.5, "double_blocks.0.img_attn.qkv": 0.25}' >scales.json
+"$QCONV" --to fp8-comfy --input-scale scales.json diffusers.safetensors out.safetensors --force >log
+names out.safetensors | grep input_scale
+echo '{"transformer_blocks.0.attn.to_out.0": 0.5}' >scales.json
+"$QCONV" --to fp8-comfy --input-scale scales.json diffusers.safetensors out.safetensors --force >log
+names out.safetensors | grep input_scale
+echo '{"transformer_blocks.0.attn.to_q": 0.5}' >scales.json
+run --to fp8-comfy --input-scale scales.json diffusers.safetensors none.safetensors
+rm scales.json out.safetensors
+
 echo "== the default is what the target's loader knows, else what the source has"
 for target in bf16-safetensors nvfp4-comfy; do
   for choice in '' '--names keep' '--names comfy' '--names diffusers'; do
@@ -106,6 +130,18 @@ first out.safetensors
 run --to bf16-safetensors --drop 'no such tensor' t5.safetensors none.safetensors
 run --to bf16-safetensors --drop . t5.safetensors none.safetensors
 run --to copy-safetensors --drop decoder t5.safetensors none.safetensors
+
+echo "== a model that lacks tensors, or a block, can only keep its names"
+for lack in '^transformer_blocks.1.attn.to_k$' '^single_transformer_blocks.1[.]'; do
+  run --to bf16-safetensors --drop "$lack" diffusers.safetensors lacking.safetensors | grep =
+  run --to bf16-safetensors --names comfy lacking.safetensors none.safetensors
+  run --to fp8-comfy lacking.safetensors none.safetensors
+  run --to fp8-comfy --names keep lacking.safetensors out.safetensors --force | grep =
+  names lacking.safetensors >a
+  names out.safetensors | grep -v -e comfy_quant -e weight_scale >b
+  cmp a b && echo "the same names"
+  rm lacking.safetensors
+done
 
 echo "== what cannot be named"
 make_model unknown.safetensors

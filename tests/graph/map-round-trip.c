@@ -321,10 +321,12 @@ test_round_trip (gconstpointer data)
   g_autoptr (GPtrArray) there = qconv_keymap (f, c->variant, dims, names, "original", c->naming, &error), back = NULL;
 
   g_assert_no_error (error);
+  g_assert_null (qconv_keymap_stray (f, c->variant, names, "original", c->naming, there));
   mapped = mapped_names (f, c->naming, names, there);
   g_assert_cmpuint (sum_items (mapped), ==, sum_items (names));
   back = qconv_keymap (f, c->variant, dims, mapped, c->naming, "original", &error);
   g_assert_no_error (error);
+  g_assert_null (qconv_keymap_stray (f, c->variant, mapped, c->naming, "original", back));
   check_rows (aliases, names, mapped, there, back);
   check_unknown (f, c->naming, mapped, back);
   if (is_recognised (f, c->naming))

@@ -259,6 +259,37 @@ test_permuted_bounds (void)
     }
 }
 
+/* Which tensor is behind a gap in the blocks */
+static void
+test_stray (void)
+{
+  static const struct {
+    const char *naming, *to, *names[3], *stray;
+  } cases[] = {
+    { "diffusers", "original", { "single_transformer_blocks.0.proj_out.weight" }, NULL },
+    { "diffusers", "original", { "single_transformer_blocks.0.proj_out.weight", "vae.2.proj_out.weight" }, NULL },
+    { "diffusers", "original",
+      { "single_transformer_blocks.0.proj_out.bias", "single_transformer_blocks.2.proj_out.bias" },
+      "single_transformer_blocks.2.proj_out.bias" },
+    { "original", "diffusers", { "single_blocks.0.linear2.weight", "img_in.bias", "single_blocks.7.norm.key_norm.scale" },
+      "single_blocks.7.norm.key_norm.scale" },
+  };
+  g_autoptr (Family) f = map_family ("flux1");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (Names) names = qconv_names_new ();
+      g_autoptr (GPtrArray) maps = NULL;
+      QconvShape shape = QCONV_SHAPE1 (4);
+
+      for (guint k = 0; k < G_N_ELEMENTS (cases[i].names) && cases[i].names[k] != NULL; k++)
+        qconv_names_add (names, cases[i].names[k], &shape);
+      maps = qconv_keymap (f, NULL, NULL, names, cases[i].naming, cases[i].to, NULL);
+      g_assert_nonnull (maps);
+      g_assert_cmpstr (qconv_keymap_stray (f, NULL, names, cases[i].naming, cases[i].to, maps), ==, cases[i].stray);
+    }
+}
+
 static void
 test_clip (void)
 {
@@ -371,6 +402,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keymap/renames", test_renames);
   g_test_add_func ("/keymap/permuted", test_permuted);
   g_test_add_func ("/keymap/permuted-bounds", test_permuted_bounds);
+  g_test_add_func ("/keymap/stray", test_stray);
   g_test_add_func ("/keymap/clip", test_clip);
   g_test_add_func ("/keymap/broken", test_broken);
   g_test_add_func ("/keymap/hostile", test_hostile);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tensors that a map passes by though it has rules for such names: those behind a gap in the numbers of blocks. */
+#include <string.h>
+
+#include "expand.h"
+#include "keymap-rules.h"
+
+typedef struct {
+  char *template;
+  JsonObject *index;
+} Source;
+
+static void
+clear_source (gpointer data)
+{
+  g_free (((Source *) data)->template);
+}
+
+/* @name with {p} filled, where it is there */
+static void
+add_sources (GArray *sources, const char *name, JsonObject *index)
+{
+  static const char *const leaves[] = { "weight", "bias" };
+
+  for (guint i = 0; i < (strstr (name, "{p}") != NULL ? G_N_ELEMENTS (leaves) : 1); i++)
+    {
+      GString *filled = g_string_new (name);
+      Source source = { .index = index };
+
+      g_string_replace (filled, "{p}", leaves[i], 0);
+      source.template = g_string_free (filled, FALSE);
+      g_array_append_val (sources, source);
+    }
+}
+
+/* What the tensors are called that @rules move */
+static GArray *
+list_sources (JsonArray *rules, gboolean from_a)
+{
+  GArray *sources = g_array_new (FALSE, FALSE, sizeof (Source));
+
+  g_array_set_clear_func (sources, clear_source);
+  for (guint i = 0; rules != NULL && i < json_array_get_length (rules); i++)
+    {
+      JsonObject *rule = json_array_get_object_element (rules, i), *index = qconv_family_object (rule, "index");
+      JsonNode *from = json_object_get_member (rule, from_a ? "a" : "b");
+
+      if (!JSON_NODE_HOLDS_ARRAY (from))
+        add_sources (sources, json_node_get_string (from), index);
+      else
+        for (guint k = 0; k < json_array_get_length (json_node_get_array (from)); k++)
+          add_sources (sources, json_array_get_string_element (json_node_get_array (from), k), index);
+    }
+  return sources;
+}
+
+static gboolean
+fits_any (const GArray *sources, const char *name)
+{
+  for (guint i = 0; i < sources->len; i++)
+    {
+      const Source *source = &g_array_index (sources, Source, i);
+
+      if (qconv_template_fits (source->template, source->index, NULL, name))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* The names of which something is made */
+static GHashTable *
+list_used (const GPtrArray *maps)
+{
+  GHashTable *used = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < maps->len; i++)
+    {
+      const NameMap *map = g_ptr_array_index (maps, i);
+
+      for (guint k = 0; k < map->parts->len; k++)
+        g_hash_table_add (used, g_array_index (map->parts, NamePart, k).name);
+    }
+  return used;
+}
+
+const char *
+qconv_keymap_stray (const Family *f, const char *variant, const Names *names, const char *from, const char *to,
+                    const GPtrArray *maps)
+{
+  gboolean from_a;
+  JsonObject *map = qconv_keymap_find (f, variant, from, to, &from_a), *spells = from_a ? qconv_family_json (f) : map;
+  g_autoptr (Aliases) aliases = map != NULL ? qconv_aliases_new (qconv_family_list (spells, "aliases"), NULL) : NULL;
+  g_autoptr (GArray) sources = NULL;
+  g_autoptr (GHashTable) used = NULL;
+
+  if (aliases == NULL)
+    return NULL;
+  sources = list_sources (qconv_family_list (map, "rules"), from_a);
+  used = list_used (maps);
+  for (guint i = 0; i < qconv_names_length (names); i++)
+    {
+      const char *name = qconv_names_name (names, i);
+      g_autofree char *spelling = NULL;
+
+      if (g_hash_table_contains (used, name))
+        continue;
+      spelling = qconv_aliases_apply (aliases, name);
+      if (fits_any (sources, name) || fits_any (sources, spelling))
+        return name;
+    }
+  return NULL;
+}
