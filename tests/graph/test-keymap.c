@@ -271,7 +271,8 @@ test_stray (void)
     { "diffusers", "original",
       { "single_transformer_blocks.0.proj_out.bias", "single_transformer_blocks.2.proj_out.bias" },
       "single_transformer_blocks.2.proj_out.bias" },
-    { "original", "diffusers", { "single_blocks.0.linear2.weight", "img_in.bias", "single_blocks.7.norm.key_norm.scale" },
+    { "original", "diffusers",
+      { "single_blocks.0.linear2.weight", "img_in.bias", "single_blocks.7.norm.key_norm.scale" },
       "single_blocks.7.norm.key_norm.scale" },
   };
   g_autoptr (Family) f = map_family ("flux1");
