@@ -3,7 +3,11 @@
 
 #include <string.h>
 
+#include "tile.h"
 #include "values.h"
+
+/* Bytes of small components that are compared while planning: scales and code books */
+#define LARGEST_WHOLE ((gsize) 64 << 10)
 
 static const SourceLayer *
 source_of (const SourceLayer *s, const Part *p)
@@ -76,15 +80,54 @@ same_scheme (const SourceLayer *s)
   return TRUE;
 }
 
-/* Runs of rows are stacked only where no part cuts one; more than a number for the whole layer only where the layer
-   is one other, whole */
+/* Returns: (transfer full) (nullable): the bytes of a whole-layer component of @of; NULL where it is not worth
+   reading */
+static GBytes *
+read_whole (const SourceLayer *of, const char *name)
+{
+  gint i = qconv_layer_component_index (&of->layer->pub, name);
+  Arena arena = { .size = qconv_parts_cost (of->layer, PARTS_WHOLE, 0) };
+  g_autoptr (Components) c = qconv_components_new (of->layer);
+  g_autofree guint8 *memory = NULL;
+
+  if (i < 0 || of->layer->pub.components[i]->run.rows > 0 || arena.size > LARGEST_WHOLE)
+    return NULL;
+  arena.base = memory = g_malloc (arena.size);
+  return qconv_parts_load (of, c, PARTS_WHOLE, 0, 0, &arena, NULL)
+             ? g_bytes_new (c->buffers[i].data, c->buffers[i].size)
+             : NULL;
+}
+
+/* Whether all sources have the same numbers in a component of the whole layer, which says nothing of single rows */
+static gboolean
+same_in_all (const SourceLayer *s, const QconvComponent *c)
+{
+  g_autoptr (GBytes) first = NULL;
+
+  for (guint i = 0; i < s->sources->len; i++)
+    {
+      const SourceLayer *of = g_ptr_array_index (s->sources, i);
+      const QconvComponent *have = qconv_layer_component (&of->layer->pub, c->name);
+      g_autoptr (GBytes) bytes = qconv_shape_equal (&have->shape, &c->shape) ? read_whole (of, c->name) : NULL;
+
+      if (bytes == NULL || (first != NULL && !g_bytes_equal (first, bytes)))
+        return FALSE;
+      if (first == NULL)
+        first = g_bytes_ref (bytes);
+    }
+  return TRUE;
+}
+
+/* Runs of rows are stacked only where no part cuts one; what is for the whole layer only where the layer is one other,
+   whole, where it is one number of one other, or where it is the same in all */
 static gboolean
 component_stacks (const SourceLayer *s, const QconvComponent *c)
 {
   guint64 items = 0;
 
   if (c->run.rows == 0)
-    return qconv_composed_whole (s) || (s->sources->len == 1 && qconv_shape_items (&c->shape, &items) && items == 1);
+    return qconv_composed_whole (s) || (s->sources->len == 1 && qconv_shape_items (&c->shape, &items) && items == 1)
+           || same_in_all (s, c);
   for (guint i = 0; i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);

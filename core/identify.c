@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "restore.h"
+
 #define WEIGHT ".weight"
 
 /* What is found out about a model when somebody asks. @families: (nullable): with @family_file */
@@ -113,11 +115,17 @@ qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **er
 {
   const Families *families = qconv_model_families (m, error);
   g_autoptr (Names) names = families != NULL ? all_names (layers) : NULL;
-  Identity *id = families != NULL ? qconv_identify (families, names, error) : NULL;
+  g_autoptr (Identity) id = families != NULL ? qconv_identify (families, names, error) : NULL;
+  g_autoptr (Names) restored = id != NULL ? qconv_restore_shapes (id, names) : NULL;
 
+  if (restored != NULL)
+    {
+      g_clear_pointer (&id, qconv_identity_free);
+      id = qconv_identify (families, restored, error);
+    }
   if (id != NULL)
     count_heads (m, id);
-  return id;
+  return g_steal_pointer (&id);
 }
 
 const Identity *
@@ -163,9 +171,13 @@ other_dimension (const Identity *a, const Identity *b)
     {
       JsonObject *dim = json_object_get_object_member (dims, l->data);
 
+      JsonObject *infer = qconv_family_object (dim, "infer");
+
+      /* Whether a tensor is there may be a matter of spelling, which another naming does not show */
       if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
+          && (strcmp (a->naming, b->naming) == 0 || !json_object_has_member (infer, "present"))
           && !json_object_get_boolean_member_with_default (dim, "unseen", FALSE)
-          && !json_object_has_member (qconv_family_object (dim, "infer"), "const"))
+          && !json_object_has_member (infer, "const"))
         return l->data;
     }
   return NULL;
@@ -197,6 +209,18 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
          || qconv_fail (error, QCONV_ERROR_OPTION, "a loader would see %s = %" G_GINT64_FORMAT " instead of %"
                         G_GINT64_FORMAT " in the output: keep more", dimension, qconv_dims_get (seen->dims, dimension),
                         qconv_dims_get (is->dims, dimension));
+}
+
+char *
+qconv_identity_config (const Identity *id)
+{
+  JsonObject *variants = qconv_family_object (qconv_family_json (id->family), "variants");
+  JsonObject *variant
+      = variants != NULL && id->variant != NULL ? qconv_family_object (variants, id->variant) : NULL;
+
+  return variant != NULL && json_object_has_member (variant, "header_config")
+             ? json_to_string (json_object_get_member (variant, "header_config"), FALSE)
+             : NULL;
 }
 
 Knowledge *

@@ -25,6 +25,8 @@ const Families *qconv_model_families (const QconvModel *m, GError **error);
 Identity *qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error);
 /* Returns: whether it is of a family that has a file */
 gboolean qconv_identity_known (const Identity *id);
+/* Returns: (transfer full) (nullable): JSON that loaders of this variant need in the metadata, by its family file */
+char *qconv_identity_config (const Identity *id);
 /* QCONV_ERROR_OPTION: a loader that looks at the names and stored shapes of @planned takes it for another model than
    @is, which @m or a part of it is */
 gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned,

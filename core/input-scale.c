@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "compose.h"
 #include "graph/json-text.h"
 #include "identify.h"
 #include "tile.h"
@@ -185,32 +186,77 @@ qconv_input_scales_new (const char *text, GError **error)
   return (is_json (text) ? read_json (s, text, error) : read_model (s, text, error)) ? g_steal_pointer (&s) : NULL;
 }
 
-gboolean
-qconv_input_scales_find (InputScales *s, const char *name, const char *scheme, gboolean has_own, gboolean *found,
-                         float *value, GError **error)
+/* (nullable) */
+static const Scale *
+find_scale (const InputScales *s, const char *plain_name)
 {
-  g_autofree char *key = qconv_short_name (name);
-  const Scale *scale = g_hash_table_lookup (s->by_name, key);
+  g_autofree char *key = qconv_short_name (plain_name);
 
+  return g_hash_table_lookup (s->by_name, key);
+}
+
+gboolean
+qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *scheme, gboolean has_own,
+                         gboolean *found, float *value, GError **error)
+{
+  const Scale *scale = find_scale (s, layer->plain_name);
+
+  if (scale == NULL && layer->sources != NULL && qconv_composed_whole (layer))
+    scale = find_scale (s, ((const SourceLayer *) g_ptr_array_index (layer->sources, 0))->plain_name);
   *found = (s->for_all && !has_own) || scale != NULL;
   *value = s->value;
   if (scale == NULL)
     return TRUE;
   *value = scale->value;
   return scale->scheme == NULL || strcmp (scale->scheme, scheme) == 0
-         || qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" was made for %s, not for %s", key,
+         || qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" was made for %s, not for %s", layer->name,
                         scale->scheme, scheme);
 }
 
-gboolean
-qconv_input_scales_check (const InputScales *s, const QconvModel *model, GError **error)
+/* Short names of @layers, and of those that are whole parts of them under other names; *fused: of those that are not
+   whole → the name of the layer */
+static GHashTable *
+list_names (const GPtrArray *layers, GHashTable *fused)
 {
+  GHashTable *names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (layers, i);
+
+      g_hash_table_add (names, qconv_short_name (s->plain_name));
+      for (guint j = 0; s->sources != NULL && j < s->sources->len; j++)
+        {
+          char *name = qconv_short_name (((const SourceLayer *) g_ptr_array_index (s->sources, j))->plain_name);
+
+          if (qconv_composed_whole (s))
+            g_hash_table_add (names, name);
+          else
+            g_hash_table_replace (fused, name, s->name);
+        }
+    }
+  return names;
+}
+
+gboolean
+qconv_input_scales_check (const InputScales *s, const GPtrArray *layers, GError **error)
+{
+  g_autoptr (GHashTable) fused = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) names = list_names (layers, fused);
   GHashTableIter iter;
   gpointer key;
 
   g_hash_table_iter_init (&iter, s->by_name);
   while (g_hash_table_iter_next (&iter, &key, NULL))
-    if (qconv_model_find (model, key) == NULL)
+    {
+      const char *whole = g_hash_table_lookup (fused, key);
+
+      if (g_hash_table_contains (names, key))
+        continue;
+      if (whole != NULL)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" is for a part of \"%s\": give one for that",
+                           (const char *) key, whole);
       return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" matches no layer", (const char *) key);
+    }
   return TRUE;
 }

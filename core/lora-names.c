@@ -311,9 +311,10 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
 
 /* What is in front of names with dots, and of names with underscores */
 static const char *const prefixes[]
-    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", NULL };
+    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", "pipe.dit.",
+        NULL };
 static const char *const flat_prefixes[]
-    = { "lora_unet_", "lora_transformer_", "lora_prior_unet_", "lycoris_", NULL };
+    = { "lora_unet__", "lora_unet_", "lora_transformer_", "lora_prior_unet_", "lycoris_", NULL };
 
 /* Returns: (nullable): behind the first of @list that @name starts with */
 static const char *

@@ -248,19 +248,21 @@ name_foreign (Making *k, GError **error)
 static void
 name_layers (Making *k)
 {
-  const char *prefix = k->x->prefix;
   gboolean original = g_strcmp0 (k->x->naming, ORIGINAL) == 0;
 
   for (guint i = 0; i < k->x->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (k->x->layers, i);
-      const char *name = s->plain_name;
+      /* What is made for another naming is called as what it is made of */
+      const SourceLayer *of = !original && s->sources != NULL ? g_ptr_array_index (s->sources, 0) : s;
+      const char *known = g_hash_table_lookup (k->x->originals, of);
+      const char *prefix = of == s ? k->x->prefix : k->x->identity->prefix, *name = of->plain_name;
 
       if (g_hash_table_contains (k->x->originals, s))
         continue;
-      if (g_str_has_prefix (name, prefix) && (original || s->parts == NULL))
+      if (g_str_has_prefix (name, prefix))
         name += strlen (prefix);
-      g_hash_table_insert (k->x->originals, s, without_weight (name));
+      g_hash_table_insert (k->x->originals, s, known != NULL ? g_strdup (known) : without_weight (name));
     }
 }
 

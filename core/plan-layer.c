@@ -62,7 +62,7 @@ settle_given (Planning *pl, PlannedLayer *l, gboolean change, GError **error)
   gboolean dropped = g_strcmp0 (pl->job->input_scale, "none") == 0;
 
   if (pl->scales != NULL && change && qconv_layer_component (&l->layer->pub, QCONV_INPUT_SCALE) != NULL
-      && !qconv_input_scales_find (pl->scales, l->source->name, q->id, has_own, &found, &l->input_scale, error))
+      && !qconv_input_scales_find (pl->scales, l->source, q->id, has_own, &found, &l->input_scale, error))
     return FALSE;
   l->has_input_scale = found;
   for (guint i = l->layer->components->len; i-- > 0;)

@@ -112,7 +112,7 @@ warn_lossy (const QconvPlan *p)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
 
-      n += l->how == HOW_ENCODE && l->source->layer->quantizer != NULL && qconv_encoder (l, 0)->from == NULL
+      n += l->how == HOW_ENCODE && qconv_source_layer_quantized (l->source) && qconv_encoder (l, 0)->from == NULL
            && l->source->bytes * 8 < l->layer->pub.rows * l->layer->pub.cols * 6;
     }
   if (n > 0 && p->warn != NULL)
@@ -122,6 +122,31 @@ warn_lossy (const QconvPlan *p)
 
       p->warn (line, p->warn_data);
     }
+}
+
+/* Rules that fit any model are not those that its makers would give */
+static void
+warn_unknown (const QconvPlan *p)
+{
+  if (p->warn != NULL && p->mapping != NULL && p->target->quantizer != NULL
+      && !qconv_identity_known (p->mapping->identity))
+    p->warn (_ ("this model is of no known family: general rules say what is kept"), p->warn_data);
+}
+
+/* Some models are told from their relatives by the metadata alone */
+static void
+warn_unconfigured (const QconvPlan *p)
+{
+  const Identity *id = p->mapping != NULL ? p->mapping->identity : NULL;
+  g_autofree char *config = id != NULL ? qconv_identity_config (id) : NULL;
+  g_autofree char *line = NULL;
+
+  if (config == NULL || p->warn == NULL || p->target->writer->spellings == NULL
+      || qconv_directory_metadata (p->output.directory, "config") != NULL)
+    return;
+  line = g_strdup_printf (_ ("loaders take this for another variant without the metadata of its makers; add them with "
+                             "qconv edit OUTPUT --metadata 'config={\"transformer\":%s}'"), config);
+  p->warn (line, p->warn_data);
 }
 
 static void
@@ -197,12 +222,15 @@ make_plan (Planning *pl, GError **error)
   pl->scales = qconv_input_scales_new (pl->job->input_scale, error);
   if (pl->scales == NULL && *error != NULL)
     return FALSE;
-  if (pl->scales != NULL && !qconv_input_scales_check (pl->scales, p->model, error))
+  if (pl->scales != NULL
+      && !qconv_input_scales_check (pl->scales, p->mapping != NULL ? p->mapping->layers : p->model->layers, error))
     return FALSE;
   if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
     return FALSE;
   if (pl->scales != NULL)
     warn_unscaled (p);
+  warn_unknown (p);
+  warn_unconfigured (p);
   warn_lossy (p);
   warn_nothing (p);
   return TRUE;

@@ -265,7 +265,7 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, cons
   if (r->quantized && plain)
     return stays ("source");
   /* Who quantized it has found it worth that */
-  if (plain && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
+  if (plain && !has_template (r, s) && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
     return stays ("shape");
   if (plain && !has_template (r, s) && low < qconv_family_least_dim (r->mapping->identity->family))
     return stays ("size");
@@ -288,14 +288,27 @@ decide_row (const SourceLayer *s, LayerRow *row)
   return (Decision) { .scheme = row->scheme, .options = row->options, .rule = row->rule };
 }
 
+/* What --like packs, whichever scheme the family has for it */
+static Decision
+decide_like (const Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial, gboolean packed)
+{
+  Advice advice = advise (r, s, trial);
+  Decision d = advice.kind == ADVICE_FALLBACK ? fall_back (r, s, &advice) : becomes (scheme, "like");
+
+  return becomes (packed ? (d.scheme != NULL ? d.scheme : scheme) : NULL, "like");
+}
+
 /* @trial: (nullable): the layer in the target's scheme */
 static Decision
 decide (Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial)
 {
   LayerRow *row = scheme != NULL ? find_row (r, s) : NULL;
   gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, trial != NULL);
-  gpointer packed;
+  gpointer packed = NULL;
+  gboolean like = r->like != NULL
+                  && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed);
 
+  r->like_matched |= GPOINTER_TO_INT (packed);
   if (scheme == NULL)
     return stays ("target");
   if (row != NULL)
@@ -306,8 +319,8 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial
     return stays ("shape");
   if (r->only.re != NULL)
     return becomes (only ? scheme : NULL, "only");
-  if (r->like != NULL && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed))
-    return becomes (GPOINTER_TO_INT (packed) ? scheme : NULL, "like");
+  if (like)
+    return decide_like (r, s, scheme, trial, GPOINTER_TO_INT (packed));
   return decide_unnamed (r, s, scheme, trial);
 }
 
@@ -415,6 +428,9 @@ qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
   for (guint i = 0; i < r->rows->len; i++)
     if (!check_row (r, g_ptr_array_index (r->rows, i), layers, error))
       return FALSE;
+  if (r->like != NULL && !r->like_matched)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--like %s: it has quantized none of the layers of this model",
+                       r->job->like);
   return check_rule (r, &r->keep, layers, error) && check_rule (r, &r->hp, layers, error)
          && check_rule (r, &r->only, layers, error);
 }

@@ -17,6 +17,7 @@ typedef struct {
  * @rows: (element-type LayerRow): --layer-config, then --layers
  * @fallback: (nullable): of --fallback
  * @no_fallback: --fallback keep
+ * @like_matched: --like has a layer packed that the model has, too
  * @like: (nullable): original short name → whether --like has it packed
  * @quantized: the source has quantized layers: only these are encoded
  * @gave_up: (nullable): an expression that could not be applied to a name
@@ -28,7 +29,7 @@ typedef struct {
   NameRule keep, only, hp;
   GPtrArray *rows;
   const Scheme *fallback;
-  gboolean no_fallback, quantized;
+  gboolean no_fallback, quantized, like_matched;
   GHashTable *like;
   GError *gave_up;
 } Rules;

@@ -79,8 +79,9 @@ drop_matching (GPtrArray *layers, const char *pattern, GError **error)
   return layers->len < n || qconv_fail (error, QCONV_ERROR_OPTION, "--drop %s matches no tensor", pattern);
 }
 
+/* @names: of the model, behind its prefix */
 static gboolean
-useless (const Identity *id, const SourceLayer *s)
+useless (const Identity *id, const Names *names, const SourceLayer *s)
 {
   JsonArray *extra = qconv_family_list (qconv_family_json (id->family), "extra_tensors");
 
@@ -89,8 +90,10 @@ useless (const Identity *id, const SourceLayer *s)
   for (guint i = 0; extra != NULL && i < json_array_get_length (extra); i++)
     {
       JsonObject *row = json_array_get_object_element (extra, i);
+      const char *twin = qconv_family_text (row, "twin");
 
-      if (json_object_get_boolean_member_with_default (row, "drop", FALSE)
+      if ((twin == NULL || qconv_names_find (names, twin) != NULL)
+          && json_object_get_boolean_member_with_default (row, "drop", FALSE)
           && qconv_family_match (id->family, qconv_family_text (row, "match"), s->plain_name + strlen (id->prefix)))
         return TRUE;
     }
@@ -100,6 +103,7 @@ useless (const Identity *id, const SourceLayer *s)
 gboolean
 qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identity *id, guint *n, GError **error)
 {
+  g_autoptr (Names) names = id != NULL ? qconv_layers_names (layers, id) : NULL;
   guint before;
 
   for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++)
@@ -109,7 +113,7 @@ qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identit
     return qconv_fail (error, QCONV_ERROR_OPTION, "--drop leaves no tensor");
   before = layers->len;
   for (guint i = layers->len; id != NULL && i-- > 0;)
-    if (useless (id, g_ptr_array_index (layers, i)))
+    if (useless (id, names, g_ptr_array_index (layers, i)))
       g_ptr_array_remove_index (layers, i);
   *n = before - layers->len;
   return TRUE;

@@ -5,12 +5,14 @@
 #include <string.h>
 
 static void
-print_plan_json (const QconvPlan *plan, const GArray *weights)
+print_plan_json (const QconvModel *model, const QconvPlan *plan, const GArray *weights)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
 
   json_builder_begin_object (b);
   cli_json_string (b, "target", qconv_plan_target (plan));
+  cli_json_string (b, "family", qconv_model_family (model));
+  cli_json_string (b, "variant", qconv_model_variant (model));
   cli_json_string (b, "output", qconv_plan_output (plan));
   cli_json_int (b, "output_bytes", qconv_plan_output_bytes (plan));
   cli_json_int (b, "peak_memory", qconv_plan_peak_memory (plan));
@@ -163,7 +165,7 @@ cli_plan_carry_out (const CliSettings *s, const QconvModel *model, QconvPlan *pl
   if (s->as_template)
     print_template (weights);
   else if (s->json)
-    print_plan_json (plan, weights);
+    print_plan_json (model, plan, weights);
   else
     print_plan (plan, weights);
   return TRUE;

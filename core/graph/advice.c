@@ -176,6 +176,9 @@ always_kept (const Family *f, const Dims *dims, const char *layer)
   class_ = rule != NULL ? qconv_family_text (rule, "class") : NULL;
   if (class_ != NULL)
     return g_strv_contains (quantizable, class_) ? NULL : class_;
+  /* Nobody knows what its loader makes of a tensor that is not the model's */
+  if (base != f && rule == NULL && qconv_family_list (qconv_family_json (f), "layers") != NULL)
+    return "no part of the family";
   return base != NULL ? qconv_family_match_any (base, qconv_family_list (qconv_family_json (base), "keep"), layer)
                       : NULL;
 }

@@ -29,8 +29,8 @@ typedef struct {
 GPtrArray *qconv_family_expand (const Family *f, const Dims *dims, GError **error);
 /* @variant: name or alias. Dimensions that the variant does not name are 0 */
 Dims *qconv_family_variant_dims (const Family *f, const char *variant, GError **error);
-/* Whether @template with @index (nullable, see qconv_dims_fill()) stands for @name; without @dims (nullable) the ends of
-   ranges are not looked at */
+/* Whether @template with @index (nullable, see qconv_dims_fill()) stands for @name; without @dims (nullable) the ends
+   of ranges are not looked at */
 gboolean qconv_template_fits (const char *template, JsonObject *index, const Dims *dims, const char *name);
 /* Returns: (transfer none) (nullable): the template that makes @name; without @dims (nullable) its condition and
    the ends of its ranges are not looked at */

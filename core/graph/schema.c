@@ -201,7 +201,8 @@ check_replacement (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
 static const SchemaMember alias[]
     = { { "match", NEEDED (regex) }, { "replace", check_replacement, TRUE, NULL }, { "why", TEXT }, END };
 static const SchemaMember extra[]
-    = { { "match", NEEDED (regex) }, { "why", TEXT }, { "drop", qconv_schema_truth, FALSE, NULL }, END };
+    = { { "match", NEEDED (regex) }, { "why", TEXT }, { "drop", qconv_schema_truth, FALSE, NULL },
+        { "twin", TEXT }, END };
 static const SchemaMember role[]
     = { { "match", NEEDED (regex) }, { "role", NEEDED (text) }, { "class", check_class, FALSE, NULL }, END };
 

@@ -66,6 +66,12 @@ what '^(double_blocks.0.img_(attn|mlp.0)|single_blocks.0.linear1)' --skip-ineffi
 echo "== what another file has"
 "$QCONV" --to fp8-comfy --only '^double_blocks.0' in.safetensors like.safetensors --force >log
 what 'img_(attn.proj|mlp.0)' --like like.safetensors diffusers.safetensors
+"$QCONV" --to nvfp4-comfy in.safetensors itself.safetensors --force >log
+"$QCONV" --to nvfp4-comfy --like itself.safetensors in.safetensors again.safetensors --force >log
+cmp itself.safetensors again.safetensors && echo "like itself"
+make_family wan tiny-t2v other.safetensors
+run --to nvfp4-comfy --like itself.safetensors other.safetensors none.safetensors
+rm itself.safetensors again.safetensors other.safetensors
 run --to nvfp4-comfy --like in.safetensors in.safetensors none.safetensors
 run --to nvfp4-comfy --like missing.safetensors in.safetensors none.safetensors
 

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Models whose container lost axes: leading ones, or the fifth, folded into the first. */
+#include "restore.h"
+
+#include <string.h>
+
+#include "graph-fixture.h"
+
+typedef void (*Spoil) (QconvShape *shape);
+
+static void
+drop_ones (QconvShape *shape)
+{
+  while (shape->rank > 1 && shape->dim[0] == 1)
+    {
+      shape->rank--;
+      memmove (shape->dim, shape->dim + 1, shape->rank * sizeof *shape->dim);
+    }
+}
+
+static void
+fold (QconvShape *shape)
+{
+  if (shape->rank < 5)
+    return;
+  shape->dim[1] *= shape->dim[0];
+  shape->rank--;
+  memmove (shape->dim, shape->dim + 1, shape->rank * sizeof *shape->dim);
+}
+
+typedef struct {
+  Spoil spoil;
+  guint n_changed, n_models;
+} Check;
+
+static void
+check_model (const GraphModel *m, gpointer data)
+{
+  Check *check = data;
+  g_autoptr (Names) spoilt = qconv_names_new (), restored = NULL;
+  g_autoptr (Identity) first = NULL, id = NULL;
+  g_autoptr (GError) error = NULL;
+  guint n = 0;
+
+  for (guint i = 0; i < m->tensors->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (m->tensors, i);
+      QconvShape shape = t->shape;
+
+      check->spoil (&shape);
+      n += !qconv_shape_equal (&shape, &t->shape);
+      qconv_names_add (spoilt, t->name, &shape);
+    }
+  if (n == 0)
+    return;
+  first = qconv_identify (graph_families (), spoilt, &error);
+  g_assert_no_error (error);
+  g_assert_true (first->family == m->family);
+  restored = qconv_restore_shapes (first, spoilt);
+  if (restored == NULL)
+    g_error ("%s %s: nothing is restored", qconv_family_id (m->family), m->variant);
+  for (guint i = 0; i < m->tensors->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (m->tensors, i);
+
+      if (!qconv_shape_equal (qconv_names_find (restored, t->name), &t->shape))
+        g_error ("%s %s: %s", qconv_family_id (m->family), m->variant, t->name);
+    }
+  id = qconv_identify (graph_families (), restored, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (id->variant, ==, graph_detected_as (m));
+  g_assert_null (qconv_restore_shapes (id, restored));
+  check->n_changed += n;
+  check->n_models++;
+}
+
+static void
+test_lost (gconstpointer spoil)
+{
+  Check check = { .spoil = *(const Spoil *) spoil };
+
+  graph_each_model (check_model, &check);
+  g_assert_cmpuint (check.n_models, >, 10);
+  g_test_message ("%u shapes of %u models", check.n_changed, check.n_models);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const Spoil spoils[] = { drop_ones, fold };
+
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_data_func ("/graph/restore/ones", &spoils[0], test_lost);
+  g_test_add_data_func ("/graph/restore/folded", &spoils[1], test_lost);
+  return g_test_run ();
+}
