@@ -62,7 +62,7 @@ static gboolean
 read_json (InputScales *s, const char *path, GError **error)
 {
   g_autoptr (GError) broken = NULL;
-  g_autoptr (JsonNode) root = qconv_json_load (path, &broken);
+  g_autoptr (JsonNode) root = qconv_json_text_load (path, &broken);
   JsonObjectIter iter;
   const char *name;
   JsonNode *node;

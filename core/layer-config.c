@@ -150,7 +150,7 @@ gboolean
 qconv_layer_config_read (GPtrArray *rows, const char *path, Schemes *schemes, GError **error)
 {
   g_autoptr (GError) local = NULL;
-  g_autoptr (JsonNode) root = qconv_json_load (path, &local);
+  g_autoptr (JsonNode) root = qconv_json_text_load (path, &local);
   JsonArray *list;
 
   if (root == NULL)

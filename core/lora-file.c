@@ -227,7 +227,7 @@ qconv_lora_file_ratio (const LoraFile *f)
   if (text == NULL || !g_variant_is_of_type (text, G_VARIANT_TYPE_STRING))
     return 1;
   json = g_variant_get_string (text, &n);
-  node = qconv_json_parse (json, n, NULL);
+  node = qconv_json_text_parse (json, n, NULL);
   return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node)) : 1;
 }
 

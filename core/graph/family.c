@@ -48,7 +48,7 @@ qconv_family_parse (const char *path, const char *text, GError **error)
   f->path = g_strdup (path);
   f->templates = g_ptr_array_new ();
   f->regexes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_regex_unref);
-  f->root = qconv_json_parse (text, strlen (text), &broken);
+  f->root = qconv_json_text_parse (text, strlen (text), &broken);
   if (f->root != NULL && !JSON_NODE_HOLDS_OBJECT (f->root))
     qconv_fail (&broken, QCONV_ERROR_INPUT, "not an object");
   if (broken == NULL)

@@ -38,7 +38,7 @@ check_text (const char *text, gsize n)
 }
 
 JsonNode *
-qconv_json_parse (const char *text, gsize n, GError **error)
+qconv_json_text_parse (const char *text, gsize n, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   g_autoptr (GError) broken = NULL;
@@ -55,10 +55,10 @@ qconv_json_parse (const char *text, gsize n, GError **error)
 }
 
 JsonNode *
-qconv_json_load (const char *path, GError **error)
+qconv_json_text_load (const char *path, GError **error)
 {
   g_autofree char *text = NULL;
   gsize n;
 
-  return g_file_get_contents (path, &text, &n, error) ? qconv_json_parse (text, n, error) : NULL;
+  return g_file_get_contents (path, &text, &n, error) ? qconv_json_text_parse (text, n, error) : NULL;
 }

@@ -5,6 +5,6 @@
 
 /* @n: bytes of @text, which is NUL-terminated. QCONV_ERROR_INPUT without a name of the text.
    Returns: (transfer full): never changed; null for an empty text */
-JsonNode *qconv_json_parse (const char *text, gsize n, GError **error);
+JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
 /* The same for a file; errors of GLib where it cannot be read */
-JsonNode *qconv_json_load (const char *path, GError **error);
+JsonNode *qconv_json_text_load (const char *path, GError **error);
