@@ -190,7 +190,7 @@ assert_components (const SourceLayer *s, guint64 first, guint64 n, const float *
 {
   Arena kept = { .size = qconv_source_cost (s, PARTS_WHOLE, 0) };
   Arena arena = { .size = TILE_SLACK + qconv_source_cost (s, PARTS_ROWS, n) };
-  g_autoptr (Components) whole = qconv_components_new_source (s), c = NULL;
+  g_autoptr (Components) whole = qconv_components_new_source (s);
   g_autofree float *got = g_new (float, n *COLS);
   QconvBuffer floats = QCONV_BUFFER (got, n * COLS * sizeof (float), QCONV_F32);
   g_autoptr (GError) error = NULL;
