@@ -94,12 +94,14 @@ model_init (Model *m)
 {
   static const QconvShape shape = QCONV_SHAPE2 (ROWS, COLS), scale_shape = QCONV_SHAPE1 (ROWS / 4), none = QCONV_SHAPE0;
   float *numbers = g_new (float, 2 * ROWS * COLS);
+  g_autoptr (GBytes) bytes = NULL;
   guint64 offset = 0;
 
   for (guint i = 0; i < 2 * ROWS * COLS; i++)
     numbers[i] = (float) (i % 97) + 0.5f;
   *m = (Model) { .layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_source_layer_free) };
-  m->source = qconv_source_new_for_bytes (g_bytes_new_take (numbers, 2 * ROWS * COLS * sizeof *numbers), "test");
+  bytes = g_bytes_new_take (numbers, 2 * ROWS * COLS * sizeof *numbers);
+  m->source = qconv_source_new_for_bytes (bytes, "test");
   m->directory = qconv_directory_new (NULL, m->source);
   for (guint i = 0; i < 5; i++)
     {
