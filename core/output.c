@@ -165,7 +165,7 @@ qconv_output_layer (const QconvOutput *o, guint i)
 const char *
 qconv_output_fact (const QconvOutput *o, const char *name)
 {
-  return NULL; /* no model has a family yet */
+  return NULL; /* no writer asks */
 }
 
 const QconvTensor *

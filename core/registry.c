@@ -133,7 +133,7 @@ add_targets (Registry *r, const QconvWriter *w)
       const QconvQuantizer *q = plain ? NULL : g_hash_table_lookup (r->quantizers, t->scheme);
       QconvTargetInfo *info;
 
-      /* Roles come with the layer graph */
+      /* Nobody hands roles to targets */
       if (t->roles != NULL || !g_hash_table_contains (r->containers, w->container)
           || (!plain && (q == NULL || q->encoders == NULL)))
         continue;

@@ -214,24 +214,23 @@ becomes (const Scheme *scheme, const char *rule)
   return (Decision) { .scheme = scheme, .rule = rule };
 }
 
+/* (nullable): what the model's family says of the weight */
+static JsonObject *
+find_template (const Rules *r, const SourceLayer *s)
+{
+  const Identity *id = r->mapping->identity;
+  g_autofree char *name = g_strconcat (qconv_mapping_original (r->mapping, s), ".weight", NULL);
+
+  return qconv_family_template (id->family, id->dims, name);
+}
+
 /* In the model's family the layer is a product with a matrix, or nothing is known of it */
 static gboolean
 is_linear (const Rules *r, const SourceLayer *s)
 {
-  const Identity *id = r->mapping->identity;
-  g_autofree char *name = g_strconcat (qconv_mapping_original (r->mapping, s), ".weight", NULL);
-  JsonObject *template = qconv_family_template (id->family, id->dims, name);
+  JsonObject *template = find_template (r, s);
 
   return template == NULL || g_strcmp0 (qconv_family_text (template, "op"), "linear") == 0;
-}
-
-static gboolean
-has_template (const Rules *r, const SourceLayer *s)
-{
-  const Identity *id = r->mapping->identity;
-  g_autofree char *name = g_strconcat (qconv_mapping_original (r->mapping, s), ".weight", NULL);
-
-  return qconv_family_template (id->family, id->dims, name) != NULL;
 }
 
 /* What a layer becomes that the family does not want in the target's scheme */
@@ -242,7 +241,7 @@ fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
   g_autoptr (Layer) trial = NULL;
 
   if (scheme == NULL && advice->kind == ADVICE_FALLBACK && !r->no_fallback)
-    scheme = qconv_schemes_imply (r->schemes, advice->fallback);
+    scheme = qconv_schemes_find (r->schemes, advice->fallback);
   if (scheme != NULL && is_linear (r, s))
     trial = try_scheme (s, scheme, NULL);
   return trial != NULL ? becomes (scheme, "fallback") : stays ("family");
@@ -255,6 +254,7 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, cons
   const QconvLayer *l = &s->layer->pub;
   const QconvQuantizer *q = scheme->quantizer;
   gboolean plain = !qconv_source_layer_quantized (s);
+  gboolean strange = plain && find_template (r, s) == NULL;
   guint64 low = MIN (l->rows, l->cols), high = MAX (l->rows, l->cols);
   Advice advice;
 
@@ -264,10 +264,10 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, cons
     return stays ("family");
   if (r->quantized && plain)
     return stays ("source");
-  /* Who quantized it has found it worth that */
-  if (plain && !has_template (r, s) && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
+  /* Who quantized it, or knows the model, has found it worth that */
+  if (strange && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
     return stays ("shape");
-  if (plain && !has_template (r, s) && low < qconv_family_least_dim (r->mapping->identity->family))
+  if (strange && low < qconv_family_least_dim (r->mapping->identity->family))
     return stays ("size");
   if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
     return stays ("size");

@@ -47,7 +47,7 @@ qconv_schemes_main (const Schemes *s)
 }
 
 static Scheme *
-find_scheme (Schemes *s, const char *id)
+known_scheme (const Schemes *s, const char *id)
 {
   for (guint i = 0; i < s->list->len; i++)
     {
@@ -56,6 +56,23 @@ find_scheme (Schemes *s, const char *id)
       if (strcmp (known->quantizer->id, id) == 0)
         return known;
     }
+  return NULL;
+}
+
+const Scheme *
+qconv_schemes_find (const Schemes *s, const char *id)
+{
+  return known_scheme (s, id);
+}
+
+/* One that takes part, or one that the writer takes and that takes part from now on */
+static Scheme *
+join_scheme (Schemes *s, const char *id)
+{
+  Scheme *known = known_scheme (s, id);
+
+  if (known != NULL)
+    return known;
   for (const QconvTarget *t = s->info->writer->targets; t != NULL && t->name != NULL; t++)
     {
       const QconvQuantizer *q = t->scheme != NULL && strcmp (t->scheme, id) == 0 ? qconv_registry_quantizer (id) : NULL;
@@ -70,7 +87,7 @@ const Scheme *
 qconv_schemes_imply (Schemes *s, const char *id)
 {
   guint n = s->list->len;
-  Scheme *scheme = find_scheme (s, id);
+  Scheme *scheme = join_scheme (s, id);
 
   if (scheme != NULL && s->list->len > n)
     scheme->implied = TRUE;
@@ -80,7 +97,7 @@ qconv_schemes_imply (Schemes *s, const char *id)
 const Scheme *
 qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **error)
 {
-  Scheme *found = find_scheme (s, id);
+  Scheme *found = join_scheme (s, id);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autofree char *all = NULL;
   const char *near;

@@ -25,7 +25,10 @@ void qconv_schemes_init (Schemes *s, const QconvTargetInfo *info);
 void qconv_schemes_clear (Schemes *s);
 /* Returns: (transfer none) (nullable): the target's own scheme; NULL for plain targets and edits */
 const Scheme *qconv_schemes_main (const Schemes *s);
-/* A scheme that a family advises. Returns: (transfer none) (nullable): NULL where the writer or the registry has none
+/* Returns: (transfer none) (nullable): one that takes part */
+const Scheme *qconv_schemes_find (const Schemes *s, const char *id);
+/* A scheme that a family advises takes part, before options are handed out.
+   Returns: (transfer none) (nullable): NULL where the writer or the registry has none
    such */
 const Scheme *qconv_schemes_imply (Schemes *s, const char *id);
 /* One that the user named; QCONV_ERROR_OPTION, from @option, says what the writer takes */

@@ -64,7 +64,7 @@ QCONV_API const QconvValues *qconv_output_options (const QconvOutput *o);
 QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
 /* Returns: (transfer none) (nullable): from the family file: "family", "variant", a dimension's name, or a text kept
-   there for this writer; NULL: unknown */
+   there for this writer; NULL: unknown. This core does not hand them out: always NULL */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
 /* Another scheme for a role class; @scheme NULL: keep */
@@ -78,8 +78,8 @@ typedef struct {
  * @scheme: NULL: every tensor verbatim, no reader is asked
  * @dtype: with the scheme "plain": the float type all floats are cast to; QCONV_OPAQUE: none, as they are
  * @parameters: (nullable): fixed here; NULL: the user's, or those of a source of the same scheme
- * @roles: (nullable): other schemes for some role classes; ends with { NULL }. Roles come with the layer graph: until
- *   then a target that has them is not offered
+ * @roles: (nullable): other schemes for some role classes; ends with { NULL }. This core does not look at roles: a
+ *   target that has them is not offered
  */
 typedef struct {
   const char *name, *summary;
@@ -96,8 +96,8 @@ typedef struct {
  * @container: id of the container that lays the file out
  * @suffix: of the file's name, ".safetensors"
  * @reader: (nullable): id of the reader that reads it back; NULL: all is plain
- * @spellings: (nullable): names of the family file it may write, default first; NULL: the source's, as long as there is
- *   no layer graph
+ * @spellings: (nullable): namings of family files ("original", "diffusers") that its loader knows, default first; NULL:
+ *   the source's
  * @targets: ends with { NULL }
  */
 typedef struct _QconvWriter QconvWriter;

@@ -66,6 +66,7 @@ static const Measure measures[] = {
   { "nf4-search", "codebook4-encode-search", QCONV_BF16, 0, 64 },
   { "nf4-search-4096", "codebook4-encode-search", QCONV_BF16, 0, 4096 },
   { "nf4-decode", "codebook4-decode", QCONV_U4, QCONV_F32, 64 },
+  { "add-product-32", "add-product", QCONV_F32, 0 },
   { "squared-error", "squared-error", QCONV_BF16, 0 },
   { "squared-error-f32", "squared-error", QCONV_F32, 0 },
 };
@@ -144,6 +145,20 @@ run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GEr
   return op->run (NULL, NULL, args, error);
 }
 
+/* A LoRA of rank 32 on all items */
+static gboolean
+run_product_op (Memory *mem, const QconvOp *op, GError **error)
+{
+  enum { RANK = 32 };
+  QconvBuffer sum = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  QconvBuffer left = QCONV_BUFFER (mem->wide, (gsize) ROWS * RANK * 4, QCONV_F32);
+  QconvBuffer right = QCONV_BUFFER (mem->wide, (gsize) RANK * COLS * 4, QCONV_F32);
+  const QconvArg args[] = { QCONV_BUF (&sum), QCONV_BUF (&left), QCONV_BUF (&right), QCONV_I (ROWS), QCONV_I (COLS),
+                            QCONV_I (RANK), QCONV_F (0.5f) };
+
+  return op->run (NULL, NULL, args, error);
+}
+
 static void
 run_op (Memory *mem, const Measure *m, const QconvOp *op)
 {
@@ -192,6 +207,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
   if (!(is_int_op (op) ? run_int_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "codebook4") ? run_table_op (mem, m, op, args[0], &error)
+        : strcmp (op->name, "add-product") == 0    ? run_product_op (mem, op, &error)
                                                    : op->run (NULL, NULL, args, &error)))
     g_error ("%s: %s", op->name, error->message);
 }

@@ -9,9 +9,11 @@ static const float one = 1.0f;
 static gboolean
 lacks (const char *scheme)
 {
+  g_autofree char *reason = g_strdup_printf ("no plugin has the scheme %s", scheme);
+
   if (qconv_registry_quantizer (scheme) != NULL)
     return FALSE;
-  g_test_skip ("no plugin has the scheme");
+  g_test_skip (reason);
   return TRUE;
 }
 

@@ -168,3 +168,25 @@ kernel_narrow (QconvDType dtype, const float *src, gsize n)
     }
   return half;
 }
+
+void
+kernel_each_tail (guint rows, KernelTail check, gconstpointer data)
+{
+  enum { MOST_COLS = 70 };
+  g_autofree float *wide = g_new (float, rows *MOST_COLS);
+  guint64 state = 3;
+
+  for (gsize cols = 1; cols <= MOST_COLS; cols++)
+    for (guint d = 0; d < G_N_ELEMENTS (kernel_weight_dtypes); d++)
+      {
+        QconvDType dtype = kernel_weight_dtypes[d];
+        gsize item = qconv_dtype_bits (dtype) / 8, bytes = rows * cols * item;
+        g_autofree void *w = NULL;
+        g_autofree guint8 *shifted = g_malloc (bytes + item);
+
+        kernel_fill (cols % KERNEL_N_KINDS, wide, rows * cols, &state);
+        w = kernel_narrow (dtype, wide, rows * cols);
+        memcpy (shifted + item, w, bytes);
+        check (dtype, shifted + item, cols, data);
+      }
+}

@@ -38,3 +38,7 @@ void kernel_fill (KernelKind kind, float *dst, gsize n, guint64 *state);
 void *kernel_narrow (QconvDType dtype, const float *src, gsize n);
 
 extern const QconvDType kernel_weight_dtypes[3];
+
+/* Calls @check for each type of weights and @rows rows of 1 … 70 columns, which start one item into their memory */
+typedef void (*KernelTail) (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer data);
+void kernel_each_tail (guint rows, KernelTail check, gconstpointer data);

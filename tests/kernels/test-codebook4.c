@@ -145,26 +145,17 @@ test_kinds (const QconvKernelLevel *level)
         }
 }
 
+static void
+check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer level)
+{
+  assert_equal_levels (level, &(Matrix) { dtype, weights, tables[cols % 3], 5, cols, cols % 2 ? 64 : 32 });
+}
+
 /* Blocks that span rows, rows of odd length, a last block that ends early, no alignment */
 static void
 test_tails (const QconvKernelLevel *level)
 {
-  float wide[5 * 70];
-  guint64 state = 3;
-
-  for (gsize cols = 1; cols <= 70; cols++)
-    for (guint d = 0; d < G_N_ELEMENTS (kernel_weight_dtypes); d++)
-      {
-        QconvDType dtype = kernel_weight_dtypes[d];
-        gsize item = qconv_dtype_bits (dtype) / 8, bytes = 5 * cols * item;
-        g_autofree void *w = NULL;
-        g_autofree guint8 *shifted = g_malloc (bytes + item);
-
-        kernel_fill (cols % KERNEL_N_KINDS, wide, 5 * cols, &state);
-        w = kernel_narrow (dtype, wide, 5 * cols);
-        memcpy (shifted + item, w, bytes);
-        assert_equal_levels (level, &(Matrix) { dtype, shifted + item, tables[cols % 3], 5, cols, cols % 2 ? 64 : 32 });
-      }
+  kernel_each_tail (5, check_tail, level);
 }
 
 static guint

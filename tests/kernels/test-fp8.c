@@ -235,24 +235,15 @@ test_kinds (const QconvKernelLevel *level)
 }
 
 static void
+check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer level)
+{
+  assert_equal_levels (level, dtype, weights, 3, cols);
+}
+
+static void
 test_tails (const QconvKernelLevel *level)
 {
-  float wide[3 * 70];
-  guint64 state = 3;
-
-  for (gsize cols = 1; cols <= 70; cols++)
-    for (guint d = 0; d < 3; d++)
-      {
-        QconvDType dtype = kernel_weight_dtypes[d];
-        gsize item = qconv_dtype_bits (dtype) / 8, bytes = 3 * cols * item;
-        g_autofree void *w = NULL;
-        g_autofree guint8 *shifted = g_malloc (bytes + item);
-
-        kernel_fill (cols % KERNEL_N_KINDS, wide, 3 * cols, &state);
-        w = kernel_narrow (dtype, wide, 3 * cols);
-        memcpy (shifted + item, w, bytes);
-        assert_equal_levels (level, dtype, shifted + item, 3, cols);
-      }
+  kernel_each_tail (3, check_tail, level);
 }
 
 /* The largest numbers of F32 and BF16 become finite ones, in whole blocks and in the rest of a row */

@@ -108,29 +108,6 @@ test_refused (const QconvKernelLevel *level)
     }
 }
 
-/* Multiplications and additions a second on one processor, of a rank that LoRAs have */
-static void
-test_speed (const QconvKernelLevel *level)
-{
-  enum { ROWS = 64, COLS = 3072, RANK = 32, ROUNDS = 100 };
-  g_autofree float *left = g_new0 (float, ROWS *RANK), *right = g_new0 (float, RANK *COLS);
-  g_autofree float *w = g_new0 (float, ROWS *COLS);
-  double best = 0;
-
-  if (!g_test_perf ())
-    {
-      g_test_skip ("only with -m perf");
-      return;
-    }
-  for (guint round = 0; round < ROUNDS; round++)
-    {
-      g_test_timer_start ();
-      add_product (level, w, left, right, ROWS, COLS, RANK, 1);
-      best = MAX (best, (double) ROWS * COLS * RANK / g_test_timer_elapsed ());
-    }
-  g_test_maximized_result (best / 1e9, "%.1f G multiplications and additions a second", best / 1e9);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -138,6 +115,5 @@ main (int argc, char **argv)
   kernel_add_tests ("/product/definition", test_definition);
   kernel_add_tests ("/product/pieces", test_pieces);
   kernel_add_tests ("/product/refused", test_refused);
-  kernel_add_tests ("/product/speed", test_speed);
   return g_test_run ();
 }
