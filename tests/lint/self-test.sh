@@ -17,7 +17,7 @@ good_tree ()
     "$scratch/tree/data"
   cd "$scratch/tree" || exit 99
   for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-types.h core/qconv.h core/inner.h \
-      core/kernels/kernels.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h cuda/device.h; do
+      core/kernels/kernels.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h core/kernels/ops.h cuda/device.h; do
     printf '%s\n#pragma once\n' "$spdx" >$header
   done
   printf '%s\n#include "inner.h"\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
@@ -64,6 +64,8 @@ for check in includes format-names sizes text headers; do
 done
 
 spoil includes "core reaches into a plugin" core/a.c '#include "one.h"'
+spoil includes "core reaches into the program" core/a.c '#include "cli/cli.h"'
+spoil includes "core reaches into the kernels" core/a.c '#include "kernels/ops.h"'
 spoil includes "a plugin reaches into core" plugins/one/one.c '#include "inner.h"'
 spoil includes "a plugin includes the program interface" plugins/one/one.c '#include "qconv.h"'
 spoil includes "a plugin reaches into another" plugins/one/one.c '#include "two.h"'
