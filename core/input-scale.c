@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compose.h"
-#include "graph/json-text.h"
+#include "base/json-text.h"
 #include "identify.h"
 #include "tile.h"
 

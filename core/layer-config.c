@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "graph/json-text.h"
+#include "base/json-text.h"
 #include "values.h"
 
 #define KEEP "keep"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "directory.h"
-#include "graph/json-text.h"
+#include "base/json-text.h"
 #include "tile.h"
 
 /* ---- Keys ---- */

@@ -6,7 +6,7 @@
 #include "graph/advice.h"
 #include "graph/expand.h"
 #include "like.h"
-#include "nearest-names.h"
+#include "base/nearest-names.h"
 #include "values.h"
 
 /* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */

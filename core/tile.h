@@ -2,7 +2,7 @@
 /* Rows of a source as components and floats in memory. */
 #pragma once
 #include "arena.h"
-#include "buffer.h"
+#include "base/buffer.h"
 #include "source-layer.h"
 
 /* A tile that stays in the processor's second-level cache between its steps is the fastest */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "json-text.h"
+#include "base/json-text.h"
 #include "qconv-types.h"
 #include "schema.h"
 

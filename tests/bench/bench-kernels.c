@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "kernels/kernels.h"
 
 enum { ROUNDS = 7, COLS = 4096, ROWS = 8192, ITEMS = ROWS * COLS };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Running single operations of one level, on data made for the purpose. */
 #pragma once
-#include "buffer.h"
+#include "base/buffer.h"
 #include "kernels/kernels.h"
 
 /* Asserts that the operation exists, takes that many arguments and succeeds */

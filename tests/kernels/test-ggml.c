@@ -2,7 +2,7 @@
 /* Decoding the block types of ggml: against vectors, golden files of ggml, and the reference level. */
 #include <string.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "golden-file.h"
 #include "kernels/ggml-grids.h"
 #include "kernels/kernels.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "buffer.h"
+#include "base/buffer.h"
 
 #include <string.h>
 

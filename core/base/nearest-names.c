@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "nearest-names.h"
+#include "base/nearest-names.h"
 
 #include <string.h>
 
