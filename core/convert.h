@@ -3,7 +3,7 @@
 #pragma once
 #include "plan.h"
 #include "progress.h"
-#include "save.h"
+#include "io/save.h"
 
 gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
                                GError **error);

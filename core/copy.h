@@ -3,7 +3,7 @@
 #pragma once
 #include "arena.h"
 #include "plan.h"
-#include "save.h"
+#include "io/save.h"
 
 guint64 qconv_copy_n_pieces (const PlannedLayer *l);
 /* The file system copies where it can; @arena holds one piece where it cannot */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "directory.h"
+#include "io/directory.h"
 #include "input-scale.h"
 
 /* What is no quantized layer stays as it is */

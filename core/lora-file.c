@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "directory.h"
+#include "io/directory.h"
 #include "base/json-text.h"
 #include "tile.h"
 

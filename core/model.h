@@ -3,7 +3,7 @@
 #include "claims.h"
 #include "qconv.h"
 #include "settings.h"
-#include "source.h"
+#include "io/source.h"
 
 typedef struct _Knowledge Knowledge;
 

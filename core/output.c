@@ -2,7 +2,7 @@
 /* What a writer says about the output, tensor by tensor. */
 #include <string.h>
 
-#include "directory.h"
+#include "io/directory.h"
 #include "plan.h"
 #include "values.h"
 

@@ -2,7 +2,7 @@
 /* Components become the bytes of planned tensors. */
 #pragma once
 #include "plan.h"
-#include "save.h"
+#include "io/save.h"
 #include "tile.h"
 
 /* Packs and writes all tensors of @l that are @parts of rows [first, first + n), from the components @made */

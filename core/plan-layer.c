@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "directory.h"
+#include "io/directory.h"
 #include "edit.h"
 #include "layer.h"
 #include "values.h"

@@ -2,7 +2,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "directory.h"
+#include "io/directory.h"
 #include "edit.h"
 #include "lora.h"
 #include "plan-layer.h"

@@ -2,7 +2,7 @@
 /* Tiles of block scales and nibbles, without files. */
 #include "comfy.h"
 #include "json-parse.h"
-#include "source.h"
+#include "io/source.h"
 
 #include <string.h>
 

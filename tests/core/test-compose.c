@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "directory.h"
-#include "source.h"
+#include "io/directory.h"
+#include "io/source.h"
 #include "tile.h"
 #include "values.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "source.h"
+#include "io/source.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "directory.h"
+#include "io/directory.h"
 
 static char *
 make_file (const char *folder, const char *name, const char *text)

@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "directory.h"
+#include "io/directory.h"
 #include "qconv-plugin.h"
-#include "source.h"
+#include "io/source.h"
 #include "values.h"
 
 /* QCONV_FUZZ_PLUGIN: the plugin's exported function */

@@ -3,9 +3,9 @@
 #pragma once
 #include "build.h"
 #include "claims.h"
-#include "directory.h"
+#include "io/directory.h"
 #include "qconv-plugin.h"
-#include "source.h"
+#include "io/source.h"
 
 const QconvPlugin *qconv_plugin_gguf (void);
 

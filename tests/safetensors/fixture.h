@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Models read from bytes or files through the container alone, and files laid out by it. */
 #pragma once
-#include "directory.h"
-#include "source.h"
+#include "io/directory.h"
+#include "io/source.h"
 
 /* @error: of a model that could not be opened; @directory then holds what was read so far */
 typedef struct {

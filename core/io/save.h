@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A file that appears complete under its name or not at all. */
 #pragma once
-#include "source.h"
+#include "io/source.h"
 
 typedef struct _Save Save;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Random-access bytes: a file read with pread (one cut short by somebody else is an error, not a SIGBUS) or memory. */
-#include "source.h"
+#include "io/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
