@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "progress.h"
+#include "schedule/progress.h"
 #include "report.h"
-#include "schedule.h"
+#include "schedule/schedule.h"
 #include "tile.h"
 
 /* Weights whose root mean square is below this do nothing in a network. Formats may round them to zero, for their

@@ -6,7 +6,7 @@
 #include "copy.h"
 #include "input-scale.h"
 #include "pack.h"
-#include "schedule.h"
+#include "schedule/schedule.h"
 #include "tile.h"
 
 /* @PHASE_BEGIN: whole-layer components of the source are loaded; @PHASE_PASS: one reading of an encoder's passes;

@@ -2,7 +2,7 @@
 /* Does what a plan says to every layer, into a file. */
 #pragma once
 #include "plan.h"
-#include "progress.h"
+#include "schedule/progress.h"
 #include "io/save.h"
 
 gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,

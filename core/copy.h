@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tensors whose bytes go from file to file as they are, in pieces of the layer's task_cost bytes. */
 #pragma once
-#include "arena.h"
+#include "schedule/arena.h"
 #include "plan.h"
 #include "io/save.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of a source as components and floats in memory. */
 #pragma once
-#include "arena.h"
+#include "schedule/arena.h"
 #include "base/buffer.h"
 #include "source-layer.h"
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "qconv-types.h"
-#include "schedule.h"
+#include "schedule/schedule.h"
 
 #define N_ITEMS 40
 #define N_PHASES 3

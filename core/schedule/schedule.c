@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "schedule.h"
+#include "schedule/schedule.h"
 
 /* More than any machine has processors for */
 #define MAX_THREADS 1024

@@ -3,7 +3,7 @@
 #pragma once
 #include <gio/gio.h>
 
-#include "arena.h"
+#include "schedule/arena.h"
 
 /**
  * ScheduleOps: what is run. Items are started in order; the tasks of an item's phase run in any order on any thread.

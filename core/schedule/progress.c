@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "progress.h"
+#include "schedule/progress.h"
 
 #define INTERVAL (G_USEC_PER_SEC / 10)
 
