@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "qconv.h"
-#include "values.h"
+#include "registry/values.h"
 
 struct _QconvClaim {
   QconvClaims *claims;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tile.h"
-#include "values.h"
+#include "registry/values.h"
 
 /* Bytes of small components that are compared while planning: scales and code books */
 #define LARGEST_WHOLE ((gsize) 64 << 10)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json-text.h"
-#include "values.h"
+#include "registry/values.h"
 
 #define KEEP "keep"
 

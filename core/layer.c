@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "values.h"
+#include "registry/values.h"
 
 struct _QconvComponents {
   GPtrArray *list; /* QconvComponent */

@@ -5,7 +5,7 @@
 
 #include "io/directory.h"
 #include "identify.h"
-#include "values.h"
+#include "registry/values.h"
 
 void
 qconv_model_free (QconvModel *m)

@@ -2,7 +2,7 @@
 #pragma once
 #include "claims.h"
 #include "qconv.h"
-#include "settings.h"
+#include "registry/settings.h"
 #include "io/source.h"
 
 typedef struct _Knowledge Knowledge;

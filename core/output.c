@@ -4,7 +4,7 @@
 
 #include "io/directory.h"
 #include "plan.h"
-#include "values.h"
+#include "registry/values.h"
 
 static void
 free_planned_tensor (gpointer data)

@@ -6,7 +6,7 @@
 #include "io/directory.h"
 #include "edit.h"
 #include "layer.h"
-#include "values.h"
+#include "registry/values.h"
 
 static PlannedLayer *
 new_planned (Layer *layer, SourceLayer *source, How how, const char *rule)

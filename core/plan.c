@@ -6,8 +6,8 @@
 #include "edit.h"
 #include "lora.h"
 #include "plan-layer.h"
-#include "target.h"
-#include "values.h"
+#include "registry/target.h"
+#include "registry/values.h"
 
 static gboolean
 lay_out (QconvPlan *p, GError **error)

@@ -7,7 +7,7 @@
 #include "graph/expand.h"
 #include "like.h"
 #include "base/nearest-names.h"
-#include "values.h"
+#include "registry/values.h"
 
 /* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
 #define SMALL_ITEMS ((guint64) 1 << 18)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "schemes.h"
-#include "values.h"
+#include "registry/values.h"
 
 static void
 free_scheme (gpointer data)

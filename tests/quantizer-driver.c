@@ -5,7 +5,7 @@
 
 #include "layer.h"
 #include "tile.h"
-#include "values.h"
+#include "registry/values.h"
 
 /* @whole: data of all components, each in a block of its own size */
 struct _Encoded {

@@ -7,7 +7,7 @@
 #include "io/directory.h"
 #include "io/source.h"
 #include "tile.h"
-#include "values.h"
+#include "registry/values.h"
 
 enum { ROWS = 24, COLS = 6 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qconv.h"
-#include "settings.h"
-#include "values.h"
+#include "registry/settings.h"
+#include "registry/values.h"
 
 static const char *const colours[] = { "red", "green", NULL };
 static const QconvOption table[] = {

@@ -6,7 +6,7 @@
 #include "io/directory.h"
 #include "qconv-plugin.h"
 #include "io/source.h"
-#include "values.h"
+#include "registry/values.h"
 
 /* QCONV_FUZZ_PLUGIN: the plugin's exported function */
 const QconvPlugin *QCONV_FUZZ_PLUGIN (void);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "values.h"
+#include "registry/values.h"
 
 void
 fixture_init (int *argc, char ***argv)

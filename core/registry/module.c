@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "module.h"
+#include "registry/module.h"
 
 #include <string.h>
 
-#include "values.h"
+#include "registry/values.h"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GModule, g_module_close)
 

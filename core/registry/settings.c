@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "settings.h"
+#include "registry/settings.h"
 
 #include <string.h>
 
 #include "qconv.h"
-#include "values.h"
+#include "registry/values.h"
 
 /* Whether "ID.key" names @p; *key is what follows */
 static gboolean

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "values.h"
+#include "registry/values.h"
 
 #include <string.h>
 

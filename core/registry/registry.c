@@ -2,7 +2,7 @@
 /* What is loaded: modules in the order of their names, the first of a name in the search path wins. */
 #include <string.h>
 
-#include "module.h"
+#include "registry/module.h"
 #include "qconv.h"
 
 typedef struct {
