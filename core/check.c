@@ -7,7 +7,7 @@
 #include "schedule/progress.h"
 #include "report.h"
 #include "schedule/schedule.h"
-#include "tile.h"
+#include "layer/tile.h"
 
 /* Weights whose root mean square is below this do nothing in a network. Formats may round them to zero, for their
    scales have floors */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What readers said about a directory, and the layers that follow from it. */
 #pragma once
-#include "source-layer.h"
+#include "layer/source-layer.h"
 
 QconvClaims *qconv_claims_new (const QconvDirectory *d, gboolean allow_nonfinite);
 void qconv_claims_free (QconvClaims *c);

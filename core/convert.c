@@ -7,7 +7,7 @@
 #include "input-scale.h"
 #include "pack.h"
 #include "schedule/schedule.h"
-#include "tile.h"
+#include "layer/tile.h"
 
 /* @PHASE_BEGIN: whole-layer components of the source are loaded; @PHASE_PASS: one reading of an encoder's passes;
    @PHASE_LAST: what makes the output's bytes */

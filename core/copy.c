@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "copy.h"
 
-#include "tile.h"
+#include "layer/tile.h"
 
 guint64
 qconv_copy_n_pieces (const PlannedLayer *l)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "plan.h"
-#include "tile.h"
+#include "layer/tile.h"
 
 gboolean
 qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype)

@@ -4,10 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "compose.h"
+#include "layer/compose.h"
 #include "base/json-text.h"
 #include "identify.h"
-#include "tile.h"
+#include "layer/tile.h"
 
 #define SUFFIX "." QCONV_INPUT_SCALE
 

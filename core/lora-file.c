@@ -6,7 +6,7 @@
 
 #include "io/directory.h"
 #include "base/json-text.h"
-#include "tile.h"
+#include "layer/tile.h"
 
 /* ---- Keys ---- */
 

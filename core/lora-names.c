@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "compose.h"
+#include "layer/compose.h"
 #include "graph/keymap.h"
 
 #define WEIGHT ".weight"

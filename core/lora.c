@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "compose.h"
-#include "delta.h"
+#include "layer/compose.h"
+#include "layer/delta.h"
 #include "lora-file.h"
 #include "lora-names.h"
 #include "lora.h"

@@ -3,7 +3,7 @@
 #pragma once
 #include "plan.h"
 #include "io/save.h"
-#include "tile.h"
+#include "layer/tile.h"
 
 /* Packs and writes all tensors of @l that are @parts of rows [first, first + n), from the components @made */
 gboolean qconv_pack_tensors (const QconvOutput *o, const PlannedLayer *l, Parts parts, const Components *made,

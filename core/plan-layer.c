@@ -5,7 +5,7 @@
 
 #include "io/directory.h"
 #include "edit.h"
-#include "layer.h"
+#include "layer/layer.h"
 #include "registry/values.h"
 
 static PlannedLayer *

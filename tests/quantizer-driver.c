@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "layer.h"
-#include "tile.h"
+#include "layer/layer.h"
+#include "layer/tile.h"
 #include "registry/values.h"
 
 /* @whole: data of all components, each in a block of its own size */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of composed layers, against what their parts say one by one. */
-#include "compose.h"
+#include "layer/compose.h"
 
 #include <string.h>
 
 #include "io/directory.h"
 #include "io/source.h"
-#include "tile.h"
+#include "layer/tile.h"
 #include "registry/values.h"
 
 enum { ROWS = 24, COLS = 6 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "tile.h"
+#include "layer/tile.h"
 
 #include <string.h>
 
-#include "compose-load.h"
-#include "delta.h"
+#include "layer/load-composed.h"
+#include "layer/delta.h"
 
 Components *
 qconv_components_new (const Layer *layer)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of composed layers in memory. What tile.h says holds here, too. */
 #pragma once
-#include "tile.h"
+#include "layer/tile.h"
 
 gsize qconv_composed_whole_cost (const SourceLayer *s);
 gsize qconv_composed_rows_cost (const SourceLayer *s, guint64 n_rows);

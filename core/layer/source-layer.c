@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "compose.h"
+#include "layer/compose.h"
 
 void
 qconv_source_layer_free (SourceLayer *s)

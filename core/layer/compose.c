@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "compose.h"
+#include "layer/compose.h"
 
 #include <string.h>
 
-#include "tile.h"
+#include "layer/tile.h"
 #include "registry/values.h"
 
 /* Bytes of small components that are compared while planning: scales and code books */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Layers made of rows of others: renamed, fused, split or with their rows in another order. */
 #pragma once
-#include "source-layer.h"
+#include "layer/source-layer.h"
 
 /**
  * Part: rows of one layer, in the order in which they are stacked.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "delta.h"
+#include "layer/delta.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is added to rows of a layer while it is loaded. */
 #pragma once
-#include "tile.h"
+#include "layer/tile.h"
 
 /**
  * DeltaKind: how the factors of a delta make its rows.

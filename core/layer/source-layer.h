@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Layers as they are found in a file. */
 #pragma once
-#include "layer.h"
+#include "layer/layer.h"
 #include "qconv-reader.h"
 
 /* Where one component of a source layer comes from. @load NULL: the only tensor, as it is */

@@ -3,7 +3,7 @@
 #pragma once
 #include "schedule/arena.h"
 #include "base/buffer.h"
-#include "source-layer.h"
+#include "layer/source-layer.h"
 
 /* A tile that stays in the processor's second-level cache between its steps is the fastest */
 #define TILE_TARGET ((gsize) 2 << 20)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "compose-load.h"
+#include "layer/load-composed.h"
 
 #include <string.h>
 
-#include "compose.h"
-#include "delta.h"
+#include "layer/compose.h"
+#include "layer/delta.h"
 
 /**
  * Slice: what one part gives to some rows of the stack.
