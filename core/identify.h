@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is known about the model in a file. */
 #pragma once
-#include "graph/identity.h"
+#include "families/identity.h"
 #include "model.h"
 
 /* Returns: (transfer none): all family files but those of a user's --family-file; read once */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "layer/compose.h"
-#include "graph/keymap.h"
+#include "families/keymap.h"
 
 #define WEIGHT ".weight"
 #define BIAS ".bias"

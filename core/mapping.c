@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "layer/compose.h"
-#include "graph/expand.h"
-#include "graph/keymap.h"
+#include "families/expand.h"
+#include "families/keymap.h"
 #include "select.h"
 
 #define ORIGINAL "original"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "graph/expand.h"
+#include "families/expand.h"
 
 /* Returns: the number at @i, 0 where it is an expression */
 static guint64

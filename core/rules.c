@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "graph/advice.h"
-#include "graph/expand.h"
+#include "families/advice.h"
+#include "families/expand.h"
 #include "like.h"
 #include "base/nearest-names.h"
 #include "registry/values.h"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "graph/keymap.h"
+#include "families/keymap.h"
 
 static void
 clear_part (gpointer data)

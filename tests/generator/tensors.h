@@ -2,7 +2,7 @@
 /* The tensors of a model: expanded from the templates of a family file, in any naming that the family maps, or a plain
    list of equal layers. */
 #pragma once
-#include "graph/expand.h"
+#include "families/expand.h"
 
 /**
  * ModelPart: rows first, first + stride, … (n of them) of a source tensor. Data belong to source tensors, so that

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Family files and the models that they describe, for tests of the layer graph. */
 #pragma once
-#include "graph/catalogue.h"
-#include "graph/expand.h"
-#include "graph/identity.h"
+#include "families/catalogue.h"
+#include "families/expand.h"
+#include "families/identity.h"
 
 /**
  * GraphModel: one variant of one family.

@@ -3,9 +3,9 @@
 #pragma once
 #include <string.h>
 
-#include "graph/expand.h"
-#include "graph/identity.h"
-#include "graph/keymap.h"
+#include "families/expand.h"
+#include "families/identity.h"
+#include "families/keymap.h"
 
 /* A family of the repository */
 Family *map_family (const char *id);

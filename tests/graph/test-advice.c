@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "graph-fixture.h"
-#include "graph/advice.h"
+#include "families/advice.h"
 
 /* What advice about the layers of a model adds up to */
 typedef struct {

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "graph-fixture.h"
-#include "graph/advice.h"
-#include "graph/keymap.h"
+#include "families/advice.h"
+#include "families/keymap.h"
 
 /* What a test of names found out */
 typedef struct {

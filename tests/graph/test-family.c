@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "graph-fixture.h"
-#include "graph/advice.h"
+#include "families/advice.h"
 
 /* A whole family in few lines. Breakages replace one text of it by another */
 static const char whole[]

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "graph-fixture.h"
-#include "graph/advice.h"
+#include "families/advice.h"
 
 static const struct {
   const char *id;

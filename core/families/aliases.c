@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "aliases.h"
+#include "families/aliases.h"
 
 #include "qconv-types.h"
 

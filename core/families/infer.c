@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "aliases.h"
-#include "identity.h"
+#include "families/aliases.h"
+#include "families/identity.h"
 
 /* What a rule is evaluated with */
 typedef struct {

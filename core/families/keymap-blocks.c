@@ -3,7 +3,7 @@
    name starts with wins. */
 #include <string.h>
 
-#include "keymap-rules.h"
+#include "families/keymap-rules.h"
 
 /* Whether @name is @module, a dot and more, which goes to @inner */
 static gboolean

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "family.h"
+#include "families/family.h"
 
 #include <string.h>
 
 #include "base/json-text.h"
 #include "qconv-types.h"
-#include "schema.h"
+#include "families/schema.h"
 
 enum { MAX_BYTES = 4 << 20 };
 

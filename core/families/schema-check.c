@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "schema-check.h"
+#include "families/schema-check.h"
 
 #include <string.h>
 

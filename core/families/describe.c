@@ -2,9 +2,9 @@
 /* What family files say, for people to read. */
 #include <string.h>
 
-#include "graph/advice.h"
-#include "graph/expand.h"
-#include "graph/keymap.h"
+#include "families/advice.h"
+#include "families/expand.h"
+#include "families/keymap.h"
 #include "identify.h"
 #include "qconv.h"
 

@@ -3,10 +3,10 @@
 #pragma once
 #include "qconv-types.h"
 
-#include "aliases.h"
-#include "dims.h"
-#include "family.h"
-#include "names.h"
+#include "families/aliases.h"
+#include "families/dims.h"
+#include "families/family.h"
+#include "families/tensor-names.h"
 
 /* Rows first, first + stride, … (n of them) of tensor @name of the file. A vector has a row for each item */
 typedef struct {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "advice.h"
+#include "families/advice.h"
 
 #include <string.h>
 
-#include "expand.h"
+#include "families/expand.h"
 
 enum { FEW_BITS = 6 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "identity.h"
-#include "keymap.h"
+#include "families/identity.h"
+#include "families/keymap.h"
 
 /* Names behind a prefix, made once for all families that strip and rewrite alike */
 typedef struct {

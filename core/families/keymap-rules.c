@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "rules": templates of names in both namings, and how the rows of one whole tensor are those of parts. */
-#include "keymap-rules.h"
+#include "families/keymap-rules.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tensors that the templates of a family stand for. */
 #pragma once
-#include "dims.h"
-#include "family.h"
+#include "families/dims.h"
+#include "families/family.h"
 #include "qconv-types.h"
 
 /**

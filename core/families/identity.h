@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which model a file holds, by the names and shapes of its tensors. */
 #pragma once
-#include "catalogue.h"
-#include "dims.h"
-#include "names.h"
+#include "families/catalogue.h"
+#include "families/dims.h"
+#include "families/tensor-names.h"
 
 /**
  * Identity: what a file was recognised as.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a family says about single layers: which to keep, which to hold in another scheme, what they are for. */
 #pragma once
-#include "dims.h"
-#include "family.h"
+#include "families/dims.h"
+#include "families/family.h"
 
 typedef enum { ADVICE_TARGET, ADVICE_KEEP, ADVICE_FALLBACK } AdviceKind;
 

@@ -2,8 +2,8 @@
 /* Tensors that a map passes by though it has rules for such names: those behind a gap in the numbers of blocks. */
 #include <string.h>
 
-#include "expand.h"
-#include "keymap-rules.h"
+#include "families/expand.h"
+#include "families/keymap-rules.h"
 
 typedef struct {
   char *template;

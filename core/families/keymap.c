@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "keymap.h"
+#include "families/keymap.h"
 
-#include "keymap-rules.h"
+#include "families/keymap-rules.h"
 
 static void
 clear_part (gpointer data)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What keymap.c and its parts share. */
 #pragma once
-#include "keymap.h"
+#include "families/keymap.h"
 
 /**
  * Mapping: one run from a naming to another.

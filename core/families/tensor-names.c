@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "names.h"
+#include "families/tensor-names.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All family files that are known to a run. */
 #pragma once
-#include "family.h"
+#include "families/family.h"
 
 typedef struct _Families Families;
 

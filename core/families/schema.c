@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "schema.h"
+#include "families/schema.h"
 
 #include <string.h>
 
 #include "qconv-types.h"
-#include "schema-check.h"
+#include "families/schema-check.h"
 
 #define END { .name = NULL }
 #define TEXT qconv_schema_text, FALSE, NULL

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "dims.h"
+#include "families/dims.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "expand.h"
+#include "families/expand.h"
 
 #include <string.h>
 

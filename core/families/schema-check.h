@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is checked of single members of a family file; the tables of members are in schema.c. */
 #pragma once
-#include "dims.h"
+#include "families/dims.h"
 
 /**
  * SchemaCheck: one check of a family file.
