@@ -6,7 +6,7 @@
 
 #include "layer/compose.h"
 #include "base/json-text.h"
-#include "identify.h"
+#include "graph/identify.h"
 #include "layer/tile.h"
 
 #define SUFFIX "." QCONV_INPUT_SCALE

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* --input-scale none|VALUE|FILE: scales of layer inputs that somebody measured. */
 #pragma once
-#include "model.h"
+#include "graph/model.h"
 
 typedef struct _InputScales InputScales;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A LoRA file, its tensors grouped by the layers that they are for. */
 #pragma once
-#include "model.h"
+#include "graph/model.h"
 
 typedef enum {
   LORA_UP,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What LoRA files call the layers of a model, and which rows these are. */
 #pragma once
-#include "mapping.h"
+#include "graph/mapping.h"
 
 /* Rows first, first + stride … of a layer of the model, @n of them */
 typedef struct {

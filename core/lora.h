@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* LoRAs that become part of the weights. */
 #pragma once
-#include "mapping.h"
+#include "graph/mapping.h"
 
 typedef struct _Loras Loras;
 

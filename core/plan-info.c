@@ -2,7 +2,7 @@
 /* What a plan tells. */
 #include "lora.h"
 #include "edit.h"
-#include "identify.h"
+#include "graph/identify.h"
 
 void
 qconv_plan_free (QconvPlan *p)

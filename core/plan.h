@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan: for every layer what happens to it, for every output tensor its place. */
 #pragma once
-#include "mapping.h"
+#include "graph/mapping.h"
 #include "qconv-writer.h"
 
 #define QCONV_DEFAULT_MEMORY ((guint64) 1 << 30)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-#include "model.h"
+#include "graph/model.h"
 
 /* Code of a layer whose source holds Inf or NaN */
 #define QCONV_PROBLEM_NON_FINITE "non-finite"

@@ -2,7 +2,7 @@
 /* What becomes of each layer, and the rule that decided. */
 #pragma once
 #include "layer-config.h"
-#include "mapping.h"
+#include "graph/mapping.h"
 
 /* An option of one regular expression */
 typedef struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The schemes that one run writes: the target's, and others that its writer takes. */
 #pragma once
-#include "model.h"
+#include "graph/model.h"
 
 /**
  * Scheme:

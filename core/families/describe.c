@@ -5,7 +5,7 @@
 #include "families/advice.h"
 #include "families/expand.h"
 #include "families/keymap.h"
-#include "identify.h"
+#include "graph/identify.h"
 #include "qconv.h"
 
 #define ORIGINAL "original"

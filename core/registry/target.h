@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-#include "model.h"
+#include "graph/model.h"
 
 /* Returns: (transfer none): NULL with QCONV_ERROR_NO_PLUGIN and the nearest name */
 const QconvTargetInfo *qconv_target_find (const char *name, GError **error);

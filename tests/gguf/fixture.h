@@ -2,7 +2,7 @@
 /* Models read through the plugin that is linked in. */
 #pragma once
 #include "build.h"
-#include "claims.h"
+#include "graph/claims.h"
 #include "io/directory.h"
 #include "qconv-plugin.h"
 #include "io/source.h"

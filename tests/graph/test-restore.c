@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Models whose container lost axes: leading ones, or the fifth, folded into the first. */
-#include "restore.h"
+#include "graph/restore.h"
 
 #include <string.h>
 

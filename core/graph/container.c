@@ -2,7 +2,7 @@
 /* From a path to a container: which file of a folder, and who understands it. */
 #include <string.h>
 
-#include "model.h"
+#include "graph/model.h"
 
 #define HEAD_SIZE (64u << 10)
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model.h"
+#include "graph/model.h"
 
 #include <string.h>
 
 #include "io/directory.h"
-#include "identify.h"
+#include "graph/identify.h"
 #include "registry/values.h"
 
 void

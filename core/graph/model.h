@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-#include "claims.h"
+#include "graph/claims.h"
 #include "qconv.h"
 #include "registry/settings.h"
 #include "io/source.h"

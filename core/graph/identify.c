@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "identify.h"
+#include "graph/identify.h"
 
 #include <string.h>
 
-#include "restore.h"
+#include "graph/restore.h"
 
 #define WEIGHT ".weight"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which layers of a checkpoint are taken along. */
 #pragma once
-#include "identify.h"
+#include "graph/identify.h"
 
 /* @component: (nullable): "diffusion", "text-encoder", "vae"; NULL and "all": everything. QCONV_ERROR_OPTION: there is
    nothing of it. Returns: (transfer container) (element-type SourceLayer) */

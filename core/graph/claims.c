@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "claims.h"
+#include "graph/claims.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "restore.h"
+#include "graph/restore.h"
 
 #include <string.h>
 

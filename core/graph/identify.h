@@ -2,7 +2,7 @@
 /* What is known about the model in a file. */
 #pragma once
 #include "families/identity.h"
-#include "model.h"
+#include "graph/model.h"
 
 /* Returns: (transfer none): all family files but those of a user's --family-file; read once */
 const Families *qconv_families_known (GError **error);

@@ -2,7 +2,7 @@
 /* The step between what readers claimed and the plan: the layers of a model in one naming, fused or split as that has
    them, with the shapes that its loader expects. */
 #pragma once
-#include "identify.h"
+#include "graph/identify.h"
 
 /**
  * MappingOptions: zero is the default.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "mapping.h"
+#include "graph/mapping.h"
 
 #include <string.h>
 
 #include "layer/compose.h"
 #include "families/expand.h"
 #include "families/keymap.h"
-#include "select.h"
+#include "graph/select-part.h"
 
 #define ORIGINAL "original"
 
