@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan tells. */
-#include "lora.h"
+#include "lora/lora.h"
 #include "edit.h"
 #include "graph/identify.h"
 

@@ -4,7 +4,7 @@
 
 #include "io/directory.h"
 #include "edit.h"
-#include "lora.h"
+#include "lora/lora.h"
 #include "plan-layer.h"
 #include "registry/target.h"
 #include "registry/values.h"

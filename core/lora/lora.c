@@ -5,9 +5,9 @@
 
 #include "layer/compose.h"
 #include "layer/delta.h"
-#include "lora-file.h"
-#include "lora-names.h"
-#include "lora.h"
+#include "lora/lora-file.h"
+#include "lora/lora-names.h"
+#include "lora/lora.h"
 
 struct _Loras {
   GPtrArray *files;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "lora-names.h"
+#include "lora/lora-names.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "lora-file.h"
+#include "lora/lora-file.h"
 
 #include <math.h>
 #include <string.h>
