@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "copy.h"
-#include "input-scale.h"
+#include "rules/input-scale.h"
 #include "pack.h"
 #include "schedule/schedule.h"
 #include "layer/tile.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "io/directory.h"
-#include "input-scale.h"
+#include "rules/input-scale.h"
 
 /* What is no quantized layer stays as it is */
 static const QconvTarget same_form = { .name = "edit", .scheme = QCONV_PLAIN, .dtype = QCONV_OPAQUE };

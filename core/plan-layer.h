@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-#include "input-scale.h"
+#include "rules/input-scale.h"
 #include "plan.h"
-#include "rules.h"
+#include "rules/rules.h"
 
 /* What planning one layer looks at. @scales: (nullable) */
 typedef struct {

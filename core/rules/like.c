@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "like.h"
+#include "rules/like.h"
 
 GHashTable *
 qconv_like_read (const char *path, GError **error)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "rules.h"
+#include "rules/rules.h"
 
 #include <string.h>
 
 #include "families/advice.h"
 #include "families/expand.h"
-#include "like.h"
+#include "rules/like.h"
 #include "base/nearest-names.h"
 #include "registry/values.h"
 

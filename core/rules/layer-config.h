@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a person says about single layers: --layer-config, --layers. */
 #pragma once
-#include "schemes.h"
+#include "rules/schemes.h"
 
 /**
  * LayerRow: what happens to the layers whose names match.

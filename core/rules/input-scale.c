@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "input-scale.h"
+#include "rules/input-scale.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "schemes.h"
+#include "rules/schemes.h"
 #include "registry/values.h"
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What becomes of each layer, and the rule that decided. */
 #pragma once
-#include "layer-config.h"
+#include "rules/layer-config.h"
 #include "graph/mapping.h"
 
 /* An option of one regular expression */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "layer-config.h"
+#include "rules/layer-config.h"
 
 #include <string.h>
 
