@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Does what a plan says to every layer, into a file. */
 #pragma once
-#include "plan.h"
+#include "plan/plan.h"
 #include "schedule/progress.h"
 #include "io/save.h"
 

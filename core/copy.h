@@ -2,7 +2,7 @@
 /* Tensors whose bytes go from file to file as they are, in pieces of the layer's task_cost bytes. */
 #pragma once
 #include "schedule/arena.h"
-#include "plan.h"
+#include "plan/plan.h"
 #include "io/save.h"
 
 guint64 qconv_copy_n_pieces (const PlannedLayer *l);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Components become the bytes of planned tensors. */
 #pragma once
-#include "plan.h"
+#include "plan/plan.h"
 #include "io/save.h"
 #include "layer/tile.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Editing: a conversion into the form that a file has. Components move; what is said about layers may change. */
 #pragma once
-#include "plan.h"
+#include "plan/plan.h"
 
 typedef struct _Edit Edit;
 

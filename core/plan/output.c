@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "io/directory.h"
-#include "plan.h"
+#include "plan/plan.h"
 #include "registry/values.h"
 
 static void

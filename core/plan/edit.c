@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "edit.h"
+#include "plan/edit.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "plan-layer.h"
+#include "plan/plan-layer.h"
 
 #include <string.h>
 
 #include "io/directory.h"
-#include "edit.h"
+#include "plan/edit.h"
 #include "layer/layer.h"
 #include "registry/values.h"
 

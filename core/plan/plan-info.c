@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan tells. */
 #include "lora/lora.h"
-#include "edit.h"
+#include "plan/edit.h"
 #include "graph/identify.h"
 
 void

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "io/directory.h"
-#include "edit.h"
+#include "plan/edit.h"
 #include "lora/lora.h"
-#include "plan-layer.h"
+#include "plan/plan-layer.h"
 #include "registry/target.h"
 #include "registry/values.h"
 

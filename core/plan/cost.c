@@ -2,7 +2,7 @@
 /* How large the tiles of a layer are, and what one takes. */
 #include <string.h>
 
-#include "plan.h"
+#include "plan/plan.h"
 #include "layer/tile.h"
 
 gboolean
