@@ -4,10 +4,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "convert.h"
 #include "pack.h"
-#include "report.h"
+#include "check/report.h"
 
 /* A link keeps being one: the file that it names is written, if it is a file */
 static gboolean

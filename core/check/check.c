@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "check.h"
+#include "check/check.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "schedule/progress.h"
-#include "report.h"
+#include "check/report.h"
 #include "schedule/schedule.h"
 #include "layer/tile.h"
 
