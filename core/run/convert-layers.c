@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "convert.h"
+#include "run/convert-layers.h"
 
 #include <string.h>
 
-#include "copy.h"
+#include "run/copy-tensors.h"
 #include "rules/input-scale.h"
-#include "pack.h"
+#include "run/write-tensors.h"
 #include "schedule/schedule.h"
 #include "layer/tile.h"
 

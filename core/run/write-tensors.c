@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "pack.h"
+#include "run/write-tensors.h"
 
 #include <string.h>
 

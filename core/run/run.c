@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "check/check.h"
-#include "convert.h"
-#include "pack.h"
+#include "run/convert-layers.h"
+#include "run/write-tensors.h"
 #include "check/report.h"
 
 /* A link keeps being one: the file that it names is written, if it is a file */
