@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli.h"
+#include "cli/cli.h"
 
 /* Choices that the interface has and this version cannot serve yet are refused, never ignored */
 static gboolean

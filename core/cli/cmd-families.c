@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is known of models: families, their variants, and what becomes of their layers */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <string.h>
 

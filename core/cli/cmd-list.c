@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is loaded: targets, formats, plugins */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <string.h>
 

@@ -21,7 +21,7 @@ good_tree ()
     printf '%s\n#pragma once\n' "$spdx" >$header
   done
   printf '%s\n#include "inner.h"\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
-  printf '%s\n#include "cli.h"\n#include "qconv.h"\n' "$spdx" >core/cli/main.c
+  printf '%s\n#include "cli/cli.h"\n#include "qconv.h"\n' "$spdx" >core/cli/main.c
   printf '%s\n#include "kernels.h"\n#include "qconv-backend.h"\n' "$spdx" >core/kernels/k.c
   printf '%s\n#include "json.h"\n#include "one.h"\n#include "qconv-plugin.h"\n' "$spdx" >plugins/one/one.c
   printf '%s\n#include "device.h"\n' "$spdx" >cuda/table.c

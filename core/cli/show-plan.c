@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Shows a plan, or carries it out and shows what came of it. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <string.h>
 

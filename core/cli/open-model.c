@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli.h"
+#include "cli/cli.h"
 
 QconvModel *
 cli_model_open (const CliSettings *s, const char *path, const char *from, gboolean for_verify, GError **error)
