@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "args.h"
+#include "kernels/args.h"
 
 gboolean
 qconv_kernel_count (const QconvArg *arg, const char *what, gsize *value, GError **error)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* 4-bit codes into a table, with the largest magnitude of every block: NF4, FP4 and AF4. Blocks run over all weights,
    row after row, while every row of codes starts a byte. */
-#include "codebook4.h"
+#include "kernels/codebook4.h"
 
 #include <math.h>
 
-#include "decode4.h"
+#include "kernels/decode4.h"
 
 #define BLOCK_LARGEST 4096
 #define STRETCH BLOCK_LARGEST /* weights encoded at once: whole blocks, since all sizes of block divide it */

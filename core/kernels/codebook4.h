@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The level of a table of 16 that is nearest to a number, for as many numbers at once as a vector has lanes. */
 #pragma once
-#include "ops.h"
+#include "kernels/ops.h"
 
 #if QCONV_VECTOR >= 256
 #include <immintrin.h>

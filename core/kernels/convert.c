@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From one number format to another, through F32. */
-#include "ops.h"
+#include "kernels/ops.h"
 
 #if QCONV_VECTOR >= 256
 #include <immintrin.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decoding of E2M1 codes with a scale for every block. */
-#include "decode4.h"
+#include "kernels/decode4.h"
 
 /* Values by code; minus zero counts as zero, as in GGUF */
 typedef struct {

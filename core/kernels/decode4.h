@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sixteen codes of 4 bits become values of a table times a scale. */
 #pragma once
-#include "ops.h"
+#include "kernels/ops.h"
 
 #if QCONV_VECTOR >= 256
 #include <immintrin.h>

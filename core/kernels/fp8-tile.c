@@ -2,7 +2,7 @@
 /* E4M3 codes under a scale for every tile of rows and columns (whole rows among them), and the decoding of all FP8. */
 #include <float.h>
 
-#include "fp8.h"
+#include "kernels/fp8.h"
 
 #define STRETCH 512         /* weights of a row of a tile that are looked at at once */
 #define LANES 16            /* sums that an error is made of */

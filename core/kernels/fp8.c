@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* FP8 codes under one scale for the tensor, and what the search for that scale counts. */
-#include "fp8.h"
+#include "kernels/fp8.h"
 
 #define STRETCH 512 /* weights that pass through F32 at once */
 #define MAGNITUDES 32768

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* FP8 codes without branches, so that loops over them become vectors. */
 #pragma once
-#include "ops.h"
+#include "kernels/ops.h"
 
 /* The finite numbers of a format; @mantissa in bits, @normal is the exponent field that its smallest normal number has
    as F32 */

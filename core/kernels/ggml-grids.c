@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The grids were found by a search, so no rule makes them: facts of the format, as ggml's decoder has them. */
-#include "ggml-grids.h"
+#include "kernels/ggml-grids.h"
 
 #include <string.h>
 

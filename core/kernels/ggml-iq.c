@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ggml types that look vectors of codes up in a grid, and IQ4_XS, which has single codes. */
-#include "ggml-grids.h"
-#include "ggml.h"
+#include "kernels/ggml-grids.h"
+#include "kernels/ggml.h"
 
 enum { BLOCK = 256 };
 

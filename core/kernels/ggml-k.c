@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ggml types with 256 items a block: the K types and the ternary ones. */
-#include "ggml.h"
+#include "kernels/ggml.h"
 
 enum { BLOCK = 256 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ggml types with up to 128 items a block. */
-#include "ggml-grids.h"
-#include "ggml.h"
+#include "kernels/ggml-grids.h"
+#include "kernels/ggml.h"
 
 enum { BLOCK = 32 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations of the ggml block types: blocks in, F32 out. */
-#include "args.h"
-#include "ggml.h"
+#include "kernels/args.h"
+#include "kernels/ggml.h"
 
 /* Runs @decode over all blocks after the buffers were found to hold them */
 static gboolean

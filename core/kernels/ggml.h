@@ -4,8 +4,8 @@
 #pragma once
 #include <string.h>
 
-#include "level.h"
-#include "numbers.h"
+#include "kernels/level.h"
+#include "kernels/numbers.h"
 
 #if QCONV_VECTOR >= 256
 #include <immintrin.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Symmetric integers of 8 and of 4 bits under F32 scales, after a rotation where one is asked for. A row at a time is
    widened and rotated into scratch memory, which stays in the nearest caches. */
-#include "ops.h"
+#include "kernels/ops.h"
 
 #define STRETCH 512 /* codes that wait for being packed */
 /* Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Operations that read tensors and give a few numbers. */
-#include "ops.h"
+#include "kernels/ops.h"
 
 /* Magnitudes order like their bits, so the largest is found among integers */
 static float

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* MXFP8: E4M3 codes under a power of two for 32 columns. */
-#include "fp8.h"
+#include "kernels/fp8.h"
 
 #define BLOCK 32
 #define RUN 16 /* blocks that are encoded at once */

@@ -3,8 +3,8 @@
 #pragma once
 #include <float.h>
 
-#include "nvfp4.h"
-#include "vector.h"
+#include "kernels/nvfp4.h"
+#include "kernels/vector.h"
 
 #define EXPONENT 0x7f800000
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* As many blocks at once as a vector has lanes: lane b holds block b, w[i] the i-th weight of every block. */
-#include "nvfp4-search.h"
+#include "kernels/nvfp4-search.h"
 
 static inline void
 load_group (QconvDType dtype, const guint8 *src, VecF w[QCONV_NVFP4_BLOCK])

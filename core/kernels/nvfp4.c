@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* NVFP4 encoding: arguments, rows and the block at the end of a row. */
-#include "nvfp4.h"
+#include "kernels/nvfp4.h"
 
 typedef struct {
   QconvDType dtype;

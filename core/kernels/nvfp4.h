@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What encodes runs of NVFP4 blocks; nvfp4-plain.c is the reference, nvfp4-vector.c gives the same bytes. */
 #pragma once
-#include "ops.h"
+#include "kernels/ops.h"
 
 #define QCONV_NVFP4_BLOCK 16      /* weights that share a scale */
 #define QCONV_NVFP4_BLOCK_BYTES 8 /* of codes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One level's table; data/operations.md says what each operation promises. */
-#include "ops.h"
+#include "kernels/ops.h"
 
 const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "amax", 1, "bb", QCONV_LEVEL_NAME (qconv_op_amax) },

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations of qconv_plain_ops, and what their sources share. */
 #pragma once
-#include "args.h"
-#include "level.h"
-#include "numbers.h"
+#include "kernels/args.h"
+#include "kernels/level.h"
+#include "kernels/numbers.h"
 
 typedef gboolean QconvOpRun (gpointer device, gpointer stream, const QconvArg *args, GError **error);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Adding a product of two thin matrices to a large one. Every item has its own sum, in the order of the rank. */
-#include "ops.h"
+#include "kernels/ops.h"
 
 #if QCONV_VECTOR == 0
 #define WIDTH 4

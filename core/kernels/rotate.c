@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The ConvRot rotation: a group of G = 4^k columns times H4 ⊗ … ⊗ H4 / 2^k, k factors of
    H4 = [1 1 1 -1; 1 1 -1 1; 1 -1 1 1; -1 1 1 1]. It is symmetric and its own inverse. */
-#include "ops.h"
+#include "kernels/ops.h"
 
 #define STRETCH 1024 /* columns that pass from step to step in the nearest cache: the largest group */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Vectors of the level's own width. Arithmetic is the compiler's (operators on vectors); here is what has none. */
 #pragma once
-#include "level.h"
+#include "kernels/level.h"
 
 #if QCONV_VECTOR == 128
 #include <arm_neon.h>

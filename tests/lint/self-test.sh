@@ -22,7 +22,7 @@ good_tree ()
   done
   printf '%s\n#include "inner.h"\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
   printf '%s\n#include "cli/cli.h"\n#include "qconv.h"\n' "$spdx" >core/cli/main.c
-  printf '%s\n#include "kernels.h"\n#include "qconv-backend.h"\n' "$spdx" >core/kernels/k.c
+  printf '%s\n#include "kernels/kernels.h"\n#include "qconv-backend.h"\n' "$spdx" >core/kernels/k.c
   printf '%s\n#include "json.h"\n#include "one.h"\n#include "qconv-plugin.h"\n' "$spdx" >plugins/one/one.c
   printf '%s\n#include "device.h"\n' "$spdx" >cuda/table.c
   printf '#!/bin/sh\n# SPDX-License-Identifier: LGPL-2.1-or-later\ntrue\n' >data/good.sh
