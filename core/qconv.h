@@ -214,10 +214,10 @@ typedef struct _QconvPlan QconvPlan;
 QCONV_API QconvPlan *qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error);
 QCONV_API void qconv_plan_free (QconvPlan *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvPlan, qconv_plan_free)
-QCONV_API const char *qconv_plan_output (const QconvPlan *p);       /* (transfer none) path */
-QCONV_API const char *qconv_plan_target (const QconvPlan *p);       /* (transfer none) name */
-QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p);     /* of the whole file, exactly */
-QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);      /* bytes of working memory */
+QCONV_API const char *qconv_plan_output (const QconvPlan *p);   /* (transfer none) path */
+QCONV_API const char *qconv_plan_target (const QconvPlan *p);   /* (transfer none) name */
+QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p); /* of the whole file, exactly */
+QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of working memory */
 
 /**
  * QconvPlannedInfo: one weight of the plan.

@@ -29,11 +29,14 @@ typedef struct {
   gconstpointer reserved[8];
 } QconvPlugin;
 
-#define QCONV_PLUGIN_DEFINE(id, ...)                                                               \
-  static const QconvPlugin qconv_plugin_##id##_table                                               \
-      = { .abi = QCONV_PLUGIN_ABI, .api = QCONV_PLUGIN_API, .name = #id, __VA_ARGS__ };            \
-  G_MODULE_EXPORT const QconvPlugin *qconv_plugin_##id (void);                                     \
-  const QconvPlugin *qconv_plugin_##id (void) { return &qconv_plugin_##id##_table; }
+#define QCONV_PLUGIN_DEFINE(id, ...)                                                    \
+  static const QconvPlugin qconv_plugin_##id##_table                                    \
+      = { .abi = QCONV_PLUGIN_ABI, .api = QCONV_PLUGIN_API, .name = #id, __VA_ARGS__ }; \
+  G_MODULE_EXPORT const QconvPlugin *qconv_plugin_##id (void);                          \
+  const QconvPlugin *qconv_plugin_##id (void)                                           \
+  {                                                                                     \
+    return &qconv_plugin_##id##_table;                                                  \
+  }
 #ifndef N_
 #define N_(s) (s)
 #endif

@@ -390,8 +390,7 @@ driver_relative_error (QconvDType dtype, gconstpointer reference, const float *o
 
   qconv_stream_run (qconv_stream_cpu (), "squared-error", 1,
                     (QconvArg[]) { QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&out), QCONV_I (rows), QCONV_I (cols) },
-                    5,
-                    &error);
+                    5, &error);
   g_assert_no_error (error);
   return sums[1] > 0.0 ? sums[0] / sums[1] : sums[0];
 }

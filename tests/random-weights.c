@@ -35,7 +35,7 @@ draw (RandomKind kind, guint64 *state)
 float *
 random_weights (RandomKind kind, guint64 rows, guint64 cols, guint64 seed)
 {
-  float *weights = g_new (float, rows * cols);
+  float *weights = g_new (float, rows *cols);
 
   for (guint64 i = 0; i < rows * cols; i++)
     {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qconv-types.h"
 
+/* clang-format off */
 G_DEFINE_QUARK (qconv-error-quark, qconv_error)
+/* clang-format on */
 
 gboolean
 qconv_fail (GError **error, QconvError code, const char *format, ...)

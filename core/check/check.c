@@ -4,10 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "schedule/progress.h"
 #include "check/report.h"
-#include "schedule/schedule.h"
 #include "layer/tile.h"
+#include "schedule/progress.h"
+#include "schedule/schedule.h"
 
 /* Weights whose root mean square is below this do nothing in a network. Formats may round them to zero, for their
    scales have floors */
@@ -56,8 +56,7 @@ as_is (const SourceLayer *s)
 static gsize
 rows_cost (const Pair *p, guint64 n)
 {
-  return TILE_SLACK + qconv_floats_cost (p->reference, n, as_is (p->reference))
-         + qconv_floats_cost (p->got, n, FALSE);
+  return TILE_SLACK + qconv_floats_cost (p->reference, n, as_is (p->reference)) + qconv_floats_cost (p->got, n, FALSE);
 }
 
 static guint64
@@ -130,10 +129,10 @@ compare_rows (const Pair *p, QconvBuffer *reference, guint64 n_reference, QconvB
       QconvBuffer a = QCONV_BUFFER (reference->data + i * row_bytes, step * row_bytes, reference->dtype);
       QconvBuffer b = QCONV_BUFFER (row, step * cols * sizeof (float), QCONV_F32);
 
-      if (!qconv_stream_run (qconv_stream_cpu (), "squared-error", 1,
-                             (QconvArg[]) { QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&out), QCONV_I (step),
-                                            QCONV_I (cols) },
-                             5, error))
+      if (!qconv_stream_run (
+              qconv_stream_cpu (), "squared-error", 1,
+              (QconvArg[]) { QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&out), QCONV_I (step), QCONV_I (cols) }, 5,
+              error))
         return FALSE;
       if (cols < got_cols)
         sums[2] += count_nonzero (row + cols, got_cols - cols);
@@ -247,8 +246,7 @@ static gboolean
 compare_pairs (GArray *pairs, guint64 memory, guint n_threads, QconvProgressFunc progress, gpointer user_data,
                GCancellable *cancellable, QconvReport *r, GError **error)
 {
-  static const ScheduleOps ops
-      = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
+  static const ScheduleOps ops = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
   Progress counter;
   Check c = { (Pair *) pairs->data, pairs->len, &counter, cancellable };
   guint64 total = 0;
@@ -316,8 +314,8 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
   for (guint i = 0; i < p->output.layers->len; i++)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-      g_autofree char *name = l->layer->quantizer != NULL ? g_strconcat (l->layer->name, ".weight", NULL)
-                                                           : g_strdup (l->layer->name);
+      g_autofree char *name
+          = l->layer->quantizer != NULL ? g_strconcat (l->layer->name, ".weight", NULL) : g_strdup (l->layer->name);
 
       if (!l->copies && qconv_planned_is_weight (l) && decodes (l->source))
         add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
@@ -329,9 +327,9 @@ qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progre
                   GCancellable *cancellable, GError **error)
 {
   const QconvWriter *w = p->target->writer;
-  QconvOpenOptions options = { .from = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL)
-                                         ? w->reader : w->container,
-                               .for_verify = p->target->target->scheme == NULL };
+  QconvOpenOptions options
+      = { .from = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL) ? w->reader : w->container,
+          .for_verify = p->target->target->scheme == NULL };
   g_autoptr (QconvModel) written = qconv_model_open (path, &options, error);
   g_autoptr (QconvReport) r = NULL;
   g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));

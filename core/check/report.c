@@ -83,8 +83,7 @@ qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double
 {
   QconvLayerError *e = g_new (QconvLayerError, 1);
 
-  *e = (QconvLayerError) { g_strdup (name), g_strdup (scheme), relmse,
-                           relmse > 0 ? -10 * log10 (relmse) : INFINITY };
+  *e = (QconvLayerError) { g_strdup (name), g_strdup (scheme), relmse, relmse > 0 ? -10 * log10 (relmse) : INFINITY };
   g_ptr_array_add (r->layers, e);
 }
 

@@ -27,10 +27,10 @@ typedef struct {
   guint n_threads;
   gboolean force, no_verify, dry_run, as_template, full_precision_mm, skip_inefficient, lora_partial;
   gboolean json, allow_nonfinite, all, verbose, help, help_all, version;
-  GPtrArray *settings;                         /* of -o, NULL at its end; so are those of an edit */
+  GPtrArray *settings; /* of -o, NULL at its end; so are those of an edit */
   GPtrArray *set, *add, *remove, *metadata;
   GPtrArray *layers, *drop, *loras;
-  guint64 given;       /* bit i: row i of the table was used */
+  guint64 given; /* bit i: row i of the table was used */
   const char *const *words;
   guint n_words; /* the command included, if it was named */
 } CliSettings;

@@ -15,8 +15,7 @@ const CliCommand cli_commands[] = {
   { "formats", "", N_ ("list what can be read"), CLI_FORMATS, 0, 0, cli_formats },
   { "families", N_ ("[NAME]"), N_ ("list families of models, or what is known of one"), CLI_FAMILIES, 0, 1,
     cli_families },
-  { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1,
-    cli_plugins },
+  { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1, cli_plugins },
   { .name = NULL },
 };
 

@@ -20,8 +20,7 @@ const CliOption cli_options[] = {
     N_ ("what to make; 'qconv targets' lists them") },
   { "from", 0, OPENS, CLI_TEXT, AT (from), N_ ("FORMAT"), NULL, FALSE,
     N_ ("take the input as this instead of guessing; 'qconv formats' lists them") },
-  { "keep", 0, WRITES, CLI_TEXT, AT (keep), N_ ("REGEX"), NULL, FALSE,
-    N_ ("leave layers alone whose names match") },
+  { "keep", 0, WRITES, CLI_TEXT, AT (keep), N_ ("REGEX"), NULL, FALSE, N_ ("leave layers alone whose names match") },
   { "only", 0, WRITES, CLI_TEXT, AT (only), N_ ("REGEX"), NULL, FALSE,
     N_ ("quantize layers whose names match and no others") },
   { "layers", 0, CLI_CONVERT, CLI_LIST, AT (layers), N_ ("SCHEME:REGEX"), NULL, FALSE,
@@ -95,7 +94,7 @@ const CliOption cli_options[] = {
 };
 
 #define N_OPTIONS (G_N_ELEMENTS (cli_options) - 1)
-#define LONG_BASE 256 /* getopt's values of long options begin behind all letters */
+#define LONG_BASE 256              /* getopt's values of long options begin behind all letters */
 G_STATIC_ASSERT (N_OPTIONS <= 64); /* CliSettings.given */
 
 char *
@@ -118,8 +117,7 @@ parse_size (const char *text, guint64 *bytes)
     if (g_ascii_toupper (*unit) == units[i])
       shift = 10 * (i + 1);
   unit += shift > 0;
-  if (*unit != '\0' && g_ascii_strcasecmp (unit, "B") != 0
-      && (shift == 0 || g_ascii_strcasecmp (unit, "iB") != 0))
+  if (*unit != '\0' && g_ascii_strcasecmp (unit, "B") != 0 && (shift == 0 || g_ascii_strcasecmp (unit, "iB") != 0))
     return FALSE;
   if (!g_ascii_string_to_unsigned (number, 10, 1, G_MAXINT64 >> shift, bytes, NULL))
     return FALSE;

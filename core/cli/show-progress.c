@@ -26,8 +26,7 @@ is_terminal (void)
 CliProgress *
 cli_progress_new (const char *mode)
 {
-  static const struct
-  {
+  static const struct {
     const char *name;
     Mode mode;
   } modes[] = { { "bar", SHOW_BAR }, { "plain", SHOW_LINES }, { "json", SHOW_JSON }, { "none", SHOW_NOTHING } };

@@ -112,8 +112,7 @@ error_text (gboolean known, double relmse)
 static char *
 db_text (gboolean known, double db)
 {
-  return !known ? g_strdup ("-") : isfinite (db) ? g_strdup_printf ("%.1f", db)
-                                       : g_strdup (db > 0 ? _ ("exact") : "-");
+  return !known ? g_strdup ("-") : isfinite (db) ? g_strdup_printf ("%.1f", db) : g_strdup (db > 0 ? _ ("exact") : "-");
 }
 
 static void

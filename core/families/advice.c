@@ -219,8 +219,7 @@ qconv_family_advise (const Family *f, const Dims *dims, const char *scheme, guin
   advice.kind = ADVICE_TARGET;
   if (preset == NULL)
     return advice;
-  advice.full_precision_mm
-      = qconv_family_match_any (f, qconv_family_list (preset, "full_precision_mm"), layer) != NULL;
+  advice.full_precision_mm = qconv_family_match_any (f, qconv_family_list (preset, "full_precision_mm"), layer) != NULL;
   find_fallback (f, preset, layer, &advice);
   if (advice.kind == ADVICE_TARGET && only != NULL && qconv_family_match_any (f, only, layer) == NULL)
     advice = (Advice) { .kind = ADVICE_KEEP, .why = "only" };

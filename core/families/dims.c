@@ -244,8 +244,7 @@ qconv_dims_check_condition (const Dims *d, const char *condition, GError **error
   const char *wrong = NULL;
 
   judge (d, condition, &wrong);
-  return wrong == NULL
-         || qconv_fail (error, QCONV_ERROR_INPUT, "condition \"%s\": %s", condition, wrong);
+  return wrong == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "condition \"%s\": %s", condition, wrong);
 }
 
 /* One {variable} of a template and the value that it has in the filling at hand */

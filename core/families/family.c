@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/json-text.h"
-#include "qconv-types.h"
 #include "families/schema.h"
+#include "qconv-types.h"
 
 enum { MAX_BYTES = 4 << 20 };
 
@@ -13,7 +13,7 @@ struct _Family {
   char *path;
   JsonNode *root;
   JsonObject *json;
-  GHashTable *regexes; /* pattern -> GRegex */
+  GHashTable *regexes;  /* pattern -> GRegex */
   GPtrArray *templates; /* names of the layers */
   const Family *base;
 };

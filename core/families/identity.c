@@ -219,8 +219,7 @@ try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GEr
 {
   JsonObject *json = qconv_family_json (f), *detect = qconv_family_object (json, "detect");
   const Names *behind = view (views, prefix, qconv_family_list (json, "prefix_rewrites"));
-  const char *naming
-      = behind != NULL ? first_rule (behind, qconv_family_list (detect, "namings"), "naming") : NULL;
+  const char *naming = behind != NULL ? first_rule (behind, qconv_family_list (detect, "namings"), "naming") : NULL;
 
   if (naming == NULL)
     return TRUE;

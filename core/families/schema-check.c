@@ -187,8 +187,7 @@ check_range (SchemaCheck *c, JsonNode *node, gint64 min, gint64 max)
 {
   if (!is_value (node, G_TYPE_INT64))
     return qconv_schema_fail (c, "not an integer");
-  return (json_node_get_int (node) >= min && json_node_get_int (node) <= max)
-         || qconv_schema_fail (c, "out of range");
+  return (json_node_get_int (node) >= min && json_node_get_int (node) <= max) || qconv_schema_fail (c, "out of range");
 }
 
 gboolean

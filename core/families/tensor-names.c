@@ -9,9 +9,9 @@ typedef struct {
 } Named;
 
 struct _Names {
-  GPtrArray *list;    /* Named */
-  GHashTable *table;  /* name -> Named, both of @list */
-  GPtrArray *sorted;  /* (nullable): names in order, made when first needed */
+  GPtrArray *list;   /* Named */
+  GHashTable *table; /* name -> Named, both of @list */
+  GPtrArray *sorted; /* (nullable): names in order, made when first needed */
 };
 
 static void

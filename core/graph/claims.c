@@ -28,12 +28,12 @@ struct _QconvClaims {
   const QconvDirectory *directory;
   gboolean allow_nonfinite;
   const QconvReader *reader;
-  GPtrArray *claims;          /* QconvClaim */
-  GHashTable *owners;         /* QconvTensor -> QconvClaim, or the table itself for dropped ones */
-  GHashTable *renames;        /* QconvTensor -> Rename */
+  GPtrArray *claims;   /* QconvClaim */
+  GHashTable *owners;  /* QconvTensor -> QconvClaim, or the table itself for dropped ones */
+  GHashTable *renames; /* QconvTensor -> Rename */
   GHashTable *dropped_keys;
   GPtrArray *warnings;
-  GError *error;              /* the first broken promise */
+  GError *error; /* the first broken promise */
 };
 
 static void
@@ -277,8 +277,10 @@ check_binding (const SourceLayer *s, const Binding *b, GError **error)
                        t->name, qconv_dtype_name (t->dtype), qconv_dtype_name (c->dtype));
   if (!qconv_shape_items (&t->shape, &have) || !qconv_shape_items (&c->shape, &want) || have != want
       || !same_but_for_ones (&t->shape, &c->shape))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "layer \"%s\": tensor \"%s\" has %" G_GUINT64_FORMAT
-                       " items where %" G_GUINT64_FORMAT " are needed", s->layer->name, t->name, have, want);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "layer \"%s\": tensor \"%s\" has %" G_GUINT64_FORMAT " items where %" G_GUINT64_FORMAT
+                       " are needed",
+                       s->layer->name, t->name, have, want);
   return TRUE;
 }
 
@@ -408,8 +410,7 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   g_ptr_array_add (s->bindings, b);
   s->layer = qconv_layer_new_plain (name, t->dtype, r != NULL && r->has_shape ? &r->shape : &t->shape);
   s->plain_name = g_strdup (name);
-  s->name = g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight"))
-                                               : g_strdup (name);
+  s->name = g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight")) : g_strdup (name);
   s->min_rows = 1;
   s->bytes = t->n_bytes;
   return s;

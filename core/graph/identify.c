@@ -206,17 +206,17 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
                        qconv_family_id (is->family), is->variant != NULL ? is->variant : "");
   dimension = other_dimension (is, seen);
   return dimension == NULL
-         || qconv_fail (error, QCONV_ERROR_OPTION, "a loader would see %s = %" G_GINT64_FORMAT " instead of %"
-                        G_GINT64_FORMAT " in the output: keep more", dimension, qconv_dims_get (seen->dims, dimension),
-                        qconv_dims_get (is->dims, dimension));
+         || qconv_fail (error, QCONV_ERROR_OPTION,
+                        "a loader would see %s = %" G_GINT64_FORMAT " instead of %" G_GINT64_FORMAT
+                        " in the output: keep more",
+                        dimension, qconv_dims_get (seen->dims, dimension), qconv_dims_get (is->dims, dimension));
 }
 
 char *
 qconv_identity_config (const Identity *id)
 {
   JsonObject *variants = qconv_family_object (qconv_family_json (id->family), "variants");
-  JsonObject *variant
-      = variants != NULL && id->variant != NULL ? qconv_family_object (variants, id->variant) : NULL;
+  JsonObject *variant = variants != NULL && id->variant != NULL ? qconv_family_object (variants, id->variant) : NULL;
 
   return variant != NULL && json_object_has_member (variant, "header_config")
              ? json_to_string (json_object_get_member (variant, "header_config"), FALSE)

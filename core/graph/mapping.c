@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "layer/compose.h"
 #include "families/expand.h"
 #include "families/keymap.h"
 #include "graph/select-part.h"
+#include "layer/compose.h"
 
 #define ORIGINAL "original"
 
@@ -15,9 +15,9 @@ typedef struct {
   const QconvModel *model;
   GPtrArray *from; /* SourceLayer: what of it is taken along */
   Mapping *x;
-  Names *names;     /* behind the prefix */
-  GHashTable *made; /* SourceLayer of the model -> GPtrArray of what is made of it first */
-  GHashTable *used; /* SourceLayers of the model that are part of something */
+  Names *names;          /* behind the prefix */
+  GHashTable *made;      /* SourceLayer of the model -> GPtrArray of what is made of it first */
+  GHashTable *used;      /* SourceLayers of the model that are part of something */
   GHashTable *spellings; /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
   Aliases *aliases;
   Dims *published; /* (nullable): dimensions with @spellings, where these are all that sets them apart */
@@ -148,7 +148,8 @@ compose_map (Making *k, const NameMap *map, GError **error)
 
       if (s == NULL)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\", which \"%s\" is made of, is missing",
-                           p->name, map->name), NULL;
+                           p->name, map->name),
+               NULL;
       part.source = source_index (sources, s);
       g_hash_table_add (k->used, s);
       g_array_append_val (parts, part);
@@ -228,8 +229,8 @@ name_foreign (Making *k, GError **error)
 
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, ORIGINAL))
     return TRUE;
-  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model),
-                          none != NULL ? none : id->dims, k->names, id->naming, ORIGINAL, error);
+  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), none != NULL ? none : id->dims,
+                          k->names, id->naming, ORIGINAL, error);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     {
       const NameMap *map = g_ptr_array_index (maps, i);
@@ -311,8 +312,7 @@ restore_shapes (Making *k, GError **error)
       const char *name = s->plain_name + (g_str_has_prefix (s->plain_name, k->x->prefix) ? strlen (k->x->prefix) : 0);
       const GraphTensor *t = g_hash_table_lookup (by_name, name);
 
-      if (t == NULL || !qconv_source_layer_plain (s)
-          || !lost_axes (&s->layer->pub.shape, &t->shape))
+      if (t == NULL || !qconv_source_layer_plain (s) || !lost_axes (&s->layer->pub.shape, &t->shape))
         continue;
       shaped = rename_layer (s, s->plain_name, &t->shape, error);
       if (shaped == NULL)
@@ -398,8 +398,7 @@ begin (Making *k, const MappingOptions *o, GError **error)
   if (k->from == NULL || !qconv_select_drop (k->from, o->drop, NULL, &x->n_useless, error))
     return FALSE;
   x->identity = qconv_layers_identify (k->model, k->from, error);
-  if (x->identity == NULL
-      || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
+  if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
   /* A component by itself is a file that has no need to say which it is */
   x->prefix = part && qconv_select_all_behind (k->from, x->identity->prefix) ? "" : x->identity->prefix;

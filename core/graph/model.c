@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "io/directory.h"
 #include "graph/identify.h"
+#include "io/directory.h"
 #include "registry/values.h"
 
 void
@@ -171,8 +171,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   m->source = qconv_source_open (file, error);
   if (m->source == NULL || (o->family_file != NULL && qconv_model_families (m, error) == NULL))
     return NULL;
-  if (!open_container (m, o, error)
-      || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
+  if (!open_container (m, o, error) || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
     {
       if (error != NULL && !g_str_has_prefix ((*error)->message, file))
         g_prefix_error (error, "%s: ", file);

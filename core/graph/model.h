@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 #include "graph/claims.h"
+#include "io/source.h"
 #include "qconv.h"
 #include "registry/settings.h"
-#include "io/source.h"
 
 typedef struct _Knowledge Knowledge;
 
@@ -15,9 +15,9 @@ struct _QconvModel {
   GArray *participants; /* Participant: the container and the readers that took part; owns the values */
   GPtrArray *readers;   /* const QconvReader, highest score first */
   QconvClaims *claims;
-  GPtrArray *layers;    /* SourceLayer */
-  GError *unclaimed;    /* (nullable): why there are no layers, in a model opened for verifying */
-  GHashTable *by_name;  /* name without prefix or ".weight" -> SourceLayer */
+  GPtrArray *layers;     /* SourceLayer */
+  GError *unclaimed;     /* (nullable): why there are no layers, in a model opened for verifying */
+  GHashTable *by_name;   /* name without prefix or ".weight" -> SourceLayer */
   GHashTable *by_tensor; /* name of the whole weight tensor -> SourceLayer */
   Knowledge *knowledge;  /* see identify.h */
 };

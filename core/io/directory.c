@@ -129,8 +129,9 @@ gboolean
 qconv_tensor_read (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **error)
 {
   if (offset > t->n_bytes || n > t->n_bytes - offset)
-    return qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT
-                       " are outside tensor \"%s\"", n, offset, t->name);
+    return qconv_fail (error, QCONV_ERROR_BUG,
+                       "%" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT " are outside tensor \"%s\"", n, offset,
+                       t->name);
   if (qconv_source_read (t->source, t->offset + offset, n, dst, error))
     return TRUE;
   g_prefix_error (error, "tensor \"%s\": ", t->name);

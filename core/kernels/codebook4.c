@@ -122,8 +122,8 @@ fitting_factor (const Search *s)
 static float
 search_factor (const Book *book, const float *u, gsize n)
 {
-  static const float down[] = { 0.95f, 0.9f,  0.85f, 0.8f,  0.75f, 0.7f,  0.65f,
-                                0.6f,  0.55f, 0.5f,  0.45f, 0.4f,  0.35f, 0.3f };
+  static const float down[]
+      = { 0.95f, 0.9f, 0.85f, 0.8f, 0.75f, 0.7f, 0.65f, 0.6f, 0.55f, 0.5f, 0.45f, 0.4f, 0.35f, 0.3f };
   static const float up[] = { 1.05f, 1.1f, 1.25f, 1.4f };
   Search s = { .book = book, .u = u, .n = n, .factor = 1.0f };
   float centre, fit;

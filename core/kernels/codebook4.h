@@ -145,8 +145,8 @@ book_store_codes (const Book *b, BookI at, guint8 *dst)
 #if QCONV_VECTOR == 512
   _mm_storeu_si128 ((__m128i *) dst, _mm512_cvtepi32_epi8 ((__m512i) codes));
 #elif QCONV_VECTOR == 256
-  __m128i half = _mm_packs_epi32 (_mm256_castsi256_si128 ((__m256i) codes),
-                                  _mm256_extracti128_si256 ((__m256i) codes, 1));
+  __m128i half
+      = _mm_packs_epi32 (_mm256_castsi256_si128 ((__m256i) codes), _mm256_extracti128_si256 ((__m256i) codes, 1));
 
   _mm_storel_epi64 ((__m128i *) dst, _mm_packus_epi16 (half, half));
 #else
@@ -161,8 +161,8 @@ book_sum (const BookF lanes[BOOK_PARTS])
 {
 #if QCONV_VECTOR >= 256
 #if QCONV_VECTOR == 512
-  __m256 eight = _mm256_add_ps (_mm512_castps512_ps256 ((__m512) lanes[0]),
-                                _mm512_extractf32x8_ps ((__m512) lanes[0], 1));
+  __m256 eight
+      = _mm256_add_ps (_mm512_castps512_ps256 ((__m512) lanes[0]), _mm512_extractf32x8_ps ((__m512) lanes[0], 1));
 #else
   __m256 eight = (__m256) (lanes[0] + lanes[1]);
 #endif

@@ -41,11 +41,11 @@ narrow_to_f16 (const float *src, guint16 *dst, gsize n)
     dst[i] = f16_of_f32 (src[i]);
 }
 
-#define DEFINE_WIDEN(dtype, type, expression)                                                                        \
-  static void widen_##dtype (const type *src, float *dst, gsize n)                                                   \
-  {                                                                                                                   \
-    for (gsize i = 0; i < n; i++)                                                                                     \
-      dst[i] = (expression);                                                                                          \
+#define DEFINE_WIDEN(dtype, type, expression)                      \
+  static void widen_##dtype (const type *src, float *dst, gsize n) \
+  {                                                                \
+    for (gsize i = 0; i < n; i++)                                  \
+      dst[i] = (expression);                                       \
   }
 DEFINE_WIDEN (f64, double, (float) src[i])
 DEFINE_WIDEN (bf16, guint16, f32_of_bf16 (src[i]))
@@ -65,9 +65,9 @@ DEFINE_WIDEN (bool, guint8, src[i] != 0 ? 1.0f : 0.0f)
 void
 QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, gsize n)
 {
-#define CASE(upper, lower)                                                                                           \
-  case QCONV_##upper:                                                                                                 \
-    widen_##lower (src, dst, n);                                                                                      \
+#define CASE(upper, lower)       \
+  case QCONV_##upper:            \
+    widen_##lower (src, dst, n); \
     break
   switch ((int) dtype)
     {
@@ -141,9 +141,8 @@ QCONV_LEVEL_NAME (qconv_op_convert) (gpointer device, gpointer stream, const Qco
     return FALSE;
   n = qconv_kernel_items (&args[0]);
   if (n != qconv_kernel_items (&args[1]))
-    return qconv_fail (error, QCONV_ERROR_BUG,
-                       "source has %" G_GSIZE_FORMAT " items, destination has %" G_GSIZE_FORMAT, n,
-                       qconv_kernel_items (&args[1]));
+    return qconv_fail (error, QCONV_ERROR_BUG, "source has %" G_GSIZE_FORMAT " items, destination has %" G_GSIZE_FORMAT,
+                       n, qconv_kernel_items (&args[1]));
   if (n == 0)
     return TRUE;
   if (from == to)

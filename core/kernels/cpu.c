@@ -57,7 +57,9 @@ join_ops (const QconvOp *first, const QconvOp *second)
 const QconvKernelLevel *
 qconv_kernel_levels (void)
 {
+/* clang-format off */
 #define LEVEL_ROW(level) { #level, level##_supported, NULL },
+  /* clang-format on */
   static QconvKernelLevel levels[] = { FOR_EACH_LEVEL (LEVEL_ROW) { .name = NULL } };
   static gsize ready;
 

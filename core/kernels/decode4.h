@@ -16,8 +16,7 @@ decode4_run (const float levels[16], const guint8 *codes, float scale, float *ds
 #if QCONV_VECTOR >= 256
   const __m128i nibble = _mm_set1_epi8 (15);
   __m128i pairs = _mm_loadl_epi64 ((const __m128i *) codes);
-  __m128i index = _mm_unpacklo_epi8 (_mm_and_si128 (pairs, nibble),
-                                     _mm_and_si128 (_mm_srli_epi16 (pairs, 4), nibble));
+  __m128i index = _mm_unpacklo_epi8 (_mm_and_si128 (pairs, nibble), _mm_and_si128 (_mm_srli_epi16 (pairs, 4), nibble));
 #endif
 #if QCONV_VECTOR == 512
   __m512 values = _mm512_permutexvar_ps (_mm512_cvtepu8_epi32 (index), _mm512_loadu_ps (levels));

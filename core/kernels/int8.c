@@ -170,8 +170,7 @@ find_block_scales (const Job *job, gsize first, gsize height, gsize block, float
 }
 
 gboolean
-QCONV_LEVEL_NAME (qconv_op_int8_encode_block) (gpointer device, gpointer stream, const QconvArg *args,
-                                               GError **error)
+QCONV_LEVEL_NAME (qconv_op_int8_encode_block) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
   Job job;
   gsize block, down, across;

@@ -56,21 +56,21 @@ QCONV_LEVEL_NAME (qconv_op_amax) (gpointer device, gpointer stream, const QconvA
 
 /* Counters as wide as the items keep the loops at full width; they are emptied before they can overflow */
 #define COUNT_RUN 16384
-#define DEFINE_COUNT(width, type)                                                                                     \
-  static guint64 count_##width (const type *x, gsize n, type mask, type least)                                       \
-  {                                                                                                                   \
-    guint64 total = 0;                                                                                                \
-                                                                                                                      \
-    for (gsize done = 0; done < n; done += COUNT_RUN)                                                                 \
-      {                                                                                                               \
-        gsize run = MIN (n - done, COUNT_RUN);                                                                        \
-        guint16 found = 0;                                                                                            \
-                                                                                                                      \
-        for (gsize i = 0; i < run; i++)                                                                               \
-          found = (guint16) (found + ((x[done + i] & mask) >= least));                                                \
-        total += found;                                                                                               \
-      }                                                                                                               \
-    return total;                                                                                                     \
+#define DEFINE_COUNT(width, type)                                              \
+  static guint64 count_##width (const type *x, gsize n, type mask, type least) \
+  {                                                                            \
+    guint64 total = 0;                                                         \
+                                                                               \
+    for (gsize done = 0; done < n; done += COUNT_RUN)                          \
+      {                                                                        \
+        gsize run = MIN (n - done, COUNT_RUN);                                 \
+        guint16 found = 0;                                                     \
+                                                                               \
+        for (gsize i = 0; i < run; i++)                                        \
+          found = (guint16) (found + ((x[done + i] & mask) >= least));         \
+        total += found;                                                        \
+      }                                                                        \
+    return total;                                                              \
   }
 DEFINE_COUNT (8, guint8)
 DEFINE_COUNT (16, gint16)
@@ -154,7 +154,7 @@ wide_of_f32 (const float *x)
   Narrow narrow;
 
   memcpy (&narrow, x, sizeof narrow);
-  return __builtin_convertvector (narrow, Wide);
+  return __builtin_convertvector(narrow, Wide);
 }
 
 static inline void

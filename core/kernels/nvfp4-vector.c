@@ -74,14 +74,14 @@ encode_groups (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *code
   memcpy (scales + b, scale, n_blocks - b);
 }
 
-#define DEFINE_ENCODE(lower, upper)                                                                                   \
-  static void encode_##lower (const void *src, gsize n_blocks, guint8 *codes, guint8 *scales, float tensor_scale,     \
-                              gboolean search)                                                                        \
-  {                                                                                                                   \
-    if (search)                                                                                                       \
-      encode_groups (QCONV_##upper, src, n_blocks, codes, scales, tensor_scale, TRUE);                                \
-    else                                                                                                              \
-      encode_groups (QCONV_##upper, src, n_blocks, codes, scales, tensor_scale, FALSE);                               \
+#define DEFINE_ENCODE(lower, upper)                                                                               \
+  static void encode_##lower (const void *src, gsize n_blocks, guint8 *codes, guint8 *scales, float tensor_scale, \
+                              gboolean search)                                                                    \
+  {                                                                                                               \
+    if (search)                                                                                                   \
+      encode_groups (QCONV_##upper, src, n_blocks, codes, scales, tensor_scale, TRUE);                            \
+    else                                                                                                          \
+      encode_groups (QCONV_##upper, src, n_blocks, codes, scales, tensor_scale, FALSE);                           \
   }
 DEFINE_ENCODE (f32, F32)
 DEFINE_ENCODE (f16, F16)

@@ -82,8 +82,7 @@ QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn) (gpointer device, gpointer stream, 
 }
 
 gboolean
-QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) (gpointer device, gpointer stream, const QconvArg *args,
-                                                 GError **error)
+QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
   return encode (args, TRUE, error);
 }

@@ -7,7 +7,9 @@
 #define QCONV_NVFP4_BLOCK_BYTES 8 /* of codes */
 
 /* Scale codes that the search tries, relative to the one of round-to-nearest, in this order */
+/* clang-format off */
 #define QCONV_NVFP4_OFFSETS { 0, -1, 5, 4, 1, 6, 3, -2, 2, -3 }
+/* clang-format on */
 #define QCONV_NVFP4_N_OFFSETS 10
 
 /* Encodes @n_blocks whole blocks that follow each other. @tensor_scale: positive */

@@ -57,11 +57,11 @@ rotate_group (float *restrict x, float *restrict dst, gsize group)
     }
 }
 
-#define DEFINE_ROTATE(group)                                                                                          \
-  static void rotate_groups_##group (float *x, float *dst, gsize n)                                                  \
-  {                                                                                                                   \
-    for (gsize i = 0; i < n; i += (group))                                                                            \
-      rotate_group (x + i, dst + i, group);                                                                           \
+#define DEFINE_ROTATE(group)                                        \
+  static void rotate_groups_##group (float *x, float *dst, gsize n) \
+  {                                                                 \
+    for (gsize i = 0; i < n; i += (group))                          \
+      rotate_group (x + i, dst + i, group);                         \
   }
 DEFINE_ROTATE (4)
 DEFINE_ROTATE (16)
@@ -75,8 +75,8 @@ QCONV_LEVEL_NAME (qconv_rotation_fits) (gsize group, gsize cols, GError **error)
   if (group != 1 && group != 4 && group != 16 && group != 64 && group != 256 && group != 1024)
     return qconv_fail (error, QCONV_ERROR_BUG, "there is no rotation of %" G_GSIZE_FORMAT " columns", group);
   if (cols % group != 0)
-    return qconv_fail (error, QCONV_ERROR_BUG,
-                       "%" G_GSIZE_FORMAT " columns are not whole groups of %" G_GSIZE_FORMAT, cols, group);
+    return qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " columns are not whole groups of %" G_GSIZE_FORMAT,
+                       cols, group);
   return TRUE;
 }
 

@@ -90,9 +90,8 @@ vec_store_interleaved (guint8 *dst, VecI a, VecI b)
   const __m512i low = _mm512_setr_epi32 (0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 
   _mm512_storeu_si512 (dst, _mm512_permutex2var_epi32 ((__m512i) a, low, (__m512i) b));
-  _mm512_storeu_si512 (dst + 64, _mm512_permutex2var_epi32 ((__m512i) a,
-                                                            _mm512_add_epi32 (low, _mm512_set1_epi32 (8)),
-                                                            (__m512i) b));
+  _mm512_storeu_si512 (
+      dst + 64, _mm512_permutex2var_epi32 ((__m512i) a, _mm512_add_epi32 (low, _mm512_set1_epi32 (8)), (__m512i) b));
 }
 
 /* Writes the lowest byte of every word */

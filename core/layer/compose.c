@@ -134,8 +134,7 @@ component_stacks (const SourceLayer *s, const QconvComponent *c)
       gboolean last = i + 1 == s->parts->len && p->first + p->n == source_of (s, p)->layer->pub.rows;
 
       if (p->transposed
-          || (c->run.rows > 1
-              && (p->stride != 1 || p->first % c->run.rows != 0 || (p->n % c->run.rows != 0 && !last))))
+          || (c->run.rows > 1 && (p->stride != 1 || p->first % c->run.rows != 0 || (p->n % c->run.rows != 0 && !last))))
         return FALSE;
     }
   return TRUE;
@@ -213,7 +212,8 @@ qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sourc
     return NULL;
   if (!qconv_shape_items (shape, &items) || items != rows * cols)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\" would have another shape than its rows make",
-                       s->name), NULL;
+                       s->name),
+           NULL;
   qconv_layer_set_rows (s->layer, rows, cols);
   add_up (s);
   if (rows > 0 && cols > 0)

@@ -208,8 +208,7 @@ add_scaled (float *w, const float *x, gsize n, float scale)
 }
 
 static gboolean
-add_hadamard (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
-              GError **error)
+add_hadamard (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena, GError **error)
 {
   QconvBuffer left, products[2];
   float *sums = qconv_buffer_data (w);
@@ -249,8 +248,7 @@ add_kronecker (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, float
 }
 
 static gboolean
-add_run (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena,
-         GError **error)
+add_run (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena, GError **error)
 {
   QconvBuffer left;
 

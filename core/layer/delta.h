@@ -48,5 +48,5 @@ gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows);
 /* @kept: DELTA_KEPT for each of @deltas */
 gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);
 /* Adds to rows [first, first + n), which @floats holds as F32 */
-gboolean qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, guint64 first, guint64 n,
-                           QconvBuffer *floats, Arena *arena, GError **error);
+gboolean qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats,
+                           Arena *arena, GError **error);

@@ -208,8 +208,8 @@ copy_floats (const SourceLayer *s, const Slice *slice, const QconvBuffer *raw, g
 }
 
 gboolean
-qconv_composed_load_floats (const SourceLayer *s, Components *c, guint64 first, guint64 n, gboolean as_is,
-                            Arena *arena, GCancellable *cancellable, QconvBuffer *floats, GError **error)
+qconv_composed_load_floats (const SourceLayer *s, Components *c, guint64 first, guint64 n, gboolean as_is, Arena *arena,
+                            GCancellable *cancellable, QconvBuffer *floats, GError **error)
 {
   QconvDType dtype = as_is ? s->layer->pub.dtype : QCONV_F32;
   gsize row_bytes = (gsize) s->layer->pub.cols * qconv_dtype_bits (dtype) / 8;

@@ -61,9 +61,8 @@ qconv_source_layer_tensor (const SourceLayer *s)
 {
   if (s->parts == NULL)
     return unclaimed_tensor (s);
-  return s->deltas == NULL && qconv_composed_whole (s)
-             ? qconv_source_layer_tensor (g_ptr_array_index (s->sources, 0))
-             : NULL;
+  return s->deltas == NULL && qconv_composed_whole (s) ? qconv_source_layer_tensor (g_ptr_array_index (s->sources, 0))
+                                                       : NULL;
 }
 
 gboolean

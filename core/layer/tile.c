@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "layer/load-composed.h"
 #include "layer/delta.h"
+#include "layer/load-composed.h"
 
 Components *
 qconv_components_new (const Layer *layer)
@@ -169,9 +169,8 @@ load_component (const SourceLayer *s, const QconvComponent *c, guint64 first, gu
   gboolean ok;
 
   qconv_component_share (&s->layer->pub, c, first, n, &load.first, &load.n);
-  ok = b->load != NULL
-           ? b->load (&load, error)
-           : read_component (load.tensors[0], load.first, buffer, qconv_component_stride (c), error);
+  ok = b->load != NULL ? b->load (&load, error)
+                       : read_component (load.tensors[0], load.first, buffer, qconv_component_stride (c), error);
   if (!ok)
     g_prefix_error (error, "layer \"%s\": ", s->name);
   return ok;
@@ -284,11 +283,10 @@ qconv_floats_check (const SourceLayer *s, QconvBuffer *floats, GError **error)
   guint64 n_bad = 0;
   QconvBuffer count = QCONV_BUFFER (&n_bad, sizeof n_bad, QCONV_U64);
 
-  if (!qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1,
-                         (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) }, 2, error))
+  if (!qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) },
+                         2, error))
     return FALSE;
-  return n_bad == 0
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "layer \"%s\": the weights hold Inf or NaN", s->name);
+  return n_bad == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "layer \"%s\": the weights hold Inf or NaN", s->name);
 }
 
 /* ---- What a quantizer asks ---- */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of a source as components and floats in memory. */
 #pragma once
-#include "schedule/arena.h"
 #include "base/buffer.h"
 #include "layer/source-layer.h"
+#include "schedule/arena.h"
 
 /* A tile that stays in the processor's second-level cache between its steps is the fastest */
 #define TILE_TARGET ((gsize) 2 << 20)

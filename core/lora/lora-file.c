@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "io/directory.h"
 #include "base/json-text.h"
+#include "io/directory.h"
 #include "layer/tile.h"
 
 /* ---- Keys ---- */
@@ -240,8 +240,8 @@ parse_file (const char *text, LoraFile *f)
   const char *colon = strrchr (text, ':');
   char *end = NULL;
   double strength = colon != NULL ? g_ascii_strtod (colon + 1, &end) : 1;
-  gboolean number = colon != NULL && end > colon + 1 && *end == '\0' && !g_ascii_isspace (colon[1])
-                    && isfinite ((float) strength);
+  gboolean number
+      = colon != NULL && end > colon + 1 && *end == '\0' && !g_ascii_isspace (colon[1]) && isfinite ((float) strength);
 
   f->strength = number ? strength : 1;
   f->path = number ? g_strndup (text, (gsize) (colon - text)) : g_strdup (text);

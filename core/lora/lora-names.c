@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "layer/compose.h"
 #include "families/keymap.h"
+#include "layer/compose.h"
 
 #define WEIGHT ".weight"
 #define BIAS ".bias"
@@ -288,8 +288,7 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
         add_layer (names, name, s);
     }
   for (guint i = 0; i < leaves->len; i++)
-    add_layer (names, ((const SourceLayer *) g_ptr_array_index (leaves, i))->plain_name,
-               g_ptr_array_index (leaves, i));
+    add_layer (names, ((const SourceLayer *) g_ptr_array_index (leaves, i))->plain_name, g_ptr_array_index (leaves, i));
   for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
     {
       JsonObject *map = json_array_get_object_element (maps, i);
@@ -311,8 +310,7 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
 
 /* What is in front of names with dots, and of names with underscores */
 static const char *const prefixes[]
-    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", "pipe.dit.",
-        NULL };
+    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", "pipe.dit.", NULL };
 static const char *const flat_prefixes[]
     = { "lora_unet__", "lora_unet_", "lora_transformer_", "lora_prior_unet_", "lycoris_", NULL };
 

@@ -116,8 +116,7 @@ hang_on_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *
   *copy = *d;
   copy->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
   if (!find_runs (n, of, layer, copy->runs) || n->transposed)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": its rows and columns are exchanged",
-                       layer->name);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": its rows and columns are exchanged", layer->name);
   if (!holds_floats (layer))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": %s %s cannot be added to", layer->name,
                        layer->layer->scheme, qconv_dtype_name (layer->layer->pub.dtype));
@@ -271,16 +270,14 @@ take (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   char *rows;
 
   if (n->other != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: this may be \"%s\" or \"%s\"", g->layer, n->name,
-                       n->other->name);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: this may be \"%s\" or \"%s\"", g->layer, n->name, n->other->name);
   for (guint i = 0; i < n->rows->len; i++)
     total += g_array_index (n->rows, NamedRows, i).n;
-  rows = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, first->source->plain_name, first->first,
-                          total);
+  rows
+      = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, first->source->plain_name, first->first, total);
   before = g_hash_table_lookup (b->taken, rows);
   g_hash_table_insert (b->taken, rows, g->layer);
-  return before == NULL
-         || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s are the same layer", before, g->layer);
+  return before == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s are the same layer", before, g->layer);
 }
 
 static gboolean
@@ -345,8 +342,8 @@ check_unmatched (const Baking *b, gboolean partial, QconvWarnFunc warn, gpointer
                        "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the "
                        "others",
                        b->n_unmatched, n, b->unmatched);
-  line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"),
-                          b->file->path, b->n_unmatched, n, b->unmatched);
+  line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"), b->file->path,
+                          b->n_unmatched, n, b->unmatched);
   if (warn != NULL)
     warn (line, warn_data);
   return TRUE;

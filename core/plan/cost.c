@@ -2,8 +2,8 @@
 /* How large the tiles of a layer are, and what one takes. */
 #include <string.h>
 
-#include "plan/plan.h"
 #include "layer/tile.h"
+#include "plan/plan.h"
 
 gboolean
 qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype)
@@ -74,8 +74,7 @@ qconv_casts_directly (const PlannedLayer *l)
 static gboolean
 floats_as_is (const PlannedLayer *l)
 {
-  return qconv_source_layer_plain (l->source)
-         && qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
+  return qconv_source_layer_plain (l->source) && qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
 }
 
 static gsize
@@ -87,7 +86,7 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
     {
       QconvWork work = qconv_encoder_work (l, i);
       gsize cost = qconv_encoder (l, i)->from != NULL ? qconv_source_cost (l->source, PARTS_ROWS, n_rows)
-                                                       : qconv_floats_cost (l->source, n_rows, floats_as_is (l));
+                                                      : qconv_floats_cost (l->source, n_rows, floats_as_is (l));
 
       most = MAX (most, cost + work.scratch + work.scratch_per_row * (gsize) n_rows);
     }
@@ -119,8 +118,7 @@ tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
 static gsize
 kept_cost (const PlannedLayer *l)
 {
-  gsize cost = qconv_source_cost (l->source, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0)
-               + TILE_SLACK;
+  gsize cost = qconv_source_cost (l->source, PARTS_WHOLE, 0) + qconv_parts_cost (l->layer, PARTS_WHOLE, 0) + TILE_SLACK;
   gsize partials = 0;
 
   for (guint i = 0; l->how == HOW_ENCODE && qconv_encoder (l, i) != NULL; i++)

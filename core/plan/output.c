@@ -66,8 +66,7 @@ check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, 
       guint64 have = 0, want = 0;
 
       if (!qconv_shape_items (&c->shape, &have) || !qconv_shape_items (&p->shape, &want) || have != want)
-        return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": component %s has other items", name,
-                           p->from);
+        return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": component %s has other items", name, p->from);
     }
   return TRUE;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan tells. */
+#include "graph/identify.h"
 #include "lora/lora.h"
 #include "plan/edit.h"
-#include "graph/identify.h"
 
 void
 qconv_plan_free (QconvPlan *p)

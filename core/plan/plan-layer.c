@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "io/directory.h"
-#include "plan/edit.h"
 #include "layer/layer.h"
+#include "plan/edit.h"
 #include "registry/values.h"
 
 static PlannedLayer *
@@ -137,9 +137,9 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
                   from->scheme);
       return NULL;
     }
-  l = new_planned (qconv_layer_new (s->name, q->id, q, qconv_values_copy (s->layer->values), from->dtype, from->rows,
-                                    from->cols),
-                   s, HOW_MOVE, "source");
+  l = new_planned (
+      qconv_layer_new (s->name, q->id, q, qconv_values_copy (s->layer->values), from->dtype, from->rows, from->cols), s,
+      HOW_MOVE, "source");
   l->layer->pub.shape = from->shape;
   copy_hints (l->layer, s->layer);
   if (selected)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-#include "rules/input-scale.h"
 #include "plan/plan.h"
+#include "rules/input-scale.h"
 #include "rules/rules.h"
 
 /* What planning one layer looks at. @scales: (nullable) */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "io/directory.h"
-#include "plan/edit.h"
 #include "lora/lora.h"
+#include "plan/edit.h"
 #include "plan/plan-layer.h"
 #include "registry/target.h"
 #include "registry/values.h"
@@ -28,8 +28,8 @@ static gboolean
 plan_costs (QconvPlan *p, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
-    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), p->memory, p->n_threads,
-                           !p->no_verify, error))
+    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), p->memory, p->n_threads, !p->no_verify,
+                           error))
       return FALSE;
   return TRUE;
 }
@@ -84,8 +84,7 @@ map_layers (Planning *pl, GError **error)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
                        p->target->name);
   if (p->edit != NULL || p->target->target->scheme == NULL)
-    return (job->component == NULL && job->drop == NULL
-            && (job->naming == NULL || strcmp (job->naming, "keep") == 0))
+    return (job->component == NULL && job->drop == NULL && (job->naming == NULL || strcmp (job->naming, "keep") == 0))
            || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
   options.naming = output_naming (pl);
   options.for_loader = p->target->writer->spellings != NULL;
@@ -145,7 +144,8 @@ warn_unconfigured (const QconvPlan *p)
       || qconv_directory_metadata (p->output.directory, "config") != NULL)
     return;
   line = g_strdup_printf (_ ("loaders take this for another variant without the metadata of its makers; add them with "
-                             "qconv edit OUTPUT --metadata 'config={\"transformer\":%s}'"), config);
+                             "qconv edit OUTPUT --metadata 'config={\"transformer\":%s}'"),
+                          config);
   p->warn (line, p->warn_data);
 }
 
@@ -214,8 +214,8 @@ make_plan (Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
 
-  if (!map_layers (pl, error)
-      || !qconv_rules_init (&pl->rules, p->model, p->mapping, &pl->schemes, pl->job, error) || !check_job (pl, error)
+  if (!map_layers (pl, error) || !qconv_rules_init (&pl->rules, p->model, p->mapping, &pl->schemes, pl->job, error)
+      || !check_job (pl, error)
       || !qconv_schemes_apply (&pl->schemes, pl->job, p->model->participants, p->output.options, error)
       || (p->edit != NULL && !qconv_edit_check_options (p->edit, &p->output, error)))
     return FALSE;

@@ -64,17 +64,17 @@ struct _QconvOutput {
   const QconvModel *model;
   QconvDirectory *directory; /* planned tensors and the output's metadata */
   QconvValues *options;
-  GPtrArray *layers;         /* PlannedLayer */
-  GPtrArray *tensors;        /* PlannedTensor, by index in the directory */
-  PlannedLayer *current;     /* whose tensors the writer is planning */
+  GPtrArray *layers;     /* PlannedLayer */
+  GPtrArray *tensors;    /* PlannedTensor, by index in the directory */
+  PlannedLayer *current; /* whose tensors the writer is planning */
 };
 
 struct _QconvPlan {
   QconvModel *model;
-  struct _Edit *edit;  /* (nullable): owns @target */
-  Mapping *mapping;    /* (nullable): NULL for edits and verbatim copies */
+  struct _Edit *edit;   /* (nullable): owns @target */
+  Mapping *mapping;     /* (nullable): NULL for edits and verbatim copies */
   struct _Loras *loras; /* (nullable): what @mapping holds besides the model */
-  GPtrArray *verbatim; /* (nullable): SourceLayer: every tensor by itself, for targets that ask no reader */
+  GPtrArray *verbatim;  /* (nullable): SourceLayer: every tensor by itself, for targets that ask no reader */
   const QconvTargetInfo *target;
   QconvOutput output;
   char *path;

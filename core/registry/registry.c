@@ -2,12 +2,12 @@
 /* What is loaded: modules in the order of their names, the first of a name in the search path wins. */
 #include <string.h>
 
-#include "registry/module.h"
 #include "qconv.h"
+#include "registry/module.h"
 
 typedef struct {
-  GPtrArray *modules; /* QconvModule */
-  GPtrArray *targets; /* QconvTargetInfo */
+  GPtrArray *modules;                                                     /* QconvModule */
+  GPtrArray *targets;                                                     /* QconvTargetInfo */
   GPtrArray *all_containers, *all_readers, *all_quantizers, *all_writers; /* in the order of their modules */
   GHashTable *containers, *readers, *quantizers, *writers;
 } Registry;
@@ -76,8 +76,7 @@ load_module (Registry *r, const char *folder, const char *file)
   g_ptr_array_add (r->modules, m);
   if (earlier != NULL)
     m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
-  else
-    if (earlier != NULL)
+  else if (earlier != NULL)
     m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
   else
     m->plugin = qconv_module_open (m->path, m->name, &error);

@@ -25,8 +25,7 @@ count_rows (const QconvOption *table)
 static gboolean
 parse_boolean (const char *text, gboolean *value)
 {
-  static const char *const words[][2]
-      = { { "on", "off" }, { "true", "false" }, { "yes", "no" }, { "1", "0" } };
+  static const char *const words[][2] = { { "on", "off" }, { "true", "false" }, { "yes", "no" }, { "1", "0" } };
 
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
     for (guint j = 0; j < 2; j++)

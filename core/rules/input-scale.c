@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "layer/compose.h"
 #include "base/json-text.h"
 #include "graph/identify.h"
+#include "layer/compose.h"
 #include "layer/tile.h"
 
 #define SUFFIX "." QCONV_INPUT_SCALE
@@ -41,8 +41,8 @@ qconv_input_scales_free (InputScales *s)
 static gboolean
 add_scale (InputScales *s, const char *name, double value, const char *scheme, GError **error)
 {
-  g_autofree char *stem = g_str_has_suffix (name, SUFFIX) ? g_strndup (name, strlen (name) - strlen (SUFFIX))
-                                                           : g_strdup (name);
+  g_autofree char *stem
+      = g_str_has_suffix (name, SUFFIX) ? g_strndup (name, strlen (name) - strlen (SUFFIX)) : g_strdup (name);
   g_autofree char *key = NULL;
   Scale *scale;
 
@@ -141,8 +141,7 @@ read_model (InputScales *s, const char *path, GError **error)
       if (!(plain ? add_plain (s, layer, error) : add_claimed (s, layer, error)))
         return FALSE;
     }
-  return g_hash_table_size (s->by_name) > 0
-         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: holds no *" SUFFIX, path);
+  return g_hash_table_size (s->by_name) > 0 || qconv_fail (error, QCONV_ERROR_OPTION, "%s: holds no *" SUFFIX, path);
 }
 
 /* A file that begins like JSON is one, and so is one that says it is */

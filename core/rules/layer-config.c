@@ -98,9 +98,10 @@ options_text (JsonNode *node, const char *said, GError **error)
       if (!JSON_NODE_HOLDS_VALUE (value))
         return bad_row (said, "an option is neither text, number nor boolean", error), NULL;
       number = json_to_string (value, FALSE);
-      word = is_text (value) ? json_node_get_string (value) : strcmp (number, "true") == 0 ? "on"
-             : strcmp (number, "false") == 0                                             ? "off"
-                                                                                         : number;
+      word = is_text (value)                 ? json_node_get_string (value)
+             : strcmp (number, "true") == 0  ? "on"
+             : strcmp (number, "false") == 0 ? "off"
+                                             : number;
       if (strchr (word, ',') != NULL)
         return bad_row (said, "an option holds a comma", error), NULL;
       g_string_append_printf (text, "%s%s=%s", text->len > 0 ? "," : "", (const char *) l->data, word);

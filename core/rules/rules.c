@@ -3,11 +3,11 @@
 
 #include <string.h>
 
+#include "base/nearest-names.h"
 #include "families/advice.h"
 #include "families/expand.h"
-#include "rules/like.h"
-#include "base/nearest-names.h"
 #include "registry/values.h"
+#include "rules/like.h"
 
 /* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
@@ -413,8 +413,10 @@ check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **erro
       const LayerRow *first = find_row (r, s);
 
       if (first != NULL && matches_layer (r, row->match, s))
-        return qconv_fail (error, QCONV_ERROR_OPTION, "%s decides nothing: \"%s\" and all that it matches besides "
-                           "are decided by %s, which comes first", row->said, s->name, first->said);
+        return qconv_fail (error, QCONV_ERROR_OPTION,
+                           "%s decides nothing: \"%s\" and all that it matches besides "
+                           "are decided by %s, which comes first",
+                           row->said, s->name, first->said);
     }
   return matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);
 }

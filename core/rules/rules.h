@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What becomes of each layer, and the rule that decided. */
 #pragma once
-#include "rules/layer-config.h"
 #include "graph/mapping.h"
+#include "rules/layer-config.h"
 
 /* An option of one regular expression */
 typedef struct {
   const char *option, *pattern;
-  GRegex *re; /* (nullable): not given */
+  GRegex *re;              /* (nullable): not given */
   gboolean matched, unfit; /* @unfit: it matched a layer that the scheme cannot hold */
 } NameRule;
 

@@ -2,8 +2,8 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "rules/schemes.h"
 #include "registry/values.h"
+#include "rules/schemes.h"
 
 static void
 free_scheme (gpointer data)

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-#include "run/copy-tensors.h"
+#include "layer/tile.h"
 #include "rules/input-scale.h"
+#include "run/copy-tensors.h"
 #include "run/write-tensors.h"
 #include "schedule/schedule.h"
-#include "layer/tile.h"
 
 /* @PHASE_BEGIN: whole-layer components of the source are loaded; @PHASE_PASS: one reading of an encoder's passes;
    @PHASE_LAST: what makes the output's bytes */
@@ -79,8 +79,7 @@ load_rows (const LayerRun *r, const QconvEncoder *e, guint64 first, guint64 n, g
            QconvBuffer *floats, Arena *arena, GCancellable *cancellable, GError **error)
 {
   const SourceLayer *s = r->plan->source;
-  gboolean as_is = qconv_source_layer_plain (s)
-                   && qconv_takes_floats (r->plan->layer->quantizer, s->layer->pub.dtype);
+  gboolean as_is = qconv_source_layer_plain (s) && qconv_takes_floats (r->plan->layer->quantizer, s->layer->pub.dtype);
 
   if (e->from != NULL)
     return qconv_parts_load (s, source, PARTS_ROWS, first, n, arena, error);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Does what a plan says to every layer, into a file. */
 #pragma once
+#include "io/save.h"
 #include "plan/plan.h"
 #include "schedule/progress.h"
-#include "io/save.h"
 
 gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
                                GError **error);

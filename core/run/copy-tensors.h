@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tensors whose bytes go from file to file as they are, in pieces of the layer's task_cost bytes. */
 #pragma once
-#include "schedule/arena.h"
-#include "plan/plan.h"
 #include "io/save.h"
+#include "plan/plan.h"
+#include "schedule/arena.h"
 
 guint64 qconv_copy_n_pieces (const PlannedLayer *l);
 /* The file system copies where it can; @arena holds one piece where it cannot */

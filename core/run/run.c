@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 
 #include "check/check.h"
+#include "check/report.h"
 #include "run/convert-layers.h"
 #include "run/write-tensors.h"
-#include "check/report.h"
 
 /* A link keeps being one: the file that it names is written, if it is a file */
 static gboolean
@@ -57,11 +57,10 @@ check_written (QconvPlan *p, Save *save, QconvProgressFunc progress, gpointer us
   if (r->ok)
     return TRUE;
   first = g_ptr_array_index (r->problems, 0);
-  return qconv_fail (error,
-                     strcmp (first->code, QCONV_PROBLEM_NON_FINITE) == 0 ? QCONV_ERROR_NON_FINITE : QCONV_ERROR_CHECK,
-                     "%s: the written file failed its check: %s%s%s (%u problems)", p->path,
-                     first->layer != NULL ? first->layer : "", first->layer != NULL ? ": " : "", first->message,
-                     r->problems->len);
+  return qconv_fail (
+      error, strcmp (first->code, QCONV_PROBLEM_NON_FINITE) == 0 ? QCONV_ERROR_NON_FINITE : QCONV_ERROR_CHECK,
+      "%s: the written file failed its check: %s%s%s (%u problems)", p->path, first->layer != NULL ? first->layer : "",
+      first->layer != NULL ? ": " : "", first->message, r->problems->len);
 }
 
 static gboolean

@@ -113,8 +113,8 @@ qconv_pack_file (const QconvPlan *plan, Save *save, GError **error)
       const QconvTensor *tensor = qconv_planned_tensor (&plan->output, t);
 
       if (t->layer == NULL && t->planned.data != NULL
-          && !qconv_save_write (save, tensor->offset, g_bytes_get_data (t->planned.data, NULL),
-                                (gsize) tensor->n_bytes, error))
+          && !qconv_save_write (save, tensor->offset, g_bytes_get_data (t->planned.data, NULL), (gsize) tensor->n_bytes,
+                                error))
         return FALSE;
     }
   return TRUE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Components become the bytes of planned tensors. */
 #pragma once
-#include "plan/plan.h"
 #include "io/save.h"
 #include "layer/tile.h"
+#include "plan/plan.h"
 
 /* Packs and writes all tensors of @l that are @parts of rows [first, first + n), from the components @made */
 gboolean qconv_pack_tensors (const QconvOutput *o, const PlannedLayer *l, Parts parts, const Components *made,

@@ -13,10 +13,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = QCONV_I8,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
                                                  .run = QCONV_ROWWISE });
-  qconv_components_add (out, &(QconvComponent) { .name = "row_scale",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE1 (layer->rows),
-                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "row_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (layer->rows), .run = QCONV_ROWWISE });
   return TRUE;
 }
 

@@ -18,7 +18,7 @@ free_trouble (gpointer data)
 
 /* @harmless: can be read */
 static void G_GNUC_PRINTF (5, 6)
-trouble (BnbLook *l, const char *word, QconvError code, gboolean harmless, const char *format, ...)
+    trouble (BnbLook *l, const char *word, QconvError code, gboolean harmless, const char *format, ...)
 {
   BnbTrouble *t = g_new0 (BnbTrouble, 1);
   va_list args;
@@ -82,8 +82,9 @@ check_packed (BnbLook *l, guint64 n)
   if (l->weight->dtype == QCONV_OPAQUE || l->weight->dtype == QCONV_U4)
     BROKEN (l, "dtype", "weight is %s, which holds no codes", qconv_dtype_name (l->weight->dtype));
   else if (l->weight->n_bytes != n / 2 + n % 2)
-    BROKEN (l, "shape", "weight has %" G_GUINT64_FORMAT " bytes where %" G_GUINT64_FORMAT " codes need %"
-            G_GUINT64_FORMAT, l->weight->n_bytes, n, n / 2 + n % 2);
+    BROKEN (l, "shape",
+            "weight has %" G_GUINT64_FORMAT " bytes where %" G_GUINT64_FORMAT " codes need %" G_GUINT64_FORMAT,
+            l->weight->n_bytes, n, n / 2 + n % 2);
   else if (row && !column)
     FOREIGN (l, "packed-shape", "weight is %s, the transposed packing, which is not done here", text);
   else if (!column && !list)
@@ -148,8 +149,7 @@ read_state (BnbLook *l)
             g_str_has_suffix (layer->spelling->state, "__") ? "*" : "");
   else if (!bnb_state_parse (&l->state, layer->state, &error))
     {
-      QconvError code
-          = error->domain == QCONV_ERROR ? (QconvError) error->code : QCONV_ERROR_INPUT;
+      QconvError code = error->domain == QCONV_ERROR ? (QconvError) error->code : QCONV_ERROR_INPUT;
 
       trouble (l, "quant-state", code, FALSE, "%s: %s", layer->state->name, error->message);
       l->state.type[0] = '\0';

@@ -54,8 +54,8 @@ take_shape (BnbState *s, JsonObject *o, GError **error)
       || !take_count (json_array_get_element (shape, 1), "shape", &s->cols, error))
     return FALSE;
   return (!__builtin_mul_overflow (s->rows, s->cols, &all) && all <= LARGEST_WEIGHTS)
-         || qconv_fail (error, QCONV_ERROR_INPUT, "its shape [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
-                        "] is too large", s->rows, s->cols);
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "its shape [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "] is too large", s->rows, s->cols);
 }
 
 static gboolean
@@ -91,8 +91,8 @@ take_nested (BnbState *s, JsonObject *o, GError **error)
   const char *dtype;
   guint64 block;
 
-  s->nested = offset != NULL || json_object_has_member (o, "nested_blocksize")
-              || json_object_has_member (o, "nested_dtype");
+  s->nested
+      = offset != NULL || json_object_has_member (o, "nested_blocksize") || json_object_has_member (o, "nested_dtype");
   if (!s->nested)
     return TRUE;
   if (!take_count (json_object_get_member (o, "nested_blocksize"), "nested_blocksize", &block, error)
@@ -107,8 +107,7 @@ take_nested (BnbState *s, JsonObject *o, GError **error)
       || (json_node_get_value_type (offset) != G_TYPE_DOUBLE && json_node_get_value_type (offset) != G_TYPE_INT64))
     return qconv_fail (error, QCONV_ERROR_INPUT, "its nested_offset is %s", offset == NULL ? "missing" : "no number");
   s->offset = (float) json_node_get_double (offset);
-  return isfinite (s->offset)
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "its nested_offset is beyond F32");
+  return isfinite (s->offset) || qconv_fail (error, QCONV_ERROR_NON_FINITE, "its nested_offset is beyond F32");
 }
 
 static gboolean
@@ -124,8 +123,7 @@ take_all (BnbState *s, JsonNode *root, GError **error)
   if (!g_str_equal (type, "nf4") && !g_str_equal (type, "fp4") && !g_str_equal (type, "af4"))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "its quant_type \"%.32s\" is not done here", type);
   g_strlcpy (s->type, type, sizeof s->type);
-  return take_block (s, o, error) && take_dtype (s, o, error) && take_shape (s, o, error)
-         && take_nested (s, o, error);
+  return take_block (s, o, error) && take_dtype (s, o, error) && take_shape (s, o, error) && take_nested (s, o, error);
 }
 
 gboolean
@@ -155,11 +153,11 @@ bnb_state_text (const QconvLayer *layer, gboolean nested)
   for (guint i = 0; i < G_N_ELEMENTS (dtypes); i++)
     if (layer->dtype == dtypes[i].dtype)
       dtype = dtypes[i].name;
-  return g_strdup_printf ("{\"quant_type\": \"%s\", \"blocksize\": %s, \"dtype\": \"%s\", \"shape\": [%"
-                          G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]%s",
-                          layer->scheme, qconv_values_string (layer->values, "block"), dtype, layer->rows, layer->cols,
-                          nested ? ", \"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": "
-                                 : "");
+  return g_strdup_printf (
+      "{\"quant_type\": \"%s\", \"blocksize\": %s, \"dtype\": \"%s\", \"shape\": [%" G_GUINT64_FORMAT
+      ", %" G_GUINT64_FORMAT "]%s",
+      layer->scheme, qconv_values_string (layer->values, "block"), dtype, layer->rows, layer->cols,
+      nested ? ", \"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": " : "");
 }
 
 /* The fewest digits that read back as the same number; an exponent below -4 and from 16 on */
@@ -173,8 +171,7 @@ bnb_print_number (char text[BNB_NUMBER_SIZE], double number)
     {
       g_snprintf (format, sizeof format, "%%.%de", digits++);
       g_ascii_formatd (text, BNB_NUMBER_SIZE, format, number);
-    }
-  while (digits < 17 && (g_ascii_strtod (text, NULL) < number || g_ascii_strtod (text, NULL) > number));
+  } while (digits < 17 && (g_ascii_strtod (text, NULL) < number || g_ascii_strtod (text, NULL) > number));
   exponent = atoi (strchr (text, 'e') + 1);
   if (exponent < -4 || exponent >= 16)
     return;

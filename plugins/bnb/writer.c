@@ -68,13 +68,13 @@ static gboolean
 write_codes (QconvOutput *o, const QconvLayer *layer, GError **error)
 {
   guint64 n = layer->rows * layer->cols;
-  QconvPlanned planned = { .dtype = QCONV_U8,
-                           .shape = QCONV_SHAPE2 (n / 2 + n % 2, 1),
-                           .from = "codes",
-                           .pack = pack_codes,
-                           .run = layer->cols % 2 == 0 ? (QconvRun) { 1, layer->cols / 2 }
-                                                       : (QconvRun) { 2, layer->cols },
-                           .load = bnb_load_codes_high };
+  QconvPlanned planned
+      = { .dtype = QCONV_U8,
+          .shape = QCONV_SHAPE2 (n / 2 + n % 2, 1),
+          .from = "codes",
+          .pack = pack_codes,
+          .run = layer->cols % 2 == 0 ? (QconvRun) { 1, layer->cols / 2 } : (QconvRun) { 2, layer->cols },
+          .load = bnb_load_codes_high };
 
   return qconv_output_add (o, layer, ".weight", &planned, error);
 }

@@ -8,11 +8,14 @@
 #define FLOATS (IS (F32) | IS (F16) | IS (BF16))
 #define WORDS (FLOATS | IS (F64))
 #define BYTES (IS (U8) | IS (I8))
+/* clang-format off */
 #define NO_MORE    \
   {                \
     .suffix = NULL \
   }
+/* clang-format on */
 
+/* clang-format off */
 #define INPUT_SCALE(good)                                                                                    \
   {                                                                                                          \
     ".input_scale", NULL, "input_scale", QCONV_F32, good, FLOATS, COMFY_ONE, COMFY_FACTOR, FALSE, NULL, NULL \
@@ -30,6 +33,7 @@
   {                                                                                                           \
     ".weight", NULL, "codes", QCONV_##dtype, IS (dtype), readable, COMFY_BYTES, COMFY_CODES, TRUE, NULL, NULL \
   }
+/* clang-format on */
 
 static const ComfyMember nvfp4[] = {
   NIBBLES (U8, IS (U8), COMFY_NIBBLES, nibbles_high),
@@ -43,6 +47,7 @@ static const ComfyMember nvfp4[] = {
 };
 
 /* Its exponents are bytes to the memory-mapped loader, which has no name for E8M0 */
+/* clang-format off */
 #define MXFP8                                                                                     \
   { ".weight",   NULL,        "codes", QCONV_F8_E4M3,    IS (F8_E4M3),    IS (F8_E4M3) | IS (U8), \
     COMFY_BYTES, COMFY_CODES, TRUE,    comfy_load_bytes, comfy_pack_bytes },                      \
@@ -60,6 +65,7 @@ static const ComfyMember nvfp4[] = {
   {                                                                                               \
     ".input_scale", NULL, NULL, QCONV_F32, WORDS, ~0u, COMFY_ONE, COMFY_CODES, FALSE, NULL, NULL  \
   }
+/* clang-format on */
 
 static const ComfyMember mxfp8[] = { MXFP8, NO_MORE };
 static const ComfyMember hybrid_mxfp8[] = { MXFP8, F32_SCALE (".weight_scalar", "tensor_scale", COMFY_ONE), NO_MORE };
@@ -112,11 +118,13 @@ static const ComfyMember convrot_w4a4[] = {
   NO_MORE,
 };
 
+/* clang-format off */
 #define GROUP_SCALE                                                                        \
   {                                                                                        \
     ".weight_s_rel", NULL, "group_scale", QCONV_OPAQUE, IS (F8_E4M3) | IS (U8) | IS (F32), \
         IS (F8_E4M3) | IS (U8) | IS (F32), COMFY_GROUPS, COMFY_SCALE, TRUE, NULL, NULL     \
   }
+/* clang-format on */
 
 static const ComfyMember w4a8[] = {
   NIBBLES (I8, IS (I8), COMFY_NIBBLES, nibbles_low),
@@ -157,10 +165,12 @@ static const ComfyMember bnb[] = {
   NO_MORE,
 };
 
+/* clang-format off */
 #define ROTATION(fallback)                                                   \
   {                                                                          \
     "convrot_groupsize", COMFY_KEY_ROTATION, "convrot", fallback, 4, 4, 1024 \
   }
+/* clang-format on */
 static const ComfyKey keys_int8[]
     = { { "convrot", COMFY_KEY_ROTATED, "convrot", 0, 1, 0, 1 }, ROTATION (256), { NULL } };
 static const ComfyKey keys_w4a4[] = { ROTATION (256), { NULL } };
@@ -175,6 +185,7 @@ static const ComfyKey keys_nf4[] = { { .key = "shape", .type = COMFY_KEY_SHAPE }
                                      { .key = "dtype", .type = COMFY_KEY_TEXT, .option = "bfloat16" },
                                      { .key = "double_quant", .type = COMFY_KEY_FALSE },
                                      { NULL } };
+/* clang-format off */
 #define KEYS_BNB(word)                                                                                                \
   {                                                                                                                   \
     { "group_size", COMFY_KEY_GROUP, "block", 0, 2, 32, 4096 },                                                       \
@@ -184,6 +195,7 @@ static const ComfyKey keys_nf4[] = { { .key = "shape", .type = COMFY_KEY_SHAPE }
       NULL                                                                                                            \
     }                                                                                                                 \
   }
+/* clang-format on */
 static const ComfyKey keys_bnb_nf4[] = KEYS_BNB ("nf4");
 static const ComfyKey keys_bnb_fp4[] = KEYS_BNB ("fp4");
 static const ComfyKey keys_bnb_af4[] = KEYS_BNB ("af4");

@@ -72,12 +72,12 @@ comfy_form_run (ComfyForm form, const ComfySize *s)
     case COMFY_BYTES:
     case COMFY_NIBBLES:
     case COMFY_SIXES:
-      return (QconvRun){ 1, shape.dim[1] };
+      return (QconvRun) { 1, shape.dim[1] };
     case COMFY_FLAT:
     case COMFY_FLAT_COLUMN:
-      return s->cols % 2 == 0 ? (QconvRun){ 1, s->cols / 2 } : (QconvRun){ 2, s->cols };
+      return s->cols % 2 == 0 ? (QconvRun) { 1, s->cols / 2 } : (QconvRun) { 2, s->cols };
     case COMFY_SWIZZLED:
-      return (QconvRun){ COMFY_TILE_ROWS, COMFY_TILE_ROWS * shape.dim[1] };
+      return (QconvRun) { COMFY_TILE_ROWS, COMFY_TILE_ROWS * shape.dim[1] };
     default:
       return QCONV_WHOLE;
     }

@@ -86,7 +86,7 @@ comfy_guess_rotation (const ComfyFormat *f, const QconvTensor *weight, const Qco
     return rotated == NULL ? g_strdup_printf (", read as rotated in groups of %" G_GUINT64_FORMAT
                                               ", which cannot be seen; -o unmarked-convrot=GROUP says otherwise",
                                               rotation->fallback)
-           : told ? g_strdup (", not rotated")
+           : told          ? g_strdup (", not rotated")
                   : g_strdup (", read as not rotated, which cannot be seen; -o unmarked-convrot=GROUP says otherwise");
   if (rotated != NULL)
     json_object_set_boolean_member (marker, rotated->key, TRUE);

@@ -15,13 +15,13 @@ static const struct {
   const char *suffix, *component;
   gboolean old, orphan;
 } members[] = {
-  { ".weight_scale", "scale", FALSE, TRUE },        { ".scale_weight", "scale", TRUE, TRUE },
-  { ".weight_scale_inv", "scale", FALSE, TRUE },    { ".weight_s_rel", "scale", FALSE, FALSE },
+  { ".weight_scale", "scale", FALSE, TRUE },          { ".scale_weight", "scale", TRUE, TRUE },
+  { ".weight_scale_inv", "scale", FALSE, TRUE },      { ".weight_s_rel", "scale", FALSE, FALSE },
   { ".weight_s_channel", "row_scale", FALSE, FALSE }, { ".absmax", "scale", FALSE, FALSE },
   { ".weight_scale_2", "second_scale", FALSE, TRUE }, { ".weight_zero_point", "zero", FALSE, FALSE },
-  { ".weight_zeros", "zero", FALSE, FALSE },        { ".weight_zero", "zero", FALSE, FALSE },
-  { ".weight_codebook", "codebook", FALSE, FALSE }, { ".input_scale", "input_scale", FALSE, TRUE },
-  { ".scale_input", "input_scale", TRUE, TRUE },    { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
+  { ".weight_zeros", "zero", FALSE, FALSE },          { ".weight_zero", "zero", FALSE, FALSE },
+  { ".weight_codebook", "codebook", FALSE, FALSE },   { ".input_scale", "input_scale", FALSE, TRUE },
+  { ".scale_input", "input_scale", TRUE, TRUE },      { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
 };
 #define N_DECIDING 6
 
@@ -177,8 +177,8 @@ find_parameters (const Scaled *s, const QconvTensor *weight, const QconvCodeScal
   const ComfyFormat *f = comfy_format_find ("int8_tensorwise");
   g_autoptr (JsonObject) marker = json_object_new ();
 
-  *rotation = g_str_equal (found->scheme, f->scheme) ? comfy_guess_rotation (f, weight, s->options, marker)
-                                                     : g_strdup ("");
+  *rotation
+      = g_str_equal (found->scheme, f->scheme) ? comfy_guess_rotation (f, weight, s->options, marker) : g_strdup ("");
   if (json_object_get_size (marker) == 0)
     return g_strdup (found->parameters);
   return g_strdup_printf ("%s,convrot=%" G_GINT64_FORMAT, found->parameters,

@@ -280,13 +280,13 @@ static const QconvOption options_table[] = {
   { .name = "full-precision-mm",
     .type = QCONV_CHOICE,
     .value = "auto",
-    .choices = (const char *const[]){ "auto", "on", "off", NULL },
+    .choices = (const char *const[]) { "auto", "on", "off", NULL },
     .help = N_ ("whether products of FP8 layers are made in full precision; auto: where no input_scale is known. A "
                 "moved layer keeps what its marker says unless this is set") },
   { .name = "layout",
     .type = QCONV_CHOICE,
     .value = "comfy",
-    .choices = (const char *const[]){ "comfy", "extension", NULL },
+    .choices = (const char *const[]) { "comfy", "extension", NULL },
     .help = N_ ("names and nibbles of NF4: ComfyUI's own loader or the QuantOps extension; a moved layer keeps its own "
                 "unless this is set") },
   { .name = NULL },

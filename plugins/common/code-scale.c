@@ -91,7 +91,7 @@ qconv_code_scale (const QconvTensor *weight, const QconvTensor *scale, gboolean 
   guint64 n = 0, items = 0;
   gboolean one, rows;
 
-  *found = (QconvCodeScale){ NULL, NULL, NULL, NULL };
+  *found = (QconvCodeScale) { NULL, NULL, NULL, NULL };
   if (w->rank != 2 || !qconv_shape_items (w, &items) || items == 0 || !qconv_shape_items (s, &n) || n == 0
       || scale->dtype == QCONV_F64 || !qconv_dtype_is_float (scale->dtype)
       || (!is_fp8 (weight->dtype) && weight->dtype != QCONV_I8))

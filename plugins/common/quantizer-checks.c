@@ -31,7 +31,6 @@ qconv_check_numbers (const QconvTile *t, const char *component, QconvSign sign, 
   for (gsize i = 0; i < n; i++)
     wrong += !is_good (values[i], sign);
   return wrong == 0
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE,
-                        "%s: %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " numbers are %s", component, wrong, n,
-                        wrongs[sign]);
+         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%s: %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " numbers are %s",
+                        component, wrong, n, wrongs[sign]);
 }

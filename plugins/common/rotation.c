@@ -52,8 +52,8 @@ qconv_rotation_group (const QconvLayer *layer)
 gboolean
 qconv_rotation_undo (const QconvTile *t, GError **error)
 {
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (t->floats), QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols), QCONV_I (qconv_rotation_group (t->layer)) };
+  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
+                            QCONV_I (qconv_rotation_group (t->layer)) };
 
   return args[4].i == 1 || qconv_stream_run (t->stream, "convrot", 1, args, G_N_ELEMENTS (args), error);
 }

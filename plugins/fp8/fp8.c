@@ -16,14 +16,14 @@ fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvCompo
   if (!qconv_check_matrix (layer, error))
     return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
-                                                .dtype = codes,
-                                                .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
-                                                .run = QCONV_ROWWISE });
+                                                 .dtype = codes,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
   qconv_components_add (out, scales);
   qconv_components_add (out, &(QconvComponent) { .name = "input_scale",
-                                                .dtype = QCONV_F32,
-                                                .shape = QCONV_SHAPE0,
-                                                .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE0,
+                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
   return TRUE;
 }
 

@@ -6,12 +6,14 @@
 extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
 
 /* A row of every table of options */
+/* clang-format off */
 #define FP8_EFFORT                                                                                  \
   {                                                                                                 \
     .name = "effort", .type = QCONV_CHOICE, .value = "search",                                      \
     .choices = (const char *const[]) { "rtn", "search", NULL },                                      \
     .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula") \
   }
+/* clang-format on */
 
 /* Adds codes, @scales, and input_scale */
 gboolean fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvComponent *scales,

@@ -35,14 +35,14 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                        "%" G_GUINT64_FORMAT " rows and %" G_GUINT64_FORMAT
                        " columns are not multiples of the block %" G_GUINT64_FORMAT,
                        layer->rows, layer->cols, height);
-  return fp8_list_components (layer, QCONV_F8_E4M3,
-                              &(QconvComponent) { .name = f->scales,
-                                                 .dtype = QCONV_F32,
-                                                 .shape = f->option != NULL
-                                                              ? QCONV_SHAPE2 (layer->rows / height, layer->cols / width)
-                                                              : QCONV_SHAPE1 (layer->rows),
-                                                 .run = { height, 1 } },
-                              out, error);
+  return fp8_list_components (
+      layer, QCONV_F8_E4M3,
+      &(QconvComponent) { .name = f->scales,
+                          .dtype = QCONV_F32,
+                          .shape = f->option != NULL ? QCONV_SHAPE2 (layer->rows / height, layer->cols / width)
+                                                     : QCONV_SHAPE1 (layer->rows),
+                          .run = { height, 1 } },
+      out, error);
 }
 
 static double

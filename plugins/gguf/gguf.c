@@ -13,10 +13,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   if (layer->cols % type->items != 0 || __builtin_mul_overflow (layer->cols / type->items, type->bytes, &bytes))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "rows of %" G_GUINT64_FORMAT " items are no %s blocks",
                        layer->cols, type->name);
-  qconv_components_add (out, &(QconvComponent) { .name = "blocks",
-                                                 .dtype = QCONV_U8,
-                                                 .shape = QCONV_SHAPE2 (layer->rows, bytes),
-                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "blocks", .dtype = QCONV_U8, .shape = QCONV_SHAPE2 (layer->rows, bytes), .run = QCONV_ROWWISE });
   return TRUE;
 }
 
@@ -68,14 +67,14 @@ decode_scaled (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 #define IS_SCALED(id) ((id) == GGUF_NVFP4)
-#define QUANTIZER(number, word, scheme, ...)                                                                           \
-  static const QconvQuantizer scheme = {                                                                               \
-    .id = #scheme,                                                                                                     \
-    .summary = N_ ("GGUF blocks of type " word),                                                                       \
-    .data = GUINT_TO_POINTER (number),                                                                                 \
-    .components = IS_SCALED (number) ? list_scaled_components : list_components,                                       \
-    .decode_operations = (const QconvOpName[]) { { #scheme "-decode", 1 }, { NULL, 0 } },                              \
-    .decode = IS_SCALED (number) ? decode_scaled : decode,                                                             \
+#define QUANTIZER(number, word, scheme, ...)                                              \
+  static const QconvQuantizer scheme = {                                                  \
+    .id = #scheme,                                                                        \
+    .summary = N_ ("GGUF blocks of type " word),                                          \
+    .data = GUINT_TO_POINTER (number),                                                    \
+    .components = IS_SCALED (number) ? list_scaled_components : list_components,          \
+    .decode_operations = (const QconvOpName[]) { { #scheme "-decode", 1 }, { NULL, 0 } }, \
+    .decode = IS_SCALED (number) ? decode_scaled : decode,                                \
   };
 GGUF_BLOCK_TYPES (QUANTIZER)
 

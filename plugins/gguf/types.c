@@ -3,21 +3,16 @@
 
 #include <string.h>
 
+/* clang-format off */
 #define PLAIN(id, name, bytes, dtype) { id, name, 1, bytes, dtype, NULL, { -1, -1 } },
 #define BLOCK(id, name, scheme, items, bytes, half, second)                                                            \
   { id, name, items, bytes, QCONV_OPAQUE, #scheme, { half, second } },
+/* clang-format on */
 
-static const GgufType types[] = {
-  PLAIN (0, "F32", 4, QCONV_F32)
-  PLAIN (1, "F16", 2, QCONV_F16)
-  PLAIN (24, "I8", 1, QCONV_I8)
-  PLAIN (25, "I16", 2, QCONV_I16)
-  PLAIN (26, "I32", 4, QCONV_I32)
-  PLAIN (27, "I64", 8, QCONV_I64)
-  PLAIN (28, "F64", 8, QCONV_F64)
-  PLAIN (30, "BF16", 2, QCONV_BF16)
-  GGUF_BLOCK_TYPES (BLOCK)
-};
+static const GgufType types[]
+    = { PLAIN (0, "F32", 4, QCONV_F32) PLAIN (1, "F16", 2, QCONV_F16) PLAIN (24, "I8", 1, QCONV_I8)
+            PLAIN (25, "I16", 2, QCONV_I16) PLAIN (26, "I32", 4, QCONV_I32) PLAIN (27, "I64", 8, QCONV_I64)
+                PLAIN (28, "F64", 8, QCONV_F64) PLAIN (30, "BF16", 2, QCONV_BF16) GGUF_BLOCK_TYPES (BLOCK) };
 
 const GgufType *
 qconv_gguf_type (guint32 id)

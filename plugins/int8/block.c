@@ -35,10 +35,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = QCONV_F32,
                                                  .shape = QCONV_SHAPE0,
                                                  .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
-  qconv_components_add (out, &(QconvComponent) { .name = "amax",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE0,
-                                                 .flags = QCONV_COMPONENT_OPTIONAL });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "amax", .dtype = QCONV_F32, .shape = QCONV_SHAPE0, .flags = QCONV_COMPONENT_OPTIONAL });
   return TRUE;
 }
 

@@ -38,10 +38,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
                                                  .run = QCONV_ROWWISE });
   if (is_by_row (layer))
-    qconv_components_add (out, &(QconvComponent) { .name = "row_scale",
-                                                   .dtype = QCONV_F32,
-                                                   .shape = QCONV_SHAPE1 (layer->rows),
-                                                   .run = QCONV_ROWWISE });
+    qconv_components_add (
+        out, &(QconvComponent) {
+                 .name = "row_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (layer->rows), .run = QCONV_ROWWISE });
   else
     qconv_components_add (out, &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
   return TRUE;
@@ -181,5 +180,5 @@ static const QconvQuantizer quantizer = {
 
 QCONV_PLUGIN_DEFINE (int8, .summary = N_ ("INT8 and ConvRot W4A4 quantizers"), .license = "LGPL-2.1-or-later",
                      .gettext_domain = "qconv",
-                     .quantizers = (const QconvQuantizer *const[]) { &quantizer, &int8_block_quantizer, &w4a4_quantizer,
-                                                                     NULL })
+                     .quantizers
+                     = (const QconvQuantizer *const[]) { &quantizer, &int8_block_quantizer, &w4a4_quantizer, NULL })

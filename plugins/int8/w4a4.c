@@ -27,10 +27,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = QCONV_U4,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
                                                  .run = QCONV_ROWWISE });
-  qconv_components_add (out, &(QconvComponent) { .name = "row_scale",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE1 (layer->rows),
-                                                 .run = QCONV_ROWWISE });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "row_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (layer->rows), .run = QCONV_ROWWISE });
   return TRUE;
 }
 
@@ -59,11 +58,9 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
-                            QCONV_BUF (qconv_tile_component (t, "row_scale")),
-                            QCONV_BUF (t->floats),
-                            QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols) };
+  const QconvArg args[]
+      = { QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (qconv_tile_component (t, "row_scale")),
+          QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (t->layer->cols) };
 
   return qconv_stream_run (t->stream, "int4-decode-row", 1, args, G_N_ELEMENTS (args), error)
          && qconv_rotation_undo (t, error);

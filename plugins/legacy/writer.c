@@ -143,7 +143,7 @@ static const QconvOption options_table[] = {
   { .name = "full-precision-mm",
     .type = QCONV_CHOICE,
     .value = "auto",
-    .choices = (const char *const[]){ "auto", "on", "off", NULL },
+    .choices = (const char *const[]) { "auto", "on", "off", NULL },
     .help = N_ ("whether products of the file's layers are made in full precision; auto: unless every layer has an "
                 "input_scale. A moved file keeps its own word unless this is set") },
   { .name = NULL },

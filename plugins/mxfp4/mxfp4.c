@@ -40,8 +40,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
   for (gsize i = 0; i < n; i++)
     wrong += bytes[i] == EXPONENT_NAN;
-  return wrong == 0
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN", wrong);
+  return wrong == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN", wrong);
 }
 
 static const QconvQuantizer mxfp4 = {

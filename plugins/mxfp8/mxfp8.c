@@ -23,13 +23,13 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   if (!qconv_check_matrix (layer, error))
     return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
-                                                .dtype = QCONV_F8_E4M3,
-                                                .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
-                                                .run = QCONV_ROWWISE });
+                                                 .dtype = QCONV_F8_E4M3,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
+                                                 .run = QCONV_ROWWISE });
   qconv_components_add (out, &(QconvComponent) { .name = "block_scale",
-                                                .dtype = QCONV_F8_E8M0,
-                                                .shape = QCONV_SHAPE2 (layer->rows, blocks),
-                                                .run = QCONV_ROWWISE });
+                                                 .dtype = QCONV_F8_E8M0,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, blocks),
+                                                 .run = QCONV_ROWWISE });
   if (is_hybrid (layer))
     qconv_components_add (out, &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
   return TRUE;

@@ -55,8 +55,8 @@ accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, Q
 {
   QconvBuffer *table = table_of (self, t, error), *absmax = table != NULL ? scratch_absmax (t, error) : NULL;
   guint64 before = nf4_first_block (t->layer, t->first_row % nf4_chunk_rows (t->layer));
-  const QconvArg args[] = { QCONV_BUF (t->floats),  QCONV_BUF (table),          QCONV_BUF (absmax),
-                            QCONV_I (t->n_rows), QCONV_I (t->layer->cols), QCONV_I (nf4_size (t->layer).block) };
+  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (table),        QCONV_BUF (absmax),
+                            QCONV_I (t->n_rows),   QCONV_I (t->layer->cols), QCONV_I (nf4_size (t->layer).block) };
 
   if (absmax == NULL
       || !qconv_stream_run (t->stream, is_rtn (t->layer) ? "codebook4-absmax-rtn" : "codebook4-absmax-search", 1, args,
@@ -70,7 +70,7 @@ accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, Q
 /* The table is the same for all layers. Chunks are whole runs, so that the partial results make one array */
 static gboolean
 finish_whole (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
-               gboolean *exact, GError **error)
+              gboolean *exact, GError **error)
 {
   const Nf4Scheme *scheme = self->data;
 

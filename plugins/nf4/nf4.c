@@ -119,9 +119,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
     add_nested (&size, out);
   else
     qconv_components_add (
-        out,
-        &(QconvComponent) {
-            .name = "absmax", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (size.blocks), .run = size.run });
+        out, &(QconvComponent) {
+                 .name = "absmax", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (size.blocks), .run = size.run });
   return TRUE;
 }
 
@@ -174,11 +173,13 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Tables ---- */
 
+/* clang-format off */
 #define EFFORT                                                                                                        \
   { .name = "effort", .type = QCONV_CHOICE, .value = "search",                                                        \
     .choices = (const char *const[]) { "rtn", "search", NULL },                                                       \
     .help = N_ ("how the absmax of a block is found: search has the smaller error, rtn gives the bytes of "           \
                 "bitsandbytes") }
+/* clang-format on */
 
 static const QconvOption options[] = {
   { .name = "block",
@@ -207,8 +208,8 @@ static const QconvOption af4_options[] = {
   { .name = NULL },
 };
 
-#define COMMON                                                                                                        \
-  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components,                \
+#define COMMON                                                                                         \
+  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components, \
   .bound = largest_error, .decode = decode, .validate = validate
 
 static const QconvQuantizer nf4 = {

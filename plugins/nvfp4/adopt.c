@@ -128,9 +128,8 @@ encode_codes (const QconvQuantizer *self, const QconvTile *t, GError **error)
         codes[(row + 1) * s.row_bytes - 1] &= 0x0f;
       for (guint64 block = 0; block < s.blocks; block++)
         {
-          guint8 code = block_is_zero (&s, row, block)
-                            ? 0
-                            : e4m3_of_power (s.exponents[row * s.blocks + block] - 127 - power);
+          guint8 code
+              = block_is_zero (&s, row, block) ? 0 : e4m3_of_power (s.exponents[row * s.blocks + block] - 127 - power);
 
           scales[row * blocks + 2 * block] = code;
           if (2 * block + 1 < blocks)

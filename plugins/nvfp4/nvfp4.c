@@ -203,5 +203,4 @@ static const QconvQuantizer quantizer = {
 };
 
 QCONV_PLUGIN_DEFINE (nvfp4, .summary = N_ ("NVFP4 quantizer"), .license = "LGPL-2.1-or-later",
-                     .gettext_domain = "qconv",
-                     .quantizers = (const QconvQuantizer *const[]) { &quantizer, NULL })
+                     .gettext_domain = "qconv", .quantizers = (const QconvQuantizer *const[]) { &quantizer, NULL })

@@ -15,6 +15,5 @@ static const QconvContainer container = {
 };
 
 QCONV_PLUGIN_DEFINE (safetensors, .summary = N_ ("Safetensors files"), .license = "LGPL-2.1-or-later",
-                     .gettext_domain = "qconv",
-                     .containers = (const QconvContainer *const[]) { &container, NULL },
+                     .gettext_domain = "qconv", .containers = (const QconvContainer *const[]) { &container, NULL },
                      .writers = (const QconvWriter *const[]) { &qconv_safetensors_writer, NULL })

@@ -37,7 +37,7 @@ open_file (const QconvContainer *self, QconvSource *source, const QconvValues *o
 static const QconvContainer container = {
   .id = "template",
   .summary = N_ ("files of the example plugin"),
-  .suffixes = (const char *const[]){ ".qtml", NULL },
+  .suffixes = (const char *const[]) { ".qtml", NULL },
   .score = score_file,
   .open = open_file,
 };
@@ -90,7 +90,7 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   float *out = qconv_buffer_data (t->floats);
 
   for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
-    out[i] = (float)codes[i] * *scale;
+    out[i] = (float) codes[i] * *scale;
   return TRUE;
 }
 
@@ -102,6 +102,6 @@ static const QconvQuantizer quantizer = {
 };
 
 QCONV_PLUGIN_DEFINE (template, .summary = N_ ("Example to copy"), .license = "LGPL-2.1-or-later",
-                     .containers = (const QconvContainer *const[]){ &container, NULL },
-                     .readers = (const QconvReader *const[]){ &reader, NULL },
-                     .quantizers = (const QconvQuantizer *const[]){ &quantizer, NULL })
+                     .containers = (const QconvContainer *const[]) { &container, NULL },
+                     .readers = (const QconvReader *const[]) { &reader, NULL },
+                     .quantizers = (const QconvQuantizer *const[]) { &quantizer, NULL })

@@ -71,20 +71,17 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = has_six_bits (self) ? QCONV_U8 : QCONV_U4,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
                                                  .run = QCONV_ROWWISE });
-  qconv_components_add (out,
-                        &(QconvComponent) { .name = "group_scale",
-                                            .dtype = has_f32_scales (layer) ? QCONV_F32 : QCONV_F8_E4M3,
-                                            .shape = QCONV_SHAPE2 (layer->rows, layer->cols / group_of (layer)),
-                                            .run = QCONV_ROWWISE });
-  qconv_components_add (out, &(QconvComponent) { .name = "row_scale",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE1 (layer->rows),
+  qconv_components_add (out, &(QconvComponent) { .name = "group_scale",
+                                                 .dtype = has_f32_scales (layer) ? QCONV_F32 : QCONV_F8_E4M3,
+                                                 .shape = QCONV_SHAPE2 (layer->rows, layer->cols / group_of (layer)),
                                                  .run = QCONV_ROWWISE });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "row_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (layer->rows), .run = QCONV_ROWWISE });
   if (has_codebook (self, layer))
-    qconv_components_add (out, &(QconvComponent) { .name = "codebook",
-                                                   .dtype = QCONV_F32,
-                                                   .shape = QCONV_SHAPE1 (W4A8_LEVELS),
-                                                   .run = QCONV_WHOLE });
+    qconv_components_add (
+        out, &(QconvComponent) {
+                 .name = "codebook", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (W4A8_LEVELS), .run = QCONV_WHOLE });
   return TRUE;
 }
 
@@ -139,7 +136,9 @@ form_of (const QconvQuantizer *self, const QconvLayer *layer)
   gboolean six = has_six_bits (self), table = has_codebook (self, layer);
 
   return (W4a8Form) {
-    .levels = six ? whole : table ? w4a8_table : w4a8_eighths,
+    .levels = six     ? whole
+              : table ? w4a8_table
+                      : w4a8_eighths,
     .n_levels = six ? W6A8_LEVELS : W4A8_LEVELS,
     .group = group_of (layer),
     .uniform = !table,
@@ -239,7 +238,9 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   QconvBuffer *codebook = qconv_tile_component (t, "codebook");
   const float *row_scale = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
   const Stored stored = {
-    .levels = has_six_bits (self) ? NULL : codebook != NULL ? qconv_buffer_data (codebook) : w4a8_eighths,
+    .levels = has_six_bits (self) ? NULL
+              : codebook != NULL  ? qconv_buffer_data (codebook)
+                                  : w4a8_eighths,
     .codes = qconv_buffer_data (qconv_tile_component (t, "codes")),
     .group_scale = qconv_tile_component (t, "group_scale"),
   };
@@ -301,15 +302,19 @@ static const QconvEncoder from_floats = {
   .encode = encode_floats,
 };
 
-#define CONVROT_OPTION                                                                                                 \
-  { .name = "convrot", .type = QCONV_CHOICE, .value = "auto",                                                         \
-    .choices = (const char *const[]) { "auto", "4", "16", "64", "256", "1024", NULL },                                \
-    .help = N_ ("columns that are rotated together; auto: the largest of 256, 64, 16 and 4 that fits"),               \
-    .flags = QCONV_OPTION_PARAMETER }
+#define CONVROT_OPTION                                                                                  \
+  {                                                                                                     \
+    .name = "convrot", .type = QCONV_CHOICE, .value = "auto",                                           \
+    .choices = (const char *const[]) { "auto", "4", "16", "64", "256", "1024", NULL },                  \
+    .help = N_ ("columns that are rotated together; auto: the largest of 256, 64, 16 and 4 that fits"), \
+    .flags = QCONV_OPTION_PARAMETER                                                                     \
+  }
+/* clang-format off */
 #define SCALE_DTYPE_OPTION                                                                                             \
   { .name = "scale-dtype", .type = QCONV_CHOICE, .value = "e4m3",                                                     \
     .choices = (const char *const[]) { "e4m3", "f32", NULL }, .help = N_ ("type of the scales of groups"),            \
     .flags = QCONV_OPTION_PARAMETER }
+/* clang-format on */
 
 static const QconvOption options_4[] = {
   { .name = "group",
@@ -374,6 +379,6 @@ static const QconvQuantizer w6a8 = {
   .validate = validate,
 };
 
-QCONV_PLUGIN_DEFINE (w4a8, .summary = N_ ("W4A8 and W6A8 quantizers (asym_w4a8_int8)"),
-                     .license = "LGPL-2.1-or-later", .gettext_domain = GETTEXT_PACKAGE,
+QCONV_PLUGIN_DEFINE (w4a8, .summary = N_ ("W4A8 and W6A8 quantizers (asym_w4a8_int8)"), .license = "LGPL-2.1-or-later",
+                     .gettext_domain = GETTEXT_PACKAGE,
                      .quantizers = (const QconvQuantizer *const[]) { &w4a8, &w6a8, NULL })

@@ -16,15 +16,15 @@ static const struct {
   const char *op;
   gsize block_bytes, block_items;
 } types[] = {
-  { "q4_0-decode", 18, 32 },     { "q4_1-decode", 20, 32 },     { "q5_0-decode", 22, 32 },
-  { "q5_1-decode", 24, 32 },     { "q8_0-decode", 34, 32 },     { "q8_1-decode", 36, 32 },
-  { "q2_k-decode", 84, 256 },    { "q3_k-decode", 110, 256 },   { "q4_k-decode", 144, 256 },
-  { "q5_k-decode", 176, 256 },   { "q6_k-decode", 210, 256 },   { "q8_k-decode", 292, 256 },
-  { "iq1_s-decode", 50, 256 },   { "iq1_m-decode", 56, 256 },   { "iq2_xxs-decode", 66, 256 },
-  { "iq2_xs-decode", 74, 256 },  { "iq2_s-decode", 82, 256 },   { "iq3_xxs-decode", 98, 256 },
-  { "iq3_s-decode", 110, 256 },  { "iq4_nl-decode", 18, 32 },   { "iq4_xs-decode", 136, 256 },
-  { "tq1_0-decode", 54, 256 },   { "tq2_0-decode", 66, 256 },   { "q1_0-decode", 18, 128 },
-  { "q2_0-decode", 18, 64 },     { "mxfp4_blocks-decode", 17, 32 }, { "nvfp4_blocks-decode", 36, 64 },
+  { "q4_0-decode", 18, 32 },    { "q4_1-decode", 20, 32 },         { "q5_0-decode", 22, 32 },
+  { "q5_1-decode", 24, 32 },    { "q8_0-decode", 34, 32 },         { "q8_1-decode", 36, 32 },
+  { "q2_k-decode", 84, 256 },   { "q3_k-decode", 110, 256 },       { "q4_k-decode", 144, 256 },
+  { "q5_k-decode", 176, 256 },  { "q6_k-decode", 210, 256 },       { "q8_k-decode", 292, 256 },
+  { "iq1_s-decode", 50, 256 },  { "iq1_m-decode", 56, 256 },       { "iq2_xxs-decode", 66, 256 },
+  { "iq2_xs-decode", 74, 256 }, { "iq2_s-decode", 82, 256 },       { "iq3_xxs-decode", 98, 256 },
+  { "iq3_s-decode", 110, 256 }, { "iq4_nl-decode", 18, 32 },       { "iq4_xs-decode", 136, 256 },
+  { "tq1_0-decode", 54, 256 },  { "tq2_0-decode", 66, 256 },       { "q1_0-decode", 18, 128 },
+  { "q2_0-decode", 18, 64 },    { "mxfp4_blocks-decode", 17, 32 }, { "nvfp4_blocks-decode", 36, 64 },
 };
 
 /* @blocks, @source: @large bytes each; @out gets what is decoded or copied */

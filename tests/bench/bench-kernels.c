@@ -94,9 +94,10 @@ counted_bytes (const Measure *m)
 static void *
 input_of (const Memory *mem, QconvDType dtype)
 {
-  return dtype == QCONV_F32 ? (void *) mem->wide : dtype == QCONV_BF16 ? mem->bf16
-         : dtype == QCONV_F16                                          ? mem->f16
-                                                                       : (void *) mem->codes;
+  return dtype == QCONV_F32    ? (void *) mem->wide
+         : dtype == QCONV_BF16 ? mem->bf16
+         : dtype == QCONV_F16  ? mem->f16
+                               : (void *) mem->codes;
 }
 
 /* Behind the first argument: operations on integers under F32 scales */
@@ -113,13 +114,11 @@ run_int_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GErro
   if (strcmp (op->name, "convrot") == 0)
     return op->run (NULL, NULL, (QconvArg[]) { in, QCONV_BUF (&wide), rows, cols, group }, error);
   if (encode)
-    return op->run (NULL, NULL,
-                    (QconvArg[]) { in, QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&scratch), rows, cols,
-                                   group },
-                    error);
+    return op->run (
+        NULL, NULL,
+        (QconvArg[]) { in, QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&scratch), rows, cols, group }, error);
   return op->run (NULL, NULL,
-                  (QconvArg[]) { in, QCONV_BUF (&scales), QCONV_BUF (&wide), rows, cols, QCONV_I (1), cols },
-                  error);
+                  (QconvArg[]) { in, QCONV_BUF (&scales), QCONV_BUF (&wide), rows, cols, QCONV_I (1), cols }, error);
 }
 
 static gboolean
@@ -132,15 +131,20 @@ is_int_op (const QconvOp *op)
 static gboolean
 run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
 {
-  static const float levels[16] = { -1.0f, -0.7f, -0.5f, -0.4f, -0.3f, -0.2f, -0.1f, 0.0f,
-                                    0.08f, 0.16f, 0.25f, 0.34f, 0.44f, 0.56f, 0.7f,  1.0f };
+  static const float levels[16]
+      = { -1.0f, -0.7f, -0.5f, -0.4f, -0.3f, -0.2f, -0.1f, 0.0f, 0.08f, 0.16f, 0.25f, 0.34f, 0.44f, 0.56f, 0.7f, 1.0f };
   QconvBuffer table = QCONV_BUFFER (levels, sizeof levels, QCONV_F32);
   QconvBuffer absmax = QCONV_BUFFER (mem->scales, ITEMS / m->group * 4, QCONV_F32);
   QconvBuffer codes = QCONV_BUFFER (mem->out, ITEMS / 2, QCONV_U4);
   QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
   gboolean decode = strstr (op->name, "-decode") != NULL;
-  QconvArg args[] = { in, QCONV_BUF (&table), QCONV_BUF (decode ? &absmax : &codes),
-                      QCONV_BUF (decode ? &wide : &absmax), QCONV_I (ROWS), QCONV_I (COLS), QCONV_I (m->group) };
+  QconvArg args[] = { in,
+                      QCONV_BUF (&table),
+                      QCONV_BUF (decode ? &absmax : &codes),
+                      QCONV_BUF (decode ? &wide : &absmax),
+                      QCONV_I (ROWS),
+                      QCONV_I (COLS),
+                      QCONV_I (m->group) };
 
   return op->run (NULL, NULL, args, error);
 }
@@ -153,8 +157,8 @@ run_product_op (Memory *mem, const QconvOp *op, GError **error)
   QconvBuffer sum = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
   QconvBuffer left = QCONV_BUFFER (mem->wide, (gsize) ROWS * RANK * 4, QCONV_F32);
   QconvBuffer right = QCONV_BUFFER (mem->wide, (gsize) RANK * COLS * 4, QCONV_F32);
-  const QconvArg args[] = { QCONV_BUF (&sum), QCONV_BUF (&left), QCONV_BUF (&right), QCONV_I (ROWS), QCONV_I (COLS),
-                            QCONV_I (RANK), QCONV_F (0.5f) };
+  const QconvArg args[] = { QCONV_BUF (&sum), QCONV_BUF (&left), QCONV_BUF (&right), QCONV_I (ROWS),
+                            QCONV_I (COLS),   QCONV_I (RANK),    QCONV_F (0.5f) };
 
   return op->run (NULL, NULL, args, error);
 }
@@ -205,7 +209,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&exponents), QCONV_BUF (&wide), rows, cols }, 4 * sizeof *args);
   else if (strcmp (op->name, "squared-error") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
-  if (!(is_int_op (op) ? run_int_op (mem, m, op, args[0], &error)
+  if (!(is_int_op (op)                             ? run_int_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "codebook4") ? run_table_op (mem, m, op, args[0], &error)
         : strcmp (op->name, "add-product") == 0    ? run_product_op (mem, op, &error)
                                                    : op->run (NULL, NULL, args, &error)))

@@ -56,8 +56,7 @@ open_pair (Pair *p, const char *type, const char *target, const char *const *opt
   g_autofree char *out = scratch_path ("converted.safetensors");
 
   convert (path, out, target, options);
-  *p = (Pair) { type, golden_file_open (name), golden_file_open (expected), open_model (out, NULL),
-                 0, 0, 0, 0 };
+  *p = (Pair) { type, golden_file_open (name), golden_file_open (expected), open_model (out, NULL), 0, 0, 0, 0 };
 }
 
 static void
@@ -243,8 +242,8 @@ static char *
 encode_source (const GoldenTensor *source, const char *type, const char *text, gboolean nested)
 {
   g_autoptr (Builder) b = builder_new ();
-  g_autofree char *shape = g_strdup_printf ("[%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]", source->shape[0],
-                                            source->shape[1]);
+  g_autofree char *shape
+      = g_strdup_printf ("[%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]", source->shape[0], source->shape[1]);
   const char *size = strstr (text, "blocksize\": ") + strlen ("blocksize\": ");
   g_autofree char *block = g_strdup_printf ("block=%d", atoi (size));
   g_autofree char *target = g_strconcat (type, "-bnb", NULL), *in = NULL;

@@ -18,6 +18,7 @@ typedef struct {
   gboolean ones;
 } Member;
 
+/* clang-format off */
 #define WEIGHT { "l.weight", "U8", "[128, 1]", NULL, 128 }
 #define ABSMAX { "l.weight.absmax", "F32", "[4]", NULL, 16 }
 #define MAP { "l.weight.quant_map", "F32", "[16]", NULL, 64 }
@@ -27,6 +28,7 @@ typedef struct {
 #define NESTED_MAP { "l.weight.nested_quant_map", "F32", "[256]", NULL, 1024 }
 #define CODES_8 { "l.weight", "I8", "[4, 64]", NULL, 256 }
 #define ROWS_8 { "l.SCB", "F32", "[4]", NULL, 16 }
+/* clang-format on */
 
 typedef struct {
   const char *says;
@@ -55,6 +57,7 @@ write_members (const Member *members)
   return builder_write (b, "case.safetensors");
 }
 
+/* clang-format off */
 static const Case broken[] = {
   { "layer \"l\": weight is missing", QCONV_ERROR_INPUT, { ABSMAX, MAP, TEXT (NF4) } },
   { "layer \"l\": weight.absmax is missing", QCONV_ERROR_INPUT, { WEIGHT, MAP, TEXT (NF4) } },
@@ -130,6 +133,7 @@ static const Case broken[] = {
   { "weight_format 255", QCONV_ERROR_UNSUPPORTED,
     { CODES_8, ROWS_8, { "l.weight_format", "U8", "[]", NULL, 1, TRUE } } },
 };
+/* clang-format on */
 
 static void
 test_broken (void)
@@ -186,8 +190,7 @@ assert_decodes_as (const char *path, const float *want, gsize n)
 static void
 test_spellings (void)
 {
-  static const char text[]
-      = "{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"float32\", \"shape\": [3, 7]}";
+  static const char text[] = "{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"float32\", \"shape\": [3, 7]}";
   static const struct {
     const char *absmax, *map, *state, *shape;
     gboolean low;

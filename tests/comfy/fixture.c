@@ -132,8 +132,13 @@ void
 convert (const char *input, const char *output, const char *target, const char *const *options)
 {
   QconvOpenOptions open = { .options = options, .warn = collect_warning };
-  QconvJob job = { .target = target, .output = output, .options = options, .n_threads = 2, .force = TRUE,
-                   .only = g_str_has_suffix (target, "-safetensors") ? NULL : ".*", .warn = collect_warning };
+  QconvJob job = { .target = target,
+                   .output = output,
+                   .options = options,
+                   .n_threads = 2,
+                   .force = TRUE,
+                   .only = g_str_has_suffix (target, "-safetensors") ? NULL : ".*",
+                   .warn = collect_warning };
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) m = qconv_model_open (input, &open, &error);
   g_autoptr (QconvPlan) plan = m != NULL ? qconv_plan_new (m, &job, &error) : NULL;

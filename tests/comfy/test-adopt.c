@@ -102,8 +102,8 @@ typedef struct {
 } Spread;
 
 static const Spread spreads[] = {
-  { 110, 127, TRUE }, { 118, 118, TRUE }, { 0, 9, TRUE }, { 0, 17, TRUE }, { 235, 252, TRUE },
-  { 110, 128, FALSE }, { 0, 30, FALSE }, { 90, 150, FALSE },
+  { 110, 127, TRUE }, { 118, 118, TRUE },  { 0, 9, TRUE },   { 0, 17, TRUE },
+  { 235, 252, TRUE }, { 110, 128, FALSE }, { 0, 30, FALSE }, { 90, 150, FALSE },
 };
 
 static void

@@ -49,8 +49,8 @@ edit (const char *input, const char *key, const char *value, const char *input_s
 {
   const QconvHintChange change = { .key = key, .value = value };
   char *output = scratch_path ("edited.safetensors");
-  QconvJob job = { .output = output, .hints = &change, .n_hints = key != NULL, .input_scale = input_scale,
-                   .force = TRUE };
+  QconvJob job
+      = { .output = output, .hints = &change, .n_hints = key != NULL, .input_scale = input_scale, .force = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);
@@ -97,8 +97,9 @@ test_settled (void)
 static void
 test_not_json (void)
 {
-  static const char *const wrong[] = { "x", "'x'", "01", "0x10", "/**/1", "{\"a\":1,\"a\":2}", "1e999",
-                                       "99999999999999999999", "1,2", "1],[2", "", "\"\\u0000\"" };
+  static const char *const wrong[]
+      = { "x",   "'x'",   "01", "0x10",       "/**/1", "{\"a\":1,\"a\":2}", "1e999", "99999999999999999999",
+          "1,2", "1],[2", "",   "\"\\u0000\"" };
   g_autofree char *input = int8_file ("{\"format\": \"int8_tensorwise\"}"), *output = NULL;
   g_autoptr (GString) deep = g_string_new (NULL);
 

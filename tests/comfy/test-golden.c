@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Every format, read and written, against the bytes of the programs that define it. */
-#include "golden-file.h"
 #include "fixture.h"
+#include "golden-file.h"
 
 #include <json-glib/json-glib.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tiles of block scales and nibbles, without files. */
 #include "comfy.h"
-#include "json-parse.h"
 #include "io/source.h"
+#include "json-parse.h"
 
 #include <string.h>
 

@@ -160,8 +160,14 @@ test_folder (void)
 static void
 test_input_scale_files (void)
 {
-  static const char *const bad[] = { "{\"a\": 1e-60}", "{\"a\": 1e300}", "{\"a\": true}", "{\"a\": null}", "{\"a\"",
-                                     "[1]", "{\"a\": 1, \"a.weight\": 2}", "{\"a\": 0}",
+  static const char *const bad[] = { "{\"a\": 1e-60}",
+                                     "{\"a\": 1e300}",
+                                     "{\"a\": true}",
+                                     "{\"a\": null}",
+                                     "{\"a\"",
+                                     "[1]",
+                                     "{\"a\": 1, \"a.weight\": 2}",
+                                     "{\"a\": 0}",
                                      "{\"a\": [[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]}" };
   g_autofree float *w = noise (256 * 256, 1);
   g_autofree char *input = one_tensor ("a.weight", "F32", "[256,256]", w, 256 * 256 * 4);

@@ -80,9 +80,12 @@ test_refused (void)
   static const struct {
     const char *marker, *without, *word;
   } rows[] = {
-    { "{\"format\": ", NULL, "l: comfy_quant" },        { "[]", NULL, "object" },
-    { "{\"other\": 1}", NULL, "format" },              { "{\"format\": 4}", NULL, "format" },
-    { NVFP4, ".weight", "l.weight is missing" },       { NVFP4, ".weight_scale", "l.weight_scale is missing" },
+    { "{\"format\": ", NULL, "l: comfy_quant" },
+    { "[]", NULL, "object" },
+    { "{\"other\": 1}", NULL, "format" },
+    { "{\"format\": 4}", NULL, "format" },
+    { NVFP4, ".weight", "l.weight is missing" },
+    { NVFP4, ".weight_scale", "l.weight_scale is missing" },
     { NVFP4, ".weight_scale_2", "weight_scale_2 is missing" },
     { "{\"format\": \"int8_tensorwise\"}", ".weight_scale", "l.weight_scale is missing" },
   };

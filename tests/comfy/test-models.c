@@ -23,8 +23,8 @@ static QconvModel *
 plan_and_run (const char *input, const char *target, GString *warnings)
 {
   g_autofree char *output = scratch_path ("out.safetensors");
-  QconvJob job = { .target = target, .output = output, .force = TRUE, .n_threads = 1, .warn = collect,
-                   .warn_data = warnings };
+  QconvJob job
+      = { .target = target, .output = output, .force = TRUE, .n_threads = 1, .warn = collect, .warn_data = warnings };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);
@@ -88,9 +88,9 @@ test_config (void)
       input = builder_write (b, "ltx.safetensors");
       m = plan_and_run (input, "fp8-comfy", warnings);
       g_assert_cmpstr (qconv_model_variant (m), ==, "2.3-22b");
-      g_assert_true ((strstr (warnings->str, "--metadata 'config={\"transformer\":{\"apply_gated_attention\":true")
-                      != NULL)
-                     != told);
+      g_assert_true (
+          (strstr (warnings->str, "--metadata 'config={\"transformer\":{\"apply_gated_attention\":true") != NULL)
+          != told);
     }
 }
 

@@ -20,7 +20,7 @@ static char *
 write_plain (const char *name, guint rows, guint cols, float size)
 {
   g_autoptr (Builder) b = builder_new ();
-  g_autofree guint16 *weights = g_new (guint16, rows *cols);
+  g_autofree guint16 *weights = g_new (guint16, rows * cols);
   g_autofree char *shape = g_strdup_printf ("[%u,%u]", rows, cols);
 
   for (guint i = 0; i < rows * cols; i++)

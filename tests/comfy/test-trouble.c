@@ -147,8 +147,10 @@ test_scale_of_plain (void)
 static void
 test_foreign_words (void)
 {
-  static const char *const words[][2] = { { "plain", "comfy:plain" },     { "q8_0", "comfy:q8_0" },
-                                          { "mxfp4", "comfy:mxfp4" },     { "", "comfy:" },
+  static const char *const words[][2] = { { "plain", "comfy:plain" },
+                                          { "q8_0", "comfy:q8_0" },
+                                          { "mxfp4", "comfy:mxfp4" },
+                                          { "", "comfy:" },
                                           { "a b\\u0001%s", "comfy:a_b__s" } };
   g_autofree char *output = scratch_path ("foreign-out.safetensors");
 
@@ -231,11 +233,10 @@ test_kept_types (void)
     const char *dtype, *shape;
     gsize n;
     gboolean known;
-  } rows[] = { { "F8_E8M0", "[16]", 16, FALSE },     { "F4", "[16]", 8, FALSE },
-               { "F6_E2M3", "[16]", 12, FALSE },     { "F6_E3M2", "[16]", 12, FALSE },
-               { "F8_E4M3FNUZ", "[16]", 16, FALSE }, { "F8_E5M2FNUZ", "[16]", 16, FALSE },
-               { "F8_E5M2", "[16]", 16, TRUE },      { "BOOL", "[16]", 16, TRUE },
-               { "C64", "[2]", 16, TRUE } };
+  } rows[]
+      = { { "F8_E8M0", "[16]", 16, FALSE }, { "F4", "[16]", 8, FALSE },           { "F6_E2M3", "[16]", 12, FALSE },
+          { "F6_E3M2", "[16]", 12, FALSE }, { "F8_E4M3FNUZ", "[16]", 16, FALSE }, { "F8_E5M2FNUZ", "[16]", 16, FALSE },
+          { "F8_E5M2", "[16]", 16, TRUE },  { "BOOL", "[16]", 16, TRUE },         { "C64", "[2]", 16, TRUE } };
   g_autofree char *output = scratch_path ("kept-out.safetensors"), *good = scratch_path ("good.safetensors");
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -303,12 +304,20 @@ static void
 test_embeddings (void)
 {
   static const char *const kept[] = {
-    "bert.embeddings.word_embeddings", "tok_embeddings",     "embedding", "token_type_embeddings",
-    "embeddings.position_embeddings",  "pos_embedding",      "proj_in",   "patch_embeddings.projection",
-    "x.proj_out",                      "text.model.lm_head", "output",
+    "bert.embeddings.word_embeddings",
+    "tok_embeddings",
+    "embedding",
+    "token_type_embeddings",
+    "embeddings.position_embeddings",
+    "pos_embedding",
+    "proj_in",
+    "patch_embeddings.projection",
+    "x.proj_out",
+    "text.model.lm_head",
+    "output",
   };
-  static const char *const packed[] = { "blocks.0.attn.proj_out", "blocks.0.proj_in", "layers.0.attention.output",
-                                        "blocks.0.attn.q" };
+  static const char *const packed[]
+      = { "blocks.0.attn.proj_out", "blocks.0.proj_in", "layers.0.attention.output", "blocks.0.attn.q" };
   g_autoptr (Builder) b = builder_new ();
   g_autofree char *input = NULL, *output = scratch_path ("embeddings-out.safetensors");
   g_autoptr (QconvModel) m = NULL;

@@ -191,17 +191,15 @@ test_both_forms (void)
 static void
 test_orphans (void)
 {
-  static const Zeros layers[] = { { "l.weight", "F8_E4M3", "[16,64]", 1024 }, { "p.weight", "BF16", "[8]", 16 },
-                                  { NULL } };
-  static const char *const dropped[] = { "l.weight_scale_2",   "l.scale_weight",     "p.input_scale",
-                                         "ghost.weight_scale", "ghost.scale_weight", "ghost.input_scale",
-                                         "ghost.scale_input",  "ghost.weight_scale_2" };
-  static const Zeros kept[] = { { "vector.input_scale", "F32", "[8]", 32 },
-                                { "packed.weight_packed", "I32", "[4,4]", 64 },
-                                { "packed.weight_scale", "F32", "[1]", 4 },
-                                { "old.qweight", "I32", "[4,4]", 64 },
-                                { "old.input_scale", "F32", "[1]", 4 },
-                                { NULL } };
+  static const Zeros layers[]
+      = { { "l.weight", "F8_E4M3", "[16,64]", 1024 }, { "p.weight", "BF16", "[8]", 16 }, { NULL } };
+  static const char *const dropped[]
+      = { "l.weight_scale_2",   "l.scale_weight",    "p.input_scale",     "ghost.weight_scale",
+          "ghost.scale_weight", "ghost.input_scale", "ghost.scale_input", "ghost.weight_scale_2" };
+  static const Zeros kept[]
+      = { { "vector.input_scale", "F32", "[8]", 32 }, { "packed.weight_packed", "I32", "[4,4]", 64 },
+          { "packed.weight_scale", "F32", "[1]", 4 }, { "old.qweight", "I32", "[4,4]", 64 },
+          { "old.input_scale", "F32", "[1]", 4 },     { NULL } };
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (QconvModel) m = NULL;
@@ -232,8 +230,7 @@ test_orphans (void)
 static void
 test_parameters (void)
 {
-  static const Zeros tensors[]
-      = { { "a.weight", "BF16", "[8]", 16 }, { "b.input_scale", "F32", "[]", 4 }, { NULL } };
+  static const Zeros tensors[] = { { "a.weight", "BF16", "[8]", 16 }, { "b.input_scale", "F32", "[]", 4 }, { NULL } };
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (QconvModel) m = NULL;
   g_autofree char *path = NULL, *output = scratch_path ("parameters-out.safetensors");

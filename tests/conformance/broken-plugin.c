@@ -11,7 +11,7 @@ score (const QconvReader *self, const QconvDirectory *d)
 
 static const QconvReader reader = { .id = "incomplete", .summary = "claims nothing", .score = score };
 QCONV_PLUGIN_DEFINE (broken_incomplete, .summary = "a reader without claim()", .license = "LGPL-2.1-or-later",
-                     .readers = (const QconvReader *const[]){ &reader, NULL })
+                     .readers = (const QconvReader *const[]) { &reader, NULL })
 #endif
 
 #ifdef BROKEN_undefined
@@ -32,11 +32,11 @@ open_nothing (const QconvContainer *self, QconvSource *source, const QconvValues
 
 static const QconvContainer container = { .id = "undefined",
                                           .summary = "needs more than core has",
-                                          .suffixes = (const char *const[]){ NULL },
+                                          .suffixes = (const char *const[]) { NULL },
                                           .score = score,
                                           .open = open_nothing };
 QCONV_PLUGIN_DEFINE (broken_undefined, .summary = "calls what core lacks", .license = "LGPL-2.1-or-later",
-                     .containers = (const QconvContainer *const[]){ &container, NULL })
+                     .containers = (const QconvContainer *const[]) { &container, NULL })
 #endif
 
 #ifdef BROKEN_symbol

@@ -13,7 +13,7 @@ static void
 collect (const QconvPlugin *p)
 {
   for (guint i = 0; p->containers != NULL && p->containers[i] != NULL; i++)
-    g_ptr_array_add (containers, (gpointer)p->containers[i]);
+    g_ptr_array_add (containers, (gpointer) p->containers[i]);
 }
 
 static guint
@@ -32,7 +32,7 @@ noise (guint32 seed, gsize n)
   guint8 *data = g_malloc (n);
 
   for (gsize i = 0; i < n; i++)
-    data[i] = (guint8)g_rand_int (random);
+    data[i] = (guint8) g_rand_int (random);
   return g_bytes_new_take (data, n);
 }
 

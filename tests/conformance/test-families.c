@@ -28,8 +28,7 @@ static const char *const targets[][2]
     = { { "nvfp4", "nvfp4-comfy" }, { "fp8", "fp8-comfy" }, { "int8", "int8-comfy" } };
 
 /* A failure does not hide those after it */
-static void G_GNUC_PRINTF (1, 2)
-complain (const char *format, ...)
+static void G_GNUC_PRINTF (1, 2) complain (const char *format, ...)
 {
   va_list arguments;
   g_autofree char *text = NULL;
@@ -155,8 +154,7 @@ lists (JsonObject *o, const char *member, const char *text)
 static gboolean
 is_detected (const Case *c, const char *naming)
 {
-  JsonArray *namings
-      = json_object_get_array_member (json_object_get_object_member (c->family, "detect"), "namings");
+  JsonArray *namings = json_object_get_array_member (json_object_get_object_member (c->family, "detect"), "namings");
 
   for (guint i = 0; i < json_array_get_length (namings); i++)
     if (strcmp (json_object_get_string_member (json_array_get_object_element (namings, i), "naming"), naming) == 0)
@@ -249,8 +247,7 @@ static void
 check_spelling (const Case *c, const Spelling *s, Counts *as_original)
 {
   gboolean first = strcmp (s->label, "original") == 0;
-  g_autofree char *arguments
-      = g_strdup_printf ("--family %s --variant %s --sparse%s", c->id, c->name, s->arguments);
+  g_autofree char *arguments = g_strdup_printf ("--family %s --variant %s --sparse%s", c->id, c->name, s->arguments);
   g_autofree char *path = sample_generate (arguments, "model");
   g_autoptr (QconvModel) m = open_model (c, path, NULL);
   Counts n;

@@ -20,14 +20,22 @@ typedef struct {
 
 /* Beside what each target writes without options */
 static const Form variants[] = {
-  { "fp8-comfy", "dtype=e5m2", NULL },         { "fp8-legacy", "range=unit", NULL },
-  { "fp8-legacy", "full-precision-mm=off", NULL }, { "mxfp8-comfy", "hybrid", NULL },
-  { "int8-comfy", "scaling=tensor", NULL },    { "int8-comfy", "convrot", NULL },
-  { "w4a8-comfy", "codebook=none", NULL },     { "w4a8-comfy", "scale-dtype=f32", NULL },
-  { "nf4-comfy", "layout=extension", NULL },   { "nf4-bnb", "double-quant", NULL },
-  { "fp4-bnb", "block=128", NULL },            { NULL, NULL, "--format gguf --type q8_0" },
-  { NULL, NULL, "--format gguf --type q4_0" }, { NULL, NULL, "--format gguf --type q5_1" },
-  { NULL, NULL, "--format shards" }, { NULL, NULL, "--type f16" },
+  { "fp8-comfy", "dtype=e5m2", NULL },
+  { "fp8-legacy", "range=unit", NULL },
+  { "fp8-legacy", "full-precision-mm=off", NULL },
+  { "mxfp8-comfy", "hybrid", NULL },
+  { "int8-comfy", "scaling=tensor", NULL },
+  { "int8-comfy", "convrot", NULL },
+  { "w4a8-comfy", "codebook=none", NULL },
+  { "w4a8-comfy", "scale-dtype=f32", NULL },
+  { "nf4-comfy", "layout=extension", NULL },
+  { "nf4-bnb", "double-quant", NULL },
+  { "fp4-bnb", "block=128", NULL },
+  { NULL, NULL, "--format gguf --type q8_0" },
+  { NULL, NULL, "--format gguf --type q4_0" },
+  { NULL, NULL, "--format gguf --type q5_1" },
+  { NULL, NULL, "--format shards" },
+  { NULL, NULL, "--type f16" },
 };
 
 static char *first;

@@ -101,7 +101,7 @@ least_memory (const char *target)
 {
   g_autoptr (QconvModel) model = open_model (source);
 
-  for (guint64 memory = 64 << 10; memory <= (guint64)1 << 32; memory *= 2)
+  for (guint64 memory = 64 << 10; memory <= (guint64) 1 << 32; memory *= 2)
     {
       const Way way = { "memory", 1, memory, NULL };
       g_autofree char *path = g_build_filename (sample_folder (), "memory.out", NULL);

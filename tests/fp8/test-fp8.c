@@ -166,7 +166,7 @@ assert_never_worse (const char *scheme, const char *options, QconvDType dtype, c
   g_autoptr (Encoded) rtn = encode (scheme, rtn_options, dtype, w, rows, cols, 0);
   g_autoptr (Encoded) searched = encode (scheme, options, dtype, w, rows, cols, 0);
   g_autofree float *a = encoded_must_decode (rtn, 0), *b = encoded_must_decode (searched, 0);
-  g_autofree float *exact = g_new (float, rows * cols);
+  g_autofree float *exact = g_new (float, rows *cols);
   QconvBuffer from = { .data = w, .size = rows * cols * qconv_dtype_bits (dtype) / 8, .dtype = dtype };
   QconvBuffer to = { .data = (guint8 *) exact, .size = rows * cols * 4, .dtype = QCONV_F32 };
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "io/directory.h"
-#include "qconv-plugin.h"
 #include "io/source.h"
+#include "qconv-plugin.h"
 #include "registry/values.h"
 
 /* QCONV_FUZZ_PLUGIN: the plugin's exported function */

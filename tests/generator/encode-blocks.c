@@ -10,8 +10,8 @@ put_half (guint8 *dst, float x)
 {
   guint16 h = encode_half (x);
 
-  dst[0] = (guint8)h;
-  dst[1] = (guint8)(h >> 8);
+  dst[0] = (guint8) h;
+  dst[1] = (guint8) (h >> 8);
 }
 
 /* The value of largest magnitude, with its sign; the first of several */
@@ -53,21 +53,21 @@ put_codes (const guint8 *codes, guint8 *nibbles, guint8 *high)
   guint32 bits = 0;
 
   for (guint i = 0; i < 16; i++)
-    nibbles[i] = (guint8)((codes[i] & 15) | (codes[i + 16] & 15) << 4);
+    nibbles[i] = (guint8) ((codes[i] & 15) | (codes[i + 16] & 15) << 4);
   for (guint i = 0; i < 32; i++)
-    bits |= (guint32)(codes[i] >> 4) << i;
+    bits |= (guint32) (codes[i] >> 4) << i;
   for (guint i = 0; high != NULL && i < 4; i++)
-    high[i] = (guint8)(bits >> (8 * i));
+    high[i] = (guint8) (bits >> (8 * i));
 }
 
 /* Signed codes around zero: @half is 8 or 16 */
 static void
 symmetric (const float *x, int half, guint8 *codes, guint8 *scale)
 {
-  float d = extreme (x, 32) / (float)-half, id = inverse (d);
+  float d = extreme (x, 32) / (float) -half, id = inverse (d);
 
   for (guint i = 0; i < 32; i++)
-    codes[i] = (guint8)MIN (2 * half - 1, (int)(x[i] * id + ((float)half + 0.5f)));
+    codes[i] = (guint8) MIN (2 * half - 1, (int) (x[i] * id + ((float) half + 0.5f)));
   put_half (scale, d);
 }
 
@@ -78,10 +78,10 @@ affine (const float *x, int top, guint8 *codes, guint8 *scale)
   float min, max, d, id;
 
   range (x, 32, &min, &max);
-  d = (max - min) / (float)top;
+  d = (max - min) / (float) top;
   id = inverse (d);
   for (guint i = 0; i < 32; i++)
-    codes[i] = (guint8)MIN (top, (int)((x[i] - min) * id + 0.5f));
+    codes[i] = (guint8) MIN (top, (int) ((x[i] - min) * id + 0.5f));
   put_half (scale, d);
   put_half (scale + 2, min);
 }
@@ -143,7 +143,7 @@ encode_q8_0 (const float *src, gsize n, guint8 *dst)
 
       put_half (dst, d);
       for (guint k = 0; k < 32; k++)
-        dst[2 + k] = (guint8)(gint8)roundf (src[i + k] * id);
+        dst[2 + k] = (guint8) (gint8) roundf (src[i + k] * id);
     }
 }
 
@@ -157,9 +157,9 @@ nearest_e2m1 (float x, float scale)
   guint best = 0;
 
   for (guint i = 1; i < 16; i++)
-    if (fabsf ((float)e2m1[i] * scale - x) < fabsf ((float)e2m1[best] * scale - x))
+    if (fabsf ((float) e2m1[i] * scale - x) < fabsf ((float) e2m1[best] * scale - x))
       best = i;
-  return (guint8)best;
+  return (guint8) best;
 }
 
 void
@@ -170,9 +170,9 @@ encode_mxfp4 (const float *src, gsize n, guint8 *dst)
       float max = fabsf (extreme (src + i, 32));
       guint8 codes[32];
 
-      dst[0] = max > 0 ? (guint8)(int)(floorf (log2f (max)) - 2 + 127) : 0;
+      dst[0] = max > 0 ? (guint8) (int) (floorf (log2f (max)) - 2 + 127) : 0;
       for (guint k = 0; k < 32; k++)
-        codes[k] = nearest_e2m1 (src[i + k], ldexpf (1, (int)dst[0] - 128));
+        codes[k] = nearest_e2m1 (src[i + k], ldexpf (1, (int) dst[0] - 128));
       put_codes (codes, dst + 1, NULL);
     }
 }
@@ -187,9 +187,9 @@ encode_ue4m3 (float v)
   if (v >= 248)
     return 0x7e;
   if (v < 0x1p-6f)
-    return (guint8)MIN (7, (int)(v * 512 + 0.5f));
+    return (guint8) MIN (7, (int) (v * 512 + 0.5f));
   mantissa = frexpf (v, &exponent);
-  return (guint8)(((exponent + 6) << 3) + (int)(mantissa * 16 + 0.5f) - 8);
+  return (guint8) (((exponent + 6) << 3) + (int) (mantissa * 16 + 0.5f) - 8);
 }
 
 static float
@@ -197,7 +197,7 @@ decode_ue4m3 (guint8 code)
 {
   int exponent = code >> 3, mantissa = code & 7;
 
-  return exponent == 0 ? ldexpf ((float)mantissa, -9) : ldexpf ((float)(8 + mantissa), exponent - 10);
+  return exponent == 0 ? ldexpf ((float) mantissa, -9) : ldexpf ((float) (8 + mantissa), exponent - 10);
 }
 
 void
@@ -213,6 +213,6 @@ encode_nvfp4 (const float *src, gsize n, guint8 *dst)
         /* The table has doubled values */
         scale = decode_ue4m3 (dst[s]) / 2;
         for (guint k = 0; k < 8; k++)
-          dst[4 + 8 * s + k] = (guint8)(nearest_e2m1 (x[k], scale) | nearest_e2m1 (x[k + 8], scale) << 4);
+          dst[4 + 8 * s + k] = (guint8) (nearest_e2m1 (x[k], scale) | nearest_e2m1 (x[k + 8], scale) << 4);
       }
 }

@@ -15,8 +15,8 @@ float_bits (float x)
 static void
 put16 (guint8 *dst, guint16 v)
 {
-  dst[0] = (guint8)v;
-  dst[1] = (guint8)(v >> 8);
+  dst[0] = (guint8) v;
+  dst[1] = (guint8) (v >> 8);
 }
 
 /* To nearest even; @x is finite */
@@ -24,13 +24,13 @@ guint16
 encode_half (float x)
 {
   guint32 u = float_bits (x), sign = (u >> 16) & 0x8000;
-  gint32 exponent = (gint32)((u >> 23) & 0xff) - 112;
+  gint32 exponent = (gint32) ((u >> 23) & 0xff) - 112;
   guint32 mantissa = (u & 0x7fffff) | 0x800000, shift = 13, kept, rest, half;
 
   if (exponent <= 0)
     {
       if (exponent < -10)
-        return (guint16)sign;
+        return (guint16) sign;
       shift += 1 - exponent;
       exponent = 1;
     }
@@ -38,8 +38,8 @@ encode_half (float x)
   rest = mantissa & ((1u << shift) - 1);
   half = 1u << (shift - 1);
   kept += rest > half || (rest == half && (kept & 1));
-  kept += ((guint32)exponent - 1) << 10;
-  return (guint16)(sign | MIN (kept, 0x7c00));
+  kept += ((guint32) exponent - 1) << 10;
+  return (guint16) (sign | MIN (kept, 0x7c00));
 }
 
 static void
@@ -56,7 +56,7 @@ encode_bf16 (const float *src, gsize n, guint8 *dst)
     {
       guint32 u = float_bits (src[i]);
 
-      put16 (dst + 2 * i, (guint16)((u + 0x7fff + ((u >> 16) & 1)) >> 16));
+      put16 (dst + 2 * i, (guint16) ((u + 0x7fff + ((u >> 16) & 1)) >> 16));
     }
 }
 

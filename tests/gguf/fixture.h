@@ -4,8 +4,8 @@
 #include "build.h"
 #include "graph/claims.h"
 #include "io/directory.h"
-#include "qconv-plugin.h"
 #include "io/source.h"
+#include "qconv-plugin.h"
 
 const QconvPlugin *qconv_plugin_gguf (void);
 

@@ -270,7 +270,7 @@ test_edit (void)
     {
       const QconvHintChange change = { .key = rows[i].key, .value = rows[i].value };
 
-      assert_job_refused (input, &(QconvJob){ .output = output, .hints = &change, .n_hints = 1 }, QCONV_ERROR_OPTION,
+      assert_job_refused (input, &(QconvJob) { .output = output, .hints = &change, .n_hints = 1 }, QCONV_ERROR_OPTION,
                           rows[i].says);
     }
 }
@@ -334,8 +334,8 @@ test_shapes (void)
       if (qconv_registry_quantizer (rows[i].scheme) != NULL)
         convert (input, output, "f32-safetensors", NULL);
       else
-        assert_job_refused (input, &(QconvJob){ .target = "f32-safetensors", .output = never }, QCONV_ERROR_UNSUPPORTED,
-                            "no loaded plugin decodes");
+        assert_job_refused (input, &(QconvJob) { .target = "f32-safetensors", .output = never },
+                            QCONV_ERROR_UNSUPPORTED, "no loaded plugin decodes");
     }
 }
 
@@ -376,7 +376,7 @@ test_header (void)
   builder_add_metadata (b, "_quantization_metadata", "{\"layers\":{}}");
   input = builder_write (b, "header.safetensors");
   assert_scheme (input, "l", "unknown-scaled");
-  assert_job_refused (input, &(QconvJob){ .target = "bf16-safetensors", .output = output }, QCONV_ERROR_UNSUPPORTED,
+  assert_job_refused (input, &(QconvJob) { .target = "bf16-safetensors", .output = output }, QCONV_ERROR_UNSUPPORTED,
                       "unknown-scaled");
 }
 

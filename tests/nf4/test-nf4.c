@@ -78,8 +78,7 @@ test_example (void)
 {
   static const float w[] = { 0.5f, -2.0f, 1.0f, 0.0f, -0.25f, 1.75f, -1.5f };
   static const guint8 codes[] = { 10, 0, 12, 7, 6, 15, 1 };
-  static const guint32 bits[]
-      = { 0x3efc04dd, 0xc0000000, 0x3f61a4b8, 0x00000000, 0xbe3a7871, 0x40000000, 0xbfb239b1 };
+  static const guint32 bits[] = { 0x3efc04dd, 0xc0000000, 0x3f61a4b8, 0x00000000, 0xbe3a7871, 0x40000000, 0xbfb239b1 };
   g_autoptr (Encoded) e = new_matrix ("nf4", "effort=rtn", QCONV_F32, 1, 7);
   g_autofree float *values = NULL;
 
@@ -256,9 +255,12 @@ test_errors (void)
     const char *scheme, *options;
     double most[RANDOM_N_KINDS];
   } cases[] = {
-    { "nf4", NULL, { 7.272, 9.545, 9.807, 17.17 } },      { "nf4", "effort=rtn", { 8.54, 10.91, 11.1, 18.6 } },
-    { "af4", "effort=rtn", { 9.23, 11.01, 11.31, 15.3 } }, { "fp4", "effort=rtn", { 15.05, 22.9, 24.1, 52.0 } },
-    { "fp4", NULL, { 12.8, 19.7, 20.9, 46.5 } },           { "nf4", "block=4096", { 10.0, 17.0, 25.0, 72.0 } },
+    { "nf4", NULL, { 7.272, 9.545, 9.807, 17.17 } },
+    { "nf4", "effort=rtn", { 8.54, 10.91, 11.1, 18.6 } },
+    { "af4", "effort=rtn", { 9.23, 11.01, 11.31, 15.3 } },
+    { "fp4", "effort=rtn", { 15.05, 22.9, 24.1, 52.0 } },
+    { "fp4", NULL, { 12.8, 19.7, 20.9, 46.5 } },
+    { "nf4", "block=4096", { 10.0, 17.0, 25.0, 72.0 } },
     { "fp4", "block=4096,effort=rtn", { 900, 900, 900, 900 } },
   };
   enum { N = 1024 };
@@ -316,9 +318,12 @@ test_validate (void)
     float number;
     gboolean good;
   } cases[] = {
-    { NULL, "absmax", NAN, FALSE },       { NULL, "absmax", INFINITY, FALSE },
-    { NULL, "absmax", -1.0f, FALSE },     { NULL, "absmax", 0.0f, TRUE },
-    { NULL, "codebook", NAN, FALSE },     { NULL, "codebook", -3.0f, TRUE },
+    { NULL, "absmax", NAN, FALSE },
+    { NULL, "absmax", INFINITY, FALSE },
+    { NULL, "absmax", -1.0f, FALSE },
+    { NULL, "absmax", 0.0f, TRUE },
+    { NULL, "codebook", NAN, FALSE },
+    { NULL, "codebook", -3.0f, TRUE },
     { "double-quant=on", "nested_absmax", NAN, FALSE },
     { "double-quant=on", "nested_absmax", -1.0f, FALSE },
     { "double-quant=on", "nested_map", INFINITY, FALSE },

@@ -11,18 +11,10 @@
 static const struct {
   const char *kind, *word;
 } kinds[] = {
-  { "truncated", "truncated" },
-  { "header", "header: " },
-  { "header too large", "header too large" },
-  { "size", "size" },
-  { "hole", "hole" },
-  { "overlap", "overlap" },
-  { "offset", "offset" },
-  { "overflow", "overflow" },
-  { "duplicate", "duplicate" },
-  { "dtype", "unknown dtype" },
-  { "sub-byte", "sub-byte" },
-  { "name", "tensor name" },
+  { "truncated", "truncated" }, { "header", "header: " },   { "header too large", "header too large" },
+  { "size", "size" },           { "hole", "hole" },         { "overlap", "overlap" },
+  { "offset", "offset" },       { "overflow", "overflow" }, { "duplicate", "duplicate" },
+  { "dtype", "unknown dtype" }, { "sub-byte", "sub-byte" }, { "name", "tensor name" },
   { "utf-8", "UTF-8" },
 };
 

@@ -155,9 +155,16 @@ test_missing_shard (Fixture *f, gconstpointer data)
 static void
 test_shard_names (Fixture *f, gconstpointer data)
 {
-  static const char *const bad[] = { "../x.safetensors", "/x.safetensors",  "sub/x.safetensors", "..\\\\x.safetensors",
-                                     "C:x.safetensors",  "x.bin",           "",                  "..",
-                                     "x.safetensors/",   "\\\\\\\\h\\\\x.safetensors" };
+  static const char *const bad[] = { "../x.safetensors",
+                                     "/x.safetensors",
+                                     "sub/x.safetensors",
+                                     "..\\\\x.safetensors",
+                                     "C:x.safetensors",
+                                     "x.bin",
+                                     "",
+                                     "..",
+                                     "x.safetensors/",
+                                     "\\\\\\\\h\\\\x.safetensors" };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
@@ -210,7 +217,8 @@ test_unmapped (Fixture *f, gconstpointer data)
 
   write_shard (f, TWO,
                "{\"__metadata__\":{\"two\":\"\"}," ENTRY ("b") ",\"x\":{\"dtype\":\"U8\",\"shape\":[0],"
-               "\"data_offsets\":[2,2]}}", 2);
+                                                               "\"data_offsets\":[2,2]}}",
+               2);
   write_index (f, "{\"weight_map\":{\"a\":\"" ONE "\",\"b\":\"" TWO "\"}}");
   m = open_name (f, INDEX);
   g_assert_nonnull (strstr (only_warning (m), "not in the index"));
@@ -269,7 +277,7 @@ static void
 test_single (Fixture *f, gconstpointer data)
 {
   static const char *const names[]
-      = { "x-00003-of-00002.safetensors", "x-00000-of-00000.safetensors", "-00001-of-00002.safetensors",
+      = { "x-00003-of-00002.safetensors", "x-00000-of-00000.safetensors",  "-00001-of-00002.safetensors",
           "x-1-of-2.safetensors",         "x-000001-of-00002.safetensors", "x-00001-of-00001.safetensors" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)

@@ -168,9 +168,9 @@ origin (const Made *made, const char *name, guint64 row)
   GArray *rows = g_hash_table_lookup (made->rows, name);
 
   if (map == NULL)
-    return (Row){ name, row };
+    return (Row) { name, row };
   if (rows->len == 0)
-    return (Row){ g_array_index (map->parts, NamePart, 0).name, row };
+    return (Row) { g_array_index (map->parts, NamePart, 0).name, row };
   g_assert_cmpuint (row, <, rows->len);
   return g_array_index (rows, Row, row);
 }
@@ -199,7 +199,7 @@ check_rows (const Aliases *aliases, const Names *names, const Names *mapped, GPt
         continue;
       for (guint64 k = 0; k < rows_of (&map->shape); k++)
         {
-          const Row *at = own->len > 0 ? &g_array_index (own, Row, k) : &(Row){ part->name, k };
+          const Row *at = own->len > 0 ? &g_array_index (own, Row, k) : &(Row) { part->name, k };
           Row from = origin (&made, at->name, at->row);
 
           g_assert_true (g_str_equal (from.name, source) && from.row == k);

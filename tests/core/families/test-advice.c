@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "graph-fixture.h"
 #include "families/advice.h"
+#include "graph-fixture.h"
 
 /* What advice about the layers of a model adds up to */
 typedef struct {
@@ -82,10 +82,10 @@ test_statistics (void)
 static const struct {
   const char *id;
   guint bits;
-} schemes[] = { { "fp8", 8 },    { "fp8_row", 8 },      { "fp8_block", 8 }, { "int8", 8 }, { "int8_block", 8 },
-                { "mxfp8", 8 },  { "bnb_int8", 8 },     { "nvfp4", 4 },     { "nf4", 4 },  { "fp4", 4 },
-                { "af4", 4 },    { "convrot_w4a4", 4 }, { "w4a8", 4 },      { "w6a8", 6 }, { "awq", 4 },
-                { "mxfp4", 4 },  { "unheard_of", 3 },   { "unheard_of", 8 } };
+} schemes[] = { { "fp8", 8 },   { "fp8_row", 8 },      { "fp8_block", 8 }, { "int8", 8 }, { "int8_block", 8 },
+                { "mxfp8", 8 }, { "bnb_int8", 8 },     { "nvfp4", 4 },     { "nf4", 4 },  { "fp4", 4 },
+                { "af4", 4 },   { "convrot_w4a4", 4 }, { "w4a8", 4 },      { "w6a8", 6 }, { "awq", 4 },
+                { "mxfp4", 4 }, { "unheard_of", 3 },   { "unheard_of", 8 } };
 
 static void
 check_probed (const GraphModel *m, gpointer data)

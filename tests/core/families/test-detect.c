@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "graph-fixture.h"
 #include "families/advice.h"
 #include "families/keymap.h"
+#include "graph-fixture.h"
 
 /* What a test of names found out */
 typedef struct {
@@ -117,8 +117,7 @@ map_names (const GraphModel *m, const char *naming, const char *prefix)
 {
   g_autoptr (Names) original = graph_names (m->tensors, "");
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps
-      = qconv_keymap (m->family, m->variant, m->dims, original, "original", naming, &error);
+  g_autoptr (GPtrArray) maps = qconv_keymap (m->family, m->variant, m->dims, original, "original", naming, &error);
   g_autoptr (GHashTable) used = g_hash_table_new (g_str_hash, g_str_equal);
   Names *names = qconv_names_new ();
 
@@ -151,8 +150,7 @@ detect_namings (const GraphModel *m, gpointer data)
 
   for (guint i = 0; i < json_array_get_length (namings); i++)
     {
-      const char *naming
-          = json_object_get_string_member (json_array_get_object_element (namings, i), "naming");
+      const char *naming = json_object_get_string_member (json_array_get_object_element (namings, i), "naming");
 
       if (strcmp (naming, "original") == 0 || !qconv_keymap_exists (m->family, m->variant, "original", naming))
         continue;
@@ -296,8 +294,8 @@ test_spellings (void)
   g_autoptr (Names) names = qconv_names_new ();
   GraphModel m = { f, "klein-4b", NULL, dims, tensors };
 
-  m.json = json_object_get_object_member (
-      json_object_get_object_member (qconv_family_json (f), "variants"), "klein-4b");
+  m.json
+      = json_object_get_object_member (json_object_get_object_member (qconv_family_json (f), "variants"), "klein-4b");
   for (guint i = 0; i < tensors->len; i++)
     {
       const GraphTensor *t = g_ptr_array_index (tensors, i);

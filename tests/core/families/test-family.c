@@ -2,8 +2,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "graph-fixture.h"
 #include "families/advice.h"
+#include "graph-fixture.h"
 
 /* A whole family in few lines. Breakages replace one text of it by another */
 static const char whole[]
@@ -102,7 +102,9 @@ test_whole (void)
   g_assert_cmpstr (qconv_family_kind (f), ==, "diffusion");
   g_assert_cmpint (qconv_family_priority (f), ==, 5000);
   g_assert_true (qconv_family_match (f, "q$", "to_q"));
-  g_assert_false (qconv_family_match (f, "q$", "\xff" "to_q"));
+  g_assert_false (qconv_family_match (f, "q$",
+                                      "\xff"
+                                      "to_q"));
 }
 
 static void
@@ -185,8 +187,8 @@ static const struct {
 } expansions[] = {
   { "[\"0\", \"layers\"]", "[\"0\", \"layers\"]", 20000, "counts below 0 or beyond" },
   { "[\"0\", \"layers\"]", "[\"0-1\", \"layers\"]", 2, "counts below 0 or beyond" },
-  { "{\"i\": [\"0\", \"layers\"]}", "{\"i\": [\"0\", \"layers\"], \"j\": [\"0\", \"layers\"]}",
-    16000, "stands for more than" },
+  { "{\"i\": [\"0\", \"layers\"]}", "{\"i\": [\"0\", \"layers\"], \"j\": [\"0\", \"layers\"]}", 16000,
+    "stands for more than" },
   { "\"shape\": [\"hidden\"]", "\"shape\": [\"0-hidden\"]", 2, "a size below 0" },
   { "\"shape\": [\"hidden\"]", "\"shape\": [\"hidden*4294967296\", \"4294967296\"]", 2, "too many items" },
   { "\"shape\": [\"hidden\"]",
@@ -238,8 +240,8 @@ test_catalogue (void)
 {
   g_autofree char *folder = g_build_filename (g_get_user_data_dir (), "qconv", "families", NULL);
   g_autofree char *own = write_family (folder, "own.json", "\"title\": \"Mine\"", "\"title\": \"In the folder\"");
-  g_autofree char *flux = write_family (g_get_user_data_dir (), "flux.json", "\"family\": \"mine\"",
-                                        "\"family\": \"flux1\"");
+  g_autofree char *flux
+      = write_family (g_get_user_data_dir (), "flux.json", "\"family\": \"mine\"", "\"family\": \"flux1\"");
   g_autofree char *third = write_family (g_get_user_data_dir (), "third.json", "", "");
   g_autoptr (GError) error = NULL;
   g_autoptr (Families) plain = qconv_families_load (NULL, &error);
@@ -259,8 +261,7 @@ test_catalogue (void)
   g_assert_cmpuint (qconv_families_list (with_flux)->len, ==, 30);
   g_assert_cmpstr (qconv_family_title (qconv_families_find (with_flux, "flux1")), ==, "Mine");
   g_assert_null (qconv_families_find (with_flux, "mine"));
-  g_assert_true (qconv_family_base (qconv_families_find (with_flux, "flux1"))
-                 == qconv_families_generic (with_flux));
+  g_assert_true (qconv_family_base (qconv_families_find (with_flux, "flux1")) == qconv_families_generic (with_flux));
   for (guint i = 1; i < qconv_families_list (with_flux)->len; i++)
     g_assert_cmpint (qconv_family_priority (qconv_families_list (with_flux)->pdata[i - 1]), <,
                      qconv_family_priority (qconv_families_list (with_flux)->pdata[i]));

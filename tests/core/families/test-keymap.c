@@ -268,10 +268,12 @@ test_stray (void)
   } cases[] = {
     { "diffusers", "original", { "single_transformer_blocks.0.proj_out.weight" }, NULL },
     { "diffusers", "original", { "single_transformer_blocks.0.proj_out.weight", "vae.2.proj_out.weight" }, NULL },
-    { "diffusers", "original",
+    { "diffusers",
+      "original",
       { "single_transformer_blocks.0.proj_out.bias", "single_transformer_blocks.2.proj_out.bias" },
       "single_transformer_blocks.2.proj_out.bias" },
-    { "original", "diffusers",
+    { "original",
+      "diffusers",
       { "single_blocks.0.linear2.weight", "img_in.bias", "single_blocks.7.norm.key_norm.scale" },
       "single_blocks.7.norm.key_norm.scale" },
   };

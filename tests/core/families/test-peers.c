@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "graph-fixture.h"
 #include "families/advice.h"
+#include "graph-fixture.h"
 
 static const struct {
   const char *id;
@@ -100,8 +100,8 @@ keeps_block (const GraphModel *m, const GraphTensor *t, const char *where)
   for (char **b = blocks; *b != NULL; b++)
     {
       gboolean from_end = g_str_has_prefix (*b, "last");
-      gint64 number = from_end ? last + g_ascii_strtoll (*b + strlen ("last"), NULL, 10)
-                               : g_ascii_strtoll (*b, NULL, 10);
+      gint64 number
+          = from_end ? last + g_ascii_strtoll (*b + strlen ("last"), NULL, 10) : g_ascii_strtoll (*b, NULL, 10);
 
       if (block == number)
         return TRUE;
@@ -118,8 +118,7 @@ peers_of (const GraphModel *m, const GraphTensor *t, const char *scheme)
   GString *ids = g_string_new (NULL);
 
   for (GList *l = peers; l != NULL; l = l->next)
-    if (counts_for (m->family, l->data, scheme)
-        && keeps_block (m, t, json_object_get_string_member (kept_by, l->data)))
+    if (counts_for (m->family, l->data, scheme) && keeps_block (m, t, json_object_get_string_member (kept_by, l->data)))
       g_string_append_printf (ids, "%s%s", ids->len > 0 ? ", " : "", (char *) l->data);
   return g_string_free (ids, FALSE);
 }

@@ -6,7 +6,7 @@
 
 /* Asserts that the operation exists, takes that many arguments and succeeds */
 void kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *args, guint n_args);
-#define KERNEL_RUN(level, op, ...)                                                                                    \
+#define KERNEL_RUN(level, op, ...) \
   kernel_run (level, op, (const QconvArg[]) { __VA_ARGS__ }, G_N_ELEMENTS (((const QconvArg[]) { __VA_ARGS__ })))
 
 /* Returns: (transfer none): the operation called @name, which must exist */

@@ -13,8 +13,8 @@ static const float tables[3][LEVELS] = {
     0.1609302f, 0.2461123f, 0.33791524f, 0.44070983f, 0.562617f, 0.72295684f, 1.0f },
   { 0.0f, 0.0052083335f, 0.6666667f, 1.0f, 0.33333334f, 0.5f, 0.16666667f, 0.25f, 0.0f, -0.0052083335f, -0.6666667f,
     -1.0f, -0.33333334f, -0.5f, -0.16666667f, -0.25f },
-  { 1.0f, 0.72424863f, 0.55496234f, 0.42563882f, 0.31675666f, 0.21961274f, 0.12934483f, 0.04273164f, 0.0f,
-    -0.04934812f, -0.14982478f, -0.25607552f, -0.3736951f, -0.51243739f, -0.69441008f, -1.0f },
+  { 1.0f, 0.72424863f, 0.55496234f, 0.42563882f, 0.31675666f, 0.21961274f, 0.12934483f, 0.04273164f, 0.0f, -0.04934812f,
+    -0.14982478f, -0.25607552f, -0.3736951f, -0.51243739f, -0.69441008f, -1.0f },
 };
 
 /* What an encoder gave; allocated to the byte, so that a sanitizer sees what is written behind */
@@ -80,7 +80,7 @@ find_absmax (const QconvKernelLevel *level, const char *op, const Matrix *m)
 static float *
 decode (const QconvKernelLevel *level, const Matrix *m, const Encoded *e)
 {
-  float *out = g_new (float, m->rows *m->cols);
+  float *out = g_new (float, m->rows * m->cols);
   QconvBuffer table = QCONV_BUFFER (m->table, LEVELS * sizeof (float), QCONV_F32);
   QconvBuffer codes = QCONV_BUFFER (e->codes, e->n_codes, QCONV_U4);
   QconvBuffer absmax = QCONV_BUFFER (e->absmax, e->n_blocks * sizeof (float), QCONV_F32);
@@ -258,13 +258,14 @@ test_refused (const QconvKernelLevel *level)
   QconvBuffer c = QCONV_BUFFER (codes, sizeof codes, QCONV_U4), a = QCONV_BUFFER (absmax, sizeof absmax, QCONV_F32);
   const struct {
     gint64 rows, cols, block;
-  } sizes[] = { { 1, 64, 0 }, { 1, 64, 8 }, { 1, 64, 48 }, { 1, 64, 8192 }, { 2, 64, 64 }, { -1, 64, 64 },
-                { 1, 64, 32 }, { G_MAXINT64 / 8, 64, 64 } };
+  } sizes[] = { { 1, 64, 0 },  { 1, 64, 8 },   { 1, 64, 48 }, { 1, 64, 8192 },
+                { 2, 64, 64 }, { -1, 64, 64 }, { 1, 64, 32 }, { G_MAXINT64 / 8, 64, 64 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
-      const QconvArg args[] = { QCONV_BUF (&weight), QCONV_BUF (&table), QCONV_BUF (&c), QCONV_BUF (&a),
-                                QCONV_I (sizes[i].rows), QCONV_I (sizes[i].cols), QCONV_I (sizes[i].block) };
+      const QconvArg args[]
+          = { QCONV_BUF (&weight),     QCONV_BUF (&table),      QCONV_BUF (&c),          QCONV_BUF (&a),
+              QCONV_I (sizes[i].rows), QCONV_I (sizes[i].cols), QCONV_I (sizes[i].block) };
       g_autoptr (GError) error = NULL;
 
       g_assert_false (kernel_op (level, "codebook4-encode-rtn")->run (NULL, NULL, args, &error));

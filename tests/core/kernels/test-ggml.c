@@ -24,6 +24,7 @@ typedef struct {
   const char *digest;
 } BlockType;
 
+/* clang-format off */
 static const BlockType types[] = {
   { "Q4_0", "q4_0-decode", 18, 32, 0, -1, { -3, 2, 7, -4, 1, 6, -5, 0 }, 0, -21,
     "719ac4caff1179087d4915e6daf2d031" },
@@ -82,6 +83,7 @@ static const BlockType types[] = {
   { "Q2_0", "q2_0-decode", 18, 64, 0, -1, { 0, 0, 0, 0, 1, 1, 2, 0 }, 1, 30,
     "5a8bd18ced6200c15b5b21171a5f8735" },
 };
+/* clang-format on */
 
 /* A run-time type that no golden file has */
 static const BlockType type_q8_1 = { .name = "Q8_1", .op = "q8_1-decode", .block_bytes = 36, .block_items = 32 };

@@ -53,8 +53,8 @@ encode (const QconvKernelLevel *level, const Encoder *how, QconvDType dtype, gco
   codes = QCONV_BUFFER (e->codes, e->n_codes, how->codes);
   scales = QCONV_BUFFER (e->scales, e->n_scales * sizeof (float), QCONV_F32);
   row = QCONV_BUFFER (scratch, cols * sizeof (float), QCONV_F32);
-  KERNEL_RUN (level, how->op, QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&row),
-              QCONV_I (rows), QCONV_I (cols), QCONV_I (last));
+  KERNEL_RUN (level, how->op, QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_BUF (&row), QCONV_I (rows),
+              QCONV_I (cols), QCONV_I (last));
 }
 
 static void

@@ -321,8 +321,8 @@ check_golden_layer (const QconvKernelLevel *level, const GoldenFile *file, const
 static void
 test_golden (const QconvKernelLevel *level)
 {
-  static const char *const cases[] = { "zero",    "zero_blocks", "kmin", "pad_nk",    "dtypes", "ties",
-                                       "outlier", "tiny",        "subnormal", "shape96x80" };
+  static const char *const cases[]
+      = { "zero", "zero_blocks", "kmin", "pad_nk", "dtypes", "ties", "outlier", "tiny", "subnormal", "shape96x80" };
   static const char *const sources[] = { "f32", "f16", "bf16" }, *const modes[] = { "A", "Q" };
   guint checked = 0;
 

@@ -131,8 +131,8 @@ test_refused (const QconvKernelLevel *level)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      const QconvArg args[] = { QCONV_BUF (&buffer), QCONV_BUF (&buffer), QCONV_I (1), QCONV_I (cases[i][0]),
-                                QCONV_I (cases[i][1]) };
+      const QconvArg args[]
+          = { QCONV_BUF (&buffer), QCONV_BUF (&buffer), QCONV_I (1), QCONV_I (cases[i][0]), QCONV_I (cases[i][1]) };
       g_autoptr (GError) error = NULL;
 
       g_assert_false (op->run (NULL, NULL, args, &error));

@@ -19,14 +19,12 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = QCONV_I8,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
                                                  .run = QCONV_ROWWISE });
-  qconv_components_add (out, &(QconvComponent) { .name = "scale",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE1 ((layer->rows + 3) / 4),
-                                                 .run = { 4, 1 } });
-  qconv_components_add (out, &(QconvComponent) { .name = "all",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE0,
-                                                 .flags = QCONV_COMPONENT_OPTIONAL });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 ((layer->rows + 3) / 4), .run = { 4, 1 } });
+  qconv_components_add (
+      out, &(QconvComponent) {
+               .name = "all", .dtype = QCONV_F32, .shape = QCONV_SHAPE0, .flags = QCONV_COMPONENT_OPTIONAL });
   return TRUE;
 }
 
@@ -146,7 +144,7 @@ load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
   Arena arena = { .size = TILE_SLACK + qconv_floats_cost (s, n, as_is) };
   g_autoptr (Components) whole = qconv_components_new_source (s);
   g_autoptr (GError) error = NULL;
-  float *rows = g_new0 (float, n *s->layer->pub.cols);
+  float *rows = g_new0 (float, n * s->layer->pub.cols);
   QconvBuffer floats;
 
   kept.base = g_malloc0 (kept.size + 1);
@@ -231,8 +229,12 @@ static const Case cases[] = {
   { "halves that cut runs", { 2 }, 1, { { 0, 10, 1, 14, FALSE }, { 0, 0, 1, 10, FALSE } }, 2, FALSE },
   { "split", { 2 }, 1, { { 0, 8, 1, 8, FALSE } }, 1, TRUE },
   { "split with a short run", { 2, 3 }, 2, { { 0, 8, 1, 8, FALSE }, { 1, 18, 1, 6, FALSE } }, 2, FALSE },
-  { "every other row", { 2, 0 }, 2,
-    { { 0, 1, 2, 12, FALSE }, { 0, 0, 2, 12, FALSE }, { 1, 3, 5, 4, FALSE } }, 3, FALSE },
+  { "every other row",
+    { 2, 0 },
+    2,
+    { { 0, 1, 2, 12, FALSE }, { 0, 0, 2, 12, FALSE }, { 1, 3, 5, 4, FALSE } },
+    3,
+    FALSE },
   { "columns", { 0 }, 1, { { 0, 1, 1, 4, TRUE } }, 1, FALSE },
 };
 
@@ -288,7 +290,9 @@ test_refused (void)
     { QCONV_SHAPE2 (25, COLS), { { 0, 0, 1, 25, FALSE } }, 1, "*has 24 rows, which is not enough" },
     { QCONV_SHAPE2 (2, COLS), { { 0, 1, G_MAXUINT64, 2, FALSE } }, 1, "*which is not enough" },
     { QCONV_SHAPE2 (2, COLS), { { 0, G_MAXUINT64, 1, 2, FALSE } }, 1, "*which is not enough" },
-    { QCONV_SHAPE2 (8, COLS), { { 0, 0, 1, 4, FALSE }, { 1, 0, 1, 4, TRUE } }, 2,
+    { QCONV_SHAPE2 (8, COLS),
+      { { 0, 0, 1, 4, FALSE }, { 1, 0, 1, 4, TRUE } },
+      2,
       "*has rows of 24 items, others of 6" },
     { QCONV_SHAPE2 (5, COLS), { { 0, 0, 1, 4, FALSE } }, 1, "*another shape*" },
     { QCONV_SHAPE2 (0, COLS), { { 0, 0, 0, 0, FALSE } }, 0, "*\"made.weight\" would be made of nothing" },

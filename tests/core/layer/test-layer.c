@@ -5,14 +5,12 @@
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
-  qconv_components_add (out, &(QconvComponent) { .name = "codes",
-                                                 .dtype = QCONV_U4,
-                                                 .shape = QCONV_SHAPE2 (300, 7),
-                                                 .run = QCONV_ROWWISE });
-  qconv_components_add (out, &(QconvComponent) { .name = "scale",
-                                                 .dtype = QCONV_U8,
-                                                 .shape = QCONV_SHAPE2 (384, 2),
-                                                 .run = { 128, 128 } });
+  qconv_components_add (
+      out,
+      &(QconvComponent) { .name = "codes", .dtype = QCONV_U4, .shape = QCONV_SHAPE2 (300, 7), .run = QCONV_ROWWISE });
+  qconv_components_add (
+      out,
+      &(QconvComponent) { .name = "scale", .dtype = QCONV_U8, .shape = QCONV_SHAPE2 (384, 2), .run = { 128, 128 } });
   qconv_components_add (out, &(QconvComponent) { .name = "all", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
   return TRUE;
 }

@@ -23,8 +23,8 @@ void
 lora_add (Builder *b, const char *layer, const char *suffix, const Matrix *m, const char *shape)
 {
   g_autofree char *key = g_strconcat (layer, suffix, NULL);
-  g_autofree char *axes = m->cols == 1 ? g_strdup_printf ("[%zu]", m->rows)
-                                       : g_strdup_printf ("[%zu,%zu]", m->rows, m->cols);
+  g_autofree char *axes
+      = m->cols == 1 ? g_strdup_printf ("[%zu]", m->rows) : g_strdup_printf ("[%zu,%zu]", m->rows, m->cols);
 
   builder_add (b, key, "F32", shape != NULL ? shape : axes, m->items, m->rows * m->cols * sizeof *m->items);
 }
@@ -61,8 +61,9 @@ QconvModel *
 lora_bake (const char *model, const char *target, const char *naming, const char *const *loras)
 {
   g_autofree char *output = scratch_path ("baked.safetensors");
-  QconvJob job = { .target = target, .output = output, .naming = naming, .loras = loras, .force = TRUE,
-                   .n_threads = 2, .effort = "rtn" };
+  QconvJob job = {
+    .target = target, .output = output, .naming = naming, .loras = loras, .force = TRUE, .n_threads = 2, .effort = "rtn"
+  };
   g_autoptr (QconvModel) m = open_model (model, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);

@@ -267,8 +267,8 @@ test_partial (void)
   g_autoptr (Matrix) diff = matrix_noise (HIDDEN, HIDDEN, 3);
   const char *loras[2] = { NULL };
   g_autoptr (GString) warnings = g_string_new (NULL);
-  QconvJob job = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning,
-                   .warn_data = warnings };
+  QconvJob job
+      = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning, .warn_data = warnings };
   g_autoptr (QconvModel) m = open_model (model, NULL);
   g_autoptr (QconvPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
@@ -297,8 +297,8 @@ check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
   g_autoptr (QconvModel) m = open_model (model, NULL);
   g_autofree char *lora = NULL, *text = NULL;
   const char *loras[2] = { NULL };
-  QconvJob job = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning,
-                   .warn_data = warnings };
+  QconvJob job
+      = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning, .warn_data = warnings };
   g_autoptr (QconvPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
 

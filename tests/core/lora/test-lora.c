@@ -98,8 +98,8 @@ test_zero (void)
 static void
 test_diff (void)
 {
-  static const char *const names[] = { "final_layer.linear.weight", "final_layer.linear.bias",
-                                       "double_blocks.0.img_attn.norm.key_norm.scale" };
+  static const char *const names[]
+      = { "final_layer.linear.weight", "final_layer.linear.bias", "double_blocks.0.img_attn.norm.key_norm.scale" };
   static const char *const layers[] = { "diffusion_model.final_layer.linear", "diffusion_model.final_layer.linear",
                                         "diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale" };
   static const char *const suffixes[] = { ".diff", ".diff_b", ".diff" };
@@ -137,7 +137,7 @@ multiply (const Matrix *a, const Matrix *b)
 {
   Matrix *m = g_new (Matrix, 1);
 
-  *m = (Matrix) { a->rows, b->cols, g_new0 (float, a->rows *b->cols) };
+  *m = (Matrix) { a->rows, b->cols, g_new0 (float, a->rows * b->cols) };
   matrix_add_product (m, 0, a, b, 1);
   return m;
 }
@@ -271,8 +271,13 @@ test_memory (void)
 
   for (guint i = 0; i < 4; i++)
     {
-      QconvJob job = { .target = "nvfp4-comfy", .output = output, .loras = loras, .force = TRUE, .only = "mlp",
-                       .n_threads = i % 2 * 3 + 1, .memory = i < 2 ? 0 : 4 << 20 };
+      QconvJob job = { .target = "nvfp4-comfy",
+                       .output = output,
+                       .loras = loras,
+                       .force = TRUE,
+                       .only = "mlp",
+                       .n_threads = i % 2 * 3 + 1,
+                       .memory = i < 2 ? 0 : 4 << 20 };
       g_autoptr (QconvModel) m = open_model (model, NULL);
       g_autoptr (GError) error = NULL;
       g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);

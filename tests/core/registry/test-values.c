@@ -47,8 +47,8 @@ test_parse (void)
 static void
 test_refused (void)
 {
-  static const char *const bad[] = { "n=0", "n=10", "n=1x", "n=", "x=2", "x=", "x=nan", "colour=blue", "on=2", "size=1",
-                                     "n", ",", "n=1,," };
+  static const char *const bad[]
+      = { "n=0", "n=10", "n=1x", "n=", "x=2", "x=", "x=nan", "colour=blue", "on=2", "size=1", "n", ",", "n=1,," };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
