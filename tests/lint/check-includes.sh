@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: check-includes.sh SRCDIR
-# Which folder may include what; fails where a line is crossed, and where a folder that has code was not looked at.
+# Reads the table of folders in CONTRIBUTING.md and fails if a source includes what its folder may not, if a folder is not in
+# the table, or if a folder of the table has no sources.
 cd "$1" || exit 99
 
 list=$(mktemp) || exit 99
@@ -12,42 +13,70 @@ find plugin-api plugins cuda core -name '*.[ch]' -o -name '*.cu' 2>/dev/null | s
 awk '
 function folder_of (path)
 {
-  sub (/\/[^\/]*$/, "", path)
-  return path
+  return sub (/\/[^\/]*$/, "", path) ? path : ""
 }
-# Whether a header with this name lies in one of the folders
-function lies_in (header, folders,    list, n, i)
+# The row of the table for a folder: its own, or that of all plugins
+function row_of (folder)
 {
-  n = split (folders, list, " ")
-  for (i = 1; i <= n; i++)
-    if ((list[i] "/" header) in files)
-      return 1
-  return 0
+  if (folder in may)
+    return folder
+  return folder ~ /^plugins\/[^\/]*$/ ? "plugins/NAME" : ""
 }
-function allowed (folder, header)
+# Reads "| `FOLDER/` | … | `FOLDER` `FOLDER/HEADER.h` … |"
+function read_table (    text, column, words, n, i, folder)
 {
-  if (folder == "plugin-api")
-    return lies_in(header, "plugin-api")
-  if (folder == "core/kernels")
-    return header == "qconv-backend.h" || header == "qconv-types.h" \
-      || header ~ /^kernels\// && lies_in(header, "core")
-  if (folder == "core/cli")
-    return header == "qconv.h" || lies_in(header, "plugin-api") || header ~ /^cli\// && lies_in(header, "core")
-  if (folder == "core" || folder ~ /^core\//)
-    return header == "kernels/kernels.h" || header !~ /^(cli|kernels)\// && lies_in(header, "plugin-api core " folder)
-  if (folder == "cuda")
-    return header == "qconv-backend.h" || header == "qconv-types.h" || lies_in(header, "cuda")
-  if (folder ~ /^plugins\//)
-    return lies_in(header, "plugin-api plugins/common " folder)
-  return 0
+  while ((getline text < "CONTRIBUTING.md") > 0)
+    {
+      if (text !~ /^\| `[^`]*\/` \|/)
+        continue
+      split (text, column, "|")
+      folder = column[2]
+      gsub (/[` ]/, "", folder)
+      sub (/\/$/, "", folder)
+      may[folder] = " "
+      glib_only[folder] = column[4] ~ /GLib only/
+      n = split (column[4], words, "`")
+      for (i = 2; i <= n; i += 2)
+        may[folder] = may[folder] words[i] " "
+      rows++
+    }
+  close ("CONTRIBUTING.md")
+}
+# The path of a header as the compiler finds it; core writes the folder, others do not
+function resolve (header, folder)
+{
+  if (("core/" header) in files)
+    return "core/" header
+  if (("plugin-api/" header) in files)
+    return "plugin-api/" header
+  if (folder !~ /^core/ && (folder "/" header) in files)
+    return folder "/" header
+  if (folder ~ /^plugins\// && ("plugins/common/" header) in files)
+    return "plugins/common/" header
+  return ""
+}
+function allowed (header, folder, row,    path, of)
+{
+  path = resolve(header, folder)
+  of = folder_of(path)
+  return path != "" && (of == folder || index (may[row], " " of " ") || index (may[row], " " path " "))
+}
+function complain (text)
+{
+  print text
+  wrong = 1
 }
 { files[$0] = 1; order[++n_files] = $0 }
 END {
+  read_table()
   for (i = 1; i <= n_files; i++)
     {
       path = order[i]
       folder = folder_of(path)
-      seen[folder]++
+      row = row_of(folder)
+      seen[row]++
+      if (row == "")
+        complain(path ": its folder is not in the table of CONTRIBUTING.md")
       line = 0
       while ((getline text < path) > 0)
         {
@@ -55,26 +84,19 @@ END {
           if (text !~ /^[ \t]*#[ \t]*include[ \t]*["<]/)
             continue
           split (text, words, /["<>]/)
-          if (text ~ /include[ \t]*</)
-            bad = (folder == "core/kernels" || folder == "cuda") && words[2] ~ /^(gio|json-glib|gmodule)/
-          else
-            bad = words[2] ~ /\.\.\// || !allowed(folder, words[2])
           checked++
+          if (text ~ /include[ \t]*</)
+            bad = glib_only[row] && words[2] ~ /^(gio|json-glib|gmodule)/
+          else
+            bad = words[2] ~ /\.\.\// || !allowed(words[2], folder, row)
           if (bad)
-            {
-              print path ":" line ": " folder " may not include " words[2]
-              wrong = 1
-            }
+            complain(path ":" line ": " folder " may not include " words[2])
         }
       close (path)
     }
-  n = split ("plugin-api core core/kernels core/cli", needed, " ")
-  for (i = 1; i <= n; i++)
-    if (!(needed[i] in seen))
-      {
-        print "nothing to look at in " needed[i]
-        wrong = 1
-      }
-  print checked + 0 " includes in " n_files + 0 " files"
-  exit wrong || !checked
+  for (folder in may)
+    if ((folder ~ /^core/ || folder == "plugin-api") && !(folder in seen))
+      complain("nothing to look at in " folder)
+  print checked + 0 " includes in " n_files + 0 " files, " rows + 0 " folders"
+  exit wrong || !checked || !rows
 }' "$list"

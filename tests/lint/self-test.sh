@@ -12,20 +12,44 @@ spdx='/* SPDX-License-Identifier: LGPL-2.1-or-later */'
 good_tree ()
 {
   rm -rf "$scratch/tree"
-  mkdir -p "$scratch/tree/core/cli" "$scratch/tree/core/kernels" "$scratch/tree/plugin-api" "$scratch/tree/plugins/one" \
+  mkdir -p "$scratch/tree/core/base" "$scratch/tree/core/cli" "$scratch/tree/core/kernels" "$scratch/tree/plugin-api" "$scratch/tree/plugins/one" \
     "$scratch/tree/plugins/two" "$scratch/tree/plugins/common" "$scratch/tree/cuda" "$scratch/tree/tests" \
     "$scratch/tree/data"
   cd "$scratch/tree" || exit 99
-  for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-types.h core/qconv.h core/inner.h \
+  for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-types.h core/qconv.h core/base/inner.h \
       core/kernels/kernels.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h core/kernels/ops.h cuda/device.h; do
     printf '%s\n#pragma once\n' "$spdx" >$header
   done
-  printf '%s\n#include "inner.h"\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
+  printf '%s\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
   printf '%s\n#include "cli/cli.h"\n#include "qconv.h"\n' "$spdx" >core/cli/main.c
   printf '%s\n#include "kernels/kernels.h"\n#include "qconv-backend.h"\n' "$spdx" >core/kernels/k.c
   printf '%s\n#include "json.h"\n#include "one.h"\n#include "qconv-plugin.h"\n' "$spdx" >plugins/one/one.c
   printf '%s\n#include "device.h"\n' "$spdx" >cuda/table.c
+  cp "$checks/../../CONTRIBUTING.md" .
+  cp -R "$scratch/rooms/." core
   printf '#!/bin/sh\n# SPDX-License-Identifier: LGPL-2.1-or-later\ntrue\n' >data/good.sh
+}
+
+# "FOLDER OTHER yes" or "FOLDER OTHER no" for each two folders of core: whether the table of CONTRIBUTING.md has the arrow
+list_arrows ()
+{
+  awk -F'|' '/^\| `core\/[a-z]*\/`/ {
+    gsub (/[` ]/, "", $2)
+    sub (/\/$/, "", $2)
+    room[++n] = $2
+    row[n] = $4
+  }
+  END {
+    for (i = 1; i <= n; i++)
+      for (j = 1; j <= n; j++)
+        print room[i], room[j], i == j || index (row[i], "`" room[j] "`") ? "yes" : "no"
+  }' "$checks/../../CONTRIBUTING.md"
+}
+
+# point_at FOLDER OTHER: a source of FOLDER that includes a header of OTHER
+point_at ()
+{
+  printf '%s\n#include "%s/%s-inner.h"\n' "$spdx" "${2##*/}" "${2##*/}" >"$1/to-${2##*/}.c"
 }
 
 # expect STATUS CHECK WHAT [further arguments]; status "bad": any but 0
@@ -54,28 +78,59 @@ expect ()
 spoil ()
 {
   good_tree
+  mkdir -p "$(dirname "$3")"
   printf '%b\n' "$4" >>"$3"
   expect bad "$1" "$2"
 }
+
+# What every good tree starts with: the folders of core, and a source for each arrow that they may have
+list_arrows >"$scratch/arrows"
+mkdir "$scratch/rooms"
+cd "$scratch/rooms" || exit 99
+while read -r room other yes; do
+  mkdir -p "${room#core/}"
+  printf '%s\n#pragma once\n' "$spdx" >"${room#core/}/${room##*/}-inner.h"
+  [ "$yes" = no ] || point_at "${room#core/}" "$other"
+done <"$scratch/arrows"
 
 good_tree
 for check in includes format-names sizes text headers; do
   expect 0 $check "a good tree"
 done
 
+# Every arrow between folders of core that the table does not have, all in one tree
+good_tree
+wanted=0
+while read -r room other yes; do
+  [ "$yes" = no ] || continue
+  wanted=$((wanted + 1))
+  point_at "$room" "$other"
+done <"$scratch/arrows"
+found=$(sh "$checks/check-includes.sh" . | grep -c ' may not include ')
+n=$((n + 1))
+if [ $wanted -gt 0 ] && [ "$found" -eq $wanted ]; then
+  echo "ok $n - includes: each of $wanted forbidden arrows between folders of core"
+else
+  echo "not ok $n - includes: $found of $wanted forbidden arrows between folders of core were noticed"
+  rc=1
+fi
+
+spoil includes "a header of the kernels that the folder may not have" core/layer/to-base.c '#include "kernels/kernels.h"'
+spoil includes "a folder that is not in the table" core/new/a.c '#include "qconv.h"'
+spoil includes "a header without its folder" core/layer/to-base.c '#include "base-inner.h"'
 spoil includes "core reaches into a plugin" core/a.c '#include "one.h"'
 spoil includes "core reaches into the program" core/a.c '#include "cli/cli.h"'
 spoil includes "core reaches into the kernels" core/a.c '#include "kernels/ops.h"'
-spoil includes "a plugin reaches into core" plugins/one/one.c '#include "inner.h"'
+spoil includes "a plugin reaches into core" plugins/one/one.c '#include "base/inner.h"'
 spoil includes "a plugin includes the program interface" plugins/one/one.c '#include "qconv.h"'
 spoil includes "a plugin reaches into another" plugins/one/one.c '#include "two.h"'
-spoil includes "a way round by .." plugins/one/one.c '#include "../../core/inner.h"'
+spoil includes "a way round by .." plugins/one/one.c '#include "../../core/base/inner.h"'
 spoil includes "common reaches into a plugin" plugins/common/json.h '#include "one.h"'
-spoil includes "the program reaches into core" core/cli/main.c '# include "inner.h"'
+spoil includes "the program reaches into core" core/cli/main.c '# include "base/inner.h"'
 spoil includes "kernels use more than the backend header" core/kernels/k.c '#include "qconv-plugin.h"'
 spoil includes "kernels use GIO" core/kernels/k.c '#include <gio/gio.h>'
-spoil includes "cuda uses core" cuda/table.c '#include "inner.h"'
-spoil includes "the plugin interface includes core" plugin-api/qconv-plugin.h '#include "inner.h"'
+spoil includes "cuda uses core" cuda/table.c '#include "base/inner.h"'
+spoil includes "the plugin interface includes core" plugin-api/qconv-plugin.h '#include "base/inner.h"'
 spoil format-names "a format in core" core/a.c 'const char *s = "GGUF";'
 spoil format-names "a format behind a comment" core/cli/main.c '/* x */ int nvfp4; /* y'
 spoil sizes "a long file" core/a.c "$(awk 'BEGIN { for (i = 0; i < 500; i++) printf "\\n" }')"
