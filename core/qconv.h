@@ -272,11 +272,21 @@ QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpo
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 
 /**
- * qconv_model_verify: structure of a quantized file, and with @original the error of every layer against it.
+ * QconvVerifyOptions: how a file is verified. Zero is the default.
+ * @original: (nullable): report the error of every layer against this model, too
  * @memory, @n_threads: as in QconvJob
- * Returns: (transfer full): report; NULL with an error only where it could not be made
+ * @progress: (nullable): is called with @progress_data as in qconv_plan_run()
+ * @cancellable: (nullable)
  */
-QCONV_API QconvReport *qconv_model_verify (QconvModel *model, QconvModel *original, guint64 memory, guint n_threads,
-                                           QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
-                                           GError **error);
+typedef struct {
+  QconvModel *original;
+  guint64 memory;
+  guint n_threads;
+  QconvProgressFunc progress;
+  gpointer progress_data;
+  GCancellable *cancellable;
+} QconvVerifyOptions;
+/* Checks the structure of a quantized file. @options: (nullable).
+   Returns: (transfer full): the report; NULL with an error only if it could not be made */
+QCONV_API QconvReport *qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError **error);
 G_END_DECLS

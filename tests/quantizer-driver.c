@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "kernels/stream.h"
 #include "layer/layer.h"
 #include "layer/tile.h"
 #include "registry/values.h"

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Typed host memory as operations see it, and the stream that runs them. */
+/* Typed host memory as operations see it. */
 #pragma once
 #include "qconv-backend.h"
 
+/* @size: bytes at @data */
 struct _QconvBuffer {
   guint8 *data;
   gsize size;
   QconvDType dtype;
 };
 
-/* A view of @size bytes at @data, which stays the caller's */
+/* A view of @n bytes at @d, which stays the caller's */
 #define QCONV_BUFFER(d, n, t) ((QconvBuffer) { .data = (guint8 *) (d), .size = (n), .dtype = (t) })
-
-/* Returns: (transfer none): the stream of the CPU; operations are done when qconv_stream_run() returns */
-QconvStream *qconv_stream_cpu (void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Item types and shapes; names and widths are those of safetensors. */
-#include "qconv-types.h"
+#include "base/dtype.h"
 
 #include <string.h>
 
@@ -62,6 +62,27 @@ gboolean
 qconv_dtype_is_float (QconvDType dtype)
 {
   return dtype == QCONV_F64 || dtype == QCONV_F32 || dtype == QCONV_F16 || dtype == QCONV_BF16;
+}
+
+gboolean
+qconv_dtype_is_number (QconvDType dtype)
+{
+  return qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
+}
+
+void
+qconv_swap_items (guint8 *data, gsize n, QconvDType dtype)
+{
+  gsize width = dtype == QCONV_C64 ? 4 : qconv_dtype_bits (dtype) / 8;
+
+  for (gsize i = 0; width > 1 && i + width <= n; i += width)
+    for (gsize j = 0; j < width / 2; j++)
+      {
+        guint8 byte = data[i + j];
+
+        data[i + j] = data[i + width - 1 - j];
+        data[i + width - 1 - j] = byte;
+      }
 }
 
 gboolean

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "qconv-types.h"
+/* Errors of our domain and what they mean to the program that ends with one. */
+#include "base/error.h"
 
 /* clang-format off */
 G_DEFINE_QUARK (qconv-error-quark, qconv_error)
@@ -15,4 +16,46 @@ qconv_fail (GError **error, QconvError code, const char *format, ...)
     *error = g_error_new_valist (QCONV_ERROR, (gint) code, format, args);
   va_end (args);
   return FALSE;
+}
+
+int
+qconv_error_exit_status (const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return 130;
+  if (error->domain != QCONV_ERROR)
+    return 1;
+  switch ((QconvError) error->code)
+    {
+    case QCONV_ERROR_INPUT:
+    case QCONV_ERROR_UNSUPPORTED:
+    case QCONV_ERROR_NON_FINITE:
+      return 3;
+    case QCONV_ERROR_OPTION:
+    case QCONV_ERROR_NO_PLUGIN:
+      return 2;
+    case QCONV_ERROR_CHECK:
+      return 4;
+    case QCONV_ERROR_LIMIT:
+    case QCONV_ERROR_DEVICE:
+    case QCONV_ERROR_BUG:
+      return 1;
+    }
+  return 1;
+}
+
+void
+qconv_error_name_file (GError **error, const char *path)
+{
+  static const guint elsewhere = 1u << QCONV_ERROR_OPTION | 1u << QCONV_ERROR_NO_PLUGIN | 1u << QCONV_ERROR_LIMIT;
+
+  if (error != NULL && (*error)->domain == QCONV_ERROR && (elsewhere & 1u << (*error)->code) == 0)
+    g_prefix_error (error, "%s: ", path);
+}
+
+void
+qconv_error_name_layer (GError **error, const char *layer)
+{
+  if (error != NULL && (*error)->domain == QCONV_ERROR)
+    g_prefix_error (error, "layer \"%s\": ", layer);
 }

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Compares layers with what they were made from, chunk by chunk: after a run, and when a file is verified. */
 #include "check/check.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/names.h"
 #include "check/report.h"
+#include "kernels/stream.h"
+#include "layer/load.h"
 #include "layer/tile.h"
 #include "schedule/progress.h"
 #include "schedule/schedule.h"
 
-/* Weights whose root mean square is below this do nothing in a network. Formats may round them to zero, for their
+/* Weights whose root mean square is below this do nothing in a network. Formats may round them to zero, because their
    scales have floors */
 #define VANISHING 1e-7
 
 /**
  * Pair: a layer and what it was made from.
- * @bound: worst relative MSE that passes; < 0: none
+ * @bound: the worst relative MSE that passes; < 0: any passes
  * @chunk_rows: rows of one partial sum: a multiple of where tiles may be cut, whatever the memory
  * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero
  */
@@ -26,7 +32,7 @@ typedef struct {
   guint64 chunk_rows, tile_rows;
   gsize task_cost, kept_cost;
   Arena kept;
-  Components *reference_parts, *got_parts;
+  Components *reference_components, *got_components;
   double (*sums)[3];
 } Pair;
 
@@ -40,13 +46,13 @@ typedef struct {
 static void
 clear_pair (Pair *p)
 {
-  g_clear_pointer (&p->reference_parts, qconv_components_free);
-  g_clear_pointer (&p->got_parts, qconv_components_free);
+  g_clear_pointer (&p->reference_components, qconv_components_free);
+  g_clear_pointer (&p->got_components, qconv_components_free);
   g_clear_pointer (&p->kept.base, g_aligned_free);
   g_clear_pointer (&p->sums, g_free);
 }
 
-/* Types that "squared-error" takes as they are */
+/* Returns: whether "squared-error" takes the type of @s as it is */
 static gboolean
 as_is (const SourceLayer *s)
 {
@@ -68,7 +74,7 @@ n_chunks (const Pair *p)
 }
 
 static gboolean
-cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
+cost_pair (Pair *p, const Limits *limits, GError **error)
 {
   guint64 align = qconv_layer_alignment (p->reference->layer, qconv_layer_alignment (p->got->layer, 1));
   guint64 rows = p->got->layer->pub.rows, worth = MAX (p->reference->min_rows, p->got->min_rows);
@@ -76,9 +82,9 @@ cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
 
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));
   p->chunk_rows = align * MAX (CHUNK_ROWS (p->got->layer->pub.cols) / align, 1);
-  p->kept_cost = TILE_SLACK + qconv_source_cost (p->reference, PARTS_WHOLE, 0)
-                 + qconv_source_cost (p->got, PARTS_WHOLE, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
-  share = (gsize) ((memory - MIN (p->kept_cost, memory)) / MAX (n_threads, 1));
+  p->kept_cost = TILE_SLACK + qconv_source_cost (p->reference, SCOPE_LAYER, 0)
+                 + qconv_source_cost (p->got, SCOPE_LAYER, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
+  share = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   target = MIN (TILE_TARGET, share);
   worth = MIN (worth / align * align, p->chunk_rows);
   p->tile_rows = worth > align && rows_cost (p, worth) <= share ? worth : align;
@@ -86,7 +92,7 @@ cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
     p->tile_rows *= 2;
   p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
   p->task_cost = rows_cost (p, p->tile_rows);
-  return qconv_cost_check (p->got->name, p->kept_cost + p->task_cost, memory, error);
+  return qconv_cost_check (p->got->name, p->kept_cost + p->task_cost, limits->memory, error);
 }
 
 /* ---- Tasks ---- */
@@ -94,13 +100,15 @@ cost_pair (Pair *p, guint64 memory, guint n_threads, GError **error)
 static gboolean
 begin_pair (Pair *p, GError **error)
 {
+  Rows rows = { .arena = &p->kept };
+
   p->kept = (Arena) { .size = p->kept_cost };
   p->kept.base = g_aligned_alloc0 (arena_round (p->kept.size), 1, ARENA_ALIGN);
-  p->reference_parts = qconv_components_new_source (p->reference);
-  p->got_parts = qconv_components_new_source (p->got);
+  p->reference_components = qconv_components_new_source (p->reference);
+  p->got_components = qconv_components_new_source (p->got);
   p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
-  return qconv_parts_load (p->reference, p->reference_parts, PARTS_WHOLE, 0, 0, &p->kept, error)
-         && qconv_parts_load (p->got, p->got_parts, PARTS_WHOLE, 0, 0, &p->kept, error);
+  return qconv_components_load (p->reference, p->reference_components, SCOPE_LAYER, &rows, error)
+         && qconv_components_load (p->got, p->got_components, SCOPE_LAYER, &rows, error);
 }
 
 static double
@@ -113,20 +121,26 @@ count_nonzero (const float *x, guint64 n)
   return (double) count;
 }
 
-/* Adds @n rows of both to @sums; what @got has more of is padding and must be zero */
+/* Rows of both layers as floats. The written one may have more: padding */
+typedef struct {
+  QconvBuffer reference, got;
+  guint64 n_reference, n_got;
+} Compared;
+
+/* Adds the error of the rows to @sums. What @got has more of than @reference is padding and must be zero */
 static gboolean
-compare_rows (const Pair *p, QconvBuffer *reference, guint64 n_reference, QconvBuffer *got, guint64 n, double *sums,
-              GError **error)
+compare_rows (const Pair *p, const Compared *rows, double *sums, GError **error)
 {
   guint64 cols = p->reference->layer->pub.cols, got_cols = p->got->layer->pub.cols;
-  guint64 step = cols == got_cols ? MAX (n_reference, 1) : 1;
-  gsize row_bytes = (gsize) cols * qconv_dtype_bits (reference->dtype) / 8;
+  guint64 step = cols == got_cols ? MAX (rows->n_reference, 1) : 1;
+  gsize row_bytes = (gsize) cols * qconv_dtype_bits (rows->reference.dtype) / 8;
+  const float *got = (const float *) rows->got.data;
   QconvBuffer out = QCONV_BUFFER (sums, 2 * sizeof (double), QCONV_F64);
 
-  for (guint64 i = 0; i < n_reference; i += step)
+  for (guint64 i = 0; i < rows->n_reference; i += step)
     {
-      const float *row = (const float *) got->data + i * got_cols;
-      QconvBuffer a = QCONV_BUFFER (reference->data + i * row_bytes, step * row_bytes, reference->dtype);
+      const float *row = got + i * got_cols;
+      QconvBuffer a = QCONV_BUFFER (rows->reference.data + i * row_bytes, step * row_bytes, rows->reference.dtype);
       QconvBuffer b = QCONV_BUFFER (row, step * cols * sizeof (float), QCONV_F32);
 
       if (!qconv_stream_run (
@@ -137,30 +151,39 @@ compare_rows (const Pair *p, QconvBuffer *reference, guint64 n_reference, QconvB
       if (cols < got_cols)
         sums[2] += count_nonzero (row + cols, got_cols - cols);
     }
-  sums[2] += count_nonzero ((const float *) got->data + n_reference * got_cols, (n - n_reference) * got_cols);
+  sums[2] += count_nonzero (got + rows->n_reference * got_cols, (rows->n_got - rows->n_reference) * got_cols);
   return TRUE;
 }
 
+/* Loads @rows of the written layer, and those of the source that it has of them */
 static gboolean
-compare_chunk (Check *c, Pair *p, guint chunk, Arena *arena, GError **error)
+load_rows (const Pair *p, const Rows *rows, Compared *to, GError **error)
+{
+  guint64 n_rows = p->reference->layer->pub.rows;
+  Rows reference = *rows;
+
+  reference.n = rows->first < n_rows ? MIN (rows->n, n_rows - rows->first) : 0;
+  *to = (Compared) { .n_reference = reference.n, .n_got = rows->n };
+  return (reference.n == 0 /* all of it is padding */
+          || qconv_floats_load (p->reference, qconv_components_view (p->reference_components, rows->arena), &reference,
+                                as_is (p->reference), &to->reference, error))
+         && qconv_floats_load (p->got, qconv_components_view (p->got_components, rows->arena), rows, FALSE, &to->got,
+                               error);
+}
+
+static gboolean
+compare_chunk (const Check *c, const Pair *p, guint chunk, Arena *arena, GError **error)
 {
   guint64 first = chunk * p->chunk_rows, end = MIN (first + p->chunk_rows, p->got->layer->pub.rows);
-  guint64 rows = p->reference->layer->pub.rows;
 
   for (guint64 n; first < end; first += n)
     {
-      guint64 n_reference;
-      QconvBuffer reference = { 0 }, got;
+      Compared rows;
 
       arena->used = 0;
       n = MIN (p->tile_rows, end - first);
-      n_reference = first < rows ? MIN (n, rows - first) : 0;
-      if ((n_reference > 0 /* else all of it is padding */
-           && !qconv_floats_load (p->reference, qconv_components_view (p->reference_parts, arena), first, n_reference,
-                                  as_is (p->reference), arena, c->cancellable, &reference, error))
-          || !qconv_floats_load (p->got, qconv_components_view (p->got_parts, arena), first, n, FALSE, arena,
-                                 c->cancellable, &got, error)
-          || !compare_rows (p, &reference, n_reference, &got, n, p->sums[chunk], error))
+      if (!load_rows (p, &(Rows) { first, n, arena, c->cancellable }, &rows, error)
+          || !compare_rows (p, &rows, p->sums[chunk], error))
         return FALSE;
     }
   return TRUE;
@@ -191,13 +214,13 @@ check_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
 {
   Check *c = data;
   Pair *p = &c->pairs[item];
+  gboolean ok = p->begun ? compare_chunk (c, p, task, arena, error) : begin_pair (p, error);
 
-  if (!p->begun)
-    return begin_pair (p, error);
-  if (!compare_chunk (c, p, task, arena, error))
-    return FALSE;
-  qconv_progress_add (c->progress, p->reference->bytes / n_chunks (p), p->got->name);
-  return TRUE;
+  if (!ok)
+    qconv_error_name_layer (error, p->got->name);
+  else if (p->begun)
+    qconv_progress_add (c->progress, p->reference->bytes / n_chunks (p), p->got->name);
+  return ok;
 }
 
 static gboolean
@@ -243,23 +266,22 @@ report_pair (QconvReport *r, const Pair *p)
 }
 
 static gboolean
-compare_pairs (GArray *pairs, guint64 memory, guint n_threads, QconvProgressFunc progress, gpointer user_data,
-               GCancellable *cancellable, QconvReport *r, GError **error)
+compare_pairs (GArray *pairs, const Limits *limits, const Listener *listener, QconvReport *r, GError **error)
 {
   static const ScheduleOps ops = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
   Progress counter;
-  Check c = { (Pair *) pairs->data, pairs->len, &counter, cancellable };
+  Check c = { (Pair *) pairs->data, pairs->len, &counter, listener->cancellable };
   guint64 total = 0;
   gboolean ok;
 
   for (guint i = 0; i < pairs->len; i++)
     {
-      if (!cost_pair (&c.pairs[i], memory, n_threads, error))
+      if (!cost_pair (&c.pairs[i], limits, error))
         return FALSE;
       total += c.pairs[i].reference->bytes;
     }
-  qconv_progress_init (&counter, total, "checking", progress, user_data);
-  ok = qconv_schedule_run (&ops, &c, pairs->len, n_threads, memory, cancellable, error);
+  qconv_progress_init (&counter, total, "checking", listener);
+  ok = qconv_schedule_run (&ops, &c, pairs->len, limits, listener->cancellable, error);
   if (ok)
     qconv_progress_finish (&counter);
   qconv_progress_clear (&counter);
@@ -303,8 +325,7 @@ static gboolean
 decodes (const SourceLayer *s)
 {
   if (qconv_source_layer_plain (s))
-    return qconv_dtype_is_float (s->layer->pub.dtype) || s->layer->pub.dtype == QCONV_F8_E4M3
-           || s->layer->pub.dtype == QCONV_F8_E5M2;
+    return qconv_dtype_is_number (s->layer->pub.dtype);
   return qconv_source_layer_decodes (s);
 }
 
@@ -315,47 +336,54 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
       g_autofree char *name
-          = l->layer->quantizer != NULL ? g_strconcat (l->layer->name, ".weight", NULL) : g_strdup (l->layer->name);
+          = l->layer->quantizer != NULL ? qconv_weight_name (l->layer->name) : g_strdup (l->layer->name);
 
       if (!l->copies && qconv_planned_is_weight (l) && decodes (l->source))
         add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
     }
 }
 
-QconvReport *
-qconv_check_plan (const QconvPlan *p, const char *path, QconvProgressFunc progress, gpointer user_data,
-                  GCancellable *cancellable, GError **error)
+/* Opens the written file by the reader that the writer names. If that refuses the file, we wrote it wrongly */
+static QconvModel *
+open_written (const QconvPlan *p, const char *path, GError **error)
 {
   const QconvWriter *w = p->target->writer;
+  gboolean quantized = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL);
   QconvOpenOptions options
-      = { .from = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL) ? w->reader : w->container,
-          .for_verify = p->target->target->scheme == NULL };
-  g_autoptr (QconvModel) written = qconv_model_open (path, &options, error);
+      = { .from = quantized ? w->reader : w->container, .for_verify = p->target->target->scheme == NULL };
+  g_autoptr (GError) refused = NULL;
+  QconvModel *written = qconv_model_open (path, &options, &refused);
+
+  if (written != NULL)
+    return written;
+  if (refused->domain == QCONV_ERROR)
+    qconv_fail (error, QCONV_ERROR_CHECK, "%s: the written file cannot be read back: %s", p->path, refused->message);
+  else
+    g_propagate_prefixed_error (error, g_steal_pointer (&refused),
+                                "%s: the written file cannot be read back: ", p->path);
+  return NULL;
+}
+
+QconvReport *
+qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener, GError **error)
+{
+  g_autoptr (QconvModel) written = open_written (p, path, error);
   g_autoptr (QconvReport) r = NULL;
   g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
 
   if (written == NULL)
-    {
-      /* What its reader refuses, we wrote wrongly */
-      if ((*error)->domain == QCONV_ERROR)
-        (*error)->code = QCONV_ERROR_CHECK;
-      g_prefix_error (error, "%s: the written file cannot be read back: ", p->path);
-      return NULL;
-    }
+    return NULL;
   r = qconv_report_new ();
-  if (p->target->target->scheme == NULL) /* what was copied verbatim need not mean anything */
+  if (p->target->target->scheme == NULL) /* a verbatim copy need not mean anything to a reader */
     return g_steal_pointer (&r);
   qconv_report_structure (r, written);
-  if (p->no_verify)
+  if (!p->verify)
     return g_steal_pointer (&r);
   pair_plan (p, written, pairs, r);
-  return compare_pairs (pairs, p->memory, p->n_threads, progress, user_data, cancellable, r, error)
-             ? g_steal_pointer (&r)
-             : NULL;
+  return compare_pairs (pairs, &p->limits, listener, r, error) ? g_steal_pointer (&r) : NULL;
 }
 
-/* The layers of @original under the names that @model has, where it is the same model in another naming. *x: NULL
-   where it is not */
+/* Maps @original to the names of @model if it is the same model in another naming. *x: NULL if it is not */
 static gboolean
 map_original (const QconvModel *model, const QconvModel *original, Mapping **x, GError **error)
 {
@@ -370,7 +398,7 @@ map_original (const QconvModel *model, const QconvModel *original, Mapping **x, 
   return *x != NULL;
 }
 
-/* By the mapped name, else by the whole name, else by the name without prefix */
+/* Finds the layer of @s in @original by its mapped name, else by the whole name, else by the name without prefix */
 static const SourceLayer *
 find_original (const QconvModel *original, GHashTable *mapped, const SourceLayer *s)
 {
@@ -408,7 +436,7 @@ pair_models (const QconvModel *model, const QconvModel *original, const Mapping 
       const SourceLayer *reference = original != NULL ? find_original (original, mapped, s) : NULL;
       gboolean plain = qconv_source_layer_plain (s);
 
-      if (plain && (reference == NULL || !g_str_has_suffix (s->plain_name, ".weight")))
+      if (plain && (reference == NULL || !qconv_is_weight_name (s->plain_name)))
         continue;
       if (original != NULL && reference == NULL)
         qconv_report_problem (r, s->name, "missing", "the original has no such layer");
@@ -420,19 +448,20 @@ pair_models (const QconvModel *model, const QconvModel *original, const Mapping 
 }
 
 QconvReport *
-qconv_model_verify (QconvModel *model, QconvModel *original, guint64 memory, guint n_threads,
-                    QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError **error)
 {
+  static const QconvVerifyOptions none;
+  const QconvVerifyOptions *o = options != NULL ? options : &none;
+  Limits limits
+      = { o->memory > 0 ? o->memory : QCONV_DEFAULT_MEMORY, o->n_threads > 0 ? o->n_threads : g_get_num_processors () };
+  Listener listener = { o->progress, o->progress_data, o->cancellable };
   g_autoptr (QconvReport) r = qconv_report_new ();
   g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
   g_autoptr (Mapping) x = NULL;
 
-  if (!map_original (model, original, &x, error))
+  if (!map_original (model, o->original, &x, error))
     return NULL;
   qconv_report_structure (r, model);
-  pair_models (model, original, x, pairs, r);
-  return compare_pairs (pairs, memory > 0 ? memory : QCONV_DEFAULT_MEMORY,
-                        n_threads > 0 ? n_threads : g_get_num_processors (), progress, user_data, cancellable, r, error)
-             ? g_steal_pointer (&r)
-             : NULL;
+  pair_models (model, o->original, x, pairs, r);
+  return compare_pairs (pairs, &limits, &listener, r, error) ? g_steal_pointer (&r) : NULL;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects the problems that a check and the readers find. check.c fills reports, the program shows them. */
 #include "check/report.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Readers add to a report through this */
 struct _QconvProblems {
@@ -85,6 +87,18 @@ qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double
 
   *e = (QconvLayerError) { g_strdup (name), g_strdup (scheme), relmse, relmse > 0 ? -10 * log10 (relmse) : INFINITY };
   g_ptr_array_add (r->layers, e);
+}
+
+gboolean
+qconv_report_fail (const QconvReport *r, const char *path, GError **error)
+{
+  const QconvProblem *first = g_ptr_array_index (r->problems, 0);
+  gboolean source = strcmp (first->code, QCONV_PROBLEM_NON_FINITE) == 0;
+
+  return qconv_fail (error, source ? QCONV_ERROR_NON_FINITE : QCONV_ERROR_CHECK,
+                     "%s: the written file failed its check: %s%s%s (%u problems)", path,
+                     first->layer != NULL ? first->layer : "", first->layer != NULL ? ": " : "", first->message,
+                     r->problems->len);
 }
 
 void

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The report of a check: problems, and the error of every layer. */
 #pragma once
 #include "graph/model.h"
 
 /* Code of a layer whose source holds Inf or NaN */
 #define QCONV_PROBLEM_NON_FINITE "non-finite"
 
+/* Returns: (transfer full): without problems */
 QconvReport *qconv_report_new (void);
+/* Adds a problem. @layer: (nullable): NULL if it is of the whole file; @code: for programs */
 void qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
-/* @relmse < 0: no reference */
+/* Adds the error of a layer. @relmse: < 0 without a reference */
 void qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse);
-/* Asks every reader of @m what its loader would trip over */
+/* Fails with the first problem of @r, which is not ok: QCONV_ERROR_NON_FINITE if the source is to blame, else
+   QCONV_ERROR_CHECK. @path: of the checked file */
+gboolean qconv_report_fail (const QconvReport *r, const char *path, GError **error);
+/* Adds what each reader of @m finds that its loader would stumble over */
 void qconv_report_structure (QconvReport *r, const QconvModel *m);

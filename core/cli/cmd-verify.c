@@ -33,8 +33,16 @@ cli_verify (const CliSettings *s, const char *const *words, GError **error)
   {
     g_autoptr (CliProgress) progress = cli_progress_new (s->progress);
 
-    report = qconv_model_verify (model, original, s->memory, s->n_threads, cli_progress_update, progress,
-                                 cli_interrupt_begin (), error);
+    report = qconv_model_verify (model,
+                                 &(QconvVerifyOptions) {
+                                     .original = original,
+                                     .memory = s->memory,
+                                     .n_threads = s->n_threads,
+                                     .progress = cli_progress_update,
+                                     .progress_data = progress,
+                                     .cancellable = cli_interrupt_begin (),
+                                 },
+                                 error);
   }
   if (report == NULL)
     return FALSE;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/names.h"
 #include "qconv.h"
 #include "registry/values.h"
 
@@ -351,7 +352,7 @@ claimed_bytes (const QconvClaim *l)
 static gboolean
 carries_name (const QconvTensor *t, const char *layer)
 {
-  g_autofree char *behind_prefix = g_strconcat (".", layer, NULL), *weight = g_strconcat (layer, ".weight", NULL);
+  g_autofree char *behind_prefix = g_strconcat (".", layer, NULL), *weight = qconv_weight_name (layer);
 
   return t != NULL && strcmp (t->name, weight) != 0
          && (strcmp (t->name, layer) == 0 || g_str_has_suffix (t->name, behind_prefix));
@@ -372,7 +373,7 @@ layer_from_claim (QconvClaim *l, GError **error)
   s->reader = l->reader;
   s->min_rows = l->min_rows;
   s->scratch = l->scratch;
-  s->plain_name = carries_name (first, l->name) ? g_strdup (l->name) : g_strconcat (l->name, ".weight", NULL);
+  s->plain_name = carries_name (first, l->name) ? g_strdup (l->name) : qconv_weight_name (l->name);
   if (values != NULL && !qconv_values_parse (values, l->parameters, error))
     return NULL;
   s->layer = qconv_layer_new (l->name, l->scheme, q, g_steal_pointer (&values), l->dtype, l->rows, l->cols);
@@ -410,7 +411,7 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   g_ptr_array_add (s->bindings, b);
   s->layer = qconv_layer_new_plain (name, t->dtype, r != NULL && r->has_shape ? &r->shape : &t->shape);
   s->plain_name = g_strdup (name);
-  s->name = g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight")) : g_strdup (name);
+  s->name = qconv_weight_stem (name);
   s->min_rows = 1;
   s->bytes = t->n_bytes;
   return s;

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a path to a container: which file of a folder, and who understands it. */
+/* Finds the file of a folder that is the model, and the container that reads it. qconv_model_open() calls it. */
 #include <string.h>
 
-#include "graph/model.h"
+#include "base/names.h"
+#include "graph/container.h"
 
 #define HEAD_SIZE (64u << 10)
 
-static gint
-compare_paths (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* The first container glob that matches anything in @folder wins. One set of numbered parts counts as one file */
+/* Returns: (transfer full) (element-type utf8): paths of the files in @folder that match @glob. A set of numbered
+   shards counts as one file */
 static GPtrArray *
 match_entries (const char *folder, const char *glob)
 {
@@ -25,11 +21,12 @@ match_entries (const char *folder, const char *glob)
     if (name[0] != '.' && g_pattern_spec_match_string (pattern, name)
         && !g_regex_match_simple ("-(?!00001)[0-9]{5}-of-[0-9]{5}\\.", name, 0, 0))
       g_ptr_array_add (found, g_build_filename (folder, name, NULL));
-  g_ptr_array_sort (found, compare_paths);
+  g_ptr_array_sort (found, qconv_compare_strings);
   return found;
 }
 
-/* All containers' globs, every one's best before anyone's second best */
+/* Returns: (transfer container) (element-type utf8): the globs of all containers: the first of each, then the second of
+   each, and so on */
 static GPtrArray *
 entry_globs (void)
 {
@@ -77,7 +74,7 @@ qconv_open_entry (const char *path, GError **error)
   return NULL;
 }
 
-/* Python's pickles are programs; torch wraps them in a zip */
+/* Returns: whether the file is a Python pickle, by itself or in the zip that torch makes */
 static gboolean
 looks_like_pickle (const guint8 *head, gsize n)
 {
@@ -94,8 +91,8 @@ has_suffix (const QconvContainer *c, QconvSource *source)
   return FALSE;
 }
 
-/* The suffix breaks ties. A file that nobody recognises by its first bytes may still be a broken one of a known suffix:
-   its container says what is wrong with it */
+/* Returns: the container with the highest score; the suffix breaks ties. @by_suffix: only the suffix counts, for a
+   broken file that nobody recognises: the container of that suffix will report what is wrong with it */
 static const QconvContainer *
 best_container (QconvSource *source, const guint8 *head, gsize n, gboolean by_suffix)
 {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/names.h"
 #include "families/expand.h"
 #include "families/keymap.h"
 #include "graph/select-part.h"
@@ -212,12 +213,6 @@ list_layers (Making *k)
 
 /* ---- Names and shapes of the original naming ---- */
 
-static char *
-without_weight (const char *name)
-{
-  return g_str_has_suffix (name, ".weight") ? g_strndup (name, strlen (name) - strlen (".weight")) : g_strdup (name);
-}
-
 /* What layers under other names are called originally: of those that are fused the name of the whole. Where tensors are
    missing, which only renaming minds, it is known of those that are not in blocks */
 static gboolean
@@ -240,7 +235,7 @@ name_foreign (Making *k, GError **error)
           SourceLayer *s = find_source (k, g_array_index (map->parts, NamePart, j).name);
 
           if (s != NULL)
-            g_hash_table_insert (k->x->originals, s, without_weight (map->name));
+            g_hash_table_insert (k->x->originals, s, qconv_weight_stem (map->name));
         }
     }
   return maps != NULL;
@@ -263,7 +258,7 @@ name_layers (Making *k)
         continue;
       if (g_str_has_prefix (name, prefix))
         name += strlen (prefix);
-      g_hash_table_insert (k->x->originals, s, known != NULL ? g_strdup (known) : without_weight (name));
+      g_hash_table_insert (k->x->originals, s, known != NULL ? g_strdup (known) : qconv_weight_stem (name));
     }
 }
 
@@ -275,19 +270,6 @@ lost_axes (const QconvShape *have, const QconvShape *want)
 
   return !qconv_shape_equal (have, want) && have->rank < want->rank && qconv_shape_items (have, &a)
          && qconv_shape_items (want, &b) && a == b;
-}
-
-/* The same under another name, or in another shape */
-static SourceLayer *
-rename_layer (const SourceLayer *s, const char *name, const QconvShape *shape, GError **error)
-{
-  g_autoptr (GPtrArray) sources = g_ptr_array_new ();
-  GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
-  Part all = { .stride = 1, .n = s->layer->pub.rows };
-
-  g_ptr_array_add (sources, (gpointer) s);
-  g_array_append_val (parts, all);
-  return qconv_compose (name, shape, sources, parts, error);
 }
 
 /* GGUF drops trailing ones and has four axes at most: the family knows the shapes */
@@ -314,7 +296,7 @@ restore_shapes (Making *k, GError **error)
 
       if (t == NULL || !qconv_source_layer_plain (s) || !lost_axes (&s->layer->pub.shape, &t->shape))
         continue;
-      shaped = rename_layer (s, s->plain_name, &t->shape, error);
+      shaped = qconv_compose_renamed (s, s->plain_name, &t->shape, error);
       if (shaped == NULL)
         return FALSE;
       g_ptr_array_add (k->x->composed, shaped);
@@ -335,7 +317,7 @@ strip_names (Making *k, GError **error)
 
       if (s->parts != NULL || *k->x->prefix != '\0')
         continue;
-      bare = rename_layer (s, s->plain_name + n, &s->layer->pub.shape, error);
+      bare = qconv_compose_renamed (s, s->plain_name + n, &s->layer->pub.shape, error);
       if (bare == NULL)
         return FALSE;
       g_ptr_array_add (k->x->composed, bare);

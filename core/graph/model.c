@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens a model: finds its container, lets the readers claim its layers, and answers what is in it. */
 #include "graph/model.h"
 
 #include <string.h>
 
+#include "base/error.h"
+#include "graph/container.h"
 #include "graph/identify.h"
 #include "io/directory.h"
 #include "registry/values.h"
@@ -110,7 +113,8 @@ claim_layers (QconvModel *m, const QconvOpenOptions *o, GError **error)
   return m->layers != NULL;
 }
 
-/* A broken layer is what verifying is for */
+/* Keeps a model without layers if its layers cannot be claimed: verify must open a broken file, so that it can report
+   what is broken */
 static gboolean
 tolerate_unclaimed (QconvModel *m, const QconvOpenOptions *o, GError **error)
 {
@@ -173,8 +177,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
     return NULL;
   if (!open_container (m, o, error) || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
     {
-      if (error != NULL && !g_str_has_prefix ((*error)->message, file))
-        g_prefix_error (error, "%s: ", file);
+      qconv_error_name_file (error, file);
       return NULL;
     }
   pass_warnings (m, qconv_directory_warnings (m->directory), o);
@@ -258,7 +261,6 @@ qconv_model_weights (const QconvModel *m)
   for (guint i = 0; i < m->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (m->layers, i);
-      gboolean plain = qconv_source_layer_plain (s);
       QconvWeightInfo w = {
         .name = s->name,
         .scheme = s->layer->scheme,
@@ -267,7 +269,7 @@ qconv_model_weights (const QconvModel *m)
         .bytes = s->bytes,
       };
 
-      if (!plain || g_str_has_suffix (s->plain_name, ".weight"))
+      if (qconv_source_layer_is_weight (s))
         g_array_append_val (weights, w);
     }
   return weights;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An opened input: what is in the file, and the layers that readers found in it. */
 #pragma once
 #include "graph/claims.h"
 #include "io/source.h"
@@ -22,14 +23,9 @@ struct _QconvModel {
   Knowledge *knowledge;  /* see identify.h */
 };
 
-/* core/open.c: Returns: (transfer full): the file that stands for @path: itself, or the entry of a folder */
-char *qconv_open_entry (const char *path, GError **error);
-/* core/open.c: Returns: (transfer none): the container that knows @source best; --from forces one */
-const QconvContainer *qconv_open_container (QconvSource *source, const char *from, GError **error);
-
-/* Returns: (transfer none) (nullable): the layer or tensor whose short name (see identify.h) is @name's */
+/* Returns: (transfer none): the layer or tensor whose short name is that of @name; NULL if there is none */
 SourceLayer *qconv_model_find (const QconvModel *m, const char *name);
-/* Returns: (transfer none) (nullable): by the exact name of its weight tensor */
+/* Returns: (transfer none): the layer or tensor whose weight tensor is called @plain_name; NULL if there is none */
 SourceLayer *qconv_model_find_tensor (const QconvModel *m, const char *plain_name);
 /* Returns: (transfer full) (element-type SourceLayer): every tensor by itself, whatever it encodes */
 GPtrArray *qconv_model_verbatim (const QconvModel *m, GError **error);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/names.h"
+
 struct _QconvDirectory {
   char *container;
   QconvSource *source;
@@ -87,12 +89,6 @@ qconv_directory_metadata (const QconvDirectory *d, const char *key)
   return g_hash_table_lookup (d->metadata, key);
 }
 
-static gint
-compare_keys (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 const char *const *
 qconv_directory_metadata_keys (const QconvDirectory *d)
 {
@@ -107,7 +103,7 @@ qconv_directory_metadata_keys (const QconvDirectory *d)
   g_hash_table_iter_init (&iter, self->metadata);
   while (g_hash_table_iter_next (&iter, &key, NULL))
     g_ptr_array_add (keys, g_strdup (key));
-  g_ptr_array_sort (keys, compare_keys);
+  g_ptr_array_sort (keys, qconv_compare_strings);
   g_ptr_array_add (keys, NULL);
   self->keys = (char **) g_ptr_array_free (keys, FALSE);
   return (const char *const *) self->keys;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Writes a file beside its destination and renames it when it is complete. The run calls it. */
 #include "io/save.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ io_error (GError **error, const char *path)
   return FALSE;
 }
 
-/* Its owner holds a lock; one without is left over from a run that was killed */
+/* Removes a temporary file if nobody holds its lock: the run that owned it was killed */
 static void
 remove_if_abandoned (const char *path)
 {
@@ -74,8 +75,8 @@ check_room (const char *folder, guint64 size, GError **error)
                      folder, size, room);
 }
 
-/* What is replaced keeps its mode and, as far as that is ours to give, its owner; a file that may not be written is not
-   replaced either */
+/* Gives the new file the mode and, as far as we may, the owner of the file that it will replace. Fails if that file may
+   not be written */
 static gboolean
 follow_replaced (const Save *s, GError **error)
 {
@@ -90,8 +91,8 @@ follow_replaced (const Save *s, GError **error)
   return fchmod (s->fd, st.st_mode & 07777) == 0 || io_error (error, s->path);
 }
 
-/* Another run that cleans up may take the file for abandoned before it is locked: then it has no name any more. A file
-   system without locks removes nothing either */
+/* Returns: whether the file is locked. Between open and lock another run's cleanup may unlink the file; st_nlink is
+   then 0 and the caller tries again. A file system without locks counts as locked: nobody removes anything there */
 static gboolean
 lock_file (int fd)
 {
@@ -123,7 +124,7 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
   return qconv_fail (error, QCONV_ERROR_LIMIT, "%s: other runs keep removing the temporary file", folder);
 }
 
-/* Blocks for the whole file now, so that a full disk shows before the work; a file system that cannot is no error */
+/* Allocates blocks for the whole file, so that a full disk shows before the work. Not all file systems can */
 static gboolean
 allocate (Save *s, GError **error)
 {
@@ -192,10 +193,11 @@ qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError *
 }
 
 gboolean
-qconv_save_copy (Save *s, guint64 offset, QconvSource *from, guint64 start, guint64 n, gboolean *done, GError **error)
+qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *done, GError **error)
 {
-  int fd = qconv_source_descriptor (from);
-  off_t in = (off_t) start, out = (off_t) offset;
+  int fd = qconv_source_descriptor (from->source);
+  off_t in = (off_t) from->start, out = (off_t) offset;
+  guint64 n = from->n;
 
   *done = FALSE;
   if (offset > s->size || n > s->size - offset)
@@ -208,7 +210,7 @@ qconv_save_copy (Save *s, guint64 offset, QconvSource *from, guint64 start, guin
         continue;
       if (put < 0 && (errno == ENOSPC || errno == EDQUOT))
         return io_error (error, s->path);
-      if (put <= 0) /* not between these files, or there is a fault: reading and writing says what is wrong */
+      if (put <= 0) /* the system cannot, or there is a fault, which reading and writing will report */
         return TRUE;
       n -= (guint64) put;
     }
@@ -237,7 +239,7 @@ sync_folder (const char *path)
 gboolean
 qconv_save_commit (Save *s, gboolean replace, GError **error)
 {
-  /* A name that appeared meanwhile is somebody's file */
+  /* A file that appeared meanwhile belongs to somebody else */
   if (!replace && link (s->temporary, s->path) == 0)
     g_unlink (s->temporary);
   else if (!replace && errno == EEXIST)

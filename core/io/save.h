@@ -5,20 +5,25 @@
 
 typedef struct _Save Save;
 
-/* A temporary file of @size bytes beside @path, locked while it grows. Removes what killed runs left there.
-   QCONV_ERROR_LIMIT where the disk has too little room. Returns: (transfer full) */
+/* Creates a temporary file of @size bytes beside @path, locked while it grows, and removes those that killed runs left
+   there. QCONV_ERROR_LIMIT: the disk has too little room. Returns: (transfer full) */
 Save *qconv_save_new (const char *path, guint64 size, GError **error);
 /* Removes the temporary file unless it got its name */
 void qconv_save_free (Save *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Save, qconv_save_free)
-/* Returns: (transfer none): where it is for now */
+/* Returns: (transfer none): path of the temporary file */
 const char *qconv_save_temporary (const Save *s);
-/* Any thread */
+/* Writes @n bytes at @offset; any thread */
 gboolean qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error);
-/* Lets the system copy @n bytes of @from at @start to @offset, by reference where the file system knows how; any
-   thread. *done FALSE without error: it cannot, and nothing that was copied counts */
-gboolean qconv_save_copy (Save *s, guint64 offset, QconvSource *from, guint64 start, guint64 n, gboolean *done,
-                          GError **error);
+/* Bytes [start, start + n) of a source */
+typedef struct {
+  QconvSource *source;
+  guint64 start, n;
+} SourceRange;
+/* Lets the system copy @from to @offset, by reference if the file system can; any thread. *done FALSE without error: it
+   cannot, and the caller must write all of @from */
+gboolean qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *done, GError **error);
+/* Waits until the bytes are on the disk */
 gboolean qconv_save_sync (Save *s, GError **error);
-/* Gives it its name; with @replace over an existing file */
+/* Gives the file its name. @replace: over an existing file, else QCONV_ERROR_OPTION if there is one */
 gboolean qconv_save_commit (Save *s, gboolean replace, GError **error);

@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Composes layers, and finds out whether their components can be stacked without decoding them. */
 #include "layer/compose.h"
 
 #include <string.h>
 
-#include "layer/tile.h"
+#include "base/names.h"
+#include "layer/load-claimed.h"
 #include "registry/values.h"
 
 /* Bytes of small components that are compared while planning: scales and code books */
 #define LARGEST_WHOLE ((gsize) 64 << 10)
 
-static const SourceLayer *
-source_of (const SourceLayer *s, const Part *p)
-{
-  return g_ptr_array_index (s->sources, p->source);
-}
-
-gboolean
-qconv_composed_whole (const SourceLayer *s)
-{
-  const Part *p = &g_array_index (s->parts, Part, 0);
-
-  return s->parts->len == 1 && p->first == 0 && !p->transposed
-         && (p->n == source_of (s, p)->layer->pub.rows && (p->stride == 1 || p->n <= 1));
-}
-
-/* Whether the rows are in their layer; *rows: how many there are in all */
+/* Checks that all parts have rows of one length, and that their sources have these rows. *rows: how many in all */
 static gboolean
 check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
 {
@@ -32,7 +19,7 @@ check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
   for (guint i = 0; i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);
-      const QconvLayer *l = &source_of (s, p)->layer->pub;
+      const QconvLayer *l = &qconv_composed_source (s, i)->layer->pub;
       guint64 have = p->transposed ? l->cols : l->rows, width = p->transposed ? l->rows : l->cols, last;
 
       if (i > 0 && width != *cols)
@@ -52,7 +39,7 @@ check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
   return TRUE;
 }
 
-/* The narrowest type that holds what all sources hold */
+/* Returns: the type of the sources, F32 if they differ */
 static QconvDType
 common_dtype (const SourceLayer *s)
 {
@@ -80,25 +67,25 @@ same_scheme (const SourceLayer *s)
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): the bytes of a whole-layer component of @of; NULL where it is not worth
-   reading */
+/* Returns: (transfer full): the bytes of a component that belongs to the whole layer @of; NULL if it follows rows or is
+   too large to be read while planning */
 static GBytes *
 read_whole (const SourceLayer *of, const char *name)
 {
   gint i = qconv_layer_component_index (&of->layer->pub, name);
-  Arena arena = { .size = qconv_parts_cost (of->layer, PARTS_WHOLE, 0) };
+  Arena arena = { .size = qconv_components_cost (of->layer, SCOPE_LAYER, 0) };
   g_autoptr (Components) c = qconv_components_new (of->layer);
   g_autofree guint8 *memory = NULL;
 
   if (i < 0 || of->layer->pub.components[i]->run.rows > 0 || arena.size > LARGEST_WHOLE)
     return NULL;
   arena.base = memory = g_malloc (arena.size);
-  return qconv_parts_load (of, c, PARTS_WHOLE, 0, 0, &arena, NULL)
+  return qconv_claimed_load (of, c, SCOPE_LAYER, &(Rows) { .arena = &arena }, NULL)
              ? g_bytes_new (c->buffers[i].data, c->buffers[i].size)
              : NULL;
 }
 
-/* Whether all sources have the same numbers in a component of the whole layer, which says nothing of single rows */
+/* Returns: whether component @c, which belongs to the whole layer, is equal in all sources */
 static gboolean
 same_in_all (const SourceLayer *s, const QconvComponent *c)
 {
@@ -118,8 +105,9 @@ same_in_all (const SourceLayer *s, const QconvComponent *c)
   return TRUE;
 }
 
-/* Runs of rows are stacked only where no part cuts one; what is for the whole layer only where the layer is one other,
-   whole, where it is one number of one other, or where it is the same in all */
+/* Returns: whether component @c of the composed layer can be made from those of the sources. One that follows rows can
+   if no part cuts a run of rows in two. One of the whole layer can if the layer is a whole other one, if it has one
+   source and the component is one number, or if it is equal in all sources */
 static gboolean
 component_stacks (const SourceLayer *s, const QconvComponent *c)
 {
@@ -131,7 +119,7 @@ component_stacks (const SourceLayer *s, const QconvComponent *c)
   for (guint i = 0; i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);
-      gboolean last = i + 1 == s->parts->len && p->first + p->n == source_of (s, p)->layer->pub.rows;
+      gboolean last = i + 1 == s->parts->len && p->first + p->n == qconv_composed_source (s, i)->layer->pub.rows;
 
       if (p->transposed
           || (c->run.rows > 1 && (p->stride != 1 || p->first % c->run.rows != 0 || (p->n % c->run.rows != 0 && !last))))
@@ -140,7 +128,7 @@ component_stacks (const SourceLayer *s, const QconvComponent *c)
   return TRUE;
 }
 
-/* Returns: (nullable): the layer with the components that its sources have; NULL where these cannot be stacked */
+/* Returns: the layer with the components of its sources; NULL if these cannot be stacked */
 static Layer *
 stack_components (const SourceLayer *s, guint64 rows, guint64 cols)
 {
@@ -179,7 +167,7 @@ add_up (SourceLayer *s)
   for (guint i = 0; i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);
-      const SourceLayer *of = source_of (s, p);
+      const SourceLayer *of = qconv_composed_source (s, i);
       guint64 rows = MAX (p->transposed ? of->layer->pub.cols : of->layer->pub.rows, 1);
 
       s->bytes += (guint64) ((double) of->bytes * (double) p->n / (double) rows);
@@ -201,13 +189,11 @@ qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sourc
       return NULL;
     }
   s->plain_name = g_strdup (plain_name);
-  s->name = g_strdup (plain_name);
-  if (g_str_has_suffix (plain_name, ".weight"))
-    s->name[strlen (plain_name) - strlen (".weight")] = '\0';
+  s->name = qconv_weight_stem (plain_name);
   s->sources = g_ptr_array_ref (sources);
   s->parts = parts;
   s->layer = qconv_layer_new_plain (plain_name, common_dtype (s), shape);
-  s->reader = source_of (s, &g_array_index (parts, Part, 0))->reader;
+  s->reader = qconv_composed_source (s, 0)->reader;
   if (!check_parts (s, &rows, &cols, error))
     return NULL;
   if (!qconv_shape_items (shape, &items) || items != rows * cols)
@@ -230,7 +216,38 @@ qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sourc
   return g_steal_pointer (&s);
 }
 
-/* Codes of eight bits cannot hold sums of their kind */
+static GArray *
+all_rows (const SourceLayer *s)
+{
+  GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  Part all = { .stride = 1, .n = s->layer->pub.rows };
+
+  g_array_append_val (parts, all);
+  return parts;
+}
+
+/* Returns: (transfer full): the claimed layers that @s is or is composed of */
+static GPtrArray *
+claimed_sources (const SourceLayer *s)
+{
+  GPtrArray *sources;
+
+  if (s->parts != NULL)
+    return g_ptr_array_ref (s->sources);
+  sources = g_ptr_array_new ();
+  g_ptr_array_add (sources, (gpointer) s);
+  return sources;
+}
+
+SourceLayer *
+qconv_compose_renamed (const SourceLayer *s, const char *plain_name, const QconvShape *shape, GError **error)
+{
+  g_autoptr (GPtrArray) sources = claimed_sources (s);
+
+  return qconv_compose (plain_name, shape, sources, s->parts != NULL ? g_array_ref (s->parts) : all_rows (s), error);
+}
+
+/* Returns: the type of sums: codes of eight bits cannot hold sums of their kind */
 static QconvDType
 sum_dtype (const SourceLayer *s)
 {
@@ -244,18 +261,12 @@ qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas)
 {
   SourceLayer *sum = g_new0 (SourceLayer, 1);
   const QconvLayer *l = &s->layer->pub;
-  Part all = { .stride = 1, .n = l->rows };
 
   sum->plain_name = g_strdup (s->plain_name);
   sum->name = g_strdup (s->name);
-  sum->sources = s->parts != NULL ? g_ptr_array_ref (s->sources) : g_ptr_array_new ();
-  sum->parts = s->parts != NULL ? g_array_ref (s->parts) : g_array_new (FALSE, FALSE, sizeof (Part));
+  sum->sources = claimed_sources (s);
+  sum->parts = s->parts != NULL ? g_array_ref (s->parts) : all_rows (s);
   sum->deltas = deltas;
-  if (s->parts == NULL)
-    {
-      g_ptr_array_add (sum->sources, (gpointer) s);
-      g_array_append_val (sum->parts, all);
-    }
   sum->reader = s->reader;
   sum->layer = qconv_layer_new_plain (s->plain_name, sum_dtype (s), &l->shape);
   qconv_layer_set_rows (sum->layer, l->rows, l->cols);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Deltas: their shapes, what they cost, and adding them in a fixed order of sums. LoRAs and load-composed.c call it. */
 #include "layer/delta.h"
 
 #include <string.h>
+
+#include "kernels/stream.h"
+#include "layer/load-claimed.h"
 
 void
 qconv_delta_free (Delta *d)
@@ -24,7 +28,7 @@ cols_of (const SourceLayer *s)
 
 /* ---- Shapes ---- */
 
-/* The shape of @a · @b, of @a alone without @b */
+/* Finds the shape of @a · @b, or of @a if @b is NULL */
 static gboolean
 product_shape (const SourceLayer *a, const SourceLayer *b, guint64 *rows, guint64 *cols, GError **error)
 {
@@ -79,10 +83,10 @@ matrix_bytes (guint64 rows, guint64 cols)
 static gsize
 whole_cost (const SourceLayer *s)
 {
-  return s != NULL ? qconv_floats_cost (s, rows_of (s), FALSE) : 0;
+  return s != NULL ? qconv_claimed_floats_cost (s, rows_of (s), FALSE) : 0;
 }
 
-/* What of @a · @b stays, and what making it takes */
+/* Returns: bytes for @a · @b, which stays, and for making it */
 static gsize
 made_cost (const SourceLayer *a, const SourceLayer *b)
 {
@@ -120,7 +124,7 @@ qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
       gsize cost = 0;
 
       for (guint j = 0; d->kind != DELTA_KRONECKER && j < 4; j += 2)
-        cost += d->factors[j] != NULL ? qconv_floats_cost (d->factors[j], n, FALSE) : 0;
+        cost += d->factors[j] != NULL ? qconv_claimed_floats_cost (d->factors[j], n, FALSE) : 0;
       if (d->kind == DELTA_HADAMARD)
         cost += 2 * arena_round (MAX (matrix_bytes (n, d->cols), 1));
       most = MAX (most, cost);
@@ -133,7 +137,7 @@ qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
 static gboolean
 load_floats (const SourceLayer *s, guint64 first, guint64 n, Arena *arena, QconvBuffer *floats, GError **error)
 {
-  return qconv_floats_load (s, NULL, first, n, FALSE, arena, NULL, floats, error);
+  return qconv_claimed_floats_load (s, NULL, &(Rows) { first, n, arena, NULL }, FALSE, floats, error);
 }
 
 static gboolean
@@ -148,18 +152,24 @@ take_zeros (Arena *arena, guint64 rows, guint64 cols, QconvBuffer *buffer, GErro
   return TRUE;
 }
 
-/* @sums += @scale · @left · @right */
+/* A product of matrices that is added up: @sums += @scale · @left · @right. @cols: of @right, @rank: columns of @left
+ */
+typedef struct {
+  QconvBuffer *left, *right;
+  guint64 cols, rank;
+  float scale;
+} Product;
+
 static gboolean
-add_product (QconvBuffer *sums, QconvBuffer *left, QconvBuffer *right, guint64 rows, guint64 cols, guint64 rank,
-             float scale, GError **error)
+add_product (QconvBuffer *sums, guint64 rows, const Product *p, GError **error)
 {
   return qconv_stream_run (qconv_stream_cpu (), "add-product", 1,
-                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (left), QCONV_BUF (right), QCONV_I (rows),
-                                          QCONV_I (cols), QCONV_I (rank), QCONV_F (scale) },
+                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (p->left), QCONV_BUF (p->right), QCONV_I (rows),
+                                          QCONV_I (p->cols), QCONV_I (p->rank), QCONV_F (p->scale) },
                            7, error);
 }
 
-/* @a · @b, or @a alone without @b */
+/* Makes @a · @b, or loads @a if @b is NULL */
 static gboolean
 make (const SourceLayer *a, const SourceLayer *b, Arena *arena, QconvBuffer *made, GError **error)
 {
@@ -172,7 +182,7 @@ make (const SourceLayer *a, const SourceLayer *b, Arena *arena, QconvBuffer *mad
     return FALSE;
   mark = arena->used;
   if (!load_floats (a, 0, rows_of (a), arena, &left, error) || !load_floats (b, 0, rows_of (b), arena, &right, error)
-      || !add_product (made, &left, &right, rows_of (a), cols_of (b), cols_of (a), 1, error))
+      || !add_product (made, rows_of (a), &(Product) { &left, &right, cols_of (b), cols_of (a), 1 }, error))
     return FALSE;
   arena->used = mark;
   return TRUE;
@@ -208,7 +218,7 @@ add_scaled (float *w, const float *x, gsize n, float scale)
 }
 
 static gboolean
-add_hadamard (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena, GError **error)
+add_hadamard (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GError **error)
 {
   QconvBuffer left, products[2];
   float *sums = qconv_buffer_data (w);
@@ -218,18 +228,19 @@ add_hadamard (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvB
     {
       const SourceLayer *s = d->factors[2 * i];
 
-      if (!take_zeros (arena, n, d->cols, &products[i], error) || !load_floats (s, from, n, arena, &left, error)
-          || !add_product (&products[i], &left, &kept[i], n, d->cols, cols_of (s), 1, error))
+      if (!take_zeros (rows->arena, rows->n, d->cols, &products[i], error)
+          || !load_floats (s, rows->first, rows->n, rows->arena, &left, error)
+          || !add_product (&products[i], rows->n, &(Product) { &left, &kept[i], d->cols, cols_of (s), 1 }, error))
         return FALSE;
     }
   a = qconv_buffer_data (&products[0]);
   b = qconv_buffer_data (&products[1]);
-  for (gsize i = 0; i < (gsize) (n * d->cols); i++)
+  for (gsize i = 0; i < (gsize) (rows->n * d->cols); i++)
     sums[i] += d->scale * (a[i] * b[i]);
   return TRUE;
 }
 
-/* Each item of the first matrix stands for the whole second one */
+/* Adds a Kronecker product: item (i, j) of the first matrix scales the whole second one at block (i, j) */
 static void
 add_kronecker (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, float *w)
 {
@@ -247,61 +258,62 @@ add_kronecker (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, float
     }
 }
 
+/* Adds @rows of the delta to @w, which holds as many rows of the layer */
 static gboolean
-add_run (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, QconvBuffer *w, Arena *arena, GError **error)
+add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GError **error)
 {
   QconvBuffer left;
 
   switch (d->kind)
     {
     case DELTA_PRODUCT:
-      return load_floats (d->factors[0], from, n, arena, &left, error)
-             && add_product (w, &left, &kept[0], n, d->cols, cols_of (d->factors[0]), d->scale, error);
+      return load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error)
+             && add_product (w, rows->n, &(Product) { &left, &kept[0], d->cols, cols_of (d->factors[0]), d->scale },
+                             error);
     case DELTA_FULL:
-      if (!load_floats (d->factors[0], from, n, arena, &left, error))
+      if (!load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error))
         return FALSE;
-      add_scaled (qconv_buffer_data (w), qconv_buffer_data (&left), (gsize) (n * d->cols), d->scale);
+      add_scaled (qconv_buffer_data (w), qconv_buffer_data (&left), (gsize) (rows->n * d->cols), d->scale);
       return TRUE;
     case DELTA_HADAMARD:
-      return add_hadamard (d, kept, from, n, w, arena, error);
+      return add_hadamard (d, kept, rows, w, error);
     case DELTA_KRONECKER:
       if (d->cols > 0)
-        add_kronecker (d, kept, from, n, qconv_buffer_data (w));
+        add_kronecker (d, kept, rows->first, rows->n, qconv_buffer_data (w));
       return TRUE;
     }
   return TRUE;
 }
 
 static gboolean
-add_delta (const Delta *d, QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats, Arena *arena,
-           GError **error)
+add_delta (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats, GError **error)
 {
   gsize row_bytes = matrix_bytes (1, d->cols);
 
   for (guint i = 0; i < d->runs->len; i++)
     {
       const DeltaRun *run = &g_array_index (d->runs, DeltaRun, i);
-      guint64 low = MAX (first, run->to), high = MIN (first + n, run->to + run->n);
-      gsize mark = arena->used;
+      guint64 low = MAX (rows->first, run->to), high = MIN (rows->first + rows->n, run->to + run->n);
+      gsize mark = rows->arena->used;
       QconvBuffer w;
 
       if (low >= high)
         continue;
-      w = QCONV_BUFFER ((guint8 *) floats->data + (low - first) * row_bytes, (gsize) (high - low) * row_bytes,
+      w = QCONV_BUFFER ((guint8 *) floats->data + (low - rows->first) * row_bytes, (gsize) (high - low) * row_bytes,
                         QCONV_F32);
-      if (!add_run (d, kept, run->from + (low - run->to), high - low, &w, arena, error))
+      if (!add_run (d, kept, &(Rows) { run->from + (low - run->to), high - low, rows->arena, rows->cancellable }, &w,
+                    error))
         return FALSE;
-      arena->used = mark;
+      rows->arena->used = mark;
     }
   return TRUE;
 }
 
 gboolean
-qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats,
-                  Arena *arena, GError **error)
+qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats, GError **error)
 {
   for (guint i = 0; i < deltas->len; i++)
-    if (!add_delta (g_ptr_array_index (deltas, i), kept + i * DELTA_KEPT, first, n, floats, arena, error))
+    if (!add_delta (g_ptr_array_index (deltas, i), kept + i * DELTA_KEPT, rows, floats, error))
       return FALSE;
   return TRUE;
 }

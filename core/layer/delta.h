@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is added to rows of a layer while it is loaded. */
+/* What is added to rows of a layer while it is loaded: LoRAs make deltas, load-composed.c adds them. */
 #pragma once
-#include "layer/tile.h"
+#include "layer/components.h"
 
 /**
  * DeltaKind: how the factors of a delta make its rows.
@@ -38,15 +38,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Delta, qconv_delta_free)
 /* Buffers of one delta that stay from the first tile to the last */
 #define DELTA_KEPT 2
 
-/* Returns: (nullable) (transfer full): shapes that do not fit together: NULL and QCONV_ERROR_INPUT. The caller adds
-   runs. @factors: those that @kind needs are there */
+/* Returns: (transfer full): a delta without runs, which the caller adds; NULL with QCONV_ERROR_INPUT if the shapes of
+   @factors do not fit together. @factors: plain claimed layers, as many as @kind needs, else NULL */
 Delta *qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GError **error);
 
-/* @deltas: (element-type Delta): of one layer */
+/* Returns: bytes in an arena that qconv_deltas_keep() takes. @deltas: (element-type Delta): of one layer */
 gsize qconv_deltas_kept_cost (const GPtrArray *deltas);
+/* Returns: bytes in an arena that qconv_deltas_add() takes for @n_rows rows */
 gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows);
-/* @kept: DELTA_KEPT for each of @deltas */
+/* Loads what the deltas need for every row. @kept: DELTA_KEPT buffers for each of @deltas */
 gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);
-/* Adds to rows [first, first + n), which @floats holds as F32 */
-gboolean qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, guint64 first, guint64 n, QconvBuffer *floats,
-                           Arena *arena, GError **error);
+/* Adds to @rows, which @floats holds as F32 */
+gboolean qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats,
+                           GError **error);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "registry/values.h"
 
 struct _QconvComponents {
@@ -183,12 +184,6 @@ qconv_layer_hint_edited (const QconvLayer *l, const char *key)
   return self->edited != NULL && g_hash_table_contains (self->edited, key);
 }
 
-static int
-compare_keys (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 /* @table: (nullable) */
 static const char **
 sorted_keys (GHashTable *table)
@@ -197,7 +192,7 @@ sorted_keys (GHashTable *table)
   const char **keys
       = table != NULL ? (const char **) g_hash_table_get_keys_as_array (table, &n) : g_new0 (const char *, 1);
 
-  qsort (keys, n, sizeof *keys, compare_keys);
+  qsort (keys, n, sizeof *keys, qconv_compare_strings);
   return keys;
 }
 

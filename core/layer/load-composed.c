@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loads composed layers: the rows of each part from its claimed layer, stacked, plus what deltas add. */
 #include "layer/load-composed.h"
 
 #include <string.h>
 
-#include "layer/compose.h"
 #include "layer/delta.h"
+#include "layer/load-claimed.h"
 
 /**
  * Slice: what one part gives to some rows of the stack.
@@ -39,19 +40,18 @@ rows_to_load (const SourceLayer *of, const Part *p, guint64 n)
   return MIN (all, rows);
 }
 
-/* The slice of part @i in rows [first, first + n). @start: the part's first row in the stack. Returns: whether there
-   is one */
+/* Cuts the slice of part @i out of @rows. @start: the part's first row in the stack. Returns: whether there is one */
 static gboolean
-cut_slice (const SourceLayer *s, guint i, guint64 start, guint64 first, guint64 n, Slice *slice)
+cut_slice (const SourceLayer *s, guint i, guint64 start, const Rows *rows, Slice *slice)
 {
   const Part *p = &g_array_index (s->parts, Part, i);
-  guint64 low = MAX (first, start), high = MIN (first + n, start + p->n), align, end;
+  guint64 low = MAX (rows->first, start), high = MIN (rows->first + rows->n, start + p->n), align, end;
 
   if (low >= high)
     return FALSE;
   *slice = (Slice) {
     .part = p,
-    .of = g_ptr_array_index (s->sources, p->source),
+    .of = qconv_composed_source (s, i),
     .at = low,
     .from = p->first + (low - start) * p->stride,
     .n = high - low,
@@ -68,35 +68,31 @@ cut_slice (const SourceLayer *s, guint i, guint64 start, guint64 first, guint64 
 
 /* ---- Costs ---- */
 
-gsize
-qconv_composed_whole_cost (const SourceLayer *s)
+static gsize
+layer_cost (const SourceLayer *s)
 {
   gsize cost = 0;
 
   for (guint i = 0; i < s->sources->len; i++)
-    cost += qconv_source_cost (g_ptr_array_index (s->sources, i), PARTS_WHOLE, 0);
+    cost += qconv_claimed_cost (g_ptr_array_index (s->sources, i), SCOPE_LAYER, 0);
   return cost + (s->deltas != NULL ? qconv_deltas_kept_cost (s->deltas) : 0);
 }
 
-static gsize
-view_cost (const SourceLayer *of)
-{
-  return arena_round (sizeof (Components)) + arena_round (sizeof (QconvBuffer) * MAX (of->layer->pub.n_components, 1));
-}
-
 gsize
-qconv_composed_rows_cost (const SourceLayer *s, guint64 n_rows)
+qconv_composed_cost (const SourceLayer *s, Scope scope, guint64 n_rows)
 {
   gsize most = 0;
 
+  if (scope == SCOPE_LAYER)
+    return layer_cost (s);
   for (guint i = 0; i < s->parts->len; i++)
     {
-      const Part *p = &g_array_index (s->parts, Part, i);
-      const SourceLayer *of = g_ptr_array_index (s->sources, p->source);
+      const SourceLayer *of = qconv_composed_source (s, i);
+      guint64 n = rows_to_load (of, &g_array_index (s->parts, Part, i), n_rows);
 
-      most = MAX (most, view_cost (of) + qconv_source_cost (of, PARTS_ROWS, rows_to_load (of, p, n_rows)));
+      most = MAX (most, qconv_components_view_cost (of->layer) + qconv_claimed_cost (of, SCOPE_ROWS, n));
     }
-  return qconv_parts_cost (s->layer, PARTS_ROWS, n_rows) + most;
+  return qconv_components_cost (s->layer, SCOPE_ROWS, n_rows) + most;
 }
 
 gsize
@@ -106,23 +102,25 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
 
   for (guint i = 0; i < s->parts->len; i++)
     {
-      const Part *p = &g_array_index (s->parts, Part, i);
-      const SourceLayer *of = g_ptr_array_index (s->sources, p->source);
+      const SourceLayer *of = qconv_composed_source (s, i);
+      guint64 n = rows_to_load (of, &g_array_index (s->parts, Part, i), n_rows);
 
-      most = MAX (most, view_cost (of) + qconv_floats_cost (of, rows_to_load (of, p, n_rows), as_is));
+      most = MAX (most, qconv_components_view_cost (of->layer) + qconv_claimed_floats_cost (of, n, as_is));
     }
   if (s->deltas != NULL)
     most = MAX (most, qconv_deltas_rows_cost (s->deltas, n_rows));
   return arena_round (MAX ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float), 1)) + most;
 }
 
-/* ---- Loading ---- */
+/* ---- Components ---- */
 
-gboolean
-qconv_composed_load_whole (const SourceLayer *s, Components *c, Arena *arena, GError **error)
+/* Loads what belongs to whole layers: of each source, and what deltas keep. A component of the composed layer is that
+   of the first source; see component_stacks() in compose.c */
+static gboolean
+load_layer (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
 {
   for (guint i = 0; i < s->sources->len; i++)
-    if (!qconv_parts_load (g_ptr_array_index (s->sources, i), c->sources[i], PARTS_WHOLE, 0, 0, arena, error))
+    if (!qconv_claimed_load (g_ptr_array_index (s->sources, i), c->sources[i], SCOPE_LAYER, rows, error))
       return FALSE;
   for (guint i = 0; i < s->layer->pub.n_components && s->layer->quantizer != NULL; i++)
     {
@@ -132,15 +130,15 @@ qconv_composed_load_whole (const SourceLayer *s, Components *c, Arena *arena, GE
       if (component->run.rows == 0)
         c->buffers[i] = c->sources[0]->buffers[from];
     }
-  return s->deltas == NULL || qconv_deltas_keep (s->deltas, c->kept, arena, error);
+  return s->deltas == NULL || qconv_deltas_keep (s->deltas, c->kept, rows->arena, error);
 }
 
-/* The items of component @i that the rows of @slice own; @first: the row of the stack at which the buffer of @c
-   starts */
+/* Copies the items of component @i that the rows of @slice own. @first: the row of the stack at which the buffer of @c
+   starts; @from: the loaded components of the slice's source */
 static gboolean
-copy_items (const Components *c, guint i, guint64 first, const Slice *slice, const Components *part, GError **error)
+copy_items (const Components *c, guint i, guint64 first, const Slice *slice, const Components *from, GError **error)
 {
-  const QconvLayer *l = &c->layer->pub, *of = &part->layer->pub;
+  const QconvLayer *l = &c->layer->pub, *of = &from->layer->pub;
   gint j = qconv_layer_component_index (of, l->components[i]->name);
   guint64 step = slice->part->stride == 1 ? slice->n : 1;
   gsize bytes = qconv_component_stride (l->components[i]);
@@ -153,42 +151,50 @@ copy_items (const Components *c, guint i, guint64 first, const Slice *slice, con
       qconv_component_share (l, l->components[i], slice->at + row, step, &at, &n_at);
       qconv_component_share (of, of->components[j], slice->from + row * slice->part->stride, step, &item, &n);
       if (n != n_at)
-        return qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": component %s cannot be stacked", l->name,
-                           l->components[i]->name);
+        return qconv_fail (error, QCONV_ERROR_BUG, "component %s cannot be stacked", l->components[i]->name);
       memcpy ((guint8 *) c->buffers[i].data + (at - start) * bytes,
-              (guint8 *) part->buffers[j].data + (item - loaded) * bytes, n * bytes);
+              (guint8 *) from->buffers[j].data + (item - loaded) * bytes, n * bytes);
+    }
+  return TRUE;
+}
+
+static gboolean
+load_rows (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
+{
+  const QconvLayer *l = &s->layer->pub;
+  guint64 start = 0;
+
+  if (!qconv_components_place (c, SCOPE_ROWS, rows, error))
+    return FALSE;
+  for (guint i = 0; i < s->parts->len; start += g_array_index (s->parts, Part, i).n, i++)
+    {
+      gsize mark = rows->arena->used;
+      Slice slice;
+      Components *from;
+
+      if (!cut_slice (s, i, start, rows, &slice))
+        continue;
+      from = qconv_components_view (c->sources[slice.part->source], rows->arena);
+      if (!qconv_claimed_load (slice.of, from, SCOPE_ROWS,
+                               &(Rows) { slice.first, slice.load, rows->arena, rows->cancellable }, error))
+        return FALSE;
+      for (guint j = 0; j < l->n_components; j++)
+        if (l->components[j]->run.rows > 0 && !copy_items (c, j, rows->first, &slice, from, error))
+          return FALSE;
+      rows->arena->used = mark;
     }
   return TRUE;
 }
 
 gboolean
-qconv_composed_load_rows (const SourceLayer *s, Components *c, guint64 first, guint64 n, Arena *arena, GError **error)
+qconv_composed_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error)
 {
-  const QconvLayer *l = &s->layer->pub;
-  guint64 start = 0;
-
-  if (!qconv_parts_place (c, PARTS_ROWS, first, n, arena, error))
-    return FALSE;
-  for (guint i = 0; i < s->parts->len; start += g_array_index (s->parts, Part, i).n, i++)
-    {
-      gsize mark = arena->used;
-      Slice slice;
-      Components *part;
-
-      if (!cut_slice (s, i, start, first, n, &slice))
-        continue;
-      part = qconv_components_view (c->sources[slice.part->source], arena);
-      if (!qconv_parts_load (slice.of, part, PARTS_ROWS, slice.first, slice.load, arena, error))
-        return FALSE;
-      for (guint j = 0; j < l->n_components; j++)
-        if (l->components[j]->run.rows > 0 && !copy_items (c, j, first, &slice, part, error))
-          return FALSE;
-      arena->used = mark;
-    }
-  return TRUE;
+  return scope == SCOPE_LAYER ? load_layer (s, c, rows, error) : load_rows (s, c, rows, error);
 }
 
-/* @raw: the rows that @slice wanted loaded; @to: where its first row goes */
+/* ---- Floats ---- */
+
+/* Copies the rows that @slice wants out of @raw, which holds those that it loads. @to: where its first row goes */
 static void
 copy_floats (const SourceLayer *s, const Slice *slice, const QconvBuffer *raw, guint8 *to)
 {
@@ -208,30 +214,31 @@ copy_floats (const SourceLayer *s, const Slice *slice, const QconvBuffer *raw, g
 }
 
 gboolean
-qconv_composed_load_floats (const SourceLayer *s, Components *c, guint64 first, guint64 n, gboolean as_is, Arena *arena,
-                            GCancellable *cancellable, QconvBuffer *floats, GError **error)
+qconv_composed_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is, QconvBuffer *floats,
+                            GError **error)
 {
   QconvDType dtype = as_is ? s->layer->pub.dtype : QCONV_F32;
-  gsize row_bytes = (gsize) s->layer->pub.cols * qconv_dtype_bits (dtype) / 8;
+  gsize row_bytes = (gsize) s->layer->pub.cols * qconv_dtype_bits (dtype) / 8, size = (gsize) rows->n * row_bytes;
   guint64 start = 0;
 
-  *floats = QCONV_BUFFER (arena_take (arena, (gsize) n * row_bytes), (gsize) n * row_bytes, dtype);
+  *floats = QCONV_BUFFER (arena_take (rows->arena, size), size, dtype);
   if (floats->data == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\" takes more memory than was planned", s->name);
+    return qconv_components_exhausted (s->layer, error);
   for (guint i = 0; i < s->parts->len; start += g_array_index (s->parts, Part, i).n, i++)
     {
-      gsize mark = arena->used;
-      Components *part;
+      gsize mark = rows->arena->used;
+      Components *from;
       QconvBuffer raw;
       Slice slice;
 
-      if (!cut_slice (s, i, start, first, n, &slice))
+      if (!cut_slice (s, i, start, rows, &slice))
         continue;
-      part = qconv_components_view (c->sources[slice.part->source], arena);
-      if (!qconv_floats_load (slice.of, part, slice.first, slice.load, as_is, arena, cancellable, &raw, error))
+      from = qconv_components_view (c->sources[slice.part->source], rows->arena);
+      if (!qconv_claimed_floats_load (
+              slice.of, from, &(Rows) { slice.first, slice.load, rows->arena, rows->cancellable }, as_is, &raw, error))
         return FALSE;
-      copy_floats (s, &slice, &raw, (guint8 *) floats->data + (slice.at - first) * row_bytes);
-      arena->used = mark;
+      copy_floats (s, &slice, &raw, (guint8 *) floats->data + (slice.at - rows->first) * row_bytes);
+      rows->arena->used = mark;
     }
-  return s->deltas == NULL || qconv_deltas_add (s->deltas, c->kept, first, n, floats, arena, error);
+  return s->deltas == NULL || qconv_deltas_add (s->deltas, c->kept, rows, floats, error);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What can be said of a claimed or composed layer without reading it. The plan and the check ask. */
+#include "layer/source-layer.h"
+
 #include <string.h>
 
-#include "layer/compose.h"
+#include "base/names.h"
 
 void
 qconv_source_layer_free (SourceLayer *s)
@@ -39,7 +42,7 @@ qconv_source_layer_plain (const SourceLayer *s)
     {
       const SourceLayer *of = g_ptr_array_index (s->sources, i);
 
-      if (!qconv_source_layer_plain (of) || of->layer->pub.dtype != s->layer->pub.dtype)
+      if (unclaimed_tensor (of) == NULL || of->layer->pub.dtype != s->layer->pub.dtype)
         return FALSE;
     }
   return TRUE;
@@ -51,9 +54,15 @@ qconv_source_layer_quantized (const SourceLayer *s)
   if (s->parts == NULL)
     return unclaimed_tensor (s) == NULL;
   for (guint i = 0; i < s->sources->len; i++)
-    if (qconv_source_layer_quantized (g_ptr_array_index (s->sources, i)))
+    if (unclaimed_tensor (g_ptr_array_index (s->sources, i)) == NULL)
       return TRUE;
   return FALSE;
+}
+
+gboolean
+qconv_source_layer_is_weight (const SourceLayer *s)
+{
+  return qconv_source_layer_quantized (s) || qconv_is_weight_name (s->plain_name);
 }
 
 const QconvTensor *
@@ -61,17 +70,22 @@ qconv_source_layer_tensor (const SourceLayer *s)
 {
   if (s->parts == NULL)
     return unclaimed_tensor (s);
-  return s->deltas == NULL && qconv_composed_whole (s) ? qconv_source_layer_tensor (g_ptr_array_index (s->sources, 0))
-                                                       : NULL;
+  return s->deltas == NULL && qconv_composed_whole (s) ? unclaimed_tensor (qconv_composed_source (s, 0)) : NULL;
+}
+
+static gboolean
+claimed_decodes (const SourceLayer *s)
+{
+  return unclaimed_tensor (s) != NULL || (s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL);
 }
 
 gboolean
 qconv_source_layer_decodes (const SourceLayer *s)
 {
   if (s->parts == NULL)
-    return unclaimed_tensor (s) != NULL || (s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL);
+    return claimed_decodes (s);
   for (guint i = 0; i < s->sources->len; i++)
-    if (!qconv_source_layer_decodes (g_ptr_array_index (s->sources, i)))
+    if (!claimed_decodes (g_ptr_array_index (s->sources, i)))
       return FALSE;
   return TRUE;
 }
@@ -87,4 +101,19 @@ qconv_source_layer_binding (const SourceLayer *s, const char *component)
         return b;
     }
   return NULL;
+}
+
+const SourceLayer *
+qconv_composed_source (const SourceLayer *s, guint i)
+{
+  return g_ptr_array_index (s->sources, g_array_index (s->parts, Part, i).source);
+}
+
+gboolean
+qconv_composed_whole (const SourceLayer *s)
+{
+  const Part *p = &g_array_index (s->parts, Part, 0);
+
+  return s->parts->len == 1 && p->first == 0 && !p->transposed
+         && (p->n == qconv_composed_source (s, 0)->layer->pub.rows && (p->stride == 1 || p->n <= 1));
 }

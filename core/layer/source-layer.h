@@ -1,27 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers as they are found in a file. */
+/* Layers as they are found in a file, and layers composed of rows of these. Readers' claims make the first, the mapping
+   of names and LoRAs make the second; everything behind the layer graph works on both. */
 #pragma once
 #include "layer/layer.h"
 #include "qconv-reader.h"
 
-/* Where one component of a source layer comes from. @load NULL: the only tensor, as it is */
+/**
+ * Binding: where one component of a source layer comes from.
+ *
+ * @load: (nullable): unpacks @tensors into the component; NULL: the only tensor is the component as it is
+ * @tensors: (element-type QconvTensor): NULL-terminated
+ */
 typedef struct {
   char *component;
   QconvLoadFunc load;
-  GPtrArray *tensors; /* const QconvTensor, NULL-terminated */
+  GPtrArray *tensors;
 } Binding;
 
 /**
- * SourceLayer: one layer as a reader claimed it, one plain tensor that nobody claimed, or one that is composed of such.
+ * Part: rows of one layer, in the order in which they are stacked.
  *
- * @bindings: (nullable) (element-type Binding): as claimed; NULL: composed
- * @sources, @parts: (nullable) (element-type SourceLayer, Part): what it is composed of, see compose.h
- * @deltas: (nullable) (element-type Delta): what is added to its rows, see delta.h; of composed layers only
+ * @source: index in the composed layer's sources
+ * @first, @stride, @n: rows first, first + stride, …: @n of them
+ * @transposed: the stack's rows are the source's columns: columns [first, first + n)
+ */
+typedef struct {
+  guint source;
+  guint64 first, stride, n;
+  gboolean transposed;
+} Part;
+
+/**
+ * SourceLayer: one layer that can be loaded. It is either claimed or composed:
+ * - claimed: a reader bound tensors to its components, or it is one plain tensor that nobody claimed. @bindings is set,
+ *   @sources, @parts and @deltas are NULL.
+ * - composed: @parts of @sources, all of which are claimed. @bindings is NULL; @deltas may be set.
+ *
+ * @bindings: (nullable) (element-type Binding)
+ * @sources, @parts: (nullable) (element-type SourceLayer, Part): see compose.h
+ * @deltas: (nullable) (element-type Delta): what is added to the rows, see delta.h
  * @name: of the layer, without ".weight"
  * @plain_name: name of the whole weight tensor in a plain file
  * @reader: (nullable): who claimed it; NULL: nobody
  * @min_rows, @scratch: as in qconv_claim_cost()
- * @bytes: stored, weight and scales
+ * @bytes: of the stored weight and its scales
  */
 typedef struct {
   Layer *layer;
@@ -37,13 +59,21 @@ typedef struct {
 } SourceLayer;
 void qconv_source_layer_free (SourceLayer *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SourceLayer, qconv_source_layer_free)
-/* Returns: whether it is stored, just as it is, as plain numbers of its type, in one tensor or several */
+
+/* Returns: whether all of it is stored as plain numbers of its type, in one tensor or several */
 gboolean qconv_source_layer_plain (const SourceLayer *s);
-/* Returns: whether any of it is codes of a scheme */
+/* Returns: whether any of it is stored as codes of a scheme */
 gboolean qconv_source_layer_quantized (const SourceLayer *s);
-/* Returns: (nullable): the tensor whose bytes are the whole of a plain layer */
+/* Returns: whether it is a weight: quantized, or a tensor whose name says so. Biases and buffers are not */
+gboolean qconv_source_layer_is_weight (const SourceLayer *s);
+/* Returns: (nullable): the tensor whose bytes are the whole of a plain layer; NULL if there is no such tensor */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
-/* Returns: whether there are floats to be had from it */
+/* Returns: whether loaded plugins can decode it to floats */
 gboolean qconv_source_layer_decodes (const SourceLayer *s);
-/* Returns: (nullable): where @component comes from; NULL where the source lacks it, or is composed */
+/* Returns: (nullable): the binding of @component; NULL if the source lacks the component or is composed */
 const Binding *qconv_source_layer_binding (const SourceLayer *s, const char *component);
+
+/* Returns: the claimed layer that part @i of a composed layer has its rows from */
+const SourceLayer *qconv_composed_source (const SourceLayer *s, guint i);
+/* Returns: whether a composed layer has all rows of one claimed layer, in their order */
+gboolean qconv_composed_whole (const SourceLayer *s);

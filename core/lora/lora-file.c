@@ -6,7 +6,7 @@
 
 #include "base/json-text.h"
 #include "io/directory.h"
-#include "layer/tile.h"
+#include "layer/load.h"
 
 /* ---- Keys ---- */
 
@@ -171,7 +171,7 @@ qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error)
     return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not one number", s->plain_name);
   memory = g_malloc (cost);
   arena = (Arena) { .base = memory, .size = cost };
-  if (!qconv_floats_load (s, NULL, 0, 1, FALSE, &arena, NULL, &floats, error))
+  if (!qconv_floats_load (s, NULL, &(Rows) { 0, 1, &arena, NULL }, FALSE, &floats, error))
     return FALSE;
   memcpy (&value, floats.data, sizeof value);
   *alpha = (double) value;

@@ -107,7 +107,6 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
   for (guint i = 0; i < e->job->n_hints; i++)
     {
       const QconvHintChange *change = &e->job->hints[i];
-
       gboolean there = g_hash_table_contains (hints, change->key);
 
       if (change->value == NULL ? !there : there && change->if_absent)

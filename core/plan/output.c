@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a writer says about the output, tensor by tensor. */
+/* What writers say about the output, tensor by tensor: checked and kept. Writers call the public functions, the plan
+   the others. */
+#include "plan/output.h"
+
 #include <string.h>
 
 #include "io/directory.h"
-#include "plan/plan.h"
 #include "registry/values.h"
 
 static void
@@ -13,15 +15,6 @@ free_planned_tensor (gpointer data)
 
   g_clear_pointer (&t->planned.data, g_bytes_unref);
   g_free (t);
-}
-
-void
-qconv_planned_layer_free (PlannedLayer *l)
-{
-  g_clear_pointer (&l->layer, qconv_layer_free);
-  g_ptr_array_unref (l->tensors);
-  g_free (l->options);
-  g_free (l);
 }
 
 void
@@ -48,27 +41,30 @@ qconv_output_clear (QconvOutput *o)
   g_clear_pointer (&o->options, qconv_values_free);
 }
 
+/* Checks that a tensor without pack function holds as many items as the component whose bytes it takes */
 static gboolean
-check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, const QconvPlanned *p, gint component,
+check_items (const QconvComponent *c, const char *name, const QconvPlanned *p, GError **error)
+{
+  guint64 have = 0, want = 0;
+
+  return (qconv_shape_items (&c->shape, &have) && qconv_shape_items (&p->shape, &want) && have == want)
+         || qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": component %s has other items", name, p->from);
+}
+
+/* @component: (nullable): the one that @p names, if the layer has it. *bytes: of the tensor */
+static gboolean
+check_planned (const QconvOutput *o, const char *name, const QconvPlanned *p, const QconvComponent *component,
                guint64 *bytes, GError **error)
 {
   if (qconv_directory_find (o->directory, name) != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "two output tensors are called \"%s\"", name);
   if (!qconv_shape_bytes (&p->shape, p->dtype, bytes))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "output tensor \"%s\" is too large", name);
-  if (p->from != NULL && (layer == NULL || component < 0))
+  if (p->from != NULL && component == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": no component %s", name, p->from);
   if (p->pack == NULL && p->data != NULL && g_bytes_get_size (p->data) != *bytes)
     return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": planned bytes do not make its shape", name);
-  if (p->pack == NULL && p->from != NULL)
-    {
-      const QconvComponent *c = layer->components[component];
-      guint64 have = 0, want = 0;
-
-      if (!qconv_shape_items (&c->shape, &have) || !qconv_shape_items (&p->shape, &want) || have != want)
-        return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": component %s has other items", name, p->from);
-    }
-  return TRUE;
+  return p->pack != NULL || component == NULL || check_items (component, name, p, error);
 }
 
 gboolean
@@ -80,7 +76,7 @@ qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix, c
   QconvTensor planned = { .name = name, .dtype = tensor->dtype, .shape = tensor->shape, .file = tensor->file };
   PlannedTensor *t;
 
-  if (!check_planned (o, layer, name, tensor, component, &planned.n_bytes, error)
+  if (!check_planned (o, name, tensor, component >= 0 ? layer->components[component] : NULL, &planned.n_bytes, error)
       || !qconv_directory_add (o->directory, &planned, error))
     return FALSE;
   t = g_new (PlannedTensor, 1);
@@ -101,7 +97,7 @@ qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix, c
   return TRUE;
 }
 
-/* A plain tensor that its writer does not care about */
+/* Plans a plain tensor as it is, for a writer without a keep() hook */
 static gboolean
 keep_as_it_is (QconvOutput *o, const Layer *l, GError **error)
 {
@@ -171,48 +167,4 @@ const QconvTensor *
 qconv_planned_tensor (const QconvOutput *o, const PlannedTensor *t)
 {
   return qconv_directory_tensor (o->directory, t->tensor);
-}
-
-/* How the bytes of @t follow rows: what the writer said, or what the component does */
-static QconvRun
-byte_run (const PlannedTensor *t)
-{
-  const QconvComponent *c;
-
-  if (t->planned.pack != NULL)
-    return t->planned.run;
-  if (t->component < 0)
-    return QCONV_WHOLE;
-  c = t->layer->layer->pub.components[t->component];
-  if (t->planned.dtype != c->dtype)
-    {
-      guint64 items = qconv_component_stride (c) * 8 / qconv_dtype_bits (c->dtype);
-
-      return (QconvRun) { c->run.rows, c->run.n * items * qconv_dtype_bits (t->planned.dtype) / 8 };
-    }
-  return (QconvRun) { c->run.rows, c->run.n * qconv_component_stride (c) };
-}
-
-gboolean
-qconv_planned_by_rows (const PlannedTensor *t)
-{
-  return byte_run (t).rows > 0;
-}
-
-void
-qconv_planned_share (const PlannedTensor *t, const QconvTensor *tensor, guint64 first_row, guint64 n_rows,
-                     guint64 *first, guint64 *n)
-{
-  QconvRun run = byte_run (t);
-
-  if (run.rows == 0)
-    {
-      *first = 0;
-      *n = tensor->n_bytes;
-      return;
-    }
-  *first = MIN (first_row / run.rows * run.n, tensor->n_bytes);
-  *n = n_rows / run.rows * run.n;
-  if (first_row + n_rows >= t->layer->layer->pub.rows || *n > tensor->n_bytes - *first)
-    *n = tensor->n_bytes - *first;
 }

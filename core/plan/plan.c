@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes a plan from a job and answers what it holds. The program calls it, or any other user of libqconv. */
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "io/directory.h"
 #include "lora/lora.h"
 #include "plan/edit.h"
+#include "plan/encoder.h"
+#include "plan/output-name.h"
 #include "plan/plan-layer.h"
+#include "plan/plan-warnings.h"
 #include "registry/target.h"
 #include "registry/values.h"
 
@@ -28,8 +33,7 @@ static gboolean
 plan_costs (QconvPlan *p, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
-    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), p->memory, p->n_threads, !p->no_verify,
-                           error))
+    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), &p->limits, p->verify, error))
       return FALSE;
   return TRUE;
 }
@@ -39,7 +43,6 @@ plan_layers (Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
   const QconvWriter *w = p->target->writer;
-
   GPtrArray *layers = p->mapping != NULL ? p->mapping->layers : p->model->layers;
 
   if (p->target->target->scheme == NULL)
@@ -61,7 +64,7 @@ plan_layers (Planning *pl, GError **error)
          && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }
 
-/* (nullable): the naming that the output is to have; NULL: as it is */
+/* Returns: the naming to write, or NULL to keep the names */
 static const char *
 output_naming (const Planning *pl)
 {
@@ -72,7 +75,7 @@ output_naming (const Planning *pl)
   return spellings != NULL ? spellings[0] : NULL;
 }
 
-/* Edits and verbatim copies leave names alone */
+/* Maps names and merges LoRAs. Edits and verbatim copies do neither */
 static gboolean
 map_layers (Planning *pl, GError **error)
 {
@@ -89,99 +92,16 @@ map_layers (Planning *pl, GError **error)
   options.naming = output_naming (pl);
   options.for_loader = p->target->writer->spellings != NULL;
   p->mapping = qconv_mapping_new (p->model, &options, error);
-  if (p->mapping != NULL && p->mapping->n_useless > 0 && p->warn != NULL)
-    {
-      g_autofree char *line = g_strdup_printf (_ ("%u tensors that no loader of %s uses are left out"),
-                                               p->mapping->n_useless, qconv_family_id (p->mapping->identity->family));
-
-      p->warn (line, p->warn_data);
-    }
+  if (p->mapping != NULL && p->mapping->n_useless > 0)
+    qconv_warn (&p->warn, _ ("%u tensors that no loader of %s uses are left out"), p->mapping->n_useless,
+                qconv_family_id (p->mapping->identity->family));
   if (p->mapping != NULL && job->loras != NULL)
-    p->loras = qconv_loras_apply (job->loras, job->lora_partial, p->model, p->mapping, p->warn, p->warn_data, error);
+    p->loras
+        = qconv_loras_apply (job->loras, job->lora_partial, p->model, p->mapping, p->warn.func, p->warn.data, error);
   return p->mapping != NULL && (job->loras == NULL || p->loras != NULL);
 }
 
-/* What decoding and encoding again costs is told once */
-static void
-warn_lossy (const QconvPlan *p)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < p->output.layers->len; i++)
-    {
-      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-
-      n += l->how == HOW_ENCODE && qconv_source_layer_quantized (l->source) && qconv_encoder (l, 0)->from == NULL
-           && l->source->bytes * 8 < l->layer->pub.rows * l->layer->pub.cols * 6;
-    }
-  if (n > 0 && p->warn != NULL)
-    {
-      g_autofree char *line = g_strdup_printf (
-          _ ("%u layers come from fewer than 6 bits a weight: the error of both formats adds up"), n);
-
-      p->warn (line, p->warn_data);
-    }
-}
-
-/* Rules that fit any model are not those that its makers would give */
-static void
-warn_unknown (const QconvPlan *p)
-{
-  if (p->warn != NULL && p->mapping != NULL && p->target->quantizer != NULL
-      && !qconv_identity_known (p->mapping->identity))
-    p->warn (_ ("this model is of no known family: general rules say what is kept"), p->warn_data);
-}
-
-/* Some models are told from their relatives by the metadata alone */
-static void
-warn_unconfigured (const QconvPlan *p)
-{
-  const Identity *id = p->mapping != NULL ? p->mapping->identity : NULL;
-  g_autofree char *config = id != NULL ? qconv_identity_config (id) : NULL;
-  g_autofree char *line = NULL;
-
-  if (config == NULL || p->warn == NULL || p->target->writer->spellings == NULL
-      || qconv_directory_metadata (p->output.directory, "config") != NULL)
-    return;
-  line = g_strdup_printf (_ ("loaders take this for another variant without the metadata of its makers; add them with "
-                             "qconv edit OUTPUT --metadata 'config={\"transformer\":%s}'"),
-                          config);
-  p->warn (line, p->warn_data);
-}
-
-static void
-warn_unscaled (const QconvPlan *p)
-{
-  for (guint i = 0; i < p->output.layers->len; i++)
-    if (((const PlannedLayer *) g_ptr_array_index (p->output.layers, i))->has_input_scale)
-      return;
-  if (p->warn != NULL)
-    p->warn (_ ("--input-scale does not reach any layer"), p->warn_data);
-}
-
-static void
-warn_nothing (const QconvPlan *p)
-{
-  g_autofree char *line = NULL;
-  gboolean decoded = FALSE;
-
-  if (p->target->quantizer == NULL || p->warn == NULL)
-    return;
-  for (guint i = 0; i < p->output.layers->len; i++)
-    {
-      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-
-      if (l->layer->quantizer != NULL)
-        return;
-      decoded |= l->how == HOW_DECODE;
-    }
-  line = g_strdup_printf (decoded ? _ ("no layer becomes %s: what was quantized is decoded")
-                                  : _ ("no layer becomes %s: the output is a copy"),
-                          p->target->quantizer->id);
-  p->warn (line, p->warn_data);
-}
-
-/* Loaders find out from names and stored shapes what they load */
+/* Fails if a loader would take the output, by its names and stored shapes, for another model */
 static gboolean
 check_recognised (const Planning *pl, GError **error)
 {
@@ -191,7 +111,7 @@ check_recognised (const Planning *pl, GError **error)
          || qconv_model_check_recognised (p->model, p->mapping->identity, p->output.directory, error);
 }
 
-/* Options that mean nothing for this target */
+/* Fails if an option means nothing for this target */
 static gboolean
 check_job (const Planning *pl, GError **error)
 {
@@ -222,17 +142,13 @@ make_plan (Planning *pl, GError **error)
   pl->scales = qconv_input_scales_new (pl->job->input_scale, error);
   if (pl->scales == NULL && *error != NULL)
     return FALSE;
+  qconv_rules_settle (&pl->rules);
   if (pl->scales != NULL
       && !qconv_input_scales_check (pl->scales, p->mapping != NULL ? p->mapping->layers : p->model->layers, error))
     return FALSE;
   if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
     return FALSE;
-  if (pl->scales != NULL)
-    warn_unscaled (p);
-  warn_unknown (p);
-  warn_unconfigured (p);
-  warn_lossy (p);
-  warn_nothing (p);
+  qconv_plan_warn (p, pl->scales != NULL);
   return TRUE;
 }
 
@@ -245,7 +161,7 @@ find_target (QconvPlan *p, const QconvJob *job, GError **error)
     {
       p->target = qconv_target_find (job->target, error);
       if (p->target != NULL)
-        p->path = job->output != NULL ? g_strdup (job->output) : qconv_target_derive_output (p->target, p->model);
+        p->path = job->output != NULL ? g_strdup (job->output) : qconv_output_name (p->target, p->model->path);
       return p->target != NULL;
     }
   p->in_place = qconv_edit_in_place (p->model, job, &local);
@@ -272,13 +188,14 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->model = model;
   if (!find_target (p, job, error))
     return NULL;
-  p->memory = job->memory > 0 ? job->memory : QCONV_DEFAULT_MEMORY;
-  p->n_threads = job->n_threads > 0 ? job->n_threads : g_get_num_processors ();
-  p->no_verify = job->no_verify;
+  p->limits = (Limits) {
+    .memory = job->memory > 0 ? job->memory : QCONV_DEFAULT_MEMORY,
+    .n_threads = job->n_threads > 0 ? job->n_threads : g_get_num_processors (),
+  };
+  p->verify = !job->no_verify;
   p->force = job->force;
   p->allow_nonfinite = job->allow_nonfinite;
-  p->warn = job->warn;
-  p->warn_data = job->warn_data;
+  p->warn = (Warn) { job->warn, job->warn_data };
   qconv_output_init (&p->output, model, qconv_values_new (p->target->writer->options));
   qconv_schemes_init (&pl.schemes, p->target);
   ok = make_plan (&pl, &local);
@@ -287,8 +204,83 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   g_clear_pointer (&pl.scales, qconv_input_scales_free);
   if (ok)
     return g_steal_pointer (&p);
-  if (qconv_error_exit_status (local) == 3)
-    g_prefix_error (&local, "%s: ", qconv_source_path (model->source));
+  qconv_error_name_file (&local, qconv_source_path (model->source));
   g_propagate_error (error, g_steal_pointer (&local));
   return NULL;
+}
+
+/* ---- What a plan tells ---- */
+
+void
+qconv_plan_free (QconvPlan *p)
+{
+  if (p->output.directory != NULL)
+    qconv_output_clear (&p->output);
+  g_clear_pointer (&p->mapping, qconv_mapping_free);
+  g_clear_pointer (&p->loras, qconv_loras_free);
+  g_clear_pointer (&p->verbatim, g_ptr_array_unref);
+  g_clear_pointer (&p->header, g_byte_array_unref);
+  g_clear_pointer (&p->edit, qconv_edit_free);
+  g_free (p->path);
+  g_free (p);
+}
+
+const char *
+qconv_plan_output (const QconvPlan *p)
+{
+  return p->path;
+}
+
+const char *
+qconv_plan_target (const QconvPlan *p)
+{
+  return p->target->name;
+}
+
+guint64
+qconv_plan_output_bytes (const QconvPlan *p)
+{
+  return p->file_size;
+}
+
+guint64
+qconv_plan_peak_memory (const QconvPlan *p)
+{
+  guint64 peak = 0;
+
+  for (guint i = 0; i < p->output.layers->len; i++)
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+
+      peak = MAX (peak, l->tiling.kept_cost + (guint64) l->tiling.task_cost * p->limits.n_threads);
+    }
+  return MIN (peak, p->limits.memory);
+}
+
+GArray *
+qconv_plan_weights (const QconvPlan *p)
+{
+  static const char *const hows[] = { "copy", "cast", "decode", "move", "encode" };
+  GArray *weights = g_array_new (FALSE, FALSE, sizeof (QconvPlannedInfo));
+
+  for (guint i = 0; i < p->output.layers->len; i++)
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+      gboolean adopts = l->how == HOW_ENCODE && qconv_encoder (l, 0)->from != NULL;
+      QconvPlannedInfo w = {
+        .name = l->source->name,
+        .scheme = l->layer->scheme,
+        .rule = l->rule,
+        .how = adopts ? "adopt" : hows[l->how],
+        .short_name = qconv_strip_prefix (l->source->name),
+        .options = l->options,
+        .packable = l->packable,
+        .shape = l->layer->pub.shape,
+        .bytes = l->bytes,
+      };
+
+      if (qconv_planned_is_weight (l))
+        g_array_append_val (weights, w);
+    }
+  return weights;
 }

@@ -2,6 +2,7 @@
 /* What is loaded: modules in the order of their names, the first of a name in the search path wins. */
 #include <string.h>
 
+#include "base/names.h"
 #include "qconv.h"
 #include "registry/module.h"
 
@@ -76,8 +77,6 @@ load_module (Registry *r, const char *folder, const char *file)
   g_ptr_array_add (r->modules, m);
   if (earlier != NULL)
     m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
-  else if (earlier != NULL)
-    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
   else
     m->plugin = qconv_module_open (m->path, m->name, &error);
   if (error != NULL)
@@ -93,12 +92,6 @@ load_module (Registry *r, const char *folder, const char *file)
     add_plugin (r, m->plugin, TRUE);
   else
     g_warning ("plugin %s not loaded: %s", m->path, m->reason);
-}
-
-static gint
-compare_strings (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
 /* Modules and targets begin with their name */
@@ -118,7 +111,7 @@ load_folder (Registry *r, const char *folder)
   while (dir != NULL && (file = g_dir_read_name (dir)) != NULL)
     if (g_str_has_suffix (file, "." G_MODULE_SUFFIX))
       g_ptr_array_add (files, g_strdup (file));
-  g_ptr_array_sort (files, compare_strings);
+  g_ptr_array_sort (files, qconv_compare_strings);
   for (guint i = 0; i < files->len; i++)
     load_module (r, folder, g_ptr_array_index (files, i));
 }

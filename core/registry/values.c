@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "qconv.h"
+#include "base/nearest.h"
 
 struct _QconvValues {
   const QconvOption *table;
@@ -152,15 +152,13 @@ static gboolean
 unknown_option (const QconvValues *v, const char *name, GError **error)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  const char *near;
+  g_autofree char *hint = NULL;
 
   for (guint i = 0; i < v->n; i++)
     g_ptr_array_add (names, (gpointer) v->table[i].name);
   g_ptr_array_add (names, NULL);
-  near = qconv_nearest (name, (const char *const *) names->pdata);
-  if (near != NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "unknown option \"%s\"; did you mean %s?", name, near);
-  return qconv_fail (error, QCONV_ERROR_OPTION, "unknown option \"%s\"", name);
+  hint = qconv_did_you_mean (name, (const char *const *) names->pdata);
+  return qconv_fail (error, QCONV_ERROR_OPTION, "unknown option \"%s\"%s", name, hint);
 }
 
 gboolean
@@ -260,6 +258,18 @@ qconv_values_follow (QconvValues *v, const QconvValues *source)
       {
         g_free (v->text[i]);
         v->text[i] = g_strdup (source->text[i]);
+      }
+}
+
+void
+qconv_values_override (QconvValues *v, const QconvValues *other)
+{
+  for (guint i = 0; i < v->n; i++)
+    if (other->set[i])
+      {
+        g_free (v->text[i]);
+        v->text[i] = g_strdup (other->text[i]);
+        v->set[i] = TRUE;
       }
 }
 

@@ -20,7 +20,9 @@ gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);
 gboolean qconv_values_knows (const QconvValues *v, const char *name);
 /* Whether all QCONV_OPTION_PARAMETER rows agree; both are of the same table */
 gboolean qconv_values_same_parameters (const QconvValues *a, const QconvValues *b);
-/* Sets in @v each parameter that nobody has set to what @source says */
+/* Sets in @v what is set in @other, a table of the same options */
+void qconv_values_override (QconvValues *v, const QconvValues *other);
+/* Copies from @source each parameter that is not set in @v */
 void qconv_values_follow (QconvValues *v, const QconvValues *source);
 /* Returns: (nullable): why the table cannot be used (a default out of range, a duplicate), for the registry */
 const char *qconv_option_table_problem (const QconvOption *table);

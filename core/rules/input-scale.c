@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads --input-scale and finds the scale of each layer. The plan asks. */
 #include "rules/input-scale.h"
 
 #include <math.h>
@@ -6,8 +7,8 @@
 
 #include "base/json-text.h"
 #include "graph/identify.h"
-#include "layer/compose.h"
-#include "layer/tile.h"
+#include "kernels/stream.h"
+#include "layer/load.h"
 
 #define SUFFIX "." QCONV_INPUT_SCALE
 
@@ -83,7 +84,7 @@ read_json (InputScales *s, const char *path, GError **error)
   return TRUE;
 }
 
-/* A scale that stands beside a quantized layer was made for that layer's scheme */
+/* Adds the scale that stands beside a quantized layer: it was made for that layer's scheme */
 static gboolean
 add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
 {
@@ -98,9 +99,9 @@ add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
   if (i < 0) /* the scheme's plugin is missing; enough to know what the value is not for */
     return add_scale (s, layer->name, 1, layer->layer->scheme, error);
   c = qconv_components_new (layer->layer);
-  arena.size = qconv_parts_cost (layer->layer, PARTS_WHOLE, 0);
+  arena.size = qconv_components_cost (layer->layer, SCOPE_LAYER, 0);
   arena.base = memory = g_malloc (arena.size);
-  return qconv_parts_load (layer, c, PARTS_WHOLE, 0, 0, &arena, error)
+  return qconv_components_load (layer, c, SCOPE_LAYER, &(Rows) { .arena = &arena }, error)
          && add_scale (s, layer->name, *(const float *) c->buffers[i].data, layer->layer->scheme, error);
 }
 
@@ -144,7 +145,7 @@ read_model (InputScales *s, const char *path, GError **error)
   return g_hash_table_size (s->by_name) > 0 || qconv_fail (error, QCONV_ERROR_OPTION, "%s: holds no *" SUFFIX, path);
 }
 
-/* A file that begins like JSON is one, and so is one that says it is */
+/* Returns: whether @path is called .json or begins like JSON */
 static gboolean
 is_json (const char *path)
 {
@@ -185,7 +186,7 @@ qconv_input_scales_new (const char *text, GError **error)
   return (is_json (text) ? read_json (s, text, error) : read_model (s, text, error)) ? g_steal_pointer (&s) : NULL;
 }
 
-/* (nullable) */
+/* Returns: the scale of the layer, or NULL */
 static const Scale *
 find_scale (const InputScales *s, const char *plain_name)
 {
@@ -195,25 +196,23 @@ find_scale (const InputScales *s, const char *plain_name)
 }
 
 gboolean
-qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *scheme, gboolean has_own,
-                         gboolean *found, float *value, GError **error)
+qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *scheme, InputScale *out, GError **error)
 {
   const Scale *scale = find_scale (s, layer->plain_name);
 
   if (scale == NULL && layer->sources != NULL && qconv_composed_whole (layer))
-    scale = find_scale (s, ((const SourceLayer *) g_ptr_array_index (layer->sources, 0))->plain_name);
-  *found = (s->for_all && !has_own) || scale != NULL;
-  *value = s->value;
+    scale = find_scale (s, qconv_composed_source (layer, 0)->plain_name);
+  *out = (InputScale) { .found = scale != NULL || s->for_all, .for_all = scale == NULL, .value = s->value };
   if (scale == NULL)
     return TRUE;
-  *value = scale->value;
+  out->value = scale->value;
   return scale->scheme == NULL || strcmp (scale->scheme, scheme) == 0
          || qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" was made for %s, not for %s", layer->name,
                         scale->scheme, scheme);
 }
 
-/* Short names of @layers, and of those that are whole parts of them under other names; *fused: of those that are not
-   whole → the name of the layer */
+/* Returns: (transfer full): the short names of @layers and of the claimed layers that they are renamed ones of. @fused
+   gets the short name of every other claimed layer -> the name of the layer that has rows of it */
 static GHashTable *
 list_names (const GPtrArray *layers, GHashTable *fused)
 {

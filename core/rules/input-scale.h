@@ -5,15 +5,22 @@
 
 typedef struct _InputScales InputScales;
 
-/* @text: (nullable): NULL is as "none". Returns: (transfer full) (nullable): NULL without error: none were asked for */
+/* Reads "none", a number for all layers, or a file. @text: (nullable): NULL means "none".
+   Returns: (transfer full): NULL without error for "none" */
 InputScales *qconv_input_scales_new (const char *text, GError **error);
 void qconv_input_scales_free (InputScales *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (InputScales, qconv_input_scales_free)
 /* The component that holds one */
 #define QCONV_INPUT_SCALE "input_scale"
-/* Whether there is one for @layer, which becomes @scheme, under its name or that of the layer that it is. A plain
-   number is for layers that do not have their own (@has_own). QCONV_ERROR_OPTION: it was made for another scheme */
-gboolean qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *scheme, gboolean has_own,
-                                  gboolean *found, float *value, GError **error);
-/* QCONV_ERROR_OPTION for a key that none of @layers (SourceLayer) has */
+/* @found: there is a scale for the layer; @for_all: it is the one number for all layers */
+typedef struct {
+  gboolean found, for_all;
+  float value;
+} InputScale;
+/* Finds the scale for @layer, which becomes @scheme, under its name or that of the claimed layer that it is a renamed
+   one of. QCONV_ERROR_OPTION: the scale was made for another scheme */
+gboolean qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *scheme, InputScale *scale,
+                                  GError **error);
+/* Fails with QCONV_ERROR_OPTION if a name that scales were given for is that of none of @layers (element-type
+   SourceLayer) */
 gboolean qconv_input_scales_check (const InputScales *s, const GPtrArray *layers, GError **error);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the rules that a user gives for single layers and checks each against what the writer can hold. */
 #include "rules/layer-config.h"
 
 #include <string.h>
 
 #include "base/json-text.h"
+#include "base/nearest.h"
 #include "registry/values.h"
 
 #define KEEP "keep"
@@ -12,6 +14,7 @@ void
 qconv_layer_row_free (LayerRow *r)
 {
   g_clear_pointer (&r->match, g_regex_unref);
+  g_clear_pointer (&r->values, qconv_values_free);
   g_free (r->options);
   g_free (r->rule);
   g_free (r->said);
@@ -19,33 +22,46 @@ qconv_layer_row_free (LayerRow *r)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LayerRow, qconv_layer_row_free)
 
-/* @said: where it stands, for messages */
-static gboolean
-add_row (GPtrArray *rows, const char *match, const char *scheme, const char *options, const char *rule,
-         const char *said, Schemes *schemes, GError **error)
+/* @rule: as plans show it; @said: what the user wrote, for messages; @options: (nullable) */
+static LayerRow *
+new_row (const char *rule, const char *said, const char *options)
 {
-  g_autoptr (LayerRow) row = g_new0 (LayerRow, 1);
-  g_autoptr (GError) local = NULL;
-  g_autoptr (QconvValues) trial = NULL;
+  LayerRow *row = g_new0 (LayerRow, 1);
 
-  row->match = g_regex_new (match, G_REGEX_OPTIMIZE, 0, &local);
-  if (row->match == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s: %s", said, match, local->message);
   row->rule = g_strdup (rule);
   row->said = g_strdup (said);
   row->options = options != NULL && *options != '\0' ? g_strdup (options) : NULL;
+  return row;
+}
+
+static gboolean
+set_scheme (LayerRow *row, const char *scheme, Schemes *schemes, GError **error)
+{
+  g_autoptr (GError) broken = NULL;
+
+  row->scheme = qconv_schemes_add (schemes, scheme, row->said, error);
+  if (row->scheme == NULL)
+    return FALSE;
+  row->values = qconv_values_new (row->scheme->quantizer->options);
+  return qconv_values_parse (row->values, row->options, &broken)
+         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", row->said, broken->message);
+}
+
+/* Completes @row, which is (transfer full), and adds it to @rows */
+static gboolean
+add_row (GPtrArray *rows, LayerRow *row, const char *match, const char *scheme, Schemes *schemes, GError **error)
+{
+  g_autoptr (LayerRow) own = row;
+  g_autoptr (GError) broken = NULL;
+
+  row->match = g_regex_new (match, G_REGEX_OPTIMIZE, 0, &broken);
+  if (row->match == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s: %s", row->said, match, broken->message);
+  if (strcmp (scheme, KEEP) != 0 && !set_scheme (row, scheme, schemes, error))
+    return FALSE;
   if (strcmp (scheme, KEEP) == 0 && row->options != NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: layers that are kept have no options", said);
-  if (strcmp (scheme, KEEP) != 0)
-    {
-      row->scheme = qconv_schemes_add (schemes, scheme, said, error);
-      if (row->scheme == NULL)
-        return FALSE;
-      trial = qconv_values_new (row->scheme->quantizer->options);
-      if (!qconv_values_parse (trial, row->options, &local))
-        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", said, local->message);
-    }
-  g_ptr_array_add (rows, g_steal_pointer (&row));
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: layers that are kept have no options", row->said);
+  g_ptr_array_add (rows, g_steal_pointer (&own));
   return TRUE;
 }
 
@@ -60,7 +76,7 @@ qconv_layer_config_add (GPtrArray *rows, const char *text, Schemes *schemes, GEr
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not of the form SCHEME[,key=value…]:REGEX", said);
   if (text[n] == ',')
     options = g_strndup (text + n + 1, (gsize) (colon - text) - n - 1);
-  return add_row (rows, colon + 1, scheme, options, "layers", said, schemes, error);
+  return add_row (rows, new_row ("layers", said, options), colon + 1, scheme, schemes, error);
 }
 
 /* ---- The file ---- */
@@ -77,7 +93,7 @@ is_text (JsonNode *node)
   return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING;
 }
 
-/* { "key": value } as "key=value,…"; NULL with @error */
+/* Returns: (transfer full): { "key": value } as "key=value,…"; NULL with an error if it is something else */
 static char *
 options_text (JsonNode *node, const char *said, GError **error)
 {
@@ -118,11 +134,10 @@ check_keys (JsonObject *row, const char *said, GError **error)
   for (GList *l = keys; l != NULL; l = l->next)
     if (!g_strv_contains (known, l->data))
       {
-        const char *near = qconv_nearest (l->data, known);
+        g_autofree char *hint = qconv_did_you_mean (l->data, known);
 
-        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: unknown key \"%s\"%s%s; there are match, scheme, options",
-                           said, (const char *) l->data, near != NULL ? ": did you mean " : "",
-                           near != NULL ? near : "");
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: unknown key \"%s\" (the keys are match, scheme, options)%s",
+                           said, (const char *) l->data, hint);
       }
   return TRUE;
 }
@@ -143,8 +158,8 @@ read_row (GPtrArray *rows, const char *path, guint i, JsonNode *node, Schemes *s
     return bad_row (said, "\"match\" and \"scheme\" must be there and be text", error);
   options = options_text (json_object_get_member (row, "options"), said, error);
   return options != NULL
-         && add_row (rows, json_object_get_string_member (row, "match"), json_object_get_string_member (row, "scheme"),
-                     options, rule, said, schemes, error);
+         && add_row (rows, new_row (rule, said, options), json_object_get_string_member (row, "match"),
+                     json_object_get_string_member (row, "scheme"), schemes, error);
 }
 
 gboolean

@@ -8,6 +8,8 @@
  *
  * @scheme: (nullable): NULL: they are kept
  * @options: (nullable): "key=value,…" of that scheme
+ * @values: (nullable): @options as values of that scheme; once qconv_rules_settle() was called, on top of those for all
+ *   layers
  * @rule: as plans say it
  * @said: what the person wrote, for messages
  * @matched, @unfit: it matched a layer that the scheme can hold, or cannot
@@ -15,6 +17,7 @@
 typedef struct {
   GRegex *match;
   const Scheme *scheme;
+  QconvValues *values;
   char *options, *rule, *said;
   gboolean matched, unfit;
 } LayerRow;

@@ -17,7 +17,7 @@ qconv_like_read (const char *path, GError **error)
       gboolean quantized = qconv_source_layer_quantized (s);
       const char *name = qconv_mapping_original (x, s);
 
-      if (!quantized && !g_str_has_suffix (s->plain_name, ".weight"))
+      if (!qconv_source_layer_is_weight (s))
         continue;
       /* Of what is fused one part in high precision keeps the whole */
       if (!g_hash_table_contains (packed, name) || !quantized)

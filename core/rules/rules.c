@@ -3,11 +3,13 @@
 
 #include <string.h>
 
-#include "base/nearest-names.h"
+#include "base/names.h"
+#include "base/nearest.h"
 #include "families/advice.h"
 #include "families/expand.h"
 #include "registry/values.h"
 #include "rules/like.h"
+#include "rules/target-layer.h"
 
 /* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
@@ -62,29 +64,6 @@ scheme_bits (const Layer *l)
   return (guint) (bits / ((double) l->pub.rows * (double) l->pub.cols));
 }
 
-/* Returns: (transfer full) (nullable): the layer as @scheme would have it; NULL where it cannot hold it */
-static Layer *
-try_scheme (const SourceLayer *s, const Scheme *scheme, const char *options)
-{
-  const QconvLayer *l = &s->layer->pub;
-  QconvDType dtype = l->dtype;
-  gboolean plain = !qconv_source_layer_quantized (s);
-  gboolean numbers = !plain || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
-  g_autoptr (Layer) trial = NULL;
-  QconvValues *values;
-
-  if ((plain && !g_str_has_suffix (s->plain_name, ".weight")) || !numbers || l->rows == 0 || l->cols == 0)
-    return NULL;
-  values = qconv_values_copy (scheme->values);
-  qconv_values_parse (values, options, NULL);
-  if (s->layer->quantizer == scheme->quantizer)
-    qconv_values_follow (values, s->layer->values);
-  trial = qconv_layer_new (s->name, scheme->quantizer->id, scheme->quantizer, values, l->dtype, l->rows, l->cols);
-  trial->pub.shape = l->shape;
-  qconv_layer_settle (trial);
-  return qconv_layer_ask_components (trial, NULL) ? g_steal_pointer (&trial) : NULL;
-}
-
 static Advice
 advise (const Rules *r, const SourceLayer *s, const Layer *trial)
 {
@@ -94,7 +73,7 @@ advise (const Rules *r, const SourceLayer *s, const Layer *trial)
                               qconv_mapping_original (r->mapping, s));
 }
 
-/* Schemes that the family advises have to be known before options are handed out */
+/* Adds the schemes that the family advises: they must be known before options are handed out */
 static void
 imply_fallbacks (Rules *r)
 {
@@ -103,7 +82,7 @@ imply_fallbacks (Rules *r)
   for (guint i = 0; first != NULL && i < r->mapping->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (r->mapping->layers, i);
-      g_autoptr (Layer) trial = try_scheme (s, first, NULL);
+      g_autoptr (Layer) trial = qconv_target_layer (s, first, NULL);
       Advice advice = { .kind = ADVICE_TARGET };
 
       if (trial != NULL)
@@ -131,6 +110,22 @@ qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Sch
   if (mapping != NULL && r->fallback == NULL && !r->no_fallback)
     imply_fallbacks (r);
   return TRUE;
+}
+
+void
+qconv_rules_settle (Rules *r)
+{
+  for (guint i = 0; i < r->rows->len; i++)
+    {
+      LayerRow *row = g_ptr_array_index (r->rows, i);
+      QconvValues *all = row->scheme != NULL ? qconv_values_copy (row->scheme->values) : NULL;
+
+      if (all == NULL)
+        continue;
+      qconv_values_override (all, row->values);
+      qconv_values_free (row->values);
+      row->values = all;
+    }
 }
 
 void
@@ -180,19 +175,11 @@ matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 
 /* ---- Decisions ---- */
 
-static gboolean
-is_weight (const SourceLayer *s)
-{
-  return !qconv_source_layer_plain (s) || g_str_has_suffix (s->plain_name, ".weight");
-}
-
 /* (nullable): the first row that names the layer */
 static LayerRow *
 find_row (Rules *r, const SourceLayer *s)
 {
-  gboolean weight = qconv_source_layer_quantized (s) || g_str_has_suffix (s->plain_name, ".weight");
-
-  for (guint i = 0; weight && i < r->rows->len; i++)
+  for (guint i = 0; qconv_source_layer_is_weight (s) && i < r->rows->len; i++)
     {
       LayerRow *row = g_ptr_array_index (r->rows, i);
 
@@ -202,29 +189,36 @@ find_row (Rules *r, const SourceLayer *s)
   return NULL;
 }
 
+void
+qconv_decision_clear (Decision *d)
+{
+  g_clear_pointer (&d->layer, qconv_layer_free);
+}
+
 static Decision
 stays (const char *rule)
 {
   return (Decision) { .rule = rule };
 }
 
+/* @layer: (transfer full): as @scheme holds it */
 static Decision
-becomes (const Scheme *scheme, const char *rule)
+becomes (const Scheme *scheme, Layer *layer, const char *rule)
 {
-  return (Decision) { .scheme = scheme, .rule = rule };
+  return (Decision) { .scheme = scheme, .layer = layer, .rule = rule };
 }
 
-/* (nullable): what the model's family says of the weight */
+/* Returns: (nullable): what the family of the model says of the weight; NULL if it does not know it */
 static JsonObject *
 find_template (const Rules *r, const SourceLayer *s)
 {
   const Identity *id = r->mapping->identity;
-  g_autofree char *name = g_strconcat (qconv_mapping_original (r->mapping, s), ".weight", NULL);
+  g_autofree char *name = qconv_weight_name (qconv_mapping_original (r->mapping, s));
 
   return qconv_family_template (id->family, id->dims, name);
 }
 
-/* In the model's family the layer is a product with a matrix, or nothing is known of it */
+/* Returns: whether the layer is a product with a matrix, as far as the family knows it */
 static gboolean
 is_linear (const Rules *r, const SourceLayer *s)
 {
@@ -233,77 +227,94 @@ is_linear (const Rules *r, const SourceLayer *s)
   return template == NULL || g_strcmp0 (qconv_family_text (template, "op"), "linear") == 0;
 }
 
-/* What a layer becomes that the family does not want in the target's scheme */
+/* Decides for a layer that the family does not want in the target's scheme */
 static Decision
 fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
 {
   const Scheme *scheme = r->fallback;
-  g_autoptr (Layer) trial = NULL;
+  Layer *layer = NULL;
 
   if (scheme == NULL && advice->kind == ADVICE_FALLBACK && !r->no_fallback)
     scheme = qconv_schemes_find (r->schemes, advice->fallback);
   if (scheme != NULL && is_linear (r, s))
-    trial = try_scheme (s, scheme, NULL);
-  return trial != NULL ? becomes (scheme, "fallback") : stays ("family");
+    layer = qconv_target_layer (s, scheme, NULL);
+  return layer != NULL ? becomes (scheme, layer, "fallback") : stays ("family");
 }
 
-/* What source, size and family say about a layer that nobody named */
-static Decision
-decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial)
+/* Returns: (nullable): the rule by which a layer stays that nobody named: its source, shape or size; NULL if it may be
+   encoded. Whoever quantized a layer, or knows the model, has found it worth that, so that shape and size only count
+   for other layers */
+static const char *
+reason_to_stay (const Rules *r, const SourceLayer *s, const QconvQuantizer *q)
 {
   const QconvLayer *l = &s->layer->pub;
-  const QconvQuantizer *q = scheme->quantizer;
   gboolean plain = !qconv_source_layer_quantized (s);
   gboolean strange = plain && find_template (r, s) == NULL;
   guint64 low = MIN (l->rows, l->cols), high = MAX (l->rows, l->cols);
+
+  if (!g_str_has_prefix (s->plain_name, r->mapping->prefix)) /* another model of an all-in-one checkpoint */
+    return "family";
+  if (r->quantized && plain)
+    return "source";
+  if (strange && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
+    return "shape";
+  if (strange && low < qconv_family_least_dim (r->mapping->identity->family))
+    return "size";
+  if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
+    return "size";
+  return NULL;
+}
+
+/* Decides by source, size and family for a layer that nobody named. *trial: the layer in @scheme, taken if it becomes
+   that */
+static Decision
+decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
+{
+  const char *reason;
   Advice advice;
 
-  if (strcmp (l->scheme, q->id) == 0)
-    return becomes (scheme, "target");
-  if (!g_str_has_prefix (s->plain_name, r->mapping->prefix)) /* another part of an all-in-one checkpoint */
-    return stays ("family");
-  if (r->quantized && plain)
-    return stays ("source");
-  /* Who quantized it, or knows the model, has found it worth that */
-  if (strange && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
-    return stays ("shape");
-  if (strange && low < qconv_family_least_dim (r->mapping->identity->family))
-    return stays ("size");
-  if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
-    return stays ("size");
-  advice = advise (r, s, trial);
-  return advice.kind == ADVICE_TARGET ? becomes (scheme, "target") : fall_back (r, s, &advice);
+  if (strcmp (s->layer->scheme, scheme->quantizer->id) == 0)
+    return becomes (scheme, g_steal_pointer (trial), "target");
+  reason = reason_to_stay (r, s, scheme->quantizer);
+  if (reason != NULL)
+    return stays (reason);
+  advice = advise (r, s, *trial);
+  return advice.kind == ADVICE_TARGET ? becomes (scheme, g_steal_pointer (trial), "target") : fall_back (r, s, &advice);
 }
 
 static Decision
 decide_row (const SourceLayer *s, LayerRow *row)
 {
-  g_autoptr (Layer) trial = row->scheme != NULL ? try_scheme (s, row->scheme, row->options) : NULL;
-  gboolean fits = row->scheme == NULL || trial != NULL;
+  Layer *layer = row->scheme != NULL ? qconv_target_layer (s, row->scheme, row->values) : NULL;
+  gboolean fits = row->scheme == NULL || layer != NULL;
 
   row->matched |= fits;
   row->unfit |= !fits;
   if (!fits)
     return stays ("shape");
-  return (Decision) { .scheme = row->scheme, .options = row->options, .rule = row->rule };
+  return (Decision) { .scheme = row->scheme, .layer = layer, .options = row->options, .rule = row->rule };
 }
 
-/* What --like packs, whichever scheme the family has for it */
+/* Decides as --like did: quantizes what it quantizes, in the family's fallback scheme if the family has one for the
+   layer. *trial: as in decide_unnamed() */
 static Decision
-decide_like (const Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial, gboolean packed)
+decide_like (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial, gboolean packed)
 {
-  Advice advice = advise (r, s, trial);
-  Decision d = advice.kind == ADVICE_FALLBACK ? fall_back (r, s, &advice) : becomes (scheme, "like");
+  Advice advice = advise (r, s, *trial);
+  Decision d = packed && advice.kind == ADVICE_FALLBACK ? fall_back (r, s, &advice) : stays ("like");
 
-  return becomes (packed ? (d.scheme != NULL ? d.scheme : scheme) : NULL, "like");
+  if (packed && d.scheme == NULL)
+    return becomes (scheme, g_steal_pointer (trial), "like");
+  d.rule = "like";
+  return d;
 }
 
-/* @trial: (nullable): the layer in the target's scheme */
+/* *trial: (nullable): the layer in the target's scheme, if that can hold it; taken if the layer becomes that */
 static Decision
-decide (Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial)
+decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
 {
   LayerRow *row = scheme != NULL ? find_row (r, s) : NULL;
-  gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, trial != NULL);
+  gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, *trial != NULL);
   gpointer packed = NULL;
   gboolean like = r->like != NULL
                   && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed);
@@ -315,33 +326,26 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, const Layer *trial
     return decide_row (s, row);
   if (keep)
     return stays ("keep");
-  if (trial == NULL)
+  if (*trial == NULL)
     return stays ("shape");
   if (r->only.re != NULL)
-    return becomes (only ? scheme : NULL, "only");
+    return only ? becomes (scheme, g_steal_pointer (trial), "only") : stays ("only");
   if (like)
     return decide_like (r, s, scheme, trial, GPOINTER_TO_INT (packed));
   return decide_unnamed (r, s, scheme, trial);
-}
-
-/* Whoever decided that the layer takes a scheme, it is the family that knows how exact its products must be */
-static gboolean
-advises_full_precision (const Rules *r, const SourceLayer *s, const Decision *d)
-{
-  g_autoptr (Layer) trial = try_scheme (s, d->scheme, d->options);
-
-  return trial != NULL && advise (r, s, trial).full_precision_mm;
 }
 
 Decision
 qconv_rules_decide (Rules *r, const SourceLayer *s)
 {
   const Scheme *scheme = qconv_schemes_main (r->schemes);
-  g_autoptr (Layer) trial = scheme != NULL ? try_scheme (s, scheme, NULL) : NULL;
-  Decision d = decide (r, s, scheme, trial);
+  g_autoptr (Layer) trial = scheme != NULL ? qconv_target_layer (s, scheme, NULL) : NULL;
+  gboolean fits = trial != NULL;
+  Decision d = decide (r, s, scheme, &trial);
 
-  d.packable = trial != NULL || d.scheme != NULL;
-  d.full_precision = d.scheme != NULL && advises_full_precision (r, s, &d);
+  d.packable = fits || d.scheme != NULL;
+  /* Whoever decided on the scheme, the family knows how exact the layer's products must be */
+  d.full_precision = d.layer != NULL && advise (r, s, d.layer).full_precision_mm;
   return d;
 }
 
@@ -380,7 +384,7 @@ matched_nothing (const char *said, const char *pattern, const GPtrArray *layers,
   g_autofree char *near = NULL;
 
   for (guint i = 0; i < layers->len; i++)
-    if (is_weight (g_ptr_array_index (layers, i)))
+    if (qconv_source_layer_is_weight (g_ptr_array_index (layers, i)))
       g_ptr_array_add (names, ((SourceLayer *) g_ptr_array_index (layers, i))->name);
   near = qconv_nearest_names (pattern, names);
   return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer; layers have names such as %s", said, near);

@@ -36,13 +36,17 @@ typedef struct {
 
 /**
  * Decision: what a layer becomes.
- * @scheme: NULL: it stays plain
- * @options: (nullable): of the scheme, for this layer
+ *
+ * @scheme: (nullable): NULL: it stays plain
+ * @layer: (nullable) (owned): the layer in @scheme, for the plan to take
+ * @options: (nullable): "key=value,…" of @scheme that a rule gave to this layer
+ * @rule: the name of the rule, as plans show it
  * @full_precision: the family advises products in full precision
- * @packable: the target's scheme can hold it, or the one that is to
+ * @packable: @scheme or the target's scheme can hold it
  */
 typedef struct {
   const Scheme *scheme;
+  Layer *layer;
   const char *options, *rule;
   gboolean full_precision, packable;
 } Decision;
@@ -51,7 +55,12 @@ typedef struct {
 gboolean qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes,
                            const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
-/* After the options of schemes are known */
+void qconv_decision_clear (Decision *d);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Decision, qconv_decision_clear)
+
+/* Puts the options of rows on top of those for all layers, which must be known by now */
+void qconv_rules_settle (Rules *r);
+/* Decides what becomes of @s; after qconv_rules_settle() */
 Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
 /* Returns: whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);

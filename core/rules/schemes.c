@@ -2,6 +2,8 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
+#include "base/nearest.h"
+#include "base/warn.h"
 #include "registry/values.h"
 #include "rules/schemes.h"
 
@@ -100,7 +102,7 @@ qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **erro
   Scheme *found = join_scheme (s, id);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autofree char *all = NULL;
-  const char *near;
+  g_autofree char *hint = NULL;
 
   if (found != NULL)
     {
@@ -113,10 +115,10 @@ qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **erro
   if (names->len == 0)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s holds no schemes", option, s->info->name), NULL;
   g_ptr_array_add (names, NULL);
-  near = qconv_nearest (id, (const char *const *) names->pdata);
+  hint = qconv_did_you_mean (id, (const char *const *) names->pdata);
   all = g_strjoinv (", ", (char **) names->pdata);
-  qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s cannot hold the scheme \"%s\"%s%s; it takes keep, %s", option,
-              s->info->name, id, near != NULL ? ": did you mean " : "", near != NULL ? near : "", all);
+  qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s cannot hold the scheme \"%s\" (it takes keep, %s)%s", option,
+              s->info->name, id, all, hint);
   return NULL;
 }
 
@@ -142,8 +144,7 @@ warn_effort (const Schemes *s, const QconvJob *job)
   for (guint i = 0; i < s->list->len; i++)
     if (qconv_values_knows (((const Scheme *) g_ptr_array_index (s->list, i))->values, "effort"))
       return;
-  if (job->warn != NULL)
-    job->warn (_ ("--effort does not reach this target"), job->warn_data);
+  qconv_warn (&(Warn) { job->warn, job->warn_data }, "%s", _ ("--effort has no effect: this target has no search"));
 }
 
 /* What an implied scheme is told: "ID.key=value" alone. Returns: whether @option is for one */

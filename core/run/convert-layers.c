@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Takes every layer of a plan through its phases, tile by tile, on the threads of the scheduler. The run calls it. */
 #include "run/convert-layers.h"
 
 #include <string.h>
 
+#include "base/error.h"
+#include "kernels/stream.h"
+#include "layer/load.h"
 #include "layer/tile.h"
+#include "plan/encoder.h"
 #include "rules/input-scale.h"
 #include "run/copy-tensors.h"
-#include "run/write-tensors.h"
 #include "schedule/schedule.h"
 
 /* @PHASE_BEGIN: whole-layer components of the source are loaded; @PHASE_PASS: one reading of an encoder's passes;
@@ -31,7 +35,7 @@ typedef struct {
 
 typedef struct {
   const QconvPlan *plan;
-  Save *save;
+  OutputFile file;
   Progress *progress;
   GCancellable *cancellable;
   LayerRun *runs;
@@ -51,40 +55,39 @@ n_pieces (guint64 all, guint64 piece)
   return MAX (all / piece + (all % piece != 0), 1);
 }
 
-static Tile
-make_tile (const LayerRun *r, const Components *made, const Components *source, guint64 first, guint64 n,
-           QconvBuffer *floats, Arena *arena, GCancellable *cancellable)
-{
-  return (Tile) {
-    .pub = {
-      .layer = &r->plan->layer->pub,
-      .source = source != NULL ? &r->plan->source->layer->pub : NULL,
-      .first_row = first,
-      .n_rows = n,
-      .floats = floats,
-      .stream = qconv_stream_cpu (),
-      .n_threads = 1,
-    },
-    .components = made,
-    .source = source,
-    .arena = arena,
-    .cancellable = cancellable,
-  };
-}
+/* What an encoder gets: the components of @source that it adopts, or floats */
+typedef struct {
+  Components *source;
+  QconvBuffer floats;
+} Input;
 
-/* Rows [first, first + n) as encoder @e wants them: the components of its scheme, or floats. The first
-   reading checks */
+/* Loads @rows as encoder @e wants them. @check: refuse Inf and NaN; the first reading does */
 static gboolean
-load_rows (const LayerRun *r, const QconvEncoder *e, guint64 first, guint64 n, gboolean check, Components *source,
-           QconvBuffer *floats, Arena *arena, GCancellable *cancellable, GError **error)
+load_input (const LayerRun *r, const QconvEncoder *e, const Rows *rows, gboolean check, Input *in, GError **error)
 {
   const SourceLayer *s = r->plan->source;
-  gboolean as_is = qconv_source_layer_plain (s) && qconv_takes_floats (r->plan->layer->quantizer, s->layer->pub.dtype);
+
+  in->source = qconv_components_view (r->source, rows->arena);
+  if (e->from != NULL)
+    return qconv_components_load (s, in->source, SCOPE_ROWS, rows, error);
+  return qconv_floats_load (s, in->source, rows, qconv_floats_as_is (r->plan), &in->floats, error)
+         && (!check || qconv_floats_check (&in->floats, error));
+}
+
+/* @in: (nullable): NULL in finish(), which gets no floats */
+static Tile
+encoder_tile (const LayerRun *r, const QconvEncoder *e, const Components *made, const Rows *rows, Input *in)
+{
+  Tile tile = qconv_tile (r->plan->layer, made, rows);
 
   if (e->from != NULL)
-    return qconv_parts_load (s, source, PARTS_ROWS, first, n, arena, error);
-  return qconv_floats_load (s, source, first, n, as_is, arena, cancellable, floats, error)
-         && (!check || qconv_floats_check (s, floats, error));
+    {
+      tile.source = in != NULL ? in->source : r->source;
+      tile.pub.source = &r->plan->source->layer->pub;
+    }
+  else
+    tile.pub.floats = in != NULL ? &in->floats : NULL;
+  return tile;
 }
 
 /* ---- Tasks ---- */
@@ -92,24 +95,17 @@ load_rows (const LayerRun *r, const QconvEncoder *e, guint64 first, guint64 n, g
 static gboolean
 run_begin (LayerRun *r, GError **error)
 {
-  r->kept.size = r->plan->kept_cost;
+  Rows rows = { .arena = &r->kept };
+
+  r->kept.size = r->plan->tiling.kept_cost;
   r->kept.base = g_aligned_alloc0 (r->kept.size, 1, ARENA_ALIGN);
   r->source = qconv_components_new_source (r->plan->source);
   r->made = qconv_components_new (r->plan->layer);
-  return qconv_parts_load (r->plan->source, r->source, PARTS_WHOLE, 0, 0, &r->kept, error)
-         && qconv_parts_place (r->made, PARTS_WHOLE, 0, 0, &r->kept, error);
+  return qconv_components_load (r->plan->source, r->source, SCOPE_LAYER, &rows, error)
+         && qconv_components_place (r->made, SCOPE_LAYER, &rows, error);
 }
 
-/* A quantizer does not say whose weights it cannot encode; errors of plugins get their name in conversion_run() */
-static gboolean
-name_layer (const LayerRun *r, gboolean ok, GError **error)
-{
-  if (!ok && !g_error_matches (*error, QCONV_ERROR, QCONV_ERROR_BUG))
-    g_prefix_error (error, "layer \"%s\": ", r->plan->layer->name);
-  return ok;
-}
-
-/* The part of @floats that starts @lead rows further down and has @n rows */
+/* Narrows @floats to the @n rows that start @lead rows further down */
 static void
 cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
 {
@@ -119,7 +115,8 @@ cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
   floats->size = n * row_bytes;
 }
 
-/* Chunks are cut without regard to the runs of the source, which is loaded from where a run starts */
+/* Accumulates one chunk of rows. Chunks are cut without regard to the runs of the source, which is loaded from the
+   start of a run */
 static gboolean
 run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error)
 {
@@ -132,53 +129,48 @@ run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error
 
   for (guint64 n; first < end; first += n)
     {
-      guint64 lead = first % align, load = r->plan->pass_rows;
-      QconvBuffer floats;
-      Components *source;
+      guint64 lead = first % align, load = r->plan->tiling.rows;
+      Input in;
       Tile tile;
 
       arena->used = 0;
       load = MIN (load, (lead + end - first + align - 1) / align * align);
       load = MIN (load, rows - (first - lead));
       n = MIN (load - lead, end - first);
-      source = qconv_components_view (r->source, arena);
-      if (!load_rows (r, e, first - lead, load, r->pass == 0, source, &floats, arena, c->cancellable, error))
+      if (!load_input (r, e, &(Rows) { first - lead, load, arena, c->cancellable }, r->pass == 0, &in, error))
         return FALSE;
       if (e->from == NULL)
-        cut_rows (&floats, r->plan->source->layer->pub.cols, lead, n);
-      tile = make_tile (r, r->made, e->from != NULL ? source : NULL, first, n, e->from != NULL ? NULL : &floats, arena,
-                        c->cancellable);
-      if (!name_layer (r, e->accumulate (q, &tile.pub, r->pass, &partial, error), error))
+        cut_rows (&in.floats, r->plan->source->layer->pub.cols, lead, n);
+      tile = encoder_tile (r, e, r->made, &(Rows) { first, n, arena, c->cancellable }, &in);
+      if (!e->accumulate (q, &tile.pub, r->pass, &partial, error))
         return FALSE;
     }
   return TRUE;
 }
 
 static gboolean
-encode_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint64 n, Arena *arena, GError **error)
+encode_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
 {
   const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
-  Components *source = qconv_components_view (r->source, arena);
-  QconvBuffer floats;
+  Input in;
   Tile tile;
 
-  if (!load_rows (r, e, first, n, !QCONV_WORK_READS (&r->work), source, &floats, arena, c->cancellable, error)
-      || !qconv_parts_place (made, PARTS_ROWS, first, n, arena, error))
+  if (!load_input (r, e, rows, !qconv_work_reads (&r->work), &in, error)
+      || !qconv_components_place (made, SCOPE_ROWS, rows, error))
     return FALSE;
-  tile = make_tile (r, made, e->from != NULL ? source : NULL, first, n, e->from != NULL ? NULL : &floats, arena,
-                    c->cancellable);
-  return name_layer (r, e->encode (r->plan->layer->quantizer, &tile.pub, error), error);
+  tile = encoder_tile (r, e, made, rows, &in);
+  return e->encode (r->plan->layer->quantizer, &tile.pub, error);
 }
 
-/* The planned components are the source's, by name */
+/* Takes the components of the source, by name, as the planned ones */
 static gboolean
-move_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint64 n, Arena *arena, GError **error)
+move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
 {
   const QconvQuantizer *q = r->plan->layer->quantizer;
-  Components *source = qconv_components_view (r->source, arena);
+  Components *source = qconv_components_view (r->source, rows->arena);
   Tile tile;
 
-  if (!qconv_parts_load (r->plan->source, source, PARTS_ROWS, first, n, arena, error))
+  if (!qconv_components_load (r->plan->source, source, SCOPE_ROWS, rows, error))
     return FALSE;
   for (guint i = 0; i < made->layer->pub.n_components; i++)
     {
@@ -187,18 +179,13 @@ move_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint64 
       if (from >= 0 && made->layer->pub.components[i]->run.rows > 0)
         made->buffers[i] = source->buffers[from];
     }
-  if (q->validate == NULL)
-    return TRUE;
-  tile = make_tile (r, made, NULL, first, n, NULL, arena, c->cancellable);
-  if (q->validate (q, &tile.pub, error))
-    return TRUE;
-  g_prefix_error (error, "layer \"%s\": ", r->plan->source->name);
-  return FALSE;
+  tile = qconv_tile (r->plan->layer, made, rows);
+  return q->validate == NULL || q->validate (q, &tile.pub, error);
 }
 
-/* A finite value must stay one */
+/* Fails if a finite value did not stay one */
 static gboolean
-check_cast (const SourceLayer *s, QconvBuffer *from, QconvBuffer *to, GError **error)
+check_cast (QconvBuffer *from, QconvBuffer *to, GError **error)
 {
   guint64 before = 0, after = 0;
   QconvBuffer n_before = QCONV_BUFFER (&before, sizeof before, QCONV_U64);
@@ -210,53 +197,54 @@ check_cast (const SourceLayer *s, QconvBuffer *from, QconvBuffer *to, GError **e
     return FALSE;
   return after <= before
          || qconv_fail (error, QCONV_ERROR_NON_FINITE,
-                        "layer \"%s\": %" G_GUINT64_FORMAT " values are too large for %s: choose a wider type", s->name,
-                        after - before, qconv_dtype_name (to->dtype));
+                        "%" G_GUINT64_FORMAT " values are too large for %s: choose a wider type", after - before,
+                        qconv_dtype_name (to->dtype));
 }
 
-/* CAST and DECODE: the only component is the plain weight */
+/* Makes the plain weight, the only component of layers that are cast or decoded */
 static gboolean
-plain_tile (Conversion *c, LayerRun *r, Components *made, guint64 first, guint64 n, Arena *arena, GError **error)
+plain_tile (Conversion *c, LayerRun *r, Components *made, const Rows *rows, GError **error)
 {
-  const SourceLayer *s = r->plan->source;
   gboolean decode = r->plan->how == HOW_DECODE;
   QconvBuffer floats;
 
-  if (!qconv_floats_load (s, qconv_components_view (r->source, arena), first, n, qconv_casts_directly (r->plan), arena,
-                          c->cancellable, &floats, error)
-      || (decode && !c->plan->allow_nonfinite && !qconv_floats_check (s, &floats, error)))
+  if (!qconv_floats_load (r->plan->source, qconv_components_view (r->source, rows->arena), rows,
+                          qconv_casts_directly (r->plan), &floats, error)
+      || (decode && !c->plan->allow_nonfinite && !qconv_floats_check (&floats, error)))
     return FALSE;
   if (floats.dtype == made->layer->pub.dtype)
     {
       made->buffers[0] = floats;
       return TRUE;
     }
-  return qconv_parts_place (made, PARTS_ROWS, first, n, arena, error)
+  return qconv_components_place (made, SCOPE_ROWS, rows, error)
          && qconv_stream_run (qconv_stream_cpu (), "convert", 1,
                               (QconvArg[]) { QCONV_BUF (&floats), QCONV_BUF (&made->buffers[0]) }, 2, error)
-         && (c->plan->allow_nonfinite || check_cast (s, &floats, &made->buffers[0], error));
+         && (c->plan->allow_nonfinite || check_cast (&floats, &made->buffers[0], error));
 }
 
 static gboolean
 run_tile (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
 {
   const PlannedLayer *l = r->plan;
-  guint64 first = task * l->tile_rows, n = MIN (l->tile_rows, l->layer->pub.rows - MIN (first, l->layer->pub.rows));
+  guint64 first = task * l->tiling.rows;
+  Rows rows
+      = { first, MIN (l->tiling.rows, l->layer->pub.rows - MIN (first, l->layer->pub.rows)), arena, c->cancellable };
   Components *made = qconv_components_view (r->made, arena);
   gboolean ok;
 
   if (l->how == HOW_ENCODE)
-    ok = encode_tile (c, r, made, first, n, arena, error);
+    ok = encode_tile (r, made, &rows, error);
   else if (l->how == HOW_MOVE)
-    ok = move_tile (c, r, made, first, n, arena, error);
+    ok = move_tile (r, made, &rows, error);
   else
-    ok = plain_tile (c, r, made, first, n, arena, error);
-  return ok && qconv_pack_tensors (&c->plan->output, l, PARTS_ROWS, made, first, n, arena, c->save, error);
+    ok = plain_tile (c, r, made, &rows, error);
+  return ok && qconv_write_tensors (&c->file, l, SCOPE_ROWS, made, &rows, error);
 }
 
 /* ---- Phases ---- */
 
-/* Whole-layer components that nobody computes: moved ones, and an input scale that the user gave */
+/* Fills the components of the whole layer that nobody computes: moved ones, and an input scale that the user gave */
 static void
 fill_given (LayerRun *r)
 {
@@ -296,15 +284,14 @@ finish_pass (Conversion *c, LayerRun *r, GError **error)
   gsize n = (gsize) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows);
   Arena none = { 0 };
   gboolean exact = TRUE;
-  Tile tile = make_tile (r, r->made, e->from != NULL ? r->source : NULL, 0, r->plan->layer->pub.rows, NULL, &none,
-                         c->cancellable);
+  Tile tile = encoder_tile (r, e, r->made, &(Rows) { 0, r->plan->layer->pub.rows, &none, c->cancellable }, NULL);
 
-  if (!name_layer (r, e->finish (r->plan->layer->quantizer, &tile.pub, r->pass, r->partials, n, &exact, error), error))
+  if (!e->finish (r->plan->layer->quantizer, &tile.pub, r->pass, r->partials, n, &exact, error))
     return FALSE;
   memset (r->partials, 0, n * r->work.partial_size);
   if (!exact && qconv_encoder (r->plan, r->encoder + 1) == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": the last encoder of scheme %s refused it",
-                       r->plan->layer->name, r->plan->layer->scheme);
+    return qconv_fail (error, QCONV_ERROR_BUG, "the last encoder of scheme %s refused the layer",
+                       r->plan->layer->scheme);
   if (!exact)
     start_encoder (r, r->encoder + 1);
   else if (++r->pass == r->work.n_passes)
@@ -324,10 +311,11 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
 
       if (t->copied == NULL && !qconv_planned_by_rows (t))
-        arena.size += arena_round ((gsize) MAX (qconv_planned_tensor (&c->plan->output, t)->n_bytes, 1));
+        arena.size += arena_round ((gsize) MAX (qconv_planned_tensor (c->file.output, t)->n_bytes, 1));
     }
   arena.base = g_aligned_alloc (arena.size, 1, ARENA_ALIGN);
-  ok = qconv_pack_tensors (&c->plan->output, l, PARTS_WHOLE, r->made, 0, l->layer->pub.rows, &arena, c->save, error);
+  ok = qconv_write_tensors (&c->file, l, SCOPE_LAYER, r->made,
+                            &(Rows) { 0, l->layer->pub.rows, &arena, c->cancellable }, error);
   g_aligned_free (arena.base);
   return ok;
 }
@@ -337,13 +325,13 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
 static gsize
 conversion_kept_cost (gpointer data, guint item)
 {
-  return ((Conversion *) data)->runs[item].plan->kept_cost;
+  return ((Conversion *) data)->runs[item].plan->tiling.kept_cost;
 }
 
 static gsize
 conversion_task_cost (gpointer data, guint item)
 {
-  return ((Conversion *) data)->runs[item].plan->task_cost;
+  return ((Conversion *) data)->runs[item].plan->tiling.task_cost;
 }
 
 static guint
@@ -356,31 +344,48 @@ conversion_n_tasks (gpointer data, guint item)
   if (r->plan->copies)
     return (guint) qconv_copy_n_pieces (r->plan);
   if (r->phase == PHASE_PASS)
-    return QCONV_WORK_READS (&r->work) ? (guint) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows) : 1;
-  return (guint) n_pieces (r->plan->layer->pub.rows, r->plan->tile_rows);
+    return qconv_work_reads (&r->work) ? (guint) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows) : 1;
+  return (guint) n_pieces (r->plan->layer->pub.rows, r->plan->tiling.rows);
 }
 
+static gboolean
+run_task (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
+{
+  if (r->phase == PHASE_BEGIN)
+    return run_begin (r, error);
+  if (r->plan->copies)
+    return qconv_copy_piece (&c->file, r->plan, task, arena, error);
+  if (r->phase == PHASE_LAST)
+    return run_tile (c, r, task, arena, error);
+  return !qconv_work_reads (&r->work) || run_chunk (c, r, task, arena, error);
+}
+
+/* Neither hooks of plugins nor operations know whose numbers they get: their errors get the layer's name here and in
+   conversion_advance() */
 static gboolean
 conversion_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
 {
   Conversion *c = data;
   LayerRun *r = &c->runs[item];
-  gboolean ok;
 
-  if (r->phase == PHASE_BEGIN)
-    return run_begin (r, error);
-  if (r->phase == PHASE_PASS && !QCONV_WORK_READS (&r->work))
-    return TRUE;
-  if (r->plan->copies)
-    ok = qconv_copy_piece (&c->plan->output, r->plan, task, arena, c->save, error);
-  else
-    ok = r->phase == PHASE_PASS ? run_chunk (c, r, task, arena, error) : run_tile (c, r, task, arena, error);
-  /* Operations do not know whose numbers they get */
-  if (!ok && g_error_matches (*error, QCONV_ERROR, QCONV_ERROR_BUG))
-    g_prefix_error (error, "layer \"%s\": ", r->plan->layer->name);
-  if (ok)
+  if (!run_task (c, r, task, arena, error))
+    {
+      qconv_error_name_layer (error, r->plan->source->name);
+      return FALSE;
+    }
+  if (r->phase == PHASE_LAST || (r->phase == PHASE_PASS && qconv_work_reads (&r->work)))
     qconv_progress_add (c->progress, r->plan->source->bytes / conversion_n_tasks (c, item), r->plan->layer->name);
-  return ok;
+  return TRUE;
+}
+
+static void
+finish_begin (LayerRun *r)
+{
+  fill_given (r);
+  if (r->plan->how == HOW_ENCODE)
+    start_encoder (r, 0);
+  else
+    r->phase = PHASE_LAST;
 }
 
 static gboolean
@@ -388,24 +393,20 @@ conversion_advance (gpointer data, guint item, gboolean *more, GError **error)
 {
   Conversion *c = data;
   LayerRun *r = &c->runs[item];
+  gboolean ok = TRUE;
 
-  *more = TRUE;
+  *more = r->phase != PHASE_LAST;
   if (r->phase == PHASE_BEGIN)
-    {
-      fill_given (r);
-      if (r->plan->how == HOW_ENCODE)
-        start_encoder (r, 0);
-      else
-        r->phase = PHASE_LAST;
-      return TRUE;
-    }
-  if (r->phase == PHASE_PASS)
-    return finish_pass (c, r, error);
-  *more = FALSE;
-  if (!finish_layer (c, r, error))
-    return FALSE;
-  clear_run (r);
-  return TRUE;
+    finish_begin (r);
+  else if (r->phase == PHASE_PASS)
+    ok = finish_pass (c, r, error);
+  else
+    ok = finish_layer (c, r, error);
+  if (!ok)
+    qconv_error_name_layer (error, r->plan->source->name);
+  else if (!*more)
+    clear_run (r);
+  return ok;
 }
 
 guint64
@@ -420,7 +421,7 @@ qconv_convert_bytes (const QconvPlan *plan)
 
       if (l->how == HOW_ENCODE)
         work = qconv_encoder_work (l, 0);
-      bytes += l->source->bytes * (QCONV_WORK_READS (&work) ? 1 + work.n_passes : 1);
+      bytes += l->source->bytes * (qconv_work_reads (&work) ? 1 + work.n_passes : 1);
     }
   return bytes;
 }
@@ -431,7 +432,7 @@ qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCa
   static const ScheduleOps ops
       = { conversion_kept_cost, conversion_task_cost, conversion_n_tasks, conversion_run, conversion_advance };
   guint n = plan->output.layers->len;
-  Conversion c = { plan, save, progress, cancellable, g_new0 (LayerRun, n) };
+  Conversion c = { plan, { &plan->output, save }, progress, cancellable, g_new0 (LayerRun, n) };
   gboolean ok;
 
   for (guint i = 0; i < n; i++)
@@ -439,7 +440,7 @@ qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCa
       c.runs[i].plan = g_ptr_array_index (plan->output.layers, i);
       c.runs[i].phase = c.runs[i].plan->how == HOW_COPY ? PHASE_LAST : PHASE_BEGIN;
     }
-  ok = qconv_schedule_run (&ops, &c, n, plan->n_threads, plan->memory, cancellable, error);
+  ok = qconv_schedule_run (&ops, &c, n, &plan->limits, cancellable, error);
   for (guint i = 0; i < n; i++)
     clear_run (&c.runs[i]);
   g_free (c.runs);

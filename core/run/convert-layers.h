@@ -5,6 +5,7 @@
 #include "plan/plan.h"
 #include "schedule/progress.h"
 
+/* Converts all layers of @plan into @save and counts their bytes in @progress */
 gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
                                GError **error);
 /* Returns: bytes that qconv_convert_layers() will count */

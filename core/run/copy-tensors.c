@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Copies tensors piece by piece. convert-layers.c calls it for layers whose tensors are all copied. */
 #include "run/copy-tensors.h"
 
-#include "layer/tile.h"
+#include "base/dtype.h"
+
+static guint64
+pieces_of (const PlannedLayer *l, const PlannedTensor *t)
+{
+  gsize size = l->tiling.task_cost;
+
+  return t->copied != NULL ? t->copied->n_bytes / size + (t->copied->n_bytes % size != 0) : 0;
+}
 
 guint64
 qconv_copy_n_pieces (const PlannedLayer *l)
@@ -9,52 +18,55 @@ qconv_copy_n_pieces (const PlannedLayer *l)
   guint64 n = 0;
 
   for (guint i = 0; i < l->tensors->len; i++)
-    {
-      const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
-
-      if (t->copied != NULL)
-        n += t->copied->n_bytes / l->task_cost + (t->copied->n_bytes % l->task_cost != 0);
-    }
-  return MAX (n, 1); /* nothing takes a step, too */
+    n += pieces_of (l, g_ptr_array_index (l->tensors, i));
+  return MAX (n, 1); /* an empty tensor still needs one task */
 }
 
-/* Bytes [offset, offset + n) of a tensor through memory, in the order that the output wants */
-static gboolean
-copy_through_memory (const QconvTensor *from, guint64 offset, gsize n, guint64 to, Arena *arena, Save *save,
-                     GError **error)
-{
-  guint8 *bytes = arena_take (arena, n);
+/* A stretch of a tensor: bytes [start, start + n) of @from go to @to of the output */
+typedef struct {
+  const QconvTensor *from;
+  guint64 start, to;
+  gsize n;
+} Stretch;
 
-  if (!qconv_tensor_read (from, offset, n, bytes, error))
+static gboolean
+copy_through_memory (const Stretch *s, Arena *arena, Save *save, GError **error)
+{
+  guint8 *bytes = arena_take (arena, s->n);
+
+  if (!qconv_tensor_read (s->from, s->start, s->n, bytes, error))
     return FALSE;
-  if (from->big_endian)
-    qconv_swap_items (bytes, n, from->dtype);
-  return qconv_save_write (save, to, bytes, n, error);
+  if (s->from->big_endian)
+    qconv_swap_items (bytes, s->n, s->from->dtype);
+  return qconv_save_write (save, s->to, bytes, s->n, error);
+}
+
+static gboolean
+copy_stretch (const Stretch *s, Arena *arena, Save *save, GError **error)
+{
+  gboolean done = FALSE;
+
+  if (!s->from->big_endian
+      && !qconv_save_copy (save, s->to, &(SourceRange) { s->from->source, s->from->offset + s->start, s->n }, &done,
+                           error))
+    return FALSE;
+  return done || copy_through_memory (s, arena, save, error);
 }
 
 gboolean
-qconv_copy_piece (const QconvOutput *o, const PlannedLayer *l, guint64 piece, Arena *arena, Save *save, GError **error)
+qconv_copy_piece (const OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error)
 {
   for (guint i = 0; i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
-      const QconvTensor *from = t->copied, *to = qconv_planned_tensor (o, t);
-      guint64 n_pieces = from != NULL ? from->n_bytes / l->task_cost + (from->n_bytes % l->task_cost != 0) : 0;
-      guint64 offset = piece * l->task_cost;
-      gboolean done = FALSE;
+      guint64 n_pieces = pieces_of (l, t), start = piece * l->tiling.task_cost;
+      const QconvTensor *to = qconv_planned_tensor (file->output, t);
 
-      if (piece >= n_pieces)
-        {
-          piece -= n_pieces;
-          continue;
-        }
-      if (!from->big_endian
-          && !qconv_save_copy (save, to->offset + offset, from->source, from->offset + offset,
-                               MIN (l->task_cost, from->n_bytes - offset), &done, error))
-        return FALSE;
-      return done
-             || copy_through_memory (from, offset, (gsize) MIN (l->task_cost, from->n_bytes - offset),
-                                     to->offset + offset, arena, save, error);
+      if (piece < n_pieces)
+        return copy_stretch (&(Stretch) { t->copied, start, to->offset + start,
+                                          (gsize) MIN (l->tiling.task_cost, t->copied->n_bytes - start) },
+                             arena, file->save, error);
+      piece -= n_pieces;
     }
   return TRUE;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a plan to a file that is there. */
+/* From a plan to a file: writes beside the destination, checks, renames. The program calls qconv_plan_run(). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/error.h"
 #include "check/check.h"
 #include "check/report.h"
 #include "run/convert-layers.h"
 #include "run/write-tensors.h"
 
-/* A link keeps being one: the file that it names is written, if it is a file */
+/* Takes the file that a link names as the output, so that the link stays one */
 static gboolean
 follow_link (QconvPlan *p, GError **error)
 {
@@ -43,37 +44,18 @@ check_output (QconvPlan *p, GError **error)
          || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
 }
 
-/* The written file is what was planned, and as close to the source as its schemes promise */
 static gboolean
-check_written (QconvPlan *p, Save *save, QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
-               QconvReport **report, GError **error)
-{
-  QconvReport *r = qconv_check_plan (p, qconv_save_temporary (save), progress, user_data, cancellable, error);
-  const QconvProblem *first;
-
-  if (r == NULL)
-    return FALSE;
-  *report = r;
-  if (r->ok)
-    return TRUE;
-  first = g_ptr_array_index (r->problems, 0);
-  return qconv_fail (
-      error, strcmp (first->code, QCONV_PROBLEM_NON_FINITE) == 0 ? QCONV_ERROR_NON_FINITE : QCONV_ERROR_CHECK,
-      "%s: the written file failed its check: %s%s%s (%u problems)", p->path, first->layer != NULL ? first->layer : "",
-      first->layer != NULL ? ": " : "", first->message, r->problems->len);
-}
-
-static gboolean
-write_file (QconvPlan *p, Save *save, QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
-            GError **error)
+write_file (QconvPlan *p, Save *save, const Listener *listener, GError **error)
 {
   Progress counter;
   gboolean ok;
 
-  qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", progress, user_data);
-  ok = qconv_pack_file (p, save, error) && qconv_convert_layers (p, save, &counter, cancellable, error);
+  qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
+  ok = qconv_write_header (p, save, error) && qconv_convert_layers (p, save, &counter, listener->cancellable, error);
   if (ok)
     qconv_progress_finish (&counter);
+  else
+    qconv_error_name_file (error, qconv_source_path (p->model->source));
   qconv_progress_clear (&counter);
   return ok;
 }
@@ -82,6 +64,7 @@ gboolean
 qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
                 QconvReport **report, GError **error)
 {
+  Listener listener = { progress, user_data, cancellable };
   g_autoptr (QconvReport) own = NULL;
   g_autoptr (Save) save = NULL;
   gboolean ok;
@@ -89,17 +72,10 @@ qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GC
   if (!check_output (p, error))
     return FALSE;
   save = qconv_save_new (p->path, p->file_size, error);
-  if (save == NULL)
+  if (save == NULL || !write_file (p, save, &listener, error))
     return FALSE;
-  if (!write_file (p, save, progress, user_data, cancellable, error))
-    {
-      const char *path = qconv_source_path (p->model->source);
-
-      if (error != NULL && (*error)->domain == QCONV_ERROR)
-        g_prefix_error (error, "%s: ", path);
-      return FALSE;
-    }
-  ok = check_written (p, save, progress, user_data, cancellable, &own, error);
+  own = qconv_check_plan (p, qconv_save_temporary (save), &listener, error);
+  ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error));
   if (report != NULL)
     *report = g_steal_pointer (&own);
   return ok && qconv_save_sync (save, error) && !g_cancellable_set_error_if_cancelled (cancellable, error)

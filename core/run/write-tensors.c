@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Packs, casts or just writes components into the bytes of their tensors. convert-layers.c calls it for each tile. */
 #include "run/write-tensors.h"
 
 #include <string.h>
+
+#include "kernels/stream.h"
 
 /* What qconv_pack_component() looks into; the public part comes first */
 typedef struct {
@@ -18,30 +21,34 @@ qconv_pack_component (const QconvPack *p, const char *name)
   return i >= 0 ? made->buffers[i].data : NULL;
 }
 
-/* Bytes [first, first + n) of the tensor, wherever they come from */
+/* Bytes [first, first + n) of the tensor; NULL: zeros */
 typedef struct {
   guint64 first, n;
   gconstpointer bytes;
 } Piece;
 
 static gboolean
-run_pack (const PlannedTensor *t, const Components *made, guint64 first_row, guint64 n_rows, Arena *arena, Piece *piece,
-          GError **error)
+exhausted (const char *what, GError **error)
+{
+  return qconv_fail (error, QCONV_ERROR_BUG, "%s takes more memory than was planned", what);
+}
+
+static gboolean
+run_pack (const PlannedTensor *t, const Components *made, const Rows *rows, Piece *piece, GError **error)
 {
   Pack pack = { .made = made };
 
   pack.pub = (QconvPack) {
     .layer = &t->layer->layer->pub,
     .src = t->component >= 0 ? made->buffers[t->component].data : NULL,
-    .first_row = first_row,
-    .n_rows = n_rows,
-    .dst = arena_take (arena, (gsize) piece->n),
+    .first_row = rows->first,
+    .n_rows = rows->n,
+    .dst = arena_take (rows->arena, (gsize) piece->n),
     .n_dst = (gsize) piece->n,
     .data = t->planned.data,
   };
   if (pack.pub.dst == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": packing takes more memory than was planned",
-                       t->layer->layer->name);
+    return exhausted ("packing", error);
   memset (pack.pub.dst, 0, pack.pub.n_dst);
   piece->bytes = pack.pub.dst;
   return t->planned.pack (&pack.pub, error);
@@ -54,56 +61,54 @@ cast_component (const PlannedTensor *t, QconvBuffer *from, Arena *arena, Piece *
 
   piece->bytes = to.data;
   if (to.data == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": a cast takes more memory than was planned",
-                       t->layer->layer->name);
+    return exhausted ("a cast", error);
   return qconv_stream_run (qconv_stream_cpu (), "convert", 1, (QconvArg[]) { QCONV_BUF (from), QCONV_BUF (&to) }, 2,
                            error);
 }
 
 static gboolean
-make_piece (const PlannedTensor *t, const Components *made, guint64 first_row, guint64 n_rows, Arena *arena,
-            Piece *piece, GError **error)
+make_piece (const PlannedTensor *t, const Components *made, const Rows *rows, Piece *piece, GError **error)
 {
   QconvBuffer *from = t->component >= 0 ? &made->buffers[t->component] : NULL;
 
   if (t->planned.pack != NULL)
-    return run_pack (t, made, first_row, n_rows, arena, piece, error);
+    return run_pack (t, made, rows, piece, error);
   if (from == NULL)
     {
       piece->bytes = t->planned.data != NULL ? g_bytes_get_data (t->planned.data, NULL) : NULL;
       return TRUE;
     }
   if (from->dtype != t->planned.dtype && qconv_dtype_is_float (from->dtype) && qconv_dtype_is_float (t->planned.dtype))
-    return cast_component (t, from, arena, piece, error);
+    return cast_component (t, from, rows->arena, piece, error);
   piece->bytes = from->data;
   return TRUE;
 }
 
 gboolean
-qconv_pack_tensors (const QconvOutput *o, const PlannedLayer *l, Parts parts, const Components *made, guint64 first,
-                    guint64 n, Arena *arena, Save *save, GError **error)
+qconv_write_tensors (const OutputFile *file, const PlannedLayer *l, Scope scope, const Components *made,
+                     const Rows *rows, GError **error)
 {
   for (guint i = 0; i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
-      const QconvTensor *tensor = qconv_planned_tensor (o, t);
+      const QconvTensor *tensor = qconv_planned_tensor (file->output, t);
       Piece piece = { 0, 0, NULL };
 
-      if (t->copied != NULL || qconv_planned_by_rows (t) != (parts == PARTS_ROWS))
+      if (t->copied != NULL || qconv_planned_by_rows (t) != (scope == SCOPE_ROWS))
         continue;
-      qconv_planned_share (t, tensor, first, n, &piece.first, &piece.n);
-      if (!make_piece (t, made, first, n, arena, &piece, error))
+      qconv_planned_share (t, tensor->n_bytes, rows->first, rows->n, &piece.first, &piece.n);
+      if (!make_piece (t, made, rows, &piece, error))
         return FALSE;
-      /* Nothing to write is zeros, which the file holds already */
+      /* The preallocated file holds zeros already */
       if (piece.bytes != NULL
-          && !qconv_save_write (save, tensor->offset + piece.first, piece.bytes, (gsize) piece.n, error))
+          && !qconv_save_write (file->save, tensor->offset + piece.first, piece.bytes, (gsize) piece.n, error))
         return FALSE;
     }
   return TRUE;
 }
 
 gboolean
-qconv_pack_file (const QconvPlan *plan, Save *save, GError **error)
+qconv_write_header (const QconvPlan *plan, Save *save, GError **error)
 {
   if (!qconv_save_write (save, 0, plan->header->data, plan->header->len, error))
     return FALSE;

@@ -2,11 +2,17 @@
 /* Components become the bytes of planned tensors. */
 #pragma once
 #include "io/save.h"
-#include "layer/tile.h"
+#include "layer/components.h"
 #include "plan/plan.h"
 
-/* Packs and writes all tensors of @l that are @parts of rows [first, first + n), from the components @made */
-gboolean qconv_pack_tensors (const QconvOutput *o, const PlannedLayer *l, Parts parts, const Components *made,
-                             guint64 first, guint64 n, Arena *arena, Save *save, GError **error);
+/* The planned output and the file that it is written to */
+typedef struct {
+  const QconvOutput *output;
+  Save *save;
+} OutputFile;
+
+/* Writes the tensors of @l that belong to @scope of @rows, from the components @made. Copied tensors are left out */
+gboolean qconv_write_tensors (const OutputFile *file, const PlannedLayer *l, Scope scope, const Components *made,
+                              const Rows *rows, GError **error);
 /* Writes what belongs to the whole file: the header and tensors without layer */
-gboolean qconv_pack_file (const QconvPlan *plan, Save *save, GError **error);
+gboolean qconv_write_header (const QconvPlan *plan, Save *save, GError **error);

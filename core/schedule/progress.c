@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rate and time left from the bytes that are done. The run and the check count with it. */
 #include "schedule/progress.h"
 
 #define INTERVAL (G_USEC_PER_SEC / 10)
 
 void
-qconv_progress_init (Progress *p, guint64 total, const char *phase, QconvProgressFunc func, gpointer user_data)
+qconv_progress_init (Progress *p, guint64 total, const char *phase, const Listener *listener)
 {
-  *p = (Progress) { .func = func, .user_data = user_data, .total = total, .phase = phase };
+  *p = (Progress) { .listener = listener, .total = total, .phase = phase };
   g_mutex_init (&p->lock);
   p->start = p->last = g_get_monotonic_time ();
 }
@@ -29,7 +30,7 @@ tell (Progress *p, const char *layer, gint64 now)
       report.eta = (double) (p->total - report.done_bytes) / report.rate;
     }
   p->last = now;
-  p->func (&report, p->user_data);
+  p->listener->progress (&report, p->listener->user_data);
 }
 
 void
@@ -39,7 +40,7 @@ qconv_progress_add (Progress *p, guint64 n, const char *layer)
 
   g_mutex_lock (&p->lock);
   p->done += n;
-  if (p->func != NULL && now - p->last >= INTERVAL)
+  if (p->listener->progress != NULL && now - p->last >= INTERVAL)
     tell (p, layer, now);
   g_mutex_unlock (&p->lock);
 }
@@ -48,6 +49,6 @@ void
 qconv_progress_finish (Progress *p)
 {
   p->done = p->total;
-  if (p->func != NULL)
+  if (p->listener->progress != NULL)
     tell (p, NULL, g_get_monotonic_time ());
 }

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Counts bytes of work from all threads and tells a listener now and then. */
 #pragma once
 #include "qconv.h"
 
-/* Counts bytes from all threads and tells the caller now and then */
+/* Who follows a run and may stop it. @progress, @cancellable: (nullable) */
+typedef struct {
+  QconvProgressFunc progress;
+  gpointer user_data;
+  GCancellable *cancellable;
+} Listener;
+
+/* @done, @total: bytes; @start, @last: monotonic times of the first and the last report */
 typedef struct {
   GMutex lock;
-  QconvProgressFunc func;
-  gpointer user_data;
+  const Listener *listener;
   guint64 done, total;
   const char *phase;
   gint64 start, last;
 } Progress;
 
-void qconv_progress_init (Progress *p, guint64 total, const char *phase, QconvProgressFunc func, gpointer user_data);
+/* @listener must outlive @p. @phase: "converting" or "checking" */
+void qconv_progress_init (Progress *p, guint64 total, const char *phase, const Listener *listener);
 void qconv_progress_clear (Progress *p);
-/* @n more bytes of @layer are done */
+/* Counts @n more bytes of @layer; any thread */
 void qconv_progress_add (Progress *p, guint64 n, const char *layer);
-/* Tells the end */
+/* Reports the end */
 void qconv_progress_finish (Progress *p);

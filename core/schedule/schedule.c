@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A pool of threads that takes tasks of items in order and never holds more memory than it may. The run and the check
+ * use it. */
 #include "schedule/schedule.h"
 
 /* More than any machine has processors for */
@@ -50,11 +52,11 @@ fits (Schedule *s, gsize n)
 {
   if (s->used + n > s->memory)
     drop_idle (s);
-  /* What cannot wait for anybody else runs anyway; the plan saw that it fits alone */
+  /* A task that no other task can make room for runs anyway: the plan saw that it fits alone */
   return s->used + n <= s->memory || s->n_running == 0;
 }
 
-/* Returns: (nullable): a block of at least @n bytes, an idle one or a new one */
+/* Returns: a block of at least @n bytes, an idle one or a new one; NULL if there is no room */
 static Arena *
 take_block (Schedule *s, gsize n)
 {
@@ -82,7 +84,7 @@ give_block (Schedule *s, Arena *a)
   g_ptr_array_add (s->idle, a);
 }
 
-/* What is kept must leave room for the largest task of any item that is started */
+/* Starts the next item if what it keeps leaves room for the largest task of any started item */
 static gboolean
 start_item (Schedule *s)
 {
@@ -111,7 +113,7 @@ finish_item (Schedule *s, Active *a)
   g_ptr_array_remove (s->active, a);
 }
 
-/* Returns: (nullable): a task to run and a block for it */
+/* Returns: a task to run, with a block for it; NULL if none can run now */
 static Active *
 pick_task (Schedule *s, Arena **block)
 {
@@ -138,7 +140,8 @@ keep_error (Schedule *s, GError *error)
     g_error_free (error);
 }
 
-/* The last task of a phase takes its item to the next one. The lock is held before and after, not meanwhile */
+/* Runs one task. The last task of a phase takes its item to the next phase. The caller holds the lock; the task runs
+   without it */
 static void
 run_task (Schedule *s, Active *a, Arena *block)
 {
@@ -193,20 +196,19 @@ work (gpointer data)
 }
 
 gboolean
-qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, guint n_threads, guint64 memory,
+qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                     GCancellable *cancellable, GError **error)
 {
-  Schedule s = { .ops = ops, .data = data, .n_items = n_items, .memory = memory, .cancellable = cancellable };
+  Schedule s = { .ops = ops, .data = data, .n_items = n_items, .memory = limits->memory, .cancellable = cancellable };
+  guint n_threads = MIN (limits->n_threads, MAX_THREADS), n_started = 1; /* this one */
   g_autofree GThread **threads = NULL;
-  guint n_started = 1; /* this one */
 
-  n_threads = MIN (n_threads, MAX_THREADS);
   threads = g_new0 (GThread *, MAX (n_threads, 1));
   g_mutex_init (&s.lock);
   g_cond_init (&s.changed);
   s.active = g_ptr_array_new_with_free_func (g_free);
   s.idle = g_ptr_array_new_with_free_func (free_arena);
-  /* Fewer threads than were asked for do the same work */
+  /* If no more threads can be started, fewer do the same work */
   while (n_started < n_threads && (threads[n_started] = g_thread_try_new ("qconv", work, &s, NULL)) != NULL)
     n_started++;
   work (&s);

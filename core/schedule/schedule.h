@@ -23,6 +23,13 @@ typedef struct {
   gboolean (*advance) (gpointer data, guint item, gboolean *more, GError **error);
 } ScheduleOps;
 
-/* The first error, or cancelling, stops everything; items that were started are not advanced then */
-gboolean qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, guint n_threads, guint64 memory,
+/* What a run may use: @n_threads threads that share @memory bytes of working memory */
+typedef struct {
+  guint64 memory;
+  guint n_threads;
+} Limits;
+
+/* Runs @n_items items. The first error, or cancelling, stops everything; items that were started are not advanced then
+ */
+gboolean qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                              GCancellable *cancellable, GError **error);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "kernels/kernels.h"
+#include "kernels/stream.h"
 
 enum { ROUNDS = 9 };
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "kernels/kernels.h"
+#include "kernels/stream.h"
 
 enum { ROUNDS = 7, COLS = 4096, ROWS = 8192, ITEMS = ROWS * COLS };
 

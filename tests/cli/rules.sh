@@ -78,7 +78,7 @@ run --to nvfp4-comfy --like missing.safetensors in.safetensors none.safetensors
 echo "== what is wrong"
 fails ()
 {
-  run --to nvfp4-comfy "$@" none.safetensors | sed 's/it takes keep, .*/it takes keep, SCHEMES/'
+  run --to nvfp4-comfy "$@" none.safetensors | sed 's/it takes keep, [^)]*/it takes keep, SCHEMES/'
 }
 make_family t5 tiny t5.safetensors
 for layers in 'fp9:img' 'q8_0:img' 'fp8_raw:img' fp8 fp8: ':img' 'keep,dtype=e5m2:img' 'fp8,dtyp=e5m2:img' \

@@ -184,7 +184,7 @@ problems_of (const char *path)
 {
   g_autoptr (QconvModel) m = open_model (path, NULL);
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvReport) report = qconv_model_verify (m, NULL, 0, 1, NULL, NULL, NULL, &error);
+  g_autoptr (QconvReport) report = qconv_model_verify (m, &(QconvVerifyOptions) { .n_threads = 1 }, &error);
   GString *lines = g_string_new (NULL);
 
   g_assert_no_error (error);

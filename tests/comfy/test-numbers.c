@@ -60,7 +60,7 @@ compare (const char *path, const char *against)
 {
   g_autoptr (QconvModel) m = open_model (path, NULL), original = open_model (against, NULL);
   g_autoptr (GError) error = NULL;
-  QconvReport *r = qconv_model_verify (m, original, 0, 1, NULL, NULL, NULL, &error);
+  QconvReport *r = qconv_model_verify (m, &(QconvVerifyOptions) { .original = original, .n_threads = 1 }, &error);
 
   g_assert_no_error (error);
   return r;

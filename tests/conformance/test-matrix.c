@@ -72,7 +72,8 @@ measure (const char *path)
 {
   g_autoptr (QconvModel) model = open_model (path), original = open_model (first);
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvReport) report = qconv_model_verify (model, original, 0, 2, NULL, NULL, NULL, &error);
+  g_autoptr (QconvReport) report
+      = qconv_model_verify (model, &(QconvVerifyOptions) { .original = original, .n_threads = 2 }, &error);
   GHashTable *errors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
 
   g_assert_no_error (error);

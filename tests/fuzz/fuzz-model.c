@@ -43,7 +43,8 @@ compare_with_itself (const char *path)
   g_assert_true ((model == NULL) == (again == NULL));
   if (model == NULL)
     return;
-  report = qconv_model_verify (model, again, 64 << 20, 1, NULL, NULL, NULL, &error);
+  report = qconv_model_verify (model, &(QconvVerifyOptions) { .original = again, .memory = 64 << 20, .n_threads = 1 },
+                               &error);
   g_assert_true ((report == NULL) == (error != NULL));
   g_assert_true (error == NULL || !g_error_matches (error, QCONV_ERROR, QCONV_ERROR_BUG));
   for (guint i = 0; report != NULL && i < report->layers->len; i++)

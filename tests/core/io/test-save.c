@@ -132,16 +132,16 @@ test_copy (Fixture *f, gconstpointer data)
   source = qconv_source_open (input, &error);
   s = qconv_save_new (f->path, 8, &error);
   g_assert_no_error (error);
-  g_assert_true (qconv_save_copy (s, 2, source, 4, 6, &done, &error));
+  g_assert_true (qconv_save_copy (s, 2, &(SourceRange) { source, 4, 6 }, &done, &error));
   g_assert_no_error (error);
   if (!done)
     g_test_skip ("this file system does not copy by itself");
   /* where the system cannot, it says so and nothing is wrong */
-  g_assert_true (qconv_save_copy (s, 0, memory, 0, 2, &done, &error));
+  g_assert_true (qconv_save_copy (s, 0, &(SourceRange) { memory, 0, 2 }, &done, &error));
   g_assert_false (done);
-  g_assert_true (qconv_save_copy (s, 0, source, 9, 2, &done, &error)); /* the input ends */
+  g_assert_true (qconv_save_copy (s, 0, &(SourceRange) { source, 9, 2 }, &done, &error)); /* the input ends */
   g_assert_false (done);
-  g_assert_false (qconv_save_copy (s, 7, source, 0, 2, &done, &error));
+  g_assert_false (qconv_save_copy (s, 7, &(SourceRange) { source, 0, 2 }, &done, &error));
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
   g_clear_error (&error);
   g_assert_true (qconv_save_commit (s, FALSE, &error));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Running single operations of one level, on data made for the purpose. */
 #pragma once
-#include "base/buffer.h"
 #include "kernels/kernels.h"
+#include "kernels/stream.h"
 
 /* Asserts that the operation exists, takes that many arguments and succeeds */
 void kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *args, guint n_args);

@@ -2,10 +2,10 @@
 /* Decoding the block types of ggml: against vectors, golden files of ggml, and the reference level. */
 #include <string.h>
 
-#include "base/buffer.h"
 #include "golden-file.h"
 #include "kernels/ggml-grids.h"
 #include "kernels/kernels.h"
+#include "kernels/stream.h"
 
 /**
  * BlockType: a type and what one block of it decodes to. Byte k of that block is 37k + 11 modulo 256 but for the

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows of composed layers, against what their parts say one by one. */
+#include "kernels/stream.h"
 #include "layer/compose.h"
+#include "layer/load.h"
 
 #include <string.h>
 
@@ -140,7 +142,7 @@ model_clear (Model *m)
 static float *
 load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
 {
-  Arena kept = { .size = qconv_source_cost (s, PARTS_WHOLE, 0) };
+  Arena kept = { .size = qconv_source_cost (s, SCOPE_LAYER, 0) };
   Arena arena = { .size = TILE_SLACK + qconv_floats_cost (s, n, as_is) };
   g_autoptr (Components) whole = qconv_components_new_source (s);
   g_autoptr (GError) error = NULL;
@@ -149,9 +151,10 @@ load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
 
   kept.base = g_malloc0 (kept.size + 1);
   arena.base = g_malloc0 (arena.size);
-  qconv_parts_load (s, whole, PARTS_WHOLE, 0, 0, &kept, &error);
+  qconv_components_load (s, whole, SCOPE_LAYER, &(Rows) { .arena = &kept }, &error);
   g_assert_no_error (error);
-  qconv_floats_load (s, qconv_components_view (whole, &arena), first, n, as_is, &arena, NULL, &floats, &error);
+  qconv_floats_load (s, qconv_components_view (whole, &arena), &(Rows) { first, n, &arena, NULL }, as_is, &floats,
+                     &error);
   g_assert_no_error (error);
   g_assert_cmpint (floats.dtype, ==, as_is ? s->layer->pub.dtype : QCONV_F32);
   memcpy (rows, floats.data, floats.size);
@@ -188,8 +191,8 @@ assert_row (const SourceLayer *s, guint64 row, const float *got)
 static void
 assert_components (const SourceLayer *s, guint64 first, guint64 n, const float *want)
 {
-  Arena kept = { .size = qconv_source_cost (s, PARTS_WHOLE, 0) };
-  Arena arena = { .size = TILE_SLACK + qconv_source_cost (s, PARTS_ROWS, n) };
+  Arena kept = { .size = qconv_source_cost (s, SCOPE_LAYER, 0) };
+  Arena arena = { .size = TILE_SLACK + qconv_source_cost (s, SCOPE_ROWS, n) };
   g_autoptr (Components) whole = qconv_components_new_source (s);
   g_autofree float *got = g_new (float, n *COLS);
   QconvBuffer floats = QCONV_BUFFER (got, n * COLS * sizeof (float), QCONV_F32);
@@ -198,8 +201,8 @@ assert_components (const SourceLayer *s, guint64 first, guint64 n, const float *
 
   kept.base = g_malloc0 (kept.size + 1);
   arena.base = g_malloc0 (arena.size);
-  g_assert_true (qconv_parts_load (s, whole, PARTS_WHOLE, 0, 0, &kept, &error));
-  qconv_parts_load (s, whole, PARTS_ROWS, first, n, &arena, &error);
+  g_assert_true (qconv_components_load (s, whole, SCOPE_LAYER, &(Rows) { .arena = &kept }, &error));
+  qconv_components_load (s, whole, SCOPE_ROWS, &(Rows) { first, n, &arena, NULL }, &error);
   g_assert_no_error (error);
   tile.pub = (QconvTile) { .layer = &s->layer->pub, .first_row = first, .n_rows = n, .floats = &floats };
   g_assert_true (decode (&quantizer, &tile.pub, &error));

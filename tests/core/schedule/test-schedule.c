@@ -79,7 +79,7 @@ test_all_run (gconstpointer data)
   Fake f = { .fail_at = G_MAXUINT };
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, n_threads, 1 << 20, NULL, &error));
+  g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, &(Limits) { 1 << 20, n_threads }, NULL, &error));
   g_assert_no_error (error);
   for (guint i = 0; i < N_ITEMS; i++)
     g_assert_cmpuint (f.done[i], ==, 5 * N_PHASES);
@@ -93,7 +93,7 @@ test_error_stops (void)
   Fake f = { .fail_at = 13 };
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (qconv_schedule_run (&ops, &f, N_ITEMS, 3, 1 << 20, NULL, &error));
+  g_assert_false (qconv_schedule_run (&ops, &f, N_ITEMS, &(Limits) { 1 << 20, 3 }, NULL, &error));
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
   g_assert_cmpuint (f.done[N_ITEMS - 1], ==, 0);
 }
@@ -105,7 +105,7 @@ test_cancel (void)
   Fake f = { .fail_at = G_MAXUINT, .cancel = cancel };
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (qconv_schedule_run (&ops, &f, N_ITEMS, 3, 1 << 20, cancel, &error));
+  g_assert_false (qconv_schedule_run (&ops, &f, N_ITEMS, &(Limits) { 1 << 20, 3 }, cancel, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
@@ -116,7 +116,7 @@ test_tiny_budget (void)
   g_autoptr (GError) error = NULL;
 
   /* Smaller than any task: one at a time, but never a deadlock */
-  g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, 4, 1, NULL, &error));
+  g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, &(Limits) { 1, 4 }, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (f.most_running, ==, 1);
 }
@@ -126,7 +126,7 @@ test_nothing (void)
 {
   Fake f = { .fail_at = G_MAXUINT };
 
-  g_assert_true (qconv_schedule_run (&ops, &f, 0, 4, 1 << 20, NULL, NULL));
+  g_assert_true (qconv_schedule_run (&ops, &f, 0, &(Limits) { 1 << 20, 4 }, NULL, NULL));
 }
 
 int

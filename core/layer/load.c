@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The door to loading: asks whether a layer is claimed or composed and goes to that floor. */
+#include "layer/load.h"
+
+#include "kernels/stream.h"
+#include "layer/load-claimed.h"
+#include "layer/load-composed.h"
+
+gsize
+qconv_source_cost (const SourceLayer *s, Scope scope, guint64 n_rows)
+{
+  return s->parts == NULL ? qconv_claimed_cost (s, scope, n_rows) : qconv_composed_cost (s, scope, n_rows);
+}
+
+gboolean
+qconv_components_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error)
+{
+  return s->parts == NULL ? qconv_claimed_load (s, c, scope, rows, error)
+                          : qconv_composed_load (s, c, scope, rows, error);
+}
+
+gsize
+qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is)
+{
+  return s->parts == NULL ? qconv_claimed_floats_cost (s, n_rows, as_is)
+                          : qconv_composed_floats_cost (s, n_rows, as_is);
+}
+
+gboolean
+qconv_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is, QconvBuffer *floats,
+                   GError **error)
+{
+  return s->parts == NULL ? qconv_claimed_floats_load (s, c, rows, as_is, floats, error)
+                          : qconv_composed_floats_load (s, c, rows, as_is, floats, error);
+}
+
+gboolean
+qconv_floats_check (QconvBuffer *floats, GError **error)
+{
+  guint64 n_bad = 0;
+  QconvBuffer count = QCONV_BUFFER (&n_bad, sizeof n_bad, QCONV_U64);
+
+  if (!qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) },
+                         2, error))
+    return FALSE;
+  return n_bad == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "the weights hold Inf or NaN");
+}

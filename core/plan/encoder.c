@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Chooses encoders and the types of the floats they get. The plan, its costs and the run ask. */
+#include "plan/encoder.h"
+
+#include <string.h>
+
+#include "layer/tile.h"
+
+gboolean
+qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype)
+{
+  return dtype == QCONV_F32 || (q->float_dtypes & (1u << dtype)) != 0;
+}
+
+const QconvEncoder *
+qconv_encoder (const PlannedLayer *l, guint i)
+{
+  const QconvEncoder *const *e = l->layer->quantizer->encoders;
+
+  for (; *e != NULL; e++)
+    if ((*e)->from == NULL || strcmp ((*e)->from, l->source->layer->scheme) == 0)
+      if (i-- == 0)
+        return *e;
+  return NULL;
+}
+
+QconvWork
+qconv_encoder_work (const PlannedLayer *l, guint i)
+{
+  const QconvEncoder *e = qconv_encoder (l, i);
+  QconvWork work = { 0 };
+
+  if (e->work != NULL)
+    e->work (l->layer->quantizer, &l->layer->pub, &work);
+  if (e->accumulate == NULL)
+    work.partial_size = 0;
+  if (work.chunk_rows == 0)
+    work.chunk_rows = CHUNK_ROWS (l->layer->pub.cols);
+  return work;
+}
+
+gboolean
+qconv_work_reads (const QconvWork *work)
+{
+  return work->n_passes > 0 && work->partial_size > 0;
+}
+
+gboolean
+qconv_casts_directly (const PlannedLayer *l)
+{
+  QconvDType from = l->source->layer->pub.dtype;
+
+  return l->how == HOW_CAST && (qconv_dtype_is_float (from) || from == l->layer->pub.dtype);
+}
+
+gboolean
+qconv_floats_as_is (const PlannedLayer *l)
+{
+  return qconv_source_layer_plain (l->source) && qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
+}

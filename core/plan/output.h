@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The output while it is planned: what a writer adds its tensors and metadata to. */
+#pragma once
+#include "graph/model.h"
+#include "plan/planned.h"
+
+/**
+ * QconvOutput: the planned file.
+ *
+ * @model: what it is made from
+ * @directory: the planned tensors and the metadata
+ * @options: of the writer
+ * @layers: (element-type PlannedLayer): in order
+ * @tensors: (element-type PlannedTensor): by index in @directory
+ * @current: (nullable): the layer whose tensors the writer is planning
+ */
+struct _QconvOutput {
+  const QconvModel *model;
+  QconvDirectory *directory;
+  QconvValues *options;
+  GPtrArray *layers, *tensors;
+  PlannedLayer *current;
+};
+
+/* Starts with the metadata of @model that no reader dropped. @options: (transfer full) */
+void qconv_output_init (QconvOutput *o, const QconvModel *model, QconvValues *options);
+void qconv_output_clear (QconvOutput *o);
+/* Lets @w plan the tensors of @l. @l: (transfer full), also on failure */
+gboolean qconv_output_plan_layer (QconvOutput *o, const QconvWriter *w, PlannedLayer *l, GError **error);
+/* Takes back the last planned layer; @n_tensors: how many there were before it */
+void qconv_output_take_back (QconvOutput *o, guint n_tensors);
+/* Returns: (transfer none): name, dtype, shape and place of @t */
+const QconvTensor *qconv_planned_tensor (const QconvOutput *o, const PlannedTensor *t);

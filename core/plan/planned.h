@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a plan holds of each layer and of each tensor of the output. The plan fills it; the run and the check read it.
+ */
+#pragma once
+#include "layer/source-layer.h"
+#include "qconv-writer.h"
+
+/**
+ * How: what happens to a layer.
+ *
+ * @HOW_COPY: the bytes of its tensor are copied
+ * @HOW_CAST: plain floats become floats of another type
+ * @HOW_DECODE: a quantized layer becomes plain
+ * @HOW_MOVE: its components are moved: same scheme, same parameters
+ * @HOW_ENCODE: it is encoded in another scheme, from floats or from components that the scheme adopts
+ */
+typedef enum { HOW_COPY, HOW_CAST, HOW_DECODE, HOW_MOVE, HOW_ENCODE } How;
+
+typedef struct _PlannedLayer PlannedLayer;
+
+/**
+ * PlannedTensor: one tensor of the output and where its bytes come from.
+ *
+ * @layer: (nullable): whose it is; NULL: it belongs to the whole file
+ * @tensor: index in the planned directory
+ * @component: index in the planned layer; -1: none
+ * @copied: (nullable): the tensor of the source whose bytes are copied
+ * @planned: what the writer said about it
+ */
+typedef struct {
+  PlannedLayer *layer;
+  guint tensor;
+  gint component;
+  const QconvTensor *copied;
+  QconvPlanned planned;
+} PlannedTensor;
+
+/**
+ * Tiling: how a layer is cut into tasks, and what these take. cost.c fills it.
+ *
+ * @align: rows at which tiles may be cut
+ * @rows: of one tile of the last phase; a pass reads as many at once
+ * @task_cost: bytes that one task takes
+ * @kept_cost: bytes that are kept from the layer's first task to its last
+ */
+typedef struct {
+  guint64 align, rows;
+  gsize task_cost, kept_cost;
+} Tiling;
+
+/**
+ * PlannedLayer: one layer of the output.
+ *
+ * @layer: as it will be
+ * @source: what it is made from
+ * @rule: the name of the rule that decided, as plans show it
+ * @tensors: (element-type PlannedTensor): owned by the output
+ * @options: (nullable): "key=value,…" of its scheme, that a rule gave to this layer
+ * @input_scale: value of the component "input_scale", if @has_input_scale
+ * @copies: every tensor that follows rows is copied, so there are no tiles
+ * @packable: the target's scheme can hold it
+ * @bytes: of its tensors in the output, without the bias
+ */
+struct _PlannedLayer {
+  Layer *layer;
+  SourceLayer *source;
+  How how;
+  const char *rule;
+  GPtrArray *tensors;
+  char *options;
+  gboolean has_input_scale, copies, packable;
+  float input_scale;
+  Tiling tiling;
+  guint64 bytes;
+};
+
+/* @layer: (transfer full). Returns: (transfer full): without tensors */
+PlannedLayer *qconv_planned_layer_new (Layer *layer, SourceLayer *source, How how, const char *rule);
+void qconv_planned_layer_free (PlannedLayer *l);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PlannedLayer, qconv_planned_layer_free)
+/* Returns: whether plans and reports list @l: weights, not biases and buffers */
+gboolean qconv_planned_is_weight (const PlannedLayer *l);
+
+/* Returns: whether the bytes of tensor @t follow the rows of its layer */
+gboolean qconv_planned_by_rows (const PlannedTensor *t);
+/* Finds bytes [*first, *first + *n) of @t, @n_bytes long, that rows [first_row, first_row + n_rows) own; all bytes if
+   it belongs to the whole layer */
+void qconv_planned_share (const PlannedTensor *t, guint64 n_bytes, guint64 first_row, guint64 n_rows, guint64 *first,
+                          guint64 *n);

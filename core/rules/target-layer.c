@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes the layer that a source layer becomes in a scheme, or finds that it cannot. */
+#include "rules/target-layer.h"
+
+#include "base/dtype.h"
+#include "base/names.h"
+#include "registry/values.h"
+
+/* Returns: whether @s is a matrix of numbers, stored as they are or encoded */
+static gboolean
+is_matrix (const SourceLayer *s)
+{
+  const QconvLayer *l = &s->layer->pub;
+
+  if (l->rows == 0 || l->cols == 0)
+    return FALSE;
+  return qconv_source_layer_quantized (s) || (qconv_is_weight_name (s->plain_name) && qconv_dtype_is_number (l->dtype));
+}
+
+Layer *
+qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values)
+{
+  const QconvLayer *from = &s->layer->pub;
+  const QconvQuantizer *q = scheme->quantizer;
+  g_autoptr (Layer) l = NULL;
+  QconvValues *own;
+
+  if (!is_matrix (s))
+    return NULL;
+  own = qconv_values_copy (values != NULL ? values : scheme->values);
+  if (s->layer->quantizer == q)
+    qconv_values_follow (own, s->layer->values);
+  l = qconv_layer_new (s->name, q->id, q, own, from->dtype, from->rows, from->cols);
+  l->pub.shape = from->shape;
+  qconv_layer_settle (l);
+  return qconv_layer_ask_components (l, NULL) ? g_steal_pointer (&l) : NULL;
+}
