@@ -2,26 +2,7 @@
 /* A LoRA file, its tensors grouped by the layers that they are for. */
 #pragma once
 #include "graph/model.h"
-
-typedef enum {
-  LORA_UP,
-  LORA_DOWN,
-  LORA_ALPHA,
-  LORA_DIFF,
-  LORA_DIFF_BIAS,
-  LORA_HADA_1A,
-  LORA_HADA_1B,
-  LORA_HADA_2A,
-  LORA_HADA_2B,
-  LORA_KRON_1,
-  LORA_KRON_1A,
-  LORA_KRON_1B,
-  LORA_KRON_2,
-  LORA_KRON_2A,
-  LORA_KRON_2B,
-  LORA_REFUSED, /* the first of those that cannot be merged */
-  LORA_N_ROLES
-} LoraRole;
+#include "lora/dialects.h"
 
 /**
  * LoraGroup: the tensors of a file that are for one layer.
@@ -50,12 +31,12 @@ typedef struct {
 } LoraFile;
 
 /* @text: "FILE[:STRENGTH]". QCONV_ERROR_INPUT, QCONV_ERROR_UNSUPPORTED: tensors that are no floats, or two for one
-   purpose. Returns: (transfer full): errors name the file */
-LoraFile *qconv_lora_file_open (const char *text, GError **error);
+   purpose. Returns: (transfer full): must not outlive @dialects; errors name the file */
+LoraFile *qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)
-/* Returns: what the strength would have to be multiplied by for the alpha that diffusers wrote beside the tensors; 1:
-   there is none */
-double qconv_lora_file_ratio (const LoraFile *f);
+/* Returns: what the strength would have to be multiplied by for the alpha that is beside the tensors, in the metadata;
+   1: there is none */
+double qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects);
 /* Reads the one number that @s is */
 gboolean qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error);

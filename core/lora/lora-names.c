@@ -16,6 +16,7 @@ struct _LoraNames {
   GPtrArray *list;
   GHashTable *dotted, *flat;
   Aliases *aliases;
+  const LoraDialects *dialects;
 };
 
 static void
@@ -164,19 +165,12 @@ static void
 enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
 {
   g_autofree char *layer = without_weight (spelling);
-  g_auto (GStrv) pieces = g_strsplit (layer, ".to_", -1);
+  g_autoptr (GPtrArray) others = qconv_lora_dialects_rewrite (names->dialects, layer);
 
   enter (names->dotted, g_strdup (layer), n);
   enter (names->flat, g_strdelimit (g_strdup (layer), ".", '_'), n);
-  /* diffusers before 0.22 had processors, which know the first module of to_out alone */
-  if (g_strv_length (pieces) > 1)
-    {
-      char *old = g_strjoinv (".processor.to_", pieces);
-
-      if (g_str_has_suffix (old, ".to_out.0"))
-        old[strlen (old) - 2] = '\0';
-      enter (names->dotted, old, n);
-    }
+  for (guint i = 0; i < others->len; i++)
+    enter (names->dotted, g_strdup (g_ptr_array_index (others, i)), n);
 }
 
 /* @name: of a tensor; @rows: (transfer full) */
@@ -267,7 +261,7 @@ add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names
 }
 
 LoraNames *
-qconv_lora_names_new (const QconvModel *m, const Mapping *x)
+qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects)
 {
   LoraNames *names = g_new0 (LoraNames, 1);
   JsonObject *family = qconv_family_json (x->identity->family);
@@ -275,6 +269,7 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
   g_autoptr (GPtrArray) leaves = list_leaves (x);
   g_autoptr (Names) behind = qconv_layers_names (leaves, x->identity);
 
+  names->dialects = dialects;
   names->list = g_ptr_array_new_with_free_func (free_name);
   names->dotted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   names->flat = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -308,22 +303,6 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
 
 /* ---- Finding ---- */
 
-/* What is in front of names with dots, and of names with underscores */
-static const char *const prefixes[]
-    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", "pipe.dit.", NULL };
-static const char *const flat_prefixes[]
-    = { "lora_unet__", "lora_unet_", "lora_transformer_", "lora_prior_unet_", "lycoris_", NULL };
-
-/* Returns: (nullable): behind the first of @list that @name starts with */
-static const char *
-strip (const char *name, const char *const *list)
-{
-  for (; *list != NULL; list++)
-    if (g_str_has_prefix (name, *list))
-      return name + strlen (*list);
-  return NULL;
-}
-
 static const LoraName *
 find_dotted (const LoraNames *names, const char *layer, gboolean bias)
 {
@@ -339,10 +318,12 @@ find_dotted (const LoraNames *names, const char *layer, gboolean bias)
 const LoraName *
 qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias)
 {
-  for (const char *rest = layer; rest != NULL; rest = strip (rest, prefixes))
+  const LoraDialects *d = names->dialects;
+
+  for (const char *rest = layer; rest != NULL; rest = qconv_lora_dialects_strip (d->prefixes, rest))
     {
       const LoraName *found = find_dotted (names, rest, bias);
-      const char *flat = strip (rest, flat_prefixes);
+      const char *flat = qconv_lora_dialects_strip (d->flat_prefixes, rest);
       g_autofree char *key = flat != NULL ? g_strconcat (flat, bias ? "_bias" : "", NULL) : NULL;
 
       if (found == NULL && key != NULL)

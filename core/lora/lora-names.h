@@ -2,6 +2,7 @@
 /* What LoRA files call the layers of a model, and which rows these are. */
 #pragma once
 #include "graph/mapping.h"
+#include "lora/dialects.h"
 
 /* Rows first, first + stride … of a layer of the model, @n of them */
 typedef struct {
@@ -26,8 +27,8 @@ struct _LoraName {
 
 typedef struct _LoraNames LoraNames;
 /* The names of @x, of the model and of all namings that its family maps. Returns: (transfer full): must not outlive
-   @x */
-LoraNames *qconv_lora_names_new (const QconvModel *m, const Mapping *x);
+   @x or @dialects */
+LoraNames *qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects);
 void qconv_lora_names_free (LoraNames *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraNames, qconv_lora_names_free)
 

@@ -9,8 +9,10 @@
 #include "lora/lora-names.h"
 #include "lora/lora.h"
 
+/* @dialects: outlives @files */
 struct _Loras {
   GPtrArray *files;
+  LoraDialects *dialects;
 };
 
 /**
@@ -34,6 +36,7 @@ void
 qconv_loras_free (Loras *l)
 {
   g_ptr_array_unref (l->files);
+  g_clear_pointer (&l->dialects, qconv_lora_dialects_free);
   g_free (l);
 }
 
@@ -209,7 +212,7 @@ hang_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 static gboolean
 hang_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
-  const SourceLayer *const *factors = g->roles + LORA_HADA_1A;
+  const SourceLayer *const *factors = g->roles + LORA_HADAMARD_1A;
   guint have = 0;
   double scale;
 
@@ -236,11 +239,11 @@ static gboolean
 hang_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const SourceLayer *factors[4];
-  gboolean complete = find_side (g, LORA_KRON_1, &factors[0], &factors[1]);
+  gboolean complete = find_side (g, LORA_KRONECKER_1, &factors[0], &factors[1]);
   double scale;
 
-  complete &= find_side (g, LORA_KRON_2, &factors[2], &factors[3]);
-  for (guint i = LORA_KRON_1; !complete && i <= LORA_KRON_2B; i++)
+  complete &= find_side (g, LORA_KRONECKER_2, &factors[2], &factors[3]);
+  for (guint i = LORA_KRONECKER_1; !complete && i <= LORA_KRONECKER_2B; i++)
     if (g->roles[i] != NULL)
       return incomplete (g, error);
   if (!complete)
@@ -403,9 +406,9 @@ replace_layers (Baking *b)
 
 /* Loaders do not agree whether it counts: it is told how to have it */
 static void
-warn_ratio (const LoraFile *f, QconvWarnFunc warn, gpointer warn_data)
+warn_ratio (const LoraFile *f, const LoraDialects *dialects, QconvWarnFunc warn, gpointer warn_data)
 {
-  double ratio = qconv_lora_file_ratio (f);
+  double ratio = qconv_lora_file_ratio (f, dialects);
   g_autofree char *line = NULL;
 
   for (guint i = 0; i < f->groups->len; i++)
@@ -424,7 +427,7 @@ merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, Qc
 {
   for (; *files != NULL; files++)
     {
-      LoraFile *f = qconv_lora_file_open (*files, error);
+      LoraFile *f = qconv_lora_file_open (*files, l->dialects, error);
 
       if (f == NULL)
         return FALSE;
@@ -435,7 +438,7 @@ merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, Qc
           g_prefix_error (error, "--lora %s: ", f->path);
           return FALSE;
         }
-      warn_ratio (f, warn, warn_data);
+      warn_ratio (f, l->dialects, warn, warn_data);
     }
   return TRUE;
 }
@@ -449,7 +452,10 @@ qconv_loras_apply (const char *const *files, gboolean partial, const QconvModel 
   gboolean ok;
 
   l->files = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_lora_file_free);
-  b.names = qconv_lora_names_new (m, x);
+  l->dialects = qconv_lora_dialects_load (error);
+  if (l->dialects == NULL)
+    return NULL;
+  b.names = qconv_lora_names_new (m, x, l->dialects);
   b.users = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   b.sums = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   for (guint i = 0; i < x->layers->len; i++)
