@@ -18,12 +18,15 @@ struct _Loras {
 /**
  * Baking: what merging one run's files needs.
  *
+ * @loras: the files that are open
  * @users: SourceLayer of the model -> GPtrArray of layers of the mapping that have rows of it
  * @sums: layer of the mapping -> GPtrArray of Delta
  * @taken: rows that the file has said something of -> its spelling of them
  * @n_unmatched, @unmatched: keys of the file without a layer, and the first of them
  */
 typedef struct {
+  const LoraJob *job;
+  Loras *loras;
   Mapping *x;
   LoraNames *names;
   GHashTable *users, *sums, *taken;
@@ -329,8 +332,15 @@ merge_group (Baking *b, const LoraGroup *g, GError **error)
          && (bias == NULL || g->roles[LORA_DIFF_BIAS] == NULL || merge_bias (b, g, bias, error));
 }
 
+static void
+warn (const LoraJob *job, const char *line)
+{
+  if (job->warn != NULL)
+    job->warn (line, job->warn_data);
+}
+
 static gboolean
-check_unmatched (const Baking *b, gboolean partial, QconvWarnFunc warn, gpointer warn_data, GError **error)
+check_unmatched (const Baking *b, GError **error)
 {
   guint n = b->file->tensors->len;
   g_autofree char *line = NULL;
@@ -340,15 +350,14 @@ check_unmatched (const Baking *b, gboolean partial, QconvWarnFunc warn, gpointer
   if (b->n_unmatched == n)
     return qconv_fail (error, QCONV_ERROR_OPTION, "none of its %u keys belongs to this model%s%s", n,
                        n > 0 ? ": the first is " : "", n > 0 ? b->unmatched : "");
-  if (!partial)
+  if (!b->job->partial)
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the "
                        "others",
                        b->n_unmatched, n, b->unmatched);
   line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"), b->file->path,
                           b->n_unmatched, n, b->unmatched);
-  if (warn != NULL)
-    warn (line, warn_data);
+  warn (b->job, line);
   return TRUE;
 }
 
@@ -406,49 +415,48 @@ replace_layers (Baking *b)
 
 /* Loaders do not agree whether it counts: it is told how to have it */
 static void
-warn_ratio (const LoraFile *f, const LoraDialects *dialects, QconvWarnFunc warn, gpointer warn_data)
+warn_ratio (const Baking *b)
 {
-  double ratio = qconv_lora_file_ratio (f, dialects);
+  const LoraFile *f = b->file;
+  double ratio = qconv_lora_file_ratio (f, b->loras->dialects);
   g_autofree char *line = NULL;
 
   for (guint i = 0; i < f->groups->len; i++)
     if (((const LoraGroup *) g_ptr_array_index (f->groups, i))->roles[LORA_ALPHA] != NULL)
       return;
-  if (ratio == 1 || warn == NULL)
+  if (ratio == 1)
     return;
   line = g_strdup_printf (_ ("%s: the alpha in its metadata is not applied; with it the strength would be %g"), f->path,
                           f->strength * ratio);
-  warn (line, warn_data);
+  warn (b->job, line);
 }
 
 static gboolean
-merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, QconvWarnFunc warn, gpointer warn_data,
-             GError **error)
+merge_files (Baking *b, GError **error)
 {
-  for (; *files != NULL; files++)
+  for (const char *const *text = b->job->files; *text != NULL; text++)
     {
-      LoraFile *f = qconv_lora_file_open (*files, l->dialects, error);
+      LoraFile *f = qconv_lora_file_open (*text, b->loras->dialects, error);
 
       if (f == NULL)
         return FALSE;
-      g_ptr_array_add (l->files, f);
+      g_ptr_array_add (b->loras->files, f);
       b->file = f;
-      if (!merge_file (b, error) || !check_unmatched (b, partial, warn, warn_data, error))
+      if (!merge_file (b, error) || !check_unmatched (b, error))
         {
           g_prefix_error (error, "--lora %s: ", f->path);
           return FALSE;
         }
-      warn_ratio (f, l->dialects, warn, warn_data);
+      warn_ratio (b);
     }
   return TRUE;
 }
 
 Loras *
-qconv_loras_apply (const char *const *files, gboolean partial, const QconvModel *m, Mapping *x, QconvWarnFunc warn,
-                   gpointer warn_data, GError **error)
+qconv_loras_apply (const LoraJob *job, const QconvModel *m, Mapping *x, GError **error)
 {
   g_autoptr (Loras) l = g_new0 (Loras, 1);
-  Baking b = { .x = x };
+  Baking b = { .job = job, .loras = l, .x = x };
   gboolean ok;
 
   l->files = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_lora_file_free);
@@ -460,7 +468,7 @@ qconv_loras_apply (const char *const *files, gboolean partial, const QconvModel 
   b.sums = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   for (guint i = 0; i < x->layers->len; i++)
     add_user (&b, g_ptr_array_index (x->layers, i), g_ptr_array_index (x->layers, i));
-  ok = merge_files (l, &b, files, partial, warn, warn_data, error);
+  ok = merge_files (&b, error);
   if (ok)
     replace_layers (&b);
   g_hash_table_unref (b.users);

@@ -79,6 +79,7 @@ map_layers (Planning *pl, GError **error)
   QconvPlan *p = pl->plan;
   const QconvJob *job = pl->job;
   MappingOptions options = { .component = job->component, .drop = job->drop };
+  LoraJob loras = { job->loras, job->lora_partial, p->warn, p->warn_data };
 
   if (job->loras != NULL && (p->edit != NULL || p->target->target->scheme == NULL))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
@@ -97,7 +98,7 @@ map_layers (Planning *pl, GError **error)
       p->warn (line, p->warn_data);
     }
   if (p->mapping != NULL && job->loras != NULL)
-    p->loras = qconv_loras_apply (job->loras, job->lora_partial, p->model, p->mapping, p->warn, p->warn_data, error);
+    p->loras = qconv_loras_apply (&loras, p->model, p->mapping, error);
   return p->mapping != NULL && (job->loras == NULL || p->loras != NULL);
 }
 
