@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens a LoRA file: groups its tensors by layer, reads alpha from a tensor or from the metadata. lora.c calls it. */
 #include "lora/lora-file.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ free_group (gpointer data)
   g_free (g);
 }
 
-/* @layer: (transfer full) */
+/* Returns: (transfer none): the group of @layer (transfer full), new if there is none yet */
 static LoraGroup *
 find_group (LoraFile *f, GHashTable *by_layer, char *layer)
 {
@@ -44,15 +45,16 @@ put_tensor (LoraFile *f, const LoraSuffix *suffix, GHashTable *by_layer, SourceL
 
   if (suffix == NULL)
     {
-      g_ptr_array_add (f->strangers, s);
+      g_ptr_array_add (f->unknown, s);
       return TRUE;
     }
   g = find_group (f, by_layer, g_strndup (s->plain_name, strlen (s->plain_name) - strlen (suffix->text)));
   if (suffix->role == LORA_REFUSED)
     g->refused = suffix->refused;
   else if (g->roles[suffix->role] != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" and \"%s\" say the same", g->roles[suffix->role]->plain_name,
-                       s->plain_name);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "\"%s\" and \"%s\" have the same role: a layer may have only one of them",
+                       g->roles[suffix->role]->plain_name, s->plain_name);
   g->roles[suffix->role] = s;
   return TRUE;
 }
@@ -70,8 +72,8 @@ list_groups (LoraFile *f, const LoraDialects *dialects, GError **error)
       if (!put_tensor (f, qconv_lora_dialects_suffix (dialects, s->plain_name), by_layer, s, error))
         return FALSE;
       if (!qconv_dtype_is_float (dtype) && dtype != QCONV_F8_E4M3 && dtype != QCONV_F8_E5M2)
-        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\" is %s, not floats", s->plain_name,
-                           qconv_dtype_name (dtype));
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\" holds %s, not floats: it cannot be merged",
+                           s->plain_name, qconv_dtype_name (dtype));
     }
   return TRUE;
 }
@@ -86,19 +88,21 @@ qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error)
   float value;
 
   if (s->layer->pub.rows != 1 || s->layer->pub.cols != 1)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not one number", s->plain_name);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" does not hold exactly one number, as alpha must",
+                       s->plain_name);
   memory = g_malloc (cost);
   arena = (Arena) { .base = memory, .size = cost };
   if (!qconv_floats_load (s, NULL, 0, 1, FALSE, &arena, NULL, &floats, error))
     return FALSE;
   memcpy (&value, floats.data, sizeof value);
   *alpha = (double) value;
-  return isfinite (value) || qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not finite", s->plain_name);
+  return isfinite (value)
+         || qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is Inf or NaN: alpha must be finite", s->plain_name);
 }
 
 /* ---- Metadata ---- */
 
-/* 0 where it is no number */
+/* Returns: the number in @member; 0 if there is none */
 static double
 number_of (JsonObject *o, const char *member)
 {
@@ -117,8 +121,8 @@ starts_with_any (const char *name, const GPtrArray *prefixes)
   return FALSE;
 }
 
-/* Returns: alpha divided by rank for the first two members that hold them, such as "transformer.lora_alpha" and
-   "transformer.r"; 0: there are none */
+/* Returns: alpha divided by rank, from the first pair of members such as "transformer.lora_alpha" and "transformer.r";
+   0 if there is no pair */
 static double
 find_ratio (JsonObject *o, const LoraMetadata *of)
 {
@@ -142,7 +146,7 @@ find_ratio (JsonObject *o, const LoraMetadata *of)
   return 0;
 }
 
-/* Returns: the ratio that the metadata says under one key; 0: none */
+/* Returns: alpha divided by rank, from the JSON under the key of @of; 0 if the metadata has none */
 static double
 read_ratio (const LoraFile *f, const LoraMetadata *of)
 {
@@ -173,7 +177,7 @@ qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects)
 
 /* ---- Files ---- */
 
-/* What is behind the last colon is a strength where it is a number */
+/* Splits "FILE[:STRENGTH]" at the last colon. If no number follows it, the whole @text is the path */
 static void
 parse_file (const char *text, LoraFile *f)
 {
@@ -191,7 +195,7 @@ void
 qconv_lora_file_free (LoraFile *f)
 {
   g_ptr_array_unref (f->groups);
-  g_ptr_array_unref (f->strangers);
+  g_ptr_array_unref (f->unknown);
   g_clear_pointer (&f->tensors, g_ptr_array_unref);
   g_clear_pointer (&f->model, qconv_model_free);
   g_free (f->path);
@@ -206,7 +210,7 @@ qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **e
 
   parse_file (text, f);
   f->groups = g_ptr_array_new_with_free_func (free_group);
-  f->strangers = g_ptr_array_new ();
+  f->unknown = g_ptr_array_new ();
   f->model = qconv_model_open (f->path, &options, error);
   if (f->model == NULL)
     {

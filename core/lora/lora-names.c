@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects the names that LoRA files may use for the layers of a model, with the rows behind each name, and looks keys
+   up among them. lora.c calls it. */
 #include "lora/lora-names.h"
 
 #include <string.h>
@@ -11,7 +13,7 @@
 
 /* ---- Names ---- */
 
-/* @dotted, @flat: layers (and biases) as keys spell them, with dots or with underscores -> LoraName */
+/* @dotted, @flat: name without ".weight", such as "layers.0.attn.to_q" or "layers_0_attn_to_q" -> LoraName */
 struct _LoraNames {
   GPtrArray *list;
   GHashTable *dotted, *flat;
@@ -39,7 +41,7 @@ qconv_lora_names_free (LoraNames *names)
   g_free (names);
 }
 
-/* Row @row of @source behind those that are there */
+/* Appends row @row of @source; extends the last stretch of rows if it continues it */
 static void
 append_row (GArray *rows, const SourceLayer *source, guint64 row)
 {
@@ -56,7 +58,8 @@ append_row (GArray *rows, const SourceLayer *source, guint64 row)
   g_array_append_val (rows, one);
 }
 
-/* The rows that @p takes from @of, or from what that is composed of */
+/* Appends the rows that @p takes from @of. If @of is composed, they are rows of its sources. Returns FALSE if @of is
+   transposed */
 static gboolean
 append_part (GArray *rows, const SourceLayer *of, const Part *p)
 {
@@ -105,7 +108,7 @@ qconv_lora_rows (const SourceLayer *s, GArray *rows)
   return upright;
 }
 
-/* Returns: (transfer full): as few stretches as there can be */
+/* Returns: (transfer full): the same rows in as few stretches as possible */
 static GArray *
 join_rows (const GArray *rows)
 {
@@ -139,7 +142,8 @@ same_rows (const LoraName *a, const LoraName *b)
   return equal_rows (x, y);
 }
 
-/* @spelling: (transfer full) */
+/* Adds @spelling (transfer full). If it is taken, the first name stays and learns of @n unless both are the same rows
+ */
 static void
 enter (GHashTable *table, char *spelling, LoraName *n)
 {
@@ -173,7 +177,7 @@ enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
     enter (names->dotted, g_strdup (g_ptr_array_index (others, i)), n);
 }
 
-/* @name: of a tensor; @rows: (transfer full) */
+/* Adds a tensor under @name and under its alias, if the family has one. @rows: (transfer full); empty: adds nothing */
 static void
 add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
 {
@@ -205,7 +209,7 @@ add_layer (LoraNames *names, const char *name, const SourceLayer *s)
   add_name (names, name, rows, !upright);
 }
 
-/* ---- What there is ---- */
+/* ---- Collecting names ---- */
 
 static void
 add_leaves (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
@@ -216,7 +220,7 @@ add_leaves (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
     g_ptr_array_add (leaves, s);
 }
 
-/* Returns: (transfer container) (element-type SourceLayer): the layers of the model that @x is made of */
+/* Returns: (transfer container) (element-type SourceLayer): the layers of the model that the layers of @x consist of */
 static GPtrArray *
 list_leaves (const Mapping *x)
 {
@@ -245,7 +249,7 @@ add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameM
   add_name (names, map->name, g_steal_pointer (&rows), map->transposed);
 }
 
-/* What the layers are called in @naming. A model that lacks tensors cannot be mapped, and has fewer names for it */
+/* Adds the names that the layers have in @naming. Mapping fails if the model lacks tensors: it then has fewer names */
 static void
 add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names *behind, const char *naming)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Merges LoRA files: finds the rows that each of their tensors changes and attaches the changes to the mapped layers,
+   which add them when they are loaded. The plan calls qconv_loras_apply(). */
 #include <glib/gi18n-lib.h>
 #include <math.h>
 #include <string.h>
@@ -9,27 +11,28 @@
 #include "lora/lora-names.h"
 #include "lora/lora.h"
 
-/* @dialects: outlives @files */
+/* @files: (element-type LoraFile): the layers of the mapping read them; @dialects outlives them */
 struct _Loras {
   GPtrArray *files;
   LoraDialects *dialects;
 };
 
 /**
- * Baking: what merging one run's files needs.
+ * Baking: the state of one run of qconv_loras_apply(). The last three members are about the file at hand.
  *
- * @loras: the files that are open
- * @users: SourceLayer of the model -> GPtrArray of layers of the mapping that have rows of it
- * @sums: layer of the mapping -> GPtrArray of Delta
- * @taken: rows that the file has said something of -> its spelling of them
- * @n_unmatched, @unmatched: keys of the file without a layer, and the first of them
+ * @loras: gets the open files
+ * @users: layer of the model -> GPtrArray of the mapped layers that contain rows of it
+ * @sums: mapped layer -> GPtrArray of Delta
+ * @file: the file at hand
+ * @changed: rows that the file changes -> the file's spelling of them
+ * @n_unmatched, @unmatched: how many keys of the file belong to no layer, and the first of them
  */
 typedef struct {
   const LoraJob *job;
   Loras *loras;
   Mapping *x;
   LoraNames *names;
-  GHashTable *users, *sums, *taken;
+  GHashTable *users, *sums, *changed;
   const LoraFile *file;
   guint n_unmatched;
   const char *unmatched;
@@ -51,7 +54,7 @@ free_list (gpointer data)
 
 /* ---- One layer ---- */
 
-/* Which rows of the delta the rows of @of get, from 1 on; 0: none */
+/* Returns: (transfer full): for each row of @of the row of the delta that is added to it, counted from 1; 0: none */
 static guint64 *
 rows_of_delta (const LoraName *n, const SourceLayer *of)
 {
@@ -81,7 +84,8 @@ add_row (GArray *runs, guint64 to, guint64 from)
     g_array_append_val (runs, one);
 }
 
-/* Adds to @runs what @layer gets through its rows of @of */
+/* Appends to @runs the rows of @layer that come from @of and the rows of the delta for them. Returns FALSE if @layer
+   exchanges rows and columns */
 static gboolean
 find_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs)
 {
@@ -112,9 +116,9 @@ holds_floats (const SourceLayer *s)
              || dtype == QCONV_F8_E5M2);
 }
 
-/* Hangs a copy of @d on what @layer has of @of */
+/* Adds a copy of @d to the sums of @layer, for those of its rows that come from @of */
 static gboolean
-hang_on_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *of, SourceLayer *layer, GError **error)
+add_to_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *of, SourceLayer *layer, GError **error)
 {
   g_autoptr (Delta) copy = g_new (Delta, 1);
   GPtrArray *list = g_hash_table_lookup (b->sums, layer);
@@ -122,9 +126,11 @@ hang_on_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *
   *copy = *d;
   copy->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
   if (!find_runs (n, of, layer, copy->runs) || n->transposed)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": its rows and columns are exchanged", layer->name);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "layer \"%s\" is stored transposed: no LoRA can be merged into it", layer->name);
   if (!holds_floats (layer))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": %s %s cannot be added to", layer->name,
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "layer \"%s\" (%s, %s) cannot be decoded to floats: no LoRA can be merged into it", layer->name,
                        layer->layer->scheme, qconv_dtype_name (layer->layer->pub.dtype));
   if (copy->runs->len == 0)
     return TRUE;
@@ -150,13 +156,14 @@ check_shape (const Delta *d, const LoraName *n, GError **error)
     }
   return (fits && rows == d->rows)
          || qconv_fail (error, QCONV_ERROR_INPUT,
-                        "makes %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT " items, \"%s\" has %" G_GUINT64_FORMAT
-                        " × %" G_GUINT64_FORMAT,
+                        "the LoRA has %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT
+                        " items, \"%s\" has %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT,
                         d->rows, d->cols, n->name, rows, cols);
 }
 
 static gboolean
-hang (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double scale, const LoraName *n, GError **error)
+add_delta (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double scale, const LoraName *n,
+           GError **error)
 {
   g_autoptr (Delta) d = qconv_delta_new (kind, factors, error);
   g_autoptr (GHashTable) done = g_hash_table_new (NULL, NULL);
@@ -172,13 +179,13 @@ hang (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double sca
       if (users == NULL || !g_hash_table_add (done, (gpointer) of))
         continue;
       for (guint j = 0; j < users->len; j++)
-        if (!hang_on_layer (b, d, n, of, g_ptr_array_index (users, j), error))
+        if (!add_to_layer (b, d, n, of, g_ptr_array_index (users, j), error))
           return FALSE;
     }
   return TRUE;
 }
 
-/* @ranked: (nullable): the factor whose rows are the rank */
+/* Calculates strength · alpha / rank. @ranked: (nullable): the factor with rank rows; NULL: alpha is ignored */
 static gboolean
 find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, double *scale, GError **error)
 {
@@ -190,17 +197,18 @@ find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, doub
   if (!qconv_lora_alpha (g->roles[LORA_ALPHA], &alpha, error))
     return FALSE;
   *scale *= alpha / (double) ranked->layer->pub.rows;
-  return isfinite ((float) *scale) || qconv_fail (error, QCONV_ERROR_INPUT, "strength and alpha are too large");
+  return isfinite ((float) *scale)
+         || qconv_fail (error, QCONV_ERROR_INPUT, "strength times alpha is too large: use a smaller strength");
 }
 
 static gboolean
-incomplete (const LoraGroup *g, GError **error)
+fail_incomplete (const LoraGroup *g, GError **error)
 {
-  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its other half is missing", g->layer);
+  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: a factor of the LoRA is missing", g->layer);
 }
 
 static gboolean
-hang_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+merge_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const SourceLayer *const factors[4] = { g->roles[LORA_UP], g->roles[LORA_DOWN] };
   double scale;
@@ -208,12 +216,12 @@ hang_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   if (factors[0] == NULL && factors[1] == NULL)
     return TRUE;
   if (factors[0] == NULL || factors[1] == NULL)
-    return incomplete (g, error);
-  return find_scale (b, g, factors[1], &scale, error) && hang (b, DELTA_PRODUCT, factors, scale, n, error);
+    return fail_incomplete (g, error);
+  return find_scale (b, g, factors[1], &scale, error) && add_delta (b, DELTA_PRODUCT, factors, scale, n, error);
 }
 
 static gboolean
-hang_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+merge_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const SourceLayer *const *factors = g->roles + LORA_HADAMARD_1A;
   guint have = 0;
@@ -224,11 +232,12 @@ hang_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   if (have == 0)
     return TRUE;
   if (have < 4)
-    return incomplete (g, error);
-  return find_scale (b, g, factors[1], &scale, error) && hang (b, DELTA_HADAMARD, factors, scale, n, error);
+    return fail_incomplete (g, error);
+  return find_scale (b, g, factors[1], &scale, error) && add_delta (b, DELTA_HADAMARD, factors, scale, n, error);
 }
 
-/* One side of a Kronecker product: whole, or @a and @b */
+/* Finds one side of a Kronecker product: one tensor, in @a, or the product of @a and @b. Returns FALSE if a tensor is
+   missing or superfluous */
 static gboolean
 find_side (const LoraGroup *g, LoraRole whole, const SourceLayer **a, const SourceLayer **b)
 {
@@ -239,7 +248,7 @@ find_side (const LoraGroup *g, LoraRole whole, const SourceLayer **a, const Sour
 }
 
 static gboolean
-hang_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+merge_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const SourceLayer *factors[4];
   gboolean complete = find_side (g, LORA_KRONECKER_1, &factors[0], &factors[1]);
@@ -248,27 +257,28 @@ hang_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error
   complete &= find_side (g, LORA_KRONECKER_2, &factors[2], &factors[3]);
   for (guint i = LORA_KRONECKER_1; !complete && i <= LORA_KRONECKER_2B; i++)
     if (g->roles[i] != NULL)
-      return incomplete (g, error);
+      return fail_incomplete (g, error);
   if (!complete)
     return TRUE;
-  /* LyCORIS: alpha is for products; ComfyUI divides it by the rank of the second one where both are */
+  /* Alpha counts only if a side is a product. If both are, ComfyUI divides it by the rank of the second */
   return find_scale (b, g, factors[3] != NULL ? factors[3] : factors[1], &scale, error)
-         && hang (b, DELTA_KRONECKER, factors, scale, n, error);
+         && add_delta (b, DELTA_KRONECKER, factors, scale, n, error);
 }
 
 static gboolean
-hang_diff (Baking *b, const LoraGroup *g, LoraRole role, const LoraName *n, GError **error)
+merge_diff (Baking *b, const LoraGroup *g, LoraRole role, const LoraName *n, GError **error)
 {
   const SourceLayer *const factors[4] = { g->roles[role] };
 
-  return factors[0] == NULL || hang (b, DELTA_FULL, factors, b->file->strength, n, error);
+  return factors[0] == NULL || add_delta (b, DELTA_FULL, factors, b->file->strength, n, error);
 }
 
 /* ---- One file ---- */
 
-/* Two spellings of the same rows in one file are a mistake in it */
+/* Records that the file changes the rows of @n. Fails if the name is ambiguous or if the file changes them twice under
+   two spellings */
 static gboolean
-take (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+record_rows (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const NamedRows *first = &g_array_index (n->rows, NamedRows, 0);
   guint64 total = 0;
@@ -276,14 +286,17 @@ take (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   char *rows;
 
   if (n->other != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: this may be \"%s\" or \"%s\"", g->layer, n->name, n->other->name);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s is ambiguous: it may mean \"%s\" or \"%s\"", g->layer, n->name,
+                       n->other->name);
   for (guint i = 0; i < n->rows->len; i++)
     total += g_array_index (n->rows, NamedRows, i).n;
   rows
       = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, first->source->plain_name, first->first, total);
-  before = g_hash_table_lookup (b->taken, rows);
-  g_hash_table_insert (b->taken, rows, g->layer);
-  return before == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s are the same layer", before, g->layer);
+  before = g_hash_table_lookup (b->changed, rows);
+  g_hash_table_insert (b->changed, rows, g->layer);
+  return before == NULL
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s mean the same layer: a file may change it only once",
+                        before, g->layer);
 }
 
 static gboolean
@@ -291,8 +304,8 @@ merge_weight (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   g_autoptr (GError) local = NULL;
 
-  if (take (b, g, n, error) && hang_product (b, g, n, &local) && hang_hadamard (b, g, n, &local)
-      && hang_kronecker (b, g, n, &local) && hang_diff (b, g, LORA_DIFF, n, &local))
+  if (record_rows (b, g, n, error) && merge_product (b, g, n, &local) && merge_hadamard (b, g, n, &local)
+      && merge_kronecker (b, g, n, &local) && merge_diff (b, g, LORA_DIFF, n, &local))
     return TRUE;
   if (local != NULL)
     g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", g->layer);
@@ -302,7 +315,7 @@ merge_weight (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 static gboolean
 merge_bias (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
-  if (take (b, g, n, error) && hang_diff (b, g, LORA_DIFF_BIAS, n, error))
+  if (record_rows (b, g, n, error) && merge_diff (b, g, LORA_DIFF_BIAS, n, error))
     return TRUE;
   g_prefix_error (error, "%s: ", g->roles[LORA_DIFF_BIAS]->plain_name);
   return FALSE;
@@ -327,7 +340,7 @@ merge_group (Baking *b, const LoraGroup *g, GError **error)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\": %s cannot be merged",
                        g->roles[LORA_REFUSED]->plain_name, g->refused);
   if (weight != NULL && !has_weight && g->roles[LORA_DIFF_BIAS] == NULL)
-    return incomplete (g, error);
+    return fail_incomplete (g, error);
   return (weight == NULL || !has_weight || merge_weight (b, g, weight, error))
          && (bias == NULL || g->roles[LORA_DIFF_BIAS] == NULL || merge_bias (b, g, bias, error));
 }
@@ -352,8 +365,8 @@ check_unmatched (const Baking *b, GError **error)
                        n > 0 ? ": the first is " : "", n > 0 ? b->unmatched : "");
   if (!b->job->partial)
     return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the "
-                       "others",
+                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial leaves "
+                       "them out",
                        b->n_unmatched, n, b->unmatched);
   line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"), b->file->path,
                           b->n_unmatched, n, b->unmatched);
@@ -367,12 +380,12 @@ merge_file (Baking *b, GError **error)
   const LoraFile *f = b->file;
   gboolean ok = TRUE;
 
-  b->n_unmatched = f->strangers->len;
-  b->unmatched = f->strangers->len > 0 ? ((SourceLayer *) g_ptr_array_index (f->strangers, 0))->plain_name : NULL;
-  b->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  b->n_unmatched = f->unknown->len;
+  b->unmatched = f->unknown->len > 0 ? ((SourceLayer *) g_ptr_array_index (f->unknown, 0))->plain_name : NULL;
+  b->changed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; ok && i < f->groups->len; i++)
     ok = merge_group (b, g_ptr_array_index (f->groups, i), error);
-  g_hash_table_unref (b->taken);
+  g_hash_table_unref (b->changed);
   return ok;
 }
 
@@ -413,7 +426,8 @@ replace_layers (Baking *b)
     }
 }
 
-/* Loaders do not agree whether it counts: it is told how to have it */
+/* Warns of an alpha in the metadata. Loaders disagree on whether it counts: it is ignored, and the user is told which
+   strength would apply it */
 static void
 warn_ratio (const Baking *b)
 {
@@ -426,7 +440,7 @@ warn_ratio (const Baking *b)
       return;
   if (ratio == 1)
     return;
-  line = g_strdup_printf (_ ("%s: the alpha in its metadata is not applied; with it the strength would be %g"), f->path,
+  line = g_strdup_printf (_ ("%s: the alpha in its metadata is ignored; to apply it, use strength %g"), f->path,
                           f->strength * ratio);
   warn (b->job, line);
 }

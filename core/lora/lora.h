@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* LoRAs that become part of the weights. */
+/* Merges LoRA files into the weights of a model; the plan calls it for --lora. */
 #pragma once
 #include "graph/mapping.h"
 

@@ -175,18 +175,20 @@ static const Refusal refusals[] = {
   { "set-weight", ".set_weight", "[256,256]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "set_weight" },
   { "glora", ".a1.weight", "[2,2]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "GLoRA" },
   { "tucker", ".hada_t1", "[2,2,3,3]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "Tucker" },
-  { "up-alone", ".lora_up.weight", "[256,2]", NULL, NULL, QCONV_ERROR_INPUT, LAYER ": its other half is missing" },
-  { "alpha-alone", ".alpha", "[]", NULL, NULL, QCONV_ERROR_INPUT, "its other half is missing" },
-  { "loha-half", ".hada_w1_a", "[256,2]", ".hada_w1_b", "[2,256]", QCONV_ERROR_INPUT, "its other half is missing" },
-  { "lokr-half", ".lokr_w1", "[8,8]", ".lokr_w2_a", "[32,2]", QCONV_ERROR_INPUT, "its other half is missing" },
+  { "up-alone", ".lora_up.weight", "[256,2]", NULL, NULL, QCONV_ERROR_INPUT,
+    LAYER ": a factor of the LoRA is missing" },
+  { "alpha-alone", ".alpha", "[]", NULL, NULL, QCONV_ERROR_INPUT, "a factor of the LoRA is missing" },
+  { "loha-half", ".hada_w1_a", "[256,2]", ".hada_w1_b", "[2,256]", QCONV_ERROR_INPUT,
+    "a factor of the LoRA is missing" },
+  { "lokr-half", ".lokr_w1", "[8,8]", ".lokr_w2_a", "[32,2]", QCONV_ERROR_INPUT, "a factor of the LoRA is missing" },
   { "ranks", ".lora_up.weight", "[256,2]", ".lora_down.weight", "[3,256]", QCONV_ERROR_INPUT,
     "lora_up.weight has 2 columns" },
   { "shape", ".lora_up.weight", "[128,2]", ".lora_down.weight", "[2,256]", QCONV_ERROR_INPUT,
-    "makes 128 × 256 items, \"" LAYER ".weight\" has 256 × 256" },
-  { "diff-shape", ".diff", "[256,64]", NULL, NULL, QCONV_ERROR_INPUT, "makes 256 × 64 items" },
-  { "bias-shape", ".diff_b", "[7]", NULL, NULL, QCONV_ERROR_INPUT, "makes 7 × 1 items" },
-  { "lokr-shape", ".lokr_w1", "[8,8]", ".lokr_w2", "[8,8]", QCONV_ERROR_INPUT, "makes 64 × 64 items" },
-  { "twice", ".lora_up.weight", "[256,2]", ".lora_B.weight", "[256,2]", QCONV_ERROR_INPUT, "say the same" },
+    "the LoRA has 128 × 256 items, \"" LAYER ".weight\" has 256 × 256" },
+  { "diff-shape", ".diff", "[256,64]", NULL, NULL, QCONV_ERROR_INPUT, "the LoRA has 256 × 64 items" },
+  { "bias-shape", ".diff_b", "[7]", NULL, NULL, QCONV_ERROR_INPUT, "the LoRA has 7 × 1 items" },
+  { "lokr-shape", ".lokr_w1", "[8,8]", ".lokr_w2", "[8,8]", QCONV_ERROR_INPUT, "the LoRA has 64 × 64 items" },
+  { "twice", ".lora_up.weight", "[256,2]", ".lora_B.weight", "[256,2]", QCONV_ERROR_INPUT, "have the same role" },
   { "unknown-suffix", ".nonsense", "[2]", NULL, NULL, QCONV_ERROR_OPTION, "none of its 1 keys" },
 };
 
@@ -249,7 +251,7 @@ test_refused_numbers (void)
   lora_add (both, LAYER, ".diff", diff, NULL);
   lora_add (both, "transformer.transformer_blocks.0.attn.to_out.0", ".diff", diff, NULL);
   c = builder_write (both, "both.safetensors");
-  assert_refused (c, "f32-safetensors", QCONV_ERROR_INPUT, "are the same layer");
+  assert_refused (c, "f32-safetensors", QCONV_ERROR_INPUT, "mean the same layer");
 }
 
 static void
@@ -311,7 +313,7 @@ check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
   loras[0] = text = g_strconcat (lora, ":3", NULL);
   plan = qconv_plan_new (m, &job, &error);
   g_assert_no_error (error);
-  g_assert_cmpint (strstr (warnings->str, "the strength would be 1.5") != NULL, ==, told);
+  g_assert_cmpint (strstr (warnings->str, "use strength 1.5") != NULL, ==, told);
 }
 
 /* An alpha that only diffusers heeds is told */
