@@ -47,7 +47,7 @@ typedef struct {
  *
  * @key: of the metadata
  * @alpha, @rank: how the members end that hold the two numbers; what precedes them is the same in both
- * @other_models: (nullable) (element-type utf8): members that start with one of these are of another model
+ * @other_models: (element-type utf8): members that start with one of these are of another model
  */
 typedef struct {
   const char *key, *alpha, *rank;
@@ -81,9 +81,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraDialects, qconv_lora_dialects_free)
 /* Adds the dialects of one file, @text of @n bytes and NUL-terminated; errors begin with @path and the member */
 gboolean qconv_lora_dialects_add (LoraDialects *d, const char *path, const char *text, gsize n, GError **error);
 
-/* Returns: (transfer none) (nullable): the longest suffix that @key ends with and does not consist of */
+/* Returns: (transfer none) (nullable): the longest suffix that @key ends with and that is shorter than @key */
 const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char *key);
 /* Returns: (nullable): @name behind the longest of @prefixes that it starts with; NULL if it starts with none */
 const char *qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name);
-/* Returns: (transfer full) (element-type utf8): what else dialects call @layer, without prefix and suffix */
+/* Returns: (transfer full) (element-type utf8): the other names that rewrites give @layer, which has neither prefix nor
+ * suffix */
 GPtrArray *qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer);

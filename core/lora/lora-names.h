@@ -11,7 +11,7 @@ typedef struct {
 } NamedRows;
 
 /**
- * LoraName: a tensor under one of its names. A name that two namings use for the same rows is listed once.
+ * LoraName: a tensor under one of its names.
  *
  * @rows: (element-type NamedRows): its rows, in order; not empty
  * @transposed: the rows of the tensor are columns of @rows

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* GGUF version 3: metadata, tensor list, data; all little-endian, data aligned to 32. */
+/* Writes synthetic models as GGUF version 3: metadata, list of tensors, data; all little-endian, data aligned to 32. */
 #include <string.h>
 
 #include "model-file.h"
@@ -49,7 +49,7 @@ put_zeros (ModelOutput *o, guint64 n)
   model_output_put (o, zeros, (gsize) n);
 }
 
-/* Name of the second-level scale of @t: (nullable): where its type has none */
+/* Returns: (transfer full) (nullable): the name of the second-level scale of @t; NULL if its type has none */
 static char *
 scale_name (const Model *m, const ModelTensor *t)
 {

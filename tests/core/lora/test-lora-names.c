@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which rows of which layer a key of a LoRA means, in every spelling, and what is refused. */
+/* Checks which rows of which layer a key of a LoRA means, in every spelling, and what is refused. */
 #include <string.h>
 
 #include "lora-fixture.h"
@@ -23,7 +23,7 @@ static const Suffixes suffixes[] = {
   { ".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight" },
 };
 
-/* Rows [first, first + n) of a layer of the FLUX model */
+/* @key means rows [first, first + n) of @tensor of the FLUX model */
 typedef struct {
   const char *key, *tensor;
   guint64 first, n, cols;
@@ -81,7 +81,7 @@ test_spellings (gconstpointer arguments)
     }
 }
 
-/* The halves of this layer are the other way round in diffusers */
+/* diffusers has the halves of this layer in the opposite order */
 static void
 test_swapped (void)
 {
@@ -101,7 +101,7 @@ test_swapped (void)
   matrix_assert_equal (got, want);
 }
 
-/* Puts @part into @m, from row @first and column @col on */
+/* Copies @part into @m, from row @first and column @col on */
 static void
 put_block (Matrix *m, gsize first, gsize col, const Matrix *part)
 {
@@ -118,8 +118,8 @@ matrix_zeros (gsize rows, gsize cols)
   return m;
 }
 
-/* q, k and v one by one, as diffusers has them, are the same as all at once, as ComfyUI has them: whatever the source
-   and the output call them */
+/* A LoRA for q, k and v one by one gives the same weights as a LoRA for the fused layer, whatever the names of the
+   source and of the output */
 static void
 test_fused (gconstpointer arguments)
 {
@@ -260,7 +260,7 @@ keep_warning (const char *message, gpointer text)
   g_string_append (text, message);
 }
 
-/* Keys without a layer are an error unless they may be */
+/* Keys that belong to no layer are an error, or with lora_partial a warning */
 static void
 test_partial (void)
 {
@@ -288,7 +288,7 @@ test_partial (void)
   g_assert_nonnull (strstr (warnings->str, "2 of 3 keys"));
 }
 
-/* Planning with a LoRA file that has @metadata warns of the strength that diffusers would take, or does not */
+/* Plans with a LoRA file that has @metadata; @told: whether it must warn of the strength that diffusers would use */
 static void
 check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
 {
@@ -316,7 +316,7 @@ check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
   g_assert_cmpint (strstr (warnings->str, "use strength 1.5") != NULL, ==, told);
 }
 
-/* An alpha that only diffusers heeds is told */
+/* An alpha in the metadata, which only diffusers applies, is a warning */
 static void
 test_metadata (void)
 {
