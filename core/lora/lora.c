@@ -9,6 +9,7 @@
 #include "layer/delta.h"
 #include "lora/lora-file.h"
 #include "lora/lora-names.h"
+#include "lora/lora-runs.h"
 #include "lora/lora.h"
 
 /* @files: (element-type LoraFile): the layers of the mapping read them; @dialects outlives them */
@@ -54,58 +55,6 @@ free_list (gpointer data)
 
 /* ---- One layer ---- */
 
-/* Returns: (transfer full): for each row of @of the row of the delta that is added to it, counted from 1; 0: none */
-static guint64 *
-rows_of_delta (const LoraName *n, const SourceLayer *of)
-{
-  guint64 rows = of->layer->pub.rows, at = 1;
-  guint64 *from = g_new0 (guint64, rows + 1);
-
-  for (guint i = 0; i < n->rows->len; i++)
-    {
-      const NamedRows *r = &g_array_index (n->rows, NamedRows, i);
-
-      for (guint64 j = 0; r->source == of && j < r->n && r->first + j * r->stride < rows; j++)
-        from[r->first + j * r->stride] = at + j;
-      at += r->n;
-    }
-  return from;
-}
-
-static void
-add_row (GArray *runs, guint64 to, guint64 from)
-{
-  DeltaRun one = { to, from, 1 };
-  DeltaRun *last = runs->len > 0 ? &g_array_index (runs, DeltaRun, runs->len - 1) : NULL;
-
-  if (last != NULL && last->to + last->n == to && last->from + last->n == from)
-    last->n++;
-  else
-    g_array_append_val (runs, one);
-}
-
-/* Appends to @runs the rows of @layer that come from @of and the rows of the delta for them. Returns FALSE if @layer
-   exchanges rows and columns */
-static gboolean
-find_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs)
-{
-  g_autofree guint64 *from = rows_of_delta (n, of);
-  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
-  guint64 to = 0;
-
-  if (!qconv_lora_rows (layer, rows))
-    return FALSE;
-  for (guint i = 0; i < rows->len; i++)
-    {
-      const NamedRows *r = &g_array_index (rows, NamedRows, i);
-
-      for (guint64 j = 0; j < r->n; j++, to++)
-        if (r->source == of && from[r->first + j * r->stride] > 0)
-          add_row (runs, to, from[r->first + j * r->stride] - 1);
-    }
-  return TRUE;
-}
-
 static gboolean
 holds_floats (const SourceLayer *s)
 {
@@ -125,7 +74,7 @@ add_to_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *o
 
   *copy = *d;
   copy->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
-  if (!find_runs (n, of, layer, copy->runs) || n->transposed)
+  if (!qconv_lora_runs (n, of, layer, copy->runs) || n->transposed)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "layer \"%s\" is stored transposed: no LoRA can be merged into it", layer->name);
   if (!holds_floats (layer))
