@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How programs spell the keys of LoRA files. The spellings come from data/lora; lora-file.c and lora-names.c look them
-   up here. */
+/* Knows how programs spell the keys of LoRA files, from the tables in data/lora. lora-file.c and lora-names.c look
+   spellings up here. */
 #pragma once
 #include <glib.h>
 

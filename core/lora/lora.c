@@ -19,7 +19,7 @@ struct _Loras {
 };
 
 /**
- * Baking: the state of one run of qconv_loras_apply(). The last three members are about the file at hand.
+ * Baking: the state of one run of qconv_loras_apply(). From @changed on, the members are about the file at hand.
  *
  * @loras: gets the open files
  * @users: layer of the model -> GPtrArray of the mapped layers that contain rows of it
