@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: demo.sh [--no-install]
-# Builds qconv, makes a small Wan model as GGUF Q8_0, converts it to NVFP4 for ComfyUI, and shows what came out.
+# Builds qconv, makes a small Wan model as GGUF Q8_0, converts it to NVFP4 for ComfyUI, and inspects the result.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

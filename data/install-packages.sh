@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: install-packages.sh build|test
-# Installs what building (and testing) qconv takes on Debian, Ubuntu or Fedora; asks for nothing, and touches nothing
-# where all of it is there already.
+# Installs the packages that building (and testing) qconv needs on Debian, Ubuntu or Fedora. Asks no question; does
+# nothing if all packages are installed.
 set -eu
 
 what=${1:?usage: install-packages.sh build|test}
@@ -31,7 +31,7 @@ install_with_apt ()
   [ -n "$missing" ] || return 0
   export DEBIAN_FRONTEND=noninteractive
   as_root apt-get -q update
-  # clang's sanitizers are a package of their own, named after the version
+  # The sanitizers of clang are in a separate package, whose name has the version
   case $missing in
   *clang*)
     version=$(apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
@@ -63,7 +63,7 @@ if command -v apt-get >/dev/null; then
 elif command -v dnf >/dev/null; then
   install_with_dnf
 else
-  echo "install-packages.sh: neither apt-get nor dnf is here: install gcc, meson, ninja, pkg-config, GLib and" \
-    "json-glib headers, and gettext by hand, then use --no-install" >&2
+  echo "install-packages.sh: found neither apt-get nor dnf: install gcc, meson, ninja, pkg-config, the headers of" \
+    "GLib and json-glib, and gettext by hand, then use --no-install" >&2
   exit 1
 fi

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/dtype.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "check/report.h"
@@ -321,14 +320,6 @@ add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, c
     }
 }
 
-static gboolean
-decodes (const SourceLayer *s)
-{
-  if (qconv_source_layer_plain (s))
-    return qconv_dtype_is_number (s->layer->pub.dtype);
-  return qconv_source_layer_decodes (s);
-}
-
 static void
 pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvReport *r)
 {
@@ -338,7 +329,7 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
       g_autofree char *name
           = l->layer->quantizer != NULL ? qconv_weight_name (l->layer->name) : g_strdup (l->layer->name);
 
-      if (!l->copies && qconv_planned_is_weight (l) && decodes (l->source))
+      if (!l->copies && qconv_planned_is_weight (l) && qconv_source_layer_has_floats (l->source))
         add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
     }
 }
@@ -440,7 +431,7 @@ pair_models (const QconvModel *model, const QconvModel *original, const Mapping 
         continue;
       if (original != NULL && reference == NULL)
         qconv_report_problem (r, s->name, "missing", "the original has no such layer");
-      else if (reference != NULL && decodes (s) && decodes (reference))
+      else if (reference != NULL && qconv_source_layer_has_floats (s) && qconv_source_layer_has_floats (reference))
         add_pair (pairs, reference, s, s->name, r);
       else if (!plain)
         qconv_report_layer (r, s->name, s->layer->scheme, -1);

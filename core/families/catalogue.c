@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "families/catalogue.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
+#include "base/data-files.h"
 #include "qconv-types.h"
 
 struct _Families {
@@ -69,35 +69,6 @@ add_file (Families *families, const char *path, GError **error)
 }
 
 static gint
-compare_texts (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* @optional: whether there may be no such folder */
-static gboolean
-add_folder (Families *families, const char *folder, gboolean optional, GError **error)
-{
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GDir) dir = NULL;
-  const char *name;
-
-  if (optional && !g_file_test (folder, G_FILE_TEST_IS_DIR))
-    return TRUE;
-  dir = g_dir_open (folder, 0, error);
-  if (dir == NULL)
-    return FALSE;
-  while ((name = g_dir_read_name (dir)) != NULL)
-    if (g_str_has_suffix (name, ".json"))
-      g_ptr_array_add (names, g_build_filename (folder, name, NULL));
-  g_ptr_array_sort (names, compare_texts);
-  for (guint i = 0; i < names->len; i++)
-    if (!add_file (families, g_ptr_array_index (names, i), error))
-      return FALSE;
-  return TRUE;
-}
-
-static gint
 compare_priorities (gconstpointer a, gconstpointer b)
 {
   gint64 x = qconv_family_priority (*(const Family *const *) a), y = qconv_family_priority (*(const Family *const *) b);
@@ -122,17 +93,22 @@ check_priorities (GPtrArray *list, GError **error)
 Families *
 qconv_families_load (const char *file, GError **error)
 {
-  const char *data = g_getenv ("QCONV_DATA_PATH");
-  g_autofree char *users = g_build_filename (g_get_user_data_dir (), "qconv", "families", NULL);
-  g_autofree char *installed = g_build_filename (data != NULL ? data : QCONV_DATA_DIR, "families", NULL);
   g_autoptr (Families) families = g_new0 (Families, 1);
+  g_autoptr (GPtrArray) paths = NULL;
 
   families->list = g_ptr_array_new_with_free_func (free_family);
-  if ((file != NULL && !add_file (families, file, error)) || !add_folder (families, users, TRUE, error)
-      || !add_folder (families, installed, FALSE, error))
+  if (file != NULL && !add_file (families, file, error))
+    return NULL;
+  paths = qconv_data_files ("families", error);
+  for (guint i = 0; paths != NULL && i < paths->len; i++)
+    if (!add_file (families, g_ptr_array_index (paths, i), error))
+      return NULL;
+  if (paths == NULL)
     return NULL;
   if (families->generic == NULL)
     {
+      g_autofree char *installed = qconv_data_folder ("families");
+
       qconv_fail (error, QCONV_ERROR_INPUT, "%s: no family file of kind generic", installed);
       return NULL;
     }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/names.h"
 
 void
@@ -88,6 +89,13 @@ qconv_source_layer_decodes (const SourceLayer *s)
     if (!claimed_decodes (g_ptr_array_index (s->sources, i)))
       return FALSE;
   return TRUE;
+}
+
+gboolean
+qconv_source_layer_has_floats (const SourceLayer *s)
+{
+  return qconv_source_layer_decodes (s)
+         && (!qconv_source_layer_plain (s) || qconv_dtype_is_number (s->layer->pub.dtype));
 }
 
 const Binding *

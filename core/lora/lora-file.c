@@ -1,91 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens a LoRA file: groups its tensors by layer, reads alpha from a tensor or from the metadata. lora.c calls it. */
 #include "lora/lora-file.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/json-text.h"
 #include "io/directory.h"
 #include "layer/load.h"
-
-/* ---- Keys ---- */
-
-typedef struct {
-  const char *suffix;
-  LoraRole role;
-  const char *refused;
-} Suffix;
-
-/* ComfyUI: comfy/lora.py and comfy/weight_adapter; kohya sd-scripts; peft; LyCORIS */
-static const Suffix suffixes[] = {
-  { ".lora_up.weight", LORA_UP },
-  { ".lora_down.weight", LORA_DOWN },
-  { "_lora.up.weight", LORA_UP },
-  { "_lora.down.weight", LORA_DOWN },
-  { ".lora.up.weight", LORA_UP },
-  { ".lora.down.weight", LORA_DOWN },
-  { ".lora_B.weight", LORA_UP },
-  { ".lora_A.weight", LORA_DOWN },
-  { ".lora_B.default.weight", LORA_UP },
-  { ".lora_A.default.weight", LORA_DOWN },
-  { ".lora_B", LORA_UP },
-  { ".lora_A", LORA_DOWN },
-  { ".lora_linear_layer.up.weight", LORA_UP },
-  { ".lora_linear_layer.down.weight", LORA_DOWN },
-  { ".alpha", LORA_ALPHA },
-  { ".diff", LORA_DIFF },
-  { ".w_norm", LORA_DIFF },
-  { ".diff_b", LORA_DIFF_BIAS },
-  { ".b_norm", LORA_DIFF_BIAS },
-  { ".hada_w1_a", LORA_HADA_1A },
-  { ".hada_w1_b", LORA_HADA_1B },
-  { ".hada_w2_a", LORA_HADA_2A },
-  { ".hada_w2_b", LORA_HADA_2B },
-  { ".lokr_w1", LORA_KRON_1 },
-  { ".lokr_w1_a", LORA_KRON_1A },
-  { ".lokr_w1_b", LORA_KRON_1B },
-  { ".lokr_w2", LORA_KRON_2 },
-  { ".lokr_w2_a", LORA_KRON_2A },
-  { ".lokr_w2_b", LORA_KRON_2B },
-  { ".dora_scale", LORA_REFUSED, "DoRA" },
-  { ".lora_magnitude_vector", LORA_REFUSED, "DoRA" },
-  { ".lora_magnitude_vector.weight", LORA_REFUSED, "DoRA" },
-  { ".lora_magnitude_vector.default.weight", LORA_REFUSED, "DoRA" },
-  { ".lora_mid.weight", LORA_REFUSED, "a LoRA with a middle factor (lora_mid)" },
-  { ".lora_B.bias", LORA_REFUSED, "a LoRA with a bias of its own" },
-  { ".lora_up.bias", LORA_REFUSED, "a LoRA with a bias of its own" },
-  { ".hada_t1", LORA_REFUSED, "LoHa in Tucker form" },
-  { ".hada_t2", LORA_REFUSED, "LoHa in Tucker form" },
-  { ".lokr_t1", LORA_REFUSED, "LoKr in Tucker form" },
-  { ".lokr_t2", LORA_REFUSED, "LoKr in Tucker form" },
-  { ".set_weight", LORA_REFUSED, "a weight that replaces another (set_weight)" },
-  { ".reshape_weight", LORA_REFUSED, "a weight of another shape (reshape_weight)" },
-  { ".a1.weight", LORA_REFUSED, "GLoRA" },
-  { ".a2.weight", LORA_REFUSED, "GLoRA" },
-  { ".b1.weight", LORA_REFUSED, "GLoRA" },
-  { ".b2.weight", LORA_REFUSED, "GLoRA" },
-  { ".oft_blocks", LORA_REFUSED, "OFT" },
-  { ".oft_diag", LORA_REFUSED, "OFT" },
-  { ".oft_R.weight", LORA_REFUSED, "OFT" },
-  { ".on_input", LORA_REFUSED, "IA3" },
-};
-
-/* Returns: (transfer full) (nullable): the layer as @key spells it; NULL: it ends like no key of a LoRA */
-static char *
-parse_key (const char *key, LoraRole *role, const char **refused)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
-    {
-      gsize n = strlen (key), m = strlen (suffixes[i].suffix);
-
-      if (n <= m || strcmp (key + n - m, suffixes[i].suffix) != 0)
-        continue;
-      *role = suffixes[i].role;
-      *refused = suffixes[i].refused;
-      return g_strndup (key, n - m);
-    }
-  return NULL;
-}
 
 /* ---- Groups ---- */
 
@@ -98,7 +21,7 @@ free_group (gpointer data)
   g_free (g);
 }
 
-/* @layer: (transfer full) */
+/* Returns: (transfer none): the group of @layer (transfer full), new if there is none yet */
 static LoraGroup *
 find_group (LoraFile *f, GHashTable *by_layer, char *layer)
 {
@@ -117,30 +40,28 @@ find_group (LoraFile *f, GHashTable *by_layer, char *layer)
 }
 
 static gboolean
-put_tensor (LoraFile *f, GHashTable *by_layer, SourceLayer *s, GError **error)
+put_tensor (LoraFile *f, const LoraSuffix *suffix, GHashTable *by_layer, SourceLayer *s, GError **error)
 {
-  const char *refused;
-  LoraRole role;
-  char *layer = parse_key (s->plain_name, &role, &refused);
   LoraGroup *g;
 
-  if (layer == NULL)
+  if (suffix == NULL)
     {
-      g_ptr_array_add (f->strangers, s);
+      g_ptr_array_add (f->unknown, s);
       return TRUE;
     }
-  g = find_group (f, by_layer, layer);
-  if (role == LORA_REFUSED)
-    g->refused = refused;
-  else if (g->roles[role] != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" and \"%s\" say the same", g->roles[role]->plain_name,
-                       s->plain_name);
-  g->roles[role] = s;
+  g = find_group (f, by_layer, g_strndup (s->plain_name, strlen (s->plain_name) - strlen (suffix->text)));
+  if (suffix->role == LORA_REFUSED)
+    g->refused = suffix->refused;
+  else if (g->roles[suffix->role] != NULL)
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "\"%s\" and \"%s\" have the same role: a layer may have only one of them",
+                       g->roles[suffix->role]->plain_name, s->plain_name);
+  g->roles[suffix->role] = s;
   return TRUE;
 }
 
 static gboolean
-list_groups (LoraFile *f, GError **error)
+list_groups (LoraFile *f, const LoraDialects *dialects, GError **error)
 {
   g_autoptr (GHashTable) by_layer = g_hash_table_new (g_str_hash, g_str_equal);
 
@@ -149,11 +70,11 @@ list_groups (LoraFile *f, GError **error)
       SourceLayer *s = g_ptr_array_index (f->tensors, i);
       QconvDType dtype = s->layer->pub.dtype;
 
-      if (!put_tensor (f, by_layer, s, error))
+      if (!put_tensor (f, qconv_lora_dialects_suffix (dialects, s->plain_name), by_layer, s, error))
         return FALSE;
-      if (!qconv_dtype_is_float (dtype) && dtype != QCONV_F8_E4M3 && dtype != QCONV_F8_E5M2)
-        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\" is %s, not floats", s->plain_name,
-                           qconv_dtype_name (dtype));
+      if (!qconv_dtype_is_number (dtype))
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\" holds %s, not floats: it cannot be merged",
+                           s->plain_name, qconv_dtype_name (dtype));
     }
   return TRUE;
 }
@@ -168,21 +89,21 @@ qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error)
   float value;
 
   if (s->layer->pub.rows != 1 || s->layer->pub.cols != 1)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not one number", s->plain_name);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" does not hold exactly one number, as alpha must",
+                       s->plain_name);
   memory = g_malloc (cost);
   arena = (Arena) { .base = memory, .size = cost };
   if (!qconv_floats_load (s, NULL, &(Rows) { 0, 1, &arena, NULL }, FALSE, &floats, error))
     return FALSE;
   memcpy (&value, floats.data, sizeof value);
   *alpha = (double) value;
-  return isfinite (value) || qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not finite", s->plain_name);
+  return isfinite (value)
+         || qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is Inf or NaN: alpha must be finite", s->plain_name);
 }
 
 /* ---- Metadata ---- */
 
-#define ALPHA "lora_alpha"
-
-/* 0 where it is no number */
+/* Returns: the number in @member; 0 if there is none */
 static double
 number_of (JsonObject *o, const char *member)
 {
@@ -192,48 +113,72 @@ number_of (JsonObject *o, const char *member)
   return type == G_TYPE_DOUBLE || type == G_TYPE_INT64 ? json_node_get_double (node) : 0;
 }
 
-/* "transformer.r", "transformer.lora_alpha" …: a configuration of peft (diffusers: LORA_ADAPTER_METADATA_KEY) */
+static gboolean
+starts_with_any (const char *name, const GPtrArray *prefixes)
+{
+  for (guint i = 0; i < prefixes->len; i++)
+    if (g_str_has_prefix (name, g_ptr_array_index (prefixes, i)))
+      return TRUE;
+  return FALSE;
+}
+
+/* Returns: alpha divided by rank, from the first pair of members such as "transformer.lora_alpha" and "transformer.r";
+   0 if there is no pair */
 static double
-find_ratio (JsonObject *o)
+find_ratio (JsonObject *o, const LoraMetadata *of)
 {
   g_autoptr (GList) members = json_object_get_members (o);
 
   for (GList *l = members; l != NULL; l = l->next)
     {
       const char *name = l->data;
-      gboolean ours = g_str_has_suffix (name, ALPHA) && !g_str_has_prefix (name, "text_encoder");
-      g_autofree char *prefix = ours ? g_strndup (name, strlen (name) - strlen (ALPHA)) : NULL;
-      g_autofree char *r = ours ? g_strconcat (prefix, "r", NULL) : NULL;
+      gboolean ours = g_str_has_suffix (name, of->alpha) && !starts_with_any (name, of->other_models);
+      g_autofree char *prefix = ours ? g_strndup (name, strlen (name) - strlen (of->alpha)) : NULL;
+      g_autofree char *rank_name = ours ? g_strconcat (prefix, of->rank, NULL) : NULL;
       double alpha, rank;
 
       if (!ours)
         continue;
       alpha = number_of (o, name);
-      rank = number_of (o, r);
+      rank = number_of (o, rank_name);
       if (alpha > 0 && rank > 0)
         return alpha / rank;
     }
-  return 1;
+  return 0;
 }
 
-double
-qconv_lora_file_ratio (const LoraFile *f)
+/* Returns: alpha divided by rank, from the JSON under the key of @of; 0 if the metadata has none */
+static double
+read_ratio (const LoraFile *f, const LoraMetadata *of)
 {
-  GVariant *text = qconv_directory_metadata (f->model->directory, "lora_adapter_metadata");
+  GVariant *text = qconv_directory_metadata (f->model->directory, of->key);
   g_autoptr (JsonNode) node = NULL;
   const char *json;
   gsize n;
 
   if (text == NULL || !g_variant_is_of_type (text, G_VARIANT_TYPE_STRING))
-    return 1;
+    return 0;
   json = g_variant_get_string (text, &n);
   node = qconv_json_text_parse (json, n, NULL);
-  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node)) : 1;
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node), of) : 0;
+}
+
+double
+qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects)
+{
+  for (guint i = 0; i < dialects->metadata->len; i++)
+    {
+      double ratio = read_ratio (f, &g_array_index (dialects->metadata, LoraMetadata, i));
+
+      if (ratio > 0)
+        return ratio;
+    }
+  return 1;
 }
 
 /* ---- Files ---- */
 
-/* What is behind the last colon is a strength where it is a number */
+/* Splits "FILE[:STRENGTH]" at the last colon. If no number follows it, the whole @text is the path */
 static void
 parse_file (const char *text, LoraFile *f)
 {
@@ -251,7 +196,7 @@ void
 qconv_lora_file_free (LoraFile *f)
 {
   g_ptr_array_unref (f->groups);
-  g_ptr_array_unref (f->strangers);
+  g_ptr_array_unref (f->unknown);
   g_clear_pointer (&f->tensors, g_ptr_array_unref);
   g_clear_pointer (&f->model, qconv_model_free);
   g_free (f->path);
@@ -259,14 +204,14 @@ qconv_lora_file_free (LoraFile *f)
 }
 
 LoraFile *
-qconv_lora_file_open (const char *text, GError **error)
+qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error)
 {
   const QconvOpenOptions options = { .for_verify = TRUE };
   g_autoptr (LoraFile) f = g_new0 (LoraFile, 1);
 
   parse_file (text, f);
   f->groups = g_ptr_array_new_with_free_func (free_group);
-  f->strangers = g_ptr_array_new ();
+  f->unknown = g_ptr_array_new ();
   f->model = qconv_model_open (f->path, &options, error);
   if (f->model == NULL)
     {
@@ -274,7 +219,7 @@ qconv_lora_file_open (const char *text, GError **error)
       return NULL;
     }
   f->tensors = qconv_model_verbatim (f->model, error);
-  if (f->tensors != NULL && list_groups (f, error))
+  if (f->tensors != NULL && list_groups (f, dialects, error))
     return g_steal_pointer (&f);
   g_prefix_error (error, "--lora %s: ", f->path);
   return NULL;

@@ -1,34 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A LoRA file, its tensors grouped by the layers that they are for. */
+/* Opens a LoRA file and groups its tensors by layer; lora.c merges the groups. */
 #pragma once
 #include "graph/model.h"
-
-typedef enum {
-  LORA_UP,
-  LORA_DOWN,
-  LORA_ALPHA,
-  LORA_DIFF,
-  LORA_DIFF_BIAS,
-  LORA_HADA_1A,
-  LORA_HADA_1B,
-  LORA_HADA_2A,
-  LORA_HADA_2B,
-  LORA_KRON_1,
-  LORA_KRON_1A,
-  LORA_KRON_1B,
-  LORA_KRON_2,
-  LORA_KRON_2A,
-  LORA_KRON_2B,
-  LORA_REFUSED, /* the first of those that cannot be merged */
-  LORA_N_ROLES
-} LoraRole;
+#include "lora/dialects.h"
 
 /**
- * LoraGroup: the tensors of a file that are for one layer.
+ * LoraGroup: the tensors of a file whose keys differ only in the suffix.
  *
- * @layer: as the keys spell it
- * @roles: (nullable) each
- * @refused: (nullable): what one of them is for that cannot be merged
+ * @layer: the keys without suffix
+ * @roles: (nullable) each: the tensor of each role
+ * @refused: (nullable): what cannot be merged, for people; set if and only if there is a tensor of LORA_REFUSED
  */
 typedef struct {
   char *layer;
@@ -37,25 +18,26 @@ typedef struct {
 } LoraGroup;
 
 /**
- * LoraFile:
- * @tensors: (element-type SourceLayer): every tensor by itself
+ * LoraFile: an open file. Every tensor is in one group or in @unknown.
+ *
+ * @strength: the factor after the path, or 1
+ * @tensors: (element-type SourceLayer): every tensor as a layer of its own
  * @groups: (element-type LoraGroup): in the order of the file
- * @strangers: (element-type SourceLayer): tensors whose names do not end as those of LoRAs do
+ * @unknown: (element-type SourceLayer): tensors whose keys end with no suffix of any dialect
  */
 typedef struct {
   char *path;
   double strength;
   QconvModel *model;
-  GPtrArray *tensors, *groups, *strangers;
+  GPtrArray *tensors, *groups, *unknown;
 } LoraFile;
 
-/* @text: "FILE[:STRENGTH]". QCONV_ERROR_INPUT, QCONV_ERROR_UNSUPPORTED: tensors that are no floats, or two for one
-   purpose. Returns: (transfer full): errors name the file */
-LoraFile *qconv_lora_file_open (const char *text, GError **error);
+/* Opens @text, "FILE[:STRENGTH]". Returns: (transfer full): must not outlive @dialects. Errors name the file;
+   QCONV_ERROR_UNSUPPORTED: a tensor does not hold floats; QCONV_ERROR_INPUT: two tensors have one role */
+LoraFile *qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)
-/* Returns: what the strength would have to be multiplied by for the alpha that diffusers wrote beside the tensors; 1:
-   there is none */
-double qconv_lora_file_ratio (const LoraFile *f);
-/* Reads the one number that @s is */
+/* Returns: alpha divided by rank, as the metadata says; 1 if the metadata has no alpha */
+double qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects);
+/* Reads the number that @s holds. QCONV_ERROR_INPUT: it has another shape than one item, or is not finite */
 gboolean qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error);

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects the names that LoRA files may use for the layers of a model, with the rows behind each name, and looks keys
+   up among them. lora.c calls it. */
 #include "lora/lora-names.h"
 
 #include <string.h>
 
+#include "base/names.h"
 #include "families/keymap.h"
 #include "layer/compose.h"
 
-#define WEIGHT ".weight"
 #define BIAS ".bias"
 
 /* ---- Names ---- */
 
-/* @dotted, @flat: layers (and biases) as keys spell them, with dots or with underscores -> LoraName */
+/* @dotted, @flat: name without ".weight", such as "layers.0.attn.to_q" or "layers_0_attn_to_q" -> LoraName */
 struct _LoraNames {
   GPtrArray *list;
   GHashTable *dotted, *flat;
   Aliases *aliases;
+  const LoraDialects *dialects;
 };
 
 static void
@@ -38,7 +41,7 @@ qconv_lora_names_free (LoraNames *names)
   g_free (names);
 }
 
-/* Row @row of @source behind those that are there */
+/* Appends row @row of @source; extends the last stretch of rows if it continues it */
 static void
 append_row (GArray *rows, const SourceLayer *source, guint64 row)
 {
@@ -55,7 +58,8 @@ append_row (GArray *rows, const SourceLayer *source, guint64 row)
   g_array_append_val (rows, one);
 }
 
-/* The rows that @p takes from @of, or from what that is composed of */
+/* Appends the rows that @p takes from @of. If @of is composed, they are rows of its sources. Returns FALSE if @of is
+   transposed */
 static gboolean
 append_part (GArray *rows, const SourceLayer *of, const Part *p)
 {
@@ -104,7 +108,7 @@ qconv_lora_rows (const SourceLayer *s, GArray *rows)
   return upright;
 }
 
-/* Returns: (transfer full): as few stretches as there can be */
+/* Returns: (transfer full): the same rows in as few stretches as possible */
 static GArray *
 join_rows (const GArray *rows)
 {
@@ -138,7 +142,8 @@ same_rows (const LoraName *a, const LoraName *b)
   return equal_rows (x, y);
 }
 
-/* @spelling: (transfer full) */
+/* Adds @spelling (transfer full). If it is taken, the first name stays and learns of @n unless both are the same rows
+ */
 static void
 enter (GHashTable *table, char *spelling, LoraName *n)
 {
@@ -154,32 +159,19 @@ enter (GHashTable *table, char *spelling, LoraName *n)
   g_free (spelling);
 }
 
-static char *
-without_weight (const char *name)
-{
-  return g_str_has_suffix (name, WEIGHT) ? g_strndup (name, strlen (name) - strlen (WEIGHT)) : g_strdup (name);
-}
-
 static void
 enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
 {
-  g_autofree char *layer = without_weight (spelling);
-  g_auto (GStrv) pieces = g_strsplit (layer, ".to_", -1);
+  g_autofree char *layer = qconv_weight_stem (spelling);
+  g_autoptr (GPtrArray) others = qconv_lora_dialects_rewrite (names->dialects, layer);
 
   enter (names->dotted, g_strdup (layer), n);
   enter (names->flat, g_strdelimit (g_strdup (layer), ".", '_'), n);
-  /* diffusers before 0.22 had processors, which know the first module of to_out alone */
-  if (g_strv_length (pieces) > 1)
-    {
-      char *old = g_strjoinv (".processor.to_", pieces);
-
-      if (g_str_has_suffix (old, ".to_out.0"))
-        old[strlen (old) - 2] = '\0';
-      enter (names->dotted, old, n);
-    }
+  for (guint i = 0; i < others->len; i++)
+    enter (names->dotted, g_strdup (g_ptr_array_index (others, i)), n);
 }
 
-/* @name: of a tensor; @rows: (transfer full) */
+/* Adds a tensor under @name and under its alias, if the family has one. @rows: (transfer full); empty: adds nothing */
 static void
 add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
 {
@@ -211,7 +203,7 @@ add_layer (LoraNames *names, const char *name, const SourceLayer *s)
   add_name (names, name, rows, !upright);
 }
 
-/* ---- What there is ---- */
+/* ---- Collecting names ---- */
 
 static void
 add_leaves (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
@@ -222,7 +214,7 @@ add_leaves (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
     g_ptr_array_add (leaves, s);
 }
 
-/* Returns: (transfer container) (element-type SourceLayer): the layers of the model that @x is made of */
+/* Returns: (transfer container) (element-type SourceLayer): the layers of the model that the layers of @x consist of */
 static GPtrArray *
 list_leaves (const Mapping *x)
 {
@@ -251,7 +243,7 @@ add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameM
   add_name (names, map->name, g_steal_pointer (&rows), map->transposed);
 }
 
-/* What the layers are called in @naming. A model that lacks tensors cannot be mapped, and has fewer names for it */
+/* Adds the names that the layers have in @naming. Mapping fails if the model lacks tensors: it then has fewer names */
 static void
 add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names *behind, const char *naming)
 {
@@ -267,7 +259,7 @@ add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names
 }
 
 LoraNames *
-qconv_lora_names_new (const QconvModel *m, const Mapping *x)
+qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects)
 {
   LoraNames *names = g_new0 (LoraNames, 1);
   JsonObject *family = qconv_family_json (x->identity->family);
@@ -275,6 +267,7 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
   g_autoptr (GPtrArray) leaves = list_leaves (x);
   g_autoptr (Names) behind = qconv_layers_names (leaves, x->identity);
 
+  names->dialects = dialects;
   names->list = g_ptr_array_new_with_free_func (free_name);
   names->dotted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   names->flat = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -308,29 +301,13 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x)
 
 /* ---- Finding ---- */
 
-/* What is in front of names with dots, and of names with underscores */
-static const char *const prefixes[]
-    = { "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", "pipe.dit.", NULL };
-static const char *const flat_prefixes[]
-    = { "lora_unet__", "lora_unet_", "lora_transformer_", "lora_prior_unet_", "lycoris_", NULL };
-
-/* Returns: (nullable): behind the first of @list that @name starts with */
-static const char *
-strip (const char *name, const char *const *list)
-{
-  for (; *list != NULL; list++)
-    if (g_str_has_prefix (name, *list))
-      return name + strlen (*list);
-  return NULL;
-}
-
 static const LoraName *
 find_dotted (const LoraNames *names, const char *layer, gboolean bias)
 {
-  g_autofree char *tensor = g_strconcat (layer, bias ? BIAS : WEIGHT, NULL);
-  g_autofree char *exact = without_weight (tensor);
+  g_autofree char *tensor = bias ? g_strconcat (layer, BIAS, NULL) : qconv_weight_name (layer);
+  g_autofree char *exact = qconv_weight_stem (tensor);
   g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, tensor) : NULL;
-  g_autofree char *alias = one != NULL ? without_weight (one) : NULL;
+  g_autofree char *alias = one != NULL ? qconv_weight_stem (one) : NULL;
   const LoraName *found = g_hash_table_lookup (names->dotted, exact);
 
   return found != NULL || alias == NULL ? found : g_hash_table_lookup (names->dotted, alias);
@@ -339,10 +316,12 @@ find_dotted (const LoraNames *names, const char *layer, gboolean bias)
 const LoraName *
 qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias)
 {
-  for (const char *rest = layer; rest != NULL; rest = strip (rest, prefixes))
+  const LoraDialects *d = names->dialects;
+
+  for (const char *rest = layer; rest != NULL; rest = qconv_lora_dialects_strip (d->prefixes, rest))
     {
       const LoraName *found = find_dotted (names, rest, bias);
-      const char *flat = strip (rest, flat_prefixes);
+      const char *flat = qconv_lora_dialects_strip (d->flat_prefixes, rest);
       g_autofree char *key = flat != NULL ? g_strconcat (flat, bias ? "_bias" : "", NULL) : NULL;
 
       if (found == NULL && key != NULL)

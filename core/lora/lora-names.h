@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What LoRA files call the layers of a model, and which rows these are. */
+/* Finds the layer and the rows that a key of a LoRA file means; lora.c asks for each group of tensors. */
 #pragma once
 #include "graph/mapping.h"
+#include "lora/dialects.h"
 
-/* Rows first, first + stride … of a layer of the model, @n of them */
+/* Rows first, first + stride … (@n of them) of @source, a layer of the model */
 typedef struct {
   const SourceLayer *source;
   guint64 first, stride, n;
@@ -12,9 +13,9 @@ typedef struct {
 /**
  * LoraName: a tensor under one of its names.
  *
- * @rows: (element-type NamedRows): of layers that the model has, in order
- * @transposed: its rows are the columns of these
- * @other: (nullable): what has the same name in another naming and is made of other rows
+ * @rows: (element-type NamedRows): its rows, in order; not empty
+ * @transposed: the rows of the tensor are columns of @rows
+ * @other: (nullable): a tensor of other rows that another naming calls the same; the name is then ambiguous
  */
 typedef struct _LoraName LoraName;
 struct _LoraName {
@@ -25,14 +26,15 @@ struct _LoraName {
 };
 
 typedef struct _LoraNames LoraNames;
-/* The names of @x, of the model and of all namings that its family maps. Returns: (transfer full): must not outlive
-   @x */
-LoraNames *qconv_lora_names_new (const QconvModel *m, const Mapping *x);
+/* Collects the names of all layers of @m: in @x, in the model's own naming and in all namings that its family maps.
+   Returns: (transfer full): must not outlive @x or @dialects */
+LoraNames *qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects);
 void qconv_lora_names_free (LoraNames *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraNames, qconv_lora_names_free)
 
-/* @layer: as a key spells it, with any prefix; @bias: its bias. Returns: (transfer none) (nullable) */
+/* Finds the weight of @layer or, with @bias, its bias. @layer: a key without suffix, with any prefix.
+   Returns: (transfer none) (nullable): NULL if the model has no such tensor */
 const LoraName *qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias);
-/* Appends the rows of the model's layers that the rows of @s are: (element-type NamedRows). Returns: FALSE where some
-   of them are columns */
+/* Appends to @rows (element-type NamedRows) the rows of the model's layers that @s consists of. Returns FALSE if a part
+   of @s is transposed */
 gboolean qconv_lora_rows (const SourceLayer *s, GArray *rows);

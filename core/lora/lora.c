@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Merges LoRA files: finds the rows that each of their tensors changes and attaches the changes to the mapped layers,
+   which add them when they are loaded. The plan calls qconv_loras_apply(). */
 #include <glib/gi18n-lib.h>
 #include <math.h>
 #include <string.h>
@@ -7,24 +9,31 @@
 #include "layer/delta.h"
 #include "lora/lora-file.h"
 #include "lora/lora-names.h"
+#include "lora/lora-runs.h"
 #include "lora/lora.h"
 
+/* @files: (element-type LoraFile): the layers of the mapping read them; @dialects outlives them */
 struct _Loras {
   GPtrArray *files;
+  LoraDialects *dialects;
 };
 
 /**
- * Baking: what merging one run's files needs.
+ * Baking: the state of one run of qconv_loras_apply(). From @changed on, the members are about the file at hand.
  *
- * @users: SourceLayer of the model -> GPtrArray of layers of the mapping that have rows of it
- * @sums: layer of the mapping -> GPtrArray of Delta
- * @taken: rows that the file has said something of -> its spelling of them
- * @n_unmatched, @unmatched: keys of the file without a layer, and the first of them
+ * @loras: gets the open files
+ * @users: layer of the model -> GPtrArray of the mapped layers that contain rows of it
+ * @sums: mapped layer -> GPtrArray of Delta
+ * @file: the file at hand
+ * @changed: rows that the file changes -> the file's spelling of them
+ * @n_unmatched, @unmatched: how many keys of the file belong to no layer, and the first of them
  */
 typedef struct {
+  const LoraJob *job;
+  Loras *loras;
   Mapping *x;
   LoraNames *names;
-  GHashTable *users, *sums, *taken;
+  GHashTable *users, *sums, *changed;
   const LoraFile *file;
   guint n_unmatched;
   const char *unmatched;
@@ -34,6 +43,7 @@ void
 qconv_loras_free (Loras *l)
 {
   g_ptr_array_unref (l->files);
+  g_clear_pointer (&l->dialects, qconv_lora_dialects_free);
   g_free (l);
 }
 
@@ -45,80 +55,21 @@ free_list (gpointer data)
 
 /* ---- One layer ---- */
 
-/* Which rows of the delta the rows of @of get, from 1 on; 0: none */
-static guint64 *
-rows_of_delta (const LoraName *n, const SourceLayer *of)
-{
-  guint64 rows = of->layer->pub.rows, at = 1;
-  guint64 *from = g_new0 (guint64, rows + 1);
-
-  for (guint i = 0; i < n->rows->len; i++)
-    {
-      const NamedRows *r = &g_array_index (n->rows, NamedRows, i);
-
-      for (guint64 j = 0; r->source == of && j < r->n && r->first + j * r->stride < rows; j++)
-        from[r->first + j * r->stride] = at + j;
-      at += r->n;
-    }
-  return from;
-}
-
-static void
-add_row (GArray *runs, guint64 to, guint64 from)
-{
-  DeltaRun one = { to, from, 1 };
-  DeltaRun *last = runs->len > 0 ? &g_array_index (runs, DeltaRun, runs->len - 1) : NULL;
-
-  if (last != NULL && last->to + last->n == to && last->from + last->n == from)
-    last->n++;
-  else
-    g_array_append_val (runs, one);
-}
-
-/* Adds to @runs what @layer gets through its rows of @of */
+/* Adds a copy of @d to the sums of @layer, for those of its rows that come from @of */
 static gboolean
-find_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs)
-{
-  g_autofree guint64 *from = rows_of_delta (n, of);
-  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
-  guint64 to = 0;
-
-  if (!qconv_lora_rows (layer, rows))
-    return FALSE;
-  for (guint i = 0; i < rows->len; i++)
-    {
-      const NamedRows *r = &g_array_index (rows, NamedRows, i);
-
-      for (guint64 j = 0; j < r->n; j++, to++)
-        if (r->source == of && from[r->first + j * r->stride] > 0)
-          add_row (runs, to, from[r->first + j * r->stride] - 1);
-    }
-  return TRUE;
-}
-
-static gboolean
-holds_floats (const SourceLayer *s)
-{
-  QconvDType dtype = s->layer->pub.dtype;
-
-  return qconv_source_layer_decodes (s)
-         && (!qconv_source_layer_plain (s) || qconv_dtype_is_float (dtype) || dtype == QCONV_F8_E4M3
-             || dtype == QCONV_F8_E5M2);
-}
-
-/* Hangs a copy of @d on what @layer has of @of */
-static gboolean
-hang_on_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *of, SourceLayer *layer, GError **error)
+add_to_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *of, SourceLayer *layer, GError **error)
 {
   g_autoptr (Delta) copy = g_new (Delta, 1);
   GPtrArray *list = g_hash_table_lookup (b->sums, layer);
 
   *copy = *d;
   copy->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
-  if (!find_runs (n, of, layer, copy->runs) || n->transposed)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": its rows and columns are exchanged", layer->name);
-  if (!holds_floats (layer))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": %s %s cannot be added to", layer->name,
+  if (!qconv_lora_runs (n, of, layer, copy->runs) || n->transposed)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "layer \"%s\" is stored transposed: no LoRA can be merged into it", layer->name);
+  if (!qconv_source_layer_has_floats (layer))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "layer \"%s\" (%s, %s) cannot be decoded to floats: no LoRA can be merged into it", layer->name,
                        layer->layer->scheme, qconv_dtype_name (layer->layer->pub.dtype));
   if (copy->runs->len == 0)
     return TRUE;
@@ -144,13 +95,14 @@ check_shape (const Delta *d, const LoraName *n, GError **error)
     }
   return (fits && rows == d->rows)
          || qconv_fail (error, QCONV_ERROR_INPUT,
-                        "makes %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT " items, \"%s\" has %" G_GUINT64_FORMAT
-                        " × %" G_GUINT64_FORMAT,
+                        "the LoRA has %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT
+                        " items, \"%s\" has %" G_GUINT64_FORMAT " × %" G_GUINT64_FORMAT,
                         d->rows, d->cols, n->name, rows, cols);
 }
 
 static gboolean
-hang (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double scale, const LoraName *n, GError **error)
+add_delta (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double scale, const LoraName *n,
+           GError **error)
 {
   g_autoptr (Delta) d = qconv_delta_new (kind, factors, error);
   g_autoptr (GHashTable) done = g_hash_table_new (NULL, NULL);
@@ -166,13 +118,13 @@ hang (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], double sca
       if (users == NULL || !g_hash_table_add (done, (gpointer) of))
         continue;
       for (guint j = 0; j < users->len; j++)
-        if (!hang_on_layer (b, d, n, of, g_ptr_array_index (users, j), error))
+        if (!add_to_layer (b, d, n, of, g_ptr_array_index (users, j), error))
           return FALSE;
     }
   return TRUE;
 }
 
-/* @ranked: (nullable): the factor whose rows are the rank */
+/* Calculates strength · alpha / rank. @ranked: (nullable): the factor with rank rows; NULL: alpha is ignored */
 static gboolean
 find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, double *scale, GError **error)
 {
@@ -184,17 +136,18 @@ find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, doub
   if (!qconv_lora_alpha (g->roles[LORA_ALPHA], &alpha, error))
     return FALSE;
   *scale *= alpha / (double) ranked->layer->pub.rows;
-  return isfinite ((float) *scale) || qconv_fail (error, QCONV_ERROR_INPUT, "strength and alpha are too large");
+  return isfinite ((float) *scale)
+         || qconv_fail (error, QCONV_ERROR_INPUT, "strength times alpha is too large: use a smaller strength");
 }
 
 static gboolean
-incomplete (const LoraGroup *g, GError **error)
+fail_incomplete (const LoraGroup *g, GError **error)
 {
-  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its other half is missing", g->layer);
+  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: a factor of the LoRA is missing", g->layer);
 }
 
 static gboolean
-hang_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+merge_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const SourceLayer *const factors[4] = { g->roles[LORA_UP], g->roles[LORA_DOWN] };
   double scale;
@@ -202,14 +155,14 @@ hang_product (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   if (factors[0] == NULL && factors[1] == NULL)
     return TRUE;
   if (factors[0] == NULL || factors[1] == NULL)
-    return incomplete (g, error);
-  return find_scale (b, g, factors[1], &scale, error) && hang (b, DELTA_PRODUCT, factors, scale, n, error);
+    return fail_incomplete (g, error);
+  return find_scale (b, g, factors[1], &scale, error) && add_delta (b, DELTA_PRODUCT, factors, scale, n, error);
 }
 
 static gboolean
-hang_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+merge_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
-  const SourceLayer *const *factors = g->roles + LORA_HADA_1A;
+  const SourceLayer *const *factors = g->roles + LORA_HADAMARD_1A;
   guint have = 0;
   double scale;
 
@@ -218,11 +171,12 @@ hang_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   if (have == 0)
     return TRUE;
   if (have < 4)
-    return incomplete (g, error);
-  return find_scale (b, g, factors[1], &scale, error) && hang (b, DELTA_HADAMARD, factors, scale, n, error);
+    return fail_incomplete (g, error);
+  return find_scale (b, g, factors[1], &scale, error) && add_delta (b, DELTA_HADAMARD, factors, scale, n, error);
 }
 
-/* One side of a Kronecker product: whole, or @a and @b */
+/* Finds one side of a Kronecker product: one tensor, in @a, or the product of @a and @b. Returns FALSE if a tensor is
+   missing or superfluous */
 static gboolean
 find_side (const LoraGroup *g, LoraRole whole, const SourceLayer **a, const SourceLayer **b)
 {
@@ -233,36 +187,37 @@ find_side (const LoraGroup *g, LoraRole whole, const SourceLayer **a, const Sour
 }
 
 static gboolean
-hang_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+merge_kronecker (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const SourceLayer *factors[4];
-  gboolean complete = find_side (g, LORA_KRON_1, &factors[0], &factors[1]);
+  gboolean complete = find_side (g, LORA_KRONECKER_1, &factors[0], &factors[1]);
   double scale;
 
-  complete &= find_side (g, LORA_KRON_2, &factors[2], &factors[3]);
-  for (guint i = LORA_KRON_1; !complete && i <= LORA_KRON_2B; i++)
+  complete &= find_side (g, LORA_KRONECKER_2, &factors[2], &factors[3]);
+  for (guint i = LORA_KRONECKER_1; !complete && i <= LORA_KRONECKER_2B; i++)
     if (g->roles[i] != NULL)
-      return incomplete (g, error);
+      return fail_incomplete (g, error);
   if (!complete)
     return TRUE;
-  /* LyCORIS: alpha is for products; ComfyUI divides it by the rank of the second one where both are */
+  /* Alpha counts only if a side is a product. If both are, ComfyUI divides it by the rank of the second */
   return find_scale (b, g, factors[3] != NULL ? factors[3] : factors[1], &scale, error)
-         && hang (b, DELTA_KRONECKER, factors, scale, n, error);
+         && add_delta (b, DELTA_KRONECKER, factors, scale, n, error);
 }
 
 static gboolean
-hang_diff (Baking *b, const LoraGroup *g, LoraRole role, const LoraName *n, GError **error)
+merge_diff (Baking *b, const LoraGroup *g, LoraRole role, const LoraName *n, GError **error)
 {
   const SourceLayer *const factors[4] = { g->roles[role] };
 
-  return factors[0] == NULL || hang (b, DELTA_FULL, factors, b->file->strength, n, error);
+  return factors[0] == NULL || add_delta (b, DELTA_FULL, factors, b->file->strength, n, error);
 }
 
 /* ---- One file ---- */
 
-/* Two spellings of the same rows in one file are a mistake in it */
+/* Records that the file changes the rows of @n. Fails if the name is ambiguous or if the file changes them twice under
+   two spellings */
 static gboolean
-take (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+record_rows (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   const NamedRows *first = &g_array_index (n->rows, NamedRows, 0);
   guint64 total = 0;
@@ -270,14 +225,17 @@ take (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   char *rows;
 
   if (n->other != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: this may be \"%s\" or \"%s\"", g->layer, n->name, n->other->name);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s is ambiguous: it may mean \"%s\" or \"%s\"", g->layer, n->name,
+                       n->other->name);
   for (guint i = 0; i < n->rows->len; i++)
     total += g_array_index (n->rows, NamedRows, i).n;
   rows
       = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, first->source->plain_name, first->first, total);
-  before = g_hash_table_lookup (b->taken, rows);
-  g_hash_table_insert (b->taken, rows, g->layer);
-  return before == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s are the same layer", before, g->layer);
+  before = g_hash_table_lookup (b->changed, rows);
+  g_hash_table_insert (b->changed, rows, g->layer);
+  return before == NULL
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s and %s mean the same layer: a file may change it only once",
+                        before, g->layer);
 }
 
 static gboolean
@@ -285,8 +243,8 @@ merge_weight (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
   g_autoptr (GError) local = NULL;
 
-  if (take (b, g, n, error) && hang_product (b, g, n, &local) && hang_hadamard (b, g, n, &local)
-      && hang_kronecker (b, g, n, &local) && hang_diff (b, g, LORA_DIFF, n, &local))
+  if (record_rows (b, g, n, error) && merge_product (b, g, n, &local) && merge_hadamard (b, g, n, &local)
+      && merge_kronecker (b, g, n, &local) && merge_diff (b, g, LORA_DIFF, n, &local))
     return TRUE;
   if (local != NULL)
     g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", g->layer);
@@ -296,7 +254,7 @@ merge_weight (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 static gboolean
 merge_bias (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
-  if (take (b, g, n, error) && hang_diff (b, g, LORA_DIFF_BIAS, n, error))
+  if (record_rows (b, g, n, error) && merge_diff (b, g, LORA_DIFF_BIAS, n, error))
     return TRUE;
   g_prefix_error (error, "%s: ", g->roles[LORA_DIFF_BIAS]->plain_name);
   return FALSE;
@@ -321,31 +279,28 @@ merge_group (Baking *b, const LoraGroup *g, GError **error)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\": %s cannot be merged",
                        g->roles[LORA_REFUSED]->plain_name, g->refused);
   if (weight != NULL && !has_weight && g->roles[LORA_DIFF_BIAS] == NULL)
-    return incomplete (g, error);
+    return fail_incomplete (g, error);
   return (weight == NULL || !has_weight || merge_weight (b, g, weight, error))
          && (bias == NULL || g->roles[LORA_DIFF_BIAS] == NULL || merge_bias (b, g, bias, error));
 }
 
 static gboolean
-check_unmatched (const Baking *b, gboolean partial, QconvWarnFunc warn, gpointer warn_data, GError **error)
+check_unmatched (const Baking *b, GError **error)
 {
   guint n = b->file->tensors->len;
-  g_autofree char *line = NULL;
 
   if (b->n_unmatched == 0 && n > 0)
     return TRUE;
   if (b->n_unmatched == n)
     return qconv_fail (error, QCONV_ERROR_OPTION, "none of its %u keys belongs to this model%s%s", n,
                        n > 0 ? ": the first is " : "", n > 0 ? b->unmatched : "");
-  if (!partial)
+  if (!b->job->partial)
     return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial merges the "
-                       "others",
+                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial leaves "
+                       "them out",
                        b->n_unmatched, n, b->unmatched);
-  line = g_strdup_printf (_ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"), b->file->path,
-                          b->n_unmatched, n, b->unmatched);
-  if (warn != NULL)
-    warn (line, warn_data);
+  qconv_warn (&b->job->warn, _ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"),
+              b->file->path, b->n_unmatched, n, b->unmatched);
   return TRUE;
 }
 
@@ -355,30 +310,36 @@ merge_file (Baking *b, GError **error)
   const LoraFile *f = b->file;
   gboolean ok = TRUE;
 
-  b->n_unmatched = f->strangers->len;
-  b->unmatched = f->strangers->len > 0 ? ((SourceLayer *) g_ptr_array_index (f->strangers, 0))->plain_name : NULL;
-  b->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  b->n_unmatched = f->unknown->len;
+  b->unmatched = f->unknown->len > 0 ? ((SourceLayer *) g_ptr_array_index (f->unknown, 0))->plain_name : NULL;
+  b->changed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; ok && i < f->groups->len; i++)
     ok = merge_group (b, g_ptr_array_index (f->groups, i), error);
-  g_hash_table_unref (b->taken);
+  g_hash_table_unref (b->changed);
   return ok;
 }
 
 /* ---- All files ---- */
 
+/* Notes that @layer has rows of the claimed layer @of */
 static void
 add_user (Baking *b, const SourceLayer *of, SourceLayer *layer)
 {
   GPtrArray *list = g_hash_table_lookup (b->users, of);
 
-  for (guint i = 0; of->parts != NULL && i < of->sources->len; i++)
-    add_user (b, g_ptr_array_index (of->sources, i), layer);
-  if (of->parts != NULL)
-    return;
   if (list == NULL)
     g_hash_table_insert (b->users, (gpointer) of, list = g_ptr_array_new ());
   if (!g_ptr_array_find (list, layer, NULL))
     g_ptr_array_add (list, layer);
+}
+
+static void
+add_users (Baking *b, SourceLayer *layer)
+{
+  if (layer->parts == NULL)
+    add_user (b, layer, layer);
+  for (guint i = 0; layer->parts != NULL && i < layer->sources->len; i++)
+    add_user (b, g_ptr_array_index (layer->sources, i), layer);
 }
 
 static void
@@ -401,60 +362,60 @@ replace_layers (Baking *b)
     }
 }
 
-/* Loaders do not agree whether it counts: it is told how to have it */
+/* Warns of an alpha in the metadata. Loaders disagree on whether it counts: it is ignored, and the user is told which
+   strength would apply it */
 static void
-warn_ratio (const LoraFile *f, QconvWarnFunc warn, gpointer warn_data)
+warn_ratio (const Baking *b)
 {
-  double ratio = qconv_lora_file_ratio (f);
-  g_autofree char *line = NULL;
+  const LoraFile *f = b->file;
+  double ratio = qconv_lora_file_ratio (f, b->loras->dialects);
 
   for (guint i = 0; i < f->groups->len; i++)
     if (((const LoraGroup *) g_ptr_array_index (f->groups, i))->roles[LORA_ALPHA] != NULL)
       return;
-  if (ratio == 1 || warn == NULL)
-    return;
-  line = g_strdup_printf (_ ("%s: the alpha in its metadata is not applied; with it the strength would be %g"), f->path,
-                          f->strength * ratio);
-  warn (line, warn_data);
+  if (ratio != 1)
+    qconv_warn (&b->job->warn, _ ("%s: the alpha in its metadata is ignored; to apply it, use strength %g"), f->path,
+                f->strength * ratio);
 }
 
 static gboolean
-merge_files (Loras *l, Baking *b, const char *const *files, gboolean partial, QconvWarnFunc warn, gpointer warn_data,
-             GError **error)
+merge_files (Baking *b, GError **error)
 {
-  for (; *files != NULL; files++)
+  for (const char *const *text = b->job->files; *text != NULL; text++)
     {
-      LoraFile *f = qconv_lora_file_open (*files, error);
+      LoraFile *f = qconv_lora_file_open (*text, b->loras->dialects, error);
 
       if (f == NULL)
         return FALSE;
-      g_ptr_array_add (l->files, f);
+      g_ptr_array_add (b->loras->files, f);
       b->file = f;
-      if (!merge_file (b, error) || !check_unmatched (b, partial, warn, warn_data, error))
+      if (!merge_file (b, error) || !check_unmatched (b, error))
         {
           g_prefix_error (error, "--lora %s: ", f->path);
           return FALSE;
         }
-      warn_ratio (f, warn, warn_data);
+      warn_ratio (b);
     }
   return TRUE;
 }
 
 Loras *
-qconv_loras_apply (const char *const *files, gboolean partial, const QconvModel *m, Mapping *x, QconvWarnFunc warn,
-                   gpointer warn_data, GError **error)
+qconv_loras_apply (const LoraJob *job, const QconvModel *m, Mapping *x, GError **error)
 {
   g_autoptr (Loras) l = g_new0 (Loras, 1);
-  Baking b = { .x = x };
+  Baking b = { .job = job, .loras = l, .x = x };
   gboolean ok;
 
   l->files = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_lora_file_free);
-  b.names = qconv_lora_names_new (m, x);
+  l->dialects = qconv_lora_dialects_load (error);
+  if (l->dialects == NULL)
+    return NULL;
+  b.names = qconv_lora_names_new (m, x, l->dialects);
   b.users = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   b.sums = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   for (guint i = 0; i < x->layers->len; i++)
-    add_user (&b, g_ptr_array_index (x->layers, i), g_ptr_array_index (x->layers, i));
-  ok = merge_files (l, &b, files, partial, warn, warn_data, error);
+    add_users (&b, g_ptr_array_index (x->layers, i));
+  ok = merge_files (&b, error);
   if (ok)
     replace_layers (&b);
   g_hash_table_unref (b.users);

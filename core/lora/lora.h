@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* LoRAs that become part of the weights. */
+/* Merges LoRA files into the weights of a model; the plan calls it for --lora. */
 #pragma once
+#include "base/warn.h"
 #include "graph/mapping.h"
 
 typedef struct _Loras Loras;
 
 /**
- * qconv_loras_apply: replaces layers of @x by their sums with what @files say.
+ * LoraJob: what one run merges.
  *
  * @files: NULL-terminated "FILE[:STRENGTH]"; added in this order
- * @partial: keys that belong to no layer are told by @warn (nullable) instead of being an error
- * Returns: (transfer full): must outlive what is loaded from @x. QCONV_ERROR_OPTION: keys that belong to no layer;
- *   QCONV_ERROR_INPUT: shapes that do not fit; QCONV_ERROR_UNSUPPORTED: a kind that cannot be merged
+ * @partial: keys that belong to no layer are a warning instead of an error
+ * @warn: gets the warnings
  */
-Loras *qconv_loras_apply (const char *const *files, gboolean partial, const QconvModel *m, Mapping *x,
-                          QconvWarnFunc warn, gpointer warn_data, GError **error);
+typedef struct {
+  const char *const *files;
+  gboolean partial;
+  Warn warn;
+} LoraJob;
+
+/* Replaces layers of @x by their sums with what the files of @job hold. Returns: (transfer full): must outlive what is
+   loaded from @x. QCONV_ERROR_OPTION: keys belong to no layer; QCONV_ERROR_INPUT: shapes do not fit;
+   QCONV_ERROR_UNSUPPORTED: a kind of LoRA that cannot be merged */
+Loras *qconv_loras_apply (const LoraJob *job, const QconvModel *m, Mapping *x, GError **error);
 void qconv_loras_free (Loras *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Loras, qconv_loras_free)

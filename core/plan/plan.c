@@ -82,6 +82,7 @@ map_layers (Planning *pl, GError **error)
   QconvPlan *p = pl->plan;
   const QconvJob *job = pl->job;
   MappingOptions options = { .component = job->component, .drop = job->drop };
+  LoraJob loras = { job->loras, job->lora_partial, p->warn };
 
   if (job->loras != NULL && (p->edit != NULL || p->target->target->scheme == NULL))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
@@ -96,8 +97,7 @@ map_layers (Planning *pl, GError **error)
     qconv_warn (&p->warn, _ ("%u tensors that no loader of %s uses are left out"), p->mapping->n_useless,
                 qconv_family_id (p->mapping->identity->family));
   if (p->mapping != NULL && job->loras != NULL)
-    p->loras
-        = qconv_loras_apply (job->loras, job->lora_partial, p->model, p->mapping, p->warn.func, p->warn.data, error);
+    p->loras = qconv_loras_apply (&loras, p->model, p->mapping, error);
   return p->mapping != NULL && (job->loras == NULL || p->loras != NULL);
 }
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [SCHEMES [FOLDER]]]]
-# The same file with qconv and with convert-to-quant on the CPU without its search: once with plain rounding and no check,
-# once with qconv's default effort and its check. SCHEMES: of nvfp4, fp8, int8 (rows, rotated), in quotes; default all.
-# Takes the Python environment of `tests/run.sh --peers`.
+# Times qconv against convert-to-quant (on the CPU, without its search) on the same file: once with plain rounding and no
+# check, once with qconv's default effort and its check. SCHEMES: a list in quotes of nvfp4, fp8 and int8 (row scales,
+# rotated); all by default. Needs the Python environment that `tests/run.sh --peers` makes.
 set -eu
 
 build=$(cd "${1:?usage: bench-ctq.sh BUILDDIR [MIB [ROUNDS [SCHEMES [FOLDER]]]]}" && pwd)
@@ -16,12 +16,12 @@ ctq=$build/peer-venv/bin/convert_to_quant
 export QCONV_PLUGIN_PATH="$build/plugins"
 QCONV_DATA_PATH=$(cd "$(dirname "$0")/../../data" && pwd)
 export QCONV_DATA_PATH
-[ -x "$ctq" ] || { echo "bench-ctq.sh: $ctq is not there: run tests/run.sh --peers first" >&2; exit 77; }
+[ -x "$ctq" ] || { echo "bench-ctq.sh: $ctq is missing: run tests/run.sh --peers first" >&2; exit 77; }
 
 seconds ()
 {
   rm -f "$scratch/qconv.safetensors" "$scratch/ctq.safetensors"
-  sync # what was written before is not measured
+  sync # earlier writes are not measured
   start=$(date +%s.%N)
   "$@" >"$scratch/said" 2>&1 || { cat "$scratch/said" >&2; exit 1; }
   end=$(date +%s.%N)
@@ -31,10 +31,10 @@ seconds ()
 "$build/tests/generator/make-model" --layers $((mib / 32)) --rows 4096 --cols 4096 --prefix blocks. \
   "$scratch/in.safetensors"
 cat "$scratch/in.safetensors" >/dev/null
-# One run that does not count: the machine's first use of the file is slower
+# The first use of a file is slower: one run is not measured
 "$build/core/cli/qconv" --to nvfp4-comfy --effort rtn --no-verify --progress none \
   "$scratch/in.safetensors" "$scratch/qconv.safetensors" >/dev/null
-# What is asked of either program
+# Options of either program for a scheme
 ours ()
 {
   case $1 in
@@ -53,7 +53,7 @@ theirs ()
   esac
 }
 
-# INT8 knows no effort
+# INT8 has no effort
 plain_rounding ()
 {
   [ "$1" = int8 ] || echo "--effort rtn"

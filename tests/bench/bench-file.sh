@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: bench-file.sh BUILDDIR [MIB [PAIRS [FOLDER]]]
-# File to file: BF16 to nvfp4-comfy with plain rounding, two threads, no check, against copying the input and syncing the
-# copy. Both read from a warm cache; pairs alternate, and the median of their ratios counts.
+# Times a conversion of BF16 to nvfp4-comfy (plain rounding, two threads, no check) against a copy of the input; both sync
+# what they write and read from a warm cache. Conversions and copies alternate; the result is the median of the ratios.
 set -eu
 
 build=$(cd "${1:?usage: bench-file.sh BUILDDIR [MIB [PAIRS [FOLDER]]]}" && pwd)
@@ -14,7 +14,7 @@ export QCONV_PLUGIN_PATH="$build/plugins"
 QCONV_DATA_PATH=$(cd "$(dirname "$0")/../../data" && pwd)
 export QCONV_DATA_PATH
 
-# seconds COMMAND…: wall time, the output synced
+# seconds COMMAND…: prints the wall time; earlier writes are synced first
 seconds ()
 {
   sync

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How fast the block types of ggml are decoded: bytes written per second, and against memcpy() of as many bytes in the
-   same run. bench-ggml [LEVEL [OPERATION]] measures one level or one row. */
+/* Measures how fast the block types of ggml are decoded: bytes written per second, and the ratio to memcpy() of as many
+   bytes in the same run. bench-ggml [LEVEL [OPERATION]] measures one level or one row. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 enum { ROUNDS = 9 };
 
-/* @large: far beyond the caches, as a whole tensor; @tile: what fits the second-level cache */
+/* @large: far larger than the caches, as a whole tensor is; @tile: fits the second-level cache */
 static const gsize large = 64 << 20, tile = 512 << 10;
 
 static const struct {
@@ -27,7 +27,7 @@ static const struct {
   { "q2_0-decode", 18, 64 },    { "mxfp4_blocks-decode", 17, 32 }, { "nvfp4_blocks-decode", 36, 64 },
 };
 
-/* @blocks, @source: @large bytes each; @out gets what is decoded or copied */
+/* Buffers of @large bytes each; @out gets the decoded or copied bytes */
 typedef struct {
   guint8 *blocks, *source, *out;
 } Memory;
@@ -60,7 +60,8 @@ decode (const Memory *m, const QconvOp *op, gsize out_bytes, gsize row)
     g_error ("%s: %s", op->name, error->message);
 }
 
-/* Bytes per second of @op, and of memcpy() where that is NULL, writing @out_bytes until @large bytes are written */
+/* Returns: gigabytes per second of @op or, if that is NULL, of memcpy(), in calls of @out_bytes up to @large in total
+ */
 static double
 rate (const Memory *m, const QconvOp *op, gsize out_bytes, gsize row)
 {
@@ -108,7 +109,7 @@ main (int argc, char **argv)
   Memory m = { g_malloc (large), g_malloc (large), g_malloc (large) };
 
   for (gsize i = 0; i < large; i++)
-    m.blocks[i] = (guint8) (i * 0x9e3779b1u >> 23 & 0xbf); /* no infinite scale */
+    m.blocks[i] = (guint8) (i * 0x9e3779b1u >> 23 & 0xbf); /* no scale is infinite */
   memset (m.source, 1, large);
   memset (m.out, 1, large);
   g_print ("%-8s %-20s %9s %8s %9s %8s\n", "level", "operation", "64M GB/s", "/memcpy", "tile GB/s", "/memcpy");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How fast the plain operations are on buffers far beyond the caches: bytes of input, or of output where that is
-   larger, per second, and against memcpy() of as many bytes in the same run. bench-kernels [LEVEL [NAME]] measures
-   one level or one row. */
+/* Measures how fast the plain operations are on buffers far larger than the caches: bytes of input or output, whichever
+   is larger, per second, and the ratio to memcpy() of as many bytes in the same run. bench-kernels [LEVEL [NAME]]
+   measures one level or one row. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +15,8 @@ enum { ROUNDS = 7, COLS = 4096, ROWS = 8192, ITEMS = ROWS * COLS };
  * Measure: one row of the report.
  *
  * @input: dtype of the first argument
- * @output: dtype of the result where that is as long as the input
- * @group: columns of a rotation
+ * @output: dtype of the result if it has as many items as the input; else 0
+ * @group: columns of a rotation, or size of a block
  */
 typedef struct {
   const char *name, *op;
@@ -100,7 +100,7 @@ input_of (const Memory *mem, QconvDType dtype)
                                : (void *) mem->codes;
 }
 
-/* Behind the first argument: operations on integers under F32 scales */
+/* Runs an operation on integers under F32 scales. @in: its first argument */
 static gboolean
 run_int_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
 {
@@ -127,7 +127,7 @@ is_int_op (const QconvOp *op)
   return strcmp (op->name, "convrot") == 0 || g_str_has_prefix (op->name, "int");
 }
 
-/* Behind the first argument: operations on tables of 16 levels, with a table like NF4's */
+/* Runs an operation on a table of 16 levels like NF4's. @in: its first argument */
 static gboolean
 run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
 {
@@ -149,7 +149,7 @@ run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GEr
   return op->run (NULL, NULL, args, error);
 }
 
-/* A LoRA of rank 32 on all items */
+/* Adds a LoRA of rank 32 to all items */
 static gboolean
 run_product_op (Memory *mem, const QconvOp *op, GError **error)
 {
@@ -251,7 +251,7 @@ measure (Memory *mem, const char *level, const Measure *m, const QconvOp *op)
   g_print ("%-8s %-18s %9.2f %9.3f\n", level, m->name, median (rates), median (rates) / median (copies));
 }
 
-/* Weights as a trained layer has them: normal with a deviation of 0.02 */
+/* Makes weights like those of a trained layer: normally distributed with a deviation of 0.02 */
 static void
 fill (Memory *mem)
 {

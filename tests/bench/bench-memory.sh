@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: bench-memory.sh BUILDDIR [MIB [MEMORY [BOUND [FOLDER]]]]
-# Peak resident memory of a conversion, which --memory and 64 MiB bound whatever the model's size; sizes in MiB.
+# Measures the peak resident memory of a conversion. It must stay below --memory and 64 MiB, whatever the size of the
+# model. Sizes are in MiB.
 set -eu
 
 build=$(cd "${1:?usage: bench-memory.sh BUILDDIR [MIB [MEMORY [BOUND [FOLDER]]]]}" && pwd)

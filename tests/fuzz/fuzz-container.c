@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bytes into the containers of one plugin; what opens must hold what it promises, and survive being written again. */
+/* Fuzz target for the containers of one plugin: a file that opens must be readable as its directory says, and must be
+   the same after it is written again. */
 #include <stdint.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "qconv-plugin.h"
 #include "registry/values.h"
 
-/* QCONV_FUZZ_PLUGIN: the plugin's exported function */
+/* The build defines QCONV_FUZZ_PLUGIN as the plugin's exported function */
 const QconvPlugin *QCONV_FUZZ_PLUGIN (void);
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
@@ -25,7 +26,7 @@ clear_model (Model *m)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Model, clear_model)
 
-/* Returns: (transfer full): with the suffix under which the container likes the bytes best */
+/* Returns: (transfer full): a name with the suffix for which the container gives the bytes the highest score */
 static char *
 best_name (const QconvContainer *c, const uint8_t *data, size_t size)
 {
@@ -64,7 +65,7 @@ open_bytes (const QconvContainer *c, const uint8_t *data, size_t size, Model *m)
   return ok;
 }
 
-static volatile guint8 sink; /* keeps the compiler from leaving reads out */
+static volatile guint8 sink; /* keeps the compiler from removing reads */
 
 static void
 touch (const QconvDirectory *d)
@@ -93,7 +94,8 @@ touch (const QconvDirectory *d)
     }
 }
 
-/* Returns: (transfer full) (nullable): NULL where the container cannot write such tensors */
+/* Writes the tensors of @d to a new file. Returns: (transfer full) (nullable): NULL if the container cannot write them
+ */
 static GByteArray *
 write_again (const QconvContainer *c, const QconvDirectory *d)
 {

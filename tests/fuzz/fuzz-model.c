@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bytes as a file that every reader may claim: opening, checking and decoding it must end well or with an error. */
+/* Fuzz target for all readers: opening, planning and decoding any file must succeed or fail with an error. */
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
-/* What can be told without writing a file: sizes, problems, a plan to plain floats and one that keeps the form */
+/* Opens the file, lists its weights and plans two outputs: plain floats, and the model in the form that it has */
 static void
 examine (const char *path)
 {
@@ -32,7 +32,7 @@ examine (const char *path)
     }
 }
 
-/* Its layers against themselves: everything is decoded, nothing is lost */
+/* Verifies the model against itself: decodes every layer; none may have an error */
 static void
 compare_with_itself (const char *path)
 {

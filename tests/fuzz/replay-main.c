@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs a fuzz target over all files of the folders named on the command line; a folder without files fails. */
+/* Runs a fuzz target over all files of the folders on the command line. A folder without files is a failure. */
 #include <gio/gio.h>
 #include <stdint.h>
 
@@ -28,7 +28,7 @@ replay_folder (const char *folder)
       n_files++;
     }
   if (n_files == 0)
-    g_error ("%s: no file", folder);
+    g_error ("%s: the folder has no file to replay", folder);
   g_print ("# %s: %u files\n", folder, n_files);
   return n_files;
 }
@@ -41,7 +41,7 @@ main (int argc, char **argv)
   for (int i = 1; i < argc; i++)
     n_files += replay_folder (argv[i]);
   if (n_files == 0)
-    g_error ("nothing to replay");
+    g_error ("no folder to replay: name at least one");
   g_print ("1..1\nok 1 %u files\n", n_files);
   return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ggml's reference quantizers (quantize_row_*_ref): all in F32, codes made with the scale before it is rounded. */
+/* Encodes GGUF blocks as ggml's reference quantizers do (quantize_row_*_ref): in F32, with the scale before it is
+   rounded. encode.c lists the types. */
 #include <math.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ put_half (guint8 *dst, float x)
   dst[1] = (guint8) (h >> 8);
 }
 
-/* The value of largest magnitude, with its sign; the first of several */
+/* Returns: the first value of largest magnitude, with its sign */
 static float
 extreme (const float *x, guint n)
 {
@@ -46,7 +47,7 @@ inverse (float d)
   return d != 0 ? 1.0f / d : 0.0f;
 }
 
-/* 32 codes: low nibbles are the first half of the block; bit 4 of each goes to @high, where there is one */
+/* Packs 32 codes: the first half of the block in low nibbles; bit 4 of each code in @high (nullable) */
 static void
 put_codes (const guint8 *codes, guint8 *nibbles, guint8 *high)
 {
@@ -60,7 +61,7 @@ put_codes (const guint8 *codes, guint8 *nibbles, guint8 *high)
     high[i] = (guint8) (bits >> (8 * i));
 }
 
-/* Signed codes around zero: @half is 8 or 16 */
+/* Makes codes around zero, which has the code @half: 8 or 16 */
 static void
 symmetric (const float *x, int half, guint8 *codes, guint8 *scale)
 {
@@ -71,7 +72,7 @@ symmetric (const float *x, int half, guint8 *codes, guint8 *scale)
   put_half (scale, d);
 }
 
-/* Codes from the minimum up to @top */
+/* Makes codes from 0 for the minimum to @top for the maximum */
 static void
 affine (const float *x, int top, guint8 *codes, guint8 *scale)
 {
@@ -147,10 +148,10 @@ encode_q8_0 (const float *src, gsize n, guint8 *dst)
     }
 }
 
-/* Twice the values of E2M1, by code; code 8 is a second +0 */
+/* The values of E2M1 times two, by code; code 8 is a second +0 */
 static const gint8 e2m1[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
-/* The code whose value times @scale is nearest; the lower one of two */
+/* Returns: the code whose value times @scale is nearest to @x; the lower of two */
 static guint8
 nearest_e2m1 (float x, float scale)
 {
@@ -177,7 +178,7 @@ encode_mxfp4 (const float *src, gsize n, guint8 *dst)
     }
 }
 
-/* ggml's positive E4M3 of a scale: ties go up, and everything from 248 on becomes the largest */
+/* Encodes a scale as ggml's positive E4M3: ties round up, everything from 248 on becomes the largest code */
 static guint8
 encode_ue4m3 (float v)
 {
@@ -210,7 +211,7 @@ encode_nvfp4 (const float *src, gsize n, guint8 *dst)
         float scale;
 
         dst[s] = encode_ue4m3 (fabsf (extreme (x, 16)) / 6.0f);
-        /* The table has doubled values */
+        /* The table has the values times two */
         scale = decode_ue4m3 (dst[s]) / 2;
         for (guint k = 0; k < 8; k++)
           dst[4 + 8 * s + k] = (guint8) (nearest_e2m1 (x[k], scale) | nearest_e2m1 (x[k + 8], scale) << 4);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Encodes floats as F32, F16 and BF16, and lists the types of synthetic models. */
 #include "encode.h"
 
 #include <string.h>
@@ -19,7 +20,7 @@ put16 (guint8 *dst, guint16 v)
   dst[1] = (guint8) (v >> 8);
 }
 
-/* To nearest even; @x is finite */
+/* Rounds to nearest, ties to even; @x must be finite */
 guint16
 encode_half (float x)
 {
@@ -71,7 +72,7 @@ encode_f32 (const float *src, gsize n, guint8 *dst)
     }
 }
 
-/* Numbers of types and of general.file_type: GGUF specification. NVFP4's second-level scale is any constant here */
+/* The numbers are those of the GGUF specification. The second-level scale of NVFP4 may be any constant */
 static const ModelType types[] = {
   { "f32", "F32", 0, 0, 1, 4, 1, encode_f32 },          { "f16", "F16", 1, 1, 1, 2, 1, encode_f16 },
   { "bf16", "BF16", 30, 32, 1, 2, 1, encode_bf16 },     { "q4_0", NULL, 2, 2, 32, 18, 1, encode_q4_0 },

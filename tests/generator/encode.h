@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tensor types that synthetic models are written in. The block types follow ggml's reference quantizers. */
+/* Types that the generator writes the tensors of synthetic models in. The block types follow ggml's reference
+   quantizers. */
 #pragma once
 #include <glib.h>
 
@@ -7,12 +8,12 @@
  * ModelType: one type of stored numbers.
  *
  * @name: as on the command line
- * @safetensors: (nullable): its dtype there
- * @gguf: number of the type in GGUF
- * @file_type: general.file_type of a model of it
+ * @safetensors: (nullable): its dtype in safetensors; NULL if there is none
+ * @gguf: its number in GGUF
+ * @file_type: general.file_type of a model that has it
  * @items, @bytes: of one block
- * @scale: 1, or what a side tensor "<stem>.scale" says and values are divided by before they are encoded
- * @encode: @n items, a multiple of @items
+ * @scale: values are divided by it before they are encoded; if it is not 1, a tensor "<stem>.scale" holds it
+ * @encode: encodes @n items, a multiple of @items
  */
 typedef struct {
   const char *name, *safetensors;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writes a synthetic model: the tensors of a family's variant, or a list of equal layers, with data that depend on
-   seed, name and index alone. */
+/* The program make-model: writes a synthetic model for tests, benchmarks and the demo. It has the tensors of a family's
+   variant or equal layers; the data depend only on seed, name and index. */
 #include <gio/gio.h>
 #include <locale.h>
 
@@ -13,24 +13,26 @@ static int layers;
 static gboolean sparse;
 
 static const GOptionEntry entries[] = {
-  { "family", 0, 0, G_OPTION_ARG_FILENAME, &family, "family file, or its id under $QCONV_DATA_PATH/families", "FILE" },
+  { "family", 0, 0, G_OPTION_ARG_FILENAME, &family, "a family file, or the id of a family in $QCONV_DATA_PATH/families",
+    "FILE" },
   { "variant", 0, 0, G_OPTION_ARG_STRING, &variant, "variant of the family", "NAME" },
-  { "naming", 0, 0, G_OPTION_ARG_STRING, &naming, "original (default), or another that the family maps", "NAME" },
+  { "naming", 0, 0, G_OPTION_ARG_STRING, &naming, "original (default), or another naming that the family maps",
+    "NAME" },
   { "arch", 0, 0, G_OPTION_ARG_STRING, &architecture, "general.architecture, if not the family's first", "NAME" },
   { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &sets, "another value of a dimension", "DIM=N" },
-  { "layers", 0, 0, G_OPTION_ARG_INT, &layers, "instead of a family: so many equal layers", "N" },
-  { "rows", 0, 0, G_OPTION_ARG_INT64, &rows, "rows of those", "N" },
-  { "cols", 0, 0, G_OPTION_ARG_INT64, &cols, "columns of those", "K" },
+  { "layers", 0, 0, G_OPTION_ARG_INT, &layers, "make N equal layers instead of a family", "N" },
+  { "rows", 0, 0, G_OPTION_ARG_INT64, &rows, "rows of each equal layer", "N" },
+  { "cols", 0, 0, G_OPTION_ARG_INT64, &cols, "columns of each equal layer", "K" },
   { "format", 0, 0, G_OPTION_ARG_STRING, &format, "safetensors (default), shards, gguf, list", "NAME" },
   { "type", 0, 0, G_OPTION_ARG_STRING, &type, "of linear weights: bf16 (default), f16, f32, q8_0 …", "TYPE" },
   { "prefix", 0, 0, G_OPTION_ARG_STRING, &prefix, "in front of all names", "TEXT" },
-  { "sparse", 0, 0, G_OPTION_ARG_NONE, &sparse, "a hole instead of data", NULL },
+  { "sparse", 0, 0, G_OPTION_ARG_NONE, &sparse, "write a hole instead of data", NULL },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "another seed gives other data", "N" },
   { "shard-size", 0, 0, G_OPTION_ARG_INT64, &shard_size, "data bytes of one shard", "BYTES" },
   G_OPTION_ENTRY_NULL,
 };
 
-/* What the data come from: @arch and @config are of a family */
+/* Returns: (transfer full) (element-type ModelTensor). @arch, @config: (out): as of model_expand_family() */
 static GPtrArray *
 list_tensors (char **arch, char **config, GError **error)
 {
@@ -49,7 +51,8 @@ list_tensors (char **arch, char **config, GError **error)
     }
   if (family == NULL || variant == NULL)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--family and --variant, or --layers, are needed");
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "no model: give --family and --variant, or --layers");
       return NULL;
     }
   file = g_strconcat (family, ".json", NULL);
@@ -73,7 +76,8 @@ make (const char *path, GError **error)
     return FALSE;
   if (m.type == NULL || (!gguf && m.type->safetensors == NULL))
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "no such type in this format");
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--type %s: this format has no such type",
+                   type != NULL ? type : "bf16");
       return FALSE;
     }
   if (gguf)
@@ -84,7 +88,7 @@ make (const char *path, GError **error)
     return model_write_list (&m, path, error);
   if (format == NULL || g_str_equal (format, "safetensors"))
     return model_write_safetensors (&m, path, error);
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "no format %s", format);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--format %s: no such format", format);
   return FALSE;
 }
 
@@ -98,6 +102,6 @@ main (int argc, char **argv)
   g_option_context_add_main_entries (context, entries, NULL);
   if (g_option_context_parse (context, &argc, &argv, &error) && argc == 2 && make (argv[1], &error))
     return 0;
-  g_printerr ("make-model: %s\n", error != NULL ? error->message : "one output is needed");
+  g_printerr ("make-model: %s\n", error != NULL ? error->message : "give one OUTPUT");
   return 1;
 }

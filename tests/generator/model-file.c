@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Streams the data of synthetic tensors into a file; write-gguf.c and write-safetensors.c add the headers. */
 #include "model-file.h"
 
 #include <errno.h>
@@ -9,12 +10,14 @@
 
 #include "noise.h"
 
-/* A multiple of all block sizes; floats and bytes of one stretch fit the second-level cache */
+/* A multiple of all block sizes. Floats and bytes of one stretch fit the second-level cache */
 enum { STRETCH = 32768 };
 
 /**
- * @bad: something could not be written
- * @filled: floats that wait to be encoded
+ * ModelOutput: a file that is written.
+ *
+ * @bad: whether a write failed
+ * @filled: how many of @floats are not encoded yet
  */
 struct _ModelOutput {
   FILE *file;
@@ -32,7 +35,7 @@ model_tensor_type (const Model *m, const ModelTensor *t, gboolean gguf)
 
   if (!gguf)
     return m->type;
-  /* Vectors, convolutions and modulation tensors are F32 in published files, and so are rows that blocks do not fill */
+  /* Published files have vectors and convolutions in F32. Rows that blocks do not fill are F16 here */
   if (!linear)
     return model_type_find ("f32");
   return t->shape.dim[1] % m->type->items == 0 ? m->type : model_type_find ("f16");
@@ -79,7 +82,7 @@ encode_floats (ModelOutput *o, const ModelType *type)
   o->filled = 0;
 }
 
-/* Items [first, first + n) of a source tensor */
+/* Writes items [first, first + n) of a source tensor */
 static void
 put_run (ModelOutput *o, const ModelType *type, guint64 key, float mean, guint64 first, guint64 n)
 {
@@ -115,7 +118,7 @@ model_output_data (ModelOutput *o, const Model *m, const ModelTensor *t, const M
 {
   if (m->sparse)
     {
-      /* What nobody wrote reads as zeros; the file gets its length when it is closed */
+      /* A hole reads as zeros. Closing the file sets its length */
       if (fseeko (o->file, (off_t) model_tensor_bytes (t, type), SEEK_CUR) != 0)
         o->bad = TRUE;
       return;
@@ -140,7 +143,7 @@ model_output_close (ModelOutput *o, GError **error)
   bad |= fclose (o->file) != 0;
   g_free (o);
   if (bad)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: cannot be written", path);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: writing failed", path);
   return !bad;
 }
 

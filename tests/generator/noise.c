@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes the random weights of synthetic models: Splitmix64 and a table of the normal distribution. */
 #include "noise.h"
 
 #include <math.h>
 
 enum { QUANTILES = 65536 };
 
-/* Splitmix64: the step between counters, and the mixing of one */
+/* Splitmix64: the step between counters; mix() hashes a counter */
 static const guint64 step = 0x9e3779b97f4a7c15;
 
 static guint64
@@ -26,7 +27,7 @@ noise_key (guint64 seed, const char *name)
   return h;
 }
 
-/* x with P(X < x) = @p for the standard normal distribution, @p < 1/2, by Newton's method from the left */
+/* Returns: x with P(X < x) = @p < 1/2 for the standard normal distribution, by Newton's method from the left */
 static double
 quantile (double p)
 {
@@ -53,7 +54,7 @@ quantile_table (void)
     {
       float *made = g_new (float, QUANTILES);
 
-      /* Rounded coarsely: math libraries differ in last digits, models must not */
+      /* Math libraries differ in the last digits, models must not: values are rounded coarsely */
       for (int i = 0; i < QUANTILES / 2; i++)
         {
           made[i] = (float) (nearbyint (quantile ((i + 0.5) / QUANTILES) * 65536) / 65536);

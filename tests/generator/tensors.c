@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expands the templates of a family file to the tensors of a synthetic model. */
 #include "tensors.h"
 
 #include <string.h>
@@ -42,7 +43,7 @@ rows_of (const QconvShape *shape)
   return shape->rank > 0 ? shape->dim[0] : 1;
 }
 
-/* Items of one row */
+/* Calculates the items of one row. Fails if there are too many */
 static gboolean
 row_items (const char *name, const QconvShape *shape, guint64 *row, GError **error)
 {
@@ -95,7 +96,7 @@ add_mapped (GPtrArray *tensors, const char *prefix, const NameMap *map, GHashTab
   return TRUE;
 }
 
-/* Tensors that no rule renames keep their names */
+/* Adds the mapped tensors, then the tensors of @graph that no map uses, under their own names */
 static gboolean
 add_renamed (GPtrArray *tensors, const char *prefix, GPtrArray *graph, GPtrArray *maps, GError **error)
 {
@@ -148,7 +149,7 @@ set_dims (const Family *f, Dims *dims, const char *const *sets, GError **error)
       guint64 value;
 
       if (name == NULL || known == NULL || !json_object_has_member (known, name))
-        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: sets no dimension of %s", *sets, qconv_family_id (f));
+        return qconv_fail (error, QCONV_ERROR_OPTION, "--set %s: %s has no such dimension", *sets, qconv_family_id (f));
       if (!g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT64, &value, error))
         return FALSE;
       qconv_dims_set (dims, name, (gint64) value);
@@ -156,7 +157,7 @@ set_dims (const Family *f, Dims *dims, const char *const *sets, GError **error)
   return TRUE;
 }
 
-/* The variant of which @name is the name or an alias; there is one, or there would be no dimensions */
+/* Returns: the variant that has @name as its name or as an alias. It exists, because its dimensions were found */
 static const char *
 find_variant (const Family *f, const char *name)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tensors of a model: expanded from the templates of a family file, in any naming that the family maps, or a plain
-   list of equal layers. */
+/* Lists the tensors of a synthetic model for make-model.c: those of a family, in any naming that the family maps, or
+   equal layers. */
 #pragma once
 #include "families/expand.h"
 
 /**
- * ModelPart: rows first, first + stride, … (n of them) of a source tensor. Data belong to source tensors, so that
- * they are the same in whatever tensors and files their rows are.
+ * ModelPart: rows first, first + stride, … (n of them) of a source tensor. Data depend on the source tensor: a row
+ * has the same data in every naming and every format.
  *
  * @source: name that the data depend on
- * @row: items of a row
+ * @row: number of items of a row
  * @mean: of the data
  */
 typedef struct {
@@ -19,10 +19,11 @@ typedef struct {
 } ModelPart;
 
 /**
- * ModelTensor:
+ * ModelTensor: one tensor of the file.
+ *
  * @op: as in family files: "linear", "norm", "bias", "conv3d" …
  * @parts: (element-type ModelPart): its rows
- * @transposed: the columns of its one part are its rows
+ * @transposed: its rows are the columns of its only part
  */
 typedef struct {
   char *name, *op;
@@ -33,13 +34,13 @@ typedef struct {
 } ModelTensor;
 
 /**
- * ModelFamily: what is to be expanded.
+ * ModelFamily: what to expand.
  *
  * @path: of the family file
  * @variant: name or alias
- * @sets: (nullable): NULL-terminated "dim=value", which win over the variant's
- * @naming: (nullable): "original" where absent
- * @architecture: (nullable): for a GGUF file; the family's first where absent
+ * @sets: (nullable): NULL-terminated "dim=value"; they replace values of the variant
+ * @naming: (nullable): NULL: "original"
+ * @architecture: (nullable): general.architecture of a GGUF file; NULL: the family's first
  * @prefix: in front of all names
  */
 typedef struct {
@@ -47,8 +48,8 @@ typedef struct {
   const char *const *sets;
 } ModelFamily;
 
-/* Returns: (transfer full) (element-type ModelTensor). @architecture: (out): general.architecture.
-   @config: (out) (nullable): JSON text of the header's "config", where the variant needs one */
+/* Expands a family. @architecture: (out): general.architecture. @config: (out) (nullable): JSON text of the header's
+   "config"; NULL if the variant needs none. Returns: (transfer full) (element-type ModelTensor) */
 GPtrArray *model_expand_family (const ModelFamily *from, char **architecture, char **config, GError **error);
-/* @n layers of one shape, called layers.I.weight */
+/* Returns: (transfer full) (element-type ModelTensor): @n layers of one shape, named layers.I.weight */
 GPtrArray *model_plain_layers (guint n, guint64 rows, guint64 cols, const char *prefix);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """usage: test-generator.py MAKE_MODEL FAMILIES
 
-What the generator writes depends on its options alone, is the same weights in every naming, and takes no more memory
-or disk than it says.
+Checks that the generator's output depends only on its options, that weights are the same in every naming, and that memory
+and disk stay within bounds.
 """
 import glob
 import hashlib
@@ -17,7 +17,7 @@ from collections import Counter
 MAKE_MODEL, FAMILIES = sys.argv[1:3]
 LAYERS = ("--layers", "2", "--rows", "8", "--cols", "64")
 TINY_WAN = ("--family", os.path.join(FAMILIES, "wan.json"), "--variant", "tiny-t2v")
-# Of what the other tests are made of: it may change only together with them
+# The other tests are built on these bytes: a change here changes what they expect
 DIGESTS = {
     LAYERS: "4c4c304d7fe58356c20a43a3c0bd9353",
     LAYERS + ("--format", "gguf", "--type", "nvfp4"): "d70a1f5f53e8499833d3a4a2340744b3",
@@ -69,16 +69,16 @@ def make_tiny(folder, family, *arguments, variant="tiny"):
 def check_bytes(folder):
     def make(*arguments):
         return content(generate(os.path.join(folder, "model"), *LAYERS, *arguments))
-    assert make() == make("--seed", "1"), "the same seed gives other bytes"
-    assert make() != make("--seed", "2"), "another seed gives the same bytes"
+    assert make() == make("--seed", "1"), "one seed gave different bytes in two runs"
+    assert make() != make("--seed", "2"), "two seeds gave the same bytes"
     assert make("--type", "f32") != make()
     for arguments, digest in DIGESTS.items():
         data = content(generate(os.path.join(folder, "model"), *arguments))
-        assert hashlib.sha256(data).hexdigest()[:32] == digest, f"other bytes than ever: {arguments}"
+        assert hashlib.sha256(data).hexdigest()[:32] == digest, f"the bytes changed: {arguments}"
 
 
 def check_naming(family, naming, variant, folder):
-    """No row is lost, changed or there twice."""
+    """Renaming loses, changes or doubles no row."""
     def count(tensors):
         counter = Counter()
         for shape, data in tensors.values():
@@ -173,9 +173,9 @@ def check_sparse(folder):
 
 
 def check_memory(folder):
-    """A model of 256 MiB in less than a quarter of that."""
+    """A model of 256 MiB takes less than 64 MiB of memory."""
     path = os.path.join(folder, "large")
-    # A process counts what its parent had when it was forked, so the parent must be small
+    # The peak of a process includes what its parent had at the fork, so the parent must be small
     script = ("import os, sys; pid = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]);"
               "status, used = os.wait4(pid, 0)[1:]; print(used.ru_maxrss); sys.exit(status != 0)")
     done = subprocess.run([sys.executable, "-S", "-c", script, MAKE_MODEL, "--layers", "8", "--rows", "4096", "--cols",
@@ -196,7 +196,7 @@ def check_list(folder):
 
 
 def naming_cases():
-    """The smallest variant of each family that has another naming, where it is small."""
+    """Yields the smallest variant of each family with another naming, unless it is large."""
     for path in sorted(glob.glob(os.path.join(FAMILIES, "*.json"))):
         family = family_of(os.path.basename(path)[:-len(".json")])
         for keymap in family.get("keymaps", []):
@@ -213,7 +213,7 @@ def main():
     namings = [(f"naming {family} {naming} {variant}",
                 lambda folder, c=(family, naming, variant): check_naming(*c, folder))
                for family, naming, variant in naming_cases()]
-    assert len(namings) >= 10, "most families were not looked at"
+    assert len(namings) >= 10, "too few families have another naming"
     cases += namings
     failed = 0
     print(f"1..{len(cases)}")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* GGUF version 3: metadata, tensor list, data; all little-endian, data aligned to 32. */
+/* Writes synthetic models as GGUF version 3: metadata, list of tensors, data; all little-endian, data aligned to 32. */
 #include <string.h>
 
 #include "model-file.h"
@@ -49,7 +49,7 @@ put_zeros (ModelOutput *o, guint64 n)
   model_output_put (o, zeros, (gsize) n);
 }
 
-/* Name of the second-level scale of @t: (nullable): where its type has none */
+/* Returns: (transfer full) (nullable): the name of the second-level scale of @t; NULL if its type has none */
 static char *
 scale_name (const Model *m, const ModelTensor *t)
 {
@@ -59,13 +59,12 @@ scale_name (const Model *m, const ModelTensor *t)
 }
 
 static void
-put_tensor (GByteArray *b, const char *name, guint rank, const guint64 *dim, guint32 type, guint64 *offset,
-            guint64 n_bytes)
+put_tensor (GByteArray *b, const char *name, const QconvShape *shape, guint32 type, guint64 *offset, guint64 n_bytes)
 {
   put_string (b, name);
-  put32 (b, rank);
-  for (guint k = rank; k > 0; k--)
-    put64 (b, dim[k - 1]);
+  put32 (b, shape->rank);
+  for (guint k = shape->rank; k > 0; k--)
+    put64 (b, shape->dim[k - 1]);
   put32 (b, type);
   put64 (b, *offset);
   *offset += padded (n_bytes);
@@ -75,6 +74,7 @@ static GByteArray *
 header_bytes (const Model *m)
 {
   GByteArray *b = g_byte_array_new (), *list = g_byte_array_new ();
+  const QconvShape one = { .rank = 1, .dim = { 1 } };
   guint64 offset = 0, n_tensors = 0;
 
   for (guint i = 0; i < m->tensors->len; i++)
@@ -82,11 +82,10 @@ header_bytes (const Model *m)
       const ModelTensor *t = m->tensors->pdata[i];
       const ModelType *type = model_tensor_type (m, t, TRUE);
       g_autofree char *scale = scale_name (m, t);
-      const guint64 one = 1;
 
-      put_tensor (list, t->name, t->shape.rank, t->shape.dim, type->gguf, &offset, model_tensor_bytes (t, type));
+      put_tensor (list, t->name, &t->shape, type->gguf, &offset, model_tensor_bytes (t, type));
       if (scale != NULL)
-        put_tensor (list, scale, 1, &one, 0, &offset, sizeof (float));
+        put_tensor (list, scale, &one, 0, &offset, sizeof (float));
       n_tensors += scale != NULL ? 2 : 1;
     }
   g_byte_array_append (b, (const guint8 *) "GGUF", 4);

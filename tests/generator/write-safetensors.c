@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Writes synthetic models as safetensors: one file, or shards with an index. */
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "model-file.h"
 
-/* {"NAME":{"dtype":…,"shape":[…],"data_offsets":[…]},…}; names of families need no escapes */
+/* Returns: the header {"NAME":{"dtype":…,"shape":[…],"data_offsets":[…]},…}. Names of families need no
+   escapes */
 static GString *
 header_text (const Model *m, guint first, guint end)
 {
@@ -38,7 +40,7 @@ header_text (const Model *m, guint first, guint end)
   return text;
 }
 
-/* Tensors [first, end) */
+/* Writes tensors [first, end) as one file */
 static gboolean
 write_file (const Model *m, guint first, guint end, const char *path, GError **error)
 {
@@ -68,7 +70,8 @@ model_write_safetensors (const Model *m, const char *path, GError **error)
   return write_file (m, 0, m->tensors->len, path, error);
 }
 
-/* Returns: (transfer full) (element-type guint): number of the first tensor of each shard, and behind the last */
+/* Returns: (transfer full) (element-type guint): the index of the first tensor of each shard, then the number of
+   tensors */
 static GArray *
 shard_starts (const Model *m, guint64 *total)
 {
@@ -105,7 +108,7 @@ model_write_shards (const Model *m, const char *path, GError **error)
 
   if (g_mkdir_with_parents (path, 0777) != 0)
     {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s: cannot be made", path);
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s: cannot create the folder", path);
       return FALSE;
     }
   g_string_append_printf (index, "{\"metadata\":{\"total_size\":%" G_GUINT64_FORMAT "},\"weight_map\":{", total);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Models, LoRA files for them, and what merging makes of the two. */
+/* Makes models and LoRA files, merges them, and calculates what merging must give. The tests of LoRA use it. */
 #pragma once
 #include "fixture.h"
 
-/* A matrix (or with @cols 1 a vector) */
+/* A matrix, or a vector if @cols is 1 */
 typedef struct {
   gsize rows, cols;
   float *items;
@@ -12,19 +12,19 @@ Matrix *matrix_noise (gsize rows, gsize cols, guint32 seed);
 void matrix_free (Matrix *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Matrix, matrix_free)
 
-/* Puts @m into a LoRA file as F32. @shape: (nullable): other axes, as in JSON */
+/* Adds @m to a LoRA file as F32. @shape: (nullable): the axes to write, as JSON; NULL: those of @m */
 void lora_add (Builder *b, const char *layer, const char *suffix, const Matrix *m, const char *shape);
 void lora_add_alpha (Builder *b, const char *layer, float alpha);
 
-/* Returns: (transfer full): path of a model that the generator makes with these arguments; the same ones once only */
+/* Makes a model with the generator, once for the same @arguments. Returns: (transfer full): its path */
 char *lora_model (const char *arguments);
-/* Converts @model. @loras: (nullable): NULL-terminated. Returns: (transfer full): the output, opened */
+/* Converts @model and merges @loras (nullable; NULL-terminated). Returns: (transfer full): the output, opened */
 QconvModel *lora_bake (const char *model, const char *target, const char *naming, const char *const *loras);
-/* Returns: (transfer full): an F32 tensor that exists */
+/* Reads an F32 tensor that exists. Returns: (transfer full) */
 Matrix *lora_tensor (const QconvModel *m, const char *name);
-/* Returns: names of tensors that differ, one a line */
+/* Returns: (transfer full): the names of tensors that differ, each followed by a line feed */
 char *lora_changes (const QconvModel *a, const QconvModel *b);
 void matrix_assert_equal (const Matrix *a, const Matrix *b);
 
-/* What merging promises, item by item: @w += (@scale · @up) · @down in rows [first, first + rows of @up) */
+/* Adds (@scale · @up) · @down to @w from row @first on, in the order and precision that merging promises */
 void matrix_add_product (Matrix *w, gsize first, const Matrix *up, const Matrix *down, float scale);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which rows of which layer a key of a LoRA means, in every spelling, and what is refused. */
+/* Checks which rows of which layer a key of a LoRA means, in every spelling, and what is refused. */
 #include <string.h>
 
 #include "lora-fixture.h"
@@ -23,7 +23,7 @@ static const Suffixes suffixes[] = {
   { ".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight" },
 };
 
-/* Rows [first, first + n) of a layer of the FLUX model */
+/* @key means rows [first, first + n) of @tensor of the FLUX model */
 typedef struct {
   const char *key, *tensor;
   guint64 first, n, cols;
@@ -81,7 +81,7 @@ test_spellings (gconstpointer arguments)
     }
 }
 
-/* The halves of this layer are the other way round in diffusers */
+/* diffusers has the halves of this layer in the opposite order */
 static void
 test_swapped (void)
 {
@@ -101,7 +101,7 @@ test_swapped (void)
   matrix_assert_equal (got, want);
 }
 
-/* Puts @part into @m, from row @first and column @col on */
+/* Copies @part into @m, from row @first and column @col on */
 static void
 put_block (Matrix *m, gsize first, gsize col, const Matrix *part)
 {
@@ -118,8 +118,8 @@ matrix_zeros (gsize rows, gsize cols)
   return m;
 }
 
-/* q, k and v one by one, as diffusers has them, are the same as all at once, as ComfyUI has them: whatever the source
-   and the output call them */
+/* A LoRA for q, k and v one by one gives the same weights as a LoRA for the fused layer, whatever the names of the
+   source and of the output */
 static void
 test_fused (gconstpointer arguments)
 {
@@ -175,18 +175,20 @@ static const Refusal refusals[] = {
   { "set-weight", ".set_weight", "[256,256]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "set_weight" },
   { "glora", ".a1.weight", "[2,2]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "GLoRA" },
   { "tucker", ".hada_t1", "[2,2,3,3]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "Tucker" },
-  { "up-alone", ".lora_up.weight", "[256,2]", NULL, NULL, QCONV_ERROR_INPUT, LAYER ": its other half is missing" },
-  { "alpha-alone", ".alpha", "[]", NULL, NULL, QCONV_ERROR_INPUT, "its other half is missing" },
-  { "loha-half", ".hada_w1_a", "[256,2]", ".hada_w1_b", "[2,256]", QCONV_ERROR_INPUT, "its other half is missing" },
-  { "lokr-half", ".lokr_w1", "[8,8]", ".lokr_w2_a", "[32,2]", QCONV_ERROR_INPUT, "its other half is missing" },
+  { "up-alone", ".lora_up.weight", "[256,2]", NULL, NULL, QCONV_ERROR_INPUT,
+    LAYER ": a factor of the LoRA is missing" },
+  { "alpha-alone", ".alpha", "[]", NULL, NULL, QCONV_ERROR_INPUT, "a factor of the LoRA is missing" },
+  { "loha-half", ".hada_w1_a", "[256,2]", ".hada_w1_b", "[2,256]", QCONV_ERROR_INPUT,
+    "a factor of the LoRA is missing" },
+  { "lokr-half", ".lokr_w1", "[8,8]", ".lokr_w2_a", "[32,2]", QCONV_ERROR_INPUT, "a factor of the LoRA is missing" },
   { "ranks", ".lora_up.weight", "[256,2]", ".lora_down.weight", "[3,256]", QCONV_ERROR_INPUT,
     "lora_up.weight has 2 columns" },
   { "shape", ".lora_up.weight", "[128,2]", ".lora_down.weight", "[2,256]", QCONV_ERROR_INPUT,
-    "makes 128 × 256 items, \"" LAYER ".weight\" has 256 × 256" },
-  { "diff-shape", ".diff", "[256,64]", NULL, NULL, QCONV_ERROR_INPUT, "makes 256 × 64 items" },
-  { "bias-shape", ".diff_b", "[7]", NULL, NULL, QCONV_ERROR_INPUT, "makes 7 × 1 items" },
-  { "lokr-shape", ".lokr_w1", "[8,8]", ".lokr_w2", "[8,8]", QCONV_ERROR_INPUT, "makes 64 × 64 items" },
-  { "twice", ".lora_up.weight", "[256,2]", ".lora_B.weight", "[256,2]", QCONV_ERROR_INPUT, "say the same" },
+    "the LoRA has 128 × 256 items, \"" LAYER ".weight\" has 256 × 256" },
+  { "diff-shape", ".diff", "[256,64]", NULL, NULL, QCONV_ERROR_INPUT, "the LoRA has 256 × 64 items" },
+  { "bias-shape", ".diff_b", "[7]", NULL, NULL, QCONV_ERROR_INPUT, "the LoRA has 7 × 1 items" },
+  { "lokr-shape", ".lokr_w1", "[8,8]", ".lokr_w2", "[8,8]", QCONV_ERROR_INPUT, "the LoRA has 64 × 64 items" },
+  { "twice", ".lora_up.weight", "[256,2]", ".lora_B.weight", "[256,2]", QCONV_ERROR_INPUT, "have the same role" },
   { "unknown-suffix", ".nonsense", "[2]", NULL, NULL, QCONV_ERROR_OPTION, "none of its 1 keys" },
 };
 
@@ -249,7 +251,7 @@ test_refused_numbers (void)
   lora_add (both, LAYER, ".diff", diff, NULL);
   lora_add (both, "transformer.transformer_blocks.0.attn.to_out.0", ".diff", diff, NULL);
   c = builder_write (both, "both.safetensors");
-  assert_refused (c, "f32-safetensors", QCONV_ERROR_INPUT, "are the same layer");
+  assert_refused (c, "f32-safetensors", QCONV_ERROR_INPUT, "mean the same layer");
 }
 
 static void
@@ -258,7 +260,7 @@ keep_warning (const char *message, gpointer text)
   g_string_append (text, message);
 }
 
-/* Keys without a layer are an error unless they may be */
+/* Keys that belong to no layer are an error, or with lora_partial a warning */
 static void
 test_partial (void)
 {
@@ -286,7 +288,7 @@ test_partial (void)
   g_assert_nonnull (strstr (warnings->str, "2 of 3 keys"));
 }
 
-/* Planning with a LoRA file that has @metadata warns of the strength that diffusers would take, or does not */
+/* Plans with a LoRA file that has @metadata; @told: whether it must warn of the strength that diffusers would use */
 static void
 check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
 {
@@ -311,10 +313,10 @@ check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
   loras[0] = text = g_strconcat (lora, ":3", NULL);
   plan = qconv_plan_new (m, &job, &error);
   g_assert_no_error (error);
-  g_assert_cmpint (strstr (warnings->str, "the strength would be 1.5") != NULL, ==, told);
+  g_assert_cmpint (strstr (warnings->str, "use strength 1.5") != NULL, ==, told);
 }
 
-/* An alpha that only diffusers heeds is told */
+/* An alpha in the metadata, which only diffusers applies, is a warning */
 static void
 test_metadata (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers of merged LoRAs: against their definition, bit for bit, for every kind. */
+/* Checks merged weights bit for bit against the definition of each kind of LoRA. */
 #include <string.h>
 
 #include "lora-fixture.h"
@@ -8,7 +8,7 @@
 #define QKV "double_blocks.0.img_attn.qkv"
 enum { HIDDEN = 256 };
 
-/* @up · @down with alpha for @layer, as ComfyUI spells it */
+/* Writes a LoRA file with @up, @down and alpha for @layer. Returns: (transfer full): its path */
 static char *
 write_lora (const char *name, const char *layer, const Matrix *up, const Matrix *down, float alpha)
 {
@@ -28,7 +28,7 @@ assert_tensor (const QconvModel *m, const char *name, const Matrix *want)
   matrix_assert_equal (got, want);
 }
 
-/* Strength and alpha, from a source in any form */
+/* Strength and alpha scale the product, whatever form the source has */
 static void
 test_product (gconstpointer arguments)
 {
@@ -55,7 +55,7 @@ test_product (gconstpointer arguments)
     }
 }
 
-/* In the order in which they are named */
+/* Several LoRAs are added in the order of the command line */
 static void
 test_two (void)
 {
@@ -79,7 +79,7 @@ test_two (void)
   assert_tensor (other, "double_blocks.0.img_attn.proj.weight", want_other);
 }
 
-/* Without strength a LoRA changes nothing */
+/* A LoRA of strength 0 changes nothing */
 static void
 test_zero (void)
 {
@@ -131,7 +131,7 @@ test_diff (void)
     }
 }
 
-/* Returns: (transfer full): @a · @b */
+/* Multiplies @a and @b. Returns: (transfer full) */
 static Matrix *
 multiply (const Matrix *a, const Matrix *b)
 {
@@ -171,7 +171,7 @@ test_hadamard (void)
   assert_tensor (baked, "double_blocks.0.img_attn.proj.weight", want);
 }
 
-/* Factors of 8 × 16 and 32 × 16; alpha counts where one of them is a product */
+/* The factors have 8 × 16 and 32 × 16 items. Alpha counts if the second is a product */
 static void
 test_kronecker (void)
 {
@@ -212,7 +212,7 @@ test_kronecker (void)
     }
 }
 
-/* Kernels of a convolution count to its columns, 1 × 1 ones of a factor to nothing */
+/* The kernel of a convolution belongs to the columns; the 1 × 1 kernel of a factor adds none */
 static void
 test_convolution (void)
 {
@@ -235,7 +235,7 @@ test_convolution (void)
   assert_tensor (baked, name, want);
 }
 
-/* Encoding merged weights is the same as merging them first and encoding them then */
+/* Merging and encoding in one run gives the same bytes as in two */
 static void
 test_encoded (gconstpointer target)
 {
@@ -258,7 +258,7 @@ test_encoded (gconstpointer target)
   g_assert_cmpstr (changes, ==, "");
 }
 
-/* Nor do threads or memory change any byte */
+/* The number of threads and the memory budget change no byte */
 static void
 test_memory (void)
 {

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loads the LoRA dialects and looks spellings up; dialect-file.c reads a single file. */
+#include "lora/dialects.h"
+
+#include <string.h>
+
+#include "base/data-files.h"
+#include "qconv-types.h"
+
+#define FOLDER "lora"
+
+static void
+clear_metadata (gpointer data)
+{
+  g_clear_pointer (&((LoraMetadata *) data)->other_models, g_ptr_array_unref);
+}
+
+LoraDialects *
+qconv_lora_dialects_new (void)
+{
+  LoraDialects *d = g_new0 (LoraDialects, 1);
+
+  d->texts = g_string_chunk_new (1024);
+  d->suffixes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+  d->prefixes = g_ptr_array_new ();
+  d->flat_prefixes = g_ptr_array_new ();
+  d->rewrites = g_ptr_array_new_with_free_func ((GDestroyNotify) g_array_unref);
+  d->metadata = g_array_new (FALSE, TRUE, sizeof (LoraMetadata));
+  g_array_set_clear_func (d->metadata, clear_metadata);
+  return d;
+}
+
+void
+qconv_lora_dialects_free (LoraDialects *d)
+{
+  g_array_unref (d->metadata);
+  g_ptr_array_unref (d->rewrites);
+  g_ptr_array_unref (d->flat_prefixes);
+  g_ptr_array_unref (d->prefixes);
+  g_hash_table_unref (d->suffixes);
+  g_string_chunk_free (d->texts);
+  g_free (d);
+}
+
+static gboolean
+add_file (LoraDialects *d, const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize n;
+
+  return g_file_get_contents (path, &text, &n, error) && qconv_lora_dialects_add (d, path, text, n, error);
+}
+
+LoraDialects *
+qconv_lora_dialects_load (GError **error)
+{
+  g_autoptr (LoraDialects) d = qconv_lora_dialects_new ();
+  g_autoptr (GPtrArray) paths = qconv_data_files (FOLDER, error);
+
+  if (paths == NULL)
+    return NULL;
+  for (guint i = 0; i < paths->len; i++)
+    if (!add_file (d, g_ptr_array_index (paths, i), error))
+      return NULL;
+  if (paths->len == 0)
+    {
+      g_autofree char *folder = qconv_data_folder (FOLDER);
+
+      qconv_fail (error, QCONV_ERROR_INPUT, "%s: no file of LoRA dialects (*.json)", folder);
+      return NULL;
+    }
+  return g_steal_pointer (&d);
+}
+
+const LoraSuffix *
+qconv_lora_dialects_suffix (const LoraDialects *d, const char *key)
+{
+  for (const char *end = key; *end != '\0' && end[1] != '\0'; end++)
+    {
+      const LoraSuffix *s = g_hash_table_lookup (d->suffixes, end + 1);
+
+      if (s != NULL)
+        return s;
+    }
+  return NULL;
+}
+
+const char *
+qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name)
+{
+  gsize longest = 0;
+
+  for (guint i = 0; i < prefixes->len; i++)
+    {
+      const char *prefix = g_ptr_array_index (prefixes, i);
+      gsize n = strlen (prefix);
+
+      if (n > longest && strncmp (name, prefix, n) == 0)
+        longest = n;
+    }
+  return longest > 0 ? name + longest : NULL;
+}
+
+static char *
+rewrite (const GArray *rewrites, const char *layer)
+{
+  char *name = g_strdup (layer);
+
+  for (guint i = 0; i < rewrites->len; i++)
+    {
+      const LoraRewrite *r = &g_array_index (rewrites, LoraRewrite, i);
+      char *next = g_regex_replace (r->match, name, -1, 0, r->replace, 0, NULL);
+
+      if (next == NULL)
+        continue;
+      g_free (name);
+      name = next;
+    }
+  return name;
+}
+
+GPtrArray *
+qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < d->rewrites->len && g_utf8_validate (layer, -1, NULL); i++)
+    {
+      g_autofree char *name = rewrite (g_ptr_array_index (d->rewrites, i), layer);
+
+      if (strcmp (name, layer) != 0)
+        g_ptr_array_add (names, g_steal_pointer (&name));
+    }
+  return names;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Knows how programs spell the keys of LoRA files, from the tables in data/lora. lora-file.c and lora-names.c look
+   spellings up here. */
+#pragma once
+#include <glib.h>
+
+/* What one tensor of a LoRA file is for; role_names in dialect-file.c has the same order */
+typedef enum {
+  LORA_UP,
+  LORA_DOWN,
+  LORA_ALPHA,
+  LORA_DIFF,
+  LORA_DIFF_BIAS,
+  LORA_HADAMARD_1A,
+  LORA_HADAMARD_1B,
+  LORA_HADAMARD_2A,
+  LORA_HADAMARD_2B,
+  LORA_KRONECKER_1,
+  LORA_KRONECKER_1A,
+  LORA_KRONECKER_1B,
+  LORA_KRONECKER_2,
+  LORA_KRONECKER_2A,
+  LORA_KRONECKER_2B,
+  LORA_REFUSED, /* qconv cannot merge it */
+  LORA_N_ROLES
+} LoraRole;
+
+/**
+ * LoraSuffix: how keys of one role end.
+ *
+ * @refused: (nullable): what the key belongs to, for people; set if and only if @role is LORA_REFUSED
+ */
+typedef struct {
+  const char *text;
+  LoraRole role;
+  const char *refused;
+} LoraSuffix;
+
+/* Every match of @match in a layer's name becomes @replace */
+typedef struct {
+  GRegex *match;
+  const char *replace;
+} LoraRewrite;
+
+/**
+ * LoraMetadata: alpha and rank as JSON in the metadata of a file.
+ *
+ * @key: of the metadata
+ * @alpha, @rank: how the members end that hold the two numbers; what precedes them is the same in both
+ * @other_models: (element-type utf8): members that start with one of these are of another model
+ */
+typedef struct {
+  const char *key, *alpha, *rank;
+  GPtrArray *other_models;
+} LoraMetadata;
+
+/**
+ * LoraDialects: the spellings of all dialect files. No spelling is empty; the first of two equal suffixes counts.
+ *
+ * @texts: owns every text below
+ * @suffixes: text -> LoraSuffix
+ * @prefixes: (element-type utf8): in front of names with dots
+ * @flat_prefixes: (element-type utf8): in front of names with underscores instead of dots
+ * @rewrites: (element-type GArray of LoraRewrite): one for each dialect that has any
+ * @metadata: (element-type LoraMetadata)
+ */
+typedef struct {
+  GStringChunk *texts;
+  GHashTable *suffixes;
+  GPtrArray *prefixes, *flat_prefixes, *rewrites;
+  GArray *metadata;
+} LoraDialects;
+
+/* Reads the dialect files of qconv_data_files(). Returns: (transfer full): NULL and an error that names file and member
+   if a file is wrong, if the folder cannot be read or if there is no file */
+LoraDialects *qconv_lora_dialects_load (GError **error);
+LoraDialects *qconv_lora_dialects_new (void);
+void qconv_lora_dialects_free (LoraDialects *d);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraDialects, qconv_lora_dialects_free)
+
+/* Adds the dialects of one file, @text of @n bytes and NUL-terminated; errors begin with @path and the member */
+gboolean qconv_lora_dialects_add (LoraDialects *d, const char *path, const char *text, gsize n, GError **error);
+
+/* Returns: (transfer none) (nullable): the longest suffix that @key ends with and that is shorter than @key */
+const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char *key);
+/* Returns: (nullable): @name behind the longest of @prefixes that it starts with; NULL if it starts with none */
+const char *qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name);
+/* Returns: (transfer full) (element-type utf8): the other names that rewrites give @layer, which has neither prefix nor
+ * suffix */
+GPtrArray *qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Relates the rows of a LoRA to the rows of a mapped layer; lora.c makes a Delta of them. */
+#pragma once
+#include "layer/delta.h"
+#include "lora/lora-names.h"
+
+/* Appends to @runs (element-type DeltaRun) the rows of @layer that come from @of, a layer of the model, and the rows of
+   the LoRA for @n that are added to them. Returns FALSE if a part of @layer is transposed */
+gboolean qconv_lora_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs);
