@@ -70,6 +70,18 @@ QCONV_API QconvSource *qconv_directory_source (const QconvDirectory *d);
    swapped. Fails with QCONV_ERROR_BUG if the range leaves the tensor, else as qconv_source_read(). */
 QCONV_API gboolean qconv_tensor_read (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **error);
 
+/**
+ * QconvFact: what the file says about the model itself. Containers hand facts over under these names, so that core
+ * reads no key of any format. A fact that the file lacks stays unset.
+ *
+ * @QCONV_FACT_ARCHITECTURE: "s": the architecture, spelled as in "architectures" of the family files ("llama",
+ *   "flux"). GGUF: general.architecture (ggml: docs/gguf.md)
+ * @QCONV_FACT_N_HEADS: "t": number of query heads of one attention layer. GGUF: ARCHITECTURE.attention.head_count
+ */
+typedef enum { QCONV_FACT_ARCHITECTURE, QCONV_FACT_N_HEADS, QCONV_N_FACTS } QconvFact;
+/* Returns: (transfer none) (nullable): the value in the type that #QconvFact names, or NULL if it is not known. */
+QCONV_API GVariant *qconv_directory_fact (const QconvDirectory *d, QconvFact fact);
+
 /* ---- For containers ---- */
 
 /* Appends @t. The tensor and its strings are copied; @t->source stays the container's. Fails with QCONV_ERROR_INPUT if
@@ -77,6 +89,8 @@ QCONV_API gboolean qconv_tensor_read (const QconvTensor *t, guint64 offset, gsiz
 QCONV_API gboolean qconv_directory_add (QconvDirectory *d, const QconvTensor *t, GError **error);
 /* Sets @key to @value (transfer floating). Fails with QCONV_ERROR_INPUT if the key has a value. */
 QCONV_API gboolean qconv_directory_set_metadata (QconvDirectory *d, const char *key, GVariant *value, GError **error);
+/* Records @value (transfer floating), which must have the type that #QconvFact names; it replaces an earlier one. */
+QCONV_API void qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVariant *value);
 /* Adds one line for the user about a file that is odd but usable. Core puts the file's name before it. */
 QCONV_API void qconv_directory_warn (QconvDirectory *d, const char *format, ...) G_GNUC_PRINTF (2, 3);
 

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 /* Version of what was added since the ABI began; raised with every addition to these headers. */
-#define QCONV_PLUGIN_API 0
+#define QCONV_PLUGIN_API 1
 
 /**
  * QconvPlugin: the table that a module NAME.so hands over through the one function that it exports,

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output-metadata.h"
 
+#include "gguf-keys.h"
+
 /* Keys of the ModelSpec standard and of kohya's sd-scripts that hash the weights */
 static const char *const hashes[] = { "modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash", NULL };
 
-/* GGUF's own keys begin with one of these */
-static const char *const gguf_prefixes[] = { "general.", "tokenizer.", "quantize.", "split.", "comfy.gguf.", NULL };
+/* Starts of the keys that describe a GGUF file and not the model. */
+static const char *const gguf_prefixes[]
+    = { GGUF_GENERAL, GGUF_TOKENIZER, GGUF_QUANTIZE, GGUF_SPLIT, GGUF_COMFY, NULL };
 
 static gboolean
 is_stale (const QconvDirectory *input, const char *key)

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "place.h"
 #include "value.h"
 
@@ -114,16 +115,16 @@ take_metadata (GgufCursor *c, GgufHeader *h, guint64 n, GError **error)
 static gboolean
 find_alignment (GgufHeader *h, GError **error)
 {
-  GVariant *value = g_hash_table_lookup (h->metadata, "general.alignment");
+  GVariant *value = g_hash_table_lookup (h->metadata, GGUF_ALIGNMENT);
 
   h->alignment = DEFAULT_ALIGNMENT;
   if (value == NULL)
     return TRUE;
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "general.alignment: the alignment is not a u32");
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_ALIGNMENT ": the alignment is not a u32");
   h->alignment = g_variant_get_uint32 (value);
   if (h->alignment == 0 || (h->alignment & (h->alignment - 1)) != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "general.alignment: an alignment of %u is no power of two",
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_ALIGNMENT ": an alignment of %u is no power of two",
                        h->alignment);
   return TRUE;
 }

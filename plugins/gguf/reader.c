@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "load.h"
 #include "shape.h"
 #include "types.h"
@@ -236,12 +237,12 @@ claim_tensors (const Claiming *c, GError **error)
 static void
 drop_keys (const Claiming *c)
 {
-  static const char *const form[] = { "general.alignment", "general.file_type", "general.quantization_version", NULL };
+  static const char *const form[] = { GGUF_ALIGNMENT, GGUF_FILE_TYPE, GGUF_QUANTIZATION_VERSION, NULL };
   const char *const *keys = qconv_directory_metadata_keys (c->directory);
 
   for (guint i = 0; keys[i] != NULL; i++)
-    if (g_strv_contains (form, keys[i]) || g_str_has_prefix (keys[i], "split.")
-        || g_str_has_prefix (keys[i], "comfy.gguf."))
+    if (g_strv_contains (form, keys[i]) || g_str_has_prefix (keys[i], GGUF_SPLIT)
+        || g_str_has_prefix (keys[i], GGUF_COMFY))
       qconv_claims_drop_metadata (c->claims, keys[i]);
 }
 

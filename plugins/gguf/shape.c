@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "value.h"
 
 static gboolean
@@ -32,7 +33,7 @@ is_padded_projection (const QconvDirectory *d, const QconvTensor *t)
 {
   return t->shape.rank > 2 && t->shape.dim[t->shape.rank - 1] == 1
          && (g_str_has_suffix (t->name, ".proj_in.weight") || g_str_has_suffix (t->name, ".proj_out.weight"))
-         && qconv_directory_metadata (d, "general.architecture") == NULL
+         && qconv_directory_metadata (d, GGUF_ARCHITECTURE) == NULL
          && (qconv_directory_find (d, "model.diffusion_model.label_emb.0.0.weight") != NULL
              || qconv_directory_find (d, "label_emb.0.0.weight") != NULL);
 }

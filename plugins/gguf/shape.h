@@ -3,8 +3,6 @@
 #pragma once
 #include "qconv-plugin.h"
 
-#define GGUF_ORIG_SHAPE "comfy.gguf.orig_shape."
-
 /* Finds the shape of @t as its model has it. @known: FALSE where that is the stored one */
 gboolean qconv_gguf_true_shape (const QconvDirectory *d, const QconvTensor *t, QconvShape *shape, gboolean *known,
                                 GError **error);
