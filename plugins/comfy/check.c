@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What ComfyUI's loader asks of the tensors of one layer (comfy/ops.py _load_quantized_module; shapes are mostly not
    checked there and show as noise or as a failing product later). */
-#include "comfy.h"
+#include "check.h"
 
 #include "finite.h"
+#include "swizzle.h"
+#include "trouble.h"
 
 #define STRETCH 65536
 
@@ -94,7 +96,7 @@ check_member (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
 static void
 check_bias (const ComfyLook *l)
 {
-  const QconvTensor *bias = qconv_directory_find2 (l->directory, l->layer, ".bias");
+  const QconvTensor *bias = l->members.bias;
   guint64 rows = l->size.rows;
 
   if (bias != NULL
@@ -108,7 +110,7 @@ static gboolean
 is_elsewhere (const ComfyLook *l, const ComfyMember *m)
 {
   for (const ComfyMember *same = l->format->members; same->suffix != NULL; same++)
-    if (same != m && g_str_equal (same->suffix, m->suffix) && comfy_look_tensor (l, same) != NULL)
+    if (same != m && g_str_equal (same->suffix, m->suffix) && comfy_members_own (&l->members, same) != NULL)
       return TRUE;
   return FALSE;
 }
@@ -120,7 +122,7 @@ comfy_check_members (const ComfyLook *l)
 
   for (const ComfyMember *m = l->format->members; m->suffix != NULL; m++)
     {
-      const QconvTensor *t = comfy_look_tensor (l, m);
+      const QconvTensor *t = comfy_members_own (&l->members, m);
 
       if (t != NULL)
         check_member (l, m, t);
@@ -182,7 +184,7 @@ comfy_check_numbers (const ComfyLook *l)
 {
   for (const ComfyMember *m = l->format->members; m->suffix != NULL; m++)
     {
-      const QconvTensor *t = comfy_look_tensor (l, m);
+      const QconvTensor *t = comfy_members_own (&l->members, m);
 
       if (t != NULL && m->values != COMFY_CODES && !comfy_is_odd_input (l, m, t))
         check_numbers (l, m, t);

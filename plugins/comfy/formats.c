@@ -2,7 +2,11 @@
 /* The one table of formats; a new one is a new row. ComfyUI: comfy/quant_ops.py QUANT_ALGOS, comfy/ops.py
    _load_quantized_module, comfy/quant_nf4.py; comfy-kitchen: tensor/. Formats of the QuantOps extension:
    convert_to_quant, utils/comfy_quant.py. */
-#include "comfy.h"
+#include "format.h"
+
+#include "load.h"
+#include "look.h"
+#include "pack.h"
 
 #define IS(dtype) (1u << QCONV_##dtype)
 #define FLOATS (IS (F32) | IS (F16) | IS (BF16))

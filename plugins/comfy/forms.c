@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How arrays lie in tensors: the shape that is written, and the one that a reader expects. */
-#include "comfy.h"
+#include "format.h"
+#include "marker.h"
+#include "swizzle.h"
 
 guint
 comfy_form_per_item (ComfyForm form)

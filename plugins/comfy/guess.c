@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a layer with a blank marker is, from the types and shapes of its tensors. */
-#include "comfy.h"
+#include "guess.h"
 
 #include "code-scale.h"
 

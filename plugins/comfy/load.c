@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "comfy.h"
+#include "load.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "json-parse.h"
+#include "marker.h"
+#include "swizzle.h"
 
 static gboolean
 no_memory (gsize n, GError **error)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The text of a marker: what follows from the layer, then what moves with it. */
-#include "comfy.h"
+#include "marker-text.h"
 
 #include <string.h>
 

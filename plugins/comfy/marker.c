@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which layers a file calls quantized (ComfyUI: comfy/utils.py convert_old_quants: the header wins). */
-#include "comfy.h"
+#include "marker.h"
 
 #include <string.h>
 
+#include "guess.h"
 #include "json-parse.h"
+#include "trouble.h"
 
 #define MARKER_LARGEST 65536
 
@@ -40,7 +42,8 @@ comfy_node_is (JsonNode *node, GType type)
 JsonNode *
 comfy_marker_member (JsonObject *marker, const char *key)
 {
-  JsonNode *node = json_object_get_member (marker, key), *params = json_object_get_member (marker, "params");
+  JsonNode *node = marker != NULL ? json_object_get_member (marker, key) : NULL;
+  JsonNode *params = marker != NULL ? json_object_get_member (marker, "params") : NULL;
 
   if (node == NULL && params != NULL && JSON_NODE_HOLDS_OBJECT (params))
     node = json_object_get_member (json_node_get_object (params), key);

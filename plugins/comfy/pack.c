@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "comfy.h"
+#include "pack.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "marker.h"
+#include "swizzle.h"
 
 /* Rows become as wide as the padded columns; rows of padding behind the last one stay zero */
 gboolean

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Layers become the tensors that the table of formats has for their scheme. */
-#include "comfy.h"
+#include "writer.h"
 
 #include <string.h>
 
 #include "comfyui.h"
 #include "json-parse.h"
 #include "json-write.h"
+#include "marker-text.h"
 #include "output-metadata.h"
+#include "pack.h"
+#include "swizzle.h"
 
 static gboolean
 wants_extension (const QconvLayer *layer, const QconvValues *options)
