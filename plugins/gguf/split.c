@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Names and numbers of the parts of a split set (llama.cpp: gguf-split). */
 #include "split.h"
 
 #include <string.h>
@@ -16,7 +17,8 @@ qconv_gguf_split_free (GgufSplit *s)
   g_free (s);
 }
 
-/* Any integer type will do: u16 and i32 are what the splitters write. @value stays where the key is absent */
+/* Sets @value to the number at @key, of any integer type: splitters write u16 and i32. Leaves it if the key is
+   absent. */
 static gboolean
 find_number (const GgufHeader *h, const char *key, guint64 *value, GError **error)
 {
@@ -26,7 +28,7 @@ find_number (const GgufHeader *h, const char *key, guint64 *value, GError **erro
   if (v == NULL)
     return TRUE;
   if (!qconv_gguf_value_integer (v, &number) || number < 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s is not a number of split files", key);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s is not a number that is 0 or more", key);
   *value = (guint64) number;
   return TRUE;
 }
@@ -39,7 +41,8 @@ qconv_gguf_split_count (const GgufHeader *h, guint *count, GError **error)
   if (!find_number (h, GGUF_SPLIT_COUNT, &n, error))
     return FALSE;
   if (n > G_MAXUINT16)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "a split set of %" G_GUINT64_FORMAT " files", n);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       GGUF_SPLIT_COUNT " is %" G_GUINT64_FORMAT ", more files than a split set has", n);
   *count = (guint) n;
   return TRUE;
 }

@@ -165,7 +165,7 @@ start_texts (guint64 n)
   return value;
 }
 
-/* Arrays of texts whose ends take 1, 2 and 4 bytes, and the sizes where that changes */
+/* Arrays of texts whose ends take 1, 2 and 4 bytes, and the sizes at which that changes. */
 static void
 test_text_arrays (void)
 {
@@ -201,7 +201,7 @@ test_text_arrays (void)
     }
 }
 
-/* Text that a GVariant cannot hold is kept as bytes: quietly where it is UTF-8 all the same */
+/* Text that a GVariant cannot hold is kept as bytes, with a warning unless it is UTF-8. */
 static void
 test_odd_texts (void)
 {
@@ -295,7 +295,7 @@ test_versions (void)
       }
 }
 
-/* Number, name and bytes of a block of each type, once more and by hand */
+/* Number, name and bytes of a block of each type, written a second time by hand. */
 static void
 test_types (void)
 {
