@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What ComfyUI's loader asks of the tensors of one layer (comfy/ops.py _load_quantized_module; shapes are mostly not
-   checked there and show as noise or as a failing product later). */
+/* Checks the tensors of one layer against ComfyUI's loader (comfy/ops.py _load_quantized_module). The loader itself
+   checks few shapes; a wrong one shows as noise or as a failing product later. */
 #include "check.h"
 
 #include "finite.h"
@@ -22,15 +22,16 @@ check_swizzled (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
 
   if (t->shape.rank == 2 && comfy_scales_swizzled (&l->size, t))
     return;
-  comfy_trouble (
-      l->troubles,
-      comfy_scales_swizzled (&l->size, t) ? COMFY_NOTE : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
-      l->layer, "scale-shape",
-      "%s is %s, its loader wants block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]", m->suffix + 1,
-      shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS), comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
+  comfy_trouble (l->troubles,
+                 comfy_scales_swizzled (&l->size, t) ? COMFY_NOTE
+                                                     : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
+                 l->layer, "scale-shape",
+                 "%s is %s, but ComfyUI needs block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]",
+                 m->suffix + 1, shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS),
+                 comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
 }
 
-/* Padding is what lets kernels run */
+/* Notes a weight without padding, which kernels need. */
 static void
 check_padding (const ComfyLook *l)
 {
@@ -76,23 +77,23 @@ check_member (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
     return;
   if (comfy_is_odd_input (l, m, t))
     {
-      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "input-scale", "%s is not one number and is dropped",
+      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "input-scale", "%s is dropped: it is not one number",
                      m->suffix + 1);
       return;
     }
   if ((m->readable & 1u << t->dtype) == 0)
-    comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "dtype", "%s is %s, which format %s does not have",
+    comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "dtype", "%s is %s, a type that format %s does not have",
                    m->suffix + 1, qconv_dtype_name (t->dtype), l->format->name);
   else if ((m->good & 1u << t->dtype) == 0)
-    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "dtype", "%s is %s, which its loader does not take as meant",
+    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "dtype", "%s is %s, which ComfyUI loads with another meaning",
                    m->suffix + 1, qconv_dtype_name (t->dtype));
   if (m->alias != NULL && g_str_has_suffix (t->name, m->alias))
-    comfy_trouble (l->troubles, COMFY_WARN, l->layer, "name", "%s is called %s, which its loader does not know",
+    comfy_trouble (l->troubles, COMFY_WARN, l->layer, "name", "%s is called %s, a name that ComfyUI does not know",
                    m->suffix + 1, m->alias + 1);
   check_shape (l, m, t);
 }
 
-/* A bias has the length before padding */
+/* Notes a bias of the wrong length. A bias is not padded. */
 static void
 check_bias (const ComfyLook *l)
 {
@@ -102,10 +103,10 @@ check_bias (const ComfyLook *l)
   if (bias != NULL
       && (bias->shape.rank != 1 || bias->shape.dim[0] > rows || rows - bias->shape.dim[0] >= MAX (l->size.align, 1)))
     comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "bias-shape",
-                   "the bias does not have the length of %" G_GUINT64_FORMAT " rows", rows);
+                   "the bias does not have one item for each of %" G_GUINT64_FORMAT " rows", rows);
 }
 
-/* Whether another row of the same suffix has the tensor */
+/* Returns whether another row with the same suffix owns the tensor. */
 static gboolean
 is_elsewhere (const ComfyLook *l, const ComfyMember *m)
 {
@@ -135,7 +136,7 @@ comfy_check_members (const ComfyLook *l)
   check_bias (l);
 }
 
-/* Returns: how many bytes of @t are NaN, or negative E4M3; -1 where it cannot be read */
+/* Returns how many bytes of @t are NaN or, unless they are @exponents, negative E4M3; -1 if reading fails. */
 static gint64
 count_wrong (const QconvTensor *t, gboolean exponents)
 {
@@ -167,16 +168,13 @@ check_numbers (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
   if (qconv_dtype_is_float (t->dtype))
     {
       if (!qconv_tensor_is_finite (t, signs[m->values]))
-        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value",
-                       "%s holds what is no number that scales "
-                       "anything",
-                       m->suffix + 1);
+        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value", "%s holds an invalid scale", m->suffix + 1);
       return;
     }
   wrong = count_wrong (t, m->values == COMFY_EXPONENTS);
   if (wrong != 0)
     comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value",
-                   wrong < 0 ? "its block scales cannot be read" : "block scales are NaN or negative");
+                   wrong < 0 ? "the block scales cannot be read" : "block scales are NaN or negative");
 }
 
 void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers that were measured become claims. */
+/* Claims measured layers: binds their tensors, and hands the keys of their markers on as hints. */
 #include "claim.h"
 
 #include "check.h"
@@ -7,12 +7,12 @@
 #include "marker-text.h"
 #include "swizzle.h"
 
-/* How block scales and nibbles of one layer lie */
+/* How block scales (@tiles, else plain rows) and nibbles (@high: even columns in high ones) of one layer lie. */
 typedef struct {
   gboolean tiles, high;
 } Layout;
 
-/* Returns: FALSE where it cannot be known how the scales lie */
+/* Finds how scales and nibbles lie. Returns FALSE if neither shapes nor @options decide it. */
 static gboolean
 find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
 {
@@ -32,13 +32,13 @@ find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
   if ((!tiles && !plain) || (tiles && plain && !marked))
     return FALSE;
   found->tiles = tiles;
-  /* ModelOpt stores plain scales beside low-first codes; a marker or tiles are ComfyUI's way */
+  /* ModelOpt stores plain scales beside codes with the even column low; markers and tiles are ComfyUI's */
   found->high = g_str_equal (nibbles, "auto") ? marked || tiles : g_str_equal (nibbles, "high");
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): "params" without the keys that are written above it, where they would count if
-   the layer has none of them to say; NULL where nothing is left */
+/* Returns: (transfer full) (nullable): "params" without the keys of the format, which are written outside of it; NULL
+   if no key is left. */
 static JsonNode *
 other_params (const ComfyFormat *f, JsonObject *params)
 {
@@ -53,7 +53,7 @@ other_params (const ComfyFormat *f, JsonObject *params)
   return json_node_init_object (json_node_alloc (), others);
 }
 
-/* @node: (nullable) (transfer full) */
+/* Hints that @key is @node. @node: (nullable) (transfer full) */
 static void
 hint_json (QconvClaim *claim, const char *key, JsonNode *node)
 {
@@ -66,7 +66,7 @@ hint_json (QconvClaim *claim, const char *key, JsonNode *node)
   json_node_unref (node);
 }
 
-/* All keys come back in the marker of a file that the layer moves to */
+/* Hints all keys of the marker, so that they come back in the marker of the output if the layer moves. */
 static void
 hint_marker (QconvClaim *claim, const ComfyLook *l)
 {
@@ -97,7 +97,7 @@ load_of (const ComfyMember *m, const Layout *layout)
   return m->load;
 }
 
-/* Returns: bytes that a load function of @m allocates */
+/* Returns the bytes that the load function of @m allocates. */
 static gsize
 scratch_of (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t, const Layout *layout)
 {

@@ -3,6 +3,6 @@
 #pragma once
 #include "look.h"
 
-/* Claims the layer. @options: of the reader. Returns FALSE if neither the file nor @options tell how block scales lie.
- */
+/* Claims the layer. @options: of the reader. Returns FALSE if neither the file nor @options decide how block scales
+   lie. */
 gboolean comfy_claim_layer (const ComfyLook *l, const QconvValues *options, QconvClaims *claims);

@@ -61,7 +61,7 @@ typedef struct {
   QconvPackFunc pack;
 } ComfyMember;
 
-/* What a key of the marker says. ROTATED: whether ROTATION counts. MAP: the code book, which is known last */
+/* What a key of the marker means. ROTATED: whether ROTATION counts. MAP: the code book, which is known last */
 typedef enum {
   COMFY_KEY_GROUP,
   COMFY_KEY_ROTATED,

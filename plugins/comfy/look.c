@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a layer of a file is: its size and parameters, from its marker and the shapes of its tensors. */
+/* Reads one layer: its size and parameters follow from its marker and the shapes of its tensors. */
 #include "look.h"
 
 #include <string.h>
@@ -7,11 +7,12 @@
 #include "check.h"
 #include "trouble.h"
 
-#define LARGEST ((guint64) 1 << 62) /* leaves room for padding */
+/* Largest dimension; it leaves room for padding. */
+#define LARGEST ((guint64) 1 << 62)
 
 static gboolean senseless (const ComfyLook *l, const char *code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
-/* Returns: FALSE */
+/* Adds a fatal trouble and returns FALSE. */
 static gboolean
 senseless (const ComfyLook *l, const char *code, const char *format, ...)
 {
@@ -55,7 +56,7 @@ is_power (guint64 n, guint64 base)
   return base == 1 || n == 1;
 }
 
-/* Returns: FALSE where there is a number that cannot be meant; @n 0 where there is none */
+/* Sets @n to the number of key @k, or to its fallback. Returns FALSE if the marker has an impossible number. */
 static gboolean
 read_number (const ComfyLook *l, const ComfyKey *k, guint64 *n)
 {
@@ -66,11 +67,11 @@ read_number (const ComfyLook *l, const ComfyKey *k, guint64 *n)
   if (node == NULL)
     return TRUE;
   if (!comfy_node_is (node, G_TYPE_INT64))
-    return senseless (l, "marker-value", "%s in its marker is no whole number", k->key);
+    return senseless (l, "marker-value", "%s in the marker is not a whole number", k->key);
   value = json_node_get_int (node);
   *n = (guint64) MAX (value, 0);
   return (value > 0 && *n >= k->min && *n <= k->max && is_power (*n, k->base))
-         || senseless (l, "marker-value", "%s %" G_GINT64_FORMAT " in its marker is not supported", k->key, value);
+         || senseless (l, "marker-value", "%s %" G_GINT64_FORMAT " in the marker is not supported", k->key, value);
 }
 
 static gboolean
@@ -82,7 +83,7 @@ read_flag (const ComfyLook *l, const ComfyKey *k, gboolean *flag)
   if (node == NULL)
     return TRUE;
   if (!comfy_node_is (node, G_TYPE_BOOLEAN))
-    return senseless (l, "marker-value", "%s in its marker is neither true nor false", k->key);
+    return senseless (l, "marker-value", "%s in the marker is neither true nor false", k->key);
   *flag = json_node_get_boolean (node);
   return TRUE;
 }
@@ -97,8 +98,8 @@ read_rotation (ComfyLook *l, const ComfyKey *k)
     return FALSE;
   if (l->size.cols % n != 0)
     return senseless (l, "rotation",
-                      "groups of %" G_GUINT64_FORMAT " columns are rotated, which does not divide %" G_GUINT64_FORMAT,
-                      n, l->size.cols);
+                      "a rotation in groups of %" G_GUINT64_FORMAT " does not divide %" G_GUINT64_FORMAT " columns", n,
+                      l->size.cols);
   text = g_strdup_printf ("%" G_GUINT64_FORMAT, n);
   add_parameter (l, k->option, text);
   return TRUE;
@@ -110,20 +111,20 @@ read_group (ComfyLook *l, const ComfyKey *k)
   g_autofree char *text = NULL;
 
   if (l->size.group == 0)
-    return senseless (l, "marker-value", "its marker has no %s", k->key);
+    return senseless (l, "marker-value", "the marker has no %s", k->key);
   text = g_strdup_printf ("%" G_GUINT64_FORMAT, l->size.group);
   add_parameter (l, k->option, text);
   return TRUE;
 }
 
-/* The loader of nf4 takes nothing else; the extension formats do not have it */
+/* Fails if the key is true, which the loader of nf4 refuses. Formats of the extension do not have the key. */
 static gboolean
 refuse_flag (const ComfyLook *l, const ComfyKey *k)
 {
   gboolean flag;
 
   return read_flag (l, k, &flag)
-         && (!flag || senseless (l, "marker-value", "%s is true in its marker, which is not supported", k->key));
+         && (!flag || senseless (l, "marker-value", "%s is true in the marker, which is not supported", k->key));
 }
 
 static gboolean
@@ -133,10 +134,10 @@ check_map (const ComfyLook *l, const ComfyKey *k)
   JsonArray *map = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
 
   return (map != NULL && json_array_get_length (map) == COMFY_MAP_SIZE)
-         || senseless (l, "marker-value", "its marker has no %s of %d numbers", k->key, COMFY_MAP_SIZE);
+         || senseless (l, "marker-value", "the marker has no %s of %d numbers", k->key, COMFY_MAP_SIZE);
 }
 
-/* Once the size is known: parameters that the marker alone says */
+/* Reads the parameters that only the marker has. The size must be known. */
 static gboolean
 read_keys (ComfyLook *l)
 {
@@ -168,7 +169,7 @@ read_keys (ComfyLook *l)
   return ok;
 }
 
-/* Returns: FALSE where the marker has a number that cannot be meant; the size's group stays 0 where it has none */
+/* Sets the group of the size from the marker; 0 if the marker has none. Returns FALSE if its number is impossible. */
 static gboolean
 find_group (ComfyLook *l)
 {
@@ -196,13 +197,13 @@ comfy_measure_matrix (ComfyLook *l)
   guint64 n = 0;
 
   if (s->rank != 2 || !qconv_shape_items (s, &n) || n == 0 || s->dim[1] > LARGEST / per_item || s->dim[0] > LARGEST)
-    return senseless (l, "weight-shape", "the weight is no matrix");
+    return senseless (l, "weight-shape", "the weight is not a matrix");
   l->size.rows = s->dim[0];
   l->size.cols = s->dim[1] * per_item;
   return TRUE;
 }
 
-/* One number or one a row, whatever the format is called */
+/* Measures int8_tensorwise, which has one scale or, despite its name, one a row. */
 gboolean
 comfy_measure_int8 (ComfyLook *l)
 {
@@ -223,7 +224,8 @@ is_one (const QconvTensor *t)
   return qconv_shape_items (&t->shape, &n) && n == 1;
 }
 
-/* convert_to_quant falls back to a scale a row and keeps the name */
+/* Returns whether a layer of blocks has a scale for each row: convert_to_quant writes that under the same name if
+   blocks do not divide the size. */
 static gboolean
 is_by_rows (const ComfyLook *l, const QconvTensor *scale)
 {
@@ -241,9 +243,7 @@ comfy_measure_squares (ComfyLook *l)
   if (scale != NULL && is_by_rows (l, scale))
     {
       comfy_trouble (l->troubles, COMFY_WARN, l->layer, "scale-shape",
-                     "%s with a scale for each row is read as "
-                     "float8_e4m3fn_rowwise",
-                     l->format->name);
+                     "%s with a scale for each row is read as float8_e4m3fn_rowwise", l->format->name);
       set_format (l, comfy_format_find ("float8_e4m3fn_rowwise"));
       return TRUE;
     }
@@ -254,7 +254,7 @@ comfy_measure_squares (ComfyLook *l)
   return l->size.group == 0 || (group_divides (l, l->size.rows, "rows") && group_divides (l, l->size.cols, "columns"));
 }
 
-/* The width of the codes tells how many bits they have */
+/* Measures 4-bit and 6-bit codes. The width of the codes decides which of the two they are. */
 gboolean
 comfy_measure_w4a8 (ComfyLook *l)
 {
@@ -265,7 +265,7 @@ comfy_measure_w4a8 (ComfyLook *l)
   if (scale == NULL)
     return TRUE;
   if (!is_one (scale) && (scale->shape.rank != 2 || scale->shape.dim[1] > LARGEST / l->size.group))
-    return senseless (l, "scale-shape", "weight_s_rel is no matrix");
+    return senseless (l, "scale-shape", "weight_s_rel is not a matrix");
   l->size.cols = is_one (scale) ? l->size.group : scale->shape.dim[1] * l->size.group;
   for (const ComfyFormat *f = comfy_format_find (l->format->name); f != NULL; f = comfy_format_next (f))
     if (comfy_form_fit (f->members[0].form, &l->size, l->members.weight) == COMFY_FIT_GOOD)
@@ -289,13 +289,13 @@ comfy_measure_awq (ComfyLook *l)
   if (scale == NULL || zero == NULL)
     return TRUE;
   if (scale->dtype != zero->dtype)
-    return senseless (l, "dtype", "its scales are %s and its zeros %s", qconv_dtype_name (scale->dtype),
-                      qconv_dtype_name (zero->dtype));
+    return senseless (l, "dtype", "the scales are %s and the zeros %s, but one type is needed",
+                      qconv_dtype_name (scale->dtype), qconv_dtype_name (zero->dtype));
   add_parameter (l, "scale-dtype", scale->dtype == QCONV_F16 ? "f16" : scale->dtype == QCONV_BF16 ? "bf16" : "f32");
   return TRUE;
 }
 
-/* Only the marker knows what was made flat */
+/* Measures flat codes, whose shape only the marker has. */
 gboolean
 comfy_measure_flat (ComfyLook *l)
 {
@@ -307,7 +307,7 @@ comfy_measure_flat (ComfyLook *l)
     if (comfy_node_is (json_array_get_element (shape, i), G_TYPE_INT64))
       dim[i] = json_array_get_int_element (shape, i);
   if (dim[0] <= 0 || dim[1] <= 0 || __builtin_mul_overflow (dim[0], dim[1], &n))
-    return senseless (l, "marker-value", "its marker has no shape of a matrix");
+    return senseless (l, "marker-value", "the marker has no shape of a matrix");
   l->size.rows = (guint64) dim[0];
   l->size.cols = (guint64) dim[1];
   return find_group (l);

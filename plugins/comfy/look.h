@@ -10,8 +10,8 @@
  * @format: (nullable): NULL: it is not known, and only the weight has been looked for
  * @marker: (nullable): NULL: the layer has none
  * @size: as stored
- * @rows, @cols: of the weight before padding, if the file tells; else those of @size
- * @dtype: of the weight before it was quantized, if the file tells; else BF16
+ * @rows, @cols: of the weight before padding if they are known, else those of @size
+ * @dtype: of the weight before it was quantized; BF16 if it is not known
  * @parameters: of the scheme, "key=value,…"
  * @troubles: (element-type ComfyTrouble): of the file, to which the look adds its own
  */
@@ -29,8 +29,7 @@ struct _ComfyLook {
 };
 
 /* Finds the tensors of @layer, measures it by its marker and their shapes, and checks all its members. @layer, @marker
-   and
-   @troubles must outlive the look. @format: (nullable), @marker: (nullable) */
+   and @troubles must outlive the look. @format: (nullable), @marker: (nullable) */
 ComfyLook *comfy_look_new (const QconvDirectory *d, const char *layer, const ComfyFormat *format, JsonObject *marker,
                            GPtrArray *troubles);
 void comfy_look_free (ComfyLook *l);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a file says of its quantized layers: markers beside the weights, and the header's copy of them. claim() and
-   check() of the reader read all of them once. */
+/* Markers of quantized layers, which lie beside the weights and, as a copy, in the header. claim() and check() of the
+   reader read all of them once. */
 #pragma once
 #include <json-glib/json-glib.h>
 
@@ -17,12 +17,12 @@
 #define COMFY_MAP_ROOM (COMFY_MAP_SIZE * 17 + 32)
 
 /**
- * ComfyMarker: what the file says of one layer.
+ * ComfyMarker: the marker of one layer.
  *
  * @layer: name of the weight without ".weight"
  * @json: an object
  * @blank: the marker's bytes are lost: it is empty or NUL
- * @tensor: (nullable): NULL: only the header speaks of the layer
+ * @tensor: (nullable): NULL: only the header has it
  * @format: (nullable): NULL: @name is not known here
  */
 typedef struct {

@@ -10,7 +10,7 @@
  * @rows: (nullable): members of the format
  * @named: for each of @rows the tensor with its suffix or alias
  * @own: for each of @rows the tensor that this row describes. Several rows may have one suffix; one of them owns the
- * tensor
+ *   tensor
  */
 typedef struct {
   const QconvTensor *weight, *bias, *pre_scale;

@@ -12,6 +12,7 @@
 
 #define FOREIGN_LARGEST 64
 
+/* Returns whether @whole is the tensor scale of an NVFP4 layer. @layer: (transfer full): its name, if so */
 static gboolean
 is_unmarked (const QconvDirectory *d, const QconvTensor *whole, char **layer)
 {
@@ -28,9 +29,9 @@ is_unmarked (const QconvDirectory *d, const QconvTensor *whole, char **layer)
   return FALSE;
 }
 
-/* What score() gives files with NVFP4 that no marker speaks of */
+/* Score of a file with NVFP4 layers without markers. */
 #define UNMARKED 30
-/* Codes of other toolkits */
+/* Score of a file with other codes beside scales. */
 #define SCALED 20
 
 static guint
@@ -55,7 +56,8 @@ score (const QconvReader *self, const QconvDirectory *d)
   return best;
 }
 
-/* A word of the file, as a scheme that no quantizer has: their ids have no colon */
+/* Starts a layer whose scheme is "comfy:" and the word of the file. No quantizer has such a scheme: ids have no
+   colon. */
 static QconvClaim *
 claim_foreign (const ComfyMarker *m, guint64 rows, guint64 cols, QconvClaims *claims)
 {
@@ -75,7 +77,7 @@ claim_unknown (const ComfyMarker *m, const QconvTensor *weight, QconvClaims *cla
   qconv_claim_bind (claim_foreign (m, rows, cols, claims), "codes", NULL, weight, NULL);
 }
 
-/* One line for each kind of trouble, however many layers have it */
+/* Warns once of each kind of trouble, however many layers have it. */
 static void
 warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
 {
@@ -106,8 +108,7 @@ warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
 static gboolean
 wrong_layout (const char *layer, GError **error)
 {
-  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: weight_scale does not have the shape that scale-layout asks for",
-                     layer);
+  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: weight_scale does not have the shape for this scale-layout", layer);
 }
 
 /* ---- Reading ---- */
@@ -179,7 +180,7 @@ claim_unmarked (const Reading *r, QconvClaims *claims, GError **error)
           if (!g_str_equal (qconv_values_string (r->options, "scale-layout"), "auto"))
             return wrong_layout (layer, error);
           qconv_claims_warn (claims,
-                             "%s: nothing tells how its block scales lie; say -o comfy.scale-layout=swizzled "
+                             "%s: it is not known how the block scales lie; use -o comfy.scale-layout=swizzled "
                              "or -o comfy.scale-layout=plain",
                              layer);
         }
@@ -230,8 +231,8 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   if (!claim_unmarked (&r, claims, error))
     return FALSE;
   rest.markers = r.markers;
-  /* As in ComfyUI, the older form counts here only if there are no markers or the header speaks; else its own reader
-     claims it later */
+  /* As in ComfyUI, the older form counts here only if there are no markers or the header names layers; else its own
+     reader claims it later */
   rest.old_too = r.markers->list->len + r.markers->idle->len == 0 || qconv_directory_metadata (d, COMFY_HEADER) != NULL;
   comfy_claim_scaled (&rest);
   comfy_drop_orphans (&rest);
@@ -241,7 +242,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
 
 /* ---- Checking ---- */
 
-/* In files that are meant for it: types that the loader does not know */
+/* Notes tensors whose type the loader does not know. */
 static void
 check_types (const QconvDirectory *d, GPtrArray *troubles)
 {
@@ -250,7 +251,7 @@ check_types (const QconvDirectory *d, GPtrArray *troubles)
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
       if (!qconv_comfyui_knows (t->dtype))
-        comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that its loader does not know", t->name,
+        comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that ComfyUI does not know", t->name,
                        qconv_dtype_name (t->dtype));
     }
 }
@@ -277,7 +278,7 @@ static const QconvOption options_table[] = {
     .type = QCONV_CHOICE,
     .value = "auto",
     .choices = (const char *const[]) { "auto", "swizzled", "plain", NULL },
-    .help = N_ ("how NVFP4 block scales lie where neither a marker nor their shape tells") },
+    .help = N_ ("how NVFP4 block scales lie if neither a marker nor their shape decides it") },
   { .name = "nibble-order",
     .type = QCONV_CHOICE,
     .value = "auto",
@@ -287,12 +288,12 @@ static const QconvOption options_table[] = {
     .type = QCONV_CHOICE,
     .value = "header",
     .choices = (const char *const[]) { "header", "markers", NULL },
-    .help = N_ ("what counts where the header and a marker disagree; ComfyUI believes the header") },
+    .help = N_ ("which one counts if the header and a marker disagree; in ComfyUI the header does") },
   { .name = "unmarked-convrot",
     .type = QCONV_CHOICE,
     .value = "none",
     .choices = (const char *const[]) { "none", "4", "16", "64", "256", "1024", NULL },
-    .help = N_ ("columns that are rotated together in layers whose marker is blank or missing: no tensor tells") },
+    .help = N_ ("columns that are rotated together in layers whose marker is blank or missing; no tensor shows it") },
   { .name = NULL },
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes beside a scale that no marker speaks of, which other toolkits write. Taken for plain numbers they would come
-   out wrong, so they are layers of a scheme, whether or not a plugin decodes it. */
+/* Codes beside a scale without a marker, as other toolkits write them. Read as plain numbers they would be wrong, so
+   they become layers of a scheme, whether or not a plugin decodes it. */
 #include "scaled.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@
 
 #define UNKNOWN "unknown-scaled"
 
-/* The first N_DECIDING say that a weight is scaled. OLD ones are those of the older form. Alone, an ORPHAN belongs to
-   nothing */
+/* Tensors beside a weight. Each of the first N_DECIDING shows that the weight is scaled. @old: of the older form;
+   @orphan: it may be left over beside a weight that is not quantized */
 static const struct {
   const char *suffix, *component;
   gboolean old, orphan;
@@ -34,7 +34,8 @@ typedef struct {
   const QconvTensor *weight, *scale;
 } Pair;
 
-/* Returns: row of members[] for @t, G_N_ELEMENTS (members) where there is none; @layer is set then, else NULL */
+/* Returns the row of members[] for @t, or G_N_ELEMENTS (members). @layer: (transfer full) (nullable): the name before
+   the suffix; NULL if there is no row */
 static guint
 find_member (const QconvTensor *t, char **layer)
 {
@@ -48,14 +49,14 @@ find_member (const QconvTensor *t, char **layer)
   return i;
 }
 
-/* Whether the layer is bitsandbytes', whose table lies beside absmax */
+/* Returns whether bitsandbytes wrote the layer: its table lies beside absmax. */
 static gboolean
 has_table (const QconvDirectory *d, const char *layer)
 {
   return qconv_directory_find2 (d, layer, ".quant_map") != NULL;
 }
 
-/* Returns: (nullable): the codes that @scale belongs to; @layer is set then, else NULL or not */
+/* Returns: (transfer none) (nullable): the weight that @scale scales. @layer: (transfer full) (nullable) */
 static const QconvTensor *
 scaled_weight (const QconvDirectory *d, const QconvTensor *scale, gboolean old_too, char **layer)
 {
@@ -97,7 +98,7 @@ comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
   return weight != NULL && members[i].orphan && (qconv_dtype_is_float (weight->dtype) || is_fp8 (weight));
 }
 
-/* What is beside the codes that weight_scale does not explain */
+/* Returns whether the codes need more than @scale: it is no weight_scale, or another tensor counts, too. */
 static gboolean
 is_more (const QconvDirectory *d, const char *layer, const QconvTensor *scale)
 {
@@ -146,7 +147,7 @@ claim_unknown (const ComfyRest *r, const Pair *p)
     }
 }
 
-/* Returns: FALSE where the tensors are not those of a packed format that can be told without a marker */
+/* Claims packed codes if their format can be seen without a marker. Returns FALSE if it cannot. */
 static gboolean
 claim_packed (const ComfyRest *r, const Pair *p)
 {
@@ -171,7 +172,7 @@ claim_packed (const ComfyRest *r, const Pair *p)
   return fatal == NULL;
 }
 
-/* Returns: (transfer full) (nullable): of INT8 with what the user says of its rotation */
+/* Returns: (transfer full) (nullable): the parameters; those of INT8 with the rotation that the user names. */
 static char *
 find_parameters (const ComfyRest *r, const QconvTensor *weight, const QconvCodeScale *found, char **rotation)
 {
@@ -203,11 +204,11 @@ claim_codes (const ComfyRest *r, const Pair *p)
     }
   parameters = find_parameters (r, p->weight, &found, &rotation);
   claim_known (r, p, &found, parameters);
-  comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker", "the marker is missing; its scale makes %s of it%s",
-                 found.scheme, rotation);
+  comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker",
+                 "the marker is missing; by its scale the layer is %s%s", found.scheme, rotation);
 }
 
-/* ComfyUI: comfy/utils.py convert_old_quants: "scaled_fp8" behind any prefix says that the file is scaled */
+/* Drops the markers of the older form (ComfyUI: comfy/utils.py convert_old_quants). */
 static void
 drop_file_markers (const QconvDirectory *d, QconvClaims *claims)
 {
@@ -244,7 +245,7 @@ comfy_claim_scaled (const ComfyRest *r)
 
 /* ---- Scales that belong to nothing ---- */
 
-/* Returns: (transfer full): names of layers that have something else than these members where a weight would be */
+/* Returns: (transfer full): names of layers that have a tensor like a weight which is none of members[]. */
 static GHashTable *
 other_stems (const QconvDirectory *d)
 {
@@ -264,7 +265,7 @@ other_stems (const QconvDirectory *d)
   return stems;
 }
 
-/* A list of floats may well be a parameter that is called so; no model has one of block scales */
+/* Returns whether @t can only be a scale. A list of floats may be a parameter of the model with this name. */
 static gboolean
 is_surely_scale (const QconvTensor *t)
 {
@@ -312,7 +313,7 @@ comfy_drop_orphans (const ComfyRest *r)
     }
 }
 
-/* The older form has a reader of its own, but where the header speaks */
+/* The older form counts here only if the header names layers; else its own reader checks it. */
 void
 comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scales that no marker speaks of. The reader asks for its score, and after the marked layers are claimed. */
+/* Scales without a marker. The reader looks for them for its score, and after it has claimed the marked layers. */
 #pragma once
 #include "marker.h"
 
@@ -24,8 +24,8 @@ gboolean comfy_has_scaled (const QconvDirectory *d, const QconvTensor *scale);
 gboolean comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale);
 /* Claims codes that have a scale and are in no layer yet. */
 void comfy_claim_scaled (const ComfyRest *r);
-/* Drops scales that belong to nothing: the weight is not claimed, its format has no such scale, or there is no weight.
- */
+/* Drops scales that belong to nothing: the weight is not claimed, its format has no such scale, or there is no
+   weight. */
 void comfy_drop_orphans (const ComfyRest *r);
 /* Adds a trouble for each scale that no loader will apply. */
 void comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles);
