@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Buffers, streams and operations. Quantizers use the first half; the second half is what a backend fills. */
+/* Buffers, streams and operations. Quantizers use the first half; the second half is the table that a backend module
+   fills. */
 #pragma once
 #include "qconv-types.h"
 G_BEGIN_DECLS
 
-typedef struct _QconvBuffer QconvBuffer; /* typed memory of a backend; owned by core */
-typedef struct _QconvStream QconvStream; /* operations on one stream run in order */
+typedef struct _QconvBuffer QconvBuffer; /* typed memory of a backend; core owns it */
+typedef struct _QconvStream QconvStream; /* operations of one stream run in the order in which they were enqueued */
 
-/* Returns: bytes */
+/* Returns the size of @b in bytes. */
 QCONV_API gsize qconv_buffer_size (const QconvBuffer *b);
+/* Returns the type of the items of @b. */
 QCONV_API QconvDType qconv_buffer_dtype (const QconvBuffer *b);
-/* Returns: (transfer none) (nullable): the bytes in host memory, aligned to 64 unless the buffer is a share of a
-   larger one; NULL on devices */
+/* Returns: (transfer none) (nullable): the bytes of @b in host memory, or NULL if @b lies on a device. The address is a
+   multiple of 64 unless @b is a share of a larger buffer. */
 QCONV_API void *qconv_buffer_data (QconvBuffer *b);
-/* Returns: for backends: the address that alloc() gave, the start of this share included */
+/* Returns: (transfer none): the address of @b's first byte as the backend's alloc() counts it. For backends only. */
 QCONV_API gpointer qconv_buffer_address (const QconvBuffer *b);
 
-/* One argument of an operation; which member counts is said by #QconvOp.args */
+/* One argument of an operation. The letter in #QconvOp.args says which of the three members counts. */
 typedef struct {
   QconvBuffer *buffer;
   gint64 i;
@@ -26,12 +28,13 @@ typedef struct {
 #define QCONV_I(x) ((QconvArg) { .i = (gint64) (x) })
 #define QCONV_F(x) ((QconvArg) { .f = (double) (x) })
 
-/* Enqueues @op. Arguments and result bytes of an operation never change under one version. Unknown operation or wrong
-   number of arguments: QCONV_ERROR_BUG. Device trouble may show later: core then does the layer again on the CPU */
+/* Enqueues operation @op of @version with @n_args @args. The arguments and the bytes of the result of one version never
+   change. Fails with QCONV_ERROR_BUG if the backend lacks the operation or takes another number of arguments. An error
+   of the device may show later; core then repeats the layer on the CPU. */
 QCONV_API gboolean qconv_stream_run (QconvStream *s, const char *op, guint version, const QconvArg *args, guint n_args,
                                      GError **error);
 
-/* An operation that a quantizer needs; tables end with { NULL } */
+/* An operation that a quantizer needs. Tables end with { NULL }. */
 typedef struct {
   const char *name;
   guint version;
@@ -40,9 +43,10 @@ typedef struct {
 /**
  * QconvOp: one row of a backend's table.
  *
- * @name: "amax", "nvfp4-encode-rtn", "q8_0-decode" …: all of them with arguments and promised bytes are in
- *   data/operations.md
- * @args: one letter each: b buffer, i integer, f number; core checks the count before run()
+ * @name: "amax", "nvfp4-encode-rtn", "q8_0-decode" …; data/operations.md lists all operations, their arguments and
+ *   the bytes that they promise
+ * @args: one letter for each argument: b buffer, i integer, f number. Core checks the count before it calls run()
+ * @run: enqueues the operation on @stream; must not keep @args
  */
 typedef struct {
   const char *name;
@@ -52,12 +56,20 @@ typedef struct {
 } QconvOp;
 
 /**
- * QconvBackend: a set of operations on one kind of device; a backend module exports it by a function called
- * qconv_backend_ID(). One thread per stream; none is used by two at once.
+ * QconvBackend: a set of operations on one kind of device. A backend module exports its table by the function
+ * qconv_backend_ID(). Each thread has a stream of its own; core never uses one stream from two threads at once.
  *
  * @abi: QCONV_PLUGIN_ABI
  * @id: "cpu", "cuda"
  * @ops: ends with { NULL }
+ * @n_devices: returns the number of usable devices
+ * @open: returns device number @device, or NULL with @error; the backend must not hold more than @memory_limit bytes
+ *   of the device's memory
+ * @describe: returns (transfer full) the name of the device for people
+ * @alloc: returns @n bytes, or NULL with @error; after QCONV_ERROR_LIMIT core tries smaller tiles
+ * @alloc_host: (nullable): returns @n bytes of host memory that copies fast (pinned). NULL: core uses its own memory
+ * @copy_in, @copy_out: enqueue a copy of @n bytes to and from the device
+ * @sync: waits for all enqueued work of the stream and returns its first error
  */
 typedef struct {
   guint32 abi;
@@ -66,16 +78,16 @@ typedef struct {
   guint (*n_devices) (GError **error);
   gpointer (*open) (guint device, guint64 memory_limit, GError **error);
   void (*close) (gpointer device);
-  char *(*describe) (gpointer device);                          /* (transfer full): for people */
-  gpointer (*alloc) (gpointer device, gsize n, GError **error); /* QCONV_ERROR_LIMIT: core takes smaller tiles */
+  char *(*describe) (gpointer device);
+  gpointer (*alloc) (gpointer device, gsize n, GError **error);
   void (*free) (gpointer device, gpointer memory);
-  gpointer (*alloc_host) (gpointer device, gsize n, GError **error); /* pinned; NULL: malloc will do */
+  gpointer (*alloc_host) (gpointer device, gsize n, GError **error);
   void (*free_host) (gpointer device, gpointer memory);
   gpointer (*stream_new) (gpointer device, GError **error);
   void (*stream_free) (gpointer device, gpointer stream);
   gboolean (*copy_in) (gpointer device, gpointer stream, gpointer dst, const void *src, gsize n, GError **error);
   gboolean (*copy_out) (gpointer device, gpointer stream, void *dst, gconstpointer src, gsize n, GError **error);
-  gboolean (*sync) (gpointer device, gpointer stream, GError **error); /* errors of all enqueued work */
+  gboolean (*sync) (gpointer device, gpointer stream, GError **error);
   gconstpointer reserved[8];
 } QconvBackend;
 G_END_DECLS

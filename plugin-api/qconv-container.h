@@ -1,34 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sources (bytes), directories (tensors and metadata) and the containers between them. */
+/* Sources hold bytes, directories list tensors and metadata, and containers make the second from the first. Containers,
+   readers and writers include this. */
 #pragma once
 #include <gio/gio.h>
 
 #include "qconv-types.h"
 G_BEGIN_DECLS
 
-/* A file or a piece of memory with random access. Owned by core; any thread may read. */
+/* A file or a piece of memory with random access. Core owns it; any thread may read it. */
 typedef struct _QconvSource QconvSource;
+/* Returns the size of @s in bytes. */
 QCONV_API guint64 qconv_source_size (QconvSource *s);
-/* Returns: (transfer none): last path element, for messages and suffixes */
+/* Returns: (transfer none): the last element of the path, for messages and suffixes. */
 QCONV_API const char *qconv_source_name (QconvSource *s);
-/* Reads exactly @n bytes at @offset. Bytes past the size are QCONV_ERROR_INPUT; a file that became shorter while it
-   was open is G_IO_ERROR_PARTIAL_INPUT; never a short read */
+/* Reads exactly @n bytes at @offset into @dst, never fewer. Fails with QCONV_ERROR_INPUT if a byte lies past the size,
+   and with G_IO_ERROR_PARTIAL_INPUT if the file became shorter while it was open. */
 QCONV_API gboolean qconv_source_read (QconvSource *s, guint64 offset, gsize n, void *dst, GError **error);
-/* Returns: (transfer none): a file beside it, which stays open as long as @s. @name is a plain file name: with a
-   separator, "..", or empty it is QCONV_ERROR_INPUT. G_IO_ERROR_NOT_FOUND where there is none */
+/* Returns: (transfer none): the file called @name in the folder of @s; it stays open as long as @s. Fails with
+   QCONV_ERROR_INPUT if @name is not a plain file name (empty, "..", or with a separator), and with
+   G_IO_ERROR_NOT_FOUND if there is no such file. */
 QCONV_API QconvSource *qconv_source_sibling (QconvSource *s, const char *name, GError **error);
 
 /**
  * QconvTensor: one named array in a file.
  *
- * @name: as in the file, UTF-8, no NUL
- * @type: the container's own word ("Q8_0", "F8_E4M3"); NULL while planning
- * @shape: items of the unpacked array in torch order; of QCONV_OPAQUE too: the logical shape
+ * @name: as in the file; UTF-8 without NUL
+ * @dtype: of the items; QCONV_OPAQUE if only a reader understands the bytes
+ * @type: (nullable): the container's own word ("Q8_0", "F8_E4M3"); NULL in a planned directory
+ * @shape: items of the unpacked array in torch order (axis 0 outermost); also of QCONV_OPAQUE the logical shape
  * @n_bytes: stored bytes
- * @source: (nullable): file that holds it; NULL in a planned directory, see @file
- * @offset: bytes from the start of that file
- * @file: planned directory: 0 is OUTPUT
- * @big_endian: core swaps numbers when it reads them; the reader swaps QCONV_OPAQUE
+ * @source: (nullable): the file that holds the tensor; NULL in a planned directory, see @file
+ * @offset: bytes from the start of that file to the tensor's first byte
+ * @file: in a planned directory the number of the output file; 0 is OUTPUT
+ * @big_endian: the stored numbers are big-endian. Core swaps them when it reads; a reader must swap QCONV_OPAQUE
+ *   itself
  */
 typedef struct {
   const char *name;
@@ -43,39 +48,67 @@ typedef struct {
   gconstpointer reserved[2];
 } QconvTensor;
 
-/* All tensors and metadata of one model, of one file or a set of files. Owned by core. */
+/* All tensors and metadata of one model, which one file or a set of files holds. Core owns it. */
 typedef struct _QconvDirectory QconvDirectory;
 QCONV_API guint qconv_directory_n_tensors (const QconvDirectory *d);
-/* Returns: (transfer none): in the order in which the container added them */
+/* Returns: (transfer none): tensor @i, counted in the order in which the container added them. */
 QCONV_API const QconvTensor *qconv_directory_tensor (const QconvDirectory *d, guint i);
-/* Returns: (transfer none) (nullable): by exact name */
+/* Returns: (transfer none) (nullable): the tensor with exactly this name. */
 QCONV_API const QconvTensor *qconv_directory_find (const QconvDirectory *d, const char *name);
-/* qconv_directory_find() of @stem + @suffix, which saves readers most of their string code */
+/* Returns: (transfer none) (nullable): the tensor called @stem + @suffix. */
 QCONV_API const QconvTensor *qconv_directory_find2 (const QconvDirectory *d, const char *stem, const char *suffix);
-/* Returns: (transfer none) (nullable): safetensors values have type "s", GGUF values their own */
+/* Returns: (transfer none) (nullable): the value of @key. Values of safetensors have the type "s", values of GGUF the
+   type that the file gives them. */
 QCONV_API GVariant *qconv_directory_metadata (const QconvDirectory *d, const char *key);
-/* Returns: (transfer none): NULL-terminated, sorted */
+/* Returns: (transfer none): all keys, sorted; ends with NULL. */
 QCONV_API const char *const *qconv_directory_metadata_keys (const QconvDirectory *d);
-/* Returns: (transfer none): id of the container */
+/* Returns: (transfer none): the id of the container that filled @d. */
 QCONV_API const char *qconv_directory_container (const QconvDirectory *d);
-/* Returns: (transfer none) (nullable): the file that was opened; NULL for a planned directory */
+/* Returns: (transfer none) (nullable): the file that was opened; NULL for a planned directory. */
 QCONV_API QconvSource *qconv_directory_source (const QconvDirectory *d);
-/* Reads @n stored bytes at @offset from the start of the tensor, in file order (not swapped) */
+/* Reads @n stored bytes at @offset from the start of the tensor into @dst, in the order of the file: numbers are not
+   swapped. Fails with QCONV_ERROR_BUG if the range leaves the tensor, else as qconv_source_read(). */
 QCONV_API gboolean qconv_tensor_read (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **error);
 
-/* For containers. @t and its strings are copied, @t->source stays the container's. QCONV_ERROR_INPUT: a duplicate
-   name, a range outside its file, or (but for QCONV_OPAQUE) a shape that does not make @n_bytes */
+/**
+ * QconvFact: what the file says about the model itself. Containers hand facts over under these names, so that core
+ * reads no key of any format. A fact that the file lacks stays unset.
+ *
+ * @QCONV_FACT_ARCHITECTURE: "s": the architecture, spelled as in "architectures" of the family files ("llama",
+ *   "flux"). GGUF: general.architecture (ggml: docs/gguf.md)
+ * @QCONV_FACT_N_HEADS: "t": number of query heads of one attention layer. GGUF: ARCHITECTURE.attention.head_count
+ */
+typedef enum { QCONV_FACT_ARCHITECTURE, QCONV_FACT_N_HEADS, QCONV_N_FACTS } QconvFact;
+/* Returns: (transfer none) (nullable): the value in the type that #QconvFact names, or NULL if it is not known. */
+QCONV_API GVariant *qconv_directory_fact (const QconvDirectory *d, QconvFact fact);
+
+/* ---- For containers ---- */
+
+/* Appends @t. The tensor and its strings are copied; @t->source stays the container's. Fails with QCONV_ERROR_INPUT if
+   the name is taken, the range leaves the file, or the shape does not make @n_bytes (not asked of QCONV_OPAQUE). */
 QCONV_API gboolean qconv_directory_add (QconvDirectory *d, const QconvTensor *t, GError **error);
-/* @value: (transfer floating). QCONV_ERROR_INPUT: a duplicate key */
+/* Sets @key to @value (transfer floating). Fails with QCONV_ERROR_INPUT if the key has a value. */
 QCONV_API gboolean qconv_directory_set_metadata (QconvDirectory *d, const char *key, GVariant *value, GError **error);
-/* Odd but usable: one line for the user, which core prefixes with the file's name */
+/* Records @value (transfer floating), which must have the type that #QconvFact names; it replaces an earlier one. */
+QCONV_API void qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVariant *value);
+/* Adds one line for the user about a file that is odd but usable. Core puts the file's name before it. */
 QCONV_API void qconv_directory_warn (QconvDirectory *d, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /**
  * QconvContainer: how bytes lie in a file or a set of files.
  *
- * @suffixes: ".gguf" …; NULL-terminated; breaks ties of score() and marks the files of a folder
- * @entries: globs that name the file to open in a folder, best first ("*.safetensors.index.json"); NULL: none
+ * @options: (nullable): ends with { NULL }
+ * @suffixes: ".gguf" …; ends with NULL. They break ties of score() and mark the files of a folder
+ * @entries: (nullable): globs that name the file to open in a folder, best first ("*.safetensors.index.json")
+ * @score: returns 0 (cannot open it) … 100 (certain). @head holds the first @n <= 64 KiB bytes of the file @name of
+ *   @size bytes
+ * @open: fills @directory from @source and its siblings. The bytes are hostile: every length must be checked before it
+ *   is used, and nothing may be allocated by a size that the file claims. Messages name the tensor or key; core adds
+ *   the file
+ * @lay_out: (nullable): the way back; NULL if the container is only read. @tensors are the @n planned tensors of one
+ *   file: lay_out() must put them into the order of the file, set their offsets (bytes from the start of the file),
+ *   append all bytes before the first tensor to @header and set @file_size. Core writes zeros into gaps. @planned
+ *   holds the metadata
  */
 typedef struct _QconvContainer QconvContainer;
 struct _QconvContainer {
@@ -83,18 +116,9 @@ struct _QconvContainer {
   const QconvOption *options;
   const char *const *suffixes;
   const char *const *entries;
-
-  /* Returns: 0 not mine … 100 certain. @head is the first @n <= 64 KiB bytes of a file of @size bytes called @name */
   guint (*score) (const QconvContainer *self, const char *name, const guint8 *head, gsize n, guint64 size);
-
-  /* Fills @directory from hostile bytes: every length is checked before it is used and nothing is allocated by a
-     claimed size. Messages name the tensor or key; core adds the file */
   gboolean (*open) (const QconvContainer *self, QconvSource *source, const QconvValues *options,
                     QconvDirectory *directory, GError **error);
-
-  /* The other way round; NULL: read only. @tensors are the @n planned ones of one file: put them into file order,
-     set their offsets (from the start of the file) and append the bytes before the first one to @header. Core writes
-     zeros into gaps. @planned holds the metadata */
   gboolean (*lay_out) (const QconvContainer *self, const QconvDirectory *planned, QconvTensor **tensors, guint n,
                        GByteArray *header, guint64 *file_size, GError **error);
   gconstpointer reserved[4];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers and their components: the words in which readers, quantizers and writers talk. */
+/* Layers and their components: what readers claim, quantizers encode and writers pack. All three include this. */
 #pragma once
 #include "qconv-container.h"
 G_BEGIN_DECLS
 
-/* How a component or a packed tensor follows the rows of its weight: every @rows rows own @n consecutive items of
-   axis 0 (component) or bytes (packed tensor); the last run takes what is left, less or more (padding).
-   rows 0: it belongs to the whole layer. Tiles are cut where all runs of a layer start. */
+/* How a component or a packed tensor follows the rows of its weight: every @rows rows own @n consecutive items of axis
+   0 (component) or @n bytes (packed tensor). The last run takes what is left, which may be less or more (padding). With
+   rows 0 the array belongs to the whole layer. Core cuts tiles only where all runs of a layer start. Example: an array
+   with one scale for every 128 rows has { 128, 1 }. */
 typedef struct {
   guint64 rows, n;
 } QconvRun;
@@ -14,20 +15,21 @@ typedef struct {
 #define QCONV_ROWWISE ((QconvRun) { 1, 1 })
 
 typedef enum {
-  QCONV_COMPONENT_OPTIONAL = 1, /* a source may lack it; decode then does without */
-  QCONV_COMPONENT_SHARED = 2,   /* one for all layers with the same input; made by share(), which this core does not
-                                   call yet: such a scheme is refused */
-  QCONV_COMPONENT_GIVEN = 4,    /* never made from the weights: comes with the source or from the user, or is absent.
-                                   "input_scale" F32 [] is filled from --input-scale */
+  QCONV_COMPONENT_OPTIONAL = 1, /* a source may lack it; decode() must do without */
+  QCONV_COMPONENT_SHARED = 2,   /* one for all layers with the same input, filled by share(). This core does not call
+                                   share() yet and refuses such schemes */
+  QCONV_COMPONENT_GIVEN = 4,    /* no encoder makes it: it comes with the source or from the user, or is absent.
+                                   Core fills "input_scale" (F32, []) from --input-scale */
 } QconvComponentFlags;
 
 /**
- * QconvComponent: one array of an encoded layer in canonical order: axis 0 follows the weight's rows, no packing, no
- * padding. Which there are is said by the quantizer alone. The scheme "plain" is core's: one component "weight" of any
- * dtype, whose items are those of the layer's shape.
+ * QconvComponent: one array of an encoded layer in canonical order: row-major, axis 0 follows the weight's rows, no
+ * packing, no padding. Only the quantizer lists the components of a scheme. The scheme "plain" is core's own: one
+ * component "weight" of any dtype, with as many items as the layer's shape.
  *
  * @name: "codes", "block_scale", "tensor_scale", "lora_down" …
- * @run: with @shape's axis 0 as unit of n
+ * @run: the unit of n is one step along axis 0 of @shape
+ * @flags: of #QconvComponentFlags
  */
 typedef struct {
   const char *name;
@@ -39,16 +41,18 @@ typedef struct {
 } QconvComponent;
 
 /**
- * QconvLayer: one layer as found (reader) or as planned (quantizer, writer). Allocated by core only; grows at its end.
+ * QconvLayer: one layer as a reader found it, or as it is planned for a quantizer and a writer. Only core allocates
+ * it; later versions add members at the end.
  *
- * @name: without ".weight"; planned: in the target's spelling. Plain tensors: the tensor's whole name
+ * @name: without ".weight"; planned: in the spelling of the target. Of a plain tensor its whole name
  * @scheme: id of a quantizer, or "plain"
- * @values: (nullable): options of that scheme; NULL for "plain" and while the scheme's plugin is missing
- * @dtype: of the weight before it was quantized; BF16 if unknown
- * @rows, @cols: logical weight [out, in]; other ranks: dim[0] × product of the rest; rank 0: 1 × 1
- * @shape: the weight as a plain tensor; [rows, cols] unless said otherwise
- * @role: (nullable): role class of the family ("modulation", "attn_q" …)
- * @part_rows: rows of each part that was stacked, in order; @n_parts 1: not fused
+ * @values: (nullable): the options of @scheme; NULL for "plain" and if no plugin has the scheme
+ * @dtype: of the weight before it was quantized; BF16 if nobody knows
+ * @rows, @cols: the logical weight [out, in]. Other ranks: axis 0 × the product of the rest; rank 0: 1 × 1
+ * @shape: of the weight as a plain tensor; [rows, cols] unless the reader set another one
+ * @role: (nullable): the family's role class ("modulation", "attn_q" …)
+ * @part_rows: rows of each of the @n_parts that were stacked, in order; @n_parts is 1 if the layer is not fused
+ * @components: @n_components of them
  */
 typedef struct {
   const char *name;
@@ -63,17 +67,18 @@ typedef struct {
   guint n_components;
   const QconvComponent *const *components;
 } QconvLayer;
-/* Returns: (transfer none) (nullable): by name */
+/* Returns: (transfer none) (nullable): the component called @name. */
 QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, const char *name);
-/* Of a layer that is encoded: "true" where the model's family advises that its products are made in full precision */
+
+/* A hint of an encoded layer: "true" if the model's family advises full precision for the products of this layer. */
 #define QCONV_HINT_FULL_PRECISION "full-precision-mm"
-/* Returns: (transfer none) (nullable): what a reader told writers by qconv_claim_hint(), only while components are
-   moved to the same scheme; or what the model's family advises */
+/* Returns: (transfer none) (nullable): the value of a hint. Hints come from qconv_claim_hint() while components move to
+   the same scheme, from edits, and from the model's family. */
 QCONV_API const char *qconv_layer_hint (const QconvLayer *l, const char *key);
-/* Whether an edit has set or removed it: writers refuse that for what follows from the layer */
+/* Returns whether an edit set or removed the hint. A writer must refuse an edit of what follows from the weights. */
 QCONV_API gboolean qconv_layer_hint_edited (const QconvLayer *l, const char *key);
-/* Returns: (transfer container): all keys that an edit has set or removed, sorted, NULL-terminated */
+/* Returns: (transfer container): the keys of all hints that an edit set or removed, sorted; ends with NULL. */
 QCONV_API const char **qconv_layer_hints_edited (const QconvLayer *l);
-/* Returns: (transfer container): all keys of such hints, sorted, NULL-terminated */
+/* Returns: (transfer container): the keys of all hints, sorted; ends with NULL. */
 QCONV_API const char **qconv_layer_hint_keys (const QconvLayer *l);
 G_END_DECLS

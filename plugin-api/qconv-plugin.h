@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The only header a plugin includes. A module is one constant QconvPlugin. */
+/* The one header that a plugin has to include: it brings all others. A module is one constant QconvPlugin. */
 #pragma once
 #include <gmodule.h>
 
@@ -8,15 +8,20 @@
 #include "qconv-writer.h"
 G_BEGIN_DECLS
 
-#define QCONV_PLUGIN_API 0 /* minor: raised when something is added */
+/* Version of what was added since the ABI began; raised with every addition to these headers. */
+#define QCONV_PLUGIN_API 1
 
 /**
- * QconvPlugin: what a module NAME.so gives by its one exported function, qconv_plugin_NAME(). Tables are constant and
- * stay valid for ever; lists are NULL-terminated, NULL is an empty list.
+ * QconvPlugin: the table that a module NAME.so hands over through the one function that it exports,
+ * qconv_plugin_NAME(). Tables must be constant and stay valid for ever. Lists end with NULL; NULL is an empty list.
  *
- * @abi: first for ever; nothing else is read if it differs
- * @api: filled by the macro; a module newer than core is refused with that reason
- * @name: folder = module file = symbol = log domain
+ * @abi: always the first member; core reads nothing else if it differs from QCONV_PLUGIN_ABI
+ * @api: QCONV_PLUGIN_API of the headers that the module was compiled with, filled in by QCONV_PLUGIN_DEFINE(). Core
+ *   refuses a module that is newer than itself
+ * @name: also the name of the folder, the module's file, the function and the log domain
+ * @summary: one line for people, marked N_()
+ * @license: SPDX expression
+ * @gettext_domain: (nullable): of the module's texts
  */
 typedef struct {
   guint32 abi;
@@ -29,6 +34,7 @@ typedef struct {
   gconstpointer reserved[8];
 } QconvPlugin;
 
+/* Defines the table and the exported function of the module @id. Further arguments initialise members by name. */
 #define QCONV_PLUGIN_DEFINE(id, ...)                                                    \
   static const QconvPlugin qconv_plugin_##id##_table                                    \
       = { .abi = QCONV_PLUGIN_ABI, .api = QCONV_PLUGIN_API, .name = #id, __VA_ARGS__ }; \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Quantizers hold the arithmetic of one scheme. No state of their own: what passes find out is a component. */
+/* A quantizer is the arithmetic of one scheme: it encodes float rows into components and decodes components into float
+   rows. It must keep no state: what its passes find out is a component. */
 #pragma once
 #include "qconv-backend.h"
 #include "qconv-layer.h"
@@ -8,11 +9,13 @@ G_BEGIN_DECLS
 /**
  * QconvTile: some rows of one layer. A tile starts and ends where the runs of all components and tensors do.
  *
- * @layer: being made, or being decoded; its options are in layer->values
- * @source: (nullable): encoder with @from: the layer where qconv_tile_source() looks
- * @floats: (nullable): [n_rows, cols], finite; in for encode, out for decode. F32 or one of the quantizer's
- *   float_dtypes; NULL for an encoder with @from
- * @n_threads: this call may use; never changes the bytes
+ * @layer: the layer to encode or to decode; its options are in layer->values
+ * @source: (nullable): for an encoder with @from: the layer that is adopted, which qconv_tile_source() reads
+ * @first_row, @n_rows: rows [first_row, first_row + n_rows) of the layer
+ * @floats: (nullable): [n_rows, cols], F32 or one of the quantizer's float_dtypes. encode() reads them, and they are
+ *   finite; decode() fills them. NULL for an encoder with @from
+ * @stream: where operations go
+ * @n_threads: how many threads the call may use; they must not change the bytes
  */
 typedef struct {
   const QconvLayer *layer;
@@ -22,28 +25,32 @@ typedef struct {
   QconvStream *stream;
   guint n_threads;
 } QconvTile;
-/* Returns: (transfer none) (nullable): the share of these rows (run.rows > 0) or all of it; NULL: optional and absent.
-   Whole-layer components hold no values before finish() */
+/* Returns: (transfer none) (nullable): the share of component @name that these rows own, or all of it if it belongs to
+   the whole layer; NULL if it is optional and absent. Whole-layer components hold no values before finish(). */
 QCONV_API QconvBuffer *qconv_tile_component (const QconvTile *t, const char *name);
-/* The same of @source */
+/* Returns: (transfer none) (nullable): the same of component @name of @source. */
 QCONV_API QconvBuffer *qconv_tile_source (const QconvTile *t, const char *name);
-/* Returns: (transfer none): @n bytes until the call returns, as a buffer of type F32; declared in QconvWork. decode()
-   may take as much as its floats without a word */
+/* Returns: (transfer none): @n bytes as a buffer of F32, valid until the hook returns. The quantizer must declare them
+   in QconvWork: more is QCONV_ERROR_BUG. decode() may use scratch up to the size of its float output without declaring
+   it. */
 QCONV_API QconvBuffer *qconv_tile_scratch (const QconvTile *t, gsize n, GError **error);
-/* Returns: (transfer none) (nullable): F32 [cols] of the layer's input ("amax", "sum", "sum2"); NULL without --stats */
+/* Returns: (transfer none) (nullable): F32 [cols], a statistic of the layer's input ("amax", "sum", "sum2"), or NULL
+   without --stats. */
 QCONV_API const float *qconv_tile_statistics (const QconvTile *t, const char *name);
-/* Returns: (transfer none) (nullable): whole-layer work looks at it now and then */
+/* Returns: (transfer none) (nullable): what tells that the user cancels. Work that takes long should look at it often.
+ */
 QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
 
 /**
- * QconvWork: what encoding one layer takes. Zero before work() fills it.
+ * QconvWork: what it takes to encode one layer. Core sets all members to zero before it calls work().
  *
- * @n_passes: readings of the rows before encode()
+ * @n_passes: how often the rows are read before encode()
  * @chunk_rows: rows of one partial result; 0: core's constant, which never depends on memory or threads
- * @partial_size: bytes of one partial result; its buffer has the type F32. 0: passes read nothing and only finish()
- *   is called, for whole-layer components that do not depend on the rows
+ * @partial_size: bytes of one partial result, whose buffer has the type F32. 0: passes read nothing, and core calls
+ *   only finish(), for whole-layer components that do not depend on the rows
  * @whole: encode() needs all rows in one tile
- * @scratch, @scratch_per_row: bytes wanted beside rows and components
+ * @scratch: bytes that a call takes from qconv_tile_scratch(), whatever its rows
+ * @scratch_per_row: bytes more for each row
  */
 typedef struct {
   guint n_passes;
@@ -57,18 +64,20 @@ typedef struct {
 typedef struct _QconvQuantizer QconvQuantizer;
 
 /**
- * QconvEncoder: a way into a scheme: from float rows, or (adopting) from the components of another scheme where that
- * is exact.
+ * QconvEncoder: one way into a scheme: from float rows, or from the components of another scheme that it adopts
+ * exactly.
  *
- * @from: NULL: float rows; else the scheme whose components are taken
- * @operations: needed; ends with { NULL }. NULL: plain C on qconv_buffer_data(), CPU only
- * @work: NULL: all zero
- * @accumulate: NULL where passes read nothing; one chunk → @partial (partial_size bytes, zeroed). Chunks run in any
- *   order on any thread. The rows of a chunk may come in several calls, in order, which go on with what the last one
- *   left in @partial
- * @finish: all @n partials in chunk order, back to back in host memory: fill whole-layer components (host memory here).
- *   *exact = FALSE: these data do not fit, core takes the next encoder; not for the last one
- * @encode: fill the components that follow rows
+ * @from: (nullable): the scheme whose components are taken; NULL: float rows
+ * @operations: (nullable): those that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(), which runs
+ *   on the CPU only
+ * @work: (nullable): fills @work from the layer; NULL: all zero
+ * @accumulate: (nullable): adds one chunk of rows to @partial (partial_size bytes, zeroed at first). Core runs chunks
+ *   in any order on any thread. The rows of one chunk may come in several calls, in order; each must go on with what
+ *   the last one left in @partial. NULL if passes read nothing
+ * @finish: fills whole-layer components, which are in host memory here, from all @n partials, which lie in the order
+ *   of chunks back to back in host memory. It may set *exact = FALSE if these data do not fit; core then takes the
+ *   next encoder. The last encoder must not
+ * @encode: fills the components that follow rows
  */
 typedef struct {
   const char *from;
@@ -83,19 +92,33 @@ typedef struct {
 } QconvEncoder;
 
 typedef struct _QconvComponents QconvComponents;
-/* @component is copied with its name */
+/* Appends a copy of @component and its name. */
 QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent *component);
 
 /**
  * QconvQuantizer: one scheme.
  *
- * @id: is the scheme; one row per block type where a plugin knows many
- * @data: the plugin's own, to tell such rows apart
- * @options: QCONV_OPTION_PARAMETER: said by readers too, compared before moving
- * @statistics: (nullable): names of those it can use
- * @float_dtypes: 1 << QCONV_BF16 | … it takes and gives besides F32
- * @cols_multiple: layers whose cols are not a multiple are encoded only when asked for by name; 0: any
- * @encoders: (nullable): tried in order; NULL: decode only
+ * @id: the name of the scheme. A plugin that knows many block types has one table for each
+ * @data: the plugin's own, to tell such tables apart
+ * @options: (nullable): ends with { NULL }. Readers set those with QCONV_OPTION_PARAMETER too; core compares them
+ *   before it moves components
+ * @statistics: (nullable): names of those that the encoders can use; ends with NULL
+ * @float_dtypes: 1 << QCONV_BF16 | …: types of floats that it takes and gives besides F32
+ * @cols_multiple: core encodes a layer whose cols are not a multiple only if the user names it; 0: any
+ * @components: lists the components of @layer, all of whose members but these are set. Must fail with
+ *   QCONV_ERROR_UNSUPPORTED and the reason if the shape does not suit the scheme
+ * @bound: (nullable): returns the worst relative MSE that the check accepts for a layer; NULL: exact, or without bound
+ * @encoders: (nullable): tried in order; ends with NULL. NULL: decode only
+ * @decode_operations: (nullable): as in #QconvEncoder
+ * @decode: (nullable): fills tile->floats from the components. A scale that is not a number must decode to what the
+ *   format says; core looks at the result. NULL: encode only
+ * @validate: (nullable): fails if a loader would not survive these components, which core is about to move without
+ *   decoding
+ * @share: (nullable): fills the QCONV_COMPONENT_SHARED components of @n layers with one input; a whole tile each, in
+ *   host memory
+ * @settle: (nullable): replaces "auto", and values that the shape of a planned layer rules out, by
+ *   qconv_values_replace(), so that components(), the writer and the comparison with a source see one value. Readers
+ *   must claim settled parameters
  */
 struct _QconvQuantizer {
   const char *id, *summary;
@@ -104,21 +127,13 @@ struct _QconvQuantizer {
   const char *const *statistics;
   guint32 float_dtypes;
   guint32 cols_multiple;
-  /* From all of @layer but its components. QCONV_ERROR_UNSUPPORTED says why the shape will not do */
   gboolean (*components) (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error);
-  /* Returns: worst relative MSE that the check accepts for a layer; NULL: exact or not bounded */
   double (*bound) (const QconvQuantizer *self, const QconvLayer *layer);
   const QconvEncoder *const *encoders;
-  const QconvOpName *decode_operations; /* as in QconvEncoder */
-  /* Components → tile->floats. Scales that are no numbers decode to what the format says; core looks at the result.
-     NULL: encode only */
+  const QconvOpName *decode_operations;
   gboolean (*decode) (const QconvQuantizer *self, const QconvTile *t, GError **error);
-  /* Optional: are these components, about to be moved without decoding, ones that a loader survives? */
   gboolean (*validate) (const QconvQuantizer *self, const QconvTile *t, GError **error);
-  /* Optional: fill QCONV_COMPONENT_SHARED components of layers with one input; one whole tile each, host memory */
   gboolean (*share) (const QconvQuantizer *self, const QconvTile *const *tiles, guint n, GError **error);
-  /* Optional: puts what is meant for a planned layer in the place of "auto" and of what its shape rules out, so that
-     components(), the writer and the comparison with a source see the same. Readers claim settled parameters */
   void (*settle) (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values);
   gconstpointer reserved[7];
 };

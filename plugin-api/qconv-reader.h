@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Readers recognise a form in a directory and claim its tensors as layers. They unpack, they do not compute. */
+/* A reader recognises a form inside a directory and claims its tensors as layers. It unpacks; it must not compute. */
 #pragma once
 #include "qconv-layer.h"
 G_BEGIN_DECLS
 
 typedef struct _QconvClaims QconvClaims; /* the layers of a directory while readers claim them */
-typedef struct _QconvClaim QconvClaim;   /* one layer being claimed; owned by its QconvClaims */
+typedef struct _QconvClaim QconvClaim;   /* one layer being claimed; its QconvClaims own it */
 
 /**
- * QconvLoad: what a load function fills: items [first, first + n) along axis 0 of @component, in canonical order.
- * A component that belongs to the whole layer is asked for as a whole.
+ * QconvLoad: what a load function must fill: items [first, first + n) along axis 0 of @component in canonical order.
+ * Core asks for a component that belongs to the whole layer as a whole.
  *
- * @tensors: as given to qconv_claim_bind(), NULL-terminated
- * @dst: room for exactly those items, uninitialised
+ * @tensors: as qconv_claim_bind() got them; ends with NULL
+ * @dst: room for exactly those items, not initialised
  */
 typedef struct {
   const QconvLayer *layer;
@@ -21,55 +21,68 @@ typedef struct {
   guint64 first, n;
   void *dst;
 } QconvLoad;
-/* Any thread, no state. Errors: those of reading; QCONV_ERROR_NON_FINITE for a scale that is no number */
+/* Fills load->dst. Core calls it from any thread; it must keep no state. Fails as qconv_tensor_read(), and with
+   QCONV_ERROR_NON_FINITE if a scale is not a number. */
 typedef gboolean (*QconvLoadFunc) (const QconvLoad *load, GError **error);
 
-/* TRUE when a reader that scored higher has it already; binding it again is an error */
+/* Returns whether a reader has bound or dropped @t already. A tensor must not be bound to two layers
+   (QCONV_ERROR_INPUT). */
 QCONV_API gboolean qconv_claims_taken (const QconvClaims *c, const QconvTensor *t);
-/* TRUE under --allow-nonfinite: a reader may then claim a scheme that decodes scales which are no numbers */
+/* Returns whether the user gave --allow-nonfinite. A reader may then claim a scheme that decodes scales which are not
+   numbers. */
 QCONV_API gboolean qconv_claims_allow_nonfinite (const QconvClaims *c);
-/* Starts a layer. @parameters as in "key=value,…" of the scheme's options, NULL: defaults; @dtype of the original
-   weight. Shapes of components follow from scheme, parameters, rows and cols: core compares, a reader need not.
-   What nobody claims is plain, a bias too.
-   Returns: (transfer none) */
+/* Starts a layer @name (without ".weight") of [rows, cols].
+   @scheme: not "plain": a tensor that no reader claims is plain, a bias too
+   @parameters: (nullable): "key=value,…" of the scheme's options; NULL: defaults
+   @dtype: of the weight before it was quantized
+   The shapes of the components follow from these. Core compares them with the tensors; the reader need not.
+   Returns: (transfer none): the claim. */
 QCONV_API QconvClaim *qconv_claims_layer (QconvClaims *c, const char *name, const char *scheme, const char *parameters,
                                           guint64 rows, guint64 cols, QconvDType dtype);
-/* @load NULL: the only tensor is the component, byte for byte (shapes [], [1] and [1,1] are equal; narrower floats are
-   widened to F32). No tensor: @load makes a constant. Ends with NULL */
+/* Binds @component to @tensor and those that follow; ends with NULL. If @load is NULL, the only tensor is the component
+   byte for byte; its shape may differ by ones ([], [1] and [1, 1] are equal), and F16 or BF16 become F32. If there is
+   no tensor, @load makes a constant. */
 QCONV_API void qconv_claim_bind (QconvClaim *l, const char *component, QconvLoadFunc load, const QconvTensor *tensor,
                                  ...) G_GNUC_NULL_TERMINATED;
-/* Only if the plain tensor is not [rows, cols]; same number of items */
+/* Sets the shape of the plain tensor if it is not [rows, cols]. It must have the same number of items. */
 QCONV_API void qconv_claim_shape (QconvClaim *l, const QconvShape *shape);
-/* For the writer of the same scheme; no effect on numbers, unknown ones are ignored */
+/* Tells a writer of the same scheme that @key is @value. Hints do not change numbers; a writer ignores keys that it
+   does not know. */
 QCONV_API void qconv_claim_hint (QconvClaim *l, const char *key, const char *value);
-/* Fewest rows worth loading at once, where tensors are stored across the rows; and bytes one load call allocates */
+/* Says what loading costs: the fewest rows worth loading at once (tensors that are stored across the rows), and the
+   bytes that one call of a load function allocates. */
 QCONV_API void qconv_claim_cost (QconvClaim *l, guint64 min_rows, gsize scratch);
-/* A tensor or metadata key that only describes the form: not copied to other targets */
+/* Leaves out a tensor or a metadata key that only describes the form; other targets do not get it. */
 QCONV_API void qconv_claims_drop (QconvClaims *c, const QconvTensor *t);
 QCONV_API void qconv_claims_drop_metadata (QconvClaims *c, const char *key);
-/* An unclaimed tensor under another name or shape (GGUF orig_shape, prefix rules); NULL keeps */
+/* Gives the unclaimed tensor @t another @name or @shape (same number of items); NULL keeps the old one. */
 QCONV_API void qconv_claims_rename (QconvClaims *c, const QconvTensor *t, const char *name, const QconvShape *shape);
-/* One line for the user; core adds the file */
+/* Adds one line for the user. Core puts the file's name before it. */
 QCONV_API void qconv_claims_warn (QconvClaims *c, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
-typedef struct _QconvProblems QconvProblems; /* what `verify` prints, one line each */
-/* @layer: (nullable): the file as a whole; @code: one lower-case word or a few joined by hyphens, for programs */
+typedef struct _QconvProblems QconvProblems; /* what `qconv verify` prints, one line each */
+/* Adds a problem. @layer: (nullable): NULL: the file as a whole. @code: one lower-case word or a few joined by hyphens,
+   for programs. */
 QCONV_API void qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
 
 /**
  * QconvReader: one form of quantized (or plain) weights inside a directory.
+ *
+ * @options: (nullable): ends with { NULL }
+ * @score: returns 0 (not this form) … 100 (certain) from names, shapes and metadata only. Higher scores claim first
+ * @claim: claims all layers of the form. Must fail if a layer is broken, with the name of the missing member. May read
+ *   small tensors
+ * @check: (nullable): adds every problem that the form's loader would meet, not only the first; core also calls it
+ *   after writing
  */
 typedef struct _QconvReader QconvReader;
 struct _QconvReader {
   const char *id, *summary;
   const QconvOption *options;
-  /* Returns: 0 not mine … 100 certain; from names, shapes and metadata only. Higher scores claim first */
   guint (*score) (const QconvReader *self, const QconvDirectory *d);
-  /* Complete: a broken member is an error that names the missing one. May read small tensors */
   gboolean (*claim) (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
                      GError **error);
-  /* Optional: everything else that its loader will trip over, not only the first thing; also after writing */
   void (*check) (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems);
   gconstpointer reserved[4];
 };

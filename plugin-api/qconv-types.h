@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers, shapes, errors and options: what every plugin sees. */
+/* Numbers, shapes, errors and options. Every other header of the plugin interface includes this. */
 #pragma once
 #include <glib.h>
 G_BEGIN_DECLS
@@ -8,21 +8,22 @@ G_BEGIN_DECLS
 #define QCONV_API extern
 #endif
 
-/* Of plugins and backends; raised only when a table or a promise breaks: fields come out of reserved[] */
+/* Version of the tables of plugins and backends. It rises only when a table or a promise breaks: new members come out
+   of reserved[]. */
 #define QCONV_PLUGIN_ABI 1
 
 /**
- * QconvDType: type of one item. The numbers never change. Multi-byte items are little-endian wherever a
- * plugin sees them, except in tensors that say otherwise (#QconvTensor.big_endian).
+ * QconvDType: type of one item. The numbers never change. Items of several bytes are little-endian wherever a plugin
+ * sees them, unless their tensor says otherwise (#QconvTensor.big_endian).
  *
- * @QCONV_OPAQUE: bytes that only a reader understands (GGUF blocks); items are bytes
- * @QCONV_F8_E4M3: the finite "fn" variant: no infinity, 0x7f and 0xff are NaN
- * @QCONV_F8_E8M0: an exponent byte e with the value 2^(e-127)
+ * @QCONV_OPAQUE: bytes that only a reader understands (GGUF blocks); an item is a byte
+ * @QCONV_F8_E4M3: the finite variant "fn" of OCP OFP8: no infinity, 0x7f and 0xff are NaN
+ * @QCONV_F8_E8M0: an exponent byte e with the value 2^(e-127); 0xff is NaN (OCP Microscaling Formats)
  * @QCONV_C64: two F32, real then imaginary
- * @QCONV_U4: any 4-bit code; even item in the low nibble, every row starts a byte. Codes of other widths take a
- *   byte each
- * @QCONV_F4, @QCONV_F6_E2M3, @QCONV_F6_E3M2: container types below a byte; their packing is not defined by the
- *   container, so they are only copied
+ * @QCONV_U4: any 4-bit code; the even item in the low nibble, every row starts a byte. A code of another width takes a
+ *   byte
+ * @QCONV_F4, @QCONV_F6_E2M3, @QCONV_F6_E3M2: types of safetensors below a byte. Safetensors does not define their
+ *   packing, so qconv only copies them
  */
 typedef enum {
   QCONV_OPAQUE = 0,
@@ -52,18 +53,18 @@ typedef enum {
   QCONV_N_DTYPES
 } QconvDType;
 
-/* Returns: width of one item in bits; 8 for QCONV_OPAQUE */
+/* Returns the width of one item in bits; 8 for QCONV_OPAQUE. */
 QCONV_API guint qconv_dtype_bits (QconvDType dtype);
-/* Returns: (transfer none): "BF16", "F8_E4M3" …; the spelling of safetensors where that has one */
+/* Returns: (transfer none): "BF16", "F8_E4M3" …; the spelling of safetensors if safetensors has the type. */
 QCONV_API const char *qconv_dtype_name (QconvDType dtype);
-/* Returns: TRUE with @dtype set where @name is a spelling that qconv_dtype_name() gives */
+/* Sets @dtype and returns TRUE if @name is a spelling that qconv_dtype_name() gives; else returns FALSE. */
 QCONV_API gboolean qconv_dtype_from_name (const char *name, QconvDType *dtype);
-/* Returns: TRUE for F64, F32, F16 and BF16, the types in which plain weights come */
+/* Returns TRUE for F64, F32, F16 and BF16, the types of plain weights. */
 QCONV_API gboolean qconv_dtype_is_float (QconvDType dtype);
 
 #define QCONV_MAX_RANK 16
 
-/* A shape; items in row-major order, axis 0 outermost. rank 0 is one item. */
+/* A shape. Items are in row-major order, axis 0 outermost; rank 0 is one item. */
 typedef struct {
   guint32 rank;
   guint64 dim[QCONV_MAX_RANK];
@@ -72,28 +73,30 @@ typedef struct {
 #define QCONV_SHAPE1(a) ((QconvShape) { 1, { (a) } })
 #define QCONV_SHAPE2(a, b) ((QconvShape) { 2, { (a), (b) } })
 
-/* Returns: FALSE where the product of the dimensions does not fit 63 bits. Multiplies left to right, so that a
-   zero behind an overflow does not hide it */
+/* Sets @n_items to the product of the dimensions. Returns FALSE if it does not fit 63 bits; a zero after an overflow
+   does not hide the overflow. */
 QCONV_API gboolean qconv_shape_items (const QconvShape *shape, guint64 *n_items);
-/* Returns: FALSE on overflow; bits below a byte are rounded up per row (last axis) for QCONV_U4 and over the
-   whole array otherwise */
+/* Sets @n_bytes to the size of the array. Types below a byte are rounded up to whole bytes: QCONV_U4 for each row (last
+   axis), others for the whole array. Returns FALSE on overflow. */
 QCONV_API gboolean qconv_shape_bytes (const QconvShape *shape, QconvDType dtype, guint64 *n_bytes);
+/* Returns whether rank and all dimensions are equal. */
 QCONV_API gboolean qconv_shape_equal (const QconvShape *a, const QconvShape *b);
-/* Returns: (transfer full): "[3072, 1024]" */
+/* Returns: (transfer full): "[3072, 1024]". */
 QCONV_API char *qconv_shape_to_string (const QconvShape *shape);
 
 /**
- * QconvError: whose fault it is. The number in brackets is the exit status of the program. Files that cannot be
- * read or written and cancelling keep G_IO_ERROR, passed through unchanged [1, cancelled 130].
+ * QconvError: whose fault an error is. The number in brackets is the exit status of the program. An error of reading
+ * or writing a file, and cancelling, must stay the G_IO_ERROR that they came as [1, cancelled 130].
  *
  * @QCONV_ERROR_INPUT: the file contradicts its own format [3]
- * @QCONV_ERROR_UNSUPPORTED: well formed, but not done here; also: a shape does not suit a scheme [3]
- * @QCONV_ERROR_NON_FINITE: Inf or NaN where numbers are needed [3]
- * @QCONV_ERROR_OPTION: unknown, out of range, contradictory [2]
- * @QCONV_ERROR_NO_PLUGIN: nothing loaded can do it [2]
- * @QCONV_ERROR_CHECK: the written file is not what was asked for [4]
- * @QCONV_ERROR_LIMIT: does not fit --memory or the disk [1]
- * @QCONV_ERROR_DEVICE: a device failed; core may go on with the CPU [1]
+ * @QCONV_ERROR_UNSUPPORTED: the file is well formed, but qconv cannot do this; also a shape that does not suit a
+ *   scheme [3]
+ * @QCONV_ERROR_NON_FINITE: Inf or NaN in the place of a number [3]
+ * @QCONV_ERROR_OPTION: an option is unknown, out of range, or contradicts another [2]
+ * @QCONV_ERROR_NO_PLUGIN: no loaded plugin can do it [2]
+ * @QCONV_ERROR_CHECK: the written file differs from what was planned [4]
+ * @QCONV_ERROR_LIMIT: it does not fit --memory or the disk [1]
+ * @QCONV_ERROR_DEVICE: a device failed; core may continue on the CPU [1]
  * @QCONV_ERROR_BUG: a plugin broke its contract [1]
  */
 typedef enum {
@@ -109,21 +112,23 @@ typedef enum {
 } QconvError;
 #define QCONV_ERROR (qconv_error_quark ())
 QCONV_API GQuark qconv_error_quark (void);
-/* g_set_error() of our domain that returns FALSE, so that a check is one line */
+/* Sets @error as g_set_error() does, in the domain QCONV_ERROR, and returns FALSE, so that a check is one line. The
+   text is lower case without full stop and names the tensor, key or option. */
 QCONV_API gboolean qconv_fail (GError **error, QconvError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 /**
- * QconvOption: one row of a constant table that ends with { NULL }. It feeds --help, -o key=value, completion and
- * validation; the default is written here and nowhere else.
+ * QconvOption: one row of a constant table that ends with { NULL }. The table feeds --help, -o key=value, completion
+ * and validation. The default stands in the table and must not stand anywhere else.
  *
- * @value: default as text; NULL: unset (strings and files only)
- * @min, @max: inclusive range of numbers; both 0: any
- * @choices: QCONV_CHOICE: NULL-terminated
- * @help: marked N_(), lower case, no full stop
+ * @value: (nullable): the default as text; NULL: unset (strings and files only)
+ * @min, @max: inclusive range of a number; both 0: any
+ * @choices: of QCONV_CHOICE; ends with NULL
+ * @help: marked N_(); lower case without full stop
+ * @flags: of #QconvOptionFlags
  */
 typedef enum { QCONV_BOOLEAN, QCONV_INT, QCONV_DOUBLE, QCONV_CHOICE, QCONV_STRING, QCONV_FILE } QconvOptionType;
 typedef enum {
-  QCONV_OPTION_PARAMETER = 1, /* says what components mean: components move only where these are equal */
+  QCONV_OPTION_PARAMETER = 1, /* it changes what components mean: core moves components only if these are equal */
 } QconvOptionFlags;
 typedef struct {
   const char *name;
@@ -137,19 +142,19 @@ typedef struct {
 } QconvOption;
 
 /**
- * QconvValues: the options of one table as parsed from "key=value,key=value" (the one grammar of -o, targets and
- * readers): checked and complete, so every name of the table has a value. Asking for a name that the table lacks is
- * a bug of the plugin. Owned by core, lives as long as what it was handed out with.
+ * QconvValues: the values of one table of options, parsed from "key=value,key=value" (the grammar of -o, targets and
+ * readers). Values are checked and complete: every name of the table has one. A plugin must not ask for a name that
+ * its table lacks. Core owns the values; they live as long as the object that they came with.
  */
 typedef struct _QconvValues QconvValues;
 QCONV_API gboolean qconv_values_boolean (const QconvValues *v, const char *name);
 QCONV_API gint64 qconv_values_int (const QconvValues *v, const char *name);
 QCONV_API double qconv_values_double (const QconvValues *v, const char *name);
-/* Returns: (transfer none) (nullable): choices, strings, files; NULL when unset */
+/* Returns: (transfer none) (nullable): the text of a choice, string or file; NULL if it is unset. */
 QCONV_API const char *qconv_values_string (const QconvValues *v, const char *name);
-/* Returns: FALSE where @name has its default because nobody said otherwise */
+/* Returns whether somebody set @name; FALSE: it has its default. */
 QCONV_API gboolean qconv_values_is_set (const QconvValues *v, const char *name);
-/* For QconvQuantizer.settle() only. @value: one that the table allows */
+/* Sets @name to @value, which the table must allow. Only QconvQuantizer.settle() may call it. */
 QCONV_API void qconv_values_replace (QconvValues *v, const char *name, const char *value);
 
 G_END_DECLS

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writers name and pack components for one loader. They see names and tensors, never file offsets. */
+/* A writer names and packs the components for one loader. It sees names and tensors, never offsets in a file. */
 #pragma once
 #include "qconv-reader.h"
 G_BEGIN_DECLS
@@ -7,12 +7,12 @@ G_BEGIN_DECLS
 typedef struct _QconvOutput QconvOutput; /* the planned file and what is known about the model */
 
 /**
- * QconvPack: what a pack function fills: the bytes of one tensor that rows [first_row, first_row + n_rows) own.
+ * QconvPack: what a pack function must fill: the bytes of one tensor that rows [first_row, first_row + n_rows) own.
  *
- * @src: (nullable): the items of the tensor's component for these rows, or all of it; NULL without component
- * @dst: zeroed
- * @n_dst: bytes
- * @data: (nullable): as planned
+ * @src: (nullable): the items of the tensor's component for these rows, or all of a whole-layer one; NULL if the
+ *   tensor has no component
+ * @dst: @n_dst bytes, all zero
+ * @data: (nullable): #QconvPlanned.data
  */
 typedef struct {
   const QconvLayer *layer;
@@ -22,21 +22,25 @@ typedef struct {
   gsize n_dst;
   GBytes *data;
 } QconvPack;
-typedef gboolean (*QconvPackFunc) (const QconvPack *pack, GError **error); /* any thread, no state */
-/* Returns: (transfer none) (nullable): another component: the share of these rows, or all of a whole-layer one, which
-   is finished */
+/* Fills pack->dst. Core calls it from any thread; it must keep no state. */
+typedef gboolean (*QconvPackFunc) (const QconvPack *pack, GError **error);
+/* Returns: (transfer none) (nullable): another component of the layer: the share of these rows, or all of a whole-layer
+   one, which is finished. */
 QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *name);
 
 /**
- * QconvPlanned: a tensor to be written. Without @pack it is the component @from as it is (cast where @dtype is another
- * float), or @data, or zeros. Text that depends on numbers: a pack function that fills up with spaces to the planned
- * length.
+ * QconvPlanned: a tensor to write. Without @pack its bytes are those of the component @from (cast if @dtype is another
+ * float), else @data, else zeros. Text that depends on numbers needs a pack function that fills the rest of the
+ * planned length with spaces.
  *
- * @run: with @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
- * @load: (nullable): the load function that undoes @pack. An edited file whose tensor was bound by it keeps that
- *   tensor's bytes, dtype and shape: they are copied, not unpacked
- * @data: (transfer none) (nullable): referenced by core; exactly the tensor's bytes when there is no @pack
- * @file: 0, the file OUTPUT
+ * @dtype, @shape: of the tensor in the file
+ * @from: (nullable): name of the component
+ * @pack: (nullable): makes the bytes
+ * @run: of @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
+ * @data: (transfer none) (nullable): core takes a reference. Without @pack exactly the tensor's bytes
+ * @file: number of the output file; 0 is OUTPUT
+ * @load: (nullable): the load function that undoes @pack. If an edited file bound this component by the same function,
+ *   core copies the bytes, dtype and shape of the old tensor instead of unpacking them
  */
 typedef struct {
   QconvDType dtype;
@@ -49,37 +53,39 @@ typedef struct {
   QconvLoadFunc load;
   gconstpointer reserved[1];
 } QconvPlanned;
-/* Named layer->name + @suffix; @layer NULL: @suffix is the name. Biases are plain tensors of their own and come
-   to keep().
-   QCONV_ERROR_UNSUPPORTED: the name is taken */
+/* Adds a tensor called layer->name + @suffix; @layer: (nullable): NULL: @suffix is the name. A bias is a plain tensor
+   of its own and comes to keep(). Fails with QCONV_ERROR_UNSUPPORTED if the name is taken. */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
-/* @value NULL: remove. The metadata starts as the input's, less what readers dropped */
+/* Sets the metadata @key to the text @value, or removes it if @value is NULL. At first the metadata are those of the
+   input without what readers dropped. */
 QCONV_API void qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value);
-/* Returns: (transfer none) */
+/* Returns: (transfer none): the directory of the input. */
 QCONV_API const QconvDirectory *qconv_output_input (const QconvOutput *o);
-/* Returns: (transfer none): of this writer */
+/* Returns: (transfer none): the options of this writer. */
 QCONV_API const QconvValues *qconv_output_options (const QconvOutput *o);
-/* Planned layers, encoded ones and kept tensors */
+/* Returns the number of planned layers, encoded ones and kept tensors. */
 QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
+/* Returns: (transfer none): planned layer @i. */
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
-/* Returns: (transfer none) (nullable): from the family file: "family", "variant", a dimension's name, or a text kept
-   there for this writer; NULL: unknown. This core does not hand them out: always NULL */
+/* Returns: (transfer none) (nullable): a text of the family file: "family", "variant", the name of a dimension, or a
+   text kept there for this writer; NULL if it is not known. This core always returns NULL. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
-/* Another scheme for a role class; @scheme NULL: keep */
+/* Another scheme for the layers of one role class. @scheme: (nullable): NULL: they are kept */
 typedef struct {
   const char *role, *scheme, *parameters;
 } QconvRoleScheme;
 
 /**
- * QconvTarget: what may stand before the last hyphen of a target name.
+ * QconvTarget: one way to write; @name stands before the last hyphen of the target's name.
  *
- * @scheme: NULL: every tensor verbatim, no reader is asked
- * @dtype: with the scheme "plain": the float type all floats are cast to; QCONV_OPAQUE: none, as they are
- * @parameters: (nullable): fixed here; NULL: the user's, or those of a source of the same scheme
- * @roles: (nullable): other schemes for some role classes; ends with { NULL }. This core does not look at roles: a
- *   target that has them is not offered
+ * @scheme: (nullable): NULL: core copies every tensor and asks no reader
+ * @dtype: with the scheme "plain": the type to which all floats are cast; QCONV_OPAQUE: they stay as they are
+ * @parameters: (nullable): options of @scheme that this target fixes; NULL: those of the user, or of a source of the
+ *   same scheme
+ * @roles: (nullable): other schemes for some role classes; ends with { NULL }. This core does not offer targets with
+ *   roles
  */
 typedef struct {
   const char *name, *summary;
@@ -93,12 +99,17 @@ typedef struct {
 /**
  * QconvWriter: tensors of one kind of target file.
  *
+ * @options: (nullable): ends with { NULL }
  * @container: id of the container that lays the file out
  * @suffix: of the file's name, ".safetensors"
- * @reader: (nullable): id of the reader that reads it back; NULL: all is plain
- * @spellings: (nullable): namings of family files ("original", "diffusers") that its loader knows, default first; NULL:
- *   the source's
+ * @reader: (nullable): id of the reader that reads the file back; NULL: all tensors are plain
+ * @spellings: (nullable): namings of family files ("original", "diffusers") that the loader knows, default first; ends
+ *   with NULL. NULL: the source's naming
  * @targets: ends with { NULL }
+ * @layer: (nullable): adds the tensors of one encoded layer; NULL if all targets are plain
+ * @keep: (nullable): adds one plain tensor, whose layer->name is the whole name and whose component is "weight"; NULL:
+ *   core writes it as it is
+ * @end: (nullable): adds tensors and metadata of the whole file, after all layers
  */
 typedef struct _QconvWriter QconvWriter;
 struct _QconvWriter {
@@ -109,11 +120,8 @@ struct _QconvWriter {
   const char *reader;
   const char *const *spellings;
   const QconvTarget *targets;
-  /* The tensors of one encoded layer; NULL if all targets are plain */
   gboolean (*layer) (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error);
-  /* A plain one; its name is the tensor's whole name, its component "weight". NULL: written as it is */
   gboolean (*keep) (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error);
-  /* After all layers: file-level tensors and metadata; may be NULL */
   gboolean (*end) (const QconvWriter *self, QconvOutput *o, GError **error);
   gconstpointer reserved[8];
 };

@@ -75,36 +75,20 @@ qconv_model_families (const QconvModel *m, GError **error)
   return k->family_file != NULL ? k->families : qconv_families_known (error);
 }
 
-/* Containers whose metadata say so have this key (ggml: gguf.md, general.architecture) */
 const char *
 qconv_model_architecture (const QconvModel *m)
 {
-  GVariant *v = qconv_directory_metadata (m->directory, "general.architecture");
+  GVariant *v = qconv_directory_fact (m->directory, QCONV_FACT_ARCHITECTURE);
 
-  return v != NULL && g_variant_is_of_type (v, G_VARIANT_TYPE_STRING) ? g_variant_get_string (v, NULL) : NULL;
+  return v != NULL ? g_variant_get_string (v, NULL) : NULL;
 }
 
-/* What the metadata count under "<architecture>.@key", 0 where they do not */
-static guint64
-metadata_count (const QconvModel *m, const char *key)
-{
-  const char *architecture = qconv_model_architecture (m);
-  g_autofree char *name = architecture != NULL ? g_strconcat (architecture, ".", key, NULL) : NULL;
-  GVariant *v = name != NULL ? qconv_directory_metadata (m->directory, name) : NULL;
-
-  if (v == NULL)
-    return 0;
-  return g_variant_is_of_type (v, G_VARIANT_TYPE_UINT32)   ? g_variant_get_uint32 (v)
-         : g_variant_is_of_type (v, G_VARIANT_TYPE_UINT64) ? g_variant_get_uint64 (v)
-                                                           : 0;
-}
-
-/* No shape tells how many rows are a head, but such files say how many heads there are (ggml: gguf.md,
-   "[llm].attention.head_count") */
+/* Sets the dimension "head_dim" from the number of heads, which no shape shows. */
 static void
 count_heads (const QconvModel *m, Identity *id)
 {
-  guint64 heads = metadata_count (m, "attention.head_count"), rows = (guint64) MAX (qconv_dims_get (id->dims, "q"), 0);
+  GVariant *v = qconv_directory_fact (m->directory, QCONV_FACT_N_HEADS);
+  guint64 heads = v != NULL ? g_variant_get_uint64 (v) : 0, rows = (guint64) MAX (qconv_dims_get (id->dims, "q"), 0);
 
   if (qconv_dims_known (id->dims, "head_dim") && heads > 0 && rows % heads == 0)
     qconv_dims_set (id->dims, "head_dim", (gint64) (rows / heads));

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All tensors, metadata and facts of one model. Containers fill a directory; readers, the layer graph and the plan look
+   into it. A planned output has one too. */
 #include "io/directory.h"
 
 #include <string.h>
@@ -11,7 +13,8 @@ struct _QconvDirectory {
   GPtrArray *tensors;  /* QconvTensor, owned */
   GHashTable *by_name; /* name -> QconvTensor */
   GHashTable *metadata;
-  char **keys; /* sorted, made when asked for */
+  char **keys;                    /* sorted, made when asked for */
+  GVariant *facts[QCONV_N_FACTS]; /* (nullable) */
   GPtrArray *warnings;
 };
 
@@ -46,6 +49,8 @@ qconv_directory_free (QconvDirectory *d)
   g_ptr_array_unref (d->tensors);
   g_hash_table_unref (d->metadata);
   g_strfreev (d->keys);
+  for (guint i = 0; i < QCONV_N_FACTS; i++)
+    g_clear_pointer (&d->facts[i], g_variant_unref);
   g_ptr_array_unref (d->warnings);
   g_free (d->container);
   g_free (d);
@@ -87,6 +92,23 @@ GVariant *
 qconv_directory_metadata (const QconvDirectory *d, const char *key)
 {
   return g_hash_table_lookup (d->metadata, key);
+}
+
+GVariant *
+qconv_directory_fact (const QconvDirectory *d, QconvFact fact)
+{
+  return d->facts[fact];
+}
+
+void
+qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVariant *value)
+{
+  static const char *const types[QCONV_N_FACTS] = { [QCONV_FACT_ARCHITECTURE] = "s", [QCONV_FACT_N_HEADS] = "t" };
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+
+  g_return_if_fail (fact < QCONV_N_FACTS && g_variant_is_of_type (owned, G_VARIANT_TYPE (types[fact])));
+  g_clear_pointer (&d->facts[fact], g_variant_unref);
+  d->facts[fact] = g_steal_pointer (&owned);
 }
 
 const char *const *

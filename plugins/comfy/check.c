@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What ComfyUI's loader asks of the tensors of one layer (comfy/ops.py _load_quantized_module; shapes are mostly not
-   checked there and show as noise or as a failing product later). */
-#include "comfy.h"
+/* Checks the tensors of one layer against ComfyUI's loader (comfy/ops.py _load_quantized_module). The loader itself
+   checks few shapes; a wrong one shows as noise or as a failing product later. */
+#include "check.h"
 
 #include "finite.h"
+#include "swizzle.h"
+#include "trouble.h"
 
 #define STRETCH 65536
 
@@ -20,15 +22,16 @@ check_swizzled (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
 
   if (t->shape.rank == 2 && comfy_scales_swizzled (&l->size, t))
     return;
-  comfy_trouble (
-      l->troubles,
-      comfy_scales_swizzled (&l->size, t) ? COMFY_NOTE : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
-      l->layer, "scale-shape",
-      "%s is %s, its loader wants block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]", m->suffix + 1,
-      shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS), comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
+  comfy_trouble (l->troubles,
+                 comfy_scales_swizzled (&l->size, t) ? COMFY_NOTE
+                                                     : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
+                 l->layer, "scale-shape",
+                 "%s is %s, but ComfyUI needs block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]",
+                 m->suffix + 1, shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS),
+                 comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
 }
 
-/* Padding is what lets kernels run */
+/* Notes a weight without padding, which kernels need. */
 static void
 check_padding (const ComfyLook *l)
 {
@@ -74,41 +77,41 @@ check_member (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
     return;
   if (comfy_is_odd_input (l, m, t))
     {
-      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "input-scale", "%s is not one number and is dropped",
+      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "input-scale", "%s is dropped: it is not one number",
                      m->suffix + 1);
       return;
     }
   if ((m->readable & 1u << t->dtype) == 0)
-    comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "dtype", "%s is %s, which format %s does not have",
+    comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "dtype", "%s is %s, a type that format %s does not have",
                    m->suffix + 1, qconv_dtype_name (t->dtype), l->format->name);
   else if ((m->good & 1u << t->dtype) == 0)
-    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "dtype", "%s is %s, which its loader does not take as meant",
+    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "dtype", "%s is %s, which ComfyUI loads with another meaning",
                    m->suffix + 1, qconv_dtype_name (t->dtype));
   if (m->alias != NULL && g_str_has_suffix (t->name, m->alias))
-    comfy_trouble (l->troubles, COMFY_WARN, l->layer, "name", "%s is called %s, which its loader does not know",
+    comfy_trouble (l->troubles, COMFY_WARN, l->layer, "name", "%s is called %s, a name that ComfyUI does not know",
                    m->suffix + 1, m->alias + 1);
   check_shape (l, m, t);
 }
 
-/* A bias has the length before padding */
+/* Notes a bias of the wrong length. A bias is not padded. */
 static void
 check_bias (const ComfyLook *l)
 {
-  const QconvTensor *bias = qconv_directory_find2 (l->directory, l->layer, ".bias");
+  const QconvTensor *bias = l->members.bias;
   guint64 rows = l->size.rows;
 
   if (bias != NULL
       && (bias->shape.rank != 1 || bias->shape.dim[0] > rows || rows - bias->shape.dim[0] >= MAX (l->size.align, 1)))
     comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "bias-shape",
-                   "the bias does not have the length of %" G_GUINT64_FORMAT " rows", rows);
+                   "the bias does not have one item for each of %" G_GUINT64_FORMAT " rows", rows);
 }
 
-/* Whether another row of the same suffix has the tensor */
+/* Returns whether another row with the same suffix owns the tensor. */
 static gboolean
 is_elsewhere (const ComfyLook *l, const ComfyMember *m)
 {
   for (const ComfyMember *same = l->format->members; same->suffix != NULL; same++)
-    if (same != m && g_str_equal (same->suffix, m->suffix) && comfy_look_tensor (l, same) != NULL)
+    if (same != m && g_str_equal (same->suffix, m->suffix) && comfy_members_own (&l->members, same) != NULL)
       return TRUE;
   return FALSE;
 }
@@ -120,7 +123,7 @@ comfy_check_members (const ComfyLook *l)
 
   for (const ComfyMember *m = l->format->members; m->suffix != NULL; m++)
     {
-      const QconvTensor *t = comfy_look_tensor (l, m);
+      const QconvTensor *t = comfy_members_own (&l->members, m);
 
       if (t != NULL)
         check_member (l, m, t);
@@ -133,7 +136,7 @@ comfy_check_members (const ComfyLook *l)
   check_bias (l);
 }
 
-/* Returns: how many bytes of @t are NaN, or negative E4M3; -1 where it cannot be read */
+/* Returns how many bytes of @t are NaN or, unless they are @exponents, negative E4M3; -1 if reading fails. */
 static gint64
 count_wrong (const QconvTensor *t, gboolean exponents)
 {
@@ -165,16 +168,13 @@ check_numbers (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
   if (qconv_dtype_is_float (t->dtype))
     {
       if (!qconv_tensor_is_finite (t, signs[m->values]))
-        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value",
-                       "%s holds what is no number that scales "
-                       "anything",
-                       m->suffix + 1);
+        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value", "%s holds an invalid scale", m->suffix + 1);
       return;
     }
   wrong = count_wrong (t, m->values == COMFY_EXPONENTS);
   if (wrong != 0)
     comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value",
-                   wrong < 0 ? "its block scales cannot be read" : "block scales are NaN or negative");
+                   wrong < 0 ? "the block scales cannot be read" : "block scales are NaN or negative");
 }
 
 void
@@ -182,7 +182,7 @@ comfy_check_numbers (const ComfyLook *l)
 {
   for (const ComfyMember *m = l->format->members; m->suffix != NULL; m++)
     {
-      const QconvTensor *t = comfy_look_tensor (l, m);
+      const QconvTensor *t = comfy_members_own (&l->members, m);
 
       if (t != NULL && m->values != COMFY_CODES && !comfy_is_odd_input (l, m, t))
         check_numbers (l, m, t);

@@ -1,80 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers that were measured become claims. */
-#include "comfy.h"
+/* Claims measured layers: binds their tensors, and hands the keys of their markers on as hints. */
+#include "claim.h"
 
-#include <string.h>
+#include "check.h"
+#include "load.h"
+#include "marker-text.h"
+#include "swizzle.h"
 
-/* How block scales and nibbles of one layer lie */
+/* How block scales (@tiles, else plain rows) and nibbles (@high: even columns in high ones) of one layer lie. */
 typedef struct {
   gboolean tiles, high;
 } Layout;
 
-static JsonNode *
-text_member (const ComfyLook *l, const char *key)
-{
-  JsonNode *node = l->marker != NULL ? comfy_marker_member (l->marker, key) : NULL;
-
-  return node != NULL && comfy_node_is (node, G_TYPE_STRING) ? node : NULL;
-}
-
-/* The type before quantization is mostly not stored; biases mostly keep it */
-static QconvDType
-original_dtype (const ComfyLook *l)
-{
-  const QconvTensor *bias = qconv_directory_find2 (l->directory, l->layer, ".bias");
-  JsonNode *node = text_member (l, "orig_dtype");
-  const char *name;
-
-  if (node == NULL)
-    node = text_member (l, "dtype");
-  name = node != NULL ? json_node_get_string (node) : "";
-  if (g_str_has_prefix (name, "torch."))
-    name += strlen ("torch.");
-  if (g_str_equal (name, "float16"))
-    return QCONV_F16;
-  if (g_str_equal (name, "float32"))
-    return QCONV_F32;
-  return *name == '\0' && bias != NULL && bias->dtype == QCONV_F16 ? QCONV_F16 : QCONV_BF16;
-}
-
-/* Returns: @hint where padding to @align makes @stored of it, else @stored */
-static guint64
-without_padding (guint64 stored, guint64 hint, guint align)
-{
-  return hint > 0 && hint < stored && stored - hint < align && stored % align == 0 ? hint : stored;
-}
-
-/* The size before padding: from what some writers put into the marker, or from siblings that are not padded */
-static void
-original_shape (const ComfyLook *l, guint64 *rows, guint64 *cols)
-{
-  const QconvTensor *bias = qconv_directory_find2 (l->directory, l->layer, ".bias");
-  const QconvTensor *before = qconv_directory_find2 (l->directory, l->layer, ".pre_quant_scale");
-  JsonNode *node = l->marker != NULL ? json_object_get_member (l->marker, "orig_shape") : NULL;
-  JsonArray *shape = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-  guint align = l->size.align;
-
-  if (align == 0)
-    return;
-  if (shape != NULL && json_array_get_length (shape) == 2 && JSON_NODE_HOLDS_VALUE (json_array_get_element (shape, 0))
-      && JSON_NODE_HOLDS_VALUE (json_array_get_element (shape, 1)))
-    {
-      *rows = without_padding (*rows, (guint64) MAX (json_array_get_int_element (shape, 0), 0), align);
-      *cols = without_padding (*cols, (guint64) MAX (json_array_get_int_element (shape, 1), 0), align);
-    }
-  if (bias != NULL && bias->shape.rank == 1)
-    *rows = without_padding (*rows, bias->shape.dim[0], align);
-  if (before != NULL && before->shape.rank == 1)
-    *cols = without_padding (*cols, before->shape.dim[0], align);
-}
-
-/* Returns: FALSE where it cannot be known how the scales lie */
+/* Finds how scales and nibbles lie. Returns FALSE if neither shapes nor @options decide it. */
 static gboolean
 find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
 {
   const char *layout = qconv_values_string (options, "scale-layout");
   const char *nibbles = qconv_values_string (options, "nibble-order");
-  const QconvTensor *scale = qconv_directory_find2 (l->directory, l->layer, ".weight_scale");
+  const QconvTensor *scale = comfy_members_named (&l->members, ".weight_scale");
   gboolean marked = l->marker != NULL, tiles, plain;
 
   if (l->size.align == 0)
@@ -88,13 +32,13 @@ find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
   if ((!tiles && !plain) || (tiles && plain && !marked))
     return FALSE;
   found->tiles = tiles;
-  /* ModelOpt stores plain scales beside low-first codes; a marker or tiles are ComfyUI's way */
+  /* ModelOpt stores plain scales beside codes with the even column low; markers and tiles are ComfyUI's */
   found->high = g_str_equal (nibbles, "auto") ? marked || tiles : g_str_equal (nibbles, "high");
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): "params" without the keys that are written above it, where they would count if
-   the layer has none of them to say; NULL where nothing is left */
+/* Returns: (transfer full) (nullable): "params" without the keys of the format, which are written outside of it; NULL
+   if no key is left. */
 static JsonNode *
 other_params (const ComfyFormat *f, JsonObject *params)
 {
@@ -109,7 +53,7 @@ other_params (const ComfyFormat *f, JsonObject *params)
   return json_node_init_object (json_node_alloc (), others);
 }
 
-/* @node: (nullable) (transfer full) */
+/* Hints that @key is @node. @node: (nullable) (transfer full) */
 static void
 hint_json (QconvClaim *claim, const char *key, JsonNode *node)
 {
@@ -122,7 +66,7 @@ hint_json (QconvClaim *claim, const char *key, JsonNode *node)
   json_node_unref (node);
 }
 
-/* All keys come back in the marker of a file that the layer moves to */
+/* Hints all keys of the marker, so that they come back in the marker of the output if the layer moves. */
 static void
 hint_marker (QconvClaim *claim, const ComfyLook *l)
 {
@@ -153,7 +97,7 @@ load_of (const ComfyMember *m, const Layout *layout)
   return m->load;
 }
 
-/* Returns: bytes that a load function of @m allocates */
+/* Returns the bytes that the load function of @m allocates. */
 static gsize
 scratch_of (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t, const Layout *layout)
 {
@@ -179,7 +123,7 @@ bind_members (QconvClaim *claim, const ComfyLook *l, const Layout *layout, Qconv
 
   for (const ComfyMember *m = l->format->members; m->suffix != NULL; m++)
     {
-      const QconvTensor *t = comfy_look_tensor (l, m);
+      const QconvTensor *t = comfy_members_own (&l->members, m);
 
       if (t == NULL)
         continue;
@@ -197,14 +141,12 @@ bind_members (QconvClaim *claim, const ComfyLook *l, const Layout *layout, Qconv
 gboolean
 comfy_claim_layer (const ComfyLook *l, const QconvValues *options, QconvClaims *claims)
 {
-  guint64 rows = l->size.rows, cols = l->size.cols;
   Layout layout = { FALSE, FALSE };
   QconvClaim *claim;
 
   if (!find_layout (l, options, &layout))
     return FALSE;
-  original_shape (l, &rows, &cols);
-  claim = qconv_claims_layer (claims, l->layer, l->format->scheme, l->parameters->str, rows, cols, original_dtype (l));
+  claim = qconv_claims_layer (claims, l->layer, l->format->scheme, l->parameters->str, l->rows, l->cols, l->dtype);
   bind_members (claim, l, &layout, claims);
   if (l->marker != NULL)
     hint_marker (claim, l);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one table of formats; a new one is a new row. ComfyUI: comfy/quant_ops.py QUANT_ALGOS, comfy/ops.py
-   _load_quantized_module, comfy/quant_nf4.py; comfy-kitchen: tensor/. Formats of the QuantOps extension:
-   convert_to_quant, utils/comfy_quant.py. */
-#include "comfy.h"
+/* The table of formats; a new format is a new row. Sources: ComfyUI comfy/quant_ops.py QUANT_ALGOS, comfy/ops.py
+   _load_quantized_module, comfy/quant_nf4.py; comfy-kitchen tensor/; for formats of the QuantOps extension
+   convert_to_quant utils/comfy_quant.py. */
+#include "format.h"
+
+#include "load.h"
+#include "look.h"
+#include "pack.h"
 
 #define IS(dtype) (1u << QCONV_##dtype)
 #define FLOATS (IS (F32) | IS (F16) | IS (BF16))
@@ -46,7 +50,7 @@ static const ComfyMember nvfp4[] = {
   NO_MORE,
 };
 
-/* Its exponents are bytes to the memory-mapped loader, which has no name for E8M0 */
+/* Exponents are written as U8, because the memory-mapped loader does not know E8M0 (ComfyUI: comfy/utils.py _TYPES). */
 /* clang-format off */
 #define MXFP8                                                                                     \
   { ".weight",   NULL,        "codes", QCONV_F8_E4M3,    IS (F8_E4M3),    IS (F8_E4M3) | IS (U8), \
@@ -142,7 +146,7 @@ static const ComfyMember w6a8[] = {
   NO_MORE,
 };
 
-/* The singular is what comfy-quants documents; ComfyUI reads the plural */
+/* ComfyUI reads weight_zeros; comfy-quants documents weight_zero. */
 static const ComfyMember awq[] = {
   NIBBLES (I8, IS (I8), COMFY_NIBBLES, nibbles_low),
   { ".weight_scale", NULL, "scale", QCONV_OPAQUE, FLOATS, FLOATS, COMFY_ACROSS, COMFY_NUMBERS, TRUE, comfy_load_across,
@@ -179,7 +183,7 @@ static const ComfyKey keys_w4a8[]
 static const ComfyKey keys_awq[] = { { "group_size", COMFY_KEY_GROUP, "group", 64, 1, 1, G_MAXINT32 }, { NULL } };
 static const ComfyKey keys_fp8_block[] = { { "group_size", COMFY_KEY_GROUP, "block", 0, 1, 8, G_MAXINT32 }, { NULL } };
 static const ComfyKey keys_int8_block[] = { { "group_size", COMFY_KEY_GROUP, "block", 0, 1, 1, G_MAXINT32 }, { NULL } };
-/* The loader asks for all five, and for these values */
+/* The loader asks for these keys with these values (ComfyUI: comfy/quant_nf4.py). */
 static const ComfyKey keys_nf4[] = { { .key = "shape", .type = COMFY_KEY_SHAPE },
                                      { "blocksize", COMFY_KEY_GROUP, "block", 0, 2, 32, 4096 },
                                      { .key = "dtype", .type = COMFY_KEY_TEXT, .option = "bfloat16" },
@@ -200,7 +204,7 @@ static const ComfyKey keys_bnb_nf4[] = KEYS_BNB ("nf4");
 static const ComfyKey keys_bnb_fp4[] = KEYS_BNB ("fp4");
 static const ComfyKey keys_bnb_af4[] = KEYS_BNB ("af4");
 
-/* Where names or schemes repeat, the first row that suits counts */
+/* If names or schemes repeat, the first row that suits counts. */
 static const ComfyFormat formats[] = {
   { "nvfp4", "nvfp4", NULL, NULL, FALSE, 16, COMFY_FULL_TOLD, nvfp4, NULL, comfy_measure_matrix },
   { "mxfp8", "mxfp8", "hybrid", "off", FALSE, 32, COMFY_FULL_TOLD, mxfp8, NULL, comfy_measure_matrix },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a layer with a blank marker is, from the types and shapes of its tensors. */
-#include "comfy.h"
+/* Guesses the format of a layer from the types and shapes of its tensors. */
+#include "guess.h"
 
 #include "code-scale.h"
 
@@ -10,7 +10,7 @@ is_byte (const QconvTensor *t)
   return t->dtype == QCONV_U8 || t->dtype == QCONV_I8;
 }
 
-/* Returns: (nullable): the format whose codes are one a byte, beside floats */
+/* Returns: (nullable): the name of the format that codes of one byte and floats beside them make. */
 static const char *
 guess_by_scale (const QconvTensor *weight, const QconvTensor *scale)
 {
@@ -79,15 +79,15 @@ comfy_guess_rotation (const ComfyFormat *f, const QconvTensor *weight, const Qco
 
   if (rotation == NULL)
     return g_strdup ("");
-  /* As when they are written: layers that do not suit are not rotated where that can be */
+  /* Writers do not rotate a layer that the group does not divide, if the format allows that */
   if (rotated != NULL && group > 0 && (weight->shape.rank != 2 || weight->shape.dim[1] % group != 0))
     group = 0;
   if (group == 0)
     return rotated == NULL ? g_strdup_printf (", read as rotated in groups of %" G_GUINT64_FORMAT
-                                              ", which cannot be seen; -o unmarked-convrot=GROUP says otherwise",
+                                              ", which no tensor shows; -o unmarked-convrot=GROUP changes that",
                                               rotation->fallback)
            : told          ? g_strdup (", not rotated")
-                  : g_strdup (", read as not rotated, which cannot be seen; -o unmarked-convrot=GROUP says otherwise");
+                  : g_strdup (", read as not rotated, which no tensor shows; -o unmarked-convrot=GROUP changes that");
   if (rotated != NULL)
     json_object_set_boolean_member (marker, rotated->key, TRUE);
   json_object_set_int_member (marker, rotation->key, (gint64) group);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "comfy.h"
+/* Unpacks tensors into components. */
+#include "load.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "json-parse.h"
+#include "marker.h"
+#include "swizzle.h"
 
 static gboolean
 no_memory (gsize n, GError **error)
@@ -12,7 +15,7 @@ no_memory (gsize n, GError **error)
   return qconv_fail (error, QCONV_ERROR_LIMIT, "no memory for %" G_GSIZE_FORMAT " bytes of a layer", n);
 }
 
-/* Rows as they are stored, less the padding behind them */
+/* Reads rows without the padding behind each one. */
 static gboolean
 read_rows (const QconvLoad *load, gsize row_bytes, GError **error)
 {
@@ -34,7 +37,7 @@ swap_nibbles (guint8 *bytes, gsize n)
     bytes[i] = (guint8) (bytes[i] << 4 | bytes[i] >> 4);
 }
 
-/* The nibble behind an odd last column is nobody's */
+/* Clears the nibble behind an odd last column, which holds no code. */
 static void
 clear_rest (const QconvLoad *load, gsize row_bytes)
 {
@@ -77,7 +80,8 @@ comfy_load_nibbles_high (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* comfy-kitchen: tensor/w4a8_int8.py, 6 bits: the low nibbles of a row, then the upper two bits, four to a byte */
+/* A row of 6-bit codes is the low nibbles, two to a byte, then the upper two bits, four to a byte (comfy-kitchen:
+   tensor/w4a8_int8.py). */
 gboolean
 comfy_load_sixes (const QconvLoad *load, GError **error)
 {
@@ -97,7 +101,7 @@ comfy_load_sixes (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* One row that starts in the middle of a byte or ends there. @bytes: room for it */
+/* Reads one row that starts or ends in the middle of a byte. @bytes: scratch for its bytes */
 static gboolean
 read_odd_row (const QconvLoad *load, guint64 row, gboolean high, guint8 *bytes, guint8 *dst, GError **error)
 {
@@ -150,7 +154,7 @@ comfy_load_flat_low (const QconvLoad *load, GError **error)
   return load_flat (load, FALSE, error);
 }
 
-/* A group after the other, each with its number for every row */
+/* The tensor has one group after the other, each with one number for every row. */
 gboolean
 comfy_load_across (const QconvLoad *load, GError **error)
 {
@@ -162,7 +166,7 @@ comfy_load_across (const QconvLoad *load, GError **error)
   if (stored == NULL)
     return no_memory (n, error);
   if (load->tensors[0]->dtype != load->component->dtype || n != s->dim[0] * s->dim[1] * width)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\" is not of the size that its layer has",
+    return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\" does not have the size of its layer",
                        load->tensors[0]->name);
   if (!qconv_tensor_read (load->tensors[0], 0, n, stored, error))
     return FALSE;
@@ -218,7 +222,7 @@ comfy_load_map (const QconvLoad *load, GError **error)
       if (!isfinite (dst[i]))
         {
           g_clear_error (error);
-          return qconv_fail (error, QCONV_ERROR_INPUT, COMFY_MAP " holds what is no number for F32");
+          return qconv_fail (error, QCONV_ERROR_INPUT, COMFY_MAP " does not hold numbers that fit F32");
         }
     }
   return TRUE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text of a marker: what follows from the layer, then what moves with it. */
-#include "comfy.h"
+/* Makes the text of a marker: keys that follow from the layer, then keys that move with it. */
+#include "marker-text.h"
 
 #include <string.h>
 
@@ -97,7 +97,7 @@ append_key (GString *out, const ComfyKey *k, const QconvLayer *layer)
     append_pair (out, k->key, text);
 }
 
-/* An edit took the scale of the input away and left the key alone */
+/* Returns whether an edit removed the scale of the input and did not edit the key. */
 static gboolean
 lost_input_scale (const QconvLayer *layer)
 {
@@ -106,8 +106,8 @@ lost_input_scale (const QconvLayer *layer)
          && !qconv_layer_hint_edited (layer, COMFY_FULL_PRECISION);
 }
 
-/* Returns: (nullable): JSON. What a moved layer said stays until the user says otherwise; FP8 without a scale of its
-   input would be multiplied as if that were 1 */
+/* Returns: (nullable): the value of full_precision_matrix_mult as JSON. A moved layer keeps its own unless the user
+   sets the option. FP8 without an input_scale gets "true", because ComfyUI would multiply as if the scale were 1. */
 static const char *
 full_precision (const ComfyFormat *f, const QconvLayer *layer, const QconvValues *values)
 {
@@ -130,7 +130,7 @@ full_precision (const ComfyFormat *f, const QconvLayer *layer, const QconvValues
   return qconv_layer_component (layer, "input_scale") == NULL ? "true" : NULL;
 }
 
-/* Keys that are written already, or that only the format had which the layer comes from */
+/* Returns whether @key is written already, or belongs to the format of the source only. */
 static gboolean
 is_said (const ComfyFormat *f, const ComfyFormat *from, const char *key)
 {
@@ -148,7 +148,8 @@ comfy_format_before (const QconvLayer *layer)
   return json != NULL && comfy_node_is (json, G_TYPE_STRING) ? comfy_format_find (json_node_get_string (json)) : NULL;
 }
 
-/* Spaced as ComfyUI writes it (comfy/ops.py _quantized_weight_state_dict). Hints are JSON already, if they are ours */
+/* The spaces are those of ComfyUI (comfy/ops.py _quantized_weight_state_dict). Hints from our reader are JSON already;
+   others are left out. */
 void
 comfy_append_marker (GString *out, const ComfyFormat *format, const QconvLayer *layer, const QconvValues *values)
 {

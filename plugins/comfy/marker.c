@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which layers a file calls quantized (ComfyUI: comfy/utils.py convert_old_quants: the header wins). */
-#include "comfy.h"
+/* Reads which layers a file calls quantized. If header and markers disagree, the header wins, as in ComfyUI
+   (comfy/utils.py convert_old_quants). */
+#include "marker.h"
 
 #include <string.h>
 
+#include "guess.h"
 #include "json-parse.h"
+#include "trouble.h"
 
+/* Most bytes of a marker. */
 #define MARKER_LARGEST 65536
 
-/* ComfyUI: comfy/model_detection.py unet_prefix_from_state_dict */
+/* Prefixes of models (ComfyUI: comfy/model_detection.py unet_prefix_from_state_dict). */
 static const char *const prefixes[] = { "model.diffusion_model.", "model.model.", "net.", "model." };
 
 static void
@@ -36,18 +40,19 @@ comfy_node_is (JsonNode *node, GType type)
   return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
 }
 
-/* ComfyUI: comfy/ops.py _load_quantized_module: "params" is looked at where it is an object */
+/* The loader looks into "params" if it is an object (ComfyUI: comfy/ops.py _load_quantized_module). */
 JsonNode *
 comfy_marker_member (JsonObject *marker, const char *key)
 {
-  JsonNode *node = json_object_get_member (marker, key), *params = json_object_get_member (marker, "params");
+  JsonNode *node = marker != NULL ? json_object_get_member (marker, key) : NULL;
+  JsonNode *params = marker != NULL ? json_object_get_member (marker, "params") : NULL;
 
   if (node == NULL && params != NULL && JSON_NODE_HOLDS_OBJECT (params))
     node = json_object_get_member (json_node_get_object (params), key);
   return node;
 }
 
-/* Some files were written with their markers' bytes lost; what the tensors are can often be seen */
+/* Guesses the format of a layer with a blank marker. Some programs lost the bytes of markers when they wrote a file. */
 static gboolean
 guess_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options, GPtrArray *troubles)
 {
@@ -57,7 +62,7 @@ guess_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *option
   if (m->format == NULL)
     {
       comfy_trouble (troubles, COMFY_FATAL, m->layer, "no-format",
-                     "the marker is blank, and its tensors do not tell the format");
+                     "the marker is blank, and no format fits the tensors");
       return FALSE;
     }
   m->name = m->format->name;
@@ -68,7 +73,7 @@ guess_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *option
   return TRUE;
 }
 
-/* Finds the format that a marker names. The markers of INT8-Fast know only rotated INT8 and do not say so */
+/* Finds the format that a marker names. Markers of INT8-Fast name none, because it writes only rotated INT8. */
 static gboolean
 name_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options, GPtrArray *troubles)
 {
@@ -80,7 +85,8 @@ name_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options
   if (format == NULL && (json_object_has_member (object, "convrot") || json_object_has_member (object, "per_row")))
     {
       m->name = "int8_tensorwise";
-      comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker names no format; read as %s", m->name);
+      comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker names no format; it is read as %s",
+                     m->name);
     }
   else if (format == NULL || !comfy_node_is (format, G_TYPE_STRING))
     {
@@ -95,7 +101,7 @@ name_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options
   return TRUE;
 }
 
-/* @json: (transfer full) */
+/* Adds the marker of @layer, or replaces its JSON. @json: (transfer full) */
 static ComfyMarker *
 put (ComfyMarkers *all, const char *layer, JsonNode *json, const QconvTensor *tensor)
 {
@@ -116,7 +122,8 @@ put (ComfyMarkers *all, const char *layer, JsonNode *json, const QconvTensor *te
   return m;
 }
 
-/* Returns: (transfer full): NULL with @error; *blank: nothing is in it; *cut: there is more behind the text */
+/* Returns: (transfer full): the object in marker @t, or NULL with @error. @blank: it holds no text; @cut: NULs follow
+   the text */
 static JsonNode *
 read_marker (const QconvTensor *t, gboolean *blank, gboolean *cut, GError **error)
 {
@@ -129,7 +136,7 @@ read_marker (const QconvTensor *t, gboolean *blank, gboolean *cut, GError **erro
     {
       g_autofree char *shape = qconv_shape_to_string (&t->shape);
 
-      qconv_fail (error, QCONV_ERROR_INPUT, "%s %s is no U8 vector with a text", qconv_dtype_name (t->dtype), shape);
+      qconv_fail (error, QCONV_ERROR_INPUT, "%s %s is not a U8 vector with a text", qconv_dtype_name (t->dtype), shape);
       return NULL;
     }
   text = g_malloc (t->n_bytes + 1);
@@ -142,7 +149,7 @@ read_marker (const QconvTensor *t, gboolean *blank, gboolean *cut, GError **erro
   json = qconv_json_parse (*blank ? "{}" : text, *blank ? 2 : n, error);
   if (json != NULL && !JSON_NODE_HOLDS_OBJECT (json))
     {
-      qconv_fail (error, QCONV_ERROR_INPUT, "no JSON object");
+      qconv_fail (error, QCONV_ERROR_INPUT, "not a JSON object");
       return NULL;
     }
   return g_steal_pointer (&json);
@@ -169,11 +176,11 @@ read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
         put (all, layer, json, t)->blank = blank;
       if (json != NULL && cut)
         comfy_trouble (troubles, COMFY_NOTE, layer, "marker",
-                       "%s has NULs behind its text, which is no JSON to ComfyUI", &COMFY_MARKER[1]);
+                       "%s has NULs behind its text; ComfyUI does not read that as JSON", &COMFY_MARKER[1]);
     }
 }
 
-/* Returns: (transfer full) (nullable): the layer that the header means, whose names may have a prefix or lack it */
+/* Returns: (transfer full) (nullable): the layer that the header calls @name, with or without a prefix. */
 static char *
 find_layer (const QconvDirectory *d, const char *name)
 {
@@ -192,6 +199,7 @@ find_layer (const QconvDirectory *d, const char *name)
   return NULL;
 }
 
+/* Applies the entry of the header for the layer @name over its marker. */
 static void
 lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode *json, gboolean header_wins,
           GPtrArray *troubles)
@@ -206,7 +214,7 @@ lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode
     }
   if (!JSON_NODE_HOLDS_OBJECT (json))
     {
-      comfy_trouble (troubles, COMFY_FATAL, layer, "header", "its entry in %s is no JSON object", COMFY_HEADER);
+      comfy_trouble (troubles, COMFY_FATAL, layer, "header", "the entry in %s is not a JSON object", COMFY_HEADER);
       return;
     }
   m = g_hash_table_lookup (all->named, layer);
@@ -250,8 +258,8 @@ read_header (ComfyMarkers *all, const QconvDirectory *d, gboolean header_wins, G
     lay_over (all, d, l->data, json_object_get_member (json_node_get_object (layers), l->data), header_wins, troubles);
 }
 
-/* Returns: (transfer full): the names of tensors that say, for what is behind their prefix, that it is of the older
-   form. ComfyUI does not look for them where the header speaks */
+/* Returns: (transfer container): names of the markers of the older form; each stands for all layers with its prefix.
+   ComfyUI ignores them if the header names layers. */
 static GPtrArray *
 old_markers (const QconvDirectory *d)
 {
@@ -269,7 +277,7 @@ old_markers (const QconvDirectory *d)
   return names;
 }
 
-/* ComfyUI writes markers of its own for what it converts, over those that are there */
+/* Returns whether the layer is of the older form. ComfyUI then converts it and overwrites its marker. */
 static gboolean
 is_old (const QconvDirectory *d, const ComfyMarker *m, const GPtrArray *old)
 {
@@ -303,7 +311,8 @@ comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArr
       if (!believed)
         {
           comfy_trouble (troubles, COMFY_WARN, m->layer, "old-marker",
-                         "it has a marker, but ComfyUI believes " COMFY_OLD_MARKER " and scale_weight");
+                         "the marker is ignored, as in ComfyUI, because " COMFY_OLD_MARKER
+                         " and scale_weight are there; -o truth=markers uses it");
           g_ptr_array_add (all->idle, (gpointer) m->tensor);
         }
       if (believed && name_format (d, m, options, troubles))

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "comfy.h"
+/* Packs components into tensors. */
+#include "pack.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Rows become as wide as the padded columns; rows of padding behind the last one stay zero */
+#include "marker.h"
+#include "swizzle.h"
+
+/* Widens rows to the padded columns. Rows of padding behind the last row stay zero. */
 gboolean
 comfy_pack_bytes (const QconvPack *pack, GError **error)
 {
@@ -60,7 +64,7 @@ comfy_pack_sixes (const QconvPack *pack, GError **error)
   return TRUE;
 }
 
-/* Rows with an odd number of columns share a byte with the next one; such tiles start at even rows */
+/* A row with an odd number of columns shares a byte with the next row; tiles of such layers start at even rows. */
 static void
 pack_flat (const QconvPack *pack, gboolean high)
 {

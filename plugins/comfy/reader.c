@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "comfy.h"
+/* The reader of marked layers: reads a file once, then claims it or lists what is wrong with it. */
+#include "reader.h"
 
 #include <string.h>
 
+#include "check.h"
+#include "claim.h"
 #include "comfyui.h"
+#include "scaled.h"
+#include "trouble.h"
 
 #define FOREIGN_LARGEST 64
 
+/* Returns whether @whole is the tensor scale of an NVFP4 layer. @layer: (transfer full): its name, if so */
 static gboolean
 is_unmarked (const QconvDirectory *d, const QconvTensor *whole, char **layer)
 {
@@ -23,9 +29,9 @@ is_unmarked (const QconvDirectory *d, const QconvTensor *whole, char **layer)
   return FALSE;
 }
 
-/* What score() gives files with NVFP4 that no marker speaks of */
+/* Score of a file with NVFP4 layers without markers. */
 #define UNMARKED 30
-/* Codes of other toolkits */
+/* Score of a file with other codes beside scales. */
 #define SCALED 20
 
 static guint
@@ -50,7 +56,8 @@ score (const QconvReader *self, const QconvDirectory *d)
   return best;
 }
 
-/* A word of the file, as a scheme that no quantizer has: their ids have no colon */
+/* Starts a layer whose scheme is "comfy:" and the word of the file. No quantizer has such a scheme: ids have no
+   colon. */
 static QconvClaim *
 claim_foreign (const ComfyMarker *m, guint64 rows, guint64 cols, QconvClaims *claims)
 {
@@ -62,16 +69,15 @@ claim_foreign (const ComfyMarker *m, guint64 rows, guint64 cols, QconvClaims *cl
 }
 
 static void
-claim_unknown (const QconvDirectory *d, const ComfyMarker *m, QconvClaims *claims)
+claim_unknown (const ComfyMarker *m, const QconvTensor *weight, QconvClaims *claims)
 {
-  const QconvTensor *weight = qconv_directory_find2 (d, m->layer, ".weight");
   guint64 rows = weight->shape.rank > 0 ? weight->shape.dim[0] : 1, items = 0;
   guint64 cols = qconv_shape_items (&weight->shape, &items) && rows > 0 ? items / rows : 0;
 
   qconv_claim_bind (claim_foreign (m, rows, cols, claims), "codes", NULL, weight, NULL);
 }
 
-/* One line for each kind of trouble, however many layers have it */
+/* Warns once of each kind of trouble, however many layers have it. */
 static void
 warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
 {
@@ -102,35 +108,79 @@ warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
 static gboolean
 wrong_layout (const char *layer, GError **error)
 {
-  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: weight_scale does not have the shape that scale-layout asks for",
-                     layer);
+  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: weight_scale does not have the shape for this scale-layout", layer);
 }
 
-/* Layers of other toolkits, or ones whose markers got lost: plain files but for their codes */
-static gboolean
-claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const QconvValues *options, QconvClaims *claims,
-                GError **error)
+/* ---- Reading ---- */
+
+/**
+ * Reading: a file as claim() and check() see it. Both read its markers and look at its marked layers once.
+ *
+ * @options: (nullable): NULL: check()
+ * @looks: (element-type ComfyLook): one for each marker of @markers->list, in the same order
+ */
+typedef struct {
+  const QconvDirectory *directory;
+  const QconvValues *options;
+  GPtrArray *troubles;
+  ComfyMarkers *markers;
+  GPtrArray *looks;
+} Reading;
+
+/* Reads the markers and looks at each marked layer; check() also wants the @numbers of the scales checked. */
+static void
+read_file (Reading *r, gboolean numbers)
 {
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+  r->troubles = comfy_troubles_new ();
+  r->markers = comfy_markers_read (r->directory, r->options, r->troubles);
+  r->looks = g_ptr_array_new_with_free_func ((GDestroyNotify) comfy_look_free);
+  for (guint i = 0; i < r->markers->list->len; i++)
+    {
+      const ComfyMarker *m = g_ptr_array_index (r->markers->list, i);
+      ComfyLook *look = comfy_look_new (r->directory, m->layer, m->format, json_node_get_object (m->json), r->troubles);
+
+      g_ptr_array_add (r->looks, look);
+      if (numbers && look->format != NULL)
+        comfy_check_numbers (look);
+    }
+}
+
+static void
+clear_reading (Reading *r)
+{
+  g_ptr_array_unref (r->looks);
+  comfy_markers_free (r->markers);
+  g_ptr_array_unref (r->troubles);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Reading, clear_reading)
+
+/* ---- Claiming ---- */
+
+/* Claims layers of other toolkits, and layers whose markers are lost: NVFP4 codes in an otherwise plain file. */
+static gboolean
+claim_unmarked (const Reading *r, QconvClaims *claims, GError **error)
+{
+  for (guint i = 0; i < qconv_directory_n_tensors (r->directory); i++)
     {
       g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
       g_autofree char *layer = NULL;
       g_autoptr (ComfyLook) look = NULL;
       const ComfyTrouble *fatal;
 
-      if (!is_unmarked (d, qconv_directory_tensor (d, i), &layer) || g_hash_table_contains (markers->named, layer)
-          || qconv_claims_taken (claims, qconv_directory_find2 (d, layer, ".weight")))
+      if (!is_unmarked (r->directory, qconv_directory_tensor (r->directory, i), &layer)
+          || g_hash_table_contains (r->markers->named, layer)
+          || qconv_claims_taken (claims, qconv_directory_find2 (r->directory, layer, ".weight")))
         continue;
-      look = comfy_look_new (d, layer, comfy_format_find ("nvfp4"), NULL, troubles);
+      look = comfy_look_new (r->directory, layer, comfy_format_find ("nvfp4"), NULL, troubles);
       fatal = comfy_first_fatal (troubles);
       if (fatal != NULL)
         qconv_claims_warn (claims, "%s: not NVFP4: %s", layer, fatal->message);
-      else if (!comfy_claim_layer (look, options, claims))
+      else if (!comfy_claim_layer (look, r->options, claims))
         {
-          if (!g_str_equal (qconv_values_string (options, "scale-layout"), "auto"))
+          if (!g_str_equal (qconv_values_string (r->options, "scale-layout"), "auto"))
             return wrong_layout (layer, error);
           qconv_claims_warn (claims,
-                             "%s: nothing tells how its block scales lie; say -o comfy.scale-layout=swizzled "
+                             "%s: it is not known how the block scales lie; use -o comfy.scale-layout=swizzled "
                              "or -o comfy.scale-layout=plain",
                              layer);
         }
@@ -139,69 +189,60 @@ claim_unmarked (const QconvDirectory *d, const ComfyMarkers *markers, const Qcon
 }
 
 static gboolean
-claim_marked (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *looks, const QconvValues *options,
-              QconvClaims *claims, GError **error)
+claim_marked (const Reading *r, QconvClaims *claims, GError **error)
 {
-  for (guint i = 0; i < markers->list->len; i++)
+  for (guint i = 0; i < r->looks->len; i++)
     {
-      const ComfyMarker *m = g_ptr_array_index (markers->list, i);
+      const ComfyMarker *m = g_ptr_array_index (r->markers->list, i);
+      const ComfyLook *look = g_ptr_array_index (r->looks, i);
 
-      if (qconv_claims_taken (claims, qconv_directory_find2 (d, m->layer, ".weight")))
+      if (qconv_claims_taken (claims, look->members.weight))
         continue;
       if (m->tensor != NULL)
         qconv_claims_drop (claims, m->tensor);
       if (m->format == NULL)
-        claim_unknown (d, m, claims);
-      else if (!comfy_claim_layer (g_ptr_array_index (looks, i), options, claims))
+        claim_unknown (m, look->members.weight, claims);
+      else if (!comfy_claim_layer (look, r->options, claims))
         return wrong_layout (m->layer, error);
     }
   return TRUE;
-}
-
-/* Returns: (transfer full): a #ComfyLook for each marker */
-static GPtrArray *
-look_at_all (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
-{
-  GPtrArray *looks = g_ptr_array_new_with_free_func ((GDestroyNotify) comfy_look_free);
-
-  for (guint i = 0; i < markers->list->len; i++)
-    {
-      const ComfyMarker *m = g_ptr_array_index (markers->list, i);
-
-      g_ptr_array_add (looks, comfy_look_new (d, m->layer, m->format, json_node_get_object (m->json), troubles));
-    }
-  return looks;
 }
 
 static gboolean
 claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
        GError **error)
 {
-  g_autoptr (GPtrArray) troubles = comfy_troubles_new (), later = comfy_troubles_new ();
-  g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, options, troubles);
-  g_autoptr (GPtrArray) looks = look_at_all (d, markers, troubles);
-  const ComfyTrouble *fatal = comfy_first_fatal (troubles);
-  /* What ComfyUI does with the older form where markers are: the reader of that form comes later */
-  gboolean old_too = markers->list->len + markers->idle->len == 0 || qconv_directory_metadata (d, COMFY_HEADER) != NULL;
+  g_auto (Reading) r = { .directory = d, .options = options };
+  g_autoptr (GPtrArray) later = comfy_troubles_new ();
+  ComfyRest rest = { .directory = d, .options = options, .claims = claims, .troubles = later };
+  const ComfyTrouble *fatal;
 
+  read_file (&r, FALSE);
+  fatal = comfy_first_fatal (r.troubles);
   if (fatal != NULL)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", fatal->layer != NULL ? fatal->layer : "",
                        fatal->layer != NULL ? ": " : "", fatal->message);
-  warn_once_each (claims, troubles);
-  if (!claim_marked (d, markers, looks, options, claims, error))
+  warn_once_each (claims, r.troubles);
+  if (!claim_marked (&r, claims, error))
     return FALSE;
-  for (guint i = 0; i < markers->idle->len; i++)
-    qconv_claims_drop (claims, g_ptr_array_index (markers->idle, i));
+  for (guint i = 0; i < r.markers->idle->len; i++)
+    qconv_claims_drop (claims, g_ptr_array_index (r.markers->idle, i));
   qconv_claims_drop_metadata (claims, COMFY_HEADER);
-  if (!claim_unmarked (d, markers, options, claims, error))
+  if (!claim_unmarked (&r, claims, error))
     return FALSE;
-  comfy_claim_scaled (d, old_too, options, claims, later);
-  comfy_drop_orphans (d, markers, old_too, claims, later);
+  rest.markers = r.markers;
+  /* As in ComfyUI, the older form counts here only if there are no markers or the header names layers; else its own
+     reader claims it later */
+  rest.old_too = r.markers->list->len + r.markers->idle->len == 0 || qconv_directory_metadata (d, COMFY_HEADER) != NULL;
+  comfy_claim_scaled (&rest);
+  comfy_drop_orphans (&rest);
   warn_once_each (claims, later);
   return TRUE;
 }
 
-/* In files that are meant for it: types that the loader does not know */
+/* ---- Checking ---- */
+
+/* Notes tensors whose type the loader does not know. */
 static void
 check_types (const QconvDirectory *d, GPtrArray *troubles)
 {
@@ -210,7 +251,7 @@ check_types (const QconvDirectory *d, GPtrArray *troubles)
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
       if (!qconv_comfyui_knows (t->dtype))
-        comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that its loader does not know", t->name,
+        comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that ComfyUI does not know", t->name,
                        qconv_dtype_name (t->dtype));
     }
 }
@@ -218,23 +259,15 @@ check_types (const QconvDirectory *d, GPtrArray *troubles)
 static void
 check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
 {
-  g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
-  g_autoptr (ComfyMarkers) markers = comfy_markers_read (d, NULL, troubles);
+  g_auto (Reading) r = { .directory = d };
 
-  for (guint i = 0; i < markers->list->len; i++)
-    {
-      const ComfyMarker *m = g_ptr_array_index (markers->list, i);
-      g_autoptr (ComfyLook) look = comfy_look_new (d, m->layer, m->format, json_node_get_object (m->json), troubles);
-
-      if (look->format != NULL)
-        comfy_check_numbers (look);
-    }
+  read_file (&r, TRUE);
   if (score (self, d) >= UNMARKED)
-    check_types (d, troubles);
-  comfy_check_scaled (d, markers, troubles);
-  for (guint i = 0; i < troubles->len; i++)
+    check_types (d, r.troubles);
+  comfy_check_scaled (d, r.markers, r.troubles);
+  for (guint i = 0; i < r.troubles->len; i++)
     {
-      const ComfyTrouble *t = g_ptr_array_index (troubles, i);
+      const ComfyTrouble *t = g_ptr_array_index (r.troubles, i);
 
       qconv_problems_add (problems, t->layer, t->code, "%s", t->message);
     }
@@ -245,7 +278,7 @@ static const QconvOption options_table[] = {
     .type = QCONV_CHOICE,
     .value = "auto",
     .choices = (const char *const[]) { "auto", "swizzled", "plain", NULL },
-    .help = N_ ("how NVFP4 block scales lie where neither a marker nor their shape tells") },
+    .help = N_ ("how NVFP4 block scales lie if neither a marker nor their shape decides it") },
   { .name = "nibble-order",
     .type = QCONV_CHOICE,
     .value = "auto",
@@ -255,12 +288,12 @@ static const QconvOption options_table[] = {
     .type = QCONV_CHOICE,
     .value = "header",
     .choices = (const char *const[]) { "header", "markers", NULL },
-    .help = N_ ("what counts where the header and a marker disagree; ComfyUI believes the header") },
+    .help = N_ ("which one counts if the header and a marker disagree; in ComfyUI the header does") },
   { .name = "unmarked-convrot",
     .type = QCONV_CHOICE,
     .value = "none",
     .choices = (const char *const[]) { "none", "4", "16", "64", "256", "1024", NULL },
-    .help = N_ ("columns that are rotated together in layers whose marker is blank or missing: no tensor tells") },
+    .help = N_ ("columns that are rotated together in layers whose marker is blank or missing; no tensor shows it") },
   { .name = NULL },
 };
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes beside a scale that no marker speaks of, which other toolkits write. Taken for plain numbers they would come
-   out wrong, so they are layers of a scheme, whether or not a plugin decodes it. */
-#include "comfy.h"
+/* Codes beside a scale without a marker, as other toolkits write them. Read as plain numbers they would be wrong, so
+   they become layers of a scheme, whether or not a plugin decodes it. */
+#include "scaled.h"
 
 #include <string.h>
 
+#include "claim.h"
 #include "code-scale.h"
+#include "guess.h"
+#include "trouble.h"
 
 #define UNKNOWN "unknown-scaled"
 
-/* The first N_DECIDING say that a weight is scaled. OLD ones are those of the older form. Alone, an ORPHAN belongs to
-   nothing */
+/* Tensors beside a weight. Each of the first N_DECIDING shows that the weight is scaled. @old: of the older form;
+   @orphan: it may be left over beside a weight that is not quantized */
 static const struct {
   const char *suffix, *component;
   gboolean old, orphan;
@@ -25,15 +28,14 @@ static const struct {
 };
 #define N_DECIDING 6
 
-/* What claiming goes by. @options: of the reader */
+/* Codes and the scale beside them. */
 typedef struct {
-  const QconvDirectory *directory;
-  const QconvValues *options;
-  QconvClaims *claims;
-  GPtrArray *troubles;
-} Scaled;
+  const char *layer;
+  const QconvTensor *weight, *scale;
+} Pair;
 
-/* Returns: row of members[] for @t, G_N_ELEMENTS (members) where there is none; @layer is set then, else NULL */
+/* Returns the row of members[] for @t, or G_N_ELEMENTS (members). @layer: (transfer full) (nullable): the name before
+   the suffix; NULL if there is no row */
 static guint
 find_member (const QconvTensor *t, char **layer)
 {
@@ -47,14 +49,14 @@ find_member (const QconvTensor *t, char **layer)
   return i;
 }
 
-/* Whether the layer is bitsandbytes', whose table lies beside absmax */
+/* Returns whether bitsandbytes wrote the layer: its table lies beside absmax. */
 static gboolean
 has_table (const QconvDirectory *d, const char *layer)
 {
   return qconv_directory_find2 (d, layer, ".quant_map") != NULL;
 }
 
-/* Returns: (nullable): the codes that @scale belongs to; @layer is set then, else NULL or not */
+/* Returns: (transfer none) (nullable): the weight that @scale scales. @layer: (transfer full) (nullable) */
 static const QconvTensor *
 scaled_weight (const QconvDirectory *d, const QconvTensor *scale, gboolean old_too, char **layer)
 {
@@ -96,7 +98,7 @@ comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
   return weight != NULL && members[i].orphan && (qconv_dtype_is_float (weight->dtype) || is_fp8 (weight));
 }
 
-/* What is beside the codes that weight_scale does not explain */
+/* Returns whether the codes need more than @scale: it is no weight_scale, or another tensor counts, too. */
 static gboolean
 is_more (const QconvDirectory *d, const char *layer, const QconvTensor *scale)
 {
@@ -112,44 +114,44 @@ is_more (const QconvDirectory *d, const char *layer, const QconvTensor *scale)
 }
 
 static void
-claim_known (const QconvDirectory *d, const char *layer, const QconvTensor *weight, const QconvTensor *scale,
-             const QconvCodeScale *found, const char *parameters, QconvClaims *claims)
+claim_known (const ComfyRest *r, const Pair *p, const QconvCodeScale *found, const char *parameters)
 {
-  const QconvTensor *input = qconv_directory_find2 (d, layer, ".input_scale");
-  QconvClaim *l = qconv_claims_layer (claims, layer, found->scheme, parameters, weight->shape.dim[0],
-                                      weight->shape.dim[1], QCONV_BF16);
+  const QconvTensor *input = qconv_directory_find2 (r->directory, p->layer, ".input_scale");
+  QconvClaim *l = qconv_claims_layer (r->claims, p->layer, found->scheme, parameters, p->weight->shape.dim[0],
+                                      p->weight->shape.dim[1], QCONV_BF16);
 
-  qconv_claim_bind (l, "codes", NULL, weight, NULL);
-  qconv_claim_bind (l, found->component, found->load, scale, NULL);
+  qconv_claim_bind (l, "codes", NULL, p->weight, NULL);
+  qconv_claim_bind (l, found->component, found->load, p->scale, NULL);
   if (input != NULL && !g_str_equal (found->scheme, "int8"))
     qconv_claim_bind (l, "input_scale", NULL, input, NULL);
   else if (input != NULL)
-    qconv_claims_drop (claims, input);
+    qconv_claims_drop (r->claims, input);
 }
 
 static void
-claim_unknown (const QconvDirectory *d, const char *layer, const QconvTensor *weight, QconvClaims *claims)
+claim_unknown (const ComfyRest *r, const Pair *p)
 {
-  guint64 rows = weight->shape.rank > 0 ? weight->shape.dim[0] : 1, items = 0;
-  guint64 cols = qconv_shape_items (&weight->shape, &items) && rows > 0 ? items / rows : 0;
-  QconvClaim *l = qconv_claims_layer (claims, layer, UNKNOWN, NULL, rows, cols, QCONV_BF16);
+  const QconvShape *s = &p->weight->shape;
+  guint64 rows = s->rank > 0 ? s->dim[0] : 1, items = 0;
+  guint64 cols = qconv_shape_items (s, &items) && rows > 0 ? items / rows : 0;
+  QconvClaim *l = qconv_claims_layer (r->claims, p->layer, UNKNOWN, NULL, rows, cols, QCONV_BF16);
 
-  qconv_claim_shape (l, &weight->shape);
-  qconv_claim_bind (l, "codes", NULL, weight, NULL);
+  qconv_claim_shape (l, s);
+  qconv_claim_bind (l, "codes", NULL, p->weight, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (members); i++)
     {
-      const QconvTensor *t = qconv_directory_find2 (d, layer, members[i].suffix);
+      const QconvTensor *t = qconv_directory_find2 (r->directory, p->layer, members[i].suffix);
 
-      if (t != NULL && !qconv_claims_taken (claims, t))
+      if (t != NULL && !qconv_claims_taken (r->claims, t))
         qconv_claim_bind (l, members[i].component, NULL, t, NULL);
     }
 }
 
-/* Returns: FALSE where the tensors are not those of a packed format that can be told without a marker */
+/* Claims packed codes if their format can be seen without a marker. Returns FALSE if it cannot. */
 static gboolean
-claim_packed (const Scaled *s, const char *layer, const QconvTensor *weight)
+claim_packed (const ComfyRest *r, const Pair *p)
 {
-  const ComfyFormat *f = comfy_format_guess (s->directory, layer);
+  const ComfyFormat *f = comfy_format_guess (r->directory, p->layer);
   g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
   g_autoptr (JsonObject) marker = json_object_new ();
   g_autoptr (ComfyLook) look = NULL;
@@ -158,27 +160,27 @@ claim_packed (const Scaled *s, const char *layer, const QconvTensor *weight)
 
   if (f == NULL || (!g_str_equal (f->name, "asym_w4a8_int8") && !g_str_equal (f->name, "awq_w4a16")))
     return FALSE;
-  rotation = comfy_guess_rotation (f, weight, s->options, marker);
-  look = comfy_look_new (s->directory, layer, f, marker, troubles);
+  rotation = comfy_guess_rotation (f, p->weight, r->options, marker);
+  look = comfy_look_new (r->directory, p->layer, f, marker, troubles);
   fatal = comfy_first_fatal (troubles);
-  if (fatal == NULL && comfy_claim_layer (look, s->options, s->claims))
-    comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; its tensors look like %s%s",
+  if (fatal == NULL && comfy_claim_layer (look, r->options, r->claims))
+    comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker", "the marker is missing; its tensors look like %s%s",
                    f->name, rotation);
   else if (fatal != NULL)
-    comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; it is not %s%s: %s", f->name,
+    comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker", "the marker is missing; it is not %s%s: %s", f->name,
                    rotation, fatal->message);
   return fatal == NULL;
 }
 
-/* Returns: (transfer full) (nullable): of INT8 with what the user says of its rotation */
+/* Returns: (transfer full) (nullable): the parameters; those of INT8 with the rotation that the user names. */
 static char *
-find_parameters (const Scaled *s, const QconvTensor *weight, const QconvCodeScale *found, char **rotation)
+find_parameters (const ComfyRest *r, const QconvTensor *weight, const QconvCodeScale *found, char **rotation)
 {
   const ComfyFormat *f = comfy_format_find ("int8_tensorwise");
   g_autoptr (JsonObject) marker = json_object_new ();
 
   *rotation
-      = g_str_equal (found->scheme, f->scheme) ? comfy_guess_rotation (f, weight, s->options, marker) : g_strdup ("");
+      = g_str_equal (found->scheme, f->scheme) ? comfy_guess_rotation (f, weight, r->options, marker) : g_strdup ("");
   if (json_object_get_size (marker) == 0)
     return g_strdup (found->parameters);
   return g_strdup_printf ("%s,convrot=%" G_GINT64_FORMAT, found->parameters,
@@ -186,27 +188,27 @@ find_parameters (const Scaled *s, const QconvTensor *weight, const QconvCodeScal
 }
 
 static void
-claim_codes (const Scaled *s, const char *layer, const QconvTensor *weight, const QconvTensor *scale)
+claim_codes (const ComfyRest *r, const Pair *p)
 {
   g_auto (QconvCodeScale) found = { NULL, NULL, NULL, NULL };
   g_autofree char *parameters = NULL, *rotation = NULL;
 
-  if (claim_packed (s, layer, weight))
+  if (claim_packed (r, p))
     return;
-  if (!is_more (s->directory, layer, scale))
-    qconv_code_scale (weight, scale, FALSE, &found);
+  if (!is_more (r->directory, p->layer, p->scale))
+    qconv_code_scale (p->weight, p->scale, FALSE, &found);
   if (found.scheme == NULL)
     {
-      claim_unknown (s->directory, layer, weight, s->claims);
+      claim_unknown (r, p);
       return;
     }
-  parameters = find_parameters (s, weight, &found, &rotation);
-  claim_known (s->directory, layer, weight, scale, &found, parameters, s->claims);
-  comfy_trouble (s->troubles, COMFY_WARN, layer, "no-marker", "the marker is missing; its scale makes %s of it%s",
-                 found.scheme, rotation);
+  parameters = find_parameters (r, p->weight, &found, &rotation);
+  claim_known (r, p, &found, parameters);
+  comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker",
+                 "the marker is missing; by its scale the layer is %s%s", found.scheme, rotation);
 }
 
-/* ComfyUI: comfy/utils.py convert_old_quants: "scaled_fp8" behind any prefix says that the file is scaled */
+/* Drops the markers of the older form (ComfyUI: comfy/utils.py convert_old_quants). */
 static void
 drop_file_markers (const QconvDirectory *d, QconvClaims *claims)
 {
@@ -221,31 +223,29 @@ drop_file_markers (const QconvDirectory *d, QconvClaims *claims)
 }
 
 void
-comfy_claim_scaled (const QconvDirectory *d, gboolean old_too, const QconvValues *options, QconvClaims *claims,
-                    GPtrArray *troubles)
+comfy_claim_scaled (const ComfyRest *r)
 {
-  const Scaled s = { d, options, claims, troubles };
   gboolean any = FALSE;
 
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+  for (guint i = 0; i < qconv_directory_n_tensors (r->directory); i++)
     {
-      const QconvTensor *scale = qconv_directory_tensor (d, i);
+      const QconvTensor *scale = qconv_directory_tensor (r->directory, i);
       g_autofree char *layer = NULL;
-      const QconvTensor *weight = scaled_weight (d, scale, old_too, &layer);
+      const QconvTensor *weight = scaled_weight (r->directory, scale, r->old_too, &layer);
 
-      if (weight == NULL || !holds_codes (weight) || qconv_claims_taken (claims, weight)
-          || qconv_claims_taken (claims, scale))
+      if (weight == NULL || !holds_codes (weight) || qconv_claims_taken (r->claims, weight)
+          || qconv_claims_taken (r->claims, scale))
         continue;
-      claim_codes (&s, layer, weight, scale);
+      claim_codes (r, &(Pair) { layer, weight, scale });
       any = TRUE;
     }
-  if (any && old_too)
-    drop_file_markers (d, claims);
+  if (any && r->old_too)
+    drop_file_markers (r->directory, r->claims);
 }
 
 /* ---- Scales that belong to nothing ---- */
 
-/* Returns: (transfer full): names of layers that have something else than these members where a weight would be */
+/* Returns: (transfer full): names of layers that have a tensor like a weight which is none of members[]. */
 static GHashTable *
 other_stems (const QconvDirectory *d)
 {
@@ -265,7 +265,7 @@ other_stems (const QconvDirectory *d)
   return stems;
 }
 
-/* A list of floats may well be a parameter that is called so; no model has one of block scales */
+/* Returns whether @t can only be a scale. A list of floats may be a parameter of the model with this name. */
 static gboolean
 is_surely_scale (const QconvTensor *t)
 {
@@ -274,48 +274,46 @@ is_surely_scale (const QconvTensor *t)
   return is_fp8 (t) || t->dtype == QCONV_F8_E8M0 || (qconv_shape_items (&t->shape, &n) && n == 1);
 }
 
-/* Returns: (transfer full) (nullable): why @scale, which is beside @weight, scales nothing */
+/* Returns: (transfer full) (nullable): why the scale of @p, member @row, scales nothing beside its weight. */
 static char *
-why_orphan (const QconvDirectory *d, const ComfyMarkers *markers, gboolean old_too, const QconvClaims *claims,
-            const QconvTensor *weight, guint row, const char *layer)
+why_orphan (const ComfyRest *r, const Pair *p, guint row)
 {
-  const QconvTensor *scale = qconv_directory_find2 (d, layer, members[row].suffix);
-  const ComfyMarker *m = g_hash_table_lookup (markers->named, layer);
+  const ComfyMarker *m = g_hash_table_lookup (r->markers->named, p->layer);
 
   if (m != NULL && m->format != NULL)
     return g_strdup_printf ("format %s has none", m->format->name);
-  if (!qconv_claims_taken (claims, weight) && comfy_is_orphan (d, scale) && (old_too || !members[row].old))
-    return g_strdup_printf ("the weight is %s, not quantized", qconv_dtype_name (weight->dtype));
+  if (!qconv_claims_taken (r->claims, p->weight) && comfy_is_orphan (r->directory, p->scale)
+      && (r->old_too || !members[row].old))
+    return g_strdup_printf ("the weight is %s, not quantized", qconv_dtype_name (p->weight->dtype));
   return NULL;
 }
 
 void
-comfy_drop_orphans (const QconvDirectory *d, const ComfyMarkers *markers, gboolean old_too, QconvClaims *claims,
-                    GPtrArray *troubles)
+comfy_drop_orphans (const ComfyRest *r)
 {
-  g_autoptr (GHashTable) stems = other_stems (d);
+  g_autoptr (GHashTable) stems = other_stems (r->directory);
 
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+  for (guint i = 0; i < qconv_directory_n_tensors (r->directory); i++)
     {
-      const QconvTensor *scale = qconv_directory_tensor (d, i), *weight;
+      const QconvTensor *scale = qconv_directory_tensor (r->directory, i), *weight;
       g_autofree char *layer = NULL, *why = NULL;
       guint row = find_member (scale, &layer);
 
-      if (layer == NULL || !members[row].orphan || qconv_claims_taken (claims, scale))
+      if (layer == NULL || !members[row].orphan || qconv_claims_taken (r->claims, scale))
         continue;
-      weight = qconv_directory_find2 (d, layer, ".weight");
+      weight = qconv_directory_find2 (r->directory, layer, ".weight");
       if (weight != NULL)
-        why = why_orphan (d, markers, old_too, claims, weight, row, layer);
+        why = why_orphan (r, &(Pair) { layer, weight, scale }, row);
       else if (is_surely_scale (scale) && !g_hash_table_contains (stems, layer))
         why = g_strdup ("there is no weight");
       if (why == NULL)
         continue;
-      qconv_claims_drop (claims, scale);
-      comfy_trouble (troubles, COMFY_WARN, layer, "orphan", "%s is dropped: %s", members[row].suffix + 1, why);
+      qconv_claims_drop (r->claims, scale);
+      comfy_trouble (r->troubles, COMFY_WARN, layer, "orphan", "%s is dropped: %s", members[row].suffix + 1, why);
     }
 }
 
-/* The older form has a reader of its own, but where the header speaks */
+/* The older form counts here only if the header names layers; else its own reader checks it. */
 void
 comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
 {

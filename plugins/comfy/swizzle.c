@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Moves block scales between rows and tiles. */
 #include "swizzle.h"
 
 #include <string.h>
 
-/* Where the first four columns of a row stand; the next four follow a tile further */
+/* Returns the place of the first four columns of a row. The next four are one tile further. */
 static gsize
 row_offset (gsize row, gsize tiles_per_row)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Block scales as tensor cores read them: tiles of 128 rows and 4 columns, 512 bytes each (cuBLAS: 1D block scaling
-   factors layout). */
+   factors layout). Load and pack functions use them. */
 #pragma once
 #include <glib.h>
 
@@ -14,7 +14,7 @@ comfy_round_up (guint64 n, guint64 multiple)
   return n / multiple * multiple + (n % multiple != 0) * multiple;
 }
 
-/* @src: [n_rows, cols], starting at a row that is a multiple of 128; @dst: zeroed, whole tiles */
+/* Puts rows into tiles. @src: [n_rows, cols], from a row that is a multiple of 128; @dst: whole tiles, all zero */
 void comfy_swizzle (const guint8 *src, gsize n_rows, gsize cols, guint8 *dst);
-/* @src: the tiles of 128 rows. Gives rows [first, first + n_rows) of them, cols each */
+/* Takes rows [first, first + n_rows) out of the tiles of 128 rows at @src. @dst: [n_rows, cols] */
 void comfy_unswizzle (const guint8 *src, gsize first, gsize n_rows, gsize cols, guint8 *dst);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers become the tensors that the table of formats has for their scheme. */
-#include "comfy.h"
+/* The writer: plans the tensors that the table of formats has for a scheme, and the marker of each layer. */
+#include "writer.h"
 
 #include <string.h>
 
 #include "comfyui.h"
 #include "json-parse.h"
 #include "json-write.h"
+#include "marker-text.h"
 #include "output-metadata.h"
+#include "pack.h"
+#include "swizzle.h"
 
 static gboolean
 wants_extension (const QconvLayer *layer, const QconvValues *options)
@@ -19,7 +22,7 @@ wants_extension (const QconvLayer *layer, const QconvValues *options)
   return g_str_equal (qconv_values_string (options, "layout"), "extension");
 }
 
-/* Returns: (nullable): for schemes with one layout that one */
+/* Returns: (nullable): the format for @layer; if its scheme has only one layout, that one. */
 static const ComfyFormat *
 find_format (const QconvLayer *layer, const QconvValues *options)
 {
@@ -29,9 +32,9 @@ find_format (const QconvLayer *layer, const QconvValues *options)
   return f != NULL ? f : comfy_format_for (layer, !extension);
 }
 
-/* Of a value, in messages: bytes */
+/* Most bytes of a value that messages show. */
 #define SHOWN_LARGEST 64
-/* comfy/quant_nf4.py checks the number that it finds in the marker */
+/* The one block size that ComfyUI accepts (comfy/quant_nf4.py). */
 #define NF4_BLOCK "64"
 
 static gboolean
@@ -41,15 +44,15 @@ can_write (const ComfyFormat *f, const QconvLayer *layer, GError **error)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: ComfyUI has no format for the scheme %s with these options",
                        layer->name, layer->scheme);
   if (layer->rows > G_MAXINT64 - COMFY_TILE_ROWS || layer->cols > G_MAXINT64 - COMFY_TILE_ROWS)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: too large for padding", layer->name);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: the layer is too large to be padded", layer->name);
   if (g_str_equal (f->name, "nf4") && !g_str_equal (qconv_values_string (layer->values, "block"), NF4_BLOCK))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "%s: ComfyUI's nf4 has blocks of " NF4_BLOCK ", not of %s; layout=extension has others",
+                       "%s: ComfyUI's nf4 needs blocks of " NF4_BLOCK ", not of %s; -o layout=extension takes others",
                        layer->name, qconv_values_string (layer->values, "block"));
   return TRUE;
 }
 
-/* Keys that say what the weights are, of any format: other words would make other weights of them */
+/* Returns whether @key follows from the weights. Another value would make other weights of them. */
 static gboolean
 is_settled (const ComfyFormat *f, const QconvLayer *layer, const char *key)
 {
@@ -62,8 +65,8 @@ is_settled (const ComfyFormat *f, const QconvLayer *layer, const char *key)
   return comfy_format_key (f, key) != NULL || (before != NULL && comfy_format_key (before, key) != NULL);
 }
 
-/* Returns: (nullable): what is wrong with @value, which an edit gives @key: readers take a marker as a whole or not at
-   all. The header holds markers three levels deep */
+/* Returns: (nullable): what is wrong with @value, which an edit gives to @key. One bad value would make readers refuse
+   the whole marker. The header holds markers three levels deep. */
 static const char *
 wrong_value (const char *key, const char *value)
 {
@@ -89,7 +92,8 @@ check_value (const QconvLayer *layer, const char *key, GError **error)
   return wrong == NULL || qconv_fail (error, QCONV_ERROR_OPTION, "%s: \"%s\": %s %s", layer->name, key, shown, wrong);
 }
 
-/* "params" is a second place for the keys of a format, so it may go, but not come */
+/* Checks the keys that an edit set or removed. "params" is a second place for the keys of a format, so an edit may
+   remove it, but not set it. */
 static gboolean
 check_edit (const ComfyFormat *f, const QconvLayer *layer, GError **error)
 {
@@ -134,7 +138,8 @@ write_member (QconvOutput *o, const ComfyFormat *f, const ComfyMember *m, const 
   return qconv_output_add (o, layer, m->suffix, &planned, error);
 }
 
-/* Where the code book is part of it, its numbers come later and spaces fill the rest */
+/* Plans the marker. If the code book is part of it, comfy_pack_marker() adds its numbers later and fills with
+   spaces. */
 static gboolean
 write_marker (QconvOutput *o, const ComfyFormat *f, const QconvLayer *layer, GError **error)
 {
@@ -173,19 +178,19 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp ((*(const QconvLayer *const *) a)->name, (*(const QconvLayer *const *) b)->name);
 }
 
-/* An option that nothing in the file can take is a mistake */
+/* Fails if an option is set that no layer of the file takes. */
 static gboolean
 check_options (const QconvValues *options, guint n_layers, guint n_full, guint n_layouts, GError **error)
 {
   if (n_layers > 0 && n_full == 0 && g_str_equal (qconv_values_string (options, "full-precision-mm"), "on"))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "no layer of this file has full-precision-mm");
+    return qconv_fail (error, QCONV_ERROR_OPTION, "full-precision-mm has no effect: no layer of this file takes it");
   if (n_layers > 0 && n_layouts == 0 && g_str_equal (qconv_values_string (options, "layout"), "extension"))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "no layer of this file is 4 bits in blocks, which layout is for");
+    return qconv_fail (error, QCONV_ERROR_OPTION, "layout has no effect: no layer of this file is NF4, FP4 or AF4");
   return TRUE;
 }
 
-/* Returns: (transfer full): the layers whose markers are known now, by name, so that a file made of this one says the
-   same. @n_full, @n_layouts: layers that options reach; @n_all: all that have a format */
+/* Returns: (transfer container): layers whose markers are known now, sorted by name. @n_all: layers with a format;
+   @n_full, @n_layouts: layers that take the options full-precision-mm and layout */
 static GPtrArray *
 marked_layers (const QconvOutput *o, guint *n_all, guint *n_full, guint *n_layouts)
 {
@@ -209,7 +214,7 @@ marked_layers (const QconvOutput *o, guint *n_all, guint *n_full, guint *n_layou
   return layers;
 }
 
-/* The markers once more in the header, for readers that look there first */
+/* Repeats the markers in the header, where some readers look first. */
 static gboolean
 write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
 {
@@ -281,8 +286,8 @@ static const QconvOption options_table[] = {
     .type = QCONV_CHOICE,
     .value = "auto",
     .choices = (const char *const[]) { "auto", "on", "off", NULL },
-    .help = N_ ("whether products of FP8 layers are made in full precision; auto: where no input_scale is known. A "
-                "moved layer keeps what its marker says unless this is set") },
+    .help = N_ ("whether products of FP8 layers are made in full precision; auto: if no input_scale is known. A moved "
+                "layer keeps the value in its marker unless this is set") },
   { .name = "layout",
     .type = QCONV_CHOICE,
     .value = "comfy",

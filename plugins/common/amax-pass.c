@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The largest magnitude of a layer, found by the operation "amax". */
 #include "amax-pass.h"
 
 void

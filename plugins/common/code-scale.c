@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tells schemes of scaled codes apart by the shapes of weight and scale. */
 #include "code-scale.h"
 
 #include <math.h>
 
-/* Smallest block of FP8 that the scheme has */
+/* Smallest block that the scheme fp8_block has. */
 #define FP8_SMALLEST 8
 
-/* F32 in an order that is the component's, whatever shape it was given */
+/* Loads F32 that are stored in the order of the component under another shape. */
 static gboolean
 load_as_stored (const QconvLoad *load, GError **error)
 {
@@ -21,7 +22,8 @@ divides (guint64 a, guint64 n)
   return a > 0 && n % a == 0;
 }
 
-/* Returns: side of square blocks, 0 where there are none. Flat: convert_to_quant: formats/format_migration.py */
+/* Returns the side of square blocks, or 0 if the grid has none. A flat list of blocks is what convert_to_quant writes
+   (formats/format_migration.py). */
 static guint64
 block_side (const QconvShape *w, const QconvTensor *scale)
 {
@@ -103,7 +105,7 @@ qconv_code_scale (const QconvTensor *weight, const QconvTensor *scale, gboolean 
     find_one (weight, found);
   else if (rows)
     find_rows (weight, found);
-  else if (s->rank != 1 || n != w->dim[0]) /* a grid as long as the rows could be either */
+  else if (s->rank != 1 || n != w->dim[0]) /* a list as long as the rows could be rows or blocks */
     find_blocks (weight, scale, found);
 }
 

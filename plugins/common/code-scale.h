@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* FP8 and INT8 codes beside floats that no marker explains: what the shapes alone say. */
+/* Which scheme FP8 or INT8 codes and a scale beside them make, by their shapes alone. The readers comfy and legacy use
+   it for layers without a marker. */
 #pragma once
 #include "qconv-reader.h"
 
 /**
  * QconvCodeScale: which scheme a weight and its scale make.
- * @scheme: (nullable): NULL: their shapes do not tell
- * @component: of the scale
- * @parameters: (nullable) (transfer full)
- * @load: (nullable): of the component
+ *
+ * @scheme: (nullable): NULL: no scheme fits the shapes
+ * @component: that the scale is
+ * @parameters: (nullable) (transfer full): of the scheme
+ * @load: (nullable): load function of the component
  */
 typedef struct {
   const char *scheme, *component;
@@ -16,9 +18,8 @@ typedef struct {
   QconvLoadFunc load;
 } QconvCodeScale;
 
-/* One item
-   scales the tensor, one a row the rows, and a grid whose steps divide both axes alike square blocks. @flat_rows:
-   whether [rows] means rows where the codes are INT8, too */
+/* Finds the scheme. One item scales the tensor, one item a row scales rows, and a grid that divides both axes by one
+   number scales square blocks. @flat_rows: a scale [rows] of INT8 codes means rows, as it always does for FP8 */
 void qconv_code_scale (const QconvTensor *weight, const QconvTensor *scale, gboolean flat_rows, QconvCodeScale *found);
 void qconv_code_scale_clear (QconvCodeScale *found);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (QconvCodeScale, qconv_code_scale_clear)

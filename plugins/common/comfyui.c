@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Types of kept tensors that ComfyUI loads. */
 #include "comfyui.h"
 
 gboolean

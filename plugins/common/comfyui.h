@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What ComfyUI's loader asks of any file. */
+/* What ComfyUI's loader asks of any file. The writers comfy and legacy share it. */
 #pragma once
 #include "qconv-writer.h"
 
-/* Whether the memory-mapped loader has a name for it (ComfyUI: comfy/utils.py _TYPES) */
+/* Returns whether the memory-mapped loader knows the type (ComfyUI: comfy/utils.py _TYPES). */
 gboolean qconv_comfyui_knows (QconvDType dtype);
-/* As QconvWriter.keep: tensors come as they are, and not all types can */
+/* The hook QconvWriter.keep: plans the tensor as it is. Fails with QCONV_ERROR_UNSUPPORTED if ComfyUI does not know its
+   type. */
 gboolean qconv_comfyui_keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error);

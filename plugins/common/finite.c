@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Looks at the bits of stored floats. */
 #include "finite.h"
 
 #include <string.h>
 
-/* Returns: whether the float of @bits is as is asked for. @exponent: the mask of its exponent */
+/* Returns whether the float with these @bits is valid. @exponent, @minus: masks of the exponent and of the sign */
 static gboolean
 is_good (guint64 bits, guint64 exponent, guint64 minus, QconvSign sign)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* json-glib's tree filled by our scanner: its own parser accepts duplicates, NUL, octal numbers and more, and overflows
-   the stack on deep nesting. */
+/* Fills json-glib's tree from our scanner. json-glib's own parser accepts duplicates, NUL and octal numbers, and
+   overflows the stack on deep nesting. */
 #include "json-parse.h"
 
 #include <errno.h>
@@ -9,7 +9,12 @@
 
 #include "json-scan.h"
 
-/* @nodes: one for each open object or array; @keys: of the member being read, NULL in arrays */
+/**
+ * Tree: the tree while it grows.
+ *
+ * @nodes: the open objects and arrays, outermost first
+ * @keys: for each of them the key of the member that is being read; NULL in arrays
+ */
 typedef struct {
   JsonNode *root;
   JsonNode *nodes[QCONV_JSON_MAX_DEPTH];
@@ -85,7 +90,7 @@ take_key (Tree *t, const QconvJsonScan *s, GError **error)
   return TRUE;
 }
 
-/* @depth: of the object or array that @node goes into; 0: it is the root */
+/* Puts @node into the object or array at @depth; 0: it is the root. */
 static void
 place_node (Tree *t, guint depth, JsonNode *node)
 {

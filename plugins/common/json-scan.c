@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Scans JSON token by token. */
 #include "json-scan.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ qconv_json_scan_init (QconvJsonScan *s, const char *text, gsize n, GError **erro
   s->string = g_string_new (NULL);
   s->start = s->p = text;
   s->end = text + n;
-  /* The validator stops at NUL too; the scan never gets past one, because no JSON text holds it */
+  /* The validator also stops at a NUL, which the scan then refuses, because JSON allows it nowhere */
   if (!g_utf8_validate_len (text, n, &bad) && *bad != '\0')
     return qconv_fail (error, QCONV_ERROR_INPUT, "not valid UTF-8 at byte %" G_GSIZE_FORMAT, (gsize) (bad - text));
   return TRUE;
@@ -74,7 +75,7 @@ scan_hex4 (QconvJsonScan *s, guint32 *value)
   return TRUE;
 }
 
-/* What follows "\u": one character, or two halves of one outside the basic plane */
+/* Reads what follows "\u": one character, or the first of two halves of a character outside the basic plane. */
 static gboolean
 scan_unicode (QconvJsonScan *s)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Strict pull parser for hostile JSON (RFC 8259): no recursion, bounded depth, numbers as written. */
+/* A strict pull parser for hostile JSON (RFC 8259) without recursion. Headers of safetensors and json-parse.c use
+   it. */
 #pragma once
 #include <glib.h>
 
@@ -21,11 +22,13 @@ typedef enum {
 } QconvJsonToken;
 
 /**
- * QconvJsonScan: where a scan stands. Duplicate keys are the caller's to refuse.
+ * QconvJsonScan: where a scan stands. The caller must refuse duplicate keys itself.
  *
- * @string: decoded bytes of the last key, string or number (as written); may hold NUL, so @string->len counts
- * @depth: open objects and arrays
- * @begun: something stands before the next item of the innermost object or array
+ * @string: the last key or string, decoded, or the last number as written; it may hold NUL, so use @string->len
+ * @depth: number of open objects and arrays, at most QCONV_JSON_MAX_DEPTH
+ * @begun: the innermost object or array has an item already
+ * @after_key: the next token is the value of a key
+ * @in_object: for each open level whether it is an object
  */
 typedef struct {
   GString *string;
@@ -35,20 +38,21 @@ typedef struct {
   gboolean in_object[QCONV_JSON_MAX_DEPTH];
 } QconvJsonScan;
 
-/* @text must outlive the scan. QCONV_ERROR_INPUT: not UTF-8 */
+/* Starts a scan. @text must outlive it. Fails with QCONV_ERROR_INPUT if the text is not UTF-8. */
 gboolean qconv_json_scan_init (QconvJsonScan *s, const char *text, gsize n, GError **error);
 void qconv_json_scan_clear (QconvJsonScan *s);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (QconvJsonScan, qconv_json_scan_clear)
 
-/* The next token; QCONV_JSON_ERROR with @error set: not JSON, or too deep. QCONV_JSON_END comes after one value */
+/* Returns the next token: QCONV_JSON_END after one value, or QCONV_JSON_ERROR with @error if the text is not JSON or
+   too deep. */
 QconvJsonToken qconv_json_scan_next (QconvJsonScan *s, GError **error);
-/* The next token has to be @token, for which @what stands in the message */
+/* Reads the next token. Fails unless it is @token, which the message calls @what. */
 gboolean qconv_json_scan_expect (QconvJsonScan *s, QconvJsonToken token, const char *what, GError **error);
-/* Reads the rest of the value that starts with @token, the last one that was read */
+/* Reads the rest of the value whose first token, @token, was read last. */
 gboolean qconv_json_scan_skip (QconvJsonScan *s, QconvJsonToken token, GError **error);
-/* Returns: FALSE unless the last number is 0 or more, without sign, fraction and exponent, and fits @value */
+/* Sets @value to the last number. Returns FALSE if it has a sign, fraction or exponent, or does not fit. */
 gboolean qconv_json_scan_uint64 (const QconvJsonScan *s, guint64 *value);
-/* Returns: whether the last string holds a NUL, which C strings cannot */
+/* Returns whether the last string holds a NUL. */
 gboolean qconv_json_scan_has_nul (const QconvJsonScan *s);
-/* QCONV_ERROR_INPUT with the place of the last token; returns FALSE */
+/* Sets @error to QCONV_ERROR_INPUT with the place of the last token and returns FALSE. */
 gboolean qconv_json_scan_fail (const QconvJsonScan *s, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Escapes strings as serde_json does. */
 #include "json-write.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The numbers of the 4-bit tables of bitsandbytes. */
 #include "levels.h"
 
 const float qconv_levels_nf4[16]

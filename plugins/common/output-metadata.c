@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which metadata of the input an output keeps. */
 #include "output-metadata.h"
 
-/* Keys of the ModelSpec standard and of kohya's sd-scripts that hash the weights */
+#include "gguf-keys.h"
+
+/* Keys of the ModelSpec standard and of kohya's sd-scripts that hash the weights. */
 static const char *const hashes[] = { "modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash", NULL };
 
-/* GGUF's own keys begin with one of these */
-static const char *const gguf_prefixes[] = { "general.", "tokenizer.", "quantize.", "split.", "comfy.gguf.", NULL };
+/* Starts of the keys that describe a GGUF file and not the model. */
+static const char *const gguf_prefixes[]
+    = { GGUF_GENERAL, GGUF_TOKENIZER, GGUF_QUANTIZE, GGUF_SPLIT, GGUF_COMFY, NULL };
 
 static gboolean
 is_stale (const QconvDirectory *input, const char *key)
@@ -30,7 +34,7 @@ qconv_output_inherit_metadata (QconvOutput *o)
   for (guint i = 0; keys[i] != NULL; i++)
     if (is_stale (input, keys[i]))
       qconv_output_set_metadata (o, keys[i], NULL);
-  /* Loaders on the side of PyTorch refuse a file that does not say so */
+  /* transformers refuses a file without this key (modeling_utils.py load_state_dict) */
   if (!g_strv_contains (keys, "format") || is_stale (input, "format"))
     qconv_output_set_metadata (o, "format", "pt");
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks of shapes and of components that many quantizers share. */
 #include "quantizer-checks.h"
 
 #include <math.h>
@@ -7,10 +8,10 @@ gboolean
 qconv_check_matrix (const QconvLayer *layer, GError **error)
 {
   if (layer->shape.rank != 2)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes matrices, this weight has %u dimensions",
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s needs a matrix, but this weight has %u dimensions",
                        layer->scheme, layer->shape.rank);
   if (layer->rows == 0 || layer->cols == 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no empty weights", layer->scheme);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s cannot hold an empty weight", layer->scheme);
   return TRUE;
 }
 

@@ -4,8 +4,8 @@
 #include "finite.h"
 #include "qconv-quantizer.h"
 
-/* QCONV_ERROR_UNSUPPORTED unless @layer is a matrix that is not empty */
+/* Fails with QCONV_ERROR_UNSUPPORTED unless @layer is a matrix with at least one row and one column. */
 gboolean qconv_check_matrix (const QconvLayer *layer, GError **error);
-/* QCONV_ERROR_NON_FINITE where a component of F32 holds numbers that are Inf, NaN or not of @sign. One that is absent,
-   or in memory of a device, passes */
+/* Fails with QCONV_ERROR_NON_FINITE if a number of the F32 @component is Inf, NaN or not of @sign. A component that is
+   absent, or in the memory of a device, passes. */
 gboolean qconv_check_numbers (const QconvTile *t, const char *component, QconvSign sign, GError **error);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Chooses the group of a rotation and undoes rotations. */
 #include "rotation.h"
 
-/* Runtimes have fast kernels up to 256 columns; 1024 is taken only when asked for */
+/* Groups for "auto", best first. Runtimes have fast kernels up to 256 columns; 1024 has to be asked for. */
 static const char *const automatic[] = { "256", "64", "16", "4", NULL };
 
 static gboolean
@@ -10,7 +11,7 @@ suits (const char *group, guint64 cols)
   return cols % g_ascii_strtoull (group, NULL, 10) == 0;
 }
 
-/* Returns: (nullable): the group that "auto" means */
+/* Returns: (nullable): the group that "auto" means for @cols. */
 static const char *
 largest_group (guint64 cols)
 {

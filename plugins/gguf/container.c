@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From one file, or any part of a split set, to a directory. */
+/* The container: fills a directory from one GGUF file, or from a split set of which any part was opened. */
 #include "container.h"
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "header.h"
 #include "split.h"
 
@@ -11,7 +12,8 @@
  * Opening: a model while it is opened.
  *
  * @raw: BF16 and blocks of big-endian files are little-endian
- * @n_uncertain, @uncertain: tensors whose byte order the file does not tell; the first one
+ * @n_uncertain: number of tensors whose byte order is not certain
+ * @uncertain: (nullable): name of the first of them
  */
 typedef struct {
   QconvDirectory *directory;
@@ -26,8 +28,9 @@ score (const QconvContainer *self, const char *name, const guint8 *head, gsize n
   return n >= 4 && memcmp (head, "GGUF", 4) == 0 ? 100 : 0;
 }
 
-/* Two producers of big-endian files disagree: gguf-py's converter swaps BF16 and the F16 fields of some block types,
-   its writer leaves all that it is given as bytes. Both swap the other plain types */
+/* Decides the byte order of a tensor in a big-endian file. Two producers disagree: gguf-py's converter swaps BF16 and
+   the F16 fields of some block types, its writer does not swap what it is given as bytes. Both swap other plain
+   types. */
 static gboolean
 find_byte_order (Opening *o, const GgufTensor *t, QconvTensor *out, GError **error)
 {
@@ -35,7 +38,8 @@ find_byte_order (Opening *o, const GgufTensor *t, QconvTensor *out, GError **err
 
   if (blocks && t->type->halves[0] < 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "tensor \"%s\": nobody says how %s blocks lie in a big-endian file", t->name, t->type->name);
+                       "tensor \"%s\": the byte order of %s blocks in big-endian files is not known", t->name,
+                       t->type->name);
   out->big_endian = TRUE;
   if (!blocks && t->type->dtype != QCONV_BF16)
     return TRUE;
@@ -65,7 +69,7 @@ add_tensors (Opening *o, QconvSource *source, const GgufHeader *h, GError **erro
   return TRUE;
 }
 
-/* Later parts of a set may repeat keys of the first one, which counts */
+/* Copies the metadata. If two parts of a set have one key, the first part counts. */
 static gboolean
 add_metadata (Opening *o, const GgufHeader *h, GError **error)
 {
@@ -80,7 +84,7 @@ add_metadata (Opening *o, const GgufHeader *h, GError **error)
   return TRUE;
 }
 
-/* @part: (nullable): name of the part of a set, for messages */
+/* Adds metadata and tensors of one file. @part: (nullable): its name in a set, for messages */
 static gboolean
 add_file (Opening *o, QconvSource *source, const GgufHeader *h, const char *part, GError **error)
 {
@@ -134,8 +138,27 @@ add_set (Opening *o, QconvSource *source, const GgufHeader *h, guint count, GErr
   n = qconv_directory_n_tensors (o->directory);
   if (n != total)
     return qconv_fail (error, QCONV_ERROR_INPUT,
-                       "the parts of the split set hold %u tensors where %" G_GUINT64_FORMAT " are promised", n, total);
+                       "the parts of the split set hold %u tensors, " GGUF_SPLIT_TENSORS " is %" G_GUINT64_FORMAT, n,
+                       total);
   return TRUE;
+}
+
+/* Hands over the facts about the model that the metadata hold. An array of head counts, one for each layer, is none. */
+static void
+add_facts (QconvDirectory *d)
+{
+  GVariant *architecture = qconv_directory_metadata (d, GGUF_ARCHITECTURE), *heads;
+  g_autofree char *key = NULL;
+
+  if (architecture == NULL || !g_variant_is_of_type (architecture, G_VARIANT_TYPE_STRING))
+    return;
+  qconv_directory_set_fact (d, QCONV_FACT_ARCHITECTURE, architecture);
+  key = g_strconcat (g_variant_get_string (architecture, NULL), GGUF_HEAD_COUNT, NULL);
+  heads = qconv_directory_metadata (d, key);
+  if (heads != NULL && g_variant_is_of_type (heads, G_VARIANT_TYPE_UINT32))
+    qconv_directory_set_fact (d, QCONV_FACT_N_HEADS, g_variant_new_uint64 (g_variant_get_uint32 (heads)));
+  else if (heads != NULL && g_variant_is_of_type (heads, G_VARIANT_TYPE_UINT64))
+    qconv_directory_set_fact (d, QCONV_FACT_N_HEADS, heads);
 }
 
 static gboolean
@@ -152,10 +175,12 @@ open_source (const QconvContainer *self, QconvSource *source, const QconvValues 
   ok = count > 1 ? add_set (&o, source, h, count, error) : add_file (&o, source, h, NULL, error);
   if (ok && o.n_uncertain > 0 && !qconv_values_is_set (options, "byte-order"))
     qconv_directory_warn (directory,
-                          "big-endian: %u BF16 or block tensors, the first is \"%s\", may be little-endian as some "
-                          "programs write them; if their numbers make no sense, read them with byte-order=raw",
+                          "big-endian: %u BF16 or block tensors, the first is \"%s\", may be little-endian, as some "
+                          "programs write them; if their numbers make no sense, use -o byte-order=raw",
                           o.n_uncertain, o.uncertain);
   g_free (o.uncertain);
+  if (ok)
+    add_facts (directory);
   return ok;
 }
 
@@ -164,7 +189,8 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "swapped",
     .choices = (const char *const[]) { "swapped", "raw", NULL },
-    .help = N_ ("BF16 and block types of big-endian files: swapped as the converter does, or raw as the writer does") },
+    .help = N_ ("BF16 and block types of big-endian files: swapped, as gguf-py's converter writes them, or raw, as its "
+                "writer does") },
   { .name = NULL },
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads a file from its first byte on, in chunks of 64 KiB. */
 #include "cursor.h"
 
 #include <string.h>
@@ -24,10 +25,9 @@ qconv_gguf_cursor_has (const GgufCursor *c, guint64 n, guint least, GError **err
 
   if (n > left / least)
     return qconv_fail (error, QCONV_ERROR_INPUT,
-                       "the file is truncated: %" G_GUINT64_FORMAT
-                       " of at least %u bytes each are claimed at %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
-                       " bytes follow",
-                       n, least, c->at, left);
+                       "the file is truncated: at byte %" G_GUINT64_FORMAT " it claims %" G_GUINT64_FORMAT
+                       " items of at least %u bytes, but only %" G_GUINT64_FORMAT " bytes follow",
+                       c->at, n, least, left);
   if (n * least > GGUF_MAX_HEADER - c->at)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "the header is larger than %u MiB", GGUF_MAX_HEADER >> 20);
   return TRUE;
@@ -55,7 +55,7 @@ qconv_gguf_cursor_take (GgufCursor *c, gsize n, void *dst, GError **error)
     }
   else if (n > 0)
     {
-      /* The cursor only moves forwards, so it is never before the chunk */
+      /* The cursor is never before the chunk, because it only moves forwards */
       if (c->at + n > c->chunk_at + c->chunk_n && !read_ahead (c, error))
         return FALSE;
       memcpy (dst, c->chunk + (c->at - c->chunk_at), n);

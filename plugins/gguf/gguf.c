@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One decode-only quantizer for every block type. */
+/* The table that the module hands over, and a decode-only quantizer for every block type. */
 #include "container.h"
 #include "reader.h"
 #include "types.h"
@@ -11,8 +11,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   guint64 bytes;
 
   if (layer->cols % type->items != 0 || __builtin_mul_overflow (layer->cols / type->items, type->bytes, &bytes))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "rows of %" G_GUINT64_FORMAT " items are no %s blocks",
-                       layer->cols, type->name);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "rows of %" G_GUINT64_FORMAT " items do not hold whole %s blocks", layer->cols, type->name);
   qconv_components_add (
       out, &(QconvComponent) {
                .name = "blocks", .dtype = QCONV_U8, .shape = QCONV_SHAPE2 (layer->rows, bytes), .run = QCONV_ROWWISE });
@@ -59,7 +59,7 @@ decode_scaled (const QconvQuantizer *self, const QconvTile *t, GError **error)
   scale = qconv_buffer_data (scales);
   floats = qconv_buffer_data (t->floats);
   if (scale == NULL || floats == NULL)
-    return qconv_fail (error, QCONV_ERROR_DEVICE, "tensor_scale is multiplied in host memory only");
+    return qconv_fail (error, QCONV_ERROR_DEVICE, "tensor_scale is not in host memory");
   for (guint64 row = 0; row < t->n_rows; row++)
     for (guint64 col = 0; col < cols; col++)
       floats[row * cols + col] *= scale[(t->first_row + row) / matrix_rows];

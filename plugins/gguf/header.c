@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* GGUF specification, versions 1 to 3. Where ggml and the specification differ, what is safe and was seen in real files
-   decides: any order of tensors, up to 8 dimensions, no padding at the end. */
+/* Parses a header of GGUF version 1 to 3 (ggml: docs/gguf.md). ggml and the specification differ in places; this
+   accepts what is safe and occurs in real files: any order of tensors, up to 8 dimensions, no padding at the end. */
 #include "header.h"
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "place.h"
 #include "value.h"
 
@@ -31,7 +32,7 @@ qconv_gguf_header_free (GgufHeader *h)
   g_free (h);
 }
 
-/* A version whose low half is empty was written in the other byte order */
+/* Reads magic and version. The file is big-endian if the low half of the version is 0. */
 static gboolean
 take_version (GgufCursor *c, GgufHeader *h, GError **error)
 {
@@ -40,14 +41,14 @@ take_version (GgufCursor *c, GgufHeader *h, GError **error)
   if (!qconv_gguf_cursor_take (c, sizeof magic, magic, error))
     return FALSE;
   if (memcmp (magic, "GGUF", sizeof magic) != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "not a GGUF file: its magic bytes are others");
+    return qconv_fail (error, QCONV_ERROR_INPUT, "not a GGUF file: it does not start with the magic bytes \"GGUF\"");
   if (!qconv_gguf_cursor_take_u32 (c, &h->version, error))
     return FALSE;
   h->big = (h->version & 0xffff) == 0;
   if (h->big)
     h->version = GUINT32_SWAP_LE_BE (h->version);
   if (h->version < 1 || h->version > 3)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "GGUF version %u is not known (1 to 3 are)", h->version);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "GGUF version %u is not supported, only 1 to 3", h->version);
   c->big = h->big;
   c->count_bytes = h->version == 1 ? 4 : 8;
   return TRUE;
@@ -57,13 +58,12 @@ static void
 warn_of_value (GgufHeader *h, const char *key, guint odd)
 {
   if ((odd & GGUF_VALUE_ODD_BOOL) != 0)
-    g_ptr_array_add (h->warnings,
-                     g_strdup_printf ("key \"%s\": a bool that is neither 0 nor 1 was taken as true", key));
+    g_ptr_array_add (h->warnings, g_strdup_printf ("key \"%s\": a bool that is neither 0 nor 1 is read as true", key));
   if ((odd & GGUF_VALUE_NOT_UTF8) != 0)
     g_ptr_array_add (h->warnings, g_strdup_printf ("key \"%s\": text that is not UTF-8 is kept as bytes", key));
 }
 
-/* Returns: (transfer full): a key or a name */
+/* Returns: (transfer full): a key or the name of a tensor; @what it is, for messages. */
 static char *
 take_word (GgufCursor *c, const char *what, gsize longest, GError **error)
 {
@@ -114,21 +114,21 @@ take_metadata (GgufCursor *c, GgufHeader *h, guint64 n, GError **error)
 static gboolean
 find_alignment (GgufHeader *h, GError **error)
 {
-  GVariant *value = g_hash_table_lookup (h->metadata, "general.alignment");
+  GVariant *value = g_hash_table_lookup (h->metadata, GGUF_ALIGNMENT);
 
   h->alignment = DEFAULT_ALIGNMENT;
   if (value == NULL)
     return TRUE;
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "general.alignment: the alignment is not a u32");
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_ALIGNMENT ": the alignment is not a u32");
   h->alignment = g_variant_get_uint32 (value);
   if (h->alignment == 0 || (h->alignment & (h->alignment - 1)) != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "general.alignment: an alignment of %u is no power of two",
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_ALIGNMENT ": an alignment of %u is not a power of two",
                        h->alignment);
   return TRUE;
 }
 
-/* Dimensions come fastest first. @row: items of a row; @items: of all */
+/* Reads the dimensions, which lie in the file in reverse order. @row: items of a row; @items: of the tensor */
 static gboolean
 take_shape (GgufCursor *c, QconvShape *shape, guint64 *row, guint64 *items, GError **error)
 {
@@ -138,7 +138,8 @@ take_shape (GgufCursor *c, QconvShape *shape, guint64 *row, guint64 *items, GErr
   if (!qconv_gguf_cursor_take_u32 (c, &n, error))
     return FALSE;
   if (n > GGUF_MAX_DIMS)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%u dimensions are more than %u", n, GGUF_MAX_DIMS);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%u dimensions are more than the %u that qconv supports", n,
+                       GGUF_MAX_DIMS);
   *shape = (QconvShape) { .rank = n };
   *row = *items = 1;
   for (guint32 i = 0; i < n; i++)
@@ -147,7 +148,7 @@ take_shape (GgufCursor *c, QconvShape *shape, guint64 *row, guint64 *items, GErr
 
       if (!qconv_gguf_cursor_take_count (c, &dim, error))
         return FALSE;
-      /* Without the empty ones, which would hide that the product of the others is too large */
+      /* A dimension of 0 is left out of the product, because it would hide that the others are too large */
       if (dim > G_MAXINT64 || (dim > 0 && __builtin_mul_overflow (*items, dim, items)) || *items >= MAX_ITEMS)
         return qconv_fail (error, QCONV_ERROR_INPUT, "its shape has too many items");
       shape->dim[n - 1 - i] = dim;
@@ -208,8 +209,8 @@ take_tensors (GgufCursor *c, GgufHeader *h, guint64 n, GError **error)
   return TRUE;
 }
 
-/* Counts are bounded by the smallest thing they can count: a key of one byte with a byte of value, a scalar without a
-   name */
+/* Reads the whole header. The file must have room for the smallest items that the counts can mean: keys of one byte
+   with one byte of value, and scalars without a name. */
 static gboolean
 take_header (GgufCursor *c, GgufHeader *h, GError **error)
 {

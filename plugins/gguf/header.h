@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All of one file but its data. */
+/* Everything in one file except the data of its tensors. The container reads one header for each file. */
 #pragma once
 #include "types.h"
 
 #define GGUF_MAX_DIMS 8
 
 /**
- * GgufTensor:
+ * GgufTensor: one tensor of the file.
  *
- * @shape: torch order
- * @offset: from the start of the data
+ * @shape: in torch order, the reverse of the file's
+ * @offset: bytes from the start of the data
  */
 typedef struct {
   char *name;
@@ -19,10 +19,13 @@ typedef struct {
 } GgufTensor;
 
 /**
- * GgufHeader:
+ * GgufHeader: the header of one file.
  *
+ * @big: its numbers are big-endian
+ * @alignment: of tensors, in bytes; a power of two
+ * @data_start: bytes from the start of the file
  * @metadata: key -> GVariant
- * @tensors: (element-type GgufTensor): in the order of the file, each inside it, none over another
+ * @tensors: (element-type GgufTensor): in the order of the file; each lies inside the file, and no two overlap
  * @warnings: (element-type utf8)
  */
 typedef struct {
@@ -35,7 +38,8 @@ typedef struct {
   GPtrArray *warnings;
 } GgufHeader;
 
-/* Returns: (transfer full): every length in it is checked */
+/* Returns: (transfer full): the header, all of whose lengths are checked. Fails with QCONV_ERROR_INPUT or
+   QCONV_ERROR_UNSUPPORTED. */
 GgufHeader *qconv_gguf_header_read (QconvSource *source, GError **error);
 void qconv_gguf_header_free (GgufHeader *h);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GgufHeader, qconv_gguf_header_free)

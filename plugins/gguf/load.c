@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Unpacks blocks into components. */
 #include "load.h"
 
 #include <string.h>
 
 #include "types.h"
 
-/* The blocks that the asked rows own; rows are whole blocks and lie back to back */
+/* Finds the blocks of the rows that are asked for. Rows hold whole blocks and lie back to back. */
 static void
 find_blocks (const QconvLoad *load, const GgufType *type, guint64 *first, guint64 *n)
 {
@@ -43,7 +44,7 @@ qconv_gguf_load_blocks (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* Makes of one block what the component holds of it. Returns: FALSE where a scale is no number */
+/* Unpacks the share that the component has of one block. Returns FALSE if a scale is not a number. */
 typedef gboolean UnpackFunc (const guint8 *block, guint8 *dst);
 
 static gboolean
@@ -77,8 +78,8 @@ unpack (const QconvLoad *load, UnpackFunc *unpack_block, gsize dst_bytes, GError
   return TRUE;
 }
 
-/* ggml keeps the first half of @n × 2 codes in the low nibbles, the second half in the high ones; the components have
-   even columns low and odd ones high */
+/* Reorders @n × 2 codes. ggml has the first half in the low nibbles and the second half in the high ones; components
+   have even columns low and odd columns high. */
 static void
 pair_codes (const guint8 *src, guint8 *dst, guint n)
 {
@@ -111,7 +112,7 @@ unpack_nvfp4_codes (const guint8 *block, guint8 *dst)
   return TRUE;
 }
 
-/* ggml: the scale byte 0x7f stands for 0 */
+/* Unpacks the scales. To ggml the scale byte 0x7f is 0 (ggml-quants.c). */
 static gboolean
 unpack_nvfp4_scales (const guint8 *block, guint8 *dst)
 {

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Load functions: from stored blocks to components. */
+/* Load functions, from stored blocks to components. The reader binds them. */
 #pragma once
 #include "qconv-plugin.h"
 
-#define GGUF_LOAD_SCRATCH (128u << 10) /* bytes that one call allocates at most */
+/* Most bytes that one call allocates. */
+#define GGUF_LOAD_SCRATCH (128u << 10)
 
-/* Blocks as they are, their F16 fields in little-endian order */
+/* Loads blocks as they are, with their F16 fields in little-endian order. */
 gboolean qconv_gguf_load_blocks (const QconvLoad *load, GError **error);
-/* The same of MXFP4 and NVFP4, after a look at the scales */
+/* Loads blocks of MXFP4 or NVFP4 as they are. Fails with QCONV_ERROR_NON_FINITE if a scale is not a number. */
 gboolean qconv_gguf_load_checked_blocks (const QconvLoad *load, GError **error);
-/* MXFP4 and NVFP4 in the components of their schemes */
+/* Load blocks of MXFP4 or NVFP4 as one component of the scheme. */
 gboolean qconv_gguf_load_mxfp4_codes (const QconvLoad *load, GError **error);
 gboolean qconv_gguf_load_mxfp4_scales (const QconvLoad *load, GError **error);
 gboolean qconv_gguf_load_nvfp4_codes (const QconvLoad *load, GError **error);
 gboolean qconv_gguf_load_nvfp4_scales (const QconvLoad *load, GError **error);
-/* F32: 1 */
+/* Loads the constant 1 (F32). */
 gboolean qconv_gguf_load_one (const QconvLoad *load, GError **error);
-/* F32: the only number of the tensor for every item */
+/* Loads the one number of the tensor (F32) into every item. */
 gboolean qconv_gguf_load_repeated (const QconvLoad *load, GError **error);

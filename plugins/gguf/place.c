@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where tensors lie in the file. The header checks the places before it is handed over. */
 #include "place.h"
 
 static gboolean
@@ -10,7 +11,7 @@ check_range (const GgufHeader *h, const GgufTensor *t, guint64 size, GError **er
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_INPUT,
                      "tensor \"%s\": the file is truncated: %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
-                     " of its data are past its end",
+                     " of the data are past the end",
                      t->name, t->n_bytes, t->offset);
 }
 
@@ -22,7 +23,7 @@ compare_offsets (gconstpointer a, gconstpointer b)
   return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Tensors without bytes lie over nothing. @used: where the last one ends */
+/* Checks that no two tensors overlap; a tensor without bytes overlaps nothing. @used: where the last tensor ends */
 static gboolean
 check_overlaps (const GgufHeader *h, guint64 *used, GError **error)
 {
@@ -63,12 +64,11 @@ warn_of_alignment (GgufHeader *h)
         first = t;
     }
   if (n > 0)
-    g_ptr_array_add (h->warnings,
-                     g_strdup_printf ("tensors that do not keep the alignment of %u bytes: %u, the first is \"%s\"",
-                                      h->alignment, n, first->name));
+    g_ptr_array_add (h->warnings, g_strdup_printf ("tensors off the alignment of %u bytes: %u, the first is \"%s\"",
+                                                   h->alignment, n, first->name));
 }
 
-/* The last tensor may be padded like all others, or not */
+/* Warns of bytes behind the last tensor. Its padding is none of them. */
 static void
 warn_of_trailing_bytes (GgufHeader *h, guint64 used, guint64 size)
 {

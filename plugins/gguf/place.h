@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Places of tensors; the last step of reading a header. */
 #pragma once
 #include "header.h"
 
-/* Finds where the data start behind a header of @end bytes, and checks that every tensor lies in the file of @size
-   bytes and over no other */
+/* Sets where the data start behind a header of @end bytes. Fails with QCONV_ERROR_INPUT if a tensor leaves the file of
+   @size bytes or overlaps another one; warns of tensors off the alignment and of bytes behind the last tensor. */
 gboolean qconv_gguf_place_tensors (GgufHeader *h, guint64 end, guint64 size, GError **error);

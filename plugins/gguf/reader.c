@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Block tensors become layers, plain ones get their true names and shapes. */
+/* The reader: claims block tensors as layers, and gives plain tensors the names and shapes that the model knows. */
 #include "reader.h"
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "load.h"
 #include "shape.h"
 #include "types.h"
@@ -14,7 +15,7 @@
 /**
  * Claiming: one run of claim().
  *
- * @strip: tensors lose PREFIX, those without it are left out
+ * @strip: names lose PREFIX, and tensors without it are left out
  */
 typedef struct {
   const QconvDirectory *directory;
@@ -22,7 +23,13 @@ typedef struct {
   gboolean strip;
 } Claiming;
 
-/* A block tensor, its model's shape, and what stands beside an NVFP4 one */
+/**
+ * Block: a block tensor while it is claimed.
+ *
+ * @shape: as the model has it; @reshaped: the file stores another one
+ * @rows, @cols: as stored
+ * @scale, @input_scale: (nullable): tensors beside an NVFP4 weight
+ */
 typedef struct {
   const QconvTensor *tensor;
   const GgufType *type;
@@ -53,7 +60,7 @@ name_of (const Claiming *c, const QconvTensor *t)
   return t->name + (c->strip ? strlen (PREFIX) : 0);
 }
 
-/* Returns: bytes of @name before ".weight", all of them where it does not end so */
+/* Returns the length of @name without ".weight" at its end. */
 static gsize
 stem_length (const char *name)
 {
@@ -62,7 +69,8 @@ stem_length (const char *name)
   return n > tail && strcmp (name + n - tail, WEIGHT) == 0 ? n - tail : n;
 }
 
-/* llama.cpp keeps NVFP4's second scale of X.weight in X.scale and a calibrated one of the inputs in X.input_scale */
+/* Finds a tensor beside an NVFP4 weight X.weight: llama.cpp stores its second scale in X.scale and a calibrated scale
+   of the inputs in X.input_scale. */
 static const QconvTensor *
 find_side (const Claiming *c, const Block *b, const char *suffix)
 {
@@ -72,7 +80,7 @@ find_side (const Claiming *c, const Block *b, const char *suffix)
   return b->tensor->name[n] != '\0' ? qconv_directory_find2 (c->directory, stem, suffix) : NULL;
 }
 
-/* @most: numbers that it may hold instead of one */
+/* Checks that a scale @t (nullable) is F32 and holds one number, or one for each of @most matrices. */
 static gboolean
 check_side (const QconvTensor *t, guint64 most, GError **error)
 {
@@ -84,7 +92,8 @@ check_side (const QconvTensor *t, guint64 most, GError **error)
     return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\": a scale of type %s, not F32", t->name, t->type);
   if (!qconv_shape_items (&t->shape, &n) || (n != 1 && n != most))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "tensor \"%s\": %" G_GUINT64_FORMAT " scales where there is one matrix", t->name, n);
+                       "tensor \"%s\": %" G_GUINT64_FORMAT " scales do not suit the matrices of its weight", t->name,
+                       n);
   return TRUE;
 }
 
@@ -138,7 +147,8 @@ bind_blocks (const Claiming *c, const Block *b, QconvClaim *l)
     qconv_claims_drop (c->claims, b->input_scale);
 }
 
-/* The scheme "nvfp4" is one of matrices with something in them */
+/* Returns whether the blocks can become the components of "mxfp4" or "nvfp4". "nvfp4" takes only matrices that are not
+   empty; with --allow-nonfinite blocks stay blocks, which decode any scale. */
 static gboolean
 can_unpack (const Claiming *c, const Block *b)
 {
@@ -154,7 +164,8 @@ measure (const Claiming *c, Block *b, GError **error)
 
   b->type = qconv_gguf_type_named (b->tensor->type);
   if (b->type == NULL || stored->rank == 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "tensor \"%s\": not blocks of a known type", b->tensor->name);
+    return qconv_fail (error, QCONV_ERROR_BUG, "tensor \"%s\": the container gave it no known block type",
+                       b->tensor->name);
   if (!qconv_gguf_true_shape (c->directory, b->tensor, &b->shape, &b->reshaped, error))
     return FALSE;
   b->cols = stored->dim[stored->rank - 1];
@@ -205,7 +216,7 @@ claim_plain (const Claiming *c, const QconvTensor *t, GError **error)
   return TRUE;
 }
 
-/* Blocks first: they take the side tensors that would pass as plain ones */
+/* Claims block tensors first, because they take the scales beside them, which look like plain tensors. */
 static gboolean
 claim_tensors (const Claiming *c, GError **error)
 {
@@ -232,16 +243,16 @@ claim_tensors (const Claiming *c, GError **error)
   return TRUE;
 }
 
-/* Keys that say how the file is made, not what the model is */
+/* Drops the keys that describe the file and not the model. */
 static void
 drop_keys (const Claiming *c)
 {
-  static const char *const form[] = { "general.alignment", "general.file_type", "general.quantization_version", NULL };
+  static const char *const form[] = { GGUF_ALIGNMENT, GGUF_FILE_TYPE, GGUF_QUANTIZATION_VERSION, NULL };
   const char *const *keys = qconv_directory_metadata_keys (c->directory);
 
   for (guint i = 0; keys[i] != NULL; i++)
-    if (g_strv_contains (form, keys[i]) || g_str_has_prefix (keys[i], "split.")
-        || g_str_has_prefix (keys[i], "comfy.gguf."))
+    if (g_strv_contains (form, keys[i]) || g_str_has_prefix (keys[i], GGUF_SPLIT)
+        || g_str_has_prefix (keys[i], GGUF_COMFY))
       qconv_claims_drop_metadata (c->claims, keys[i]);
 }
 
@@ -263,7 +274,7 @@ static const QconvOption options[] = {
     .value = "keep",
     .choices = (const char *const[]) { "keep", "strip", NULL },
     .help
-    = N_ ("strip: model.diffusion_model. is taken off and tensors without it are left out, as ComfyUI-GGUF does") },
+    = N_ ("strip: remove model.diffusion_model. from names and leave out tensors without it, as ComfyUI-GGUF does") },
   { .name = NULL },
 };
 

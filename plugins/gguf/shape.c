@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the shape that a tensor had before a converter stored it in another one. */
 #include "shape.h"
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "value.h"
 
 static gboolean
@@ -25,14 +27,15 @@ parse_shape (GVariant *value, QconvShape *shape)
   return TRUE;
 }
 
-/* stable-diffusion.cpp stores SDXL's projections of attention blocks as convolutions; ComfyUI-GGUF drops the trailing
-   ones again. Such files have no metadata, so the model shows by a name */
+/* Returns whether @t has trailing ones that the model does not know. stable-diffusion.cpp stores SDXL's projections of
+   attention blocks as convolutions, and ComfyUI-GGUF drops the ones when it loads them. Such files have no metadata;
+   the name of one tensor shows that the model is SDXL. */
 static gboolean
 is_padded_projection (const QconvDirectory *d, const QconvTensor *t)
 {
   return t->shape.rank > 2 && t->shape.dim[t->shape.rank - 1] == 1
          && (g_str_has_suffix (t->name, ".proj_in.weight") || g_str_has_suffix (t->name, ".proj_out.weight"))
-         && qconv_directory_metadata (d, "general.architecture") == NULL
+         && qconv_directory_metadata (d, GGUF_ARCHITECTURE) == NULL
          && (qconv_directory_find (d, "model.diffusion_model.label_emb.0.0.weight") != NULL
              || qconv_directory_find (d, "label_emb.0.0.weight") != NULL);
 }
@@ -59,7 +62,7 @@ qconv_gguf_true_shape (const QconvDirectory *d, const QconvTensor *t, QconvShape
     {
       g_autofree char *text = qconv_shape_to_string (shape);
 
-      return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\": it does not have the items of its orig_shape %s",
+      return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\": its orig_shape %s has another number of items",
                          t->name, text);
     }
   return TRUE;
@@ -73,6 +76,6 @@ qconv_gguf_check_shape_keys (const QconvDirectory *d, QconvClaims *claims)
   for (guint i = 0; keys[i] != NULL; i++)
     if (g_str_has_prefix (keys[i], GGUF_ORIG_SHAPE)
         && qconv_directory_find (d, keys[i] + strlen (GGUF_ORIG_SHAPE)) == NULL)
-      qconv_claims_warn (claims, "orig_shape names a tensor that does not exist: \"%s\"",
+      qconv_claims_warn (claims, "orig_shape names the tensor \"%s\", which does not exist",
                          keys[i] + strlen (GGUF_ORIG_SHAPE));
 }

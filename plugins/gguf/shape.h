@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shapes that a tensor had before it was stored in another one. */
+/* Shapes that tensors had before they were stored in other ones. The reader asks for each tensor. */
 #pragma once
 #include "qconv-plugin.h"
 
-#define GGUF_ORIG_SHAPE "comfy.gguf.orig_shape."
-
-/* Finds the shape of @t as its model has it. @known: FALSE where that is the stored one */
+/* Sets @shape to the shape that the model knows, and @known to whether the file stores another one. Fails with
+   QCONV_ERROR_INPUT if the file gives a shape that does not suit @t. */
 gboolean qconv_gguf_true_shape (const QconvDirectory *d, const QconvTensor *t, QconvShape *shape, gboolean *known,
                                 GError **error);
-/* Warns of shapes for tensors that are not there */
+/* Warns of shapes of tensors that do not exist. */
 void qconv_gguf_check_shape_keys (const QconvDirectory *d, QconvClaims *claims);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Names and numbers of the parts of a split set (llama.cpp: gguf-split). */
 #include "split.h"
 
 #include <string.h>
 
+#include "gguf-keys.h"
 #include "value.h"
 
 #define TAIL "-00001-of-00001.gguf"
@@ -15,7 +17,8 @@ qconv_gguf_split_free (GgufSplit *s)
   g_free (s);
 }
 
-/* Any integer type will do: u16 and i32 are what the splitters write. @value stays where the key is absent */
+/* Sets @value to the number at @key, of any integer type: splitters write u16 and i32. Leaves it if the key is
+   absent. */
 static gboolean
 find_number (const GgufHeader *h, const char *key, guint64 *value, GError **error)
 {
@@ -25,7 +28,7 @@ find_number (const GgufHeader *h, const char *key, guint64 *value, GError **erro
   if (v == NULL)
     return TRUE;
   if (!qconv_gguf_value_integer (v, &number) || number < 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s is not a number of split files", key);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s is not a number that is 0 or more", key);
   *value = (guint64) number;
   return TRUE;
 }
@@ -35,10 +38,11 @@ qconv_gguf_split_count (const GgufHeader *h, guint *count, GError **error)
 {
   guint64 n = 0;
 
-  if (!find_number (h, "split.count", &n, error))
+  if (!find_number (h, GGUF_SPLIT_COUNT, &n, error))
     return FALSE;
   if (n > G_MAXUINT16)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "a split set of %" G_GUINT64_FORMAT " files", n);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       GGUF_SPLIT_COUNT " is %" G_GUINT64_FORMAT ", more files than a split set has", n);
   *count = (guint) n;
   return TRUE;
 }
@@ -68,8 +72,8 @@ qconv_gguf_split_parse (const char *name, guint count, GError **error)
       || !parse_digits (p + 10, &of) || strcmp (p + 15, ".gguf") != 0 || of != count || number < 1 || number > count)
     {
       qconv_fail (error, QCONV_ERROR_INPUT,
-                  "split.count is %u, but the file's name does not end in a number like -00001-of-%05u.gguf", count,
-                  count);
+                  GGUF_SPLIT_COUNT " is %u, but the file's name does not end in a number like -00001-of-%05u.gguf",
+                  count, count);
       return NULL;
     }
   s = g_new (GgufSplit, 1);
@@ -90,16 +94,16 @@ qconv_gguf_split_check (const GgufHeader *h, const GgufSplit *s, guint no, guint
   guint its_count = 0;
 
   *promised = G_MAXUINT64;
-  if (!find_number (h, "split.no", &its_no, error) || !qconv_gguf_split_count (h, &its_count, error)
-      || !find_number (h, "split.tensors.count", promised, error))
+  if (!find_number (h, GGUF_SPLIT_NO, &its_no, error) || !qconv_gguf_split_count (h, &its_count, error)
+      || !find_number (h, GGUF_SPLIT_TENSORS, promised, error))
     return FALSE;
   if (its_count != s->count)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "split.count is %u, not %u", its_count, s->count);
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_SPLIT_COUNT " is %u, not %u", its_count, s->count);
   if (its_no == G_MAXUINT64)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "split.no is missing");
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_SPLIT_NO " is missing");
   if (its_no != no)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "split.no is %" G_GUINT64_FORMAT ", not %u", its_no, no);
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_SPLIT_NO " is %" G_GUINT64_FORMAT ", not %u", its_no, no);
   if (no == 0 && *promised == G_MAXUINT64)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "split.tensors.count is missing");
+    return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_SPLIT_TENSORS " is missing");
   return TRUE;
 }

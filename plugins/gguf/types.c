@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of tensor types, by number and by name. */
 #include "types.h"
 
 #include <string.h>

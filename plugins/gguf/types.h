@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The types of tensors that GGUF knows. */
+/* The tensor types of GGUF (ggml: ggml.h enum ggml_type, ggml-common.h). Header, reader and quantizers look them up. */
 #pragma once
 #include "qconv-plugin.h"
 
-/* Block types: number, name, scheme, items and bytes of one block, places of its F16 fields where big-endian files of
-   this type exist, else -1. The scheme is the stem of the operation that decodes it. Numbers and sizes are ggml's; Q8_1
-   and Q8_K are types of its run time, but nothing forbids them in a file. */
+/* Block types: number, name, scheme, items and bytes of one block, and the places of its F16 fields if big-endian files
+   of this type exist, else -1. The scheme is the stem of the operation that decodes it. Q8_1 and Q8_K are types of
+   ggml's run time, but nothing forbids them in a file. */
 #define GGUF_BLOCK_TYPES(X)                     \
   X (2, "Q4_0", q4_0, 32, 18, 0, -1)            \
   X (3, "Q4_1", q4_1, 32, 20, -1, -1)           \
@@ -35,17 +35,18 @@
   X (41, "Q1_0", q1_0, 128, 18, -1, -1)         \
   X (42, "Q2_0", q2_0, 64, 18, -1, -1)
 
-/* The two block types that are unpacked into the components of schemes that other formats share */
+/* The two block types that the reader unpacks into the components of "mxfp4" and "nvfp4". */
 #define GGUF_MXFP4 39
 #define GGUF_NVFP4 40
 
 /**
  * GgufType: one type.
  *
- * @items, @bytes: of one block; plain types have blocks of one item
+ * @items, @bytes: of one block; a plain type has blocks of one item
  * @dtype: QCONV_OPAQUE: blocks
  * @scheme: (nullable): of blocks
- * @halves: places of the F16 fields that big-endian files swap; -1: none; a block type without any is never swapped
+ * @halves: bytes from the start of a block to the F16 fields that big-endian files swap; -1: no field. A block type
+ *   without any is not read from big-endian files
  */
 typedef struct {
   guint32 id;
@@ -56,10 +57,11 @@ typedef struct {
   gint16 halves[2];
 } GgufType;
 
-/* Returns: (transfer none) (nullable): NULL for numbers that were never used, were removed, or are newer than this */
+/* Returns: (transfer none) (nullable): the type with this number; NULL if it was never used, was removed, or is
+   newer. */
 const GgufType *qconv_gguf_type (guint32 id);
-/* Returns: (transfer none) (nullable): by the container's own word */
+/* Returns: (transfer none) (nullable): the type called @name, as QconvTensor.type has it. */
 const GgufType *qconv_gguf_type_named (const char *name);
 
-/* Returns: matrices of @cols columns that a weight holds; each may have a tensor scale of its own */
+/* Returns the number of matrices of @cols columns that a weight holds. Each may have a tensor scale of its own. */
 guint64 qconv_gguf_matrices (const QconvShape *shape, guint64 cols);

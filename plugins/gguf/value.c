@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads metadata values as GVariants. */
 #include "value.h"
 
 #include <string.h>
 
 enum { VALUE_I8 = 1, VALUE_F32 = 6, VALUE_BOOL = 7, VALUE_STRING = 8, VALUE_ARRAY = 9 };
 
-/* Width in the file and type of the GVariant, by the format's number */
+/* Width in the file and type of the GVariant, by the number that the format gives the type. */
 static const struct {
   guint bytes;
   const char *type;
@@ -61,7 +62,7 @@ check_booleans (guint8 *raw, gsize n, guint *odd)
       }
 }
 
-/* Returns: an array of @n numbers */
+/* Returns: (transfer full): an array of @n numbers. */
 static GVariant *
 take_numbers (GgufCursor *c, guint32 kind, guint64 n, guint *odd, GError **error)
 {
@@ -91,7 +92,7 @@ take_numbers (GgufCursor *c, guint32 kind, guint64 n, guint *odd, GError **error
   return g_variant_new_fixed_array (G_VARIANT_TYPE (kinds[kind].type), wide != NULL ? wide : raw, (gsize) n, bytes);
 }
 
-/* A NUL inside is fine in the file; only GVariant's texts cannot hold it */
+/* Returns whether GVariant can hold the text. The format allows a NUL inside, GVariant does not. */
 static gboolean
 is_text (const char *text, gsize n, guint *odd)
 {
@@ -133,10 +134,9 @@ append_end (GByteArray *body, guint64 end, guint width)
   g_byte_array_append (body, (const guint8 *) &le, width);
 }
 
-/* An array of texts in GVariant's serialised form, the bytes of all with a NUL behind each and then where each ends:
-   one GVariant for each of a tokenizer's words would take ten times the memory. The form is the same for "as" and
-   "aay".
-   @body: (transfer full) */
+/* Makes an array of texts in GVariant's serialised form: the bytes of all texts with a NUL behind each, then the place
+   where each one ends. A GVariant for each word of a tokenizer would take ten times the memory. The form is the same
+   for "as" and "aay". @body: (transfer full) */
 static GVariant *
 pack_texts (GByteArray *body, const GArray *ends, gboolean all_text)
 {
@@ -188,7 +188,7 @@ take_array (GgufCursor *c, guint *odd, GError **error)
     return NULL;
   if (kind == VALUE_ARRAY)
     {
-      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "a nested array");
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nested array: qconv does not read arrays of arrays");
       return NULL;
     }
   if (kind >= G_N_ELEMENTS (kinds))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scaled FP8 as ComfyUI had it before markers for each layer (comfy/utils.py convert_old_quants). */
+/* Names and markers of scaled FP8 as ComfyUI had it before each layer carried a marker (ComfyUI: comfy/utils.py
+   convert_old_quants). Reader and writer share them. */
 #pragma once
 #include "qconv-plugin.h"
 
@@ -9,16 +10,16 @@
 #define LEGACY_SCALE ".scale_weight"
 #define LEGACY_INPUT ".scale_input"
 #define LEGACY_FULL_PRECISION "full_precision_matrix_mult"
-/* Items of a marker that ask for products in full precision; any other number does not */
+/* Number of items of a marker that asks for products in full precision. */
 #define LEGACY_FULL 2
 
-/* Whether @t says that layers behind its prefix are scaled */
+/* Returns whether @t is a marker, which means that all layers with its prefix are scaled. */
 gboolean legacy_is_marker (const QconvTensor *t);
-/* Returns: length of the prefix in the marker's name */
+/* Returns the length of the prefix in the marker's name. */
 gsize legacy_prefix_length (const QconvTensor *marker);
-/* Returns: (transfer full): of #QconvTensor */
+/* Returns: (transfer full) (element-type QconvTensor): all markers of @d. */
 GPtrArray *legacy_markers (const QconvDirectory *d);
-/* Returns: (transfer none) (nullable): the marker with the longest prefix that @layer has */
+/* Returns: (transfer none) (nullable): of the markers whose prefix @layer has, the one with the longest. */
 const QconvTensor *legacy_find_marker (const GPtrArray *markers, const char *layer);
 
 extern const QconvReader legacy_reader;

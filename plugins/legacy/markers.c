@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the markers of a file, and the one that counts for a layer. */
 #include "legacy.h"
 
 #include <string.h>

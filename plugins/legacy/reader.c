@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reader: claims weights with a scale_weight, and lists what ComfyUI would trip over. */
 #include "legacy.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ holds_codes (const QconvTensor *t)
   return is_fp8 (t) || t->dtype == QCONV_I8;
 }
 
-/* Returns: (nullable): the weight that @t is beside, which *layer names then; the caller frees it in any case */
+/* Returns: (transfer none) (nullable): the weight beside @t if the name of @t ends in @suffix. @layer: (transfer full)
+   (nullable): the name before @suffix */
 static const QconvTensor *
 weight_beside (const QconvDirectory *d, const QconvTensor *t, const char *suffix, char **layer)
 {
@@ -31,7 +33,7 @@ weight_beside (const QconvDirectory *d, const QconvTensor *t, const char *suffix
   return qconv_directory_find2 (d, *layer, ".weight");
 }
 
-/* ComfyUI does not look for the older form where the header speaks */
+/* As in ComfyUI, a file is not of the older form if its header names quantized layers. */
 static guint
 score (const QconvReader *self, const QconvDirectory *d)
 {
@@ -57,7 +59,14 @@ items_of (const QconvTensor *t)
   return qconv_shape_items (&t->shape, &n) ? n : 0;
 }
 
-/* @n_…: what is told once, however many layers it is true of */
+/**
+ * Reading: one run of claim(). Each count becomes one warning, however many layers it is true of.
+ *
+ * @n_dummies: scales beside weights that are not quantized
+ * @n_alone: scales without a weight
+ * @n_unmarked: scaled layers without a marker
+ * @n_inputs: scales of inputs that are not one float
+ */
 typedef struct {
   const QconvDirectory *directory;
   QconvClaims *claims;
@@ -76,7 +85,7 @@ hint_precision (Reading *r, const char *layer, QconvClaim *l)
     r->n_unmarked++;
 }
 
-/* A scale of the input for a scheme that has one; 1 is a value like any other */
+/* Binds the scale of the input if the scheme has one (@wanted), else drops it. A scale of 1 is kept, too. */
 static void
 take_input (Reading *r, const char *layer, QconvClaim *l, gboolean wanted)
 {
@@ -103,7 +112,7 @@ claim_unknown (const char *layer, const QconvTensor *weight, const QconvTensor *
   qconv_claim_shape (l, &weight->shape);
   qconv_claim_bind (l, "codes", NULL, weight, NULL);
   qconv_claim_bind (l, "scale", NULL, scale, NULL);
-  qconv_claims_warn (claims, "%s: scale_weight is %s %s, which is no way to scale %s %s: it cannot be decoded", layer,
+  qconv_claims_warn (claims, "%s: scale_weight is %s %s, which cannot scale %s %s; the layer cannot be decoded", layer,
                      qconv_dtype_name (scale->dtype), have, qconv_dtype_name (weight->dtype), codes);
 }
 
@@ -129,7 +138,8 @@ claim_layer (Reading *r, const char *layer, const QconvTensor *weight, const Qco
   hint_precision (r, layer, l);
 }
 
-/* Scales beside weights that were never quantized, which ComfyUI would round to E4M3, and such without a weight */
+/* Drops scales beside weights that were never quantized, which ComfyUI would round to E4M3, and scales without a
+   weight. */
 static void
 drop_dummies (Reading *r)
 {
@@ -156,15 +166,16 @@ static void
 warn (const Reading *r)
 {
   if (r->n_unmarked > 0)
-    qconv_claims_warn (r->claims, "%u scaled layers have no marker " LEGACY_MARKER ", so ComfyUI would not scale them",
+    qconv_claims_warn (r->claims, "%u scaled layers have no marker " LEGACY_MARKER "; ComfyUI would not scale them",
                        r->n_unmarked);
   if (r->n_dummies > 0)
-    qconv_claims_warn (r->claims, "%u scales belong to weights that are not quantized; the weights stay, the scales go",
+    qconv_claims_warn (r->claims,
+                       "%u scales belong to weights that are not quantized; the weights stay, the scales are dropped",
                        r->n_dummies);
   if (r->n_alone > 0)
-    qconv_claims_warn (r->claims, "%u scales are dropped: there are no weights that they belong to", r->n_alone);
+    qconv_claims_warn (r->claims, "%u scales are dropped: there are no weights for them", r->n_alone);
   if (r->n_inputs > 0)
-    qconv_claims_warn (r->claims, "%u scales of inputs are not one float and are dropped", r->n_inputs);
+    qconv_claims_warn (r->claims, "%u scales of inputs are dropped: they are not one float", r->n_inputs);
 }
 
 static gboolean
@@ -191,7 +202,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   return TRUE;
 }
 
-/* ---- What its loader trips over ---- */
+/* ---- Checking ---- */
 
 static void
 check_scale (const QconvTensor *t, const char *layer, const char *suffix, QconvSign sign, QconvProblems *problems)
@@ -201,7 +212,7 @@ check_scale (const QconvTensor *t, const char *layer, const char *suffix, QconvS
   if (t->dtype != QCONV_F32)
     qconv_problems_add (problems, layer, "dtype", "%s is %s instead of F32", suffix + 1, qconv_dtype_name (t->dtype));
   if (qconv_dtype_is_float (t->dtype) && !qconv_tensor_is_finite (t, sign))
-    qconv_problems_add (problems, layer, "scale-value", "%s holds what is no number that scales anything", suffix + 1);
+    qconv_problems_add (problems, layer, "scale-value", "%s holds an invalid scale", suffix + 1);
 }
 
 static void
@@ -214,10 +225,10 @@ check_layer (const QconvDirectory *d, const GPtrArray *markers, const char *laye
   if (input != NULL)
     check_scale (input, layer, LEGACY_INPUT, QCONV_SIGN_POSITIVE, problems);
   if (weight->dtype != QCONV_F8_E4M3)
-    qconv_problems_add (problems, layer, "dtype", "the weight is %s, which its loader rounds to E4M3",
+    qconv_problems_add (problems, layer, "dtype", "the weight is %s, which ComfyUI rounds to E4M3",
                         qconv_dtype_name (weight->dtype));
   if (weight->shape.rank != 2)
-    qconv_problems_add (problems, layer, "weight-shape", "the weight is no matrix");
+    qconv_problems_add (problems, layer, "weight-shape", "the weight is not a matrix");
   if (legacy_find_marker (markers, layer) == NULL)
     qconv_problems_add (problems, layer, "no-marker", "its scale has no effect without " LEGACY_MARKER);
 }

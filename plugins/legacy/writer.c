@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The writer: three tensors a layer, and a marker for each prefix. */
 #include "legacy.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ static const struct {
   { LEGACY_INPUT, "input_scale" },
 };
 
-/* There are no markers of layers that could hold a word. A scale that an edit took is no such word */
+/* Refuses edits of keys: no layer has a marker that could hold one. Removing a scale is no edit of a key. */
 static gboolean
 check_edit (const QconvLayer *layer, GError **error)
 {
@@ -23,9 +24,10 @@ check_edit (const QconvLayer *layer, GError **error)
   for (guint i = 0; edited[i] != NULL; i++)
     if (g_str_equal (edited[i], LEGACY_FULL_PRECISION))
       return qconv_fail (error, QCONV_ERROR_OPTION,
-                         "%s: legacy files have one word for all layers: -o full-precision-mm=on|off", layer->name);
+                         "%s: legacy files have one marker for all layers; use -o full-precision-mm=on|off",
+                         layer->name);
     else if (qconv_layer_hint (layer, edited[i]) != NULL)
-      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: a legacy file has no place for the key \"%s\"", layer->name,
+      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: legacy files have no place for the key \"%s\"", layer->name,
                          edited[i]);
   return TRUE;
 }
@@ -34,8 +36,9 @@ static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
   if (!g_str_equal (layer->scheme, "fp8"))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %s cannot be scaled FP8 with one scale for the tensor",
-                       layer->name, layer->scheme);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%s: %s is not FP8 with one scale a tensor, which legacy files need", layer->name,
+                       layer->scheme);
   if (!check_edit (layer, error))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (members); i++)
@@ -53,8 +56,8 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
   return TRUE;
 }
 
-/* Returns: length of what stands before the names of the model that @layer is part of. ComfyUI:
-   comfy/model_detection.py unet_prefix_from_state_dict, comfy/sd.py load_state_dict_guess_config */
+/* Returns the length of the prefix before the names of the model that @layer belongs to (ComfyUI:
+   comfy/model_detection.py unet_prefix_from_state_dict, comfy/sd.py load_state_dict_guess_config). */
 static gsize
 known_prefix (const char *layer)
 {
@@ -69,7 +72,7 @@ known_prefix (const char *layer)
   return end != NULL ? (gsize) (end - layer) + strlen (inside) : 0;
 }
 
-/* Returns: (transfer full): the name of the marker for @layer; that of the source where it has one */
+/* Returns: (transfer full): the name of the marker for @layer, with the prefix of the source's marker if it has one. */
 static char *
 marker_name (const GPtrArray *markers, const char *layer)
 {
@@ -80,7 +83,7 @@ marker_name (const GPtrArray *markers, const char *layer)
   return g_strconcat (prefix, LEGACY_MARKER, NULL);
 }
 
-/* One word for the file. A moved layer that has no such key does not ask for it */
+/* Returns whether the one marker asks for full precision. A moved layer without the key does not ask for it. */
 static gboolean
 full_precision (const QconvOutput *o)
 {
@@ -145,7 +148,7 @@ static const QconvOption options_table[] = {
     .value = "auto",
     .choices = (const char *const[]) { "auto", "on", "off", NULL },
     .help = N_ ("whether products of the file's layers are made in full precision; auto: unless every layer has an "
-                "input_scale. A moved file keeps its own word unless this is set") },
+                "input_scale. A moved file keeps its own value unless this is set") },
   { .name = NULL },
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The promises of the format about numbers: no hole, no overlap, no byte without a tensor, sizes that follow from the
-   shapes. Order of the checks: safetensors, Metadata::validate. */
+/* Checks what the format promises about the bytes: no hole, no overlap, no byte without a tensor, sizes that follow
+   from the shapes. The order of the checks is that of the reference parser (safetensors: tensor.rs
+   Metadata::validate). */
 #include "header.h"
 
 #include <string.h>
@@ -19,8 +20,8 @@ gboolean
 qconv_safetensors_entry_shape (const SafetensorsHeader *h, const SafetensorsEntry *e, QconvShape *shape, GError **error)
 {
   if (e->rank > QCONV_MAX_RANK)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%u dimensions are more than the %d that are done here", e->rank,
-                       QCONV_MAX_RANK);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%u dimensions are more than the %d that qconv supports",
+                       e->rank, QCONV_MAX_RANK);
   memset (shape, 0, sizeof *shape);
   shape->rank = e->rank;
   for (guint i = 0; i < e->rank; i++)
@@ -38,7 +39,7 @@ qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, QconvError co
     {
       g_autofree char *text = qconv_shape_to_string (shape);
 
-      return qconv_fail (error, code, "overflow: no file holds the shape %s", text);
+      return qconv_fail (error, code, "overflow: the shape %s is too large for any file", text);
     }
   if (n_items * bits % 8 != 0)
     return qconv_fail (error, code, "%" G_GUINT64_FORMAT " items of the sub-byte dtype %s do not fill whole bytes",
@@ -53,19 +54,19 @@ check_entry (const SafetensorsHeader *h, const SafetensorsEntry *e, guint64 prev
   guint64 size;
 
   if (e->end < e->begin)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "offset of its end is before that of its begin");
+    return qconv_fail (error, QCONV_ERROR_INPUT, "the offset of its end is smaller than that of its begin");
   if (e->begin > previous)
     return qconv_fail (error, QCONV_ERROR_INPUT,
                        "hole: bytes %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " belong to no tensor", previous,
                        e->begin);
   if (e->begin < previous)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "overlap: its bytes begin inside those of another tensor");
+    return qconv_fail (error, QCONV_ERROR_INPUT, "overlap: its bytes begin inside another tensor");
   if (!qconv_safetensors_entry_shape (h, e, &shape, error)
       || !qconv_safetensors_size (&shape, e->dtype, QCONV_ERROR_INPUT, &size, error))
     return FALSE;
   if (size != e->end - e->begin)
     return qconv_fail (error, QCONV_ERROR_INPUT,
-                       "size: the shape makes %" G_GUINT64_FORMAT " bytes, data_offsets %" G_GUINT64_FORMAT, size,
+                       "size: the shape makes %" G_GUINT64_FORMAT " bytes, data_offsets make %" G_GUINT64_FORMAT, size,
                        e->end - e->begin);
   return TRUE;
 }
@@ -75,7 +76,7 @@ qconv_safetensors_header_check (SafetensorsHeader *h, guint64 data_size, GError 
 {
   guint64 previous = 0;
 
-  g_array_sort (h->entries, compare_places); /* stable: empty tensors stay in the order of the header */
+  g_array_sort (h->entries, compare_places); /* stable: empty tensors keep the order of the header */
   for (guint i = 0; i < h->entries->len; i++)
     {
       const SafetensorsEntry *e = &g_array_index (h->entries, SafetensorsEntry, i);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Grammar of the header: what a header may look like, before any number in it is believed. */
+/* Parses the header. Its numbers are only read here; check.c compares them with the file. */
 #include "header.h"
 
 #include <string.h>
 
 #include "json-scan.h"
 
-/* The reference implementation lists its dtypes by rising alignment and sorts by that list when it writes */
+/* The dtypes by rising alignment. The reference implementation sorts by this list when it writes (tensor.rs Dtype). */
 static const QconvDType dtype_order[] = {
   QCONV_BOOL,    QCONV_F4,      QCONV_F6_E2M3, QCONV_F6_E3M2,     QCONV_U8,          QCONV_I8,
   QCONV_F8_E5M2, QCONV_F8_E4M3, QCONV_F8_E8M0, QCONV_F8_E4M3FNUZ, QCONV_F8_E5M2FNUZ, QCONV_I16,
@@ -140,7 +140,7 @@ parse_tensor (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
   char *name;
 
   if (qconv_json_scan_has_nul (s))
-    return qconv_json_scan_fail (s, error, "tensor name \"%s\" goes on after a NUL", s->string->str);
+    return qconv_json_scan_fail (s, error, "tensor name \"%s\" has a NUL in it", s->string->str);
   name = g_strdup (s->string->str);
   if (!g_hash_table_add (h->names, name))
     return qconv_json_scan_fail (s, error, "duplicate tensor name \"%s\"", s->string->str);
@@ -160,7 +160,7 @@ parse_metadata_pair (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
   g_autofree char *key = g_strdup (s->string->str);
 
   if (qconv_json_scan_has_nul (s))
-    return qconv_json_scan_fail (s, error, "metadata key \"%s\" goes on after a NUL", key);
+    return qconv_json_scan_fail (s, error, "metadata key \"%s\" has a NUL in it", key);
   if (g_hash_table_contains (h->metadata, key))
     return qconv_json_scan_fail (s, error, "duplicate metadata key \"%s\"", key);
   if (!qconv_json_scan_expect (s, QCONV_JSON_STRING, "string", error))
@@ -222,7 +222,8 @@ qconv_safetensors_read_text (QconvSource *source, guint64 offset, gsize n, GErro
   return g_steal_pointer (&text);
 }
 
-/* Step by step as the reference parser: the first thing that is wrong is the one that is named */
+/* Returns: (transfer full): the text of the header, of @n bytes. The checks have the order of the reference parser, so
+   that both name the same fault first. */
 static char *
 read_header_text (QconvSource *source, gsize *n, GError **error)
 {
@@ -245,7 +246,8 @@ read_header_text (QconvSource *source, gsize *n, GError **error)
   if (length > size - 8)
     {
       qconv_fail (error, QCONV_ERROR_INPUT,
-                  "truncated: the header has %" G_GUINT64_FORMAT " bytes, the file %" G_GUINT64_FORMAT, length, size);
+                  "truncated: the header needs %" G_GUINT64_FORMAT " bytes, the file has %" G_GUINT64_FORMAT, length,
+                  size);
       return NULL;
     }
   *n = (gsize) length;

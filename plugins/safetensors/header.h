@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The JSON in front of the tensors of one safetensors file. */
+/* The header of one safetensors file: the JSON before its tensors. Opening and laying out a file use it. */
 #pragma once
 #include "qconv-container.h"
 
-#define SAFETENSORS_MAX_HEADER 100000000 /* bytes; the reference parser's limit */
+/* Most bytes of a header (safetensors: tensor.rs MAX_HEADER_SIZE). */
+#define SAFETENSORS_MAX_HEADER 100000000
 
 /**
- * SafetensorsEntry: one tensor as the header tells it.
+ * SafetensorsEntry: one tensor of the header.
  *
- * @name: owned by the header's @names
- * @first_dim: place of its @rank dimensions in the header's @dims
+ * @name: the header's @names own it
+ * @first_dim: index of its first dimension in the header's @dims; @rank of them follow
  * @begin, @end: bytes from the end of the header
  */
 typedef struct {
@@ -19,7 +20,16 @@ typedef struct {
   guint64 begin, end;
 } SafetensorsEntry;
 
-/* @keys: of @metadata, as written; @data_start: bytes from the start of the file to those of the tensors */
+/**
+ * SafetensorsHeader: the header of one file.
+ *
+ * @entries: (element-type SafetensorsEntry): in the order of their bytes
+ * @dims: (element-type guint64): the dimensions of all entries
+ * @names: names of all entries
+ * @keys: keys of @metadata in the order of the file
+ * @metadata: key -> text
+ * @data_start: bytes from the start of the file to the first tensor
+ */
 typedef struct {
   GArray *entries, *dims;
   GHashTable *names;
@@ -28,22 +38,24 @@ typedef struct {
   guint64 data_start;
 } SafetensorsHeader;
 
-/* Reads and checks all that the format promises. Returns: (transfer full): entries ordered by their bytes */
+/* Reads the header and checks all that the format promises. Returns: (transfer full): NULL with QCONV_ERROR_INPUT or
+   QCONV_ERROR_UNSUPPORTED. */
 SafetensorsHeader *qconv_safetensors_header_read (QconvSource *source, GError **error);
 void qconv_safetensors_header_free (SafetensorsHeader *h);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SafetensorsHeader, qconv_safetensors_header_free)
 
-/* Orders the entries by their bytes; every byte of @data_size has to belong to exactly one tensor, whose shape makes
-   its size */
+/* Sorts the entries by their bytes. Fails with QCONV_ERROR_INPUT unless every one of @data_size bytes belongs to
+   exactly one tensor and every shape makes the size of its tensor. */
 gboolean qconv_safetensors_header_check (SafetensorsHeader *h, guint64 data_size, GError **error);
-/* QCONV_ERROR_UNSUPPORTED: more dimensions than we take */
+/* Sets @shape. Fails with QCONV_ERROR_UNSUPPORTED if there are more than QCONV_MAX_RANK dimensions. */
 gboolean qconv_safetensors_entry_shape (const SafetensorsHeader *h, const SafetensorsEntry *e, QconvShape *shape,
                                         GError **error);
 
-/* Returns: (transfer full): @n bytes at @offset and a NUL */
+/* Returns: (transfer full): the @n bytes at @offset with a NUL behind them. */
 char *qconv_safetensors_read_text (QconvSource *source, guint64 offset, gsize n, GError **error);
-/* Fails with @code where the items of that dtype do not fill whole bytes, or their bits do not fit 63 bits */
+/* Sets @n_bytes. Fails with @code if the items do not fill whole bytes, or if their size overflows. */
 gboolean qconv_safetensors_size (const QconvShape *shape, QconvDType dtype, QconvError code, guint64 *n_bytes,
                                  GError **error);
-/* Returns: rank of @dtype in the order of the format's dtype list, from BOOL 0 to U64 21; -1: the format lacks it */
+/* Returns the place of @dtype in the format's list of dtypes, from 0 (BOOL) to 21 (U64), or -1 if the format lacks
+   it. */
 gint qconv_safetensors_dtype_order (QconvDType dtype);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Parses an index. */
 #include "index.h"
 
 #include <string.h>
@@ -27,7 +28,8 @@ qconv_safetensors_index_free (SafetensorsIndex *x)
   g_free (x);
 }
 
-/* An index may come from anywhere: only files beside it, by the path rules of all systems */
+/* Checks that @name is a file beside the index. An index may come from any system, so the path rules of all of them
+   apply. */
 static gboolean
 check_shard_name (const char *name, GError **error)
 {
@@ -57,13 +59,13 @@ parse_mapping (QconvJsonScan *s, SafetensorsIndex *x, GError **error)
   g_autofree char *tensor = g_strdup (s->string->str);
 
   if (qconv_json_scan_has_nul (s))
-    return qconv_json_scan_fail (s, error, "tensor name \"%s\" goes on after a NUL", tensor);
+    return qconv_json_scan_fail (s, error, "tensor name \"%s\" has a NUL in it", tensor);
   if (g_hash_table_contains (x->map, tensor))
     return qconv_json_scan_fail (s, error, "duplicate tensor name \"%s\" in weight_map", tensor);
   if (!qconv_json_scan_expect (s, QCONV_JSON_STRING, "file name in weight_map", error))
     return FALSE;
   if (qconv_json_scan_has_nul (s))
-    return qconv_json_scan_fail (s, error, "file name \"%s\" goes on after a NUL", s->string->str);
+    return qconv_json_scan_fail (s, error, "file name \"%s\" has a NUL in it", s->string->str);
   if (!check_shard_name (s->string->str, error))
     return FALSE;
   g_ptr_array_add (x->tensors, tensor);

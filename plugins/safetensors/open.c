@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From one file, or an index or shard that stands for a set of files, to a directory. */
+/* Fills a directory from one file, or from a set of shards of which the index or any shard was opened. */
 #include "open.h"
 
 #include <string.h>
@@ -13,9 +13,11 @@
 /**
  * Set: files that make one model.
  *
- * @source: the file that was opened, an index or a member
+ * @source: the file that was opened, an index or a shard
  * @index: (nullable)
- * @n_unmapped, @unmapped: tensors that the index does not know; the first one
+ * @total_size: bytes of all tensors so far
+ * @n_unmapped: number of tensors that the index does not name
+ * @unmapped: (nullable): the shard of the first of them
  */
 typedef struct {
   QconvSource *source;
@@ -51,7 +53,7 @@ qconv_safetensors_score (const QconvContainer *self, const char *name, const gui
           && is_json_object (head + 8, MIN (n - 8, (gsize) length)))
         return 95;
     }
-  /* So that a damaged file is told what is wrong with it */
+  /* A damaged file is still opened, so that the user hears what is wrong with it */
   return g_str_has_suffix (name, SUFFIX) ? 10 : 0;
 }
 
@@ -85,8 +87,9 @@ add_metadata (Set *set, QconvSource *source, const SafetensorsHeader *h, GError 
       if (other == NULL && !qconv_directory_set_metadata (set->directory, key, g_variant_new_string (value), error))
         return FALSE;
       if (other != NULL && strcmp (g_variant_get_string (other, NULL), value) != 0)
-        qconv_directory_warn (set->directory, "metadata \"%s\" of shard \"%s\" differs from that of an earlier shard",
-                              key, qconv_source_name (source));
+        qconv_directory_warn (set->directory,
+                              "metadata \"%s\" of shard \"%s\" differs from an earlier shard, which counts", key,
+                              qconv_source_name (source));
     }
   return TRUE;
 }
@@ -147,12 +150,12 @@ warn_of_index (const Set *set)
                           set->n_unmapped, set->unmapped);
   if (set->index->total_size != G_MAXUINT64 && set->index->total_size != set->total_size)
     qconv_directory_warn (set->directory,
-                          "total_size of the index is %" G_GUINT64_FORMAT ", the tensors have %" G_GUINT64_FORMAT
+                          "total_size in the index is %" G_GUINT64_FORMAT ", the tensors have %" G_GUINT64_FORMAT
                           " bytes",
                           set->index->total_size, set->total_size);
 }
 
-/* @set->source is the index, or a shard beside it */
+/* Opens all shards of an index. @set->source is the index or a shard beside it */
 static gboolean
 open_indexed (Set *set, QconvSource *index_source, GError **error)
 {
@@ -162,7 +165,7 @@ open_indexed (Set *set, QconvSource *index_source, GError **error)
   if (index == NULL)
     return FALSE;
   if (set->source != index_source && !g_hash_table_contains (index->shards, qconv_source_name (set->source)))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" beside it does not name this shard",
+    return qconv_fail (error, QCONV_ERROR_INPUT, "the index \"%s\" beside it does not name this shard",
                        qconv_source_name (index_source));
   set->index = index;
   shards = g_list_sort (g_hash_table_get_keys (index->shards), compare_names);
@@ -175,7 +178,7 @@ open_indexed (Set *set, QconvSource *index_source, GError **error)
   return TRUE;
 }
 
-/* "BASE-00002-of-00005.safetensors". Returns: (transfer full) (nullable): BASE */
+/* Returns: (transfer full) (nullable): BASE if @name is "BASE-00002-of-00005.safetensors". @n_shards: 5 */
 static char *
 split_shard_name (const char *name, guint *n_shards)
 {

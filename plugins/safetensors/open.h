@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Members of the container's table. */
+/* The hooks of the container, for the plugin's table. */
 #pragma once
 #include "qconv-container.h"
 

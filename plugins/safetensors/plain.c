@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Plain weights: core casts, the container lays out, only a mark in the metadata is left to do. */
+/* The writer of plain weights. Core casts and the container lays the file out; only metadata are left to the writer. */
 #include "plain.h"
 
 #include "output-metadata.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table that the module hands over. */
 #include "qconv-plugin.h"
 
 #include "open.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layout of a file: wide dtypes first, so that every tensor is aligned to its items, then by name. The bytes are those
-   of the reference serializer, but for the metadata keys, which it leaves in no order. */
+/* Lays a file out: wide dtypes first, so that every tensor is aligned to its items, then by name. The bytes equal those
+   of the reference serializer (tensor.rs serialize), except that metadata keys are sorted here and have no order
+   there. */
 #include <string.h>
 
 #include "header.h"
@@ -22,7 +23,7 @@ check_tensor (const QconvTensor *t, GError **error)
   guint64 size;
 
   if (strcmp (t->name, "__metadata__") == 0 || !g_utf8_validate (t->name, -1, NULL))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "safetensors cannot hold this tensor name");
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "safetensors cannot hold a tensor of this name");
   if (qconv_safetensors_dtype_order (t->dtype) < 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "safetensors cannot hold the type %s",
                        t->type != NULL ? t->type : qconv_dtype_name (t->dtype));
@@ -35,7 +36,7 @@ check_tensor (const QconvTensor *t, GError **error)
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): numbers and booleans as text; NULL: arrays are left out */
+/* Returns: (transfer full) (nullable): the value as text; NULL if it is an array, which is left out. */
 static char *
 metadata_text (GVariant *value)
 {
@@ -73,7 +74,7 @@ append_metadata (GString *out, const QconvDirectory *planned, GError **error)
   return TRUE;
 }
 
-/* @begin: from the end of the header */
+/* Appends the entry of @t. @begin: bytes from the end of the header */
 static void
 append_tensor (GString *out, const QconvTensor *t, guint64 begin)
 {

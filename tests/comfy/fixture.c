@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Builds safetensors files, converts them, and reads results. */
 #include "fixture.h"
 
 #include <glib/gstdio.h>

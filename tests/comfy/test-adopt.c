@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* MXFP4 becomes NVFP4 without a changed value where its exponents allow it, and through floats where not. */
+/* MXFP4 becomes NVFP4 without a changed value if its exponents allow that, else through floats. */
 #include "fixture.h"
 
 #include <math.h>
@@ -66,7 +66,7 @@ how_planned (const char *input, const char *output)
   return g_strdup (g_array_index (weights, QconvPlannedInfo, 0).how);
 }
 
-/* Returns: the largest difference between the numbers of source and result, over the largest magnitude */
+/* Returns the largest difference between the numbers of source and result, divided by the largest magnitude. */
 static double
 difference (const char *input, const char *output)
 {
@@ -124,7 +124,7 @@ test_spread (gconstpointer data)
   for (guint b = 0; b < BLOCKS; b++)
     exponents[b] = (guint8) (b % 2 == 0 ? s->highest : s->lowest + (int) b % (s->highest - s->lowest + 1));
   exponents[1] = s->lowest;
-  /* a block of zeros asks for nothing, whatever its exponent is */
+  /* the exponent of a block of zeros does not matter */
   memset (codes + 5 * 16, 0, 16);
   exponents[5] = 254;
   input = write_gguf (exponents, codes);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whole conversions, against themselves. */
+/* Whole conversions, there and back. */
 #include "fixture.h"
 
 #include <string.h>
 
-/* Where the peer divides by zero: codes and scales are zeros, and a scale that decodes them */
+/* The peer divides by zero here; ours are zero codes, zero scales and a scale that decodes them. */
 static void
 test_zero_tensor (void)
 {
@@ -77,7 +77,7 @@ test_metadata (void)
                    "\"model.diffusion_model.double_blocks.10.txt_attn.proj\": {\"format\": \"nvfp4\"}, "
                    "\"model.diffusion_model.double_blocks.9.txt_attn.proj\": {\"format\": \"nvfp4\"}}}");
   g_assert_nonnull (qconv_directory_find2 (d, layer, ".comfy_quant"));
-  /* its shape is what detection looks at, whatever --only says */
+  /* its shape is probed, so --only cannot pack it */
   g_assert_null (qconv_directory_find (d, "model.diffusion_model.img_in.comfy_quant"));
   g_assert_nonnull (qconv_directory_find (d, "model.diffusion_model.__x0__"));
   problems = problems_of (output);

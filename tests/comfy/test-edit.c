@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What an edit may say in a marker, and what follows from the weights. */
+/* Which keys of a marker an edit may change, and which follow from the weights. */
 #include "fixture.h"
 
 #include <string.h>
@@ -71,7 +71,7 @@ assert_refused (const char *input, const char *key, const char *value, const cha
                       text);
 }
 
-/* Words that say what the weights are, wherever a loader looks for them */
+/* Keys that follow from the weights, in every place where a loader looks for them. */
 static void
 test_settled (void)
 {
@@ -93,7 +93,7 @@ test_settled (void)
                          "\"orig_shape\": [16, 64]}");
 }
 
-/* Its loader takes a marker as a whole or not at all */
+/* One bad value would make a loader refuse the whole marker. */
 static void
 test_not_json (void)
 {
@@ -127,7 +127,7 @@ test_full_precision (void)
   assert_marker (output, "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": true}");
 }
 
-/* Without the scale and the key ComfyUI would take 1 for the scale */
+/* Without the scale and the key ComfyUI would use 1 as the scale. */
 static void
 test_dropped_scale (void)
 {
@@ -140,7 +140,7 @@ test_dropped_scale (void)
   assert_marker (told, "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": false}");
 }
 
-/* What "params" says counts only where the marker has no such key; it must not come to count when the layer moves */
+/* A key in "params" counts only if the marker lacks it. It must not start to count when the layer moves. */
 static void
 test_params (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Formats in files of ours: markers, moves, and files whose markers or shapes are not as they should be. */
+/* Formats in files of ours: markers, moves, and files with wrong markers or shapes. */
 #include <string.h>
 
 #include "fixture.h"
@@ -60,7 +60,8 @@ assert_same_file (const char *a, const char *b)
   ", \"quant_map\": [-1, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.091050036, 0, 0.0795803, " \
   "0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1]}"
 
-/* What is written, and that a file of it becomes the same file again. @marker: where it does not depend on numbers */
+/* Each target: the marker that is written, and that converting the file again gives the same file. @marker: (nullable):
+   NULL: it depends on numbers */
 static const struct {
   const char *name, *target, *scheme, *marker;
   guint rows, cols;
@@ -168,7 +169,7 @@ test_written (gconstpointer data)
   assert_same_file (a, b);
 }
 
-/* What the marker says moves along; what follows from the layer is said anew */
+/* Keys of the marker move along, except those that follow from the layer, which are written anew. */
 static void
 test_hints (void)
 {
@@ -189,7 +190,7 @@ test_hints (void)
                          "\"zz\": [1, {\"a\": null}]}");
 }
 
-/* A moved layer keeps its word about full precision until the user has one */
+/* A moved layer keeps its key for full precision unless the user sets the option. */
 static void
 test_full_precision (void)
 {
@@ -214,7 +215,7 @@ test_full_precision (void)
   assert_marker (output, "{\"format\": \"float8_e4m3fn\"}");
 }
 
-/* Layers of other producers; the scheme is what the layer is read as, NULL: refused with the word */
+/* Layers of other producers. @scheme: (nullable): that the layer is read as; NULL: it is refused with @word */
 static const struct {
   const char *weight, *weight_shape, *suffix, *scale, *scale_shape, *marker, *scheme, *word;
 } broken[] = {
@@ -224,7 +225,7 @@ static const struct {
   { "I8", "[16,64]", "weight_scale", "F32", "[1,1]", "{\"format\": \"int8_tensorwise\"}", "int8", NULL },
   { "I8", "[16,64]", "weight_scale", "F32", "[16,1]", "\0\0\0\0", "int8", "blank" },
   { "I8", "[16,64]", "weight_scale", "F32", "[]", "", "int8", "blank" },
-  { "I8", "[16,64]", "weight_scale", "F32", "[16]", "\0\0\0\0", NULL, "do not tell" },
+  { "I8", "[16,64]", "weight_scale", "F32", "[16]", "\0\0\0\0", NULL, "no format fits" },
   { "F8_E4M3", "[16,64]", "weight_scale", "BF16", "[]", "\0\0\0\0", "fp8", "blank" },
   { "F8_E4M3", "[32,64]", "weight_scale", "U8", "[128,4]", "\0\0\0\0", "mxfp8", "blank" },
   { "F8_E4M3", "[32,64]", "weight_scale", "F8_E8M0", "[128,4]", "{\"format\": \"mxfp8\"}", "mxfp8", NULL },
@@ -250,7 +251,7 @@ static const struct {
   { "I8", "[16,64]", "weight_scale", "F32", "[16,1]", "{\"format\": \"int8_tensorwise\", \"convrot\": true}", NULL,
     "does not divide" },
   { "I8", "[16,64]", "weight_scale", "F32", "[16,1]",
-    "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": \"16\"}", NULL, "no whole number" },
+    "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": \"16\"}", NULL, "not a whole number" },
   { "I8", "[16,64]", "weight_scale", "F32", "[16,1]", "{\"format\": \"int8_tensorwise\", \"convrot\": 1}", NULL,
     "neither true nor false" },
   { "I8", "[16,64]", "weight_scale", "F32", "[16,1]", "{\"format\": \"convrot_w4a4\", \"convrot_groupsize\": 64}",
@@ -276,9 +277,9 @@ static const struct {
     "no quant_map" },
   { "U8", "[512]", "absmax", "F32", "[16]",
     "{\"format\": \"bnb_fp4\", \"group_size\": 64, \"shape\": [16, 64], \"quant_map\": [1, 2]}", NULL, "no quant_map" },
-  { "I8", "[0,64]", "weight_scale", "F32", "[]", "{\"format\": \"int8_tensorwise\"}", NULL, "no matrix" },
-  { "I8", "[64]", "weight_scale", "F32", "[]", "{\"format\": \"int8_tensorwise\"}", NULL, "no matrix" },
-  { "I8", "[2,16,64]", "weight_scale", "F32", "[]", "{\"format\": \"int8_tensorwise\"}", NULL, "no matrix" },
+  { "I8", "[0,64]", "weight_scale", "F32", "[]", "{\"format\": \"int8_tensorwise\"}", NULL, "not a matrix" },
+  { "I8", "[64]", "weight_scale", "F32", "[]", "{\"format\": \"int8_tensorwise\"}", NULL, "not a matrix" },
+  { "I8", "[2,16,64]", "weight_scale", "F32", "[]", "{\"format\": \"int8_tensorwise\"}", NULL, "not a matrix" },
 };
 
 static gsize
@@ -362,7 +363,7 @@ test_broken (void)
     check_broken (i);
 }
 
-/* Trailing NULs behind the text of a marker */
+/* NULs behind the text of a marker. */
 static void
 test_trailing (void)
 {
@@ -379,7 +380,7 @@ test_trailing (void)
   g_assert_cmpstr (qconv_model_format (m), ==, "comfy");
 }
 
-/* The singular name, and both layouts of NF4 in one another */
+/* The name weight_zero, and each layout of NF4 converted to the other. */
 static void
 test_names (void)
 {
@@ -412,7 +413,7 @@ test_names (void)
   assert_same_file (first, third);
 }
 
-/* The header wins, as in ComfyUI, unless the user says otherwise */
+/* The header wins, as in ComfyUI, unless the user sets truth=markers. */
 static void
 test_truth (void)
 {
@@ -439,7 +440,7 @@ test_truth (void)
   assert_marker (output, "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64}");
 }
 
-/* A scale that is no number, in every place where one can be */
+/* A scale that is not a number, in every place that holds one. */
 static void
 test_values (void)
 {

@@ -113,7 +113,7 @@ largest_of (const float *x, guint64 n)
   return top;
 }
 
-/* Rows and columns of padding decode to zeros, but under a scale that is NaN */
+/* Rows and columns of padding decode to zeros, unless their scale is NaN. */
 static void
 assert_decoded (const Kind *kind, const QconvModel *m, const char *layer, const GoldenTensor *want)
 {
@@ -138,7 +138,7 @@ assert_decoded (const Kind *kind, const QconvModel *m, const char *layer, const 
       }
 }
 
-/* The file itself is one that ComfyUI loads, but for the names of its layers */
+/* Except for the names of its layers ComfyUI loads the file. */
 static guint
 check_decode (const Kind *kind, const char *path, const GoldenFile *file)
 {
@@ -226,7 +226,7 @@ compare_tensor (const Kind *kind, const QconvModel *m, const char *suffix, const
     g_assert_cmpuint (t->shape.dim[i], ==, want->shape[i]);
   if (weight && g_str_equal (kind->stem, "nf4"))
     {
-      /* the last nibble is nobody's where the number of elements is odd */
+      /* if the number of codes is odd, the last nibble holds none */
       g_assert_cmpmem (got, want->size - 1, want->data, want->size - 1);
       g_assert_cmphex (got[want->size - 1] >> 4, ==, want->data[want->size - 1] >> 4);
     }
@@ -236,7 +236,7 @@ compare_tensor (const Kind *kind, const QconvModel *m, const char *suffix, const
     assert_same (name, want, got, kind->rotated && !g_str_equal (suffix, "weight_codebook") ? 8 : 0);
 }
 
-/* Without a check: the reference formulas make zeros of what is smaller than their smallest scales */
+/* Converts without the check, because the reference formulas turn values below their smallest scales into zeros. */
 static void
 encode (const Kind *kind, const char *input, const char *output, const char *dtype)
 {
@@ -259,7 +259,7 @@ encode (const Kind *kind, const char *input, const char *output, const char *dty
   g_assert_no_error (error);
 }
 
-/* Returns: FALSE where the file has no such layer, or one that is no reference */
+/* Returns FALSE if the file has no such layer, or if the layer is no reference. */
 static gboolean
 check_encode (const Kind *kind, const char *path, const GoldenFile *file, const char *dtype)
 {

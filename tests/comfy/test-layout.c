@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tiles of block scales and nibbles, without files. */
-#include "comfy.h"
+#include <string.h>
+
 #include "io/source.h"
 #include "json-parse.h"
-
-#include <string.h>
+#include "load.h"
+#include "marker.h"
+#include "pack.h"
+#include "swizzle.h"
 
 static const guint sizes[][2]
     = { { 1, 1 }, { 1, 16 }, { 45, 83 }, { 130, 80 }, { 16, 128 }, { 128, 256 }, { 129, 97 }, { 300, 1040 } };
@@ -55,48 +58,66 @@ test_there_and_back (void)
     }
 }
 
-/* Packs a component in tiles of @step rows as core would */
-static guint8 *
-pack_all (QconvPackFunc pack, const QconvLayer *layer, const guint8 *src, gsize src_row, const QconvRun *run,
-          gsize n_dst, guint64 step)
-{
-  guint8 *dst = g_malloc0 (n_dst);
+/**
+ * Array: a component of a layer and the tensor that it is packed into.
+ *
+ * @items: the component, @row_bytes for each row
+ * @shape, @n: of the tensor, in items and bytes
+ * @run: how its bytes follow rows
+ */
+typedef struct {
+  const QconvLayer *layer;
+  const QconvComponent *component;
+  const guint8 *items;
+  gsize row_bytes;
+  QconvShape shape;
+  gsize n;
+  QconvRun run;
+} Array;
 
-  for (guint64 row = 0; row < layer->rows; row += step)
+/* Returns: (transfer full): the component packed in tiles of @step rows, as core would. */
+static guint8 *
+pack_all (const Array *a, QconvPackFunc pack, guint64 step)
+{
+  guint8 *dst = g_malloc0 (a->n);
+
+  for (guint64 row = 0; row < a->layer->rows; row += step)
     {
-      guint64 n = MIN (step, layer->rows - row);
-      gsize at = row / run->rows * run->n;
-      QconvPack p = { .layer = layer,
-                      .src = src + row * src_row,
+      guint64 n = MIN (step, a->layer->rows - row);
+      gsize at = row / a->run.rows * a->run.n;
+      QconvPack p = { .layer = a->layer,
+                      .src = a->items + row * a->row_bytes,
                       .first_row = row,
                       .n_rows = n,
                       .dst = dst + at,
-                      .n_dst = row + n == layer->rows ? n_dst - at : n / run->rows * run->n };
+                      .n_dst = row + n == a->layer->rows ? a->n - at : n / a->run.rows * a->run.n };
 
       g_assert_true (pack (&p, NULL));
     }
   return dst;
 }
 
+/* Loads the tensor with these @bytes in overlapping shares and compares them with the component. */
 static void
-load_all (QconvLoadFunc load, const QconvLayer *layer, const QconvComponent *c, const QconvShape *shape,
-          const guint8 *bytes, gsize n, gsize row_bytes, const guint8 *want)
+load_all (const Array *a, QconvLoadFunc load, const guint8 *bytes)
 {
-  g_autoptr (GBytes) held = g_bytes_new_static (bytes, n);
+  g_autoptr (GBytes) held = g_bytes_new_static (bytes, a->n);
   g_autoptr (QconvSource) source = qconv_source_new_for_bytes (held, "packed");
-  const QconvTensor tensor = { .name = "packed", .dtype = QCONV_U8, .shape = *shape, .n_bytes = n, .source = source };
+  const QconvTensor tensor
+      = { .name = "packed", .dtype = QCONV_U8, .shape = a->shape, .n_bytes = a->n, .source = source };
   const QconvTensor *tensors[] = { &tensor, NULL };
 
-  for (guint64 first = 0; first < layer->rows; first += 50)
+  for (guint64 first = 0; first < a->layer->rows; first += 50)
     {
-      guint64 rows = MIN (70, layer->rows - first);
-      g_autofree guint8 *got = g_malloc (rows * row_bytes);
-      QconvLoad l = { .layer = layer, .component = c, .tensors = tensors, .first = first, .n = rows, .dst = got };
+      guint64 rows = MIN (70, a->layer->rows - first);
+      g_autofree guint8 *got = g_malloc (rows * a->row_bytes);
+      QconvLoad l
+          = { .layer = a->layer, .component = a->component, .tensors = tensors, .first = first, .n = rows, .dst = got };
       g_autoptr (GError) error = NULL;
 
       g_assert_true (load (&l, &error));
       g_assert_no_error (error);
-      g_assert_cmpmem (got, rows * row_bytes, want + first * row_bytes, rows * row_bytes);
+      g_assert_cmpmem (got, rows * a->row_bytes, a->items + first * a->row_bytes, rows * a->row_bytes);
     }
 }
 
@@ -121,24 +142,28 @@ check_codes (guint form, guint64 rows, guint64 cols)
   gboolean nibbles = codes_forms[form].bits == 4;
   gsize row_bytes = nibbles ? (cols + 1) / 2 : cols;
   ComfySize size = { rows, cols, 0, codes_forms[form].align };
-  QconvShape shape = comfy_form_shape (codes_forms[form].form, &size);
-  QconvRun run = comfy_form_run (codes_forms[form].form, &size);
-  gsize n = shape.dim[0] * (shape.rank == 2 ? shape.dim[1] : 1);
   const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols };
   const QconvComponent c
       = { .name = "codes", .dtype = nibbles ? QCONV_U4 : QCONV_U8, .shape = QCONV_SHAPE2 (rows, cols) };
   g_autofree guint8 *codes = some_bytes (rows * row_bytes, codes_forms[form].bits == 6 ? 0x3f : 0xff);
+  Array a = { .layer = &layer,
+              .component = &c,
+              .items = codes,
+              .row_bytes = row_bytes,
+              .shape = comfy_form_shape (codes_forms[form].form, &size),
+              .run = comfy_form_run (codes_forms[form].form, &size) };
   g_autofree guint8 *whole = NULL, *tiled = NULL;
 
+  a.n = a.shape.dim[0] * (a.shape.rank == 2 ? a.shape.dim[1] : 1);
   for (guint64 row = 0; nibbles && cols % 2 != 0 && row < rows; row++)
     codes[(row + 1) * row_bytes - 1] &= 0x0f;
-  whole = pack_all (codes_forms[form].pack, &layer, codes, row_bytes, &run, n, rows);
-  tiled = pack_all (codes_forms[form].pack, &layer, codes, row_bytes, &run, n, run.rows * 7);
-  g_assert_cmpmem (whole, n, tiled, n);
+  whole = pack_all (&a, codes_forms[form].pack, rows);
+  tiled = pack_all (&a, codes_forms[form].pack, a.run.rows * 7);
+  g_assert_cmpmem (whole, a.n, tiled, a.n);
   if (nibbles && codes_forms[form].form != COMFY_FLAT)
     g_assert_cmphex (codes_forms[form].pack == comfy_pack_nibbles_low ? whole[0] & 15 : whole[0] >> 4, ==,
                      codes[0] & 15);
-  load_all (codes_forms[form].load, &layer, &c, &shape, whole, n, row_bytes, codes);
+  load_all (&a, codes_forms[form].load, whole);
 }
 
 static void
@@ -228,17 +253,22 @@ test_scales (void)
     {
       guint64 rows = sizes[i][0], cols = sizes[i][1], blocks = (cols + 15) / 16;
       QconvShape shape = QCONV_SHAPE2 (comfy_round_up (rows, 128), comfy_round_up (blocks, 4));
-      gsize n = shape.dim[0] * shape.dim[1];
       const QconvComponent c = { .name = "block_scale", .dtype = QCONV_F8_E4M3, .shape = QCONV_SHAPE2 (rows, blocks) };
       const QconvComponent *components[] = { &c };
       const QconvLayer layer = { .name = "l", .rows = rows, .cols = cols, .n_components = 1, .components = components };
-      const QconvRun run = { 128, 128 * shape.dim[1] };
       g_autofree guint8 *scales = some_bytes (rows * blocks, 0x7f);
-      g_autofree guint8 *whole = pack_all (comfy_pack_scales_swizzled, &layer, scales, blocks, &run, n, rows);
-      g_autofree guint8 *tiled = pack_all (comfy_pack_scales_swizzled, &layer, scales, blocks, &run, n, 128);
+      const Array a = { .layer = &layer,
+                        .component = &c,
+                        .items = scales,
+                        .row_bytes = blocks,
+                        .shape = shape,
+                        .n = shape.dim[0] * shape.dim[1],
+                        .run = { 128, 128 * shape.dim[1] } };
+      g_autofree guint8 *whole = pack_all (&a, comfy_pack_scales_swizzled, rows);
+      g_autofree guint8 *tiled = pack_all (&a, comfy_pack_scales_swizzled, 128);
 
-      g_assert_cmpmem (whole, n, tiled, n);
-      load_all (comfy_load_scales_swizzled, &layer, &c, &shape, whole, n, blocks, scales);
+      g_assert_cmpmem (whole, a.n, tiled, a.n);
+      load_all (&a, comfy_load_scales_swizzled, whole);
     }
 }
 

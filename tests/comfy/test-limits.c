@@ -13,7 +13,7 @@ count_warning (const char *message, gpointer data)
   n_warnings++;
 }
 
-/* Returns: whether @job worked; *error says why not */
+/* Runs @job. Returns whether it worked. */
 static gboolean
 try_job (const char *input, QconvJob job, GError **error)
 {
@@ -51,7 +51,7 @@ test_empty (void)
       g_assert_true (try_job (input, (QconvJob) { .target = targets[i], .output = output }, &error));
       g_assert_no_error (error);
     }
-  g_assert_cmpuint (n_warnings, ==, 2); /* nobody knows the model, and nothing becomes of it */
+  g_assert_cmpuint (n_warnings, ==, 2); /* an unknown model, of which nothing is converted */
 }
 
 static void
@@ -85,7 +85,7 @@ test_many_threads (void)
   g_assert_no_error (error);
 }
 
-/* FP8 without a scale is a float like any other */
+/* FP8 without a scale is a plain float. */
 static void
 test_plain_fp8 (void)
 {
@@ -102,7 +102,7 @@ test_plain_fp8 (void)
   g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), expected, sizeof expected);
 }
 
-/* A quantized file that is broken is copied like any other */
+/* A broken quantized file is copied like any other. */
 static void
 test_copy_broken (void)
 {

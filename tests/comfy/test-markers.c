@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What files say about their layers, and what is wrong with them. */
+/* Markers and headers: how layers are read, and which problems are found. */
 #include "fixture.h"
 
 #include <string.h>
@@ -111,7 +111,7 @@ test_refused_shapes (void)
   add_layer (no_matrix, "l", 0x21, 0x38, "[128,4]", ".weight");
   builder_add (no_matrix, "l.weight", "U8", "[512]", NULL, 512);
   builder_add_text (no_matrix, "l.comfy_quant", NVFP4);
-  assert_refused (no_matrix, "no matrix");
+  assert_refused (no_matrix, "not a matrix");
   add_layer (header, "l", 0x21, 0x38, "[128,4]", NULL);
   builder_add_metadata (header, "_quantization_metadata", "{\"format_version\": \"1.0\"}");
   assert_refused (header, "layers");
@@ -194,7 +194,7 @@ test_header (void)
   g_assert_cmpmem (g_bytes_get_data (marker, NULL), g_bytes_get_size (marker), want, strlen (want));
 }
 
-/* Layers whose quantizers are not there are listed all the same */
+/* Layers are listed even if no plugin has their quantizer. */
 static void
 test_other_formats (void)
 {
@@ -221,7 +221,7 @@ test_other_formats (void)
     }
 }
 
-/* Rows that are padding only are known from the bias */
+/* The bias shows which rows are padding. */
 static void
 test_bias (void)
 {
@@ -262,7 +262,7 @@ test_problems (void)
   builder_add_text (b, "bf.comfy_quant", NVFP4);
   builder_add (b, "left.weight", "F8_E4M3", "[16,16]", NULL, 256);
   builder_add (b, "left.weight_scale", "F32", "[]", &one, sizeof one);
-  builder_add (b, "nobody.weight_scale", "F32", "[]", &one, sizeof one); /* a parameter that is called so */
+  builder_add (b, "nobody.weight_scale", "F32", "[]", &one, sizeof one); /* a parameter of the model with this name */
   builder_add (b, "odd.weight", "U8", "[9,20]", NULL, 180);
   builder_add (b, "odd.weight_scale", "F8_E4M3", "[128,4]", NULL, 512);
   builder_add (b, "odd.weight_scale_2", "F32", "[]", &one, sizeof one);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What ComfyUI's loaders need of a model besides its layers, or have no use for. */
+/* What ComfyUI's loaders need of a model besides its layers, and what they do not use. */
 #include <string.h>
 
 #include "fixture.h"
@@ -18,7 +18,7 @@ collect (const char *message, gpointer data)
   g_string_append_printf (data, "%s\n", message);
 }
 
-/* Returns: (transfer full): the written file. @warnings: what was said */
+/* Returns: (transfer full): the written file. @warnings: those of the conversion */
 static QconvModel *
 plan_and_run (const char *input, const char *target, GString *warnings)
 {
@@ -41,7 +41,7 @@ has_tensor (const QconvModel *m, const char *name)
   return qconv_directory_find (qconv_model_directory (m), name) != NULL;
 }
 
-/* A second copy of the embedding goes, the only one stays, and so do both in a plain file */
+/* A second copy of the embedding is dropped. The only copy stays, and both stay in a plain file. */
 static void
 test_tied (void)
 {
@@ -68,7 +68,7 @@ test_tied (void)
       }
 }
 
-/* LTX-2.3 is told from LTX-2 by the metadata alone */
+/* Only the metadata distinguish LTX-2.3 from LTX-2. */
 static void
 test_config (void)
 {
@@ -94,7 +94,7 @@ test_config (void)
     }
 }
 
-/* A tensor that is none of the family's stays, unless somebody names it */
+/* A tensor that the family does not know stays, unless the user names it. */
 static void
 test_strangers (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the check makes of numbers that are too large, too small or in the padding. */
+/* The check, with numbers that are too large, too small or in the padding. */
 #include <math.h>
 #include <string.h>
 
@@ -66,7 +66,7 @@ compare (const char *path, const char *against)
   return r;
 }
 
-/* Nothing, or next to nothing, does not excuse what is far from it */
+/* A large error fails the check even if the weights are zero or tiny. */
 static void
 test_vanishing (void)
 {
@@ -108,7 +108,7 @@ test_overflow (void)
   g_assert_false (g_file_test (output, G_FILE_TEST_EXISTS));
 }
 
-/* What a quantizer cannot encode is called by its name */
+/* If a quantizer cannot encode a layer, the error names the layer. */
 static void
 test_names (void)
 {
@@ -120,7 +120,7 @@ test_names (void)
   g_assert_nonnull (strstr (error->message, "layer \"a\": "));
 }
 
-/* Size is no reason to leave what the source had quantized */
+/* A layer that the source had quantized is converted, however small it is. */
 static void
 test_small (void)
 {

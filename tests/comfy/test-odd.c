@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What other writers do in another way than ComfyUI's own, and how it is read. */
+/* Files of other writers that differ from ComfyUI's own, and how they are read. */
 #include "fixture.h"
 
 #include <string.h>
@@ -55,7 +55,7 @@ test_single (gconstpointer data)
     }
 }
 
-/* convert_to_quant's way for text encoders copies the tiles of block scales into input_scale */
+/* For text encoders convert_to_quant copies the tiles of block scales into input_scale. */
 static void
 test_tiled_input (void)
 {
@@ -114,7 +114,7 @@ test_negative_awq (void)
   convert (input, output, "awq-comfy", NULL);
 }
 
-/* All keys of a code book's format in the second place for keys. A block of zeros may say minus */
+/* All keys of a format with a code book in "params". The scale of a block of zeros may be negative. */
 static void
 test_map_in_params (void)
 {
@@ -144,7 +144,7 @@ test_map_in_params (void)
     g_assert_cmpfloat (((const float *) g_bytes_get_data (bytes, NULL))[i], ==, i % 2 == 0 ? 2.0f : 1.0f);
 }
 
-/* Python's json.loads() takes no NUL behind the text */
+/* Python's json.loads() refuses NULs behind the text. */
 static void
 test_trailing_nul (void)
 {

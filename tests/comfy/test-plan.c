@@ -5,7 +5,7 @@
 
 #include "fixture.h"
 
-/* Returns: the rule for layer @name and its scheme, "rule/scheme" */
+/* Returns the rule for layer @name and its scheme, "rule/scheme". */
 static char *
 decision (const char *input, const QconvJob *job, const char *name)
 {
@@ -76,7 +76,7 @@ test_rules (void)
   assert_decision (input, &job, "blocks.0.attn.odd", "only/nvfp4");
   assert_decision (input, &job, "final_layer.adaLN.1", "only/nvfp4");
   assert_decision (input, &job, "blocks.0.conv", "shape/plain");
-  assert_decision (input, &job, "img_in", "probed/plain"); /* nothing overrides that */
+  assert_decision (input, &job, "img_in", "probed/plain"); /* no option overrides that */
 }
 
 static void
@@ -108,7 +108,7 @@ test_memory_too_small (void)
   assert_job_refused (input, &job, QCONV_ERROR_LIMIT, "--memory 1M");
 }
 
-/* From a quantized source only what that had quantized */
+/* From a quantized source only the layers that it had quantized. */
 static void
 test_quantized_source (void)
 {
@@ -181,7 +181,7 @@ test_overflow (void)
 static void
 test_foreign_names (void)
 {
-  /* Z-Image Omni, whose names nobody has mapped */
+  /* Z-Image Omni, whose names no family file maps */
   static const char *const names[] = { "noise_refiner.0.attention.norm_k.weight", "cap_embedder.0.weight",
                                        "all_x_embedder.2-1.bias", "siglip_embedder.0.weight" };
   g_autoptr (Builder) b = builder_new ();
@@ -327,7 +327,7 @@ test_derived_names (void)
     }
 }
 
-/* Same bytes whatever the threads and the memory */
+/* The bytes do not depend on threads and memory. */
 static void
 test_deterministic (void)
 {

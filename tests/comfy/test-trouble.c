@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files whose numbers would come out wrong, or not at all: told before anything is written. */
+/* Files whose numbers would be wrong or missing in the output. They are refused before anything is written. */
 #include <math.h>
 #include <string.h>
 
@@ -86,7 +86,7 @@ test_scaled (void)
     }
 }
 
-/* A zero point makes something else of INT8 */
+/* INT8 with a zero point is another scheme. */
 static void
 test_zero_point (void)
 {
@@ -100,7 +100,7 @@ test_zero_point (void)
   assert_one_layer (input, "unknown-scaled");
 }
 
-/* Which of them counts is not known */
+/* It is not known which one counts. */
 static void
 test_two_scales (void)
 {
@@ -114,7 +114,7 @@ test_two_scales (void)
   assert_one_layer (input, "unknown-scaled");
 }
 
-/* Some files have scales of 1 beside weights that were never quantized: no output has them */
+/* Some files have scales of 1 beside weights that were never quantized. No output has these scales. */
 static void
 test_scale_of_plain (void)
 {
@@ -143,7 +143,7 @@ test_scale_of_plain (void)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 2);
 }
 
-/* The words of a file are no schemes */
+/* A word of a file never becomes the scheme of a quantizer. */
 static void
 test_foreign_words (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers whose markers are missing, blank or not to be believed, and scales that belong to nothing. */
+/* Layers whose markers are missing, blank or ignored, and scales that belong to nothing. */
 #include "fixture.h"
 
 #include <string.h>
@@ -58,7 +58,8 @@ static const struct {
     "no-marker l\n" },
   { "int8",
     { { "l.weight", "I8", "[16,64]", 1024 }, { "l.weight_scale", "F32", "[16,1]", 64 } },
-    "makes int8 of it, read as not rotated, which cannot be seen; -o unmarked-convrot=GROUP says otherwise",
+    "by its scale the layer is int8, read as not rotated, which no tensor shows; -o unmarked-convrot=GROUP changes "
+    "that",
     "no-marker l\n" },
   { "mxfp8",
     { { "l.weight", "F8_E4M3", "[32,64]", 2048 }, { "l.weight_scale", "U8", "[128,4]", 512 } },
@@ -108,7 +109,7 @@ test_unmarked (gconstpointer data)
   g_assert_cmpstr (problems, ==, unmarked[i].problems);
 }
 
-/* A rotated layer whose marker got lost: what the option says is what the marker said */
+/* A rotated layer whose marker got lost is read by the option as by the marker. */
 static void
 test_rotation (void)
 {
@@ -144,16 +145,16 @@ test_rotation (void)
       path = builder_write (b, "lost.safetensors");
       g_free (g_steal_pointer (&reading));
       reading = reading_of (path, NULL);
-      assert_says (reading, "read as not rotated, which cannot be seen");
+      assert_says (reading, "read as not rotated, which no tensor shows");
       convert (path, got, "f32-safetensors", told);
       m = open_model (got, NULL);
       y = tensor_bytes (m, "l.weight");
       g_assert_true (g_bytes_equal (x, y));
-      convert (path, got, "f32-safetensors", short_of); /* which 64 columns do not suit */
+      convert (path, got, "f32-safetensors", short_of); /* which does not divide 64 columns */
     }
 }
 
-/* ComfyUI converts the older form although there are markers, and puts its own over them */
+/* ComfyUI converts layers of the older form that have markers, and overwrites the markers. */
 static void
 test_both_forms (void)
 {
@@ -175,7 +176,7 @@ test_both_forms (void)
   path = builder_write (b, "both.safetensors");
   m = open_model (path, warnings);
   g_assert_cmpuint (warnings->len, ==, 1);
-  assert_says (g_ptr_array_index (warnings, 0), "l: it has a marker, but ComfyUI believes scaled_fp8");
+  assert_says (g_ptr_array_index (warnings, 0), "l: the marker is ignored, as in ComfyUI, because scaled_fp8");
   problems = problems_of (path);
   assert_says (problems, "old-marker l\n");
   convert (path, output, "f32-safetensors", NULL);
@@ -226,7 +227,7 @@ test_orphans (void)
   g_assert_cmpstr (problems, ==, "");
 }
 
-/* A file that nothing calls quantized has parameters of any name */
+/* A file without markers and scaled codes may have parameters with such names. */
 static void
 test_parameters (void)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Builds GGUF files in memory. */
 #include "build.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens and claims models with the plugin that is linked in. */
 #include "fixture.h"
 
 #include <string.h>

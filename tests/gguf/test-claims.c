@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the reader makes of tensors: names, shapes, side tensors, prefixes. */
+/* How the reader claims tensors: names, shapes, scales beside weights, prefixes. */
 #include <string.h>
 
 #include "fixture.h"
@@ -87,7 +87,7 @@ test_orig_shape (void)
     }
 }
 
-/* SDXL by stable-diffusion.cpp has no metadata; others keep their shapes */
+/* SDXL files of stable-diffusion.cpp have no metadata. Tensors of other files keep their shapes. */
 static void
 test_padded_projection (gconstpointer data)
 {

@@ -111,6 +111,39 @@ test_all_values (void)
   g_assert_cmpuint (g_strv_length ((char **) qconv_directory_metadata_keys (m->directory)), ==, G_N_ELEMENTS (values));
 }
 
+/* Opens a file of "llama" with @heads; @kind is the type of that number. */
+static Model *
+open_with_heads (guint32 kind, guint heads)
+{
+  g_autoptr (Build) b = build_new (FALSE);
+
+  build_text (b, "general.architecture", "llama");
+  build_integer (b, "llama.attention.head_count", kind, heads);
+  return model_open_build (b, NULL);
+}
+
+static void
+test_facts (void)
+{
+  static const guint32 kinds[] = { KV_U32, KV_U64, KV_I32 };
+  g_autoptr (Build) b = build_new (FALSE);
+  g_autoptr (Model) none = model_open_build (b, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_autoptr (Model) m = open_with_heads (kinds[i], 32);
+      GVariant *heads = qconv_directory_fact (m->directory, QCONV_FACT_N_HEADS);
+
+      assert_opened (m);
+      g_assert_cmpstr (g_variant_get_string (qconv_directory_fact (m->directory, QCONV_FACT_ARCHITECTURE), NULL), ==,
+                       "llama");
+      g_assert_true (kinds[i] == KV_I32 ? heads == NULL : g_variant_get_uint64 (heads) == 32);
+    }
+  assert_opened (none);
+  g_assert_null (qconv_directory_fact (none->directory, QCONV_FACT_ARCHITECTURE));
+  g_assert_null (qconv_directory_fact (none->directory, QCONV_FACT_N_HEADS));
+}
+
 static void
 append_text (GByteArray *to, const char *text, guint n)
 {
@@ -132,7 +165,7 @@ start_texts (guint64 n)
   return value;
 }
 
-/* Arrays of texts whose ends take 1, 2 and 4 bytes, and the sizes where that changes */
+/* Arrays of texts whose ends take 1, 2 and 4 bytes, and the sizes at which that changes. */
 static void
 test_text_arrays (void)
 {
@@ -168,7 +201,7 @@ test_text_arrays (void)
     }
 }
 
-/* Text that a GVariant cannot hold is kept as bytes: quietly where it is UTF-8 all the same */
+/* Text that a GVariant cannot hold is kept as bytes, with a warning unless it is UTF-8. */
 static void
 test_odd_texts (void)
 {
@@ -262,7 +295,7 @@ test_versions (void)
       }
 }
 
-/* Number, name and bytes of a block of each type, once more and by hand */
+/* Number, name and bytes of a block of each type, written a second time by hand. */
 static void
 test_types (void)
 {
@@ -336,6 +369,7 @@ main (int argc, char **argv)
   fixture_init (&argc, &argv);
   g_test_add_func ("/gguf/container/expected", test_expected);
   g_test_add_func ("/gguf/container/all-values", test_all_values);
+  g_test_add_func ("/gguf/container/facts", test_facts);
   g_test_add_func ("/gguf/container/text-arrays", test_text_arrays);
   g_test_add_func ("/gguf/container/odd-texts", test_odd_texts);
   g_test_add_func ("/gguf/container/big-endian", test_big_endian);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whole files to F32, through all modules, against what ggml makes of them. */
+/* Whole files to F32 through all modules, compared with ggml's numbers. */
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
@@ -146,7 +146,7 @@ all_finite (const float *row, guint64 n)
   return TRUE;
 }
 
-/* The largest scales of two types make infinities, which are decoded only where that is asked for */
+/* The largest scales of two types decode to infinities, which needs --allow-nonfinite. */
 static void
 test_type (gconstpointer data)
 {
@@ -165,7 +165,8 @@ test_type (gconstpointer data)
   compare_file (file, expected, F32, NULL, !finite);
 }
 
-/* The rows of @want without infinities go to @floats, their blocks to a tensor of @b. Returns: how many */
+/* Copies rows of @want without infinities to @floats, and their blocks to a tensor of @b. Returns how many there are.
+ */
 static guint
 add_finite_rows (Build *b, const GoldenTensor *blocks, const GoldenTensor *want, GArray *floats)
 {
@@ -187,7 +188,7 @@ add_finite_rows (Build *b, const GoldenTensor *blocks, const GoldenTensor *want,
   return n;
 }
 
-/* MXFP4 as codes and scales, as it is moved to other formats */
+/* MXFP4 as codes and scales, which move to other formats. */
 static void
 test_unpacked_mxfp4 (void)
 {

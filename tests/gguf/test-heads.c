@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rows of attention heads, which llama.cpp's converter puts in another order. */
+/* Rows of attention heads, which llama.cpp's converter reorders. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -90,7 +90,7 @@ assert_rows (const QconvModel *m, const char *name, guint rows, guint d)
     }
 }
 
-/* How many heads there are is in the metadata alone */
+/* Only the metadata hold the number of heads. */
 static void
 test_heads (void)
 {

@@ -6,7 +6,7 @@
 #include "fixture.h"
 #include "golden-file.h"
 
-/* What a message says of each kind of fault in the list of golden files */
+/* A word in the message for each kind of fault in the list of golden files. */
 static const struct {
   const char *kind, *word;
 } kinds[] = {
@@ -43,7 +43,7 @@ word_of (const char *kind)
   g_error ("unknown kind of fault \"%s\"", kind);
 }
 
-/* @data: a row of the list: file, what three programs say of it in four columns, our verdict, kind */
+/* @data: a row of the list: file, case, the results of three programs in three columns, our result, kind */
 static void
 test_row (gconstpointer data)
 {
@@ -63,7 +63,7 @@ test_row (gconstpointer data)
     }
 }
 
-/* Returns: rows of the list that are no later part of a set */
+/* Returns the rows of the list without later parts of a set. */
 static guint
 add_rows (void)
 {
@@ -133,7 +133,7 @@ test_every_length (void)
     }
 }
 
-/* Every byte of the header in turn gets other values: refused or not, nothing worse */
+/* Gives every byte of the header other values in turn. The file may be refused or not, but nothing may crash. */
 static void
 test_every_byte (void)
 {
@@ -155,7 +155,7 @@ test_every_byte (void)
   g_assert_cmpuint (n_refused, >, 0xc0);
 }
 
-/* A header may be as large as the file says only up to a limit */
+/* A header above the limit is refused. */
 static void
 test_header_limit (void)
 {

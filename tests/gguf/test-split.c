@@ -7,7 +7,7 @@
 
 #define PARTS 3
 
-/* What is wrong with a set; -1: nothing. @part is the one that is meant */
+/* What is wrong with a set; -1: nothing. @part: the part with the fault */
 typedef struct {
   const char *name;
   gint part;
@@ -27,8 +27,8 @@ static const Fault faults[] = {
   { "swapped", 1, .no = 2, .count = -1, .total = -1, .word = "m-00002-of-00003.gguf\": split.no is 2, not 1" },
   { "count", 1, .no = -1, .count = 4, .total = -1, .word = "split.count is 4, not 3" },
   { "not-split", 2, .no = -1, .count = 0, .total = -1, .word = "split.count is 0, not 3" },
-  { "too-few", 0, .no = -1, .count = -1, .total = 4, .word = "3 tensors where 4 are promised" },
-  { "too-many", 0, .no = -1, .count = -1, .total = 2, .word = "3 tensors where 2 are promised" },
+  { "too-few", 0, .no = -1, .count = -1, .total = 4, .word = "3 tensors, split.tensors.count is 4" },
+  { "too-many", 0, .no = -1, .count = -1, .total = 2, .word = "3 tensors, split.tensors.count is 2" },
   { "duplicate", 2, .no = -1, .count = -1, .total = -1, .tensor = "t0", .word = "duplicate tensor \"t0\"" },
   { "no-number", 1, .no_number = TRUE, .no = -1, .count = -1, .total = -1, .word = "split.no is missing" },
   { "kind", 1, .wrong_kind = TRUE, .no = -1, .count = -1, .total = -1, .word = "split.no is not a number" },
@@ -103,7 +103,7 @@ test_fault (gconstpointer data)
 
   for (guint i = 0; i < PARTS; i++)
     write_part (folder, i, f);
-  /* Any part that is there stands for the set */
+  /* Opening any part opens the set. */
   for (guint i = 0; i < PARTS; i++)
     {
       g_autofree char *file = g_strdup_printf ("m-%05u-of-%05u.gguf", i + 1, PARTS);
@@ -121,7 +121,7 @@ test_fault (gconstpointer data)
   remove_folder (folder);
 }
 
-/* The name says which files belong together, so it must be one that can */
+/* The name of a part must be one from which the names of the others follow. */
 static void
 test_names (void)
 {

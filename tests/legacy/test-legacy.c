@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scaled FP8 of older files: what they mean, what is odd about them, and the way to markers and back. */
+/* Scaled FP8 of older files: how it is read, what is odd about it, and conversions to markers and back. */
 #include "fixture.h"
 
 #include <string.h>
@@ -83,7 +83,7 @@ has (const QconvModel *m, const char *name)
   return qconv_directory_find (qconv_model_directory (m), name) != NULL;
 }
 
-/* To markers and back: no byte of a weight and no scale changes, whatever full precision was */
+/* Converting to markers and back changes no byte of a weight and no scale, with and without full precision. */
 static void
 test_there_and_back (gconstpointer data)
 {
@@ -141,7 +141,7 @@ test_full_precision_option (void)
   add_scale (b, "l", ".scale_input", "[]", &half);
   builder_add (b, "scaled_fp8", "F8_E4M3", "[2]", NULL, 2);
   input = builder_write (b, "option-in.safetensors");
-  convert (input, output, "fp8-legacy", automatic); /* every layer knows the scale of its input */
+  convert (input, output, "fp8-legacy", automatic); /* every layer has the scale of its input */
   found = open_model (output, NULL);
   assert_shape (found, "scaled_fp8", "F8_E4M3", "[0]");
   convert (input, output, "fp8-comfy", on);
@@ -172,12 +172,12 @@ test_prefixes (void)
                "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": true}");
   convert (output, back, "fp8-legacy", NULL);
   z = open_model (back, NULL);
-  assert_shape (z, "model.diffusion_model.scaled_fp8", "F8_E4M3", "[2]"); /* one word for the file */
+  assert_shape (z, "model.diffusion_model.scaled_fp8", "F8_E4M3", "[2]"); /* one value for the file */
   assert_shape (z, "text_encoders.t5xxl.transformer.scaled_fp8", "F8_E4M3", "[2]");
   g_assert_false (has (z, "scaled_fp8"));
 }
 
-/* E5M2 stays what it is, unless the older form is asked for, which has E4M3 only */
+/* E5M2 stays E5M2, unless the target is the older form, which has only E4M3. */
 static void
 test_e5m2 (void)
 {
@@ -227,7 +227,7 @@ test_dummies (void)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 4);
 }
 
-/* Scales whose weights are not there would make a problem of every output */
+/* Scales without weights would be a problem in every output. */
 static void
 test_alone (void)
 {
@@ -251,14 +251,14 @@ test_alone (void)
   g_assert_cmpstr (problems, ==, "");
 }
 
-/* No layer has a marker that could hold a word */
+/* No layer has a marker that could hold a key. */
 static void
 test_edit (void)
 {
   static const struct {
     const char *key, *value, *says;
-  } rows[] = { { "full_precision_matrix_mult", "true", "one word for all layers: -o full-precision-mm=on|off" },
-               { "full_precision_matrix_mult", NULL, "one word for all layers: -o full-precision-mm=on|off" },
+  } rows[] = { { "full_precision_matrix_mult", "true", "one marker for all layers; use -o full-precision-mm=on|off" },
+               { "full_precision_matrix_mult", NULL, "one marker for all layers; use -o full-precision-mm=on|off" },
                { "a", "1", "no place for the key \"a\"" } };
   g_autofree char *output = scratch_path ("edit-out.safetensors"), *input = NULL;
   g_autoptr (Builder) b = builder_new ();
@@ -293,7 +293,7 @@ test_no_marker (void)
   g_assert_cmpstr (problems, ==, "no-marker l\n");
 }
 
-/* What the shapes of scales say, or do not */
+/* Schemes that follow from the shapes of scales, and shapes that fit none. */
 static void
 test_shapes (void)
 {
@@ -364,7 +364,7 @@ test_flat_blocks (void)
     g_assert_cmpfloat (x[i], ==, scales[i / COLS / 16 * 4 + i % COLS / 16]);
 }
 
-/* Where the header speaks the older form is not looked for */
+/* If the header names layers, the older form is ignored. */
 static void
 test_header (void)
 {
@@ -380,7 +380,7 @@ test_header (void)
                       "unknown-scaled");
 }
 
-/* From floats: written, read back, and not for rows of scales */
+/* From floats: a file is written and read back; schemes with a scale for each row are refused. */
 static void
 test_write (void)
 {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: check-format-names.sh SRCDIR
-# Core knows no format by name: none may stand in its code outside core/kernels. Comments may give examples. Exceptions
-# are lines "file word reason" of format-names.allow; one that is no longer needed is an error, too.
+# Core knows no format by name and no metadata key of one: neither may stand in its code outside core/kernels. Comments
+# may give examples. Exceptions are lines "file word reason" of format-names.allow; one that is not needed is an error.
 cd "$1" || exit 99
 allow=tests/lint/format-names.allow
 [ -f "$allow" ] || allow=/dev/null
@@ -10,6 +10,7 @@ allow=tests/lint/format-names.allow
 find core -path core/kernels -prune -o -name '*.[ch]' -print 2>/dev/null | sort | awk -v allow="$allow" '
 BEGIN {
   words = "gguf ggml safetensors comfy nunchaku gptq awq bitsandbytes bnb nvfp4 mxfp[48] nf4 svdq modelopt"
+  words = words " \"general[.] \"tokenizer[.] head_count key_length"
   n_words = split (words, word, " ")
   while ((getline text < allow) > 0)
     {

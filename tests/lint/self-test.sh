@@ -133,6 +133,8 @@ spoil includes "cuda uses core" cuda/table.c '#include "base/inner.h"'
 spoil includes "the plugin interface includes core" plugin-api/qconv-plugin.h '#include "base/inner.h"'
 spoil format-names "a format in core" core/a.c 'const char *s = "GGUF";'
 spoil format-names "a format behind a comment" core/cli/main.c '/* x */ int nvfp4; /* y'
+spoil format-names "a metadata key of a format" core/a.c 'const char *s = "general.architecture";'
+spoil format-names "the end of such a key" core/a.c 'const char *s = ".attention.head_count";'
 spoil sizes "a long file" core/a.c "$(awk 'BEGIN { for (i = 0; i < 500; i++) printf "\\n" }')"
 spoil sizes "a long line" core/a.c "/* $(awk 'BEGIN { for (i = 0; i < 120; i++) printf "x" }') */"
 spoil sizes "a long function" core/a.c "int\nh (void)\n{$(awk 'BEGIN { for (i = 0; i < 60; i++) printf "\\n" }')}"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads models and lays out files with the container that is linked in. */
 #include "fixture.h"
 
 #include <string.h>

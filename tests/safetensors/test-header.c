@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Limits of headers, what messages name, the order of tensors, and how a file is recognised. */
+/* Limits of headers, names in messages, the order of tensors, and how a file is recognised. */
 #include <string.h>
 
 #include "fixture.h"
@@ -84,7 +84,7 @@ test_order (void)
     g_assert_cmpstr (qconv_directory_tensor (m->directory, i)->name, ==, want[i]);
 }
 
-/* Entries at a size that hub models do not reach; -m perf takes the largest header there can be in practice */
+/* More entries than models on the hub have; -m perf takes the largest header that occurs in practice. */
 static void
 test_many (void)
 {

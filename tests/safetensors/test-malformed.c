@@ -7,7 +7,7 @@
 
 #define MIN_ROWS 115
 
-/* What a message of that kind has to say */
+/* A word in the message for each kind of fault. */
 static const struct {
   const char *kind, *word;
 } kinds[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sets of files: with an index, without one, and with everything that can be wrong with them. */
+/* Sets of files with and without an index, and everything that can be wrong with them. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -272,7 +272,7 @@ test_broken_shard (Fixture *f, gconstpointer data)
   assert_refused (m, "shard \"" TWO "\": truncated");
 }
 
-/* Names that only look like members of a set */
+/* Names that look like members of a set but are not. */
 static void
 test_single (Fixture *f, gconstpointer data)
 {

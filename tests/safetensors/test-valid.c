@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Odd but valid files: all that the reference package reads from them, we read too, and write so that it comes back. */
+/* Odd but valid files: we read the same as the reference package, and read the same again after writing. */
 #include <json-glib/json-glib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ compare_tensor (const QconvTensor *t, JsonObject *want)
   g_assert_cmpstr (t->type, ==, json_object_get_string_member (want, "dtype"));
   g_assert_cmpstr (qconv_dtype_name (t->dtype), ==, t->type);
   g_assert_cmpuint (t->shape.rank, ==, json_array_get_length (shape));
-  /* 2^63 among the dimensions: json-glib wraps it, and back it goes */
+  /* 2^63 among the dimensions: json-glib wraps it, and the cast wraps it back */
   for (guint i = 0; i < t->shape.rank; i++)
     g_assert_cmpuint (t->shape.dim[i], ==, (guint64) json_array_get_int_element (shape, i));
   g_assert_true (qconv_tensor_read (t, 0, t->n_bytes, bytes, &error));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files byte for byte as the reference serializer writes them, and what cannot be written. */
+/* Files that equal those of the reference serializer byte for byte, and tensors that cannot be written. */
 #include <string.h>
 
 #include "fixture.h"

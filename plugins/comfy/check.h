@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What ComfyUI's loader asks of the tensors of one layer. Looks check members; check() of the reader checks numbers. */
+#pragma once
+#include "look.h"
+
+/* Adds a trouble for every member that is missing, or has the wrong type, shape or name. */
+void comfy_check_members (const ComfyLook *l);
+/* Reads the scales and adds a trouble for each one that holds an invalid number. */
+void comfy_check_numbers (const ComfyLook *l);
+/* Returns whether @t, the tensor of @m, is named input_scale but is not one number: convert_to_quant copies the tiles
+   of block scales there. */
+gboolean comfy_is_odd_input (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t);
