@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: self-test.sh SRCDIR
 # Each check must pass a small good tree, fail each way of spoiling it, and fail where there is nothing to look at.
-checks=$1/tests/lint
+checks=$(cd "$1" && pwd)/tests/lint || exit 99
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
 n=0
@@ -105,23 +105,54 @@ rm core/kernels/*
 expect bad includes "a folder without files"
 
 # The counter of results, which decides whether all of this was run
+# results LOG OUTPUT [count-results' arguments]: OUTPUT are the last lines, with LOG for the folder of the log
 results ()
 {
   n=$((n + 1))
   printf '%b' "$1" >"$scratch/log.json"
-  last=$(python3 "$checks/../count-results.py" "$scratch/log.json" | tail -n 1)
-  if [ "$last" = "$2" ]; then
-    echo "ok $n - results: $2"
+  printf '%b\n' "$2" >"$scratch/wanted"
+  shift 2
+  python3 "$checks/../count-results.py" "$@" "$scratch/log.json" | sed "s,$scratch,LOG," \
+    | tail -n "$(wc -l <"$scratch/wanted")" >"$scratch/out"
+  if cmp -s "$scratch/out" "$scratch/wanted"; then
+    echo "ok $n - results: $(tail -n 1 "$scratch/wanted")"
   else
-    echo "not ok $n - results: $last instead of $2"
+    echo "not ok $n - results: $(tail -n 1 "$scratch/wanted")"
+    sed 's/^/# got: /' "$scratch/out"
     rc=1
   fi
 }
-results '' '0 passed, 1 failed, 0 skipped'
-results '{"name":"a","result":"OK","stdout":"ok 1 /a\\nok 2 /b # SKIP why\\n"}\n' '1 passed, 0 failed, 1 skipped'
-results '{"name":"a","result":"FAIL","stdout":"ok 1 /a\\nnot ok 2 /b\\n"}\n' '1 passed, 1 failed, 0 skipped'
-results '{"name":"a","result":"ERROR","stdout":"ok 1 /a\\n"}\n' '1 passed, 1 failed, 0 skipped'
-results '{"name":"a","result":"SKIP","stdout":"why"}\n{"name":"b","result":"OK"}\n' '1 passed, 0 failed, 1 skipped'
+results '' 'failed: no test ran, says LOG/log.json\n0 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"OK","stdout":"ok 1 /a\\nok 2 /b # SKIP why\\n"}\n' \
+  'skipped: a /b: why\n1 passed, 0 failed, 1 skipped'
+results '{"name":"a","result":"FAIL","stdout":"ok 1 /a\\nnot ok 2 /b\\n"}\n' \
+  'failed: a /b: FAIL (log: LOG/log.txt)\n1 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"ERROR","stdout":"ok 1 /a\\nBail out! ERROR:x.c:7:f: no\\n"}\n' \
+  'failed: a: ERROR: Bail out! ERROR:x.c:7:f: no (log: LOG/log.txt)\n1 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"TIMEOUT","stdout":"ok 1 /a\\n"}\n' \
+  'failed: a: TIMEOUT (log: LOG/log.txt)\n1 passed, 1 failed, 0 skipped'
+results '{"name":"a","result":"FAIL"}\n{"name":"b","result":"SKIP","stdout":"why"}\n{"name":"c","result":"OK"}\n' \
+  'skipped: b: why\nfailed: a: FAIL (log: LOG/log.txt)\n1 passed, 1 failed, 1 skipped'
+results '{"name":"c","result":"OK"}\n' 'failed: meson compile\nfailed: meson setup\n1 passed, 2 failed, 0 skipped' \
+  --failed "$(printf 'meson compile\nmeson setup')"
+
+# A build that fails must be named at the end of the run: meson fails here, and logs nothing
+good_tree
+cp "$checks/../run.sh" "$checks/../count-results.py" tests/
+mkdir tests/peer bin
+printf '#!/bin/sh\nexit 1\n' >bin/meson
+chmod +x bin/meson
+n=$((n + 1))
+PATH=$scratch/tree/bin:$PATH sh tests/run.sh --no-install >"$scratch/out" 2>&1
+got=$?
+if [ $got -ne 0 ] && tail -n 2 "$scratch/out" | head -n 1 | grep -q '^failed: meson setup .*exit status 1' \
+    && [ "$(tail -n 1 "$scratch/out")" = '0 passed, 1 failed, 0 skipped' ]; then
+  echo "ok $n - run.sh: a build that fails"
+else
+  echo "not ok $n - run.sh: a build that fails"
+  sed 's/^/# /' "$scratch/out"
+  rc=1
+fi
 
 echo "1..$n"
 exit $rc
