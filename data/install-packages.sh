@@ -23,6 +23,8 @@ install_with_apt ()
   packages="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjson-glib-dev gettext python3"
   if [ "$what" = test ]; then
     packages="$packages g++ clang valgrind python3-venv time util-linux"
+    # Only version 14 decides about the format of sources; Debian 12's is 14
+    command -v clang-format-14 >/dev/null || packages="$packages clang-format"
   fi
   missing=
   for p in $packages; do
@@ -37,6 +39,12 @@ install_with_apt ()
     version=$(apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
     if apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1; then
       missing="$missing libclang-rt-$version-dev"
+    fi ;;
+  esac
+  case $missing in
+  *clang-format*)
+    if apt-cache show clang-format-14 >/dev/null 2>&1; then
+      missing="$missing clang-format-14"
     fi ;;
   esac
   # shellcheck disable=SC2086 # a list of words

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: run.sh [--no-install] [--peers] [meson test arguments]
-# Builds qconv and runs every test: as it is, with clang's sanitizers, and under valgrind. The last line counts all.
+# Builds qconv and runs every test: as it is, with clang's sanitizers, and under valgrind. The last lines name every
+# test and step that failed, and count all.
 # --peers  also compares with the large Python packages (torch), which takes some gigabytes
 # With arguments for `meson test` only the first of the three is run.
 set -u
@@ -12,6 +13,9 @@ sanitized=$root/build-sanitized
 install=yes
 peers=no
 logs=
+failed=
+newline='
+'
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -27,10 +31,25 @@ say ()
   printf '\n== %s\n' "$*"
 }
 
-# A step of ours that is not a test
-must ()
+# Ends the run: says what was skipped or failed, and how many cases passed
+finish ()
 {
-  "$@" || { echo "run.sh: failed: $*" >&2; printf '0 passed, 1 failed\n'; exit 1; }
+  say "all builds together"
+  if ! command -v python3 >/dev/null; then
+    printf 'failed: %s\n0 passed, 1 failed, 0 skipped\n' "${failed:-no python3 here}"
+    exit 1
+  fi
+  # shellcheck disable=SC2086 # a list of words
+  python3 "$root/tests/count-results.py" --failed "$failed" $logs
+  exit
+}
+
+# step COMMAND...: a step that is no test. A failure is counted at the end
+step ()
+{
+  "$@" && return
+  failed="$failed${failed:+$newline}$* (exit status $?; its output is above)"
+  return 1
 }
 
 # build_in DIR [meson options]
@@ -39,14 +58,14 @@ build_in ()
   dir=$1
   shift
   if [ -f "$dir/build.ninja" ]; then
-    must meson configure "$dir" -Dtests=true "$@"
+    step meson configure "$dir" -Dtests=true "$@" || return
   else
-    must meson setup "$dir" "$root" "$@"
+    step meson setup "$dir" "$root" "$@" || return
   fi
-  must meson compile -C "$dir"
+  step meson compile -C "$dir"
 }
 
-# test_in DIR LOG [meson test arguments]: failures are counted at the end. A setup's name ends the name of its log
+# test_in DIR LOG [meson test arguments]: meson adds the name of a setup to that of its log
 test_in ()
 {
   dir=$1
@@ -72,15 +91,15 @@ sanitizing_compiler ()
 
 if [ "$install" = yes ]; then
   say "packages"
-  must sh "$root/data/install-packages.sh" test
+  step sh "$root/data/install-packages.sh" test || finish
 fi
 
 say "build"
-build_in "$build" -Dwerror=true
+build_in "$build" -Dwerror=true || finish
 
 say "Python packages to compare with"
 if [ $peers = yes ]; then
-  must sh "$root/tests/peer/make-venv.sh" "$build/peer-venv" large
+  step sh "$root/tests/peer/make-venv.sh" "$build/peer-venv" large
 else
   sh "$root/tests/peer/make-venv.sh" "$build/peer-venv" small
 fi
@@ -96,10 +115,11 @@ else
     say "tests with sanitizers ($compiler)"
     CC=$compiler
     export CC
-    build_in "$sanitized" -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+    if build_in "$sanitized" -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false; then
+      ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        test_in "$sanitized" sanitized --no-suite lint --no-suite peer --no-suite slow --no-suite no-sanitizer
+    fi
     unset CC
-    ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-      test_in "$sanitized" sanitized --no-suite lint --no-suite peer --no-suite slow --no-suite no-sanitizer
   else
     say "no compiler here has sanitizers: left out"
   fi
@@ -114,6 +134,4 @@ else
   fi
 fi
 
-say "all builds together"
-# shellcheck disable=SC2086 # a list of words
-python3 "$root/tests/count-results.py" $logs
+finish

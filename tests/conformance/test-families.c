@@ -1,33 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every published variant of every family, at its true size and without data: it is recognised under every spelling,
-   and what becomes of its layers is what the family file says. */
-#include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
+/* usage: test-families K/N | parts K/N...
+   Every published variant of every family, at its true size and without data: it must be recognised under every
+   spelling, and its layers must become what the family file says. K/N runs every Nth variant from the Kth (0 is the
+   first), so that meson can run parts side by side; "parts" checks that the named parts together run each variant
+   once. */
 #include <string.h>
 
+#include "family-cases.h"
 #include "sample.h"
 
-/* One way to spell a model */
+/* One spelling of a model's names, and the generator's arguments for it */
 typedef struct {
   char *arguments, *label;
 } Spelling;
 
-/* What a plan did with the layers of a model. @misaligned: left alone, as their columns would have to be padded */
+/* What a plan did with the layers of a model. @misaligned: kept, because their columns would have to be padded */
 typedef struct {
   guint quantized, fallback, misaligned;
 } Counts;
 
-/* @as: what it is recognised as */
-typedef struct {
-  JsonObject *family;
-  const char *id, *name, *as;
-} Case;
-
+static GArray *cases;
 static guint n_probed, n_compared;
 static const char *const targets[][2]
     = { { "nvfp4", "nvfp4-comfy" }, { "fp8", "fp8-comfy" }, { "int8", "int8-comfy" } };
 
-/* A failure does not hide those after it */
+/* Fails the test and goes on, so that one run shows every failure */
 static void G_GNUC_PRINTF (1, 2) complain (const char *format, ...)
 {
   va_list arguments;
@@ -40,7 +37,7 @@ static void G_GNUC_PRINTF (1, 2) complain (const char *format, ...)
   g_test_fail ();
 }
 
-/* (nullable) */
+/* Returns NULL if there is no such member */
 static JsonArray *
 list_of (JsonObject *o, const char *member)
 {
@@ -53,7 +50,7 @@ length_of (JsonArray *list)
   return list != NULL ? json_array_get_length (list) : 0;
 }
 
-/* (nullable) */
+/* Returns NULL if there is no such member */
 static JsonObject *
 object_of (JsonObject *o, const char *member)
 {
@@ -72,7 +69,7 @@ has_target (const char *name)
 }
 
 static QconvModel *
-open_model (const Case *c, const char *path, const char *family_file)
+open_model (const FamilyCase *c, const char *path, const char *family_file)
 {
   QconvOpenOptions options = { .family_file = family_file };
   g_autoptr (GError) error = NULL;
@@ -83,7 +80,7 @@ open_model (const Case *c, const char *path, const char *family_file)
   return m;
 }
 
-/* @like: says what is special about it */
+/* Plans a conversion to @target; @like holds the job's other settings */
 static QconvPlan *
 make_plan (QconvModel *m, const char *target, const QconvJob *like, GError **error)
 {
@@ -150,9 +147,9 @@ lists (JsonObject *o, const char *member, const char *text)
   return FALSE;
 }
 
-/* Whether files in @naming can be recognised */
+/* Whether the family file can detect files in @naming */
 static gboolean
-is_detected (const Case *c, const char *naming)
+is_detected (const FamilyCase *c, const char *naming)
 {
   JsonArray *namings = json_object_get_array_member (json_object_get_object_member (c->family, "detect"), "namings");
 
@@ -162,9 +159,9 @@ is_detected (const Case *c, const char *naming)
   return FALSE;
 }
 
-/* Namings that nobody can recognise are none of a file */
+/* Returns all spellings but those that detection cannot recognise */
 static GPtrArray *
-list_spellings (const Case *c)
+list_spellings (const FamilyCase *c)
 {
   GPtrArray *list = g_ptr_array_new_with_free_func (free_spelling);
   JsonArray *prefixes = list_of (c->family, "prefixes"), *maps = list_of (c->family, "keymaps");
@@ -193,23 +190,23 @@ list_spellings (const Case *c)
 /* ---- One variant ---- */
 
 static void
-check_identity (const Case *c, const QconvModel *m, const char *label)
+check_identity (const FamilyCase *c, const QconvModel *m, const char *label)
 {
   if (g_strcmp0 (qconv_model_family (m), c->id) != 0 || g_strcmp0 (qconv_model_variant (m), c->as) != 0)
     complain ("%s %s, %s: recognised as %s %s instead of %s", c->id, c->name, label, qconv_model_family (m),
               qconv_model_variant (m), c->as);
 }
 
-/* What the family file says that its presets do */
+/* Compares with the counts that the family file states for its presets */
 static void
-check_counts (const Case *c, const char *scheme, Counts have)
+check_counts (const FamilyCase *c, const char *scheme, Counts have)
 {
   JsonObject *want = object_of (object_of (object_of (c->family, "preset_stats"), c->name), scheme);
 
   if (want == NULL)
     return;
   n_compared++;
-  /* Of those that are misaligned the family would keep some, too */
+  /* The family file would keep some of the misaligned layers as well */
   if (have.quantized > json_object_get_int_member (want, "quantized")
       || have.quantized + have.misaligned < json_object_get_int_member (want, "quantized")
       || have.fallback != json_object_get_int_member (want, "fallback_fp8"))
@@ -218,9 +215,9 @@ check_counts (const Case *c, const char *scheme, Counts have)
               (int) json_object_get_int_member (want, "fallback_fp8"));
 }
 
-/* Returns: how many layers are packed by the first target */
+/* Plans the targets (unless @all, only the first). Returns the counts of the first */
 static Counts
-check_plans (const Case *c, QconvModel *m, const char *label, gboolean all)
+check_plans (const FamilyCase *c, QconvModel *m, const char *label, gboolean all)
 {
   Counts first = { 0 };
 
@@ -243,31 +240,11 @@ check_plans (const Case *c, QconvModel *m, const char *label, gboolean all)
   return first;
 }
 
-static void
-check_spelling (const Case *c, const Spelling *s, Counts *as_original)
-{
-  gboolean first = strcmp (s->label, "original") == 0;
-  g_autofree char *arguments = g_strdup_printf ("--family %s --variant %s --sparse%s", c->id, c->name, s->arguments);
-  g_autofree char *path = sample_generate (arguments, "model");
-  g_autoptr (QconvModel) m = open_model (c, path, NULL);
-  Counts n;
-
-  if (m == NULL)
-    return;
-  check_identity (c, m, s->label);
-  n = check_plans (c, m, s->label, first);
-  if (first)
-    *as_original = n;
-  else if (n.quantized != as_original->quantized || n.fallback != as_original->fallback)
-    complain ("%s %s, %s: %u layers and %u by the fallback, but %u and %u of the original naming", c->id, c->name,
-              s->label, n.quantized, n.fallback, as_original->quantized, as_original->fallback);
-}
-
 /* ---- Weights by which loaders tell models apart ---- */
 
-/* Returns: (transfer full): a copy of the family file that has no such weights */
+/* Returns: (transfer full): path of a copy of the family file with an empty never_pack */
 static char *
-without_never_pack (const Case *c)
+without_never_pack (const FamilyCase *c)
 {
   g_autoptr (JsonGenerator) generator = json_generator_new ();
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
@@ -284,9 +261,9 @@ without_never_pack (const Case *c)
   return path;
 }
 
-/* Whether the family file itself tells models apart by this weight, as loaders do */
+/* Whether the family file detects the model or its dimensions by this weight, as loaders do */
 static gboolean
-is_looked_at (const Case *c, const char *name)
+is_looked_at (const FamilyCase *c, const char *name)
 {
   static const char *const members[] = { "dims", "detect" };
   g_autofree char *quoted = g_strdup_printf ("\"%s\"", name);
@@ -301,14 +278,13 @@ is_looked_at (const Case *c, const char *name)
   return found;
 }
 
-/* Loaders see a packed weight as one of half as many columns */
+/* Packing @layer must be refused without never_pack, too: loaders see a packed weight with half its columns.
+   @unprotected: opened with without_never_pack() */
 static void
-check_refused (const Case *c, const char *path, const char *only, const char *layer)
+check_refused (const FamilyCase *c, QconvModel *unprotected, const char *only, const char *layer)
 {
-  g_autofree char *file = without_never_pack (c);
-  g_autoptr (QconvModel) m = open_model (c, path, file);
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = m != NULL ? make_plan (m, "nvfp4-comfy", &(QconvJob) { .only = only }, &error) : NULL;
+  g_autoptr (QconvPlan) p = make_plan (unprotected, "nvfp4-comfy", &(QconvJob) { .only = only }, &error);
 
   if (p != NULL)
     complain ("%s %s: nobody would notice that %s is packed", c->id, c->name, layer);
@@ -316,8 +292,9 @@ check_refused (const Case *c, const char *path, const char *only, const char *la
     complain ("%s %s, %s: %s", c->id, c->name, layer, error->message);
 }
 
+/* The weight called @name must stay as it is, even if the user asks for its layer alone */
 static void
-check_probed (const Case *c, QconvModel *m, const char *path, const char *name)
+check_probed (const FamilyCase *c, QconvModel *m, QconvModel *unprotected, const char *name)
 {
   g_autofree char *layer = g_strndup (name, strlen (name) - strlen (".weight"));
   g_autofree char *escaped = g_regex_escape_string (layer, -1), *only = g_strdup_printf ("^%s$", escaped);
@@ -325,7 +302,7 @@ check_probed (const Case *c, QconvModel *m, const char *path, const char *name)
   g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .only = only }, &error);
   g_autoptr (GArray) weights = p != NULL ? qconv_plan_weights (p) : NULL;
 
-  /* A variant may have no such layer, or one that NVFP4 cannot hold */
+  /* A variant may lack the layer, or have one that NVFP4 cannot hold */
   if (p == NULL && strstr (error->message, "matches no layer") != NULL)
     return;
   if (p == NULL)
@@ -341,15 +318,15 @@ check_probed (const Case *c, QconvModel *m, const char *path, const char *name)
         complain ("%s %s: %s becomes %s by the rule %s", c->id, c->name, layer, w->scheme, w->rule);
     }
   if (is_looked_at (c, name))
-    check_refused (c, path, only, layer);
+    check_refused (c, unprotected, only, layer);
   else
     g_test_message ("%s %s: %s is probed by loaders alone", c->id, c->name, layer);
   n_probed++;
 }
 
-/* Loaders recognise the model where all other layers that the family keeps are packed, too */
+/* The model must be recognised even if every other layer that the family keeps is packed */
 static void
-check_all_packed (const Case *c, QconvModel *m)
+check_all_packed (const FamilyCase *c, QconvModel *m)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .fallback = "nvfp4" }, &error);
@@ -358,99 +335,112 @@ check_all_packed (const Case *c, QconvModel *m)
     complain ("%s %s, all packed: %s", c->id, c->name, error->message);
 }
 
+/* @m: the variant in its original spelling, from @path */
 static void
-check_never_pack (const Case *c)
+check_never_pack (const FamilyCase *c, QconvModel *m, const char *path)
 {
   JsonArray *list = list_of (c->family, "never_pack");
-  g_autofree char *arguments = g_strdup_printf ("--family %s --variant %s --sparse", c->id, c->name);
-  g_autofree char *path = sample_generate (arguments, "model");
-  g_autoptr (QconvModel) m = open_model (c, path, NULL);
+  g_autofree char *file = length_of (list) > 0 ? without_never_pack (c) : NULL;
+  g_autoptr (QconvModel) unprotected = file != NULL ? open_model (c, path, file) : NULL;
 
-  for (guint i = 0; m != NULL && i < length_of (list); i++)
-    check_probed (c, m, path, json_array_get_string_element (list, i));
-  /* Programs for language models read config.json */
-  if (m != NULL && strcmp (json_object_get_string_member (c->family, "kind"), "llm") != 0)
+  for (guint i = 0; unprotected != NULL && i < length_of (list); i++)
+    check_probed (c, m, unprotected, json_array_get_string_element (list, i));
+  /* Loaders of language models read config.json instead */
+  if (strcmp (json_object_get_string_member (c->family, "kind"), "llm") != 0)
     check_all_packed (c, m);
 }
 
 /* ---- All ---- */
 
+/* @as_original: the counts of the original spelling, which comes first */
 static void
-check_variant (const Case *c)
+check_spelling (const FamilyCase *c, const Spelling *s, Counts *as_original)
 {
+  gboolean first = strcmp (s->label, "original") == 0;
+  g_autofree char *arguments = g_strdup_printf ("--family %s --variant %s --sparse%s", c->id, c->name, s->arguments);
+  g_autofree char *path = sample_generate (arguments, "model");
+  g_autoptr (QconvModel) m = open_model (c, path, NULL);
+  Counts n;
+
+  if (m == NULL)
+    return;
+  check_identity (c, m, s->label);
+  n = check_plans (c, m, s->label, first);
+  if (first)
+    *as_original = n;
+  else if (n.quantized != as_original->quantized || n.fallback != as_original->fallback)
+    complain ("%s %s, %s: %u layers and %u by the fallback, but %u and %u of the original naming", c->id, c->name,
+              s->label, n.quantized, n.fallback, as_original->quantized, as_original->fallback);
+  if (first && has_target ("nvfp4-comfy"))
+    check_never_pack (c, m, path);
+}
+
+static void
+test_variant (gconstpointer data)
+{
+  const FamilyCase *c = &g_array_index (cases, FamilyCase, GPOINTER_TO_UINT (data));
   g_autoptr (GPtrArray) spellings = list_spellings (c);
   Counts as_original = { 0 };
 
-  g_test_message ("%s %s", c->id, c->name);
   for (guint i = 0; i < spellings->len; i++)
     check_spelling (c, g_ptr_array_index (spellings, i), &as_original);
-  if (has_target ("nvfp4-comfy"))
-    check_never_pack (c);
 }
 
-/* Models for tests tell nothing about published ones, except of families whose published ones have too many tensors */
-static gboolean
-is_wanted (const char *family, JsonObject *variant)
-{
-  gboolean made = json_object_get_boolean_member_with_default (variant, "synthetic", FALSE);
+/* ---- Parts ---- */
 
-  return strcmp (family, "llm_moe") == 0 ? made : !made;
+/* @data: the parts, a NULL-terminated list */
+static void
+test_parts (gconstpointer data)
+{
+  const char *const *parts = data;
+
+  for (guint i = 0; i < cases->len; i++)
+    {
+      guint n = 0;
+
+      for (guint k = 0; parts[k] != NULL; k++)
+        n += family_case_is_in_part (parts[k], i);
+      g_assert_cmpuint (n, ==, 1);
+    }
 }
 
 static void
-test_family (gconstpointer data)
+add_part (const char *part)
 {
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GList) names = NULL;
-  JsonObject *family, *variants;
   guint n = 0;
 
-  json_parser_load_from_file (parser, data, &error);
-  g_assert_no_error (error);
-  family = json_node_get_object (json_parser_get_root (parser));
-  variants = json_object_get_object_member (family, "variants");
-  names = json_object_get_members (variants);
-  for (GList *l = names; l != NULL; l = l->next)
-    {
-      JsonObject *variant = json_object_get_object_member (variants, l->data);
-      Case c = { family, json_object_get_string_member (family, "family"), l->data, NULL };
+  for (guint i = 0; i < cases->len; i++)
+    if (family_case_is_in_part (part, i))
+      {
+        const FamilyCase *c = &g_array_index (cases, FamilyCase, i);
+        g_autofree char *test = g_strdup_printf ("/families/%s/%s", c->id, c->name);
 
-      c.as = json_object_get_string_member_with_default (variant, "detect_as", l->data);
-      if (!is_wanted (c.id, variant))
-        continue;
-      check_variant (&c);
-      n++;
-    }
+        g_test_add_data_func (test, GUINT_TO_POINTER (i), test_variant);
+        n++;
+      }
   g_assert_cmpuint (n, >, 0);
 }
 
 int
 main (int argc, char **argv)
 {
-  g_autofree char *folder = g_build_filename (g_getenv ("QCONV_DATA_PATH"), "families", NULL);
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
-  const char *name;
+  gboolean listed;
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  g_assert_nonnull (dir);
-  while ((name = g_dir_read_name (dir)) != NULL)
-    if (g_str_has_suffix (name, ".json") && strcmp (name, "generic.json") != 0)
-      {
-        g_autofree char *test = g_strdup_printf ("/families/%s", name);
-
-        g_ptr_array_add (paths, g_build_filename (folder, name, NULL));
-        g_test_add_data_func (test, g_ptr_array_index (paths, paths->len - 1), test_family);
-      }
-  g_assert_cmpuint (paths->len, >, 0);
+  cases = family_cases_load ();
+  listed = argc > 2 && strcmp (argv[1], "parts") == 0;
+  if (listed)
+    g_test_add_data_func ("/families/parts", argv + 2, test_parts);
+  else
+    add_part (argc > 1 ? argv[1] : "0/1");
   status = g_test_run ();
-  if (has_target ("nvfp4-comfy"))
+  if (!listed && has_target ("nvfp4-comfy"))
     {
       g_assert_cmpuint (n_probed, >, 0);
       g_assert_cmpuint (n_compared, >, 0);
     }
+  family_cases_free (cases);
   sample_finish ();
   return status;
 }
