@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guards json-glib from JSON that it cannot take. Everything that parses files of users calls it. */
 #include "base/json-text.h"
 
 #include <string.h>
@@ -7,8 +8,8 @@
 
 enum { MAX_DEPTH = 24 };
 
-/* json-glib recurses into nested values and knows comments: both are stopped here. Returns: (nullable): what is
-   wrong */
+/* Returns: what is wrong with @text; NULL if json-glib may parse it. json-glib recurses into nested values and takes
+   comments: both are refused here */
 static const char *
 check_text (const char *text, gsize n)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* JSON of strangers: what would make json-glib recurse without end is refused before it is parsed. */
+/* Parses JSON of strangers. Text that would make json-glib recurse without end is refused before it is parsed. */
 #pragma once
 #include <json-glib/json-glib.h>
 
-/* @n: bytes of @text, which is NUL-terminated. QCONV_ERROR_INPUT without a name of the text.
-   Returns: (transfer full): never changed; null for an empty text */
+/* Parses @n bytes of @text, which must end with NUL. QCONV_ERROR_INPUT: not JSON; the error does not name the text.
+   Returns: (transfer full): an immutable node; a null node for an empty text */
 JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
-/* The same for a file; errors of GLib where it cannot be read */
+/* Parses a file. Errors of GLib: it cannot be read */
 JsonNode *qconv_json_text_load (const char *path, GError **error);

@@ -6,7 +6,8 @@
 
 #include "qconv.h"
 
-/* How many letters were put in, left out, changed or swapped with their neighbour; three rows of the table at a time */
+/* Returns: how many letters must be inserted, deleted, changed or swapped with their neighbour to turn @a into @b.
+   Three rows of the table are kept at a time */
 static guint
 edit_distance (const char *a, const char *b)
 {
@@ -66,7 +67,7 @@ qconv_did_you_mean (const char *word, const char *const *names)
 
 enum { MOST_NAMES = 3, MOST_LETTERS = 256 };
 
-/* The letters that a regular expression looks for, roughly */
+/* Returns: (transfer full): roughly the letters that a regular expression looks for */
 static char *
 letters_of (const char *pattern)
 {
@@ -84,7 +85,7 @@ letters_of (const char *pattern)
   return g_string_free (letters, FALSE);
 }
 
-/* Fewest letters to change, add or leave out so that @letters stand somewhere in @name (Sellers' algorithm) */
+/* Returns: the fewest changes that make @letters stand somewhere in @name (Sellers' algorithm) */
 static guint
 distance_in (const char *letters, const char *name)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects what readers claim and makes layers of it. qconv_model_open() drives it, readers call the public functions.
+ */
 #include "graph/claims.h"
 
 #include <string.h>
@@ -127,7 +129,7 @@ qconv_claims_layer (QconvClaims *c, const char *name, const char *scheme, const 
   QconvClaim *l = g_new0 (QconvClaim, 1);
 
   if (strcmp (scheme, QCONV_PLAIN) == 0 && c->error == NULL)
-    qconv_fail (&c->error, QCONV_ERROR_BUG, "layer \"%s\": what is plain is not claimed", name);
+    qconv_fail (&c->error, QCONV_ERROR_BUG, "layer \"%s\": a plain layer must not be claimed", name);
   l->claims = c;
   l->name = g_strdup (name);
   l->scheme = g_strdup (scheme);
@@ -234,7 +236,7 @@ qconv_claims_warn (QconvClaims *c, const char *format, ...)
 
 /* ---- Claims become layers ---- */
 
-/* The same type, a byte as another kind of byte, or a float that F32 holds */
+/* Returns: whether a tensor can be the component as it is: same type, both of 8 bits, or a float that F32 holds */
 static gboolean
 fits_component (QconvDType tensor, QconvDType component)
 {
@@ -260,7 +262,7 @@ same_but_for_ones (const QconvShape *a, const QconvShape *b)
     }
 }
 
-/* A tensor that is a component as it is must have its size: the same items, or a narrower float */
+/* Checks that a tensor that is a component as it is has the items of the component */
 static gboolean
 check_binding (const SourceLayer *s, const Binding *b, GError **error)
 {
@@ -285,7 +287,7 @@ check_binding (const SourceLayer *s, const Binding *b, GError **error)
   return TRUE;
 }
 
-/* Compares what was claimed with what the quantizer needs; optional components that the source lacks are forgotten */
+/* Compares the claimed components with those of the quantizer; drops optional ones that the source lacks */
 static gboolean
 match_components (SourceLayer *s, GError **error)
 {
@@ -348,7 +350,8 @@ claimed_bytes (const QconvClaim *l)
   return bytes;
 }
 
-/* A weight whose tensor carries the layer's very name, after a prefix maybe, gets that name back in a plain file */
+/* Returns: whether the tensor of the weight is called like the layer, with or without a prefix. It gets that name back
+   in a plain file, without ".weight" */
 static gboolean
 carries_name (const QconvTensor *t, const char *layer)
 {
@@ -417,7 +420,7 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   return s;
 }
 
-/* A claimed layer stands where its first tensor is */
+/* A claimed layer takes the place of its first tensor */
 GPtrArray *
 qconv_claims_finish (QconvClaims *c, GError **error)
 {

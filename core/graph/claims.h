@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What readers said about a directory, and the layers that follow from it. */
+/* What readers claim in a directory, and the layers that follow from it. */
 #pragma once
 #include "layer/source-layer.h"
 
+/* @allow_nonfinite: readers may claim scales that are not finite. Returns: (transfer full) */
 QconvClaims *qconv_claims_new (const QconvDirectory *d, gboolean allow_nonfinite);
 void qconv_claims_free (QconvClaims *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvClaims, qconv_claims_free)
-/* Says which reader claims next */
+/* Sets the reader that claims next */
 void qconv_claims_set_reader (QconvClaims *c, const QconvReader *reader);
-/* Returns: (transfer none) (element-type utf8) */
+/* Returns: (transfer none) (element-type utf8): the warnings of readers */
 GPtrArray *qconv_claims_warnings (const QconvClaims *c);
+/* Returns: whether a reader dropped the metadata @key, so that it is not copied */
 gboolean qconv_claims_metadata_dropped (const QconvClaims *c, const char *key);
-/* Returns: (transfer full) (element-type SourceLayer): claimed layers and what is left, in the order of the directory.
-   An error where a claim contradicts its quantizer */
+/* Returns: (transfer full) (element-type SourceLayer): the claimed layers, and each unclaimed tensor as a plain layer,
+   in the order of the directory. QCONV_ERROR_INPUT, QCONV_ERROR_BUG: a claim contradicts its quantizer */
 GPtrArray *qconv_claims_finish (QconvClaims *c, GError **error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What core alone may do with a directory; qconv-container.h has the rest. Opening a model and planning an output use
    this. */
+/* Directories from inside core; qconv-container.h declares what plugins call. */
 #pragma once
 #include "qconv-container.h"
 

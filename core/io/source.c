@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Random-access bytes: a file read with pread (one cut short by somebody else is an error, not a SIGBUS) or memory. */
+/* Random-access bytes in a file or in memory. Files are read with pread, so that one that somebody else cuts short is
+   an error and not a SIGBUS. Containers and tensors read through this. */
 #include "io/source.h"
 
 #include <errno.h>

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sources from inside core; qconv-container.h declares what plugins call. */
 #pragma once
 #include "qconv-container.h"
 
-/* Returns: (transfer full): an open regular file; G_IO_ERROR otherwise */
+/* Opens a regular file. G_IO_ERROR: it is none, or cannot be read. Returns: (transfer full) */
 QconvSource *qconv_source_open (const char *path, GError **error);
-/* Returns: (transfer full): bytes in memory, without siblings */
+/* Returns: (transfer full): a source of bytes in memory, which has no siblings */
 QconvSource *qconv_source_new_for_bytes (GBytes *bytes, const char *name);
 void qconv_source_free (QconvSource *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvSource, qconv_source_free)
 
-/* Returns: (transfer none) (nullable): as it was opened; NULL in memory */
+/* Returns: (transfer none): the path as it was opened; NULL in memory */
 const char *qconv_source_path (QconvSource *s);
-/* Returns: of the open file; -1 in memory */
+/* Returns: the descriptor of the open file; -1 in memory */
 int qconv_source_descriptor (QconvSource *s);
-/* Whether @path is this very file, or one of the siblings that were opened */
+/* Returns: whether @path is this very file, or a sibling that was opened */
 gboolean qconv_source_is_file (QconvSource *s, const char *path);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Layers and their components: what the quantizer says of them, and which items rows own. */
 #include "layer/layer.h"
 
 #include <stdlib.h>

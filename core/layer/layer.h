@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers as core keeps them: the public part first, then who made them and what they are made of. */
+/* A layer as core keeps it: the public part first, then its quantizer and its components. */
 #pragma once
 #include "qconv-quantizer.h"
 
@@ -7,10 +7,11 @@
 
 /**
  * Layer:
- * @quantizer: (nullable): NULL for the scheme "plain" and while the scheme's plugin is missing
- * @components: QconvComponent, owned; what pub.components shows
+ *
+ * @quantizer: (nullable): NULL for the scheme "plain", and if the plugin of the scheme is missing
+ * @components: (element-type QconvComponent): pub.components points into it
  * @hints: (nullable): key → value
- * @edited: (nullable): keys of hints that an edit changed
+ * @edited: (nullable): the keys of hints that an edit changed
  */
 typedef struct {
   QconvLayer pub;
@@ -26,28 +27,29 @@ Layer *qconv_layer_new (const char *name, const char *scheme, const QconvQuantiz
                         QconvDType dtype, guint64 rows, guint64 cols);
 /* Returns: (transfer full): a plain tensor with its component "weight" */
 Layer *qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *shape);
-/* Says that @l, a plain tensor, is made from @rows rows of @cols items, however its own axes are cut */
+/* Reads @l, a plain tensor of any shape, as @rows rows of @cols items */
 void qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols);
 void qconv_layer_free (Layer *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_free)
 
-/* Lets the quantizer put what is meant in the place of "auto" in the values of @l, which is planned */
+/* Lets the quantizer replace "auto" in the values of the planned layer @l by what it means for this layer */
 void qconv_layer_settle (Layer *l);
-/* Asks the quantizer which components there are and checks what it says */
+/* Asks the quantizer for the components of @l and checks them. QCONV_ERROR_BUG: they contradict the layer */
 gboolean qconv_layer_ask_components (Layer *l, GError **error);
-/* @l has no hints yet */
+/* Sets the first hint of @l */
 void qconv_layer_set_hint (Layer *l, const char *key, const char *value);
-/* Forgets a component that is not there: optional ones that a source lacks or nobody gives */
+/* Removes a component that the source lacks or that nobody gives */
 void qconv_layer_drop_component (Layer *l, const char *name);
 /* Returns: index of the component, or -1 */
 gint qconv_layer_component_index (const QconvLayer *l, const char *name);
 
-/* The items along axis 0 of @c that rows [first, first + n) of @l own; all of it for a whole-layer component */
+/* Finds the items along axis 0 of @c that rows [first, first + n) of @l own: all items if @c belongs to the whole layer
+ */
 void qconv_component_share (const QconvLayer *l, const QconvComponent *c, guint64 first, guint64 n, guint64 *first_item,
                             guint64 *n_items);
 /* Returns: bytes of one item along axis 0 */
 gsize qconv_component_stride (const QconvComponent *c);
-/* Returns: bytes of the share of @n_rows rows, at most */
+/* Returns: the most bytes of @c that @n_rows rows of @l own */
 gsize qconv_component_share_bytes (const QconvLayer *l, const QconvComponent *c, guint64 n_rows);
 /* Returns: the multiple of @align rows at which the runs of all components of @l start; 0 on overflow */
 guint64 qconv_layer_alignment (const Layer *l, guint64 align);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Plans an edit: what changes in markers and metadata, and which tensors stay as they are. The plan calls it. */
 #include "plan/edit.h"
 
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "io/directory.h"
 #include "rules/input-scale.h"
 
-/* What is no quantized layer stays as it is */
+/* The target of an edit: layers that are not quantized stay as they are */
 static const QconvTarget same_form = { .name = "edit", .scheme = QCONV_PLAIN, .dtype = QCONV_OPAQUE };
 
 struct _Edit {
@@ -15,7 +16,7 @@ struct _Edit {
   gboolean *found; /* for each change: it changed something */
 };
 
-/* The writer whose files come back as this form; for files without quantized layers, that of plain ones */
+/* Returns: the writer whose files are read as the format of @model; the one of plain files if no layer is quantized */
 static const QconvWriter *
 find_writer (const QconvModel *model)
 {
@@ -32,7 +33,7 @@ find_writer (const QconvModel *model)
   return NULL;
 }
 
-/* Keys and values go into JSON and into headers */
+/* Checks that keys and values can go into JSON and into headers */
 static gboolean
 check_texts (const QconvJob *job, GError **error)
 {
@@ -125,7 +126,7 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
   l->layer->hints = hints;
 }
 
-/* Returns: (transfer full): the key of "KEY=VALUE"; *value: NULL where there is none */
+/* Returns: (transfer full): the key of "KEY=VALUE". *value: NULL without "=" */
 static char *
 split_change (const char *change, const char **value)
 {
@@ -179,8 +180,8 @@ qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error)
   return TRUE;
 }
 
-/* The tensor that holds what @t is going to be: the same bytes, or codes that lie in it in another way, which their
-   reader knows */
+/* Returns: the tensor of the source that @t can be copied from: it has the same bytes, or holds the same codes in
+   another way that the reader knows; NULL if there is none */
 static const QconvTensor *
 same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *planned)
 {
@@ -197,7 +198,7 @@ same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *p
              : NULL;
 }
 
-/* Such a tensor stays as it is */
+/* Plans @t as the tensor of the source is, padded or not */
 static void
 follow_source (PlannedLayer *l, const PlannedTensor *t, QconvOutput *o)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens one plugin module and checks its tables. The registry calls it for each file it finds. */
 #include "registry/module.h"
 
 #include <string.h>
@@ -76,7 +77,7 @@ writer_problem (const QconvWriter *w)
   return qconv_option_table_problem (w->options);
 }
 
-/* The tables differ in their members only; a loop over each stops at the first problem */
+/* Returns: the first problem of any table; NULL if there is none */
 static const char *
 plugin_problem (const QconvPlugin *p)
 {
@@ -115,7 +116,7 @@ const QconvPlugin *
 qconv_module_open (const char *path, const char *name, GError **error)
 {
   g_autofree char *symbol = g_strconcat ("qconv_plugin_", name, NULL);
-  /* Not lazy: a symbol that core lacks must fail here, not in the middle of a run */
+  /* Symbols are bound now: one that core lacks must fail here, not in the middle of a run */
   g_autoptr (GModule) module = g_module_open_full (path, G_MODULE_BIND_LOCAL, error);
   PluginFunc plugin = NULL;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is loaded: modules in the order of their names, the first of a name in the search path wins. */
+/* What is loaded. Folders are searched in order, and the first module of a name wins. Everybody asks for features by
+ * id. */
 #include <string.h>
 
 #include "base/names.h"
@@ -13,7 +14,7 @@ typedef struct {
   GHashTable *containers, *readers, *quantizers, *writers;
 } Registry;
 
-/* Adds the features of one table, or says which id is taken */
+/* Adds the features of one table if @commit. Returns: else the first id that is taken, or NULL */
 static const char *
 add_features (GHashTable *table, gconstpointer const *features, gboolean commit)
 {
@@ -65,7 +66,8 @@ load_module (Registry *r, const char *folder, const char *file)
   QconvModule *m;
   const char *taken = NULL;
 
-  /* QCONV_PLUGIN_PATH is how a person tries another build of an installed plugin */
+  /* A module in QCONV_PLUGIN_PATH replaces the installed one of its name without a warning: that is how people try a
+   * build */
   if (earlier != NULL && strcmp (folder, QCONV_PLUGIN_DIR) == 0)
     {
       g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
@@ -125,7 +127,7 @@ add_targets (Registry *r, const QconvWriter *w)
       const QconvQuantizer *q = plain ? NULL : g_hash_table_lookup (r->quantizers, t->scheme);
       QconvTargetInfo *info;
 
-      /* Nobody hands roles to targets */
+      /* Targets with roles are not offered: core cannot give layers of one target several schemes by role yet */
       if (t->roles != NULL || !g_hash_table_contains (r->containers, w->container)
           || (!plain && (q == NULL || q->encoders == NULL)))
         continue;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the features that know an option of -o and sets it. Opening and planning call it. */
 #include "registry/settings.h"
 
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "qconv.h"
 #include "registry/values.h"
 
-/* Whether "ID.key" names @p; *key is what follows */
+/* Returns: whether @option is "ID.key" with the id of @p. *key: the part behind the point */
 static gboolean
 is_qualified (const Participant *p, const char *option, const char **key)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Values of options: parsed and checked by the table of the plugin that has them. */
 #include "registry/values.h"
 
 #include <string.h>
@@ -37,7 +38,7 @@ parse_boolean (const char *text, gboolean *value)
   return FALSE;
 }
 
-/* One spelling for what means the same, so that parameters compare as text */
+/* Returns: one spelling for all that mean the same, so that parameters can be compared as text */
 static const char *
 canonical_text (const QconvOption *o, const char *text)
 {
@@ -176,7 +177,7 @@ qconv_values_set (QconvValues *v, const char *name, const char *value, GError **
   return TRUE;
 }
 
-/* A row that can be set without a value: switched on, or left to the plugin */
+/* Returns: the value that an option without one gets: "on" or "auto"; NULL if it needs one */
 static const char *
 value_of_bare_name (const QconvOption *o)
 {
@@ -295,7 +296,7 @@ qconv_option_table_problem (const QconvOption *table)
   return NULL;
 }
 
-/* The text of a row that the plugin's own table has */
+/* Returns: the text of a row of the plugin's own table */
 static const char *
 text_of (const QconvValues *v, const char *name)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads which layers another file of the model quantizes. Rules ask for --like. */
 #include "rules/like.h"
 
 GHashTable *
@@ -19,7 +20,7 @@ qconv_like_read (const char *path, GError **error)
 
       if (!qconv_source_layer_is_weight (s))
         continue;
-      /* Of what is fused one part in high precision keeps the whole */
+      /* If one part of a fused layer is unquantized, the whole stays unquantized */
       if (!g_hash_table_contains (packed, name) || !quantized)
         g_hash_table_insert (packed, g_strdup (name), GINT_TO_POINTER (quantized));
       any |= quantized;

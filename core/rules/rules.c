@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides what becomes of each layer: the user's rules first, then source, size and family. The plan asks. */
 #include "rules/rules.h"
 
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "rules/like.h"
 #include "rules/target-layer.h"
 
-/* --skip-inefficient: layers that are small, or so lopsided that their scales and padding weigh as much as they save */
+/* --skip-inefficient: layers with fewer items than this, or with one side this many times the other, gain little: their
+   scales and padding weigh as much as the codes save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
 #define LOPSIDED 64
 
@@ -146,11 +148,11 @@ matches_name (Rules *r, const GRegex *re, const char *plain_name)
 {
   g_autofree char *name = qconv_short_name (plain_name);
 
-  /* An expression that gives up on a name matches nothing, which qconv_rules_check() says */
+  /* An expression that gives up on a name matches nothing; qconv_rules_check() reports it */
   return g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
 }
 
-/* In the spelling of the output, or that of the source */
+/* Returns: whether @re matches the name of the layer in the output, or in the source */
 static gboolean
 matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
 {
@@ -162,7 +164,7 @@ matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
   return FALSE;
 }
 
-/* @fits: whether what the rule asks for can be done */
+/* Returns: whether the rule matches the layer. @fits: the layer can be what the rule asks for */
 static gboolean
 matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 {
@@ -175,7 +177,7 @@ matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 
 /* ---- Decisions ---- */
 
-/* (nullable): the first row that names the layer */
+/* Returns: the first row that matches the layer, or NULL */
 static LayerRow *
 find_row (Rules *r, const SourceLayer *s)
 {
@@ -402,7 +404,8 @@ check_rule (const Rules *r, const NameRule *n, const GPtrArray *layers, GError *
   return matched_nothing (said, n->pattern, layers, error);
 }
 
-/* Some row before @row has all layers that it matches, or none has such a name */
+/* Fails if @row decided nothing: it fits no layer, earlier rows decide all layers that it matches, or it matches none
+ */
 static gboolean
 check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **error)
 {
@@ -418,8 +421,7 @@ check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **erro
 
       if (first != NULL && matches_layer (r, row->match, s))
         return qconv_fail (error, QCONV_ERROR_OPTION,
-                           "%s decides nothing: \"%s\" and all that it matches besides "
-                           "are decided by %s, which comes first",
+                           "%s has no effect: every layer it matches, such as \"%s\", is already decided by %s",
                            row->said, s->name, first->said);
     }
   return matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What becomes of each layer, and the rule that decided. */
+/* What becomes of each layer, and which rule decided. */
 #pragma once
 #include "graph/mapping.h"
 #include "rules/layer-config.h"
 
-/* An option of one regular expression */
+/* An option that is a regular expression. @re: (nullable): NULL if it was not given; @matched: it matched a layer;
+   @unfit: it matched a layer that the scheme cannot hold */
 typedef struct {
   const char *option, *pattern;
-  GRegex *re;              /* (nullable): not given */
-  gboolean matched, unfit; /* @unfit: it matched a layer that the scheme cannot hold */
+  GRegex *re;
+  gboolean matched, unfit;
 } NameRule;
 
 /**
@@ -17,10 +18,10 @@ typedef struct {
  * @rows: (element-type LayerRow): --layer-config, then --layers
  * @fallback: (nullable): of --fallback
  * @no_fallback: --fallback keep
- * @like_matched: --like has a layer packed that the model has, too
- * @like: (nullable): original short name → whether --like has it packed
- * @quantized: the source has quantized layers: only these are encoded
- * @gave_up: (nullable): an expression that could not be applied to a name
+ * @like_matched: --like quantizes a layer that this model has
+ * @like: (nullable): of qconv_like_read()
+ * @quantized: the source has quantized layers, so only these are encoded
+ * @gave_up: (nullable): why an expression could not be applied to a name
  */
 typedef struct {
   const QconvJob *job;
@@ -51,7 +52,8 @@ typedef struct {
   gboolean full_precision, packable;
 } Decision;
 
-/* QCONV_ERROR_OPTION: an expression is broken, a configuration is wrong */
+/* Reads the rules of @job. @mapping: (nullable): NULL for edits. QCONV_ERROR_OPTION: an expression is broken, a
+   configuration is wrong */
 gboolean qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes,
                            const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
@@ -64,9 +66,9 @@ void qconv_rules_settle (Rules *r);
 Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
 /* Returns: whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
-/* Returns: whether --only and --keep leave @s to an edit */
+/* Returns: whether --only and --keep let an edit change @s */
 gboolean qconv_rules_select (Rules *r, const SourceLayer *s);
-/* @encoded: what becomes of it. QCONV_ERROR_OPTION: --hp-filter wants it in high precision */
+/* Fails with QCONV_ERROR_OPTION if --hp-filter wants @s in high precision and it is not, or would be @encoded */
 gboolean qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error);
-/* QCONV_ERROR_OPTION: an expression that matched nothing, or nothing that rules before it left */
+/* Fails with QCONV_ERROR_OPTION if a rule had no effect. @layers: (element-type SourceLayer): all that were decided */
 gboolean qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error);

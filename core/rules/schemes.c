@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects the schemes that one run writes and hands them their options. The rules and the plan ask. */
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
@@ -67,7 +68,7 @@ qconv_schemes_find (const Schemes *s, const char *id)
   return known_scheme (s, id);
 }
 
-/* One that takes part, or one that the writer takes and that takes part from now on */
+/* Returns: the scheme @id, which takes part from now on; NULL if the writer or the registry has none such */
 static Scheme *
 join_scheme (Schemes *s, const char *id)
 {
@@ -122,7 +123,7 @@ qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **erro
   return NULL;
 }
 
-/* What a target fixes is not the user's to change */
+/* Fails if the user changed a parameter that the target fixes */
 static gboolean
 check_fixed (const Schemes *s, const Scheme *scheme, GError **error)
 {
@@ -147,7 +148,7 @@ warn_effort (const Schemes *s, const QconvJob *job)
   qconv_warn (&(Warn) { job->warn, job->warn_data }, "%s", _ ("--effort has no effect: this target has no search"));
 }
 
-/* What an implied scheme is told: "ID.key=value" alone. Returns: whether @option is for one */
+/* Gives @option, "ID.key=value", to an implied scheme. Returns: whether it is for one */
 static gboolean
 tell_implied (const Schemes *s, const char *option, GError **error)
 {
@@ -166,7 +167,7 @@ tell_implied (const Schemes *s, const char *option, GError **error)
   return FALSE;
 }
 
-/* All options but those for implied schemes */
+/* Applies all options: those for implied schemes must name them, the others go to whoever knows them */
 static gboolean
 apply_settings (const Schemes *s, const char *const *options, const GArray *all, GError **error)
 {

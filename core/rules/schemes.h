@@ -4,10 +4,11 @@
 #include "graph/model.h"
 
 /**
- * Scheme:
- * @target: the writer's row for it
- * @values: its options: what the target fixes and what the user set for all layers
- * @implied: nobody named it; options reach it only as ID.KEY
+ * Scheme: one scheme of a run.
+ *
+ * @target: the row of the writer's table for it
+ * @values: its options: those that the target fixes and those that the user set for all layers
+ * @implied: the user did not name it; options reach it only as ID.KEY
  */
 typedef struct {
   const QconvQuantizer *quantizer;
@@ -23,17 +24,17 @@ typedef struct {
 
 void qconv_schemes_init (Schemes *s, const QconvTargetInfo *info);
 void qconv_schemes_clear (Schemes *s);
-/* Returns: (transfer none) (nullable): the target's own scheme; NULL for plain targets and edits */
+/* Returns: (transfer none): the target's own scheme; NULL for plain targets and edits */
 const Scheme *qconv_schemes_main (const Schemes *s);
-/* Returns: (transfer none) (nullable): one that takes part */
+/* Returns: (transfer none): the scheme @id if it takes part; else NULL */
 const Scheme *qconv_schemes_find (const Schemes *s, const char *id);
-/* A scheme that a family advises takes part, before options are handed out.
-   Returns: (transfer none) (nullable): NULL where the writer or the registry has none
-   such */
+/* Adds a scheme that a family advises; must be called before options are handed out.
+   Returns: (transfer none): NULL if the writer or the registry does not have it */
 const Scheme *qconv_schemes_imply (Schemes *s, const char *id);
-/* One that the user named; QCONV_ERROR_OPTION, from @option, says what the writer takes */
+/* Adds a scheme that the user named in @option. QCONV_ERROR_OPTION: the writer cannot hold it; the error lists what it
+   can hold. Returns: (transfer none) */
 const Scheme *qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **error);
-/* Hands --effort and -o to all schemes, @others (element-type Participant) and the writer. QCONV_ERROR_OPTION: nobody
+/* Gives --effort and -o to all schemes, @others (element-type Participant) and the writer. QCONV_ERROR_OPTION: nobody
    knows an option, or a target fixes it */
 gboolean qconv_schemes_apply (Schemes *s, const QconvJob *job, const GArray *others, QconvValues *writer,
                               GError **error);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory of one task: one block, cut from its start, aligned for every kernel. */
+/* The memory of one task: a block that is handed out from its start, aligned for every kernel. */
 #pragma once
 #include <glib.h>
 
 #define ARENA_ALIGN 64u
 
+/* @used of @size bytes at @base are handed out */
 typedef struct {
   guint8 *base;
   gsize size, used;
@@ -16,7 +17,7 @@ arena_round (gsize n)
   return (n + ARENA_ALIGN - 1) & ~(gsize) (ARENA_ALIGN - 1);
 }
 
-/* Returns: (transfer none) (nullable): @n bytes; NULL where more is asked for than was planned */
+/* Returns: (transfer none): @n bytes; NULL if the arena has fewer left */
 static inline void *
 arena_take (Arena *a, gsize n)
 {

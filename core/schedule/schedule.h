@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs items of several phases of tasks on a few threads within a memory budget. */
+/* Runs items on a few threads within a memory budget. An item has phases, a phase has tasks. */
 #pragma once
 #include <gio/gio.h>
 
 #include "schedule/arena.h"
 
 /**
- * ScheduleOps: what is run. Items are started in order; the tasks of an item's phase run in any order on any thread.
+ * ScheduleOps: what the scheduler asks and runs. Items are started in order; the tasks of a phase run in any order on
+ * any thread.
  *
  * @kept_cost: bytes that an item holds from start to end
- * @task_cost: bytes that one task's arena has
- * @n_tasks: of the phase an item is in, at least 1
- * @run: one task
- * @advance: after the last task of a phase, on one thread: goes on to the next; *more = FALSE: the item is done and
- *   holds nothing any more
+ * @task_cost: bytes of the arena of one task
+ * @n_tasks: tasks of the phase that an item is in, at least 1
+ * @run: runs one task
+ * @advance: takes the item to its next phase, on one thread, after the last task of a phase; *more = FALSE: the item is
+ *   done and has freed what it held
  */
 typedef struct {
   gsize (*kept_cost) (gpointer data, guint item);
