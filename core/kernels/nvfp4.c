@@ -17,10 +17,10 @@ encode_row_end (const Job *job, const guint8 *src, gsize n, guint8 *codes, guint
 {
   float padded[QCONV_NVFP4_BLOCK] = { 0 };
   guint8 packed[QCONV_NVFP4_BLOCK_BYTES];
+  const QconvNvfp4Run run = { QCONV_F32, padded, 1, packed, scale, job->tensor_scale, job->search };
 
   QCONV_LEVEL_NAME (qconv_widen) (job->dtype, src, padded, n);
-  QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks)
-  (QCONV_F32, padded, 1, packed, scale, job->tensor_scale, job->search);
+  QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (&run);
   memcpy (codes, packed, (n + 1) / 2);
 }
 
@@ -35,9 +35,9 @@ encode_rows (const Job *job)
     {
       const guint8 *src = job->src + r * job->cols * item;
       guint8 *codes = job->codes + r * code_bytes, *scales = job->scales + r * blocks;
+      const QconvNvfp4Run run = { job->dtype, src, n_blocks, codes, scales, job->tensor_scale, job->search };
 
-      QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks)
-      (job->dtype, src, n_blocks, codes, scales, job->tensor_scale, job->search);
+      QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (&run);
       if (rest > 0)
         encode_row_end (job, src + whole * QCONV_NVFP4_BLOCK * item, rest, codes + whole * QCONV_NVFP4_BLOCK_BYTES,
                         scales + whole);

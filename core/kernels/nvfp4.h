@@ -12,6 +12,20 @@
 /* clang-format on */
 #define QCONV_NVFP4_N_OFFSETS 10
 
-/* Encodes @n_blocks whole blocks that follow each other. @tensor_scale: positive */
-void QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (QconvDType dtype, const void *src, gsize n_blocks, guint8 *codes,
-                                                   guint8 *scales, float tensor_scale, gboolean search);
+/**
+ * QconvNvfp4Run: whole blocks that follow each other, and where their codes and scales go.
+ *
+ * @src: weights of @dtype
+ * @tensor_scale: positive
+ */
+typedef struct {
+  QconvDType dtype;
+  gconstpointer src;
+  gsize n_blocks;
+  guint8 *codes, *scales;
+  float tensor_scale;
+  gboolean search;
+} QconvNvfp4Run;
+
+/* Encodes all blocks of @run */
+void QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (const QconvNvfp4Run *run);

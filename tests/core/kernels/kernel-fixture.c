@@ -13,6 +13,12 @@ typedef struct {
   void (*test) (const QconvKernelLevel *level);
 } LevelTest;
 
+QconvBuffer
+kernel_matrix_buffer (const KernelMatrix *m)
+{
+  return QCONV_BUFFER (m->data, m->rows * m->cols * qconv_dtype_bits (m->dtype) / 8, m->dtype);
+}
+
 const QconvOp *
 kernel_op (const QconvKernelLevel *level, const char *name)
 {
