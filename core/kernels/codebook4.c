@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* 4-bit codes into a table, with the largest magnitude of every block: NF4, FP4 and AF4. Blocks run over all weights,
-   row after row, while every row of codes starts a byte. */
+/* The operations "codebook4-…" for NF4, FP4 and AF4: 4-bit codes into a table, with the largest magnitude of every
+   block. Blocks run over all weights, row after row, while every row of codes starts a byte. */
 #include "kernels/codebook4.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ typedef struct {
   Book book;
 } Job;
 
-/* The divisor of a zero block is 1e-38 (bitsandbytes: backends/default/ops.py quantize_4bit) */
+/* Returns 1 / @magnitude, or 1e38 for a zero block (bitsandbytes: backends/default/ops.py quantize_4bit). */
 static inline float
 inverse_of (float magnitude)
 {
@@ -89,7 +89,8 @@ error_of (const Search *s, float factor)
   return factor * factor * book_sum (sums);
 }
 
-/* Which factor is better cannot be foreseen: no branches. Returns: whether this one is */
+/* Tries a factor and keeps the better one. Returns whether the new one is better. No branches: they could not be
+   predicted. */
 static inline gboolean
 try_factor (Search *s, float factor)
 {
@@ -101,7 +102,7 @@ try_factor (Search *s, float factor)
   return better;
 }
 
-/* Returns: the factor that suits the codes of the best one so far: least squares */
+/* Returns the factor with the least squared error for the codes of the best factor so far. */
 static float
 fitting_factor (const Search *s)
 {
@@ -167,7 +168,7 @@ encode_block (const Job *job, const float *x, gsize n, float *magnitude, guint8 
     find_codes (&job->book, x, n, *magnitude, codes);
 }
 
-/* @codes: a byte each; @at: number of the first among all weights */
+/* Packs @n codes, a byte each, two to a byte. @at: index of the first one among all weights */
 static void
 pack_codes (const Job *job, const guint8 *codes, gsize at, gsize n)
 {
@@ -212,7 +213,7 @@ encode_all (const Job *job)
     }
 }
 
-/* Rows, columns and block of @size, and the number of blocks */
+/* Reads rows, columns and block from @size, and computes the number of blocks. */
 static gboolean
 take_sizes (const QconvArg *size, gsize *rows, gsize *cols, gsize *block, gsize *blocks, GError **error)
 {
@@ -222,7 +223,7 @@ take_sizes (const QconvArg *size, gsize *rows, gsize *cols, gsize *block, gsize 
       || !qconv_kernel_count (&size[2], "block", block, error))
     return FALSE;
   if (*block < BOOK_GROUP || *block > BLOCK_LARGEST || (*block & (*block - 1)) != 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "blocks of %" G_GSIZE_FORMAT " are not done here", *block);
+    return qconv_fail (error, QCONV_ERROR_BUG, "blocks of %" G_GSIZE_FORMAT " weights are not supported", *block);
   if (!g_size_checked_mul (&all, *rows, *cols))
     return qconv_fail (error, QCONV_ERROR_BUG, "too many weights");
   *blocks = all / *block + (all % *block != 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decoding of E2M1 codes with a scale for every block. */
+/* The operations "nvfp4-decode" and "mxfp4-decode": E2M1 codes with a scale for every block. */
 #include "kernels/decode4.h"
 
 /* Values by code; minus zero counts as zero, as in GGUF */

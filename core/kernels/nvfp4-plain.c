@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reference for encoding NVFP4 blocks, one block at a time; the level "scalar" runs it. */
 #include <math.h>
 
 #include "kernels/nvfp4.h"

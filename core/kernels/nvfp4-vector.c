@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* As many blocks at once as a vector has lanes: lane b holds block b, w[i] the i-th weight of every block. */
+/* Encodes as many NVFP4 blocks at once as a vector has lanes. Lane b holds block b; w[i] is the i-th weight of every
+   block. */
 #include "kernels/nvfp4-search.h"
 
 static inline void

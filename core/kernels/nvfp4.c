@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* NVFP4 encoding: arguments, rows and the block at the end of a row. */
+/* The operations "nvfp4-encode-rtn" and "-search": checks arguments, walks rows, pads the last block of a row. */
 #include "kernels/nvfp4.h"
 
 typedef struct {
@@ -11,7 +11,7 @@ typedef struct {
   gboolean search;
 } Job;
 
-/* The weights behind the last whole block, as if zeros followed */
+/* Encodes the weights behind the last whole block of a row, padded with zeros. */
 static void
 encode_row_end (const Job *job, const guint8 *src, gsize n, guint8 *codes, guint8 *scale)
 {
@@ -69,7 +69,7 @@ encode (const QconvArg *args, gboolean search, GError **error)
       encode_rows (&job);
       return TRUE;
     }
-  /* nothing but zeros can be told with such a scale */
+  /* such a scale can express only zeros */
   memset (job.codes, 0, job.rows * (job.cols / 2 + job.cols % 2));
   memset (job.scales, 0, job.rows * blocks);
   return TRUE;

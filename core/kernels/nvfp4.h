@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What encodes runs of NVFP4 blocks; nvfp4-plain.c is the reference, nvfp4-vector.c gives the same bytes. */
+/* Encoding of runs of NVFP4 blocks, called by nvfp4.c. nvfp4-plain.c is the reference, nvfp4-vector.c gives the same
+   bytes. */
 #pragma once
 #include "kernels/ops.h"
 

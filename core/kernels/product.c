@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Adding a product of two thin matrices to a large one. Every item has its own sum, in the order of the rank. */
+/* The operation "add-product": adds the product of two thin matrices to a large one. Every item is summed in the
+   order of the rank. */
 #include "kernels/ops.h"
 
 #if QCONV_VECTOR == 0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Running single operations of one level, on data made for the purpose. */
+/* Runs single operations of one level on generated data, for the tests of the kernels. */
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/stream.h"
