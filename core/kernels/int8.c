@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operations "int8-…" and "int4-…": symmetric integers under F32 scales, after an optional rotation. Each row is
-   widened and rotated into scratch memory, which stays in the nearest caches. */
+/* The operations "int8-…" and "int4-…": symmetric integers under F32 scales, after an optional rotation. Each
+   row is widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "kernels/ops.h"
 
 #define STRETCH 512 /* codes that wait for being packed */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs single operations of one level on generated data, for the tests of the kernels. */
 #include "kernel-fixture.h"
 
 #include <math.h>
