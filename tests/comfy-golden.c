@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Walks the golden files of ComfyUI's formats, for the tests of quantizers. */
 #include "comfy-golden.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The golden files of ComfyUI's formats, layer by layer. */
+/* Walks the golden files of ComfyUI's formats layer by layer, for the tests of quantizers. */
 #pragma once
 #include "golden-file.h"
 #include "qconv-types.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads golden files in safetensors and GGUF, for all tests. */
 #include "golden-file.h"
 
 #include <json-glib/json-glib.h>

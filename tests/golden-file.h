@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Golden files made by other programs. They are trusted: anything odd in them aborts the test. */
+/* Reads golden files, which other programs made, for all tests. It trusts them: anything unexpected aborts the test. */
 #pragma once
 #include <gio/gio.h>
 
@@ -35,10 +35,10 @@ GoldenFile *golden_file_open (const char *relative);
 void golden_file_free (GoldenFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
 
-/* Returns: (transfer none): the tensor called @name, which must exist */
+/* Returns the tensor called @name, which must exist. */
 const GoldenTensor *golden_file_tensor (const GoldenFile *file, const char *name);
 
-/* Whether the bytes of @layer mean nothing, by the file's own word in its metadata */
+/* Returns whether the file's metadata marks the bytes of @layer as informative only, not as a target. */
 gboolean golden_file_informative (const GoldenFile *file, const char *layer);
 
 /* Asserts that bits are equal or both numbers are NaN */

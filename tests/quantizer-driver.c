@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Drives one quantizer on a matrix in memory as core does, for the tests of quantizers. */
 #include "quantizer-driver.h"
 
 #include <string.h>

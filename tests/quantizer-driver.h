@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One quantizer on a matrix in memory, driven as core drives it: passes over chunks, tiles with buffers of just their
-   size, scratch of just what was declared. */
+/* Drives one quantizer on a matrix in memory as core does, for the tests of quantizers: passes over chunks, tiles
+   and scratch memory of exactly the declared sizes. */
 #pragma once
 #include "qconv-plugin.h"
 
@@ -23,7 +23,7 @@ const QconvLayer *encoded_layer (const Encoded *e);
 /* Returns: (transfer none) (nullable): all bytes of a component, with their number in @size (nullable). NULL: there is
    none of that name */
 gpointer encoded_data (const Encoded *e, const char *name, gsize *size);
-/* Makes an optional component absent */
+/* Removes an optional component. */
 void encoded_drop (Encoded *e, const char *name);
 
 /* Fills the components from @weights, [rows, cols] of encoded_layer()->dtype. @tile_rows: height of a tile, 0: all
@@ -34,7 +34,7 @@ gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, G
 gboolean encoded_adopt (Encoded *e, const Encoded *source, guint64 tile_rows, gboolean *exact, GError **error);
 /* @floats: [rows, cols] */
 gboolean encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **error);
-/* The same three where nothing may fail. Returns: (transfer full) */
+/* The same three; they abort the test on an error. */
 Encoded *encoded_must_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols);
 void encoded_must_encode (Encoded *e, gconstpointer weights, guint64 tile_rows);
 float *encoded_must_decode (const Encoded *e, guint64 tile_rows);

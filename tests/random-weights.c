@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Random matrices of known distributions, for the tests of quality. */
 #include "random-weights.h"
 
 #include <math.h>

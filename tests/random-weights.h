@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Matrices that spread as those do for which the error of a scheme is known. */
+/* Random matrices for the tests of quality: for these distributions the error of each scheme is known. */
 #pragma once
 #include <glib.h>
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What operations ask of their arguments before they touch memory. */
+/* Checks that every operation makes of its arguments before it touches memory. */
 #pragma once
 #include "qconv-backend.h"
 
 #define QCONV_MASK(dtype) (1u << (dtype))
 #define QCONV_MASK_WEIGHTS (QCONV_MASK (QCONV_F32) | QCONV_MASK (QCONV_F16) | QCONV_MASK (QCONV_BF16))
 
-/* @value: not negative. Returns: FALSE with QCONV_ERROR_BUG otherwise */
+/* Stores an integer argument in @value. Fails with QCONV_ERROR_BUG if it is negative or too large. */
 gboolean qconv_kernel_count (const QconvArg *arg, const char *what, gsize *value, GError **error);
 
-/* Returns: FALSE with QCONV_ERROR_BUG where the dtype is not in @dtypes or @rows times @per_row items do not fit the
-   buffer. @per_row items of QCONV_U4 start a byte in every row */
+/* Fails with QCONV_ERROR_BUG if the dtype is not in @dtypes or the buffer is too small for @rows times @per_row
+   items. Every row of QCONV_U4 items starts a byte. */
 gboolean qconv_kernel_fits (const QconvArg *arg, const char *what, guint32 dtypes, gsize rows, gsize per_row,
                             GError **error);
 
-/* Returns: whole items in the buffer */
+/* Returns how many whole items the buffer holds. */
 gsize qconv_kernel_items (const QconvArg *arg);
 
 static inline const void *

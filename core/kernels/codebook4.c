@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* 4-bit codes into a table, with the largest magnitude of every block: NF4, FP4 and AF4. Blocks run over all weights,
-   row after row, while every row of codes starts a byte. */
+/* The operations "codebook4-…" for NF4, FP4 and AF4: 4-bit codes into a table, with the largest magnitude of every
+   block. Blocks run over all weights, row after row, while every row of codes starts a byte. */
 #include "kernels/codebook4.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ typedef struct {
   Book book;
 } Job;
 
-/* The divisor of a zero block is 1e-38 (bitsandbytes: backends/default/ops.py quantize_4bit) */
+/* Returns 1 / @magnitude, or 1e38 for a zero block (bitsandbytes: backends/default/ops.py quantize_4bit). */
 static inline float
 inverse_of (float magnitude)
 {
@@ -89,7 +89,8 @@ error_of (const Search *s, float factor)
   return factor * factor * book_sum (sums);
 }
 
-/* Which factor is better cannot be foreseen: no branches. Returns: whether this one is */
+/* Tries a factor and keeps the better one. Returns whether the new one is better. No branches: they could not be
+   predicted. */
 static inline gboolean
 try_factor (Search *s, float factor)
 {
@@ -101,7 +102,7 @@ try_factor (Search *s, float factor)
   return better;
 }
 
-/* Returns: the factor that suits the codes of the best one so far: least squares */
+/* Returns the factor with the least squared error for the codes of the best factor so far. */
 static float
 fitting_factor (const Search *s)
 {
@@ -167,7 +168,7 @@ encode_block (const Job *job, const float *x, gsize n, float *magnitude, guint8 
     find_codes (&job->book, x, n, *magnitude, codes);
 }
 
-/* @codes: a byte each; @at: number of the first among all weights */
+/* Packs @n codes, a byte each, two to a byte. @at: index of the first one among all weights */
 static void
 pack_codes (const Job *job, const guint8 *codes, gsize at, gsize n)
 {
@@ -212,7 +213,7 @@ encode_all (const Job *job)
     }
 }
 
-/* Rows, columns and block of @size, and the number of blocks */
+/* Reads rows, columns and block from @size, and computes the number of blocks. */
 static gboolean
 take_sizes (const QconvArg *size, gsize *rows, gsize *cols, gsize *block, gsize *blocks, GError **error)
 {
@@ -222,18 +223,20 @@ take_sizes (const QconvArg *size, gsize *rows, gsize *cols, gsize *block, gsize 
       || !qconv_kernel_count (&size[2], "block", block, error))
     return FALSE;
   if (*block < BOOK_GROUP || *block > BLOCK_LARGEST || (*block & (*block - 1)) != 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "blocks of %" G_GSIZE_FORMAT " are not done here", *block);
+    return qconv_fail (error, QCONV_ERROR_BUG, "blocks of %" G_GSIZE_FORMAT " weights are not supported", *block);
   if (!g_size_checked_mul (&all, *rows, *cols))
     return qconv_fail (error, QCONV_ERROR_BUG, "too many weights");
   *blocks = all / *block + (all % *block != 0);
   return TRUE;
 }
 
-/* @codes: (nullable) */
+/* Encodes the weight args[0] with the table args[1]. Two or three arguments follow the table: the codes to write if
+   @with_codes, the magnitudes, and the sizes. */
 static gboolean
-encode (const QconvArg *weight, const QconvArg *table, const QconvArg *codes, const QconvArg *absmax,
-        const QconvArg *size, Magnitudes how, GError **error)
+encode (const QconvArg *args, gboolean with_codes, Magnitudes how, GError **error)
 {
+  const QconvArg *weight = &args[0], *table = &args[1], *codes = with_codes ? &args[2] : NULL;
+  const QconvArg *absmax = &args[with_codes ? 3 : 2], *size = absmax + 1;
   Job job = { .how = how };
   gsize blocks;
 
@@ -256,48 +259,56 @@ gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) (gpointer device, gpointer stream, const QconvArg *args,
                                                   GError **error)
 {
-  return encode (&args[0], &args[1], &args[2], &args[3], &args[4], FROM_LARGEST, error);
+  return encode (args, TRUE, FROM_LARGEST, error);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search) (gpointer device, gpointer stream, const QconvArg *args,
                                                      GError **error)
 {
-  return encode (&args[0], &args[1], &args[2], &args[3], &args[4], FROM_SEARCH, error);
+  return encode (args, TRUE, FROM_SEARCH, error);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given) (gpointer device, gpointer stream, const QconvArg *args,
                                                     GError **error)
 {
-  return encode (&args[0], &args[1], &args[2], &args[3], &args[4], FROM_GIVEN, error);
+  return encode (args, TRUE, FROM_GIVEN, error);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn) (gpointer device, gpointer stream, const QconvArg *args,
                                                   GError **error)
 {
-  return encode (&args[0], &args[1], NULL, &args[2], &args[3], FROM_LARGEST, error);
+  return encode (args, FALSE, FROM_LARGEST, error);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_search) (gpointer device, gpointer stream, const QconvArg *args,
                                                      GError **error)
 {
-  return encode (&args[0], &args[1], NULL, &args[2], &args[3], FROM_SEARCH, error);
+  return encode (args, FALSE, FROM_SEARCH, error);
 }
 
 /* ---- Decoding ---- */
 
-/* @at: number of the first of @n weights among all */
+/* What all rows of one decoding share */
+typedef struct {
+  const float *levels, *magnitudes;
+  gsize cols, block;
+} Decoding;
+
+/* Decodes one row to @dst. @at: index of its first weight among all weights */
 static void
-decode_row (const float levels[16], const guint8 *codes, gsize n, const float *magnitudes, gsize block, gsize at,
-            float *dst)
+decode_row (const Decoding *d, const guint8 *codes, gsize at, float *dst)
 {
+  const float *levels = d->levels;
+  gsize n = d->cols, block = d->block;
+
   for (gsize c = 0; c < n;)
     {
       gsize end = MIN (n, c + block - at % block);
-      float magnitude = magnitudes[at / block];
+      float magnitude = d->magnitudes[at / block];
 
       at += end - c;
       for (; c < end && c % 2 != 0; c++)
@@ -313,17 +324,17 @@ gboolean
 QCONV_LEVEL_NAME (qconv_op_codebook4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
   const guint8 *codes = qconv_kernel_in (&args[0]);
-  const float *levels = qconv_kernel_in (&args[1]), *magnitudes = qconv_kernel_in (&args[2]);
+  Decoding d = { .levels = qconv_kernel_in (&args[1]), .magnitudes = qconv_kernel_in (&args[2]) };
   float *dst = qconv_kernel_out (&args[3]);
-  gsize rows, cols, block, blocks;
+  gsize rows, blocks;
 
-  if (!take_sizes (&args[4], &rows, &cols, &block, &blocks, error)
-      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_U4), rows, cols, error)
+  if (!take_sizes (&args[4], &rows, &d.cols, &d.block, &blocks, error)
+      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_U4), rows, d.cols, error)
       || !qconv_kernel_fits (&args[1], "table", QCONV_MASK (QCONV_F32), 1, 16, error)
       || !qconv_kernel_fits (&args[2], "absmax", QCONV_MASK (QCONV_F32), 1, blocks, error)
-      || !qconv_kernel_fits (&args[3], "destination", QCONV_MASK (QCONV_F32), rows, cols, error))
+      || !qconv_kernel_fits (&args[3], "destination", QCONV_MASK (QCONV_F32), rows, d.cols, error))
     return FALSE;
   for (gsize r = 0; r < rows; r++)
-    decode_row (levels, codes + r * (cols / 2 + cols % 2), cols, magnitudes, block, r * cols, dst + r * cols);
+    decode_row (&d, codes + r * (d.cols / 2 + d.cols % 2), r * d.cols, dst + r * d.cols);
   return TRUE;
 }

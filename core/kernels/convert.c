@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From one number format to another, through F32. */
+/* The operation "convert": from one number format to another, through F32. */
 #include "kernels/ops.h"
 
 #if QCONV_VECTOR >= 256

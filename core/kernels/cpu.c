@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The levels of the instruction set, the choice among them, and the backend "cpu". */
+/* Chooses the level of the instruction set and provides the backend "cpu" to the registry and to streams. */
 #include "kernels/kernels.h"
 
 #include <stdlib.h>
@@ -113,7 +113,7 @@ open_device (guint device, guint64 memory_limit, GError **error)
 {
   if (device == 0)
     return (gpointer) qconv_kernel_level_chosen ();
-  qconv_fail (error, QCONV_ERROR_OPTION, "there is only one device, the processor, not number %u", device);
+  qconv_fail (error, QCONV_ERROR_OPTION, "there is no device %u: the processor is device 0", device);
   return NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decoding of E2M1 codes with a scale for every block. */
+/* The operations "nvfp4-decode" and "mxfp4-decode": E2M1 codes with a scale for every block. */
 #include "kernels/decode4.h"
 
 /* Values by code; minus zero counts as zero, as in GGUF */
@@ -7,9 +7,11 @@ typedef struct {
   float value[16];
 } Codebook;
 
+/* @scale_values: by scale byte, which has @scale_dtype */
 typedef struct {
   const Codebook *book;
-  const float *scale_values; /* by scale byte */
+  const float *scale_values;
+  QconvDType scale_dtype;
   const guint8 *codes, *scales;
   float *dst;
   gsize rows, cols, block;
@@ -26,10 +28,11 @@ decode_row (const Job *job, const guint8 *codes, const guint8 *scales, float *ds
     dst[c] = job->book->value[codes[c / 2] >> (c % 2 * 4) & 15] * job->scale_values[scales[c / job->block]];
 }
 
+/* Decodes. @in: codes and block scales; @out: destination, rows and columns */
 static gboolean
-decode (Job *job, const QconvArg *codes, const QconvArg *scales, QconvDType scale_dtype, const QconvArg *dst,
-        const QconvArg *size, GError **error)
+decode (Job *job, const QconvArg *in, const QconvArg *out, GError **error)
 {
+  const QconvArg *codes = &in[0], *scales = &in[1], *dst = &out[0], *size = &out[1];
   gsize blocks;
 
   if (!qconv_kernel_count (&size[0], "rows", &job->rows, error)
@@ -37,7 +40,7 @@ decode (Job *job, const QconvArg *codes, const QconvArg *scales, QconvDType scal
     return FALSE;
   blocks = job->cols / job->block + (job->cols % job->block != 0);
   if (!qconv_kernel_fits (codes, "codes", QCONV_MASK (QCONV_U4), job->rows, job->cols, error)
-      || !qconv_kernel_fits (scales, "block_scale", QCONV_MASK (scale_dtype), job->rows, blocks, error)
+      || !qconv_kernel_fits (scales, "block_scale", QCONV_MASK (job->scale_dtype), job->rows, blocks, error)
       || !qconv_kernel_fits (dst, "destination", QCONV_MASK (QCONV_F32), job->rows, job->cols, error))
     return FALSE;
   job->codes = qconv_kernel_in (codes);
@@ -55,14 +58,14 @@ QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, cons
   static const Codebook book
       = { { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, 0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f } };
   float scale_values[256], tensor_scale;
-  Job job = { .book = &book, .scale_values = scale_values, .block = 16 };
+  Job job = { .book = &book, .scale_values = scale_values, .scale_dtype = QCONV_F8_E4M3, .block = 16 };
 
   if (!qconv_kernel_fits (&args[2], "tensor_scale", QCONV_MASK (QCONV_F32), 1, 1, error))
     return FALSE;
   tensor_scale = *(const float *) qconv_kernel_in (&args[2]);
   for (guint i = 0; i < G_N_ELEMENTS (scale_values); i++)
     scale_values[i] = tensor_scale * f32_of_e4m3 ((guint8) i);
-  return decode (&job, &args[0], &args[1], QCONV_F8_E4M3, &args[3], &args[4], error);
+  return decode (&job, args, args + 3, error);
 }
 
 /* Half the scale and twice the code's value, as in ggml: the largest exponent, 2^128, is still a number that way */
@@ -72,9 +75,9 @@ QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) (gpointer device, gpointer stream, cons
   static const Codebook book
       = { { 0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 6.0f, 8.0f, 12.0f, 0.0f, -1.0f, -2.0f, -3.0f, -4.0f, -6.0f, -8.0f, -12.0f } };
   float scale_values[256];
-  Job job = { .book = &book, .scale_values = scale_values, .block = 32 };
+  Job job = { .book = &book, .scale_values = scale_values, .scale_dtype = QCONV_F8_E8M0, .block = 32 };
 
   for (guint32 i = 0; i < G_N_ELEMENTS (scale_values); i++)
     scale_values[i] = f32_of_bits (i < 2 ? 0x00200000u << i : (i - 1) << 23);
-  return decode (&job, &args[0], &args[1], QCONV_F8_E8M0, &args[2], &args[3], error);
+  return decode (&job, args, args + 2, error);
 }

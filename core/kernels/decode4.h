@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sixteen codes of 4 bits become values of a table times a scale. */
+/* Decodes sixteen 4-bit codes through a table. Called by decode4.c and codebook4.c. */
 #pragma once
 #include "kernels/ops.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* E4M3 codes under a scale for every tile of rows and columns (whole rows among them), and the decoding of all FP8. */
+/* The operations "fp8-tile-encode-rtn" and "-search", E4M3 codes with a scale for every tile (whole rows included),
+   and "fp8-decode" for all FP8. */
 #include <float.h>
 
 #include "kernels/fp8.h"
@@ -62,7 +63,7 @@ tile_at (const Tiles *t, gsize down, gsize across)
   return tile;
 }
 
-/* @n weights of row @row from column @col on, as F32. Returns: @between, or where they lie if they are F32 */
+/* Returns @n weights of row @row from column @col on, as F32: in place if they are F32, else in @between. */
 static const float *
 load (const Job *job, gsize row, gsize col, gsize n, float between[STRETCH])
 {
@@ -114,7 +115,7 @@ add_errors (const float *magnitudes, gsize n, float factor, float sums[LANES])
   memcpy (sums, s, sizeof s);
 }
 
-/* Returns: the error of a tile whose largest magnitude is @amax; none is larger than where that decodes to infinity */
+/* Returns the error of a tile whose largest magnitude is @amax, or DBL_MAX if that would decode to infinity. */
 static double
 error_of_sums (const float sums[LANES], float factor, float amax)
 {
@@ -130,7 +131,7 @@ error_of_sums (const float sums[LANES], float factor, float amax)
   return (double) s[0] * (scale * scale);
 }
 
-/* Returns: of @candidates the one with the least error, the first where several have it */
+/* Returns the candidate with the least error, the first one if several have it. */
 static float
 best_factor (const Job *job, const Tile *tile, float amax, const float candidates[N_SCALES])
 {
@@ -164,8 +165,8 @@ best_factor (const Job *job, const Tile *tile, float amax, const float candidate
   return best;
 }
 
-/* Factors below that of round-to-nearest clip nothing. A tile too small for it has its own, which then takes the first
-   place if round-to-nearest leaves nothing of the tile */
+/* Searches one octave of factors below that of round-to-nearest, which clip nothing. If the weights are so small
+   that round-to-nearest makes them all zero, the search starts with a factor for this tile instead. */
 static float
 search_factor (const Job *job, const Tile *tile, float amax, float rtn)
 {

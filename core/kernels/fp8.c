@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* FP8 codes under one scale for the tensor, and what the search for that scale counts. */
+/* The operations "fp8-encode", for one scale a tensor, and "magnitudes", the histogram that the search for this
+   scale needs. */
 #include "kernels/fp8.h"
 
 #define STRETCH 512 /* weights that pass through F32 at once */
@@ -54,7 +55,7 @@ QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const 
   return TRUE;
 }
 
-/* Two numbers a turn, so that one's counter need not wait for the other's */
+/* Counts magnitudes. Takes two numbers a turn, so that their counters need not wait for each other. */
 static void
 count_16 (const guint16 *x, gsize n, guint32 *words)
 {
@@ -72,7 +73,8 @@ count_16 (const guint16 *x, gsize n, guint32 *words)
     counts[x[i] & 0x7fff]++;
 }
 
-/* @x: magnitudes to nearest BF16, ties to even; not beyond the counters where they are NaN */
+/* Rounds magnitudes to the nearest BF16, ties to even. Returns the bits that were lost. A NaN becomes the last
+   counter at most. */
 static guint32
 round_to_bf16 (const guint32 *x, guint16 *dst, gsize n)
 {

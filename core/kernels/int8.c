@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Symmetric integers of 8 and of 4 bits under F32 scales, after a rotation where one is asked for. A row at a time is
-   widened and rotated into scratch memory, which stays in the nearest caches. */
+/* The operations "int8-…" and "int4-…": symmetric integers under F32 scales, after an optional rotation. Each
+   row is widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "kernels/ops.h"
 
 #define STRETCH 512 /* codes that wait for being packed */
@@ -179,7 +179,7 @@ QCONV_LEVEL_NAME (qconv_op_int8_encode_block) (gpointer device, gpointer stream,
   if (!qconv_kernel_count (&args[6], "block", &block, error) || !begin (&job, same, QCONV_I8, error))
     return FALSE;
   if (block == 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "blocks of no columns");
+    return qconv_fail (error, QCONV_ERROR_BUG, "the block is 0");
   down = job.rows / block + (job.rows % block != 0);
   across = job.cols / block + (job.cols % block != 0);
   if (!qconv_kernel_fits (&args[2], "block_scale", QCONV_MASK (QCONV_F32), down, across, error))
@@ -219,7 +219,7 @@ QCONV_LEVEL_NAME (qconv_op_int8_decode) (gpointer device, gpointer stream, const
       || !qconv_kernel_count (&args[6], "width", &width, error))
     return FALSE;
   if (height == 0 || width == 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "a scale for no weights");
+    return qconv_fail (error, QCONV_ERROR_BUG, "height or width of a tile is 0");
   across = cols / width + (cols % width != 0);
   if (!qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_I8), rows, cols, error)
       || !qconv_kernel_fits (&args[1], "scales", QCONV_MASK (QCONV_F32), rows / height + (rows % height != 0), across,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The sources that include this are compiled once for each level of the instruction set. */
+/* Included by the sources that the build compiles once for each level of the instruction set: names their symbols by
+   level. */
 #pragma once
 #include "qconv-backend.h"
 
@@ -14,6 +15,6 @@
 #error "compile this with -DQCONV_LEVEL=name -DQCONV_VECTOR=bits"
 #endif
 
-/* What the level has to offer; both end with { NULL } */
+/* The operations of the level; both tables end with { NULL } */
 extern const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[];
 extern const QconvOp QCONV_LEVEL_NAME (qconv_ggml_ops)[];

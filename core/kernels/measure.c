@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Operations that read tensors and give a few numbers. */
+/* The operations that reduce a tensor to a few numbers: "amax", "nonfinite" and "squared-error". */
 #include "kernels/ops.h"
 
 /* Magnitudes order like their bits, so the largest is found among integers */

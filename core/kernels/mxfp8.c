@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* MXFP8: E4M3 codes under a power of two for 32 columns. */
+/* The operations "mxfp8-encode" and "mxfp8-decode": E4M3 codes, a power of two for 32 columns. */
 #include "kernels/fp8.h"
 
 #define BLOCK 32
@@ -41,7 +41,8 @@ largest_of_block (const float *w)
   return (guint32) top;
 }
 
-/* Returns: the exponent of the least power of two that brings the largest magnitude to 448 or below; 0: a zero block */
+/* Returns the exponent of the least power of two that brings the largest magnitude to 448 or below, or 0 for a zero
+   block. */
 static inline guint32
 exponent_of (guint32 top)
 {
@@ -59,7 +60,7 @@ encode_block (const float *w, guint8 *codes, gsize n, float factor)
     codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
 }
 
-/* The next code above the last one that F32 can hold would be decoded as infinity */
+/* Limits the code if the next one would decode to infinity. */
 static void
 clamp_highest (guint8 *codes, gsize n)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Number formats one at a time: the reference that vector code must equal. */
+/* Converts single numbers between formats. Kernels call it item by item; it is the reference that vector code must
+   equal. */
 #pragma once
 #include <glib.h>
 #include <string.h>
@@ -38,8 +39,8 @@ bf16_of_f32 (float x)
   return (guint16) ((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
-/* Through FP64, which holds 53 bits: what does not fit is summed up in the lowest of them, so that only one rounding
-   counts. Emulators round twice where the processor has one instruction for this */
+/* Converts with a single rounding. The detour through FP64 keeps 53 bits; if any lost bit was set, the lowest kept
+   one is set too. A plain cast is rounded twice by some emulators. */
 static inline float
 f32_of_u64 (guint64 x)
 {
@@ -54,7 +55,7 @@ f32_of_i64 (gint64 x)
   return x < 0 ? -f32_of_u64 (0 - (guint64) x) : f32_of_u64 ((guint64) x);
 }
 
-/* NaN keeps its payload and becomes quiet, as the processors' own conversions do */
+/* Widens an F16. A NaN keeps its payload and becomes quiet, as in the processors' own conversions. */
 static inline float
 f32_of_f16 (guint16 h)
 {

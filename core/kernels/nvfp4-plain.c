@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reference for encoding NVFP4 blocks, one block at a time; the level "scalar" runs it. */
 #include <math.h>
 
 #include "kernels/nvfp4.h"
@@ -71,15 +72,14 @@ encode_block (const float w[QCONV_NVFP4_BLOCK], guint8 *codes, float tensor_scal
 }
 
 void
-QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (QconvDType dtype, const void *src, gsize n_blocks, guint8 *codes,
-                                              guint8 *scales, float tensor_scale, gboolean search)
+QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (const QconvNvfp4Run *run)
 {
-  gsize bytes = QCONV_NVFP4_BLOCK * (qconv_dtype_bits (dtype) / 8);
+  gsize bytes = QCONV_NVFP4_BLOCK * (qconv_dtype_bits (run->dtype) / 8);
   float w[QCONV_NVFP4_BLOCK];
 
-  for (gsize b = 0; b < n_blocks; b++)
+  for (gsize b = 0; b < run->n_blocks; b++)
     {
-      QCONV_LEVEL_NAME (qconv_widen) (dtype, (const guint8 *) src + b * bytes, w, QCONV_NVFP4_BLOCK);
-      scales[b] = encode_block (w, codes + b * QCONV_NVFP4_BLOCK_BYTES, tensor_scale, search);
+      QCONV_LEVEL_NAME (qconv_widen) (run->dtype, (const guint8 *) run->src + b * bytes, w, QCONV_NVFP4_BLOCK);
+      run->scales[b] = encode_block (w, run->codes + b * QCONV_NVFP4_BLOCK_BYTES, run->tensor_scale, run->search);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* As many blocks at once as a vector has lanes: lane b holds block b, w[i] the i-th weight of every block. */
+/* Encodes as many NVFP4 blocks at once as a vector has lanes. Lane b holds block b; w[i] is the i-th weight of every
+   block. */
 #include "kernels/nvfp4-search.h"
 
 static inline void
@@ -56,12 +57,15 @@ encode_group (QconvDType dtype, const guint8 *src, guint8 *codes, guint8 *scales
   vec_store_bytes (scales, scale);
 }
 
+/* Encodes @run. Its dtype and search are arguments too: callers give constants, which make code of their own. */
 static inline void
-encode_groups (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *scales, float tensor_scale,
-               gboolean search)
+encode_groups (const QconvNvfp4Run *run, QconvDType dtype, gboolean search)
 {
-  gsize bytes = QCONV_NVFP4_BLOCK * (dtype == QCONV_F32 ? 4 : 2), b = 0;
+  gsize bytes = QCONV_NVFP4_BLOCK * (dtype == QCONV_F32 ? 4 : 2), n_blocks = run->n_blocks, b = 0;
   guint8 padded[LANES * QCONV_NVFP4_BLOCK * sizeof (float)], packed[LANES * QCONV_NVFP4_BLOCK_BYTES], scale[LANES];
+  const guint8 *src = run->src;
+  guint8 *codes = run->codes, *scales = run->scales;
+  float tensor_scale = run->tensor_scale;
 
   for (; b + LANES <= n_blocks; b += LANES)
     encode_group (dtype, src + b * bytes, codes + b * QCONV_NVFP4_BLOCK_BYTES, scales + b, tensor_scale, search);
@@ -74,27 +78,25 @@ encode_groups (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *code
   memcpy (scales + b, scale, n_blocks - b);
 }
 
-#define DEFINE_ENCODE(lower, upper)                                                                               \
-  static void encode_##lower (const void *src, gsize n_blocks, guint8 *codes, guint8 *scales, float tensor_scale, \
-                              gboolean search)                                                                    \
-  {                                                                                                               \
-    if (search)                                                                                                   \
-      encode_groups (QCONV_##upper, src, n_blocks, codes, scales, tensor_scale, TRUE);                            \
-    else                                                                                                          \
-      encode_groups (QCONV_##upper, src, n_blocks, codes, scales, tensor_scale, FALSE);                           \
+#define DEFINE_ENCODE(lower, upper)                     \
+  static void encode_##lower (const QconvNvfp4Run *run) \
+  {                                                     \
+    if (run->search)                                    \
+      encode_groups (run, QCONV_##upper, TRUE);         \
+    else                                                \
+      encode_groups (run, QCONV_##upper, FALSE);        \
   }
 DEFINE_ENCODE (f32, F32)
 DEFINE_ENCODE (f16, F16)
 DEFINE_ENCODE (bf16, BF16)
 
 void
-QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (QconvDType dtype, const void *src, gsize n_blocks, guint8 *codes,
-                                              guint8 *scales, float tensor_scale, gboolean search)
+QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (const QconvNvfp4Run *run)
 {
-  if (dtype == QCONV_F32)
-    encode_f32 (src, n_blocks, codes, scales, tensor_scale, search);
-  else if (dtype == QCONV_F16)
-    encode_f16 (src, n_blocks, codes, scales, tensor_scale, search);
+  if (run->dtype == QCONV_F32)
+    encode_f32 (run);
+  else if (run->dtype == QCONV_F16)
+    encode_f16 (run);
   else
-    encode_bf16 (src, n_blocks, codes, scales, tensor_scale, search);
+    encode_bf16 (run);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* NVFP4 encoding: arguments, rows and the block at the end of a row. */
+/* The operations "nvfp4-encode-rtn" and "-search": checks arguments, walks rows, pads the last block of a row. */
 #include "kernels/nvfp4.h"
 
 typedef struct {
@@ -11,16 +11,16 @@ typedef struct {
   gboolean search;
 } Job;
 
-/* The weights behind the last whole block, as if zeros followed */
+/* Encodes the weights behind the last whole block of a row, padded with zeros. */
 static void
 encode_row_end (const Job *job, const guint8 *src, gsize n, guint8 *codes, guint8 *scale)
 {
   float padded[QCONV_NVFP4_BLOCK] = { 0 };
   guint8 packed[QCONV_NVFP4_BLOCK_BYTES];
+  const QconvNvfp4Run run = { QCONV_F32, padded, 1, packed, scale, job->tensor_scale, job->search };
 
   QCONV_LEVEL_NAME (qconv_widen) (job->dtype, src, padded, n);
-  QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks)
-  (QCONV_F32, padded, 1, packed, scale, job->tensor_scale, job->search);
+  QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (&run);
   memcpy (codes, packed, (n + 1) / 2);
 }
 
@@ -35,9 +35,9 @@ encode_rows (const Job *job)
     {
       const guint8 *src = job->src + r * job->cols * item;
       guint8 *codes = job->codes + r * code_bytes, *scales = job->scales + r * blocks;
+      const QconvNvfp4Run run = { job->dtype, src, n_blocks, codes, scales, job->tensor_scale, job->search };
 
-      QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks)
-      (job->dtype, src, n_blocks, codes, scales, job->tensor_scale, job->search);
+      QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (&run);
       if (rest > 0)
         encode_row_end (job, src + whole * QCONV_NVFP4_BLOCK * item, rest, codes + whole * QCONV_NVFP4_BLOCK_BYTES,
                         scales + whole);
@@ -69,7 +69,7 @@ encode (const QconvArg *args, gboolean search, GError **error)
       encode_rows (&job);
       return TRUE;
     }
-  /* nothing but zeros can be told with such a scale */
+  /* such a scale can express only zeros */
   memset (job.codes, 0, job.rows * (job.cols / 2 + job.cols % 2));
   memset (job.scales, 0, job.rows * blocks);
   return TRUE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What encodes runs of NVFP4 blocks; nvfp4-plain.c is the reference, nvfp4-vector.c gives the same bytes. */
+/* Encoding of runs of NVFP4 blocks, called by nvfp4.c. nvfp4-plain.c is the reference, nvfp4-vector.c gives the same
+   bytes. */
 #pragma once
 #include "kernels/ops.h"
 
@@ -12,6 +13,20 @@
 /* clang-format on */
 #define QCONV_NVFP4_N_OFFSETS 10
 
-/* Encodes @n_blocks whole blocks that follow each other. @tensor_scale: positive */
-void QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (QconvDType dtype, const void *src, gsize n_blocks, guint8 *codes,
-                                                   guint8 *scales, float tensor_scale, gboolean search);
+/**
+ * QconvNvfp4Run: whole blocks that follow each other, and where their codes and scales go.
+ *
+ * @src: weights of @dtype
+ * @tensor_scale: positive
+ */
+typedef struct {
+  QconvDType dtype;
+  gconstpointer src;
+  gsize n_blocks;
+  guint8 *codes, *scales;
+  float tensor_scale;
+  gboolean search;
+} QconvNvfp4Run;
+
+/* Encodes all blocks of @run */
+void QCONV_LEVEL_NAME (qconv_nvfp4_encode_blocks) (const QconvNvfp4Run *run);

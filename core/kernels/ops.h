@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operations of qconv_plain_ops, and what their sources share. */
+/* Declares the operations for the table in ops.c, and the functions that their sources share. */
 #pragma once
 #include "kernels/args.h"
 #include "kernels/level.h"
@@ -25,10 +25,10 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn), QCONV_LEVEL_
     QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given), QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn),
     QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_search), QCONV_LEVEL_NAME (qconv_op_codebook4_decode);
 
-/* Widens @n items of any dtype that "convert" takes */
+/* Widens @n items to F32. @dtype: any that "convert" takes */
 void QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, gsize n);
 
-/* "convrot" of @n floats, whole groups; @group 1 widens. @src may be @dst */
+/* Rotates @n weights, whole groups, into @dst. If @group is 1, only widens them. @src may be @dst. */
 void QCONV_LEVEL_NAME (qconv_rotate) (QconvDType dtype, const void *src, float *dst, gsize n, gsize group);
-/* Returns: FALSE with QCONV_ERROR_BUG where there is no such rotation of rows of @cols columns */
+/* Fails with QCONV_ERROR_BUG unless rows of @cols columns can be rotated in groups of @group. */
 gboolean QCONV_LEVEL_NAME (qconv_rotation_fits) (gsize group, gsize cols, GError **error);

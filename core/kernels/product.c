@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Adding a product of two thin matrices to a large one. Every item has its own sum, in the order of the rank. */
+/* The operation "add-product": adds the product of two thin matrices to a large one. Every item is summed in the
+   order of the rank. */
 #include "kernels/ops.h"
 
 #if QCONV_VECTOR == 0
@@ -32,10 +33,25 @@ load (const float *x)
   return v;
 }
 
-/* @n: rows, a constant; @left: of each, @depth numbers that are scaled already; @at: vector of the panel */
+/**
+ * Factors: a few rows of the left matrix and a panel of the right one.
+ *
+ * @left: up to BLOCK_ROWS rows, each with @depth numbers that are scaled already
+ * @right: @depth rows
+ */
+typedef struct {
+  const float (*left)[PANEL];
+  const Panel *right;
+  gsize depth;
+} Factors;
+
+/* Adds the product of rows @first to @first + @n - 1 and the vectors of the panel from @at on. @n: a constant */
 static inline __attribute__ ((always_inline)) void
-add_block (float *w, gsize stride, const float left[BLOCK_ROWS][PANEL], const Panel *p, gsize at, gsize depth, guint n)
+add_block (float *w, gsize stride, const Factors *f, gsize at, guint first, guint n)
 {
+  const float (*left)[PANEL] = f->left + first;
+  const Panel *p = f->right;
+  gsize depth = f->depth;
   Vec sums[BLOCK_ROWS][VECTORS];
 
   for (guint r = 0; r < n; r++)
@@ -50,33 +66,33 @@ add_block (float *w, gsize stride, const float left[BLOCK_ROWS][PANEL], const Pa
       memcpy (w + r * stride + v * WIDTH, &sums[r][v], sizeof sums[r][v]);
 }
 
-/* @n: rows, up to BLOCK_ROWS */
+/* Adds the product of @n rows, up to BLOCK_ROWS, and the whole panel */
 static void
-add_rows (float *w, gsize stride, const float left[BLOCK_ROWS][PANEL], const Panel *p, gsize depth, guint n)
+add_rows (float *w, gsize stride, const Factors *f, guint n)
 {
   for (gsize c = 0; c < PANEL; c += BLOCK)
     if (n == BLOCK_ROWS)
-      add_block (w + c, stride, left, p, c / WIDTH, depth, BLOCK_ROWS);
+      add_block (w + c, stride, f, c / WIDTH, 0, BLOCK_ROWS);
     else
       for (guint r = 0; r < n; r++)
-        add_block (w + r * stride + c, stride, left + r, p, c / WIDTH, depth, 1);
+        add_block (w + r * stride + c, stride, f, c / WIDTH, r, 1);
 }
 
-/* @cols: columns from here on, fewer than PANEL at the right edge: these are worked on in a copy */
+/* Adds the product to @cols columns of @n rows. The right edge has fewer than PANEL columns: a copy is worked on there
+ */
 static void
-add_panel (float *w, gsize stride, gsize cols, const float left[BLOCK_ROWS][PANEL], const Panel *p, gsize depth,
-           guint n)
+add_panel (float *w, gsize stride, gsize cols, const Factors *f, guint n)
 {
   float edge[BLOCK_ROWS * PANEL] = { 0 };
 
   if (cols >= PANEL)
     {
-      add_rows (w, stride, left, p, depth, n);
+      add_rows (w, stride, f, n);
       return;
     }
   for (guint r = 0; r < n; r++)
     memcpy (edge + r * PANEL, w + r * stride, cols * sizeof *w);
-  add_rows (edge, PANEL, left, p, depth, n);
+  add_rows (edge, PANEL, f, n);
   for (guint r = 0; r < n; r++)
     memcpy (w + r * stride, edge + r * PANEL, cols * sizeof *w);
 }
@@ -105,11 +121,12 @@ add_stretch (const Product *x, gsize col, gsize first)
     {
       guint n = (guint) MIN (x->rows - row, BLOCK_ROWS);
       float left[BLOCK_ROWS][PANEL];
+      const Factors f = { left, &p, depth };
 
       for (guint r = 0; r < n; r++)
         for (gsize k = 0; k < depth; k++)
           left[r][k] = x->scale * x->left[(row + r) * x->rank + first + k];
-      add_panel (x->w + row * x->cols + col, x->cols, cols, left, &p, depth, n);
+      add_panel (x->w + row * x->cols + col, x->cols, cols, &f, n);
     }
 }
 

@@ -80,8 +80,8 @@ QCONV_LEVEL_NAME (qconv_rotation_fits) (gsize group, gsize cols, GError **error)
   return TRUE;
 }
 
-/* Halving first keeps sums below 2^k times the largest weight, so that hardly any weights overflow; what subnormals
-   lose is far below the least scale */
+/* Halves before it adds, so that sums overflow only for weights near the largest F32. Subnormal weights lose bits
+   that are far below the least scale. */
 void
 QCONV_LEVEL_NAME (qconv_rotate) (QconvDType dtype, const void *src, float *dst, gsize n, gsize group)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Vectors of the level's own width. Arithmetic is the compiler's (operators on vectors); here is what has none. */
+/* Vectors of the level's own width, for the kernels. The compiler provides the arithmetic operators; this header
+   adds the operations that have none. */
 #pragma once
 #include "kernels/level.h"
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* awq_w4a16 of ComfyUI: 4-bit codes with a scale and a centre for a group of columns: (code - 8) · scale + zero. */
+/* The quantizer of ComfyUI's awq_w4a16, listed by this file's plugin descriptor. A weight is (code - 8) · scale +
+   zero; a group of columns shares the scale and the zero. */
 #include <math.h>
 #include <string.h>
 
 #include "qconv-plugin.h"
 #include "quantizer-checks.h"
 
-/* Items of one partial result, more where rows are long: from the layer alone */
+/* Weights of one partial result; a long row has more. Depends on nothing but the layer. */
 #define CHUNK_ITEMS ((guint64) 1 << 20)
 /* Code of the centre */
 #define CENTRE 8
 
-/* Scale and centre of one group, as codes are made with them */
+/* Scale and centre of one group, in F32, before they are rounded to the stored type */
 typedef struct {
   float scale, zero;
 } Group;
@@ -29,7 +30,7 @@ settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values
     qconv_values_replace (values, "scale-dtype", layer->dtype == QCONV_F16 ? "f16" : "bf16");
 }
 
-/* "auto" counts before it is settled, too */
+/* Returns the stored type of scales and centres. Resolves "auto" itself, as it is also called before settle(). */
 static QconvDType
 scale_dtype (const QconvLayer *layer)
 {
@@ -52,7 +53,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
     return FALSE;
   if (layer->cols % group != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "%" G_GUINT64_FORMAT " columns are not whole groups of %" G_GUINT64_FORMAT, layer->cols, group);
+                       "%" G_GUINT64_FORMAT " columns are not a multiple of the group %" G_GUINT64_FORMAT
+                       "; choose a group that divides them",
+                       layer->cols, group);
   if (layer->cols % 2 != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "awq takes an even number of columns, not %" G_GUINT64_FORMAT,
                        layer->cols);
@@ -68,7 +71,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* A group of one large weight among small ones */
+/* Returns the error of the worst group: one large weight among small ones. */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {
@@ -77,7 +80,7 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* ---- Stored numbers ---- */
 
-/* Nearest, ties to even; a power of two divides without rounding. Infinite beyond 65504 */
+/* Rounds to the nearest F16, ties to even. Returns infinity if @x is beyond 65504. */
 static guint16
 f16_of_f32 (float x)
 {
@@ -109,7 +112,7 @@ typedef union {
   guint32 u;
 } Bits;
 
-/* Nearest, ties to even. @x: finite */
+/* Rounds to the nearest BF16, ties to even. @x must be finite. */
 static guint16
 bf16_of_f32 (float x)
 {
@@ -118,7 +121,7 @@ bf16_of_f32 (float x)
   return (guint16) ((b.u + 0x7fff + (b.u >> 16 & 1)) >> 16);
 }
 
-/* Item @i of @buffer, which holds F32, F16 or BF16 */
+/* Returns item @i of @buffer, which holds F32, F16 or BF16. */
 static float
 load_number (QconvBuffer *buffer, guint64 i)
 {
@@ -131,7 +134,7 @@ load_number (QconvBuffer *buffer, guint64 i)
   return ((Bits) { .u = (guint32) ((const guint16 *) data)[i] << 16 }).f;
 }
 
-/* Returns: FALSE where @x is too large for the type */
+/* Stores @x as item @i. Returns FALSE if the type cannot hold it. */
 static gboolean
 store_number (QconvBuffer *buffer, guint64 i, float x)
 {
@@ -162,7 +165,8 @@ plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
   work->partial_size = work->chunk_rows * (layer->cols / group_of (layer)) * sizeof (Group);
 }
 
-/* comfy-quants: weights of one value keep it in the centre */
+/* Returns scale and centre of @n weights. If all are equal, the centre is their value and the scale 1, as in
+   comfy-quants. */
 static Group
 measure_group (const float *weights, guint64 n)
 {
@@ -191,7 +195,7 @@ accumulate_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, Q
   return TRUE;
 }
 
-/* Chunks lie back to back, only the last one may be short */
+/* Stores the measured scales and centres. The partial results of all chunks follow each other without gaps. */
 static gboolean
 finish_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
                gboolean *exact, GError **error)
@@ -203,13 +207,14 @@ finish_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, gcons
   for (guint64 k = 0; k < groups; k++)
     if (!store_number (scale, k, measured[k].scale) || !store_number (zero, k, measured[k].zero))
       return qconv_fail (error, QCONV_ERROR_NON_FINITE,
-                         "a group with the scale %g and the centre %g is too large for %s", (double) measured[k].scale,
-                         (double) measured[k].zero, qconv_dtype_name (qconv_buffer_dtype (scale)));
+                         "a group with the scale %g and the centre %g does not fit %s; choose another scale-dtype",
+                         (double) measured[k].scale, (double) measured[k].zero,
+                         qconv_dtype_name (qconv_buffer_dtype (scale)));
   return TRUE;
 }
 
-/* Nearest, ties to even: the sum has no room for a fraction. A scale that underflowed to 0 leaves no number to
-   compare, and the code becomes 0 */
+/* Returns the nearest code, ties to even: adding 1.5 * 2^23 rounds to whole numbers. Returns 0 or 15 if the scale
+   underflowed to 0. */
 static guint8
 code_of (float weight, Group group)
 {
@@ -219,7 +224,7 @@ code_of (float weight, Group group)
   return (guint8) ((held + 0x1.8p23f) - 0x1.8p23f + CENTRE);
 }
 
-/* Codes are made with scale and centre before those were rounded to what is stored */
+/* Encodes with the scale and centre in F32, not with the rounded ones that are stored. */
 static gboolean
 encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The descriptor of the plugin bnb. */
 #include "bnb.h"
 
 QCONV_PLUGIN_DEFINE (bnb, .summary = N_ ("bitsandbytes' 4-bit and 8-bit layers"), .license = "LGPL-2.1-or-later",

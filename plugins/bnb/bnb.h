@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bitsandbytes' 4-bit and 8-bit layers: what the files of this plugin share. */
+/* Shared by the files of this plugin, which reads and writes the 4-bit and 8-bit layers of bitsandbytes. */
 #pragma once
 #include "qconv-plugin.h"
 
@@ -34,13 +34,13 @@ typedef struct {
   gboolean four_bit, eight_bit, mixed;
 } BnbLayer;
 
-/* Returns: (transfer full): layers in the order of the file */
+/* Returns all layers (BnbLayer) in the order of the file. */
 GPtrArray *bnb_layers (const QconvDirectory *d);
 gboolean bnb_has_layers (const QconvDirectory *d);
-/* Returns: (nullable) */
+/* Returns the tensor @suffix of @l, or NULL if the file has none. @suffix may be NULL. */
 const QconvTensor *bnb_tensor (const QconvDirectory *d, const BnbLayer *l, const char *suffix);
 
-/* What the text says */
+/* The content of a layer's quant_state */
 typedef struct {
   char type[8]; /* "nf4", empty: unknown */
   guint64 block, rows, cols;
@@ -48,15 +48,16 @@ typedef struct {
   gboolean nested;
   float offset;
 } BnbState;
-/* QCONV_ERROR_INPUT, or QCONV_ERROR_UNSUPPORTED for what is well formed */
+/* Parses the quant_state @t. Fails with QCONV_ERROR_UNSUPPORTED if it is well formed but of a kind that qconv cannot
+   read, else with QCONV_ERROR_INPUT. */
 gboolean bnb_state_parse (BnbState *s, const QconvTensor *t, GError **error);
-/* Returns: (transfer full): the text up to the closing brace; of nested absmax up to the offset */
+/* Returns the quant_state of @layer without its closing brace; if @nested, also without the offset. */
 char *bnb_state_text (const QconvLayer *layer, gboolean nested);
-/* A number as Python writes it */
+/* Prints @number as Python does. */
 #define BNB_NUMBER_SIZE 32
 void bnb_print_number (char text[BNB_NUMBER_SIZE], double number);
 
-/* What is wrong with one layer */
+/* One problem of a layer */
 typedef struct {
   const char *word; /* for programs */
   QconvError code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes of a row under its largest magnitude (bitsandbytes: functional.py int8_vectorwise_dequant). */
+/* The quantizer bnb_int8, which only decodes: code × row maximum / 127 (bitsandbytes: functional.py
+   int8_vectorwise_dequant). */
 #include "bnb.h"
 
 #include "quantizer-checks.h"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes lie as one array, row after row, two to a byte; components start a byte with every row. */
+/* Load functions that the reader binds: they turn the file's tensors into components. The file stores codes as one
+   array, two to a byte; the component starts a byte with every row. */
 #include "bnb.h"
 
 #include <string.h>
 
 #define STRETCH 16384
 
-/* Codes [at, at + n) of the file, @swapped: the even one in the high half */
+/* Reads codes [at, at + n) of the file. @swapped: the even code is in the high half of its byte */
 static gboolean
 unpack_stretch (const QconvTensor *t, guint64 at, gsize n, gboolean swapped, guint8 *codes, GError **error)
 {
@@ -24,7 +25,7 @@ unpack_stretch (const QconvTensor *t, guint64 at, gsize n, gboolean swapped, gui
   return TRUE;
 }
 
-/* Rows of an odd number of codes start in the middle of a byte, every other one */
+/* Loads rows with an odd number of codes: every other row starts in the middle of a byte. */
 static gboolean
 load_odd (const QconvLoad *load, gboolean swapped, GError **error)
 {

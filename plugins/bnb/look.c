@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What bitsandbytes asks of the tensors of one layer, and what can be read at all. */
+/* Examines the tensors of one layer for the reader, which refuses what it cannot decode and reports the rest when a
+   file is verified. */
 #include "bnb.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@ free_trouble (gpointer data)
   g_free (t);
 }
 
-/* @harmless: can be read */
+/* Records a problem. @harmless: qconv can read the layer all the same */
 static void G_GNUC_PRINTF (5, 6)
     trouble (BnbLook *l, const char *word, QconvError code, gboolean harmless, const char *format, ...)
 {
@@ -43,7 +44,7 @@ items_of (const QconvTensor *t)
   return qconv_shape_items (&t->shape, &n) ? n : 0;
 }
 
-/* A list of @n items of @dtype. Returns: whether it is there and is one */
+/* Returns whether @t is a list of @n items of @dtype. Records a problem if not. */
 static gboolean
 check_list (BnbLook *l, const QconvTensor *t, const char *suffix, QconvDType dtype, guint64 n)
 {
@@ -61,7 +62,7 @@ check_list (BnbLook *l, const QconvTensor *t, const char *suffix, QconvDType dty
   return FALSE;
 }
 
-/* A list of scales */
+/* Checks a list of @n scales and their signs. */
 static void
 check_scales (BnbLook *l, const QconvTensor *t, const char *suffix, guint64 n, QconvSign sign)
 {
@@ -70,7 +71,7 @@ check_scales (BnbLook *l, const QconvTensor *t, const char *suffix, guint64 n, Q
           sign == QCONV_SIGN_ANY ? "Inf or NaN" : "numbers that are NaN, infinite or negative");
 }
 
-/* Codes may lie in a tensor of any type: it counts for its bytes */
+/* Checks the tensor of codes. It may have any type, as only its bytes matter. */
 static void
 check_packed (BnbLook *l, guint64 n)
 {
@@ -80,20 +81,20 @@ check_packed (BnbLook *l, guint64 n)
   gboolean list = shape->rank == 1, foreign = l->layer->spelling->low_first;
 
   if (l->weight->dtype == QCONV_OPAQUE || l->weight->dtype == QCONV_U4)
-    BROKEN (l, "dtype", "weight is %s, which holds no codes", qconv_dtype_name (l->weight->dtype));
+    BROKEN (l, "dtype", "weight is %s, which cannot hold codes", qconv_dtype_name (l->weight->dtype));
   else if (l->weight->n_bytes != n / 2 + n % 2)
     BROKEN (l, "shape",
             "weight has %" G_GUINT64_FORMAT " bytes where %" G_GUINT64_FORMAT " codes need %" G_GUINT64_FORMAT,
             l->weight->n_bytes, n, n / 2 + n % 2);
   else if (row && !column)
-    FOREIGN (l, "packed-shape", "weight is %s, the transposed packing, which is not done here", text);
+    FOREIGN (l, "packed-shape", "weight is %s, the transposed packing, which is not supported", text);
   else if (!column && !list)
-    BROKEN (l, "packed-shape", "weight is %s, no column of bytes", text);
+    BROKEN (l, "packed-shape", "weight is %s where a column of bytes is needed", text);
   else if (!foreign && (row || !column))
-    NOTE (l, "packed-shape", "weight is %s, which bitsandbytes takes for something else than a column", text);
+    NOTE (l, "packed-shape", "weight is %s, which bitsandbytes does not read as a column", text);
 }
 
-/* bitsandbytes' kernels for GPUs have their own table */
+/* Notes a table that differs from the standard one: the GPU kernels of bitsandbytes ignore what the file holds. */
 static void
 compare_map (BnbLook *l)
 {
@@ -119,7 +120,7 @@ check_nested (BnbLook *l, guint64 blocks)
   guint64 groups = blocks / BNB_NESTED_BLOCK + (blocks % BNB_NESTED_BLOCK != 0);
 
   if (!l->state.nested && (l->nested_absmax != NULL || l->nested_map != NULL))
-    BROKEN (l, "quant-state", "its quant_state does not speak of nesting, but %s is there",
+    BROKEN (l, "quant-state", "its quant_state has no nested_blocksize, but the layer has %s",
             (l->nested_absmax != NULL ? s->nested_absmax : s->nested_map) + 1);
   if (!l->state.nested)
     {
@@ -128,7 +129,7 @@ check_nested (BnbLook *l, guint64 blocks)
     }
   if (s->nested_absmax == NULL || g_str_equal (l->state.type, "af4"))
     {
-      FOREIGN (l, "quant-state", "nesting is not done here for such layers");
+      FOREIGN (l, "quant-state", "nested absmax is not supported for such layers");
       return;
     }
   check_list (l, l->absmax, s->absmax, QCONV_U8, blocks);
@@ -143,7 +144,7 @@ read_state (BnbLook *l)
   g_autoptr (GError) error = NULL;
 
   if (layer->n_states > 1)
-    BROKEN (l, "quant-state", "it has %u quant_state", layer->n_states);
+    BROKEN (l, "quant-state", "it has %u quant_state tensors where one is needed", layer->n_states);
   else if (layer->state == NULL)
     BROKEN (l, "missing", "%s%s is missing", layer->spelling->state + 1,
             g_str_has_suffix (layer->spelling->state, "__") ? "*" : "");
@@ -155,7 +156,7 @@ read_state (BnbLook *l)
       l->state.type[0] = '\0';
     }
   else if (layer->type != NULL && !g_str_equal (layer->type, l->state.type))
-    BROKEN (l, "quant-state", "its quant_state is called %.32s and says %s", layer->type, l->state.type);
+    BROKEN (l, "quant-state", "its quant_state is named %.32s, but its quant_type is %s", layer->type, l->state.type);
 }
 
 static void
@@ -184,15 +185,15 @@ look_at_eight_bits (BnbLook *l)
   if (l->weight->dtype != QCONV_I8)
     BROKEN (l, "dtype", "weight is %s where I8 is needed", qconv_dtype_name (l->weight->dtype));
   else if (l->weight->shape.rank != 2 || items_of (l->weight) == 0)
-    BROKEN (l, "shape", "weight is no matrix");
+    BROKEN (l, "shape", "weight is not a matrix");
   else
     check_scales (l, l->rows, l->layer->spelling->rows, l->weight->shape.dim[0], QCONV_SIGN_NOT_NEGATIVE);
   if (l->format == NULL)
     return;
   if (l->format->dtype != QCONV_U8 || l->format->n_bytes != 1 || !qconv_tensor_read (l->format, 0, 1, &format, NULL))
-    BROKEN (l, "weight-format", "weight_format is no byte");
+    BROKEN (l, "weight-format", "weight_format is not a single byte (U8)");
   else if (format != 0)
-    FOREIGN (l, "weight-format", "weight_format %u, a tiling of older GPU kernels, is not done here", format);
+    FOREIGN (l, "weight-format", "weight_format %u, a tiling of older GPU kernels, is not supported", format);
 }
 
 void
@@ -210,7 +211,7 @@ bnb_look (BnbLook *look, const QconvDirectory *d, const BnbLayer *layer)
                       .format = bnb_tensor (d, layer, ".weight_format") };
   look->troubles = g_ptr_array_new_with_free_func (free_trouble);
   if (layer->mixed || (layer->four_bit && layer->eight_bit))
-    BROKEN (look, "members", "it has members of two forms");
+    BROKEN (look, "members", "it has tensors of two different formats");
   else if (look->weight == NULL)
     BROKEN (look, "missing", "weight is missing");
   else if (layer->eight_bit)

@@ -22,7 +22,7 @@ free_layer (gpointer data)
   g_free (l);
 }
 
-/* What a tensor's name says. @type: (nullable): behind that of a state */
+/* The parts of a tensor's name. @type: suffix of a quant_state's name, or NULL */
 typedef struct {
   const BnbSpelling *spelling;
   gsize length; /* of the layer's name */
@@ -54,7 +54,8 @@ is_state (const char *name, const BnbSpelling *s, Meaning *m)
   return TRUE;
 }
 
-/* The last spelling has suffixes that others have, too: only its state tells */
+/* Splits a tensor's name. Other formats use the suffixes of the last spelling too, so it counts only if the layer
+   has a quant_state. */
 static gboolean
 understand (const QconvDirectory *d, const char *name, Meaning *m)
 {

@@ -42,7 +42,7 @@ claim_four_bits (const BnbLook *l, QconvClaims *claims)
   qconv_claim_bind (c, "nested_offset", bnb_load_offset, l->layer->state, NULL);
 }
 
-/* The type before is not stored; row maxima are those of F16 */
+/* Claims an 8-bit layer. The file does not store the layer's type; F16 is the one that bitsandbytes quantizes from. */
 static void
 claim_eight_bits (const BnbLook *l, const QconvDirectory *d, QconvClaims *claims)
 {

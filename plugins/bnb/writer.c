@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tensors of a 4-bit layer as bitsandbytes stores them (nn/modules.py Linear4bit, functional.py QuantState.as_dict). */
+/* The writer: plans the tensors of a layer as bitsandbytes stores them (nn/modules.py Linear4bit, functional.py
+   QuantState.as_dict). */
 #include <string.h>
 
 #include "bnb.h"
 #include "output-metadata.h"
 
-/* What is behind the text of a nested layer: its offset, at most 24 characters as Python writes doubles, and a brace */
+/* Room for the end of a nested layer's text: the offset, at most 24 characters, and a brace */
 #define TAIL 25
 
-/* One array without gaps. The half byte behind an odd number of codes holds the code of zero, as bitsandbytes has it */
+/* Packs codes as one array without gaps. If their number is odd, the last half byte is the code of zero, as in
+   bitsandbytes. */
 static gboolean
 pack_codes (const QconvPack *pack, GError **error)
 {
@@ -79,7 +81,7 @@ write_codes (QconvOutput *o, const QconvLayer *layer, GError **error)
   return qconv_output_add (o, layer, ".weight", &planned, error);
 }
 
-/* nn/modules.py Linear8bitLt: format 0 is rows as they are */
+/* Plans an 8-bit layer. Format 0 means plain rows (nn/modules.py Linear8bitLt). */
 static gboolean
 write_int8 (QconvOutput *o, const QconvLayer *layer, GError **error)
 {
@@ -93,7 +95,7 @@ write_int8 (QconvOutput *o, const QconvLayer *layer, GError **error)
          && qconv_output_add (o, layer, ".weight_format", &mark, error);
 }
 
-/* What an edit says of a layer has nowhere to go */
+/* Refuses edited keys: the format stores none. */
 static gboolean
 check_edit (const QconvLayer *layer, GError **error)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The descriptor of the plugin fp8, and the functions that its quantizers share. */
 #include "fp8.h"
 
 #include "quantizer-checks.h"
@@ -27,7 +28,7 @@ fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvCompo
   return TRUE;
 }
 
-/* E4M3 has one NaN of each sign; the highest exponent of E5M2 is Inf and NaN */
+/* Returns how many codes are Inf or NaN: 0x7f in E4M3, 0x7c and above in E5M2, without their sign. */
 static gsize
 count_wrong_codes (QconvBuffer *codes)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One scale for the tensor. What a scale costs depends on where it puts the weights between two powers of two, so the
-   search goes through one octave of larger scales, which clip nothing; how many weights have which magnitude is
-   enough to know the errors of all. */
+/* The quantizer fp8: one scale for the tensor. The search tries one octave of larger scales, which clip nothing. It
+   computes their errors from a histogram of magnitudes, so that weights are read once. */
 #include <math.h>
 #include <string.h>
 
@@ -105,7 +104,8 @@ histogram_clear (Histogram *h)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Histogram, histogram_clear)
 
-/* Zeros cost no scale anything. Only magnitudes near the largest, @amax, were rounded beyond it */
+/* Fills the histogram from the counts of all chunks, without zeros. Limits magnitudes to @amax, because rounding for
+   the count may have exceeded it. */
 static void
 histogram_fill (Histogram *h, const Partial *partials, gsize n, guint32 flags, float amax)
 {
@@ -125,7 +125,7 @@ histogram_fill (Histogram *h, const Partial *partials, gsize n, guint32 flags, f
     }
 }
 
-/* Adding a number whose last place is the step of the grid rounds to nearest, ties to even */
+/* Rounds @t to the grid, ties to even, by adding a number whose last place is the step of the grid. */
 static float
 round_to_grid (const Grid *g, float t)
 {
@@ -153,8 +153,7 @@ error_of_scale (const Histogram *h, const Grid *g, float scale)
   return sum;
 }
 
-/* Returns: the most that rounding to BF16 can add to the square root of an error, or take from it. No error changes
-   faster than the weight that makes it */
+/* Returns by how much rounding to BF16 can change the square root of an error, at most. */
 static double
 rounding_of (const Histogram *h)
 {

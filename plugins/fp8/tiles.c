@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A scale for every row or square tile, with the arithmetic of convert_to_quant. */
+/* The quantizers fp8_row and fp8_block: a scale for every row or square block, with the arithmetic of
+   convert_to_quant. */
 #include <string.h>
 
 #include "fp8.h"
 
 #include "amax-pass.h"
 
-/* What tells the two schemes apart. @option: that holds the height and width of a tile; NULL: tiles are rows */
+/* The differences between the two schemes. @option: name of the option with the side of a block, or NULL if blocks
+   are rows */
 typedef struct {
   const char *option, *scales;
 } Form;
@@ -33,7 +35,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   if (layer->rows % height != 0 || (f->option != NULL && layer->cols % width != 0))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "%" G_GUINT64_FORMAT " rows and %" G_GUINT64_FORMAT
-                       " columns are not multiples of the block %" G_GUINT64_FORMAT,
+                       " columns are not multiples of the block %" G_GUINT64_FORMAT
+                       "; choose a block that divides both",
                        layer->rows, layer->cols, height);
   return fp8_list_components (
       layer, QCONV_F8_E4M3,

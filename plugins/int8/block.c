@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* INT8 with one scale for square blocks of weights. */
+/* The quantizer int8_block: INT8 with a scale for every square block. */
 #include "int8.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@ block_of (const QconvLayer *layer)
   return (guint64) qconv_values_int (layer->values, "block");
 }
 
-/* "amax" is the largest magnitude of the tensor, for the encoder alone: no file has it */
+/* Lists the components. "amax", the largest magnitude of the tensor, is only for the encoder: no file stores it. */
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
@@ -58,7 +58,8 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
   return TRUE;
 }
 
-/* convert_to_quant gives a tensor of zeros scales of 1, but blocks of zeros among others the least scale */
+/* Encodes a tensor of zeros with scales of 1, as convert_to_quant does. A block of zeros in another tensor gets the
+   least scale. */
 static void
 encode_zeros (const QconvTile *t)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The quantizer int8 and the descriptor of the plugin. */
 #include "int8.h"
 
 /* The least scale: comfy-kitchen divides a row or tensor of zeros by it */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the schemes of this module share. */
+/* Shared by the quantizers int8, int8_block and convrot_w4a4 of this plugin. */
 #pragma once
 #include "amax-pass.h"
 #include "qconv-plugin.h"
@@ -10,12 +10,12 @@ extern const QconvQuantizer int8_block_quantizer, w4a4_quantizer;
 
 /* ---- rows.c ---- */
 
-/* Returns: bytes of scratch memory for one row of F32 */
+/* Returns the bytes of scratch memory for one row of F32. */
 gsize rotation_row_bytes (const QconvLayer *layer);
 /* The worst relative MSE of @n numbers that share a scale of their largest magnitude / @highest. That one is exact; the
    others, rounded to a step, are off by half of it and by no more than themselves; a rotation keeps lengths. With half
    a step for each: (n / 4) / (highest^2 + n / 4). 1 % for FP32. Weights that are small beside the least scale may be
    lost */
 double largest_error_of (guint highest, double n);
-/* QCONV_ERROR_NON_FINITE where weights that a rotation made, or their scales, are Inf or NaN */
+/* Fails with QCONV_ERROR_NON_FINITE if rotated weights or their scales are Inf or NaN. */
 gboolean check_rotated (QconvBuffer *rotated, GError **error);

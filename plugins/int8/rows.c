@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Scratch memory, bounds and checks of rotated rows, for all quantizers of this plugin. */
 #include "int8.h"
 
 #include <math.h>

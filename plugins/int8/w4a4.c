@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ConvRot W4A4: rotated rows as 4-bit integers with a scale for each row. */
+/* The quantizer convrot_w4a4: rotated rows as 4-bit integers with a scale for each row. */
 #include "int8.h"
 
 /* Fixed by the kernels of the runtime, which also quantize activations in such groups */
@@ -72,7 +72,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return qconv_check_numbers (t, "row_scale", QCONV_SIGN_NOT_NEGATIVE, error);
 }
 
-/* Most rows are far below that; but one may be a large weight once it is rotated, and half a step everywhere else */
+/* Returns the error of the worst row: after the rotation one large weight, and all others off by half a step. */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* OCP microscaling FP4: E2M1 codes, a power of two for 32 columns. Sources come in it; no target asks for it yet. */
+/* The quantizer mxfp4 (OCP microscaling): E2M1 codes, a power of two for 32 columns. It only decodes; no target uses
+   it yet. */
 #include "qconv-plugin.h"
 
 #define MX_BLOCK 32

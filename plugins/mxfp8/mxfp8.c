@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* E4M3 codes under a power of two for 32 columns. Hybrid files say the largest of these scales beside them. */
+/* The quantizer mxfp8: E4M3 codes, a power of two for 32 columns. A hybrid layer also stores the largest of these
+   scales. */
 #include "amax-pass.h"
 #include "qconv-plugin.h"
 #include "quantizer-checks.h"
@@ -43,7 +44,7 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
   return 1.01 / (16.0 * 16.0);
 }
 
-/* Returns: (transfer none) (nullable): NULL where the layer is not hybrid */
+/* Returns the tensor scale, or NULL if the layer is not hybrid. */
 static float *
 tensor_scale_of (const QconvTile *t)
 {
@@ -52,7 +53,7 @@ tensor_scale_of (const QconvTile *t)
   return buffer != NULL ? qconv_buffer_data (buffer) : NULL;
 }
 
-/* @exponent: the largest of the tensor. 0 counts as zero; a tensor of zeros takes 1 */
+/* Returns the tensor scale for the largest block exponent. Returns 1 if it is 0, as then all weights are zero. */
 static float
 scale_of_exponent (guint32 exponent)
 {
@@ -63,8 +64,8 @@ scale_of_exponent (guint32 exponent)
   return scale;
 }
 
-/* The rule of all blocks for the largest magnitude of the tensor, which is that of some block. The least power of two
-   that brings it to 448 or below; the exponent 0 stands for zero */
+/* Returns the exponent of the least power of two that brings @amax to 448 or below, or 0 for zero. All blocks follow
+   this rule, and one of them holds the largest magnitude of the tensor. */
 static guint32
 exponent_of_amax (float amax)
 {
@@ -161,7 +162,7 @@ accumulate_look (const QconvQuantizer *self, const QconvTile *t, guint pass, Qco
   return TRUE;
 }
 
-/* What is no number is refused on the way through floats */
+/* Copies components only if none is NaN: decoding refuses the others with a reason. */
 static gboolean
 finish_look (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
              gboolean *exact, GError **error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nested absmax decodes to numbers that plain absmax holds: every value stays what it was. Rounding takes an absmax
-   near zero below it at times, which plain files do not have; it becomes 0 where the block holds only zeros. */
+/* Encoders that turn nested absmax into plain absmax without changing a value. Nesting may have rounded an absmax
+   below zero, which plain files cannot hold: it becomes 0 if the block holds only zeros; else core decodes and
+   encodes the layer. */
 #include "nf4.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ suits (const QconvTile *t)
          && nf4_size (t->source).block == nf4_size (t->layer).block;
 }
 
-/* @block: of the tile */
+/* Returns whether all weights of a block are zero. @block: counted from the tile's first */
 static gboolean
 block_is_zero (const QconvTile *t, guint64 block)
 {
@@ -40,7 +41,7 @@ block_is_zero (const QconvTile *t, guint64 block)
   return TRUE;
 }
 
-/* @partial: becomes 1 where something does not fit */
+/* Sets @partial to 1 if an absmax does not fit. */
 static gboolean
 look_at_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From floats. Plain absmax takes no reading before; nested absmax is known when a pass has seen the absmax of all
-   blocks. */
+/* The encoder from floats of nf4, fp4 and af4. Nested absmax needs a pass over the layer first, because it depends
+   on the absmax of all blocks. */
 #include "nf4.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@ is_rtn (const QconvLayer *layer)
   return g_str_equal (qconv_values_string (layer->values, "effort"), "rtn");
 }
 
-/* Blocks that @rows rows hold or touch, at most those of the layer */
+/* Returns how many blocks @rows rows hold or touch, at most those of the layer. */
 static gsize
 blocks_of_rows (const QconvLayer *layer, guint64 rows)
 {
@@ -67,7 +67,7 @@ accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, Q
   return TRUE;
 }
 
-/* The table is the same for all layers. Chunks are whole runs, so that the partial results make one array */
+/* Stores the table and the nested absmax. Chunks are whole runs, so the partial results form one array. */
 static gboolean
 finish_whole (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
               gboolean *exact, GError **error)
@@ -85,8 +85,8 @@ finish_whole (const QconvQuantizer *self, const QconvTile *t, guint pass, gconst
   return TRUE;
 }
 
-/* A searched absmax is rounded by nesting: the codes are those nearest under what is decoded. The codes of bitsandbytes
-   belong to the absmax before it was nested */
+/* Decodes the nested absmax, so that searched codes are the nearest ones under it. With effort=rtn codes belong to
+   the absmax before nesting, as in bitsandbytes. */
 static gboolean
 prepare_nested (const QconvTile *t, QconvBuffer **absmax, GError **error)
 {

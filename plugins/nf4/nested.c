@@ -16,7 +16,8 @@ compare_floats (const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* Border @i of @n even cells between 0.1 and 1, rounded once as torch.linspace() does, from the nearer end */
+/* Returns border @i of @n even cells between 0.1 and 1, computed from the nearer end and rounded once, as
+   torch.linspace() does. */
 static float
 border_of_cell (guint i, guint n)
 {
@@ -27,7 +28,7 @@ border_of_cell (guint i, guint n)
   return (float) ((double) high - (double) step * (n - i));
 }
 
-/* The middles of 1, 2, 4 … 64 cells under 10^-6, 10^-5 … 1 with both signs, 0 and 1 */
+/* Fills the map: 0, 1, and with both signs the middles of 1, 2, 4 … 64 cells times 10^-6, 10^-5 … 1. */
 static void
 fill_map (float map[NF4_MAP])
 {
@@ -47,7 +48,7 @@ fill_map (float map[NF4_MAP])
   qsort (map, NF4_MAP, sizeof *map, compare_floats);
 }
 
-/* Returns: place of the number of @map nearest to @u, the lower one of two */
+/* Returns the index of the number in @map nearest to @u, the lower one if two are. */
 static guint8
 nearest_in_map (const float map[NF4_MAP], float u)
 {
@@ -65,7 +66,7 @@ nearest_in_map (const float map[NF4_MAP], float u)
   return (guint8) low;
 }
 
-/* The mean is summed up in FP64, so that it is the nearest number whatever their count */
+/* Nests @n absmax. The mean is summed up in FP64, so that it is the nearest F32 for any @n. */
 void
 nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n)
 {

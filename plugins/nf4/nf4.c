@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The quantizers nf4, fp4 and af4 and the descriptor of their plugin. */
 #include "nf4.h"
 
 #include <math.h>
@@ -78,7 +79,8 @@ check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error
   if (__builtin_mul_overflow (layer->rows, layer->cols, &all) || all > G_MAXINT64)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "too many weights");
   if (!g_str_equal (self->id, "af4") && all < LEAST_WEIGHTS)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes no fewer than %d weights", self->id, LEAST_WEIGHTS);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s needs a matrix of at least %d weights", self->id,
+                       LEAST_WEIGHTS);
   return scheme->table (block) != NULL
          || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s has no table for blocks of %" G_GUINT64_FORMAT, self->id,
                         block);
@@ -98,7 +100,8 @@ add_nested (const Nf4Size *size, QconvComponents *out)
   qconv_components_add (out, &(QconvComponent) { .name = "nested_offset", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
 }
 
-/* Tiles are cut between blocks in any case: plain absmax says so by its run, codes do where it is nested */
+/* Lists the components. Core must cut tiles between blocks: the run of plain absmax says so, or that of the codes if
+   absmax is nested. */
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
@@ -124,7 +127,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* The larger a block, the larger its absmax over what weights are like */
+/* Returns the worst error, which grows with the block: its absmax is larger beside a typical weight. */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {

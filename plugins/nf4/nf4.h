@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Schemes with a table of 16 levels and a largest magnitude ("absmax") for every block: what the files share. */
+/* Shared by the quantizers nf4, fp4 and af4 of this plugin: a table of 16 levels, and the largest magnitude
+   ("absmax") of every block. */
 #pragma once
 #include "qconv-plugin.h"
 
@@ -7,7 +8,8 @@
 #define NF4_NESTED_BLOCK 256
 #define NF4_MAP 256
 
-/* One scheme; data of its quantizer. @table: by code, NULL: there is none for such blocks */
+/* One scheme, the data of its quantizer. @table: returns levels by code, or NULL if the scheme has none for such
+   blocks */
 typedef struct {
   const float *(*table) (guint64 block);
   double bound; /* at blocks of 64 */
@@ -26,11 +28,11 @@ typedef struct {
 } Nf4Size;
 /* @layer: not empty, with as many weights as fit 63 bits */
 Nf4Size nf4_size (const QconvLayer *layer);
-/* Where the @n blocks of a tile start; the last tile may end inside one */
+/* Return the first block of a tile, and how many it has. The last tile may end inside a block. */
 guint64 nf4_first_block (const QconvLayer *layer, guint64 first_row);
 guint64 nf4_n_blocks (const QconvLayer *layer, guint64 n_rows);
 gboolean nf4_is_nested (const QconvLayer *layer);
-/* Rows of one partial result: whole runs, from the layer alone */
+/* Returns the rows of one partial result, whole runs. Depends on nothing but the layer. */
 guint64 nf4_chunk_rows (const QconvLayer *layer);
 
 /* The nested form of absmax: a byte for each, which stands for a number of @map */
@@ -38,12 +40,12 @@ typedef struct {
   guint8 *codes;
   float *absmax, *map, *offset;
 } Nf4Nested;
-/* Components of @t, or of its source */
+/* Returns the nested absmax of @t, or of its source if @source. */
 Nf4Nested nf4_nested_of (const QconvTile *t, gboolean source);
 void nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n);
-/* Blocks [first, first + n) */
+/* Decodes the absmax of blocks [first, first + n). */
 void nf4_unnest (const Nf4Nested *nested, guint64 first, guint64 n, float *absmax);
 
 extern const QconvEncoder nf4_from_floats;
-/* Nested absmax becomes plain; codes and every value stay */
+/* Turn nested absmax into plain absmax; no value changes. */
 extern const QconvEncoder nf4_from_nested, nf4_from_nested_fp4;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tables of levels of the quantizers nf4, fp4 and af4. */
 #include "levels.h"
 #include "nf4.h"
 
@@ -14,7 +15,7 @@ table_of_fp4 (guint64 block)
   return qconv_levels_fp4;
 }
 
-/* Yoshida 2023 (arXiv 2306.06965): medians of weights over the absmax of such a block */
+/* Returns the table for a size of block, or NULL (Yoshida 2023, arXiv 2306.06965). */
 static const float *
 table_of_af4 (guint64 block)
 {

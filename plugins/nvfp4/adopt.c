@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* MXFP4 has the same codes under a power of two for 32 columns. Where the exponents of all blocks that hold anything
-   lie within the 18 powers of two of E4M3, the codes are copied and every value stays what it was. */
+/* The encoder that takes MXFP4, which has the same codes under a power of two for 32 columns. If the exponents of
+   all non-zero blocks lie within the 18 powers of two of E4M3, it copies the codes and no value changes. */
 #include "nvfp4.h"
 
 #include <math.h>
@@ -35,7 +35,7 @@ look_at (const QconvTile *t)
                     .odd = cols % 2 != 0 };
 }
 
-/* Bit 3 of a code is its sign; the nibble behind an odd last column is nobody's */
+/* Returns whether all codes of a block are zero, of either sign. Ignores the nibble behind an odd last column. */
 static gboolean
 block_is_zero (const Source *s, guint64 row, guint64 block)
 {
@@ -79,7 +79,8 @@ accumulate_range (const QconvQuantizer *self, const QconvTile *t, guint pass, Qc
   return TRUE;
 }
 
-/* The tensor scale puts the largest block at the top of E4M3 and stays a normal number */
+/* Sets the tensor scale so that the largest block scale is the top power of E4M3. The tensor scale stays a normal
+   number. */
 static gboolean
 finish_range (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
               gboolean *exact, GError **error)

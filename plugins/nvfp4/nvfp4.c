@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The quantizer nvfp4 and the descriptor of its plugin. */
 #include "nvfp4.h"
 
 #include <math.h>
@@ -43,8 +44,7 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
   return 2e-2;
 }
 
-/* A zero tensor takes 1, any finite scale decodes its zero codes. Where the quotient of a tiny tensor underflows, the
-   smallest F32 still reaches all of it */
+/* Sets the tensor scale: 1 if all weights are zero, the smallest F32 if the quotient underflows. */
 static gboolean
 finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
              gboolean *exact, GError **error)
@@ -122,7 +122,7 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return TRUE;
 }
 
-/* The weight was divided by this vector, which the loader multiplies into the layer's input */
+/* Multiplies columns by @vector: the weight was divided by it, and the loader multiplies the layer's input by it. */
 static gboolean
 multiply_columns (const QconvTile *t, QconvBuffer *vector, GError **error)
 {
@@ -130,7 +130,7 @@ multiply_columns (const QconvTile *t, QconvBuffer *vector, GError **error)
   float *floats = qconv_buffer_data (t->floats);
 
   if (by == NULL || floats == NULL)
-    return qconv_fail (error, QCONV_ERROR_DEVICE, "pre_quant_scale is multiplied in host memory only");
+    return qconv_fail (error, QCONV_ERROR_DEVICE, "pre_quant_scale can be applied only in host memory");
   for (guint64 row = 0; row < t->n_rows; row++)
     for (guint64 col = 0; col < t->layer->cols; col++)
       floats[row * t->layer->cols + col] *= by[col];

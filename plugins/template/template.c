@@ -15,7 +15,7 @@ score_file (const QconvContainer *self, const char *name, const guint8 *head, gs
   return n >= HEADER && memcmp (head, MAGIC, 4) == 0 ? 100 : 0;
 }
 
-/* Says what is in the file; core refuses tensors that lie outside of it, and names that come twice */
+/* Lists the tensors of the file. Core refuses tensors outside of the file and repeated names. */
 static gboolean
 open_file (const QconvContainer *self, QconvSource *source, const QconvValues *options, QconvDirectory *directory,
            GError **error)
@@ -30,7 +30,7 @@ open_file (const QconvContainer *self, QconvSource *source, const QconvValues *o
   codes.shape = QCONV_SHAPE2 (GUINT32_FROM_LE (header[1]), GUINT32_FROM_LE (header[2]));
   if (!qconv_shape_bytes (&codes.shape, QCONV_I8, &codes.n_bytes)
       || codes.n_bytes != qconv_source_size (source) - HEADER)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "rows and columns do not make the size of the file");
+    return qconv_fail (error, QCONV_ERROR_INPUT, "rows and columns do not match the size of the file");
   return qconv_directory_add (directory, &scale, error) && qconv_directory_add (directory, &codes, error);
 }
 
@@ -48,7 +48,8 @@ score_directory (const QconvReader *self, const QconvDirectory *d)
   return g_str_equal (qconv_directory_container (d), "template") ? 100 : 0;
 }
 
-/* Which tensors are which component of which layer; both are stored as their component is, so no load function */
+/* Claims the layer and binds its tensors to components. Both are stored as their component is, so neither needs a
+   load function. */
 static gboolean
 claim_layer (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
              GError **error)
@@ -81,7 +82,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* Without a list of operations it runs on the CPU, on memory that plain C can read */
+/* Decodes a tile. The quantizer lists no operations, so core calls it on the CPU with host memory. */
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {

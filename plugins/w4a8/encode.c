@@ -14,10 +14,11 @@
 const float w4a8_table[W4A8_LEVELS]
     = { -0.980602f, -0.794529f, -0.638165f, -0.500986f, -0.377321f, -0.263187f, -0.155210f, -0.050720f,
         0.052541f,  0.156985f,  0.265284f,  0.379533f,  0.502636f,  0.638953f,  0.794876f,  0.980671f };
-/* Levels of files without a table */
+/* Levels of a file without a codebook */
 const float w4a8_eighths[W4A8_LEVELS] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
 
-/* @n: a multiple of eight, as everywhere here: groups of four are filled up with zeros */
+/* Returns the sum of @n numbers in eight lanes. @n must be a multiple of eight, as everywhere in this file: groups
+   of four are padded with zeros. */
 static float
 sum_lanes (const float *x, guint n)
 {
@@ -73,7 +74,7 @@ pick_levels (const float *x, guint n, const float *levels, guint n_levels, guint
     }
 }
 
-/* @x comes in as weights and is overwritten */
+/* Chooses codes for @n weights @x, which it overwrites. */
 static void
 choose_codes (const W4a8Form *form, float *x, guint n, float scale, guint8 *codes)
 {
@@ -94,7 +95,7 @@ choose_codes (const W4a8Form *form, float *x, guint n, float scale, guint8 *code
     }
 }
 
-/* The scale with the least squared error for these codes */
+/* Returns the scale with the least squared error for these codes. */
 static float
 fit_scale (const W4a8Form *form, const float *weights, guint n, const guint8 *codes)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The quantizers w4a8 and w6a8 and the descriptor of their plugin. */
 #include "encode.h"
 
 #include <string.h>
@@ -41,7 +42,7 @@ settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values
   qconv_rotation_settle (layer, values, FALSE);
 }
 
-/* The rules of ComfyUI's loader */
+/* Refuses shapes that ComfyUI's loader refuses. */
 static gboolean
 check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error)
 {
@@ -54,7 +55,9 @@ check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s takes columns in multiples of %u, not %" G_GUINT64_FORMAT,
                        self->id, multiple, layer->cols);
   if (layer->cols % group != 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%" G_GUINT64_FORMAT " columns are not whole groups of %u",
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%" G_GUINT64_FORMAT
+                       " columns are not a multiple of the group %u; choose a group that divides them",
                        layer->cols, group);
   if (layer->cols % rotation != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%" G_GUINT64_FORMAT " columns cannot be rotated %u at a time",
@@ -85,7 +88,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* A group of one large weight among zeros, for which the table has no level */
+/* Returns the error of the worst group: one large weight among zeros, for which the table has no level. */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {
@@ -96,7 +99,7 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* ---- Encoding ---- */
 
-/* The codebook is a whole-layer component, which only a pass may fill; it reads nothing */
+/* Asks for a pass that reads nothing: only a pass may fill the codebook, a whole-layer component. */
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
@@ -165,8 +168,8 @@ check_size (const float *row, guint64 cols, GError **error)
   for (guint64 col = 0; col < cols; col++)
     largest = MAX (largest, fabsf (row[col]));
   return largest <= LARGEST_WEIGHT
-         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "weights of %g are too large to be summed up",
-                        (double) largest);
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                        "a rotated weight of %g is too large: sums of such weights overflow F32", (double) largest);
 }
 
 static gboolean
@@ -200,7 +203,7 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Decoding ---- */
 
-/* What decoding looks at. @levels: of 4-bit codes; NULL: the codes have 6 bits, a byte each */
+/* The components to decode. @levels: of 4-bit codes, or NULL if codes have 6 bits, a byte each */
 typedef struct {
   const float *levels;
   const guint8 *codes;
@@ -255,8 +258,8 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Validation ---- */
 
-/* Returns: of @buffer's numbers, F32 or E4M3, how many are not finite, or below zero where that is not allowed. A minus
-   before a zero of E4M3 counts: the check after writing looks at the bytes */
+/* Returns how many numbers of @buffer, F32 or E4M3, are Inf, NaN, or negative unless @negative_allowed. The E4M3
+   code of -0 counts as negative, because the check after writing compares bytes. */
 static gsize
 count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
 {

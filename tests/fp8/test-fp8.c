@@ -20,14 +20,14 @@ scales_of (const char *scheme)
 }
 
 static Encoded *
-encode (const char *scheme, const char *options, QconvDType dtype, gconstpointer weights, guint64 rows, guint64 cols,
-        guint64 tile_rows)
+encode (const char *scheme, const char *options, const KernelMatrix *w, guint64 tile_rows)
 {
   g_autoptr (GError) error = NULL;
-  Encoded *e = encoded_new (driver_quantizer (qconv_plugin_fp8 (), scheme), options, dtype, rows, cols, &error);
+  Encoded *e
+      = encoded_new (driver_quantizer (qconv_plugin_fp8 (), scheme), options, w->dtype, w->rows, w->cols, &error);
 
   g_assert_no_error (error);
-  encoded_encode (e, weights, tile_rows, &error);
+  encoded_encode (e, w->data, tile_rows, &error);
   g_assert_no_error (error);
   return e;
 }
@@ -68,7 +68,7 @@ check_golden (const ComfyGolden *g)
   const QconvQuantizer *q = driver_quantizer (qconv_plugin_fp8 (), current->scheme);
   guint64 height = strcmp (current->scheme, "fp8_block") == 0 ? 64 : 5;
   g_autoptr (Encoded) e
-      = encode (current->scheme, current->options, g->dtype, g->source->data, g->rows, g->cols, height);
+      = encode (current->scheme, current->options, KERNEL_MATRIX (g->dtype, g->source->data, g->rows, g->cols), height);
   const GoldenTensor *codes = comfy_golden_tensor (g, "weight"), *stored = comfy_golden_tensor (g, "weight_scale");
   const GoldenTensor *want = comfy_golden_tensor (g, "decoded");
   g_autofree float *decoded = encoded_must_decode (e, height);
@@ -125,9 +125,9 @@ test_example (void)
 
   for (gint i = 0; i < 64; i++)
     x[i] = i < 48 ? (float) (i * 37 % 101 - 50) / 32.0f : 0.0f;
-  a = encode ("fp8", "effort=rtn", QCONV_F32, x, 2, 32, 1);
-  b = encode ("fp8", "effort=rtn,dtype=e5m2", QCONV_F32, x, 2, 32, 1);
-  unit = encode ("fp8", "effort=rtn,range=unit", QCONV_F32, x, 2, 32, 1);
+  a = encode ("fp8", "effort=rtn", KERNEL_MATRIX (QCONV_F32, x, 2, 32), 1);
+  b = encode ("fp8", "effort=rtn,dtype=e5m2", KERNEL_MATRIX (QCONV_F32, x, 2, 32), 1);
+  unit = encode ("fp8", "effort=rtn,range=unit", KERNEL_MATRIX (QCONV_F32, x, 2, 32), 1);
   g_assert_cmphex (bits_of_f32 (*scales (a)), ==, 0x3b649249);
   g_assert_cmphex (bits_of_f32 (*scales (b)), ==, 0x37e49249);
   g_assert_cmpfloat (*scales (unit), ==, 1.5625f);
@@ -139,15 +139,19 @@ test_example (void)
 
 /* ---- The search ---- */
 
-/* Σ(w − ŵ)² of rows [row, row + height) and columns [col, col + width) */
+/* A part of a matrix: its upper left weight and its size */
+typedef struct {
+  guint64 row, col, height, width;
+} Area;
+
+/* Returns Σ(w − ŵ)² of the weights in @a. @cols: of the whole matrix */
 static double
-squared_error (const float *weights, const float *decoded, guint64 cols, guint64 row, guint64 col, guint64 height,
-               guint64 width)
+squared_error (const float *weights, const float *decoded, guint64 cols, const Area *a)
 {
   double sum = 0.0;
 
-  for (guint64 r = row; r < row + height; r++)
-    for (guint64 c = col; c < col + width; c++)
+  for (guint64 r = a->row; r < a->row + a->height; r++)
+    for (guint64 c = a->col; c < a->col + a->width; c++)
       {
         double d = (double) weights[r * cols + c] - (double) decoded[r * cols + c];
 
@@ -156,26 +160,26 @@ squared_error (const float *weights, const float *decoded, guint64 cols, guint64
   return sum;
 }
 
-/* Tile by tile; the errors that the search compares are sums in FP32 */
+/* Compares the search with round-to-nearest, tile by tile. The search compares sums in FP32, hence the margin. */
 static void
-assert_never_worse (const char *scheme, const char *options, QconvDType dtype, const float *wide, guint64 rows,
-                    guint64 cols, guint64 height, guint64 width)
+assert_never_worse (const char *scheme, const char *options, const KernelMatrix *w, guint64 height, guint64 width)
 {
-  g_autofree void *w = kernel_narrow (dtype, wide, rows * cols);
+  const guint64 rows = w->rows, cols = w->cols;
   g_autofree char *rtn_options = g_strjoin (",", "effort=rtn", options, NULL);
-  g_autoptr (Encoded) rtn = encode (scheme, rtn_options, dtype, w, rows, cols, 0);
-  g_autoptr (Encoded) searched = encode (scheme, options, dtype, w, rows, cols, 0);
+  g_autoptr (Encoded) rtn = encode (scheme, rtn_options, w, 0);
+  g_autoptr (Encoded) searched = encode (scheme, options, w, 0);
   g_autofree float *a = encoded_must_decode (rtn, 0), *b = encoded_must_decode (searched, 0);
   g_autofree float *exact = g_new (float, rows *cols);
-  QconvBuffer from = { .data = w, .size = rows * cols * qconv_dtype_bits (dtype) / 8, .dtype = dtype };
+  QconvBuffer from = kernel_matrix_buffer (w);
   QconvBuffer to = { .data = (guint8 *) exact, .size = rows * cols * 4, .dtype = QCONV_F32 };
 
   KERNEL_RUN (qconv_kernel_levels (), "convert", QCONV_BUF (&from), QCONV_BUF (&to));
   for (guint64 r = 0; r < rows; r += height)
     for (guint64 c = 0; c < cols; c += width)
       {
-        double before = squared_error (exact, a, cols, r, c, height, width);
-        double after = squared_error (exact, b, cols, r, c, height, width);
+        const Area tile = { r, c, height, width };
+        double before = squared_error (exact, a, cols, &tile);
+        double after = squared_error (exact, b, cols, &tile);
 
         g_assert_cmpfloat (after, <=, before * 1.00001);
       }
@@ -192,15 +196,18 @@ test_never_worse (void)
     for (guint round = 0; round < 4; round++)
       for (guint d = 0; d < 3; d++)
         {
-          QconvDType dtype = kernel_weight_dtypes[d];
+          KernelMatrix m = { kernel_weight_dtypes[d], NULL, rows, cols }, small = { m.dtype, NULL, 5, 7 };
+          g_autofree void *w = NULL;
 
           kernel_fill (kind, wide, rows * cols, &state);
-          assert_never_worse ("fp8", "dtype=e4m3", dtype, wide, rows, cols, rows, cols);
-          assert_never_worse ("fp8", "dtype=e5m2", dtype, wide, rows, cols, rows, cols);
-          assert_never_worse ("fp8", "range=unit", dtype, wide, rows, cols, rows, cols);
-          assert_never_worse ("fp8", "dtype=e4m3", dtype, wide, 5, 7, 5, 7);
-          assert_never_worse ("fp8_row", NULL, dtype, wide, rows, cols, 1, cols);
-          assert_never_worse ("fp8_block", "block=16", dtype, wide, rows, cols, 16, 16);
+          w = kernel_narrow (m.dtype, wide, rows * cols);
+          m.data = small.data = w;
+          assert_never_worse ("fp8", "dtype=e4m3", &m, rows, cols);
+          assert_never_worse ("fp8", "dtype=e5m2", &m, rows, cols);
+          assert_never_worse ("fp8", "range=unit", &m, rows, cols);
+          assert_never_worse ("fp8", "dtype=e4m3", &small, 5, 7);
+          assert_never_worse ("fp8_row", NULL, &m, 1, cols);
+          assert_never_worse ("fp8_block", "block=16", &m, 16, 16);
         }
 }
 
@@ -225,8 +232,9 @@ test_quality (void)
       for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
         {
           const char *block = s == 2 ? "block=128,effort=rtn" : "effort=rtn";
-          g_autoptr (Encoded) rtn = encode (schemes[s], block, QCONV_BF16, w, n, n, 256);
-          g_autoptr (Encoded) searched = encode (schemes[s], s == 2 ? "block=128" : NULL, QCONV_BF16, w, n, n, 256);
+          g_autoptr (Encoded) rtn = encode (schemes[s], block, KERNEL_MATRIX (QCONV_BF16, w, n, n), 256);
+          g_autoptr (Encoded) searched
+              = encode (schemes[s], s == 2 ? "block=128" : NULL, KERNEL_MATRIX (QCONV_BF16, w, n, n), 256);
           double before = error_of (rtn, w) * 1e4, after = error_of (searched, w) * 1e4;
 
           g_test_message ("%s %s: rtn %.3fe-4, search %.3fe-4, %.2f %%", random_kind_names[kind], schemes[s], before,
@@ -248,7 +256,8 @@ test_zeros (void)
   for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
     for (guint rtn = 0; rtn < 2; rtn++)
       {
-        g_autoptr (Encoded) e = encode (schemes[s], rtn ? "effort=rtn" : NULL, QCONV_F32, w, 64, 64, 64);
+        g_autoptr (Encoded) e
+            = encode (schemes[s], rtn ? "effort=rtn" : NULL, KERNEL_MATRIX (QCONV_F32, w, 64, 64), 64);
         g_autofree float *floats = encoded_must_decode (e, 64);
         gsize n = s == 1 ? 64 : 1;
 
@@ -260,7 +269,7 @@ test_zeros (void)
   w[64 * 63] = 2.0f;
   for (guint rtn = 0; rtn < 2; rtn++)
     {
-      g_autoptr (Encoded) e = encode ("fp8_row", rtn ? "effort=rtn" : NULL, QCONV_F32, w, 64, 64, 7);
+      g_autoptr (Encoded) e = encode ("fp8_row", rtn ? "effort=rtn" : NULL, KERNEL_MATRIX (QCONV_F32, w, 64, 64), 7);
       const guint8 *codes = encoded_data (e, "codes", NULL);
 
       g_assert_cmpfloat (scales (e)[0], ==, 1.0f / (448.0f * (1.0f / 1e-12f)));
@@ -284,8 +293,8 @@ test_tiny (void)
 
         for (guint i = 0; i < 64 * 64; i++)
           w[i] = powers[p] * (float) kernel_normal (&state);
-        rtn = encode (schemes[s], "effort=rtn", QCONV_F32, w, 64, 64, 0);
-        searched = encode (schemes[s], NULL, QCONV_F32, w, 64, 64, 0);
+        rtn = encode (schemes[s], "effort=rtn", KERNEL_MATRIX (QCONV_F32, w, 64, 64), 0);
+        searched = encode (schemes[s], NULL, KERNEL_MATRIX (QCONV_F32, w, 64, 64), 0);
         g_assert_cmpfloat (error_of (rtn, w), ==, 1.0);
         g_assert_cmpfloat (error_of (searched, w), <, p < 2 ? 1e-3 : 1e-2);
       }
@@ -315,12 +324,12 @@ test_tiles (void)
 
   for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
     {
-      g_autoptr (Encoded) whole = encode (schemes[s], NULL, QCONV_F16, w, rows, cols, 0);
+      g_autoptr (Encoded) whole = encode (schemes[s], NULL, KERNEL_MATRIX (QCONV_F16, w, rows, cols), 0);
       g_autofree float *a = encoded_must_decode (whole, 0);
 
       for (guint i = 0; i < G_N_ELEMENTS (heights); i++)
         {
-          g_autoptr (Encoded) e = encode (schemes[s], NULL, QCONV_F16, w, rows, cols, heights[i]);
+          g_autoptr (Encoded) e = encode (schemes[s], NULL, KERNEL_MATRIX (QCONV_F16, w, rows, cols), heights[i]);
           g_autofree float *b = encoded_must_decode (whole, heights[i]);
 
           assert_same_components (whole, e);
@@ -359,7 +368,7 @@ test_validate (void)
     w[i] = (float) i;
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autoptr (Encoded) e = encode (cases[i].scheme, cases[i].options, QCONV_F32, w, 8, 8, 0);
+      g_autoptr (Encoded) e = encode (cases[i].scheme, cases[i].options, KERNEL_MATRIX (QCONV_F32, w, 8, 8), 0);
 
       assert_refused (e, "input_scale", &zero, 4, TRUE);
       memcpy (encoded_data (e, "input_scale", NULL), &one, 4);

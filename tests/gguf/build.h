@@ -25,7 +25,7 @@ void build_text (Build *b, const char *key, const char *value);
 void build_integers (Build *b, const char *key, guint32 kind, const gint64 *values, guint n);
 /* Adds a key with the bytes of any value. */
 void build_raw (Build *b, const char *key, guint32 kind, gconstpointer value, guint n);
-/* Adds a tensor with data. Its dimensions come fastest first and end with -1. */
+/* Adds a tensor with data. Its dimensions follow as int, fastest first, and end with -1. */
 void build_tensor (Build *b, const char *name, guint32 type, gconstpointer data, guint n, ...);
 /* Returns: (transfer full) */
 GByteArray *build_file (const Build *b);

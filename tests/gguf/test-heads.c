@@ -16,7 +16,7 @@ add_rows (Build *b, const char *name, guint rows, guint cols)
 
   for (guint i = 0; i < rows * cols; i++)
     x[i] = (float) (i / cols);
-  build_tensor (b, name, 0, x, rows * cols * sizeof *x, (gint64) cols, (gint64) rows, (gint64) -1);
+  build_tensor (b, name, 0, x, rows * cols * sizeof *x, (int) cols, (int) rows, -1);
 }
 
 static void
@@ -24,7 +24,7 @@ add_vector (Build *b, const char *name, guint n)
 {
   g_autofree float *x = g_new0 (float, n);
 
-  build_tensor (b, name, 0, x, n * sizeof *x, (gint64) n, (gint64) -1);
+  build_tensor (b, name, 0, x, n * sizeof *x, (int) n, -1);
 }
 
 /* A decoder of one block */

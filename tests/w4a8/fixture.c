@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Matrices of w4a8 and w6a8 for the tests of this folder. */
 #include "fixture.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Matrices of the two schemes; no error is expected anywhere. */
+/* Matrices of w4a8 and w6a8 for the tests of this folder. Any error aborts the test. */
 #pragma once
 #include "quantizer-driver.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs single operations of one level on generated data, for the tests of the kernels. */
 #include "kernel-fixture.h"
 
 #include <math.h>
@@ -12,6 +13,12 @@ typedef struct {
   const QconvKernelLevel *level;
   void (*test) (const QconvKernelLevel *level);
 } LevelTest;
+
+QconvBuffer
+kernel_matrix_buffer (const KernelMatrix *m)
+{
+  return QCONV_BUFFER (m->data, m->rows * m->cols * qconv_dtype_bits (m->dtype) / 8, m->dtype);
+}
 
 const QconvOp *
 kernel_op (const QconvKernelLevel *level, const char *name)

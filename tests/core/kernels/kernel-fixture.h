@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Running single operations of one level, on data made for the purpose. */
+/* Runs single operations of one level on generated data, for the tests of the kernels. */
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/stream.h"
@@ -11,6 +11,17 @@ void kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *
 
 /* Returns: (transfer none): the operation called @name, which must exist */
 const QconvOp *kernel_op (const QconvKernelLevel *level, const char *name);
+
+/* A matrix of weights, row after row */
+typedef struct {
+  QconvDType dtype;
+  gconstpointer data;
+  gsize rows, cols;
+} KernelMatrix;
+#define KERNEL_MATRIX(dtype, data, rows, cols) (&(const KernelMatrix) { dtype, data, rows, cols })
+
+/* Returns the bytes of @m as a buffer. */
+QconvBuffer kernel_matrix_buffer (const KernelMatrix *m);
 
 /* Adds "/LEVEL@path" for every level; @test gets the level. A level that the processor lacks is skipped */
 void kernel_add_tests (const char *path, void (*test) (const QconvKernelLevel *level));

@@ -30,14 +30,14 @@ filled (gsize n)
 /* ---- The reference ---- */
 
 static guint8 *
-encode (const QconvKernelLevel *level, QconvDType dtype, const void *weight, QconvDType codes_dtype, float scale,
-        gsize rows, gsize cols)
+encode (const QconvKernelLevel *level, const KernelMatrix *m, QconvDType codes_dtype, float scale)
 {
-  guint8 *out = filled (rows * cols);
-  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype);
-  QconvBuffer codes = QCONV_BUFFER (out, rows * cols, codes_dtype), s = QCONV_BUFFER (&scale, 4, QCONV_F32);
+  guint8 *out = filled (m->rows * m->cols);
+  QconvBuffer w = kernel_matrix_buffer (m), codes = QCONV_BUFFER (out, m->rows * m->cols, codes_dtype);
+  QconvBuffer s = QCONV_BUFFER (&scale, 4, QCONV_F32);
 
-  KERNEL_RUN (level, "fp8-encode", QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&s), QCONV_I (rows), QCONV_I (cols));
+  KERNEL_RUN (level, "fp8-encode", QCONV_BUF (&w), QCONV_BUF (&codes), QCONV_BUF (&s), QCONV_I (m->rows),
+              QCONV_I (m->cols));
   return out;
 }
 
@@ -55,7 +55,7 @@ test_all_codes (const QconvKernelLevel *level)
         float w[] = { x, middle, nextafterf (middle, 0.0f), nextafterf (middle, INFINITY), -x, -middle };
         const guint8 want[]
             = { code, code % 2 == 0 ? code : up, code, up, code | 0x80, (code % 2 == 0 ? code : up) | 0x80 };
-        g_autofree guint8 *got = encode (level, QCONV_F32, w, code_dtypes[d], 1.0f, 1, 6);
+        g_autofree guint8 *got = encode (level, KERNEL_MATRIX (QCONV_F32, w, 1, 6), code_dtypes[d], 1.0f);
 
         g_assert_cmpmem (got, 6, want, 6);
       }
@@ -72,7 +72,8 @@ test_saturation (const QconvKernelLevel *level)
   for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
     for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
       {
-        g_autofree guint8 *got = encode (level, QCONV_F32, w, code_dtypes[d], scales[i], 1, G_N_ELEMENTS (w));
+        g_autofree guint8 *got
+            = encode (level, KERNEL_MATRIX (QCONV_F32, w, 1, G_N_ELEMENTS (w)), code_dtypes[d], scales[i]);
 
         for (guint k = 0; k < G_N_ELEMENTS (w); k++)
           g_assert_cmphex (got[k] & 0x7f, <=, largest_code (code_dtypes[d]));
@@ -124,11 +125,11 @@ encoded_clear (Encoded *e)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, encoded_clear)
 
 static void
-encode_tiles (const QconvKernelLevel *level, const char *op, QconvDType dtype, const void *weight, gsize rows,
-              gsize cols, gsize height, gsize width, Encoded *e)
+encode_tiles (const QconvKernelLevel *level, const char *op, const KernelMatrix *m, gsize height, gsize width,
+              Encoded *e)
 {
-  gsize n_scales = (rows + height - 1) / height * ((cols + width - 1) / width);
-  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype), codes, scales;
+  gsize rows = m->rows, cols = m->cols, n_scales = (rows + height - 1) / height * ((cols + width - 1) / width);
+  QconvBuffer w = kernel_matrix_buffer (m), codes, scales;
 
   e->codes = filled (rows * cols);
   e->scales = filled (n_scales * sizeof (float));
@@ -139,10 +140,10 @@ encode_tiles (const QconvKernelLevel *level, const char *op, QconvDType dtype, c
 }
 
 static void
-encode_mx (const QconvKernelLevel *level, QconvDType dtype, const void *weight, gsize rows, gsize cols, Encoded *e)
+encode_mx (const QconvKernelLevel *level, const KernelMatrix *m, Encoded *e)
 {
-  gsize n_scales = rows * ((cols + 31) / 32);
-  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype), codes, scales;
+  gsize rows = m->rows, cols = m->cols, n_scales = rows * ((cols + 31) / 32);
+  QconvBuffer w = kernel_matrix_buffer (m), codes, scales;
 
   e->codes = filled (rows * cols);
   e->scales = filled (n_scales);
@@ -153,18 +154,17 @@ encode_mx (const QconvKernelLevel *level, QconvDType dtype, const void *weight, 
 }
 
 static void
-assert_equal_tiles (const QconvKernelLevel *level, QconvDType dtype, const void *w, gsize rows, gsize cols,
-                    gsize height, gsize width)
+assert_equal_tiles (const QconvKernelLevel *level, const KernelMatrix *m, gsize height, gsize width)
 {
   static const char *const ops[] = { "fp8-tile-encode-rtn", "fp8-tile-encode-search" };
-  gsize n_scales = (rows + height - 1) / height * ((cols + width - 1) / width);
+  gsize rows = m->rows, cols = m->cols, n_scales = (rows + height - 1) / height * ((cols + width - 1) / width);
 
   for (guint i = 0; i < G_N_ELEMENTS (ops); i++)
     {
       g_auto (Encoded) want = { 0 }, got = { 0 };
 
-      encode_tiles (qconv_kernel_levels (), ops[i], dtype, w, rows, cols, height, width, &want);
-      encode_tiles (level, ops[i], dtype, w, rows, cols, height, width, &got);
+      encode_tiles (qconv_kernel_levels (), ops[i], m, height, width, &want);
+      encode_tiles (level, ops[i], m, height, width, &got);
       g_assert_cmpmem (got.codes, rows * cols, want.codes, rows * cols);
       g_assert_cmpmem (got.scales, n_scales * 4, want.scales, n_scales * 4);
       for (gsize k = 0; k < rows * cols; k++)
@@ -173,15 +173,15 @@ assert_equal_tiles (const QconvKernelLevel *level, QconvDType dtype, const void 
 }
 
 static void
-assert_equal_mx (const QconvKernelLevel *level, QconvDType dtype, const void *w, gsize rows, gsize cols)
+assert_equal_mx (const QconvKernelLevel *level, const KernelMatrix *m)
 {
-  gsize n_scales = rows * ((cols + 31) / 32);
+  gsize rows = m->rows, cols = m->cols, n_scales = rows * ((cols + 31) / 32);
   g_autofree float *a = g_new (float, rows *cols), *b = g_new (float, rows *cols);
   g_auto (Encoded) want = { 0 }, got = { 0 };
   QconvBuffer codes, scales, dst = QCONV_BUFFER (a, rows * cols * 4, QCONV_F32);
 
-  encode_mx (qconv_kernel_levels (), dtype, w, rows, cols, &want);
-  encode_mx (level, dtype, w, rows, cols, &got);
+  encode_mx (qconv_kernel_levels (), m, &want);
+  encode_mx (level, m, &got);
   g_assert_cmpmem (got.codes, rows * cols, want.codes, rows * cols);
   g_assert_cmpmem (got.scales, n_scales, want.scales, n_scales);
   codes = QCONV_BUFFER (got.codes, rows * cols, QCONV_F8_E4M3);
@@ -198,22 +198,23 @@ assert_equal_mx (const QconvKernelLevel *level, QconvDType dtype, const void *w,
 }
 
 static void
-assert_equal_levels (const QconvKernelLevel *level, QconvDType dtype, const void *w, gsize rows, gsize cols)
+assert_equal_levels (const QconvKernelLevel *level, const KernelMatrix *m)
 {
   static const float scales[] = { 1.0f, 0.02f / 448, 1e-12f, 1e30f };
+  gsize n = m->rows * m->cols;
 
   for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
     for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
       {
-        g_autofree guint8 *want = encode (qconv_kernel_levels (), dtype, w, code_dtypes[d], scales[i], rows, cols);
-        g_autofree guint8 *got = encode (level, dtype, w, code_dtypes[d], scales[i], rows, cols);
+        g_autofree guint8 *want = encode (qconv_kernel_levels (), m, code_dtypes[d], scales[i]);
+        g_autofree guint8 *got = encode (level, m, code_dtypes[d], scales[i]);
 
-        g_assert_cmpmem (got, rows * cols, want, rows * cols);
+        g_assert_cmpmem (got, n, want, n);
       }
-  assert_equal_tiles (level, dtype, w, rows, cols, 1, cols);
-  assert_equal_tiles (level, dtype, w, rows, cols, 8, 8);
-  assert_equal_tiles (level, dtype, w, rows, cols, 3, 50);
-  assert_equal_mx (level, dtype, w, rows, cols);
+  assert_equal_tiles (level, m, 1, m->cols);
+  assert_equal_tiles (level, m, 8, 8);
+  assert_equal_tiles (level, m, 3, 50);
+  assert_equal_mx (level, m);
 }
 
 static void
@@ -230,14 +231,14 @@ test_kinds (const QconvKernelLevel *level)
 
         kernel_fill (kind, wide, rows * cols, &state);
         w = kernel_narrow (kernel_weight_dtypes[d], wide, rows * cols);
-        assert_equal_levels (level, kernel_weight_dtypes[d], w, rows, cols);
+        assert_equal_levels (level, KERNEL_MATRIX (kernel_weight_dtypes[d], w, rows, cols));
       }
 }
 
 static void
 check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer level)
 {
-  assert_equal_levels (level, dtype, weights, 3, cols);
+  assert_equal_levels (level, KERNEL_MATRIX (dtype, weights, 3, cols));
 }
 
 static void
@@ -258,13 +259,14 @@ test_largest_mx (const QconvKernelLevel *level)
   for (guint d = 0; d < 3; d += 2)
     {
       g_autofree void *narrow = kernel_narrow (kernel_weight_dtypes[d], w, G_N_ELEMENTS (w));
+      const KernelMatrix m = { kernel_weight_dtypes[d], narrow, 2, 70 };
       g_auto (Encoded) e = { 0 };
 
       if (d > 0)
         for (guint i = 0; i < G_N_ELEMENTS (w); i++)
           ((guint16 *) narrow)[i] = i % 2 == 0 ? 0x7f7f : 0xff7f;
-      assert_equal_mx (level, kernel_weight_dtypes[d], narrow, 2, 70);
-      encode_mx (level, kernel_weight_dtypes[d], narrow, 2, 70, &e);
+      assert_equal_mx (level, &m);
+      encode_mx (level, &m, &e);
       for (guint i = 0; i < 6; i++)
         g_assert_cmpuint (e.scales[i], ==, 247);
       for (guint i = 0; i < G_N_ELEMENTS (w); i++)

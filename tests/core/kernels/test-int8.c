@@ -37,11 +37,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, encoded_clear)
 
 /* @last: group, or side of a block */
 static void
-encode (const QconvKernelLevel *level, const Encoder *how, QconvDType dtype, gconstpointer weight, float scale,
-        gsize rows, gsize cols, gsize last, Encoded *e)
+encode (const QconvKernelLevel *level, const Encoder *how, const KernelMatrix *m, float scale, gsize last, Encoded *e)
 {
   gboolean by_block = g_str_has_suffix (how->op, "block");
-  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype), codes, scales, row;
+  gsize rows = m->rows, cols = m->cols;
+  QconvBuffer w = kernel_matrix_buffer (m), codes, scales, row;
   g_autofree float *scratch = g_new (float, cols);
 
   e->n_codes = rows * (how->codes == QCONV_U4 ? (cols + 1) / 2 : cols);
@@ -58,16 +58,15 @@ encode (const QconvKernelLevel *level, const Encoder *how, QconvDType dtype, gco
 }
 
 static void
-assert_equal_levels (const QconvKernelLevel *level, QconvDType dtype, gconstpointer weight, float scale, gsize rows,
-                     gsize cols, gsize group, gsize block)
+assert_equal_levels (const QconvKernelLevel *level, const KernelMatrix *m, float scale, gsize group, gsize block)
 {
   for (guint i = 0; i < G_N_ELEMENTS (encoders); i++)
     {
       gsize last = g_str_has_suffix (encoders[i].op, "block") ? block : group;
       g_auto (Encoded) want = { 0 }, got = { 0 };
 
-      encode (qconv_kernel_levels (), &encoders[i], dtype, weight, scale, rows, cols, last, &want);
-      encode (level, &encoders[i], dtype, weight, scale, rows, cols, last, &got);
+      encode (qconv_kernel_levels (), &encoders[i], m, scale, last, &want);
+      encode (level, &encoders[i], m, scale, last, &got);
       g_assert_cmpmem (got.scales, got.n_scales * sizeof (float), want.scales, want.n_scales * sizeof (float));
       g_assert_cmpmem (got.codes, got.n_codes, want.codes, want.n_codes);
     }
@@ -93,7 +92,8 @@ test_kinds (const QconvKernelLevel *level)
 
           kernel_fill (kind, wide, rows * cols, &state);
           w = kernel_narrow (dtype, wide, rows * cols);
-          assert_equal_levels (level, dtype, w, scales[i], rows, cols, large ? 1 : groups[i], 3 + 20 * i);
+          assert_equal_levels (level, KERNEL_MATRIX (dtype, w, rows, cols), scales[i], large ? 1 : groups[i],
+                               3 + 20 * i);
         }
 }
 
@@ -111,7 +111,7 @@ test_tails (const QconvKernelLevel *level)
 
         kernel_fill (cols % KERNEL_N_KINDS, wide, 5 * cols, &state);
         w = kernel_narrow (dtype, wide, 5 * cols);
-        assert_equal_levels (level, dtype, w, 0.01f, 5, cols, 1, 1 + cols % 7);
+        assert_equal_levels (level, KERNEL_MATRIX (dtype, w, 5, cols), 0.01f, 1, 1 + cols % 7);
       }
 }
 
@@ -126,9 +126,9 @@ test_rounding (const QconvKernelLevel *level)
   static const float w4[] = { 1.5f, -1.5f, 0.5f, -0.5f, 6.5f, 7.0f };
   g_auto (Encoded) e = { 0 }, e4 = { 0 };
 
-  encode (level, &encoders[1], QCONV_F32, w, 1.0f, 1, G_N_ELEMENTS (w), 1, &e);
+  encode (level, &encoders[1], KERNEL_MATRIX (QCONV_F32, w, 1, G_N_ELEMENTS (w)), 1.0f, 1, &e);
   g_assert_cmpmem (e.codes, e.n_codes, want, sizeof want);
-  encode (level, &encoders[3], QCONV_F32, w4, 0.0f, 1, G_N_ELEMENTS (w4), 1, &e4);
+  encode (level, &encoders[3], KERNEL_MATRIX (QCONV_F32, w4, 1, G_N_ELEMENTS (w4)), 0.0f, 1, &e4);
   g_assert_cmpfloat (e4.scales[0], ==, 1.0f);
   g_assert_cmpmem (e4.codes, e4.n_codes, want4, sizeof want4);
 }
@@ -144,7 +144,7 @@ test_least_scales (const QconvKernelLevel *level)
 
       if (least[i] == 0.0f)
         continue;
-      encode (level, &encoders[i], QCONV_F32, w, 0.0f, 1, 8, i == 2 ? 8 : 4, &e);
+      encode (level, &encoders[i], KERNEL_MATRIX (QCONV_F32, w, 1, 8), 0.0f, i == 2 ? 8 : 4, &e);
       g_assert_cmpfloat (e.scales[0], ==, least[i]);
       for (gsize k = 0; k < e.n_codes; k++)
         g_assert_cmphex (e.codes[k], ==, 0);
@@ -156,6 +156,7 @@ static void
 test_overflow (const QconvKernelLevel *level)
 {
   float w[64];
+  const KernelMatrix m = { QCONV_F32, w, 1, G_N_ELEMENTS (w) };
 
   for (guint k = 0; k < G_N_ELEMENTS (w); k++)
     w[k] = ((k % 4 == 3) + (k / 4 % 4 == 3) + (k / 16 == 3)) % 2 == 0 ? 3e38f : -3e38f;
@@ -165,27 +166,32 @@ test_overflow (const QconvKernelLevel *level)
 
       if (!encoders[i].by_row)
         continue;
-      encode (level, &encoders[i], QCONV_F32, w, 0.0f, 1, G_N_ELEMENTS (w), 64, &rotated);
+      encode (level, &encoders[i], &m, 0.0f, 64, &rotated);
       g_assert_false (isfinite (rotated.scales[0]));
-      encode (level, &encoders[i], QCONV_F32, w, 0.0f, 1, G_N_ELEMENTS (w), 1, &plain);
+      encode (level, &encoders[i], &m, 0.0f, 1, &plain);
       g_assert_true (isfinite (plain.scales[0]));
     }
 }
 
+/* How many weights share a scale; rows of 4-bit codes need no size */
+typedef struct {
+  gsize n_scales, height, width;
+} Tiling;
+
 static void
-decode (const QconvKernelLevel *level, QconvDType dtype, const guint8 *codes, const float *scales, gsize n_scales,
-        float *dst, gsize rows, gsize cols, gsize height, gsize width)
+decode (const QconvKernelLevel *level, const KernelMatrix *codes, const float *scales, const Tiling *t, float *dst)
 {
-  QconvBuffer c = QCONV_BUFFER (codes, rows * (dtype == QCONV_U4 ? (cols + 1) / 2 : cols), dtype);
-  QconvBuffer s = QCONV_BUFFER (scales, n_scales * sizeof *scales, QCONV_F32);
+  gsize rows = codes->rows, cols = codes->cols;
+  QconvBuffer c = QCONV_BUFFER (codes->data, rows * (codes->dtype == QCONV_U4 ? (cols + 1) / 2 : cols), codes->dtype);
+  QconvBuffer s = QCONV_BUFFER (scales, t->n_scales * sizeof *scales, QCONV_F32);
   QconvBuffer d = QCONV_BUFFER (dst, rows * cols * sizeof *dst, QCONV_F32);
 
-  if (dtype == QCONV_U4)
+  if (codes->dtype == QCONV_U4)
     KERNEL_RUN (level, "int4-decode-row", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&d), QCONV_I (rows),
                 QCONV_I (cols));
   else
     KERNEL_RUN (level, "int8-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&d), QCONV_I (rows), QCONV_I (cols),
-                QCONV_I (height), QCONV_I (width));
+                QCONV_I (t->height), QCONV_I (t->width));
 }
 
 static void
@@ -205,12 +211,12 @@ test_decode (const QconvKernelLevel *level)
         codes[i] = (guint8) kernel_random (&state);
       memcpy (nibbles, codes, rows * ((cols + 1) / 2));
       kernel_fill (KERNEL_WIDE, scales, MAX (n_scales, rows), &state);
-      decode (level, QCONV_I8, codes, scales, n_scales, got, rows, cols, height, width);
+      decode (level, KERNEL_MATRIX (QCONV_I8, codes, rows, cols), scales, &(Tiling) { n_scales, height, width }, got);
       for (gsize r = 0; r < rows; r++)
         for (gsize c = 0; c < cols; c++)
           g_assert_cmpfloat (got[r * cols + c], ==,
                              (float) (gint8) codes[r * cols + c] * scales[r / height * across + c / width]);
-      decode (level, QCONV_U4, nibbles, scales, rows, got, rows, cols, 0, 0);
+      decode (level, KERNEL_MATRIX (QCONV_U4, nibbles, rows, cols), scales, &(Tiling) { .n_scales = rows }, got);
       for (gsize r = 0; r < rows; r++)
         for (gsize c = 0; c < cols; c++)
           {

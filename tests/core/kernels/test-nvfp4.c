@@ -26,11 +26,10 @@ encoded_clear (Encoded *e)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, encoded_clear)
 
 static void
-encode (const QconvKernelLevel *level, const char *op, QconvDType dtype, const void *weight, float tensor_scale,
-        gsize rows, gsize cols, Encoded *e)
+encode (const QconvKernelLevel *level, const char *op, const KernelMatrix *m, float tensor_scale, Encoded *e)
 {
-  QconvBuffer w = QCONV_BUFFER (weight, rows * cols * qconv_dtype_bits (dtype) / 8, dtype);
-  QconvBuffer codes, scales, tensor = QCONV_BUFFER (&tensor_scale, 4, QCONV_F32);
+  gsize rows = m->rows, cols = m->cols;
+  QconvBuffer w = kernel_matrix_buffer (m), codes, scales, tensor = QCONV_BUFFER (&tensor_scale, 4, QCONV_F32);
 
   e->n_codes = rows * ((cols + 1) / 2);
   e->n_scales = rows * ((cols + 15) / 16);
@@ -70,8 +69,7 @@ tensor_scale_of (const QconvKernelLevel *level, QconvDType dtype, const void *we
 }
 
 static void
-assert_equal_levels (const QconvKernelLevel *level, QconvDType dtype, const void *weight, float tensor_scale,
-                     gsize rows, gsize cols)
+assert_equal_levels (const QconvKernelLevel *level, const KernelMatrix *m, float tensor_scale)
 {
   static const char *const ops[] = { "nvfp4-encode-rtn", "nvfp4-encode-search" };
 
@@ -79,8 +77,8 @@ assert_equal_levels (const QconvKernelLevel *level, QconvDType dtype, const void
     {
       g_auto (Encoded) want = { 0 }, got = { 0 };
 
-      encode (qconv_kernel_levels (), ops[i], dtype, weight, tensor_scale, rows, cols, &want);
-      encode (level, ops[i], dtype, weight, tensor_scale, rows, cols, &got);
+      encode (qconv_kernel_levels (), ops[i], m, tensor_scale, &want);
+      encode (level, ops[i], m, tensor_scale, &got);
       g_assert_cmpmem (got.scales, got.n_scales, want.scales, want.n_scales);
       g_assert_cmpmem (got.codes, got.n_codes, want.codes, want.n_codes);
     }
@@ -104,9 +102,8 @@ test_kinds (const QconvKernelLevel *level)
 
           kernel_fill (kind, wide, rows * cols, &state);
           w = kernel_narrow (dtype, wide, rows * cols);
-          assert_equal_levels (level, dtype, w,
-                               i == 0 ? tensor_scale_of (level, dtype, w, rows * cols) : tensor_scales[i - 1], rows,
-                               cols);
+          assert_equal_levels (level, KERNEL_MATRIX (dtype, w, rows, cols),
+                               i == 0 ? tensor_scale_of (level, dtype, w, rows * cols) : tensor_scales[i - 1]);
         }
 }
 
@@ -115,22 +112,23 @@ static void
 test_close_decisions (const QconvKernelLevel *level)
 {
   static const KernelKind kinds[] = { KERNEL_BOUNDARIES, KERNEL_TIES, KERNEL_SPARSE, KERNEL_NORMAL };
-  const gsize rows = 1, cols = 16 * 16384;
+  const gsize cols = 16 * 16384;
   g_autofree float *w = g_new (float, cols);
+  const KernelMatrix m = { QCONV_F32, w, 1, cols };
   guint64 state = 11;
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
       kernel_fill (kinds[i], w, cols, &state);
-      assert_equal_levels (level, QCONV_F32, w, tensor_scale_of (level, QCONV_F32, w, cols), rows, cols);
-      assert_equal_levels (level, QCONV_F32, w, 1.0f, rows, cols);
+      assert_equal_levels (level, &m, tensor_scale_of (level, QCONV_F32, w, cols));
+      assert_equal_levels (level, &m, 1.0f);
     }
 }
 
 static void
 check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer level)
 {
-  assert_equal_levels (level, dtype, weights, 0.01f, 3, cols);
+  assert_equal_levels (level, KERNEL_MATRIX (dtype, weights, 3, cols), 0.01f);
 }
 
 static void
@@ -152,8 +150,8 @@ test_padding (const QconvKernelLevel *level)
       kernel_fill (KERNEL_NORMAL, wide + r * 48, 37, &state);
       memcpy (cut + r * 37, wide + r * 48, 37 * sizeof *cut);
     }
-  encode (level, "nvfp4-encode-search", QCONV_F32, wide, 1e-4f, 2, 48, &whole);
-  encode (level, "nvfp4-encode-search", QCONV_F32, cut, 1e-4f, 2, 37, &part);
+  encode (level, "nvfp4-encode-search", KERNEL_MATRIX (QCONV_F32, wide, 2, 48), 1e-4f, &whole);
+  encode (level, "nvfp4-encode-search", KERNEL_MATRIX (QCONV_F32, cut, 2, 37), 1e-4f, &part);
   g_assert_cmpmem (whole.scales, whole.n_scales, part.scales, part.n_scales);
   for (guint r = 0; r < 2; r++)
     g_assert_cmpmem (whole.codes + r * 24, 19, part.codes + r * 19, 19);
@@ -169,13 +167,13 @@ test_zeros (const QconvKernelLevel *level)
     {
       g_auto (Encoded) e = { 0 }, none = { 0 };
 
-      encode (level, ops[i], QCONV_F32, w, 1.0f / 2688, 1, 48, &e);
+      encode (level, ops[i], KERNEL_MATRIX (QCONV_F32, w, 1, 48), 1.0f / 2688, &e);
       g_assert_cmphex (e.codes[0], ==, 0x87); /* minus zero beside other weights keeps its sign */
       g_assert_cmphex (e.scales[0], ==, 0x7e);
       for (guint k = 8; k < 24; k++)
         g_assert_cmphex (e.codes[k], ==, 0); /* not in a zero block, nor where the scale underflows */
       g_assert_cmphex (e.scales[1] | e.scales[2], ==, 0);
-      encode (level, ops[i], QCONV_F32, w, 0.0f, 1, 48, &none);
+      encode (level, ops[i], KERNEL_MATRIX (QCONV_F32, w, 1, 48), 0.0f, &none);
       for (guint k = 0; k < 24; k++)
         g_assert_cmphex (none.codes[k], ==, 0);
     }
@@ -211,8 +209,8 @@ test_quality (const QconvKernelLevel *level)
       memcpy (&wide[i], &bits, sizeof bits);
     }
   t = tensor_scale_of (level, QCONV_BF16, w, n);
-  encode (level, "nvfp4-encode-rtn", QCONV_BF16, w, t, rows, cols, &a);
-  encode (level, "nvfp4-encode-search", QCONV_BF16, w, t, rows, cols, &b);
+  encode (level, "nvfp4-encode-rtn", KERNEL_MATRIX (QCONV_BF16, w, rows, cols), t, &a);
+  encode (level, "nvfp4-encode-search", KERNEL_MATRIX (QCONV_BF16, w, rows, cols), t, &b);
   rtn = decode (level, &a, t, rows, cols);
   searched = decode (level, &b, t, rows, cols);
   power = squared (wide, zero, n);
@@ -301,7 +299,7 @@ check_golden_layer (const QconvKernelLevel *level, const GoldenFile *file, const
   rows = w->shape[0];
   cols = w->shape[1];
   t = tensor_scale_of (level, dtype, w->data, rows * cols);
-  encode (level, "nvfp4-encode-rtn", dtype, w->data, t, rows, cols, &e);
+  encode (level, "nvfp4-encode-rtn", KERNEL_MATRIX (dtype, w->data, rows, cols), t, &e);
   assert_stored_codes (codes, &e, rows, cols);
   assert_stored_scales (tensor_of_layer (file, layer, "weight_scale"), &e, rows, (cols + 15) / 16);
   if (stored_t == 0.0f) /* a tensor of zeros, where any scale will do */

@@ -197,13 +197,13 @@ test_nonfinite (const QconvKernelLevel *level)
 }
 
 static void
-error_sums (const QconvKernelLevel *level, QconvDType dtype, const guint8 *ref, const float *got, gsize rows,
-            gsize cols, double sums[2])
+error_sums (const QconvKernelLevel *level, const KernelMatrix *ref, const float *got, double sums[2])
 {
-  QconvBuffer a = QCONV_BUFFER (ref, rows * cols * qconv_dtype_bits (dtype) / 8, dtype);
-  QconvBuffer b = QCONV_BUFFER (got, rows * cols * 4, QCONV_F32), c = QCONV_BUFFER (sums, 16, QCONV_F64);
+  QconvBuffer a = kernel_matrix_buffer (ref), b = QCONV_BUFFER (got, ref->rows * ref->cols * 4, QCONV_F32);
+  QconvBuffer c = QCONV_BUFFER (sums, 16, QCONV_F64);
 
-  KERNEL_RUN (level, "squared-error", QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&c), QCONV_I (rows), QCONV_I (cols));
+  KERNEL_RUN (level, "squared-error", QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&c), QCONV_I (ref->rows),
+              QCONV_I (ref->cols));
 }
 
 static void
@@ -224,10 +224,10 @@ test_squared_error (const QconvKernelLevel *level)
         double want[2] = { 1, 2 }, whole[2] = { 1, 2 }, tiled[2] = { 1, 2 }, plain = 1;
 
         convert (level, QCONV_F32, wide, dtypes[d], ref, rows * cols);
-        error_sums (qconv_kernel_levels (), dtypes[d], ref, got, rows, cols, want);
-        error_sums (level, dtypes[d], ref, got, rows, cols, whole);
+        error_sums (qconv_kernel_levels (), KERNEL_MATRIX (dtypes[d], ref, rows, cols), got, want);
+        error_sums (level, KERNEL_MATRIX (dtypes[d], ref, rows, cols), got, whole);
         for (gsize r = 0; r < rows; r++)
-          error_sums (level, dtypes[d], ref + r * cols * item, got + r * cols, 1, cols, tiled);
+          error_sums (level, KERNEL_MATRIX (dtypes[d], ref + r * cols * item, 1, cols), got + r * cols, tiled);
         g_assert_cmpmem (whole, sizeof whole, want, sizeof want);
         g_assert_cmpmem (tiled, sizeof tiled, want, sizeof want);
         for (gsize i = 0; i < rows * cols && dtypes[d] == QCONV_F32; i++)

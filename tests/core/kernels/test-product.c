@@ -6,22 +6,29 @@
 #include "kernel-fixture.h"
 #include "kernels/numbers.h"
 
-static void
-add_product (const QconvKernelLevel *level, float *w, const float *left, const float *right, gsize rows, gsize cols,
-             gsize rank, double scale)
-{
-  QconvBuffer sums = QCONV_BUFFER (w, rows * cols * sizeof *w, QCONV_F32);
-  QconvBuffer a = QCONV_BUFFER (left, rows * rank * sizeof *left, QCONV_F32);
-  QconvBuffer b = QCONV_BUFFER (right, rank * cols * sizeof *right, QCONV_F32);
+/* @left: [rows, rank]; @right: [rank, cols] */
+typedef struct {
+  gsize rows, cols, rank;
+  double scale;
+  const float *left, *right;
+} Product;
 
-  KERNEL_RUN (level, "add-product", QCONV_BUF (&sums), QCONV_BUF (&a), QCONV_BUF (&b), QCONV_I (rows), QCONV_I (cols),
-              QCONV_I (rank), QCONV_F (scale));
+static void
+add_product (const QconvKernelLevel *level, float *w, const Product *p)
+{
+  QconvBuffer sums = QCONV_BUFFER (w, p->rows * p->cols * sizeof *w, QCONV_F32);
+  QconvBuffer a = QCONV_BUFFER (p->left, p->rows * p->rank * sizeof *p->left, QCONV_F32);
+  QconvBuffer b = QCONV_BUFFER (p->right, p->rank * p->cols * sizeof *p->right, QCONV_F32);
+
+  KERNEL_RUN (level, "add-product", QCONV_BUF (&sums), QCONV_BUF (&a), QCONV_BUF (&b), QCONV_I (p->rows),
+              QCONV_I (p->cols), QCONV_I (p->rank), QCONV_F (p->scale));
 }
 
+/* Compares the operation with its definition. @p: without matrices, which are filled here */
 static void
-assert_product (const QconvKernelLevel *level, KernelKind kind, gsize rows, gsize cols, gsize rank, double scale,
-                guint64 *state)
+assert_product (const QconvKernelLevel *level, KernelKind kind, Product p, guint64 *state)
 {
+  const gsize rows = p.rows, cols = p.cols, rank = p.rank;
   g_autofree float *left = g_new (float, rows *rank + 1), *right = g_new (float, rank *cols + 1);
   g_autofree float *got = g_new (float, rows *cols + 1), *want = g_new (float, rows *cols + 1);
 
@@ -30,14 +37,16 @@ assert_product (const QconvKernelLevel *level, KernelKind kind, gsize rows, gsiz
   kernel_fill (kind, want, rows * cols, state);
   memcpy (got, want, rows * cols * sizeof *got);
   got[rows * cols] = 1;
-  add_product (level, got, left, right, rows, cols, rank, scale);
+  p.left = left;
+  p.right = right;
+  add_product (level, got, &p);
   for (gsize i = 0; i < rows * cols; i++)
     {
       float sum = want[i];
 
       for (gsize k = 0; k < rank; k++)
         {
-          volatile float factor = (float) scale * left[i / cols * rank + k];
+          volatile float factor = (float) p.scale * left[i / cols * rank + k];
           volatile float product = factor * right[k * cols + i % cols];
 
           sum += product;
@@ -56,12 +65,12 @@ test_definition (const QconvKernelLevel *level)
 
   for (gsize cols = 0; cols < 140; cols += cols < 70 ? 1 : 23)
     for (gsize rows = 0; rows < 10; rows++)
-      assert_product (level, KERNEL_NORMAL, rows, cols, 3, 0.7, &state);
+      assert_product (level, KERNEL_NORMAL, (Product) { rows, cols, 3, 0.7, NULL, NULL }, &state);
   for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
     for (guint i = 0; i < G_N_ELEMENTS (ranks); i++)
       {
-        assert_product (level, kind, 7, 150, ranks[i], 1, &state);
-        assert_product (level, kind, 5, 64, ranks[i], -1.0 / 3, &state);
+        assert_product (level, kind, (Product) { 7, 150, ranks[i], 1, NULL, NULL }, &state);
+        assert_product (level, kind, (Product) { 5, 64, ranks[i], -1.0 / 3, NULL, NULL }, &state);
       }
 }
 
@@ -78,9 +87,9 @@ test_pieces (const QconvKernelLevel *level)
   kernel_fill (KERNEL_NORMAL, right, RANK * COLS, &state);
   kernel_fill (KERNEL_NORMAL, whole, ROWS * COLS, &state);
   memcpy (pieces, whole, ROWS * COLS * sizeof *whole);
-  add_product (level, whole, left, right, ROWS, COLS, RANK, 2.5);
-  add_product (level, pieces, left, right, CUT, COLS, RANK, 2.5);
-  add_product (level, pieces + CUT * COLS, left + CUT * RANK, right, ROWS - CUT, COLS, RANK, 2.5);
+  add_product (level, whole, &(Product) { ROWS, COLS, RANK, 2.5, left, right });
+  add_product (level, pieces, &(Product) { CUT, COLS, RANK, 2.5, left, right });
+  add_product (level, pieces + CUT * COLS, &(Product) { ROWS - CUT, COLS, RANK, 2.5, left + CUT * RANK, right });
   g_assert_cmpmem (pieces, ROWS * COLS * sizeof *pieces, whole, ROWS * COLS * sizeof *whole);
 }
 

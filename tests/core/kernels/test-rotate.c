@@ -8,13 +8,13 @@
 static const gsize groups[] = { 1, 4, 16, 64, 256, 1024 };
 
 static void
-rotate (const QconvKernelLevel *level, QconvDType dtype, gconstpointer src, float *dst, gsize rows, gsize cols,
-        gsize group)
+rotate (const QconvKernelLevel *level, const KernelMatrix *src, float *dst, gsize group)
 {
-  QconvBuffer in = QCONV_BUFFER (src, rows * cols * qconv_dtype_bits (dtype) / 8, dtype);
-  QconvBuffer out = QCONV_BUFFER (dst, rows * cols * sizeof *dst, QCONV_F32);
+  QconvBuffer in = kernel_matrix_buffer (src);
+  QconvBuffer out = QCONV_BUFFER (dst, src->rows * src->cols * sizeof *dst, QCONV_F32);
 
-  KERNEL_RUN (level, "convrot", QCONV_BUF (&in), QCONV_BUF (&out), QCONV_I (rows), QCONV_I (cols), QCONV_I (group));
+  KERNEL_RUN (level, "convrot", QCONV_BUF (&in), QCONV_BUF (&out), QCONV_I (src->rows), QCONV_I (src->cols),
+              QCONV_I (group));
 }
 
 /* Every kind of weight, rows that end in the middle of a stretch, and a destination that is the source */
@@ -36,15 +36,15 @@ test_levels (const QconvKernelLevel *level)
 
           kernel_fill (kind, wide, rows * n, &state);
           w = kernel_narrow (dtype, wide, rows * n);
-          rotate (qconv_kernel_levels (), dtype, w, want, rows, n, groups[g]);
-          rotate (level, dtype, w, got, rows, n, groups[g]);
+          rotate (qconv_kernel_levels (), KERNEL_MATRIX (dtype, w, rows, n), want, groups[g]);
+          rotate (level, KERNEL_MATRIX (dtype, w, rows, n), got, groups[g]);
           for (gsize i = 0; i < rows * n; i++)
             if (isnan (want[i]) && isnan (got[i]))
               got[i] = want[i];
           g_assert_cmpmem (got, rows * n * sizeof *got, want, rows * n * sizeof *want);
           if (dtype != QCONV_F32)
             continue;
-          rotate (level, QCONV_F32, w, w, rows, n, groups[g]);
+          rotate (level, KERNEL_MATRIX (QCONV_F32, w, rows, n), w, groups[g]);
           for (gsize i = 0; i < rows * n; i++)
             g_assert_true (((float *) w)[i] == want[i] || isnan (want[i]));
         }
@@ -82,8 +82,8 @@ test_definition (const QconvKernelLevel *level)
       double length = 0, rotated = 0;
 
       kernel_fill (KERNEL_NORMAL, x, 1024, &state);
-      rotate (level, QCONV_F32, x, y, 1, 1024, group);
-      rotate (level, QCONV_F32, y, back, 1, 1024, group);
+      rotate (level, KERNEL_MATRIX (QCONV_F32, x, 1, 1024), y, group);
+      rotate (level, KERNEL_MATRIX (QCONV_F32, y, 1, 1024), back, group);
       for (gsize i = 0; i < 1024; i++)
         {
           double want = 0;
@@ -113,7 +113,7 @@ test_units (const QconvKernelLevel *level)
           float x[1024] = { 0.0f }, y[1024];
 
           x[c] = 1.0f;
-          rotate (level, QCONV_F32, x, y, 1, group, group);
+          rotate (level, KERNEL_MATRIX (QCONV_F32, x, 1, group), y, group);
           for (gsize i = 0; i < group; i++)
             g_assert_cmpfloat (y[i], ==, h[i * group + c]);
         }
