@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Parses an index. */
+/* Parses the index of a set of shards. Opening a set calls it. */
 #include "index.h"
 
 #include <string.h>
