@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Walks the layers of ComfyUI's golden files, for tests of single quantizers. */
 #include "comfy-golden.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Parses golden safetensors and GGUF files without the code that is tested. */
 #include "golden-file.h"
 
 #include <json-glib/json-glib.h>
@@ -180,8 +181,8 @@ golden_assert_same_floats (const float *got, const float *want, gsize n)
       memcpy (&a, got + i, sizeof a);
       memcpy (&b, want + i, sizeof b);
       if (a != b && !(got[i] != got[i] && want[i] != want[i]))
-        g_error ("item %" G_GSIZE_FORMAT " is %.9g (%08x), not %.9g (%08x)", i, (double) got[i], a, (double) want[i],
-                 b);
+        g_error ("item %" G_GSIZE_FORMAT " is %.9g (%08x) instead of %.9g (%08x)", i, (double) got[i], a,
+                 (double) want[i], b);
     }
 }
 

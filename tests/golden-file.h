@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Golden files made by other programs. They are trusted: anything odd in them aborts the test. */
+/* Reads golden files made by other programs. They are trusted: the test aborts if one cannot be parsed. */
 #pragma once
 #include <gio/gio.h>
 
@@ -9,7 +9,7 @@
  * @dtype: as safetensors spells it; NULL in a GGUF file
  * @ggml_type: the number in a GGUF file
  * @shape: row-major, axis 0 outermost, in both formats
- * @size: bytes; in a GGUF file, where it depends on the type, all that follow
+ * @size: in bytes; for a type of GGUF whose size is not known here, all bytes that follow
  */
 typedef struct {
   char *name, *dtype;
@@ -30,7 +30,7 @@ typedef struct {
 /* Returns: (transfer full): @relative inside the golden folder: QCONV_TEST_GOLDEN, else golden/ beside the tests */
 char *golden_path (const char *relative);
 
-/* Returns: (transfer full): a .safetensors or .gguf file inside the golden folder; it has a tensor at least */
+/* Returns: (transfer full): a .safetensors or .gguf file of the golden folder, which must have a tensor */
 GoldenFile *golden_file_open (const char *relative);
 void golden_file_free (GoldenFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
@@ -38,7 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
 /* Returns: (transfer none): the tensor called @name, which must exist */
 const GoldenTensor *golden_file_tensor (const GoldenFile *file, const char *name);
 
-/* Whether the bytes of @layer mean nothing, by the file's own word in its metadata */
+/* Whether the file's metadata lists @layer as informative, so that its bytes are not compared */
 gboolean golden_file_informative (const GoldenFile *file, const char *layer);
 
 /* Asserts that bits are equal or both numbers are NaN */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs one quantizer on a matrix in memory; the tests of each quantizer call it. */
 #include "quantizer-driver.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One quantizer on a matrix in memory, driven as core drives it: passes over chunks, tiles with buffers of just their
-   size, scratch of just what was declared. */
+/* Runs one quantizer on a matrix in memory as core does: passes over chunks, then tiles. Buffers and scratch have
+   exactly the declared size, so that sanitizers find an access beyond it. */
 #pragma once
 #include "qconv-plugin.h"
 
@@ -34,11 +34,11 @@ gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, G
 gboolean encoded_adopt (Encoded *e, const Encoded *source, guint64 tile_rows, gboolean *exact, GError **error);
 /* @floats: [rows, cols] */
 gboolean encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **error);
-/* The same three where nothing may fail. Returns: (transfer full) */
+/* Do the same and assert success. Returns: (transfer full) */
 Encoded *encoded_must_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols);
 void encoded_must_encode (Encoded *e, gconstpointer weights, guint64 tile_rows);
 float *encoded_must_decode (const Encoded *e, guint64 tile_rows);
-/* In one tile; TRUE where the quantizer has no validate() */
+/* Validates all rows in one tile. Returns TRUE if the quantizer has no validate() */
 gboolean encoded_validate (const Encoded *e, GError **error);
 /* Returns: Σ(reference − other)² / Σ reference²; @reference: of @dtype */
 double driver_relative_error (QconvDType dtype, gconstpointer reference, const float *other, guint64 rows,

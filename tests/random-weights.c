@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes random matrices of known distributions for tests of error bounds. */
 #include "random-weights.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Matrices that spread as those do for which the error of a scheme is known. */
+/* Random matrices of the distributions for which the specification states each scheme's error. */
 #pragma once
 #include <glib.h>
 
@@ -13,5 +13,6 @@ typedef enum {
 
 extern const char *const random_kind_names[RANDOM_N_KINDS];
 
-/* Returns: (transfer full): [rows, cols], deviation 0.02 before anything is made larger; the same everywhere */
+/* Returns: (transfer full): [rows, cols] with a deviation of 0.02, before RANDOM_COLUMNS enlarges some columns. Every
+   machine gets the same numbers */
 float *random_weights (RandomKind kind, guint64 rows, guint64 cols, guint64 seed);
