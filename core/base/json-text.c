@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks and parses JSON for every file that core reads. */
 #include "base/json-text.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Records what readers claim in a directory: layers, names, warnings. Readers call it through the plugin interface. */
 #include "graph/claims.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens input files and bytes in memory for containers, and the siblings beside a file. */
 #pragma once
 #include "qconv-container.h"
 

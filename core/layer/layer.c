@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Builds a layer and lists its components; readers' claims, plans and conversions use it. */
 #include "layer/layer.h"
 
 #include <stdlib.h>

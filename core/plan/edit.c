@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the writer of a file's own form and applies an edit's markers and metadata to the plan. */
 #include "plan/edit.h"
 
 #include <string.h>

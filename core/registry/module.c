@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens a module and checks that its tables have every function that core calls. */
 #include "registry/module.h"
 
 #include <string.h>

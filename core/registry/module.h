@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opens one plugin module; the registry calls it for each file in the plugin folders. */
 #pragma once
 #include "qconv-plugin.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Hands the -o options of a run to the container, reader, quantizer and writer that know them. */
 #include "registry/settings.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Parses option texts by the option tables of plugins and hands the values back to them. */
 #include "registry/values.h"
 
 #include <string.h>

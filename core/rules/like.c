@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the file that --like names and lists the layers that it keeps in high precision. */
 #include "rules/like.h"
 
 GHashTable *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides for each layer whether it is quantized, and names the rule that decided; planning calls it. */
 #include "rules/rules.h"
 
 #include <string.h>

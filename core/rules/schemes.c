@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keeps the schemes of a run with their quantizers and options; rules and planning look them up. */
 #include <glib/gi18n-lib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs single operations of a CPU level and makes weights for the tests of kernels. */
 #include "kernel-fixture.h"
 
 #include <math.h>
