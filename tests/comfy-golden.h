@@ -10,7 +10,7 @@
  * @format, @variant: the file's name up to the dot, and behind it: "w4a8_g16_r16", "kmin"
  * @layer: "bf16.A": the type of the source and who made it
  * @source: [rows, cols] of @dtype
- * @informative: the file says that these bytes are no target; decoding still is
+ * @informative: the file marks the bytes as informative: tests decode them but do not compare encoded bytes
  */
 typedef struct {
   const GoldenFile *file;
@@ -24,5 +24,5 @@ typedef struct {
 /* Returns: (transfer none) (nullable): tensor @suffix of the layer: "weight_scale" */
 const GoldenTensor *comfy_golden_tensor (const ComfyGolden *g, const char *suffix);
 
-/* Calls @check for each layer of @mode ("A") in files comfy/@prefix*. Returns: how many there are */
+/* Calls @check for each layer of @mode ("A") in files comfy/@prefix*. Returns the number of layers */
 guint comfy_golden_each (const char *prefix, const char *mode, void (*check) (const ComfyGolden *g));

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Maps a model's layers to one naming by the keymaps of its family; planning starts from the result. */
 #include "graph/mapping.h"
 
 #include <string.h>

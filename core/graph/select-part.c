@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Drops the layers that a run does not convert, such as those of another part of a checkpoint. */
 #include "graph/select-part.h"
 
 #include <string.h>

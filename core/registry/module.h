@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One plugin module. */
+/* Opens one plugin module; the registry calls it for each file in the plugin folders. */
 #pragma once
 #include "qconv-plugin.h"
 
-/* Opens the module @path, called @name, and checks its tables, so that core may call their functions without further
-   tests. The module stays loaded. QCONV_ERROR_BUG: a contract is broken, with the reason. Returns: (transfer none) */
+/* Opens the module @path called @name and checks its contract, so that core may call its tables without further
+   tests. The module stays for ever. Returns: (transfer none): NULL with QCONV_ERROR_BUG and the reason */
 const QconvPlugin *qconv_module_open (const char *path, const char *name, GError **error);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Scores, claims and checks bitsandbytes' 4-bit and 8-bit layers in a directory. */
 #include "bnb.h"
 
 #define SCORE 85

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Tests wrong command lines: what is said, and exit status 2.
 . "$LIB"
 make_model in.safetensors
 run

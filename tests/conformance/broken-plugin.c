@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Modules that core must skip. Built once for each -DBROKEN_name, as broken_name.so. */
+/* Modules that core must skip. third-party.sh builds this once for each -DBROKEN_name, as broken_name.so. */
 #include "qconv-plugin.h"
 
 #ifdef BROKEN_incomplete
@@ -44,7 +44,7 @@ QCONV_PLUGIN_DEFINE (another, .summary = "exports another name", .license = "LGP
 #endif
 
 #ifdef BROKEN_abi
-/* Of another ABI nothing but the number may be looked at */
+/* Core may read only the ABI number if that differs */
 static const struct {
   guint32 abi;
   gsize junk[8];

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes, reads and removes the files that the conformance tests work on. */
 #include "sample.h"
 
 #include <gio/gio.h>
@@ -89,7 +90,7 @@ sample_write (GBytes *whole, gsize n, const char *name)
   FILE *file;
 
   g_assert_cmpuint (n, <=, g_bytes_get_size (whole));
-  /* Thousands of them: a new file each, and not by GLib, both of which save the wait for the disk */
+  /* Called thousands of times. Replacing the file, or g_file_set_contents(), would wait for the disk each time */
   g_unlink (path);
   file = g_fopen (path, "wb");
   g_assert_nonnull (file);

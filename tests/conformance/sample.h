@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Valid files of each container, made at test time. */
+/* Makes valid files of each container while a conformance test runs. */
 #pragma once
 #include "qconv.h"
 
@@ -7,8 +7,7 @@
 const char *sample_folder (void);
 void sample_finish (void);
 
-/* Returns: (transfer full) (nullable): path of a small file of container @id; NULL where nobody knows how to make one
- */
+/* Returns: (transfer full) (nullable): path of a small file of container @id, or NULL if no sample is defined for it */
 char *sample_make (const char *id);
 /* Returns: (transfer full): runs the generator with @arguments, a space between two, and @name in the scratch folder */
 char *sample_generate (const char *arguments, const char *name);
@@ -17,6 +16,6 @@ GBytes *sample_read (const char *path);
 /* Returns: (transfer full): path of the first @n bytes of @whole */
 char *sample_write (GBytes *whole, gsize n, const char *name);
 
-/* Loaded modules; at least one */
+/* Calls @func for each loaded plugin. Asserts that there is one */
 typedef void (*SampleFunc) (const QconvPlugin *plugin);
 void sample_each_plugin (SampleFunc func);

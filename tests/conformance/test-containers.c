@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every container must do with its own files, with damaged ones, and with those of others. */
+/* Tests every container on its own files, on damaged files, and on files of other containers. */
 #include <string.h>
 
 #include "sample.h"
@@ -47,7 +47,7 @@ test_scores (gconstpointer data)
       g_autofree char *path = sample_make (other->id);
       g_autoptr (GBytes) bytes = NULL;
 
-      /* A new container of the tree needs a sample of its files here */
+      /* sample_make() must know every container of the tree */
       g_assert_nonnull (path);
       bytes = sample_read (path);
       g_test_message ("%s on a file of %s", c->id, other->id);
@@ -65,7 +65,7 @@ test_scores (gconstpointer data)
     }
 }
 
-/* Error xor model */
+/* Returns whether @path opens. Asserts a model or an error, never both, and the exit status of a bad file */
 static gboolean
 opens (const char *path, const char *from)
 {
@@ -88,7 +88,7 @@ test_cut (gconstpointer data)
   gsize end;
   const guint8 *bytes = g_bytes_get_data (whole, &end);
 
-  /* Zeros at the end may be padding, which nobody needs */
+  /* A file may do without zeros at its end: they can be padding */
   while (bytes[end - 1] == 0)
     end--;
   g_assert_true (opens (path, c->id));
@@ -100,7 +100,7 @@ test_cut (gconstpointer data)
     }
 }
 
-/* Some damage is not seen, none may crash or be called anything but a bad file */
+/* Damage may go unnoticed, but may not crash, and an error must say that the file is bad */
 static void
 test_damage (gconstpointer data)
 {

@@ -193,7 +193,7 @@ static void
 check_identity (const FamilyCase *c, const QconvModel *m, const char *label)
 {
   if (g_strcmp0 (qconv_model_family (m), c->id) != 0 || g_strcmp0 (qconv_model_variant (m), c->as) != 0)
-    complain ("%s %s, %s: recognised as %s %s instead of %s", c->id, c->name, label, qconv_model_family (m),
+    complain ("%s %s, %s: detected as %s %s instead of %s", c->id, c->name, label, qconv_model_family (m),
               qconv_model_variant (m), c->as);
 }
 
@@ -210,8 +210,8 @@ check_counts (const FamilyCase *c, const char *scheme, Counts have)
   if (have.quantized > json_object_get_int_member (want, "quantized")
       || have.quantized + have.misaligned < json_object_get_int_member (want, "quantized")
       || have.fallback != json_object_get_int_member (want, "fallback_fp8"))
-    complain ("%s %s, %s: %u layers and %u by the fallback, not %d and %d", c->id, c->name, scheme, have.quantized,
-              have.fallback, (int) json_object_get_int_member (want, "quantized"),
+    complain ("%s %s, %s: %u layers quantized and %u by the fallback; the family file says %d and %d", c->id, c->name,
+              scheme, have.quantized, have.fallback, (int) json_object_get_int_member (want, "quantized"),
               (int) json_object_get_int_member (want, "fallback_fp8"));
 }
 
@@ -287,7 +287,8 @@ check_refused (const FamilyCase *c, QconvModel *unprotected, const char *only, c
   g_autoptr (QconvPlan) p = make_plan (unprotected, "nvfp4-comfy", &(QconvJob) { .only = only }, &error);
 
   if (p != NULL)
-    complain ("%s %s: nobody would notice that %s is packed", c->id, c->name, layer);
+    complain ("%s %s: without never_pack, packing %s is not refused, although a loader would mistake the model", c->id,
+              c->name, layer);
   else if (error != NULL && (qconv_error_exit_status (error) != 2 || strstr (error->message, "a loader would") == NULL))
     complain ("%s %s, %s: %s", c->id, c->name, layer, error->message);
 }
@@ -315,12 +316,13 @@ check_probed (const FamilyCase *c, QconvModel *m, QconvModel *unprotected, const
       const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
 
       if (strcmp (w->name, layer) == 0 && (strcmp (w->rule, "probed") != 0 || strcmp (w->scheme, "plain") != 0))
-        complain ("%s %s: %s becomes %s by the rule %s", c->id, c->name, layer, w->scheme, w->rule);
+        complain ("%s %s: %s becomes %s by the rule %s; never_pack should keep it plain", c->id, c->name, layer,
+                  w->scheme, w->rule);
     }
   if (is_looked_at (c, name))
     check_refused (c, unprotected, only, layer);
   else
-    g_test_message ("%s %s: %s is probed by loaders alone", c->id, c->name, layer);
+    g_test_message ("%s %s: loaders detect the model by %s, the family file does not", c->id, c->name, layer);
   n_probed++;
 }
 
@@ -369,8 +371,8 @@ check_spelling (const FamilyCase *c, const Spelling *s, Counts *as_original)
   if (first)
     *as_original = n;
   else if (n.quantized != as_original->quantized || n.fallback != as_original->fallback)
-    complain ("%s %s, %s: %u layers and %u by the fallback, but %u and %u of the original naming", c->id, c->name,
-              s->label, n.quantized, n.fallback, as_original->quantized, as_original->fallback);
+    complain ("%s %s, %s: %u layers quantized and %u by the fallback, but %u and %u in the original naming", c->id,
+              c->name, s->label, n.quantized, n.fallback, as_original->quantized, as_original->fallback);
   if (first && has_target ("nvfp4-comfy"))
     check_never_pack (c, m, path);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every form that can be read to every target: what was written is sound, within the bound of its scheme, and no
- * further from the first weights than both steps together. */
+/* Converts every readable form to every target. The written file must pass its check, stay within the bound of its
+ * scheme, and be no further from the first weights than both conversions add up to. */
 #include <math.h>
 
 #include "sample.h"
@@ -51,7 +51,7 @@ open_model (const char *path)
   return model;
 }
 
-/* Returns: (transfer full): the check's report; NULL with @error where the target does not take it */
+/* Returns: (transfer full): the check's report, or NULL with @error if the conversion is refused */
 static QconvReport *
 convert (const char *input, const char *target, const char *option, const char *output, GError **error)
 {
@@ -182,7 +182,7 @@ check_path (const Source *from, const QconvReport *step, const char *path)
     g_assert_cmpuint (n, >, 0);
 }
 
-/* The same form again: nothing is decoded, whatever its parameters */
+/* A conversion to the same form must move the bytes, whatever the parameters: its error is 0 */
 static void
 check_moved (const QconvReport *step)
 {
@@ -204,7 +204,7 @@ test_target (gconstpointer data)
       gboolean verbatim = g_str_has_prefix (target, "copy-");
 
       report = convert (s->path, target, NULL, path, &error);
-      if (verbatim && report == NULL) /* block types mean nothing elsewhere */
+      if (verbatim && report == NULL) /* a GGUF block type has no safetensors dtype to be copied to */
         {
           g_assert_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED);
           g_assert_nonnull (strstr (s->path, "generated"));
@@ -243,13 +243,13 @@ test_edit (void)
       before = sample_read (s->path);
       after = sample_read (path);
       if (!g_bytes_equal (before, after))
-        g_error ("%s: an edit without a change makes another file", s->path);
+        g_error ("%s: an edit without changes wrote other bytes", s->path);
       n++;
     }
   g_assert_cmpuint (n, >, 0);
 }
 
-/* Runs of 96 rows, which chunks of a pass do not end with */
+/* Scales of 96 rows each, so that the chunks of a pass end in the middle of one */
 static void
 test_uneven (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every plugin's tables must say, whoever wrote it. */
+/* Tests the tables of every plugin: names, help texts, options, and that the registry finds each feature. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ test_count (void)
   g_assert_cmpuint (modules->len, ==, QCONV_N_BUILT_PLUGINS);
 }
 
-/* Help is one line that a sentence can go on with */
+/* Help must be one line without a full stop, because other text may follow it */
 static void
 check_help (const char *owner, const char *text)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every target must keep: planned sizes, the same bytes however a run is cut up, and reading back what it wrote.
- */
+/* Tests every target: the written size is the planned size, the bytes do not depend on threads or memory, and the
+ * program reads back what it wrote. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -67,7 +67,7 @@ check_weights (QconvPlan *plan, const char *path)
           g_assert_cmpuint (got->bytes, <=, want->bytes);
         }
       if (!seen)
-        g_test_message ("%s is missing", want->name);
+        g_test_message ("%s: planned, but missing in the written file", want->name);
       g_assert_true (seen);
     }
 }
@@ -95,7 +95,7 @@ convert (const char *input, const char *target, const Way *way)
   return bytes;
 }
 
-/* Least power of two that the plan takes */
+/* Returns the least memory, a power of two, that a plan accepts */
 static guint64
 least_memory (const char *target)
 {
@@ -135,7 +135,7 @@ test_same_bytes (gconstpointer data)
     }
 }
 
-/* What is in the target's form already is moved, not made again */
+/* Converting an output to its own target again must move its bytes */
 static void
 test_again (gconstpointer data)
 {
@@ -209,7 +209,7 @@ source_of (guint32 bits, gboolean only_last, const char *name)
   return sample_write (changed, n, name);
 }
 
-/* One weight that is no number, and nothing is written */
+/* One weight that is NaN or infinite must fail the run and leave no file */
 static void
 test_not_finite (gconstpointer data)
 {
@@ -231,7 +231,7 @@ test_not_finite (gconstpointer data)
     }
 }
 
-/* Zeros of both signs come back as zeros, and the smallest numbers as something finite */
+/* Zeros of both signs must come back as zeros, and tiny numbers as finite numbers of 1e-30 at most */
 static void
 test_vanishing (gconstpointer data)
 {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: third-party.sh SRCDIR BUILDDIR CC
-# A plugin made outside the tree from nothing but the installed headers is found and used; broken modules are skipped
-# with one line each that names them.
+# Builds a plugin outside the tree with the installed headers alone; qconv must find and use it. Broken modules must be
+# skipped with one line each that names them.
 src=$1
 build=$2
 cc=${3:-cc}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """usage: faults.py QCONV MAKE_MODEL
 
-What must not happen when something goes wrong: half a file with the final name, a damaged older file, a temporary file
-that stays. Runs are stopped in the middle by SIGSTOP, so nothing here depends on speed.
+Breaks runs on purpose: a full disk, a cut input, signals. No run may leave half a file with the final name, a damaged
+older file, or a temporary file. SIGSTOP stops runs in the middle, so that no test depends on speed.
 """
 import os
 import resource
@@ -20,7 +20,7 @@ OLD = b"an older file"
 
 
 class Skip(Exception):
-    """Says why a test cannot be done here."""
+    """Raised with the reason if a test cannot run here."""
 
 
 class Place:
@@ -33,7 +33,7 @@ class Place:
         self.out = os.path.join(folder, "out.safetensors")
 
     def own_model(self):
-        """For tests that damage it."""
+        """Makes a model of its own, for tests that damage it."""
         os.unlink(self.model)
         make_model(self.model)
 
@@ -83,22 +83,22 @@ def start(place, *options, out=None, before=None):
 
 
 def start_and_stop(place, *options):
-    """A run that is stopped in the middle: its temporary file is there."""
+    """Starts a run and stops it after it has made its temporary file."""
     process = start(place, *options)
     while not place.temporaries():
-        assert process.poll() is None, f"it ended too early: {finish(process)}"
+        assert process.poll() is None, f"the run ended before it made its temporary file: {finish(process)}"
         time.sleep(0.001)
     process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-    assert place.temporaries(), "it was too fast to be stopped"
+    assert place.temporaries(), "the run ended before it could be stopped"
     return process
 
 
 def expect(status, got, words=""):
     code, said = got
     assert code == status, f"exit status {code} instead of {status}: {said}"
-    assert said.startswith("qconv: ") or "\nqconv: " in said or status in (0, 130, -9), f"it did not say why: {said}"
-    assert words in said, f"it did not say {words!r}: {said}"
+    assert said.startswith("qconv: ") or "\nqconv: " in said or status in (0, 130, -9), f"standard error has no line of qconv: {said}"
+    assert words in said, f"standard error lacks {words!r}: {said}"
 
 
 def mounted(place, options):
@@ -193,7 +193,7 @@ def killed(place):
     with open(place.out, "rb") as file:
         assert file.read() == OLD
     expect(0, run(place, "--force"))
-    assert not place.temporaries(), "the next run did not clean up"
+    assert not place.temporaries(), "the next run left the temporary file of the killed run"
     expect(0, finish(subprocess.Popen([QCONV, "verify", place.out], stdout=subprocess.DEVNULL,
                                       stderr=subprocess.PIPE)))
 
@@ -206,7 +206,7 @@ def two_at_once(place):
     process.send_signal(signal.SIGCONT)
     expect(0, finish(process))
     with open(place.out, "rb") as file:
-        assert file.read() == second, "both made the same file, which now differs"
+        assert file.read() == second, "two runs with one output wrote different bytes"
     assert not place.temporaries()
 
 
@@ -238,7 +238,7 @@ def input_as_output(place):
 
 
 def through_links(place):
-    """A link stays one: its file is written, and a device or nothing behind it is refused."""
+    """An output that is a link must stay one: its file is replaced; a link to a device or to nothing is refused."""
     link = os.path.join(place.folder, "link.safetensors")
     place.put_old()
     os.symlink("out.safetensors", link)

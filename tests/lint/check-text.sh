@@ -4,26 +4,34 @@
 # The licence line of each source, the syntax of each shell script, and no notes to oneself.
 cd "$1" || exit 99
 rc=0
-sources=0
-scripts=0
 marks='TO''DO|FIX''ME|XX''X|HA''CK'
 
-for file in $(find core plugins plugin-api cuda tests data .ci -name '*.[ch]' -o -name '*.cu' -o -name '*.sh' -o -name '*.py' \
-    -o -path .ci/run 2>/dev/null | sort); do
-  sources=$((sources + 1))
-  if ! head -n 2 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later'; then
-    echo "$file: no licence line"
-    rc=1
-  fi
-  if grep -nHwE "$marks" "$file"; then
-    rc=1
-  fi
-  case $file in
-  *.sh|.ci/run)
-    scripts=$((scripts + 1))
-    sh -n "$file" || rc=1 ;;
-  esac
+files=$(find core plugins plugin-api cuda tests data .ci -name '*.[ch]' -o -name '*.cu' -o -name '*.sh' -o -name '*.py' \
+  -o -path .ci/run 2>/dev/null | sort)
+scripts=$(echo "$files" | grep -e '\.sh$' -e '^\.ci/run$')
+if [ -z "$files" ] || [ -z "$scripts" ]; then
+  echo "no sources or no scripts in $1"
+  exit 1
+fi
+
+# shellcheck disable=SC2086 # lists of words
+awk '
+FNR <= 2 && /SPDX-License-Identifier: LGPL-2.1-or-later/ { licensed[FILENAME] = 1 }
+FNR > 2 { nextfile }
+END {
+  for (i = 1; i < ARGC; i++)
+    if (!(ARGV[i] in licensed))
+      {
+        print ARGV[i] ": no licence line"
+        wrong = 1
+      }
+  exit wrong
+}' $files || rc=1
+# shellcheck disable=SC2086
+grep -nHwE "$marks" $files && rc=1
+for script in $scripts; do
+  sh -n "$script" || rc=1
 done
 
-echo "$sources sources, $scripts scripts"
-[ $sources -gt 0 ] && [ $scripts -gt 0 ] && [ $rc -eq 0 ]
+echo "$(echo "$files" | wc -l) sources, $(echo "$scripts" | wc -l) scripts"
+exit $rc

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: make-venv.sh FOLDER small|large
-# A virtual environment with the Python packages that qconv is compared with. Where it cannot be made, FOLDER.reason
-# says why and the peer tests skip with that.
+# Makes a virtual environment with the Python packages that qconv is compared with. If that fails, FOLDER.reason says
+# why, and the peer tests are skipped with that reason.
 set -u
 
 venv=${1:?usage: make-venv.sh FOLDER small|large}
@@ -24,5 +24,5 @@ if python3 -m venv "$venv" >"$venv.log" 2>&1 \
     && "$venv/bin/python" -c "import $modules" >>"$venv.log" 2>&1; then
   exit 0
 fi
-echo "no Python packages: $(tail -n 1 "$venv.log")" | tee "$venv.reason"
+echo "the Python packages cannot be installed: $(tail -n 1 "$venv.log")" | tee "$venv.reason"
 exit 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the peer tests share: TAP, running qconv, reading tensors, decoding NVFP4."""
+"""Shared by the peer tests: prints TAP, runs qconv, reads tensors, decodes NVFP4."""
 import json
 import os
 import shutil
@@ -23,7 +23,7 @@ DTYPES = {
 
 
 def run(*arguments):
-    """Runs a program and returns its standard output; an exit status other than 0 is an error with what it said."""
+    """Runs a program and returns its standard output. Raises an error with its messages if it fails."""
     done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, arguments))}: {done.returncode}: {done.stderr.strip()}")

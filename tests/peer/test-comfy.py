@@ -35,7 +35,7 @@ def compare(scratch, source, *options):
         got = peer.decode_nvfp4(tensors, layer, want.shape)
         again = decoded[layer + ".weight"][:want.shape[0], :want.shape[1]]
         # Loaders differ in the sign of zero that code 8 stands for; adding zero takes it away
-        assert peer.same_bits(got + np.float32(0), again + np.float32(0)), f"{layer} is decoded otherwise"
+        assert peer.same_bits(got + np.float32(0), again + np.float32(0)), f"{layer}: qconv decodes other values than this test"
         relmse = peer.relative_error(want, got)
         assert abs(relmse - errors[layer]) <= 1e-6 * relmse, f"{layer}: {relmse} here, {errors[layer]} reported"
         assert relmse < 2e-2, f"{layer}: {relmse}"
@@ -44,7 +44,7 @@ def compare(scratch, source, *options):
         if stem not in quantized:
             # What was quantized in the source is kept in the dtype that it had before, rounded once
             want = array.astype(tensors[name].dtype).astype(np.float32)
-            assert peer.same_bits(decoded[name].reshape(array.shape), want), f"{name} was not kept"
+            assert peer.same_bits(decoded[name].reshape(array.shape), want), f"{name}: a kept tensor has changed"
 
 
 def family(kind, number, *options):

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests saving: a file appears whole under its name or not at all. */
 #include "io/save.h"
 
 #include <glib/gstdio.h>

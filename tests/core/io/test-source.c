@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests sources: reading, siblings, files that are none, and the checks of directories. */
 #include "io/source.h"
 
 #include <glib/gstdio.h>

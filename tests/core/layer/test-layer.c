@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests how the components of a layer follow its rows. */
 #include "layer/layer.h"
 
 /* 300 rows; codes follow each row, scales every 128 rows (padded at the end), one scale for all */

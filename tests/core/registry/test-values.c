@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests option values: defaults, parsing, refusals, and handing a run's options to its features. */
 #include "qconv.h"
 #include "registry/settings.h"
 #include "registry/values.h"

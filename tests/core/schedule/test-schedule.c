@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests the scheduler: every task runs, the memory budget holds, errors and cancelling stop a run. */
 #include <string.h>
 
 #include "qconv-types.h"
