@@ -238,7 +238,8 @@ test_list (void)
   g_assert_null (qconv_schemes_imply (&s, "light"));
   g_assert_null (qconv_schemes_imply (&s, "none"));
   g_assert_null (qconv_schemes_add (&s, "whol", "--fallback", &error));
-  toy_assert_error (error, QCONV_ERROR_OPTION, "--fallback: whole-toy cannot hold the scheme \"whol\"*keep*did you mean whole*");
+  toy_assert_error (error, QCONV_ERROR_OPTION,
+                    "--fallback: whole-toy cannot hold the scheme \"whol\"*keep*did you mean whole*");
   qconv_schemes_clear (&s);
 }
 
