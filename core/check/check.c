@@ -328,9 +328,17 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
       g_autofree char *name
           = l->layer->quantizer != NULL ? qconv_weight_name (l->layer->name) : g_strdup (l->layer->name);
+      const SourceLayer *got = qconv_model_find_tensor (written, name);
 
-      if (!l->copies && qconv_planned_is_weight (l) && qconv_source_layer_has_floats (l->source))
-        add_pair (pairs, l->source, qconv_model_find_tensor (written, name), l->layer->name, r);
+      if (l->copies || !qconv_planned_is_weight (l) || !qconv_source_layer_has_floats (l->source))
+        continue;
+      if (got == NULL || qconv_source_layer_has_floats (got))
+        add_pair (pairs, l->source, got, l->layer->name, r);
+      else if (strcmp (got->layer->scheme, l->layer->scheme) == 0)
+        qconv_report_layer (r, got->name, got->layer->scheme, -1);
+      else
+        qconv_report_problem (r, got->name, "scheme", "the layer is %s in the file instead of %s", got->layer->scheme,
+                              l->layer->scheme);
     }
 }
 

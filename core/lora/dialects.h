@@ -86,5 +86,5 @@ const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char 
 /* Returns: (nullable): @name behind the longest of @prefixes that it starts with; NULL if it starts with none */
 const char *qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name);
 /* Returns: (transfer full) (element-type utf8): the other names that rewrites give @layer, which has neither prefix nor
- * suffix */
+   suffix */
 GPtrArray *qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer);

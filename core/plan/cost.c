@@ -133,6 +133,13 @@ qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
                      layer, mib, mib);
 }
 
+/* Returns: whether the check compares the source without converting it: plain floats, whatever the quantizer takes */
+static gboolean
+compared_as_is (const PlannedLayer *l)
+{
+  return qconv_source_layer_plain (l->source) && qconv_dtype_is_float (l->source->layer->pub.dtype);
+}
+
 /* Returns: the least bytes that the check of @l will take: one tile of the source and of the written layer as floats,
    the written one unpacked by its reader, and the sums of all chunks */
 static gsize
@@ -141,7 +148,7 @@ verify_cost (const QconvOutput *o, const PlannedLayer *l)
   gsize floats = arena_round ((gsize) (l->tiling.align * l->layer->pub.cols) * sizeof (float) + 1);
   gsize sums = (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
 
-  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, qconv_floats_as_is (l)) + 2 * floats
+  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, compared_as_is (l)) + 2 * floats
          + qconv_components_cost (l->layer, SCOPE_ROWS, l->tiling.align) + pack_cost (o, l, l->tiling.align)
          + qconv_source_cost (l->source, SCOPE_LAYER, 0) + qconv_components_cost (l->layer, SCOPE_LAYER, 0) + sums;
 }
@@ -151,7 +158,7 @@ check_fits (const QconvOutput *o, const PlannedLayer *l, const Limits *limits, g
 {
   gsize need = l->tiling.kept_cost + l->tiling.task_cost;
 
-  if (verify && !l->copies && l->layer->quantizer != NULL)
+  if (verify && !l->copies && (l->layer->quantizer != NULL || l->how == HOW_DECODE))
     need = MAX (need, verify_cost (o, l));
   return qconv_cost_check (l->layer->name, need, limits->memory, error);
 }

@@ -6,7 +6,7 @@
 typedef struct _Edit Edit;
 
 /* QCONV_ERROR_OPTION: a change has no key or is not text, or no loaded plugin writes the format. Returns: (transfer
- * full) */
+   full) */
 Edit *qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error);
 void qconv_edit_free (Edit *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Edit, qconv_edit_free)
@@ -25,5 +25,5 @@ void qconv_edit_settle (PlannedLayer *l, QconvOutput *o);
 /* Fails with QCONV_ERROR_OPTION if a change found nothing to change */
 gboolean qconv_edit_check (const Edit *e, GError **error);
 /* Returns: whether the edit replaces the file that the model was read from. QCONV_ERROR_OPTION: the model is a set of
- * files */
+   files */
 gboolean qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **error);

@@ -94,8 +94,8 @@ plugin_problem (const QconvPlugin *p)
   return problem;
 }
 
-static gboolean
-check_plugin (const QconvPlugin *p, const char *name, GError **error)
+gboolean
+qconv_module_check (const QconvPlugin *p, const char *name, GError **error)
 {
   const char *problem;
 
@@ -127,7 +127,7 @@ qconv_module_open (const char *path, const char *name, GError **error)
       qconv_fail (error, QCONV_ERROR_BUG, "has no symbol %s", symbol);
       return NULL;
     }
-  if (!check_plugin (plugin (), name, error))
+  if (!qconv_module_check (plugin (), name, error))
     return NULL;
   g_module_make_resident (module);
   return plugin ();

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is loaded. Folders are searched in order, and the first module of a name wins. Everybody asks for features by
- * id. */
+   id. */
+#include "registry/registry.h"
+
 #include <string.h>
 
 #include "base/names.h"
-#include "qconv.h"
 #include "registry/module.h"
 
 typedef struct {
@@ -57,34 +58,13 @@ find_module (const Registry *r, const char *name)
   return NULL;
 }
 
+/* Adds what @m offers, or records why the registry does not have it */
 static void
-load_module (Registry *r, const char *folder, const char *file)
+add_module (Registry *r, QconvModule *m)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *name = g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX));
-  const QconvModule *earlier = find_module (r, name);
-  QconvModule *m;
-  const char *taken = NULL;
+  const char *taken = m->plugin != NULL ? add_plugin (r, m->plugin, FALSE) : NULL;
 
-  /* A module in QCONV_PLUGIN_PATH replaces the installed one of its name without a warning: that is how people try a
-   * build */
-  if (earlier != NULL && strcmp (folder, QCONV_PLUGIN_DIR) == 0)
-    {
-      g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
-      return;
-    }
-  m = g_new0 (QconvModule, 1);
-  m->name = g_steal_pointer (&name);
-  m->path = g_build_filename (folder, file, NULL);
   g_ptr_array_add (r->modules, m);
-  if (earlier != NULL)
-    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
-  else
-    m->plugin = qconv_module_open (m->path, m->name, &error);
-  if (error != NULL)
-    m->reason = g_strdup (error->message);
-  else if (m->plugin != NULL)
-    taken = add_plugin (r, m->plugin, FALSE);
   if (taken != NULL)
     {
       m->reason = g_strdup_printf ("duplicate name, another plugin offers \"%s\"", taken);
@@ -94,6 +74,62 @@ load_module (Registry *r, const char *folder, const char *file)
     add_plugin (r, m->plugin, TRUE);
   else
     g_warning ("plugin %s not loaded: %s", m->path, m->reason);
+}
+
+static void
+load_module (Registry *r, const char *folder, const char *file)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *name = g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX));
+  const QconvModule *earlier = find_module (r, name);
+  QconvModule *m;
+
+  /* A module in QCONV_PLUGIN_PATH replaces the installed one of its name without a warning: that is how people try a
+     build */
+  if (earlier != NULL && strcmp (folder, QCONV_PLUGIN_DIR) == 0)
+    {
+      g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
+      return;
+    }
+  m = g_new0 (QconvModule, 1);
+  m->name = g_steal_pointer (&name);
+  m->path = g_build_filename (folder, file, NULL);
+  if (earlier != NULL)
+    m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
+  else
+    m->plugin = qconv_module_open (m->path, m->name, &error);
+  if (error != NULL)
+    m->reason = g_strdup (error->message);
+  add_module (r, m);
+}
+
+/* Plugins that are part of the program; NULL: it has none and loads modules */
+static GPtrArray *built_in;
+
+void
+qconv_registry_add_built_in (const QconvPlugin *plugin)
+{
+  if (built_in == NULL)
+    built_in = g_ptr_array_new ();
+  g_ptr_array_add (built_in, (gpointer) plugin);
+}
+
+static void
+load_built_in (Registry *r)
+{
+  for (guint i = 0; i < built_in->len; i++)
+    {
+      const QconvPlugin *p = g_ptr_array_index (built_in, i);
+      g_autoptr (GError) error = NULL;
+      QconvModule *m = g_new0 (QconvModule, 1);
+
+      *m = (QconvModule) { .name = g_strdup (p->name), .path = g_strdup (p->name) };
+      if (qconv_module_check (p, p->name, &error))
+        m->plugin = p;
+      else
+        m->reason = g_strdup (error->message);
+      add_module (r, m);
+    }
 }
 
 /* Modules and targets begin with their name */
@@ -164,12 +200,22 @@ list_all_features (Registry *r)
     }
 }
 
+static void
+load_folders (Registry *r)
+{
+  const char *path = g_getenv ("QCONV_PLUGIN_PATH");
+  g_auto (GStrv) folders = g_strsplit (path != NULL ? path : "", G_SEARCHPATH_SEPARATOR_S, -1);
+
+  for (guint i = 0; folders[i] != NULL; i++)
+    if (*folders[i] != '\0')
+      load_folder (r, folders[i]);
+  load_folder (r, QCONV_PLUGIN_DIR);
+}
+
 static Registry *
 load_all (void)
 {
   Registry *r = g_new0 (Registry, 1);
-  const char *path = g_getenv ("QCONV_PLUGIN_PATH");
-  g_auto (GStrv) folders = g_strsplit (path != NULL ? path : "", G_SEARCHPATH_SEPARATOR_S, -1);
   GHashTableIter iter;
   gpointer writer;
 
@@ -179,10 +225,10 @@ load_all (void)
   r->readers = g_hash_table_new (g_str_hash, g_str_equal);
   r->quantizers = g_hash_table_new (g_str_hash, g_str_equal);
   r->writers = g_hash_table_new (g_str_hash, g_str_equal);
-  for (guint i = 0; folders[i] != NULL; i++)
-    if (*folders[i] != '\0')
-      load_folder (r, folders[i]);
-  load_folder (r, QCONV_PLUGIN_DIR);
+  if (built_in != NULL)
+    load_built_in (r);
+  else
+    load_folders (r);
   g_hash_table_iter_init (&iter, r->writers);
   while (g_hash_table_iter_next (&iter, NULL, &writer))
     add_targets (r, writer);

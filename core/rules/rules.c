@@ -399,6 +399,8 @@ check_rule (const Rules *r, const NameRule *n, const GPtrArray *layers, GError *
 
   if (n->re == NULL || n->matched)
     return TRUE;
+  if (n->unfit && r->job->target == NULL) /* an edit */
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no quantized layer", said);
   if (n->unfit)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer that %s can hold", said, r->job->target);
   return matched_nothing (said, n->pattern, layers, error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A pool of threads that takes tasks of items in order and never holds more memory than it may. The run and the check
- * use it. */
+   use it. */
 #include "schedule/schedule.h"
 
 /* More than any machine has processors for */
