@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/names.h"
 #include "families/expand.h"
 
 enum { FEW_BITS = 6 };
@@ -163,7 +164,7 @@ static const char *
 always_kept (const Family *f, const Dims *dims, const char *layer)
 {
   static const char *const quantizable[] = { "core", "mod", "expert", NULL };
-  g_autofree char *name = g_strconcat (layer, ".weight", NULL);
+  g_autofree char *name = qconv_weight_name (layer);
   JsonObject *template = qconv_family_template (f, dims, name), *rule = NULL;
   const Family *base = qconv_family_base (f);
   const char *op = template != NULL ? qconv_family_text (template, "op") : "linear", *class_;

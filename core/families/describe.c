@@ -5,7 +5,8 @@
 #include "families/advice.h"
 #include "families/expand.h"
 #include "families/keymap.h"
-#include "graph/identify.h"
+#include "families/knowledge.h"
+#include "families/layer-name.h"
 #include "qconv.h"
 
 #define ORIGINAL "original"
@@ -156,8 +157,8 @@ all_layers (const Family *f, GError **error)
         {
           const GraphTensor *t = g_ptr_array_index (tensors, i);
 
-          if (g_str_has_suffix (t->name, ".weight"))
-            g_hash_table_insert (layers, g_strndup (t->name, strlen (t->name) - strlen (".weight")), t->layer);
+          if (qconv_is_weight_name (t->name))
+            g_hash_table_insert (layers, qconv_weight_stem (t->name), t->layer);
         }
     }
   return g_steal_pointer (&layers);

@@ -1,55 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Looks an opened model, or a part of it, up in the families: which model it is, and whether loaders will agree. */
 #include "graph/identify.h"
 
 #include <string.h>
 
 #include "graph/restore.h"
-
-#define WEIGHT ".weight"
-
-/* What is found out about a model when somebody asks. @families: (nullable): with @family_file */
-struct _Knowledge {
-  char *family_file;
-  Families *families;
-  Identity *identity;
-};
-
-const Families *
-qconv_families_known (GError **error)
-{
-  static Families *families;
-  static GError *broken;
-
-  if (families == NULL && broken == NULL)
-    families = qconv_families_load (NULL, &broken);
-  if (families == NULL)
-    g_propagate_error (error, g_error_copy (broken));
-  return families;
-}
-
-/* Behind the first of the generic family's prefixes that fits */
-const char *
-qconv_strip_prefix (const char *name)
-{
-  const Families *families = qconv_families_known (NULL);
-  JsonArray *prefixes
-      = families != NULL ? qconv_family_list (qconv_family_json (qconv_families_generic (families)), "prefixes") : NULL;
-
-  for (guint i = 0; prefixes != NULL && i < json_array_get_length (prefixes); i++)
-    if (g_str_has_prefix (name, json_array_get_string_element (prefixes, i)))
-      return name + strlen (json_array_get_string_element (prefixes, i));
-  return name;
-}
-
-char *
-qconv_short_name (const char *name)
-{
-  char *stripped = g_strdup (qconv_strip_prefix (name));
-
-  if (g_str_has_suffix (stripped, WEIGHT))
-    stripped[strlen (stripped) - strlen (WEIGHT)] = '\0';
-  return stripped;
-}
 
 static Names *
 all_names (const GPtrArray *layers)
@@ -68,11 +23,7 @@ all_names (const GPtrArray *layers)
 const Families *
 qconv_model_families (const QconvModel *m, GError **error)
 {
-  Knowledge *k = m->knowledge;
-
-  if (k->family_file != NULL && k->families == NULL)
-    k->families = qconv_families_load (k->family_file, error);
-  return k->family_file != NULL ? k->families : qconv_families_known (error);
+  return qconv_knowledge_families (m->knowledge, error);
 }
 
 const char *
@@ -205,22 +156,4 @@ qconv_identity_config (const Identity *id)
   return variant != NULL && json_object_has_member (variant, "header_config")
              ? json_to_string (json_object_get_member (variant, "header_config"), FALSE)
              : NULL;
-}
-
-Knowledge *
-qconv_knowledge_new (const char *family_file)
-{
-  Knowledge *k = g_new0 (Knowledge, 1);
-
-  k->family_file = g_strdup (family_file);
-  return k;
-}
-
-void
-qconv_knowledge_free (Knowledge *k)
-{
-  g_clear_pointer (&k->identity, qconv_identity_free);
-  g_clear_pointer (&k->families, qconv_families_free);
-  g_free (k->family_file);
-  g_free (k);
 }

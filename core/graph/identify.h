@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is known about the model in a file. */
+/* Which model a file holds. The plan, the rules and the check ask here. */
 #pragma once
 #include "families/identity.h"
+#include "families/knowledge.h"
+#include "families/layer-name.h"
 #include "graph/model.h"
-
-/* Returns: (transfer none): all family files but those of a user's --family-file; read once */
-const Families *qconv_families_known (GError **error);
-/* Returns: (transfer none): @name behind the prefix of a container, if it has one */
-const char *qconv_strip_prefix (const char *name);
-/* Returns: (transfer full): the short name of a layer: @name without the prefix of a container or ".weight" */
-char *qconv_short_name (const char *name);
-
-/* @family_file: (nullable): --family-file */
-Knowledge *qconv_knowledge_new (const char *family_file);
-void qconv_knowledge_free (Knowledge *k);
 
 /* Returns: (transfer none): found at the first call; the generic family where no other fits */
 const Identity *qconv_model_identity (const QconvModel *m, GError **error);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shortens names of layers with the prefixes that generic.json lists. */
+#include "families/layer-name.h"
+
+#include <string.h>
+
+#include "families/knowledge.h"
+
+const char *
+qconv_strip_prefix (const char *name)
+{
+  const Families *families = qconv_families_known (NULL);
+  JsonArray *prefixes
+      = families != NULL ? qconv_family_list (qconv_family_json (qconv_families_generic (families)), "prefixes") : NULL;
+
+  for (guint i = 0; prefixes != NULL && i < json_array_get_length (prefixes); i++)
+    if (g_str_has_prefix (name, json_array_get_string_element (prefixes, i)))
+      return name + strlen (json_array_get_string_element (prefixes, i));
+  return name;
+}
+
+char *
+qconv_short_name (const char *name)
+{
+  return qconv_weight_stem (qconv_strip_prefix (name));
+}
