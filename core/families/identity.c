@@ -187,13 +187,17 @@ Names *
 qconv_identity_names (const Identity *id, const Names *behind, GError **error)
 {
   g_autoptr (GPtrArray) maps = NULL;
+  KeymapRequest request;
   Names *mapped;
 
   if (strcmp (id->naming, "original") == 0)
     return qconv_names_behind (behind, "", NULL);
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, "original"))
     return NULL;
-  maps = qconv_keymap (id->family, id->variant, NULL, behind, id->naming, "original", error);
+  request = (KeymapRequest) {
+    .family = id->family, .variant = id->variant, .names = behind, .from = id->naming, .to = "original"
+  };
+  maps = qconv_keymap (&request, error);
   if (maps == NULL)
     return NULL;
   mapped = qconv_names_new ();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* "block_map": modules that move with all that is in them, as in UNets. An entry is [a, b, kind]; the longest that a
-   name starts with wins. */
+/* Applies "block_map": modules that move with all tensors in them, as in UNets. An entry is [a, b, kind]; the longest
+   entry that a name starts with wins. */
 #include <string.h>
 
 #include "families/keymap-rules.h"
@@ -19,7 +19,7 @@ is_inside (const char *name, const char *module, const char **inner)
 
 /* "in_layers.0.weight" to "norm1.weight"; NULL where the inner name is none of those that a block has */
 static char *
-rename_inner (const Mapping *m, const char *inner)
+rename_inner (const KeymapRun *m, const char *inner)
 {
   JsonObject *names = qconv_family_object (m->map, "resnet_names");
   g_autoptr (GList) members = names != NULL ? json_object_get_members (names) : NULL;
@@ -36,7 +36,7 @@ rename_inner (const Mapping *m, const char *inner)
 
 /* Returns: (nullable): @name in the other naming */
 static char *
-rename_in_blocks (const Mapping *m, JsonArray *blocks, const char *name)
+rename_in_blocks (const KeymapRun *m, JsonArray *blocks, const char *name)
 {
   const char *to = NULL, *kind = NULL, *inner = NULL;
   g_autofree char *renamed = NULL;
@@ -70,7 +70,7 @@ rename_in_blocks (const Mapping *m, JsonArray *blocks, const char *name)
 }
 
 gboolean
-qconv_keymap_apply_blocks (Mapping *m, JsonArray *blocks, GError **error)
+qconv_keymap_apply_blocks (KeymapRun *m, JsonArray *blocks, GError **error)
 {
   for (guint i = 0; i < qconv_names_length (m->names); i++)
     {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* "rules": templates of names in both namings, and how the rows of one whole tensor are those of parts. */
+/* Applies "rules": templates of names in both namings, and how the rows of one whole tensor are the rows of parts. */
 #include "families/keymap-rules.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ free_rule (gpointer data)
 
 /* Returns: (nullable): how many rows a head has whose rows are permuted, of the tensor called @a */
 static JsonNode *
-head_of (const Mapping *m, const char *a)
+head_of (const KeymapRun *m, const char *a)
 {
   JsonArray *tensors = m->permuted != NULL ? qconv_family_list (m->permuted, "tensors") : NULL;
 
@@ -72,7 +72,7 @@ join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GErro
 }
 
 static gboolean
-add_rule (const Mapping *m, GPtrArray *rules, JsonObject *o, GError **error)
+add_rule (const KeymapRun *m, GPtrArray *rules, JsonObject *o, GError **error)
 {
   JsonNode *node = json_object_get_member (o, "b");
   JsonArray *list = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
@@ -102,7 +102,7 @@ add_rule (const Mapping *m, GPtrArray *rules, JsonObject *o, GError **error)
 }
 
 static GPtrArray *
-read_rules (const Mapping *m, JsonArray *list, GError **error)
+read_rules (const KeymapRun *m, JsonArray *list, GError **error)
 {
   g_autoptr (GPtrArray) rules = g_ptr_array_new_with_free_func (free_rule);
 
@@ -122,14 +122,14 @@ read_rules (const Mapping *m, JsonArray *list, GError **error)
 }
 
 static gboolean
-is_from_whole (const Mapping *m, const Rule *rule)
+is_from_whole (const KeymapRun *m, const Rule *rule)
 {
   return rule->whole_is_a == m->from_a;
 }
 
 /* The tensor of the file that is there where the rule applies */
 static const char *
-from_template (const Mapping *m, const Rule *rule)
+from_template (const KeymapRun *m, const Rule *rule)
 {
   return is_from_whole (m, rule) ? rule->whole : g_ptr_array_index (rule->parts, 0);
 }
@@ -145,7 +145,7 @@ replace (const char *text, const char *slot, const char *value)
 
 /* How many tensors there are whose name is @template with 0, 1, 2 … for @variable */
 static gint64
-count_tensors (const Mapping *m, const char *template, const char *variable)
+count_tensors (const KeymapRun *m, const char *template, const char *variable)
 {
   g_autofree char *weight = replace (template, "{p}", "weight"), *bias = replace (template, "{p}", "bias");
   g_autofree char *slot = g_strdup_printf ("{%s}", variable);
@@ -180,7 +180,7 @@ range_end (JsonObject *index, const char *name)
 /* Dimensions that say how often templates are repeated. A name that several rules share, each with its own range,
    says nothing of where one ends */
 static void
-count_dims (Mapping *m, GPtrArray *rules)
+count_dims (KeymapRun *m, GPtrArray *rules)
 {
   g_autoptr (GHashTable) uses = g_hash_table_new (g_str_hash, g_str_equal);
 
@@ -208,7 +208,7 @@ count_dims (Mapping *m, GPtrArray *rules)
 }
 
 static gboolean
-rows_of (const Mapping *m, const char *source, guint64 *rows, GError **error)
+rows_of (const KeymapRun *m, const char *source, guint64 *rows, GError **error)
 {
   const QconvShape *shape = qconv_names_find (m->names, source);
 
@@ -218,7 +218,7 @@ rows_of (const Mapping *m, const char *source, guint64 *rows, GError **error)
 
 /* Rows h*d + s*(d/2) + j of "a" are rows h*d + 2*j + s of "b", in heads h of d rows, s being 0 or 1 */
 static gboolean
-permute_rows (const Mapping *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
+permute_rows (const KeymapRun *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
 {
   const QconvShape *shape = qconv_names_find (m->names, source);
   guint64 items = 0, half, each;
@@ -248,7 +248,7 @@ permute_rows (const Mapping *m, const Rule *rule, const char *source, guint64 ro
 
 /* One tensor that becomes one */
 static gboolean
-move (Mapping *m, const Rule *rule, const char *from, const char *to, GError **error)
+move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError **error)
 {
   const char *source = qconv_keymap_source (m, from);
   g_autoptr (GArray) parts = qconv_keymap_parts ();
@@ -279,19 +279,22 @@ move (Mapping *m, const Rule *rule, const char *from, const char *to, GError **e
   return qconv_keymap_add (m, to, g_steal_pointer (&parts), &shape, rule->transpose, error);
 }
 
-/* Rows of part @i of @whole, which has @total rows, as the rule says */
+/* Sets @rows to the rows of each part, if the parts of a tensor with @total rows are equal */
 static gboolean
-part_rows (const Mapping *m, const Rule *rule, guint i, const char *whole, guint64 total, guint64 *rows, GError **error)
+equal_rows (const Rule *rule, const char *whole, guint64 total, guint64 *rows, GError **error)
+{
+  *rows = total / rule->parts->len;
+  return total % rule->parts->len == 0
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no %u equal parts", whole, total,
+                        rule->parts->len);
+}
+
+/* Sets @rows to the rows of part @i of @whole, which the rule states */
+static gboolean
+stated_rows (const KeymapRun *m, const Rule *rule, guint i, const char *whole, guint64 *rows, GError **error)
 {
   gint64 n;
 
-  if (rule->rows == NULL)
-    {
-      *rows = total / rule->parts->len;
-      return total % rule->parts->len == 0
-             || qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no %u equal parts", whole,
-                            total, rule->parts->len);
-    }
   if (!m->known)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split while the dimensions are not known", whole);
   if (!qconv_dims_evaluate (m->dims, json_array_get_element (rule->rows, i), &n, error))
@@ -302,7 +305,7 @@ part_rows (const Mapping *m, const Rule *rule, guint i, const char *whole, guint
 
 /* One tensor that becomes several */
 static gboolean
-split (Mapping *m, const Rule *rule, char **names, GError **error)
+split (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
   const char *source = qconv_keymap_source (m, names[0]);
   guint64 total, first = 0;
@@ -317,7 +320,8 @@ split (Mapping *m, const Rule *rule, char **names, GError **error)
     {
       GArray *parts;
 
-      if (!part_rows (m, rule, i, source, total, &shape.dim[0], error))
+      if (rule->rows == NULL ? !equal_rows (rule, source, total, &shape.dim[0], error)
+                             : !stated_rows (m, rule, i, source, &shape.dim[0], error))
         return FALSE;
       if (shape.dim[0] > total - first)
         return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few", source, total);
@@ -334,7 +338,7 @@ split (Mapping *m, const Rule *rule, char **names, GError **error)
 
 /* Puts @source behind what @shape and @parts have; all have the same columns */
 static gboolean
-stack_part (const Mapping *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
+stack_part (const KeymapRun *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
 {
   QconvShape own = *qconv_names_find (m->names, source);
   guint64 rows;
@@ -357,7 +361,7 @@ stack_part (const Mapping *m, const char *source, GArray *parts, QconvShape *sha
 
 /* Several tensors that become one */
 static gboolean
-stack (Mapping *m, const Rule *rule, char **names, GError **error)
+stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
   g_autoptr (GArray) parts = qconv_keymap_parts ();
   const char *missing = NULL;
@@ -374,7 +378,7 @@ stack (Mapping *m, const Rule *rule, char **names, GError **error)
         return FALSE;
       else if (m->known && rule->rows != NULL)
         {
-          if (!part_rows (m, rule, i, names[0], 0, &rows, error))
+          if (!stated_rows (m, rule, i, names[0], &rows, error))
             return FALSE;
           if (rows != g_array_index (parts, NamePart, parts->len - 1).n)
             return qconv_fail (error, QCONV_ERROR_INPUT, "%s: needs %" G_GUINT64_FORMAT " rows to be a part of %s",
@@ -390,7 +394,7 @@ stack (Mapping *m, const Rule *rule, char **names, GError **error)
 
 /* @names: the whole, then the parts */
 static gboolean
-apply_filled (Mapping *m, const Rule *rule, char **names, GError **error)
+apply_filled (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
   if (rule->parts->len == 1)
     return move (m, rule, names[is_from_whole (m, rule) ? 0 : 1], names[is_from_whole (m, rule) ? 1 : 0], error);
@@ -399,7 +403,7 @@ apply_filled (Mapping *m, const Rule *rule, char **names, GError **error)
 
 /* @leaf: what {p} stands for */
 static gboolean
-apply_leaf (Mapping *m, const Rule *rule, const char *leaf, GError **error)
+apply_leaf (KeymapRun *m, const Rule *rule, const char *leaf, GError **error)
 {
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_auto (GStrv) templates = NULL;
@@ -420,7 +424,7 @@ apply_leaf (Mapping *m, const Rule *rule, const char *leaf, GError **error)
 }
 
 gboolean
-qconv_keymap_apply_rules (Mapping *m, JsonArray *list, GError **error)
+qconv_keymap_apply_rules (KeymapRun *m, JsonArray *list, GError **error)
 {
   g_autoptr (GPtrArray) rules = read_rules (m, list, error);
 

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "families/expand.h"
-#include "families/keymap-rules.h"
+#include "families/keymap-build.h"
+#include "families/keymap.h"
 
 typedef struct {
   char *template;
@@ -84,11 +85,11 @@ list_used (const GPtrArray *maps)
 }
 
 const char *
-qconv_keymap_stray (const Family *f, const char *variant, const Names *names, const char *from, const char *to,
-                    const GPtrArray *maps)
+qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps)
 {
   gboolean from_a;
-  JsonObject *map = qconv_keymap_find (f, variant, from, to, &from_a), *spells = from_a ? qconv_family_json (f) : map;
+  JsonObject *map = qconv_keymap_find (r->family, r->variant, r->from, r->to, &from_a);
+  JsonObject *spells = from_a ? qconv_family_json (r->family) : map;
   g_autoptr (Aliases) aliases = map != NULL ? qconv_aliases_new (qconv_family_list (spells, "aliases"), NULL) : NULL;
   g_autoptr (GArray) sources = NULL;
   g_autoptr (GHashTable) used = NULL;
@@ -97,9 +98,9 @@ qconv_keymap_stray (const Family *f, const char *variant, const Names *names, co
     return NULL;
   sources = list_sources (qconv_family_list (map, "rules"), from_a);
   used = list_used (maps);
-  for (guint i = 0; i < qconv_names_length (names); i++)
+  for (guint i = 0; i < qconv_names_length (r->names); i++)
     {
-      const char *name = qconv_names_name (names, i);
+      const char *name = qconv_names_name (r->names, i);
       g_autofree char *spelling = NULL;
 
       if (g_hash_table_contains (used, name))

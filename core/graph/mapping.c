@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "families/aliases.h"
 #include "families/expand.h"
 #include "families/keymap.h"
+#include "graph/restore.h"
 #include "graph/select-part.h"
 #include "layer/compose.h"
 
@@ -170,17 +172,32 @@ put_made (Making *k, SourceLayer *s)
   g_ptr_array_add (k->x->composed, s);
 }
 
+/* Returns the request for the names of the model in naming @to. @dims: (nullable) */
+static KeymapRequest
+keymap_request (const Making *k, const Dims *dims, const char *to)
+{
+  const Identity *id = k->x->identity;
+
+  return (KeymapRequest) { .family = id->family,
+                           .variant = id->variant,
+                           .architecture = qconv_model_architecture (k->model),
+                           .dims = dims,
+                           .names = k->names,
+                           .from = id->naming,
+                           .to = to };
+}
+
 static gboolean
 apply_keymap (Making *k, const char *to, GError **error)
 {
   const Identity *id = k->x->identity;
-  g_autoptr (GPtrArray) maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), id->dims,
-                                                k->names, id->naming, to, error);
+  KeymapRequest request = keymap_request (k, id->dims, to);
+  g_autoptr (GPtrArray) maps = qconv_keymap (&request, error);
   const char *stray;
 
   if (maps == NULL)
     return FALSE;
-  stray = qconv_keymap_stray (id->family, id->variant, k->names, id->naming, to, maps);
+  stray = qconv_keymap_stray (&request, maps);
   if (stray != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "tensor \"%s\" has no name in %s naming: blocks before it are missing", stray, to);
@@ -221,11 +238,12 @@ name_foreign (Making *k, GError **error)
   const Identity *id = k->x->identity;
   g_autoptr (GPtrArray) maps = NULL;
   g_autoptr (Dims) none = id->dims == NULL ? qconv_dims_new () : NULL;
+  KeymapRequest request;
 
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, ORIGINAL))
     return TRUE;
-  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), none != NULL ? none : id->dims,
-                          k->names, id->naming, ORIGINAL, error);
+  request = keymap_request (k, none != NULL ? none : id->dims, ORIGINAL);
+  maps = qconv_keymap (&request, error);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     {
       const NameMap *map = g_ptr_array_index (maps, i);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "families/aliases.h"
 #include "families/keymap.h"
 #include "layer/compose.h"
 
@@ -249,11 +250,18 @@ add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names
 {
   const Identity *id = x->identity;
   g_autoptr (GPtrArray) maps = NULL;
+  KeymapRequest request;
 
   if (strcmp (naming, id->naming) == 0 || !qconv_keymap_exists (id->family, id->variant, id->naming, naming))
     return;
-  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (m), id->dims, behind, id->naming, naming,
-                          NULL);
+  request = (KeymapRequest) { .family = id->family,
+                              .variant = id->variant,
+                              .architecture = qconv_model_architecture (m),
+                              .dims = id->dims,
+                              .names = behind,
+                              .from = id->naming,
+                              .to = naming };
+  maps = qconv_keymap (&request, NULL);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     add_map (names, m, behind, g_ptr_array_index (maps, i));
 }

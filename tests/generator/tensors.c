@@ -134,7 +134,14 @@ map_names (const Family *f, const ModelFamily *from, const char *variant, const 
 
       qconv_names_add (names, t->name, &t->shape);
     }
-  return qconv_keymap_of (f, variant, architecture, dims, names, "original", from->naming, error);
+  return qconv_keymap (&(KeymapRequest) { .family = f,
+                                          .variant = variant,
+                                          .architecture = architecture,
+                                          .dims = dims,
+                                          .names = names,
+                                          .from = "original",
+                                          .to = from->naming },
+                       error);
 }
 
 static gboolean

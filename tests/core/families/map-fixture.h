@@ -3,9 +3,13 @@
 #pragma once
 #include <string.h>
 
+#include "families/aliases.h"
 #include "families/expand.h"
 #include "families/identity.h"
 #include "families/keymap.h"
+
+/* A request to map names of a file that states no architecture */
+#define MAP(f, variant, dims, names, from, to) (&(KeymapRequest) { f, variant, NULL, dims, names, from, to })
 
 /* A family of the repository */
 Family *map_family (const char *id);

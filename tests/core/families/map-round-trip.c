@@ -239,7 +239,7 @@ static void
 check_unknown (const Family *f, const char *naming, const Names *mapped, GPtrArray *known)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps = qconv_keymap (f, NULL, NULL, mapped, naming, "original", &error);
+  g_autoptr (GPtrArray) maps = qconv_keymap (MAP (f, NULL, NULL, mapped, naming, "original"), &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (maps->len, ==, known->len);
@@ -318,15 +318,16 @@ test_round_trip (gconstpointer data)
   g_autoptr (Dims) dims = qconv_family_variant_dims (f, c->variant, &error);
   g_autoptr (Names) names = expand_names (f, dims), mapped = NULL;
   g_autoptr (Aliases) aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (f), "aliases"), &error);
-  g_autoptr (GPtrArray) there = qconv_keymap (f, c->variant, dims, names, "original", c->naming, &error), back = NULL;
+  g_autoptr (GPtrArray) there = qconv_keymap (MAP (f, c->variant, dims, names, "original", c->naming), &error),
+                        back = NULL;
 
   g_assert_no_error (error);
-  g_assert_null (qconv_keymap_stray (f, c->variant, names, "original", c->naming, there));
+  g_assert_null (qconv_keymap_stray (MAP (f, c->variant, NULL, names, "original", c->naming), there));
   mapped = mapped_names (f, c->naming, names, there);
   g_assert_cmpuint (sum_items (mapped), ==, sum_items (names));
-  back = qconv_keymap (f, c->variant, dims, mapped, c->naming, "original", &error);
+  back = qconv_keymap (MAP (f, c->variant, dims, mapped, c->naming, "original"), &error);
   g_assert_no_error (error);
-  g_assert_null (qconv_keymap_stray (f, c->variant, mapped, c->naming, "original", back));
+  g_assert_null (qconv_keymap_stray (MAP (f, c->variant, NULL, mapped, c->naming, "original"), back));
   check_rows (aliases, names, mapped, there, back);
   check_unknown (f, c->naming, mapped, back);
   if (is_recognised (f, c->naming))

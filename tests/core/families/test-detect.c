@@ -117,7 +117,8 @@ map_names (const GraphModel *m, const char *naming, const char *prefix)
 {
   g_autoptr (Names) original = graph_names (m->tensors, "");
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps = qconv_keymap (m->family, m->variant, m->dims, original, "original", naming, &error);
+  g_autoptr (GPtrArray) maps
+      = qconv_keymap (&(KeymapRequest) { m->family, m->variant, NULL, m->dims, original, "original", naming }, &error);
   g_autoptr (GHashTable) used = g_hash_table_new (g_str_hash, g_str_equal);
   Names *names = qconv_names_new ();
 
