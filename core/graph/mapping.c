@@ -280,17 +280,7 @@ name_layers (Making *k)
     }
 }
 
-/* Whether a tensor of the shape @have is one of @want whose axes were dropped or folded by a container */
-static gboolean
-lost_axes (const QconvShape *have, const QconvShape *want)
-{
-  guint64 a = 0, b = 0;
-
-  return !qconv_shape_equal (have, want) && have->rank < want->rank && qconv_shape_items (have, &a)
-         && qconv_shape_items (want, &b) && a == b;
-}
-
-/* GGUF drops trailing ones and has four axes at most: the family knows the shapes */
+/* Gives layers whose container lost axes the shapes that the family knows */
 static gboolean
 restore_shapes (Making *k, GError **error)
 {
@@ -311,10 +301,12 @@ restore_shapes (Making *k, GError **error)
       SourceLayer *s = g_ptr_array_index (k->x->layers, i), *shaped;
       const char *name = s->plain_name + (g_str_has_prefix (s->plain_name, k->x->prefix) ? strlen (k->x->prefix) : 0);
       const GraphTensor *t = g_hash_table_lookup (by_name, name);
+      QconvShape shape;
 
-      if (t == NULL || !qconv_source_layer_plain (s) || !lost_axes (&s->layer->pub.shape, &t->shape))
+      if (t == NULL || !qconv_source_layer_plain (s)
+          || !qconv_restore_shape (&s->layer->pub.shape, &t->shape, 0, &shape))
         continue;
-      shaped = qconv_compose_renamed (s, s->plain_name, &t->shape, error);
+      shaped = qconv_compose_renamed (s, s->plain_name, &shape, error);
       if (shaped == NULL)
         return FALSE;
       g_ptr_array_add (k->x->composed, shaped);
