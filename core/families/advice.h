@@ -24,9 +24,13 @@ typedef struct {
    known. @scheme_bits: of one weight */
 Advice qconv_family_advise (const Family *f, const Dims *dims, const char *scheme, guint scheme_bits,
                             const char *layer);
-/* The preset for @scheme: the one of that name, else the one that the base says, else the one for so many bits.
-   Returns: (transfer none) (nullable) */
-JsonObject *qconv_family_preset (const Family *f, const char *scheme, guint scheme_bits);
+/* Returns the preset for @scheme: the one of that name, else the one that the base names for it, else the one for so
+   many bits; NULL if there is none. (transfer none) */
+const FamilyPreset *qconv_family_preset (const Family *f, const char *scheme, guint scheme_bits);
+/* Returns the preset called @name (nullable), or NULL. (transfer none) */
+const FamilyPreset *qconv_family_preset_named (const Family *f, const char *name);
+/* Returns the preset that the base names for @scheme, or NULL. (transfer none) */
+const char *qconv_family_scheme_preset (const Family *f, const char *scheme);
 /* Whether loaders tell models apart by the stored shape of this layer's weight */
 gboolean qconv_family_is_probed (const Family *f, const char *layer);
 /* Both dimensions of a layer without a template must have at least this many items to be quantized unasked */

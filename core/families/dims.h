@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The dimensions of a model by name, and what family files say with them: expressions, conditions, templates. */
 #pragma once
-#include <json-glib/json-glib.h>
+#include "families/family-data.h"
 
 /* Most tensors that one family file may stand for; also most fillings of one template; and the
    highest number that may count blocks or experts */
@@ -21,16 +21,16 @@ gboolean qconv_dims_known (const Dims *d, const char *name);
 /* Whether both know the same names with the same values; absent and 0 are the same */
 gboolean qconv_dims_equal (const Dims *a, const Dims *b);
 
-/* @expression: an integer or text: sums and differences of products ("2*hidden+kv"), no parentheses */
-gboolean qconv_dims_evaluate (const Dims *d, JsonNode *expression, gint64 *value, GError **error);
-/* As qconv_dims_evaluate(); every name must be known */
-gboolean qconv_dims_check (const Dims *d, JsonNode *expression, GError **error);
+/* Sets @value to the value of @e: an integer, or sums and differences of products ("2*hidden+kv"), no parentheses */
+gboolean qconv_dims_evaluate (const Dims *d, const FamilyExpression *e, gint64 *value, GError **error);
+/* Does the same, but fails unless every name is known */
+gboolean qconv_dims_check (const Dims *d, const FamilyExpression *e, GError **error);
 /* @condition: (nullable): "a & !b": these are, and those are not, other than zero */
 gboolean qconv_dims_hold (const Dims *d, const char *condition);
 /* Whether @condition is well formed and every name is known */
 gboolean qconv_dims_check_condition (const Dims *d, const char *condition, GError **error);
 
-/* All fillings of the {variable}s of @index (nullable) in @templates (NULL-terminated) at once; the last variable
-   moves fastest. @index: variable -> [low, high) or {"values": [text …]}; other braces stay.
-   Returns: (transfer full) (element-type GStrv): one as long as @templates for each combination */
-GPtrArray *qconv_dims_fill (const Dims *d, JsonObject *index, const char *const *templates, GError **error);
+/* Returns all fillings of the {variable}s of @index in @templates (NULL-terminated): one list, as long as @templates,
+   for each combination of values. The last variable moves fastest. Other braces stay. (transfer full) (element-type
+   GStrv) */
+GPtrArray *qconv_dims_fill (const Dims *d, const FamilyIndex *index, const char *const *templates, GError **error);

@@ -2,6 +2,8 @@
 /* The parts of a run that every kind of keymap needs: finds the map, looks up sources, adds what is made. */
 #include "families/keymap-build.h"
 
+#include <string.h>
+
 static void
 clear_part (gpointer data)
 {
@@ -78,29 +80,20 @@ qconv_keymap_maps (void)
   return g_ptr_array_new_with_free_func (free_map);
 }
 
-gboolean
-qconv_keymap_lists (JsonArray *texts, const char *text)
-{
-  for (guint i = 0; text != NULL && texts != NULL && i < json_array_get_length (texts); i++)
-    if (g_strcmp0 (json_array_get_string_element (texts, i), text) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-JsonObject *
+const FamilyKeymap *
 qconv_keymap_find (const Family *f, const char *variant, const char *from, const char *to, gboolean *from_a)
 {
-  JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
+  const FamilyKeymaps *maps = &qconv_family_data (f)->keymaps;
 
-  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
+  for (guint i = 0; i < maps->n; i++)
     {
-      JsonObject *map = json_array_get_object_element (maps, i);
-      const char *a = qconv_family_text (map, "a"), *b = qconv_family_text (map, "b");
+      const FamilyKeymap *map = &maps->at[i];
+      gboolean excepted
+          = variant != NULL && map->except_variants != NULL && g_strv_contains (map->except_variants, variant);
 
-      *from_a = g_strcmp0 (a, from) == 0 && g_strcmp0 (b, to) == 0;
-      if (!*from_a && (g_strcmp0 (a, to) != 0 || g_strcmp0 (b, from) != 0))
-        continue;
-      return qconv_keymap_lists (qconv_family_list (map, "except_variants"), variant) ? NULL : map;
+      *from_a = strcmp (map->a, from) == 0 && strcmp (map->b, to) == 0;
+      if (*from_a || (strcmp (map->a, to) == 0 && strcmp (map->b, from) == 0))
+        return excepted ? NULL : map;
     }
   return NULL;
 }

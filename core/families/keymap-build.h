@@ -20,22 +20,20 @@
  * @maps: (element-type NameMap): what was made so far
  */
 typedef struct {
-  JsonObject *map;
+  const FamilyKeymap *map;
   const Names *names;
   Dims *dims;
   gboolean known, from_a;
-  JsonObject *permuted;
-  Aliases *aliases_a, *aliases_b;
+  const FamilyPermute *permuted;
+  const FamilyAliases *aliases_a, *aliases_b;
   GHashTable *sources, *made;
   GPtrArray *maps;
 } KeymapRun;
 
 /* Returns the map of @f between @from and @to, or NULL. Sets @from_a to TRUE if @from is the map's naming "a".
    (transfer none) */
-JsonObject *qconv_keymap_find (const Family *f, const char *variant, const char *from, const char *to,
-                               gboolean *from_a);
-/* Returns TRUE if @text is one of @texts; both may be NULL */
-gboolean qconv_keymap_lists (JsonArray *texts, const char *text);
+const FamilyKeymap *qconv_keymap_find (const Family *f, const char *variant, const char *from, const char *to,
+                                       gboolean *from_a);
 /* Returns the name in the file of the tensor that a rule calls @name, or NULL. (transfer none) */
 const char *qconv_keymap_source (const KeymapRun *m, const char *name);
 

@@ -10,10 +10,11 @@ enum { MAX_PARTS = 1 << 16 };
 /**
  * Rule: the rows of @whole are those of @parts, in order.
  *
- * @n_joined: how many parts there must be in the end, where each came with a rule of its own
- * @whole_is_a: @whole is of the map's naming "a", @parts are of "b"; else the other way round
- * @rows: (nullable): of the parts, as expressions; where absent they are equal
+ * @n_joined: how many parts there must be in the end, if each came with a rule of its own; else 0
+ * @whole_is_a: @whole is of the map's naming "a" and @parts are of "b"; else the other way round
+ * @rows: (nullable): of the parts; if NULL, they are equal
  * @swap: with one part: the halves of its rows change places
+ * @index: variables of all names
  * @head: (nullable): with one part: rows in heads of so many, see permute_rows()
  */
 typedef struct {
@@ -21,9 +22,9 @@ typedef struct {
   GPtrArray *parts; /* texts of the family */
   gint64 n_joined;
   gboolean whole_is_a, swap, transpose;
-  JsonArray *rows;
-  JsonObject *index;
-  JsonNode *head;
+  const FamilyExpressions *rows;
+  const FamilyIndex *index;
+  const FamilyExpression *head;
 } Rule;
 
 static void
@@ -35,24 +36,19 @@ free_rule (gpointer data)
   g_free (rule);
 }
 
-/* Returns: (nullable): how many rows a head has whose rows are permuted, of the tensor called @a */
-static JsonNode *
+/* Returns the number of rows in a head if the rows of the tensor called @a are permuted, or NULL */
+static const FamilyExpression *
 head_of (const KeymapRun *m, const char *a)
 {
-  JsonArray *tensors = m->permuted != NULL ? qconv_family_list (m->permuted, "tensors") : NULL;
-
-  for (guint i = 0; tensors != NULL && i < json_array_get_length (tensors); i++)
-    if (g_strcmp0 (json_array_get_string_element (tensors, i), a) == 0)
-      return json_object_get_member (m->permuted, "head");
-  return NULL;
+  return m->permuted != NULL && g_strv_contains (m->permuted->tensors, a) ? &m->permuted->head : NULL;
 }
 
 /* Several tensors of "a" in one of "b" are a rule each, which says which part it is; they become one here */
 static gboolean
-join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GError **error)
+join_parts (GPtrArray *rules, const FamilyMapRule *of, GError **error)
 {
-  gint64 part = json_object_get_int_member_with_default (o, "b_rows_part", 0);
-  gint64 n = json_object_get_int_member_with_default (o, "b_parts", 0);
+  const char *a = of->a, *b = of->b[0];
+  gint64 part = of->b_rows_part.value, n = of->b_parts;
   Rule *last = rules->len > 0 ? g_ptr_array_index (rules, rules->len - 1) : NULL;
 
   if (part == 0)
@@ -60,7 +56,7 @@ join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GErro
       last = g_new0 (Rule, 1);
       last->whole = b;
       last->parts = g_ptr_array_new ();
-      last->index = qconv_family_object (o, "index");
+      last->index = &of->index;
       last->n_joined = n;
       g_ptr_array_add (rules, last);
     }
@@ -72,42 +68,40 @@ join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GErro
 }
 
 static gboolean
-add_rule (const KeymapRun *m, GPtrArray *rules, JsonObject *o, GError **error)
+add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError **error)
 {
-  JsonNode *node = json_object_get_member (o, "b");
-  JsonArray *list = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-  const char *a = qconv_family_text (o, "a"), *b = list == NULL ? json_node_get_string (node) : NULL;
+  guint n = g_strv_length ((char **) of->b);
   Rule *rule;
 
-  if (list != NULL && json_array_get_length (list) == 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: becomes nothing", a);
-  if (b != NULL && json_object_has_member (o, "b_rows_part"))
-    return join_parts (rules, o, a, b, error);
+  if (n == 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: becomes nothing", of->a);
+  if (n == 1 && of->b_rows_part.given)
+    return join_parts (rules, of, error);
   rule = g_new0 (Rule, 1);
   g_ptr_array_add (rules, rule);
-  rule->whole = a;
+  rule->whole = of->a;
   rule->whole_is_a = TRUE;
   rule->parts = g_ptr_array_new ();
-  rule->rows = qconv_family_list (o, "rows");
-  rule->index = qconv_family_object (o, "index");
-  rule->swap = json_object_get_boolean_member_with_default (o, "swap_halves", FALSE);
-  rule->transpose = json_object_get_boolean_member_with_default (o, "transpose", FALSE);
-  rule->head = head_of (m, a);
-  for (guint i = 0; i < (b != NULL ? 1 : json_array_get_length (list)); i++)
-    g_ptr_array_add (rule->parts, (gpointer) (b != NULL ? b : json_array_get_string_element (list, i)));
-  if (rule->parts->len > 1 && (rule->swap || rule->transpose || rule->head != NULL))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: rows are moved and split at once", a);
-  return rule->rows == NULL || json_array_get_length (rule->rows) == rule->parts->len
-         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: as many row counts as parts are needed", a);
+  rule->rows = of->rows.at != NULL ? &of->rows : NULL;
+  rule->index = &of->index;
+  rule->swap = of->swap_halves;
+  rule->transpose = of->transpose;
+  rule->head = head_of (m, of->a);
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (rule->parts, (gpointer) of->b[i]);
+  if (n > 1 && (rule->swap || rule->transpose || rule->head != NULL))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: rows are moved and split at once", of->a);
+  return rule->rows == NULL || rule->rows->n == n
+         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: as many row counts as parts are needed", of->a);
 }
 
 static GPtrArray *
-read_rules (const KeymapRun *m, JsonArray *list, GError **error)
+read_rules (const KeymapRun *m, GError **error)
 {
   g_autoptr (GPtrArray) rules = g_ptr_array_new_with_free_func (free_rule);
 
-  for (guint i = 0; i < json_array_get_length (list); i++)
-    if (!add_rule (m, rules, json_array_get_object_element (list, i), error))
+  for (guint i = 0; i < m->map->rules.n; i++)
+    if (!add_rule (m, rules, &m->map->rules.at[i], error))
       return NULL;
   for (guint i = 0; i < rules->len; i++)
     {
@@ -161,15 +155,13 @@ count_tensors (const KeymapRun *m, const char *template, const char *variable)
     }
 }
 
-/* Name of the dimension that alone is the end of variable @name's range from 0 */
+/* Returns the name of the dimension that alone is the end of @v's range from 0, or NULL */
 static const char *
-range_end (JsonObject *index, const char *name)
+range_end (const FamilyVariable *v)
 {
-  JsonArray *range = qconv_family_list (index, name);
-  JsonNode *end = range != NULL && json_array_get_length (range) == 2 ? json_array_get_element (range, 1) : NULL;
-  const char *text = end != NULL && json_node_get_value_type (end) == G_TYPE_STRING ? json_node_get_string (end) : NULL;
+  const char *text = v->values == NULL ? v->high.text : NULL;
 
-  if (text == NULL || g_strcmp0 (json_array_get_string_element (range, 0), "0") != 0)
+  if (text == NULL || g_strcmp0 (v->low.text, "0") != 0)
     return NULL;
   for (const char *c = text; *c != '\0'; c++)
     if (!g_ascii_isalnum (*c) && *c != '_')
@@ -194,16 +186,12 @@ count_dims (KeymapRun *m, GPtrArray *rules)
     {
       const Rule *rule = g_ptr_array_index (rules, i);
       const char *name = from_template (m, rule);
-      g_autoptr (GList) variables = rule->index != NULL ? json_object_get_members (rule->index) : NULL;
+      const FamilyIndex *index = rule->index;
+      const char *dim = index->n == 1 ? range_end (&index->at[0]) : NULL;
 
-      if (variables == NULL || variables->next != NULL || GPOINTER_TO_UINT (g_hash_table_lookup (uses, name)) != 1)
+      if (dim == NULL || GPOINTER_TO_UINT (g_hash_table_lookup (uses, name)) != 1)
         continue;
-      if (range_end (rule->index, variables->data) != NULL)
-        {
-          const char *dim = range_end (rule->index, variables->data);
-
-          qconv_dims_set (m->dims, dim, MAX (qconv_dims_get (m->dims, dim), count_tensors (m, name, variables->data)));
-        }
+      qconv_dims_set (m->dims, dim, MAX (qconv_dims_get (m->dims, dim), count_tensors (m, name, index->at[0].name)));
     }
 }
 
@@ -297,7 +285,7 @@ stated_rows (const KeymapRun *m, const Rule *rule, guint i, const char *whole, g
 
   if (!m->known)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split while the dimensions are not known", whole);
-  if (!qconv_dims_evaluate (m->dims, json_array_get_element (rule->rows, i), &n, error))
+  if (!qconv_dims_evaluate (m->dims, &rule->rows->at[i], &n, error))
     return FALSE;
   *rows = (guint64) n;
   return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part of fewer than 0 rows", whole);
@@ -424,9 +412,9 @@ apply_leaf (KeymapRun *m, const Rule *rule, const char *leaf, GError **error)
 }
 
 gboolean
-qconv_keymap_apply_rules (KeymapRun *m, JsonArray *list, GError **error)
+qconv_keymap_apply_rules (KeymapRun *m, GError **error)
 {
-  g_autoptr (GPtrArray) rules = read_rules (m, list, error);
+  g_autoptr (GPtrArray) rules = read_rules (m, error);
 
   if (rules == NULL)
     return FALSE;

@@ -4,6 +4,6 @@
 #include "families/keymap-build.h"
 
 /* Applies "rules" */
-gboolean qconv_keymap_apply_rules (KeymapRun *m, JsonArray *rules, GError **error);
+gboolean qconv_keymap_apply_rules (KeymapRun *m, GError **error);
 /* Applies "block_map" */
-gboolean qconv_keymap_apply_blocks (KeymapRun *m, JsonArray *blocks, GError **error);
+gboolean qconv_keymap_apply_blocks (KeymapRun *m, GError **error);

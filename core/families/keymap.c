@@ -6,7 +6,7 @@
 
 /* Exact names win over other spellings of them */
 static GHashTable *
-list_sources (const Names *names, const Aliases *aliases)
+list_sources (const Names *names, const FamilyAliases *aliases)
 {
   GHashTable *sources = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   guint n = qconv_names_length (names);
@@ -38,40 +38,31 @@ qconv_keymap_exists (const Family *f, const char *variant, const char *from, con
   return qconv_keymap_find (f, variant, from, to, &from_a) != NULL;
 }
 
-/* Where the file does not say its architecture, the dimensions tell */
+/* Returns TRUE if the keymap permutes rows in this file. If the file states no architecture, the dimensions decide. */
 static gboolean
-is_permuted (JsonObject *permute, const char *architecture, const Dims *dims)
+is_permuted (const FamilyPermute *permute, const char *architecture, const Dims *dims)
 {
-  if (permute == NULL || dims == NULL)
+  if (permute->tensors == NULL || dims == NULL)
     return FALSE;
-  if (architecture != NULL)
-    return qconv_keymap_lists (qconv_family_list (permute, "architectures"), architecture);
-  return qconv_dims_hold (dims, qconv_family_text (permute, "when"));
+  return architecture != NULL ? g_strv_contains (permute->architectures, architecture)
+                              : qconv_dims_hold (dims, permute->when);
 }
 
 static gboolean
 apply_map (KeymapRun *m, GError **error)
 {
-  JsonArray *rules = qconv_family_list (m->map, "rules"), *blocks = qconv_family_list (m->map, "block_map");
-
-  if (json_object_get_boolean_member_with_default (m->map, "identity", FALSE))
-    {
-      for (guint i = 0; i < qconv_names_length (m->names); i++)
-        if (!qconv_keymap_copy (m, qconv_names_name (m->names, i), qconv_names_name (m->names, i), error))
-          return FALSE;
-      return TRUE;
-    }
-  if (rules != NULL && !qconv_keymap_apply_rules (m, rules, error))
-    return FALSE;
-  return blocks == NULL || qconv_keymap_apply_blocks (m, blocks, error);
+  if (!m->map->identity)
+    return qconv_keymap_apply_rules (m, error) && qconv_keymap_apply_blocks (m, error);
+  for (guint i = 0; i < qconv_names_length (m->names); i++)
+    if (!qconv_keymap_copy (m, qconv_names_name (m->names, i), qconv_names_name (m->names, i), error))
+      return FALSE;
+  return TRUE;
 }
 
 static void
 clear_run (KeymapRun *m)
 {
   g_clear_pointer (&m->dims, qconv_dims_free);
-  g_clear_pointer (&m->aliases_a, qconv_aliases_free);
-  g_clear_pointer (&m->aliases_b, qconv_aliases_free);
   g_clear_pointer (&m->sources, g_hash_table_unref);
   g_clear_pointer (&m->made, g_hash_table_unref);
   g_clear_pointer (&m->maps, g_ptr_array_unref);
@@ -82,7 +73,6 @@ GPtrArray *
 qconv_keymap (const KeymapRequest *r, GError **error)
 {
   g_auto (KeymapRun) m = { .names = r->names, .known = r->dims != NULL };
-  JsonObject *permute;
 
   m.map = qconv_keymap_find (r->family, r->variant, r->from, r->to, &m.from_a);
   if (m.map == NULL)
@@ -92,14 +82,10 @@ qconv_keymap (const KeymapRequest *r, GError **error)
                   r->from, r->to);
       return NULL;
     }
-  m.aliases_a = qconv_aliases_new (qconv_family_list (qconv_family_json (r->family), "aliases"), error);
-  if (m.aliases_a == NULL)
-    return NULL;
-  m.aliases_b = qconv_aliases_new (qconv_family_list (m.map, "aliases"), error);
-  if (m.aliases_b == NULL)
-    return NULL;
-  permute = qconv_family_object (m.map, "permute");
-  m.permuted = is_permuted (permute, r->architecture, r->dims) ? permute : NULL;
+  m.aliases_a = &qconv_family_data (r->family)->aliases;
+  m.aliases_b = &m.map->aliases;
+  if (is_permuted (&m.map->permute, r->architecture, r->dims))
+    m.permuted = &m.map->permute;
   m.dims = r->dims != NULL ? qconv_dims_copy (r->dims) : qconv_dims_new ();
   m.sources = list_sources (r->names, m.from_a ? m.aliases_a : m.aliases_b);
   m.made = g_hash_table_new (g_str_hash, g_str_equal);

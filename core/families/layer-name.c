@@ -10,12 +10,11 @@ const char *
 qconv_strip_prefix (const char *name)
 {
   const Families *families = qconv_families_known (NULL);
-  JsonArray *prefixes
-      = families != NULL ? qconv_family_list (qconv_family_json (qconv_families_generic (families)), "prefixes") : NULL;
+  FamilyTexts prefixes = families != NULL ? qconv_family_data (qconv_families_generic (families))->prefixes : NULL;
 
-  for (guint i = 0; prefixes != NULL && i < json_array_get_length (prefixes); i++)
-    if (g_str_has_prefix (name, json_array_get_string_element (prefixes, i)))
-      return name + strlen (json_array_get_string_element (prefixes, i));
+  for (guint i = 0; prefixes != NULL && prefixes[i] != NULL; i++)
+    if (g_str_has_prefix (name, prefixes[i]))
+      return name + strlen (prefixes[i]);
   return name;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A set of tensor names with shapes, which can be asked for the start of names. */
 #include "families/tensor-names.h"
 
 #include <string.h>
@@ -144,21 +145,16 @@ qconv_names_shape (const Names *names, guint i)
 }
 
 static char *
-rewrite (JsonArray *rewrites, const char *name)
+rewrite (const FamilyPairs *rewrites, const char *name)
 {
-  for (guint i = 0; rewrites != NULL && i < json_array_get_length (rewrites); i++)
-    {
-      JsonArray *pair = json_array_get_array_element (rewrites, i);
-      const char *from = json_array_get_string_element (pair, 0);
-
-      if (g_str_has_prefix (name, from))
-        return g_strconcat (json_array_get_string_element (pair, 1), name + strlen (from), NULL);
-    }
+  for (guint i = 0; rewrites != NULL && i < rewrites->n; i++)
+    if (g_str_has_prefix (name, rewrites->at[i].from))
+      return g_strconcat (rewrites->at[i].to, name + strlen (rewrites->at[i].from), NULL);
   return g_strdup (name);
 }
 
 Names *
-qconv_names_behind (const Names *names, const char *prefix, JsonArray *rewrites)
+qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *rewrites)
 {
   Names *behind = qconv_names_new ();
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names and logical shapes of a file's tensors, as family files look at them. */
 #pragma once
-#include <json-glib/json-glib.h>
-
+#include "families/family-data.h"
 #include "qconv-types.h"
 
 typedef struct _Names Names;
@@ -25,6 +24,6 @@ guint qconv_names_length (const Names *names);
 const char *qconv_names_name (const Names *names, guint i);
 const QconvShape *qconv_names_shape (const Names *names, guint i);
 
-/* The names that start with @prefix, without it and with the start replaced by the first of @rewrites (nullable,
-   [[from, to] …]) that fits; they know what they are called in the file. Returns: (transfer full) */
-Names *qconv_names_behind (const Names *names, const char *prefix, JsonArray *rewrites);
+/* Returns the names that start with @prefix, without it, with their start replaced by the first of @rewrites that fits.
+   qconv_names_full() still has their names in the file. @rewrites: (nullable). (transfer full) */
+Names *qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *rewrites);

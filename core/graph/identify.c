@@ -92,28 +92,24 @@ qconv_layers_names (const GPtrArray *layers, const Identity *id)
 {
   g_autoptr (Names) names = all_names (layers);
 
-  return qconv_names_behind (names, id->prefix, qconv_family_list (qconv_family_json (id->family), "prefix_rewrites"));
+  return qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
 }
 
-/* (nullable): the first dimension in which the two differ and that shapes tell */
+/* Returns the first dimension in which the two differ and that loaders infer from shapes, or NULL */
 static const char *
 other_dimension (const Identity *a, const Identity *b)
 {
-  JsonObject *dims = json_object_get_object_member (qconv_family_json (a->family), "dims");
-  g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
+  const FamilyDims *dims = &qconv_family_data (a->family)->dims;
+  gboolean same_naming = strcmp (a->naming, b->naming) == 0;
 
-  for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < dims->n; i++)
     {
-      JsonObject *dim = json_object_get_object_member (dims, l->data);
+      const FamilyDim *dim = &dims->at[i];
 
-      JsonObject *infer = qconv_family_object (dim, "infer");
-
-      /* Whether a tensor is there may be a matter of spelling, which another naming does not show */
-      if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
-          && (strcmp (a->naming, b->naming) == 0 || !json_object_has_member (infer, "present"))
-          && !json_object_get_boolean_member_with_default (dim, "unseen", FALSE)
-          && !json_object_has_member (infer, "const"))
-        return l->data;
+      /* Whether a tensor is present may depend on its spelling, which another naming does not show */
+      if (qconv_dims_get (a->dims, dim->name) != qconv_dims_get (b->dims, dim->name)
+          && (same_naming || dim->infer.present == NULL) && !dim->unseen && !dim->infer.constant.given)
+        return dim->name;
     }
   return NULL;
 }
@@ -150,10 +146,10 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
 char *
 qconv_identity_config (const Identity *id)
 {
-  JsonObject *variants = qconv_family_object (qconv_family_json (id->family), "variants");
-  JsonObject *variant = variants != NULL && id->variant != NULL ? qconv_family_object (variants, id->variant) : NULL;
+  const FamilyVariants *variants = &qconv_family_data (id->family)->variants;
 
-  return variant != NULL && json_object_has_member (variant, "header_config")
-             ? json_to_string (json_object_get_member (variant, "header_config"), FALSE)
-             : NULL;
+  for (guint i = 0; i < variants->n; i++)
+    if (g_strcmp0 (variants->at[i].name, id->variant) == 0)
+      return g_strdup (variants->at[i].header_config);
+  return NULL;
 }

@@ -18,12 +18,12 @@ typedef struct {
   const QconvModel *model;
   GPtrArray *from; /* SourceLayer: what of it is taken along */
   Mapping *x;
-  Names *names;          /* behind the prefix */
-  GHashTable *made;      /* SourceLayer of the model -> GPtrArray of what is made of it first */
-  GHashTable *used;      /* SourceLayers of the model that are part of something */
-  GHashTable *spellings; /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
-  Aliases *aliases;
-  Dims *published; /* (nullable): dimensions with @spellings, where these are all that sets them apart */
+  Names *names;                 /* behind the prefix */
+  GHashTable *made;             /* SourceLayer of the model -> GPtrArray of what is made of it first */
+  GHashTable *used;             /* SourceLayers of the model that are part of something */
+  GHashTable *spellings;        /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
+  const FamilyAliases *aliases; /* (nullable): of the family, while @spellings are known */
+  Dims *published;              /* (nullable): dimensions with @spellings, where these are all that sets them apart */
 } Making;
 
 void
@@ -70,17 +70,12 @@ source_index (GPtrArray *sources, SourceLayer *s)
 static Dims *
 published_dims (const Identity *id)
 {
-  JsonObject *dims = json_object_get_object_member (qconv_family_json (id->family), "dims");
+  const FamilyDims *dims = &qconv_family_data (id->family)->dims;
   Dims *published = qconv_dims_copy (id->dims), *variant = qconv_family_variant_dims (id->family, id->variant, NULL);
-  g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
 
-  for (GList *l = names; variant != NULL && l != NULL; l = l->next)
-    {
-      JsonObject *infer = qconv_family_object (json_object_get_object_member (dims, l->data), "infer");
-
-      if (infer != NULL && json_object_has_member (infer, "present"))
-        qconv_dims_set (published, l->data, qconv_dims_get (variant, l->data));
-    }
+  for (guint i = 0; variant != NULL && i < dims->n; i++)
+    if (dims->at[i].infer.present != NULL)
+      qconv_dims_set (published, dims->at[i].name, qconv_dims_get (variant, dims->at[i].name));
   g_clear_pointer (&variant, qconv_dims_free);
   return published;
 }
@@ -109,9 +104,9 @@ find_spellings (Making *k, GError **error)
   g_autoptr (GPtrArray) tensors = NULL, own = NULL;
 
   k->spellings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  k->aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (id->family), "aliases"), error);
-  if (id->variant == NULL || id->dims == NULL || k->aliases == NULL)
-    return k->aliases != NULL;
+  k->aliases = &qconv_family_data (id->family)->aliases;
+  if (id->variant == NULL || id->dims == NULL)
+    return TRUE;
   dims = published_dims (id);
   tensors = qconv_family_expand (id->family, dims, error);
   for (guint i = 0; tensors != NULL && i < tensors->len; i++)
@@ -417,7 +412,6 @@ qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **
   g_hash_table_unref (k.made);
   g_hash_table_unref (k.used);
   g_clear_pointer (&k.spellings, g_hash_table_unref);
-  g_clear_pointer (&k.aliases, qconv_aliases_free);
   g_clear_pointer (&k.published, qconv_dims_free);
   return ok ? g_steal_pointer (&x) : NULL;
 }

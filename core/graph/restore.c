@@ -65,16 +65,12 @@ qconv_restore_shape (const QconvShape *have, const QconvShape *want, guint64 row
 
 /* Returns the sizes of a template that are numbers; 0 for each that is an expression */
 static QconvShape
-fixed_sizes (JsonArray *sizes)
+fixed_sizes (const FamilyExpressions *sizes)
 {
-  QconvShape shape = { .rank = json_array_get_length (sizes) };
+  QconvShape shape = { .rank = sizes->n };
 
   for (guint i = 0; i < shape.rank; i++)
-    {
-      JsonNode *node = json_array_get_element (sizes, i);
-
-      shape.dim[i] = json_node_get_value_type (node) == G_TYPE_INT64 ? (guint64) json_node_get_int (node) : 0;
-    }
+    shape.dim[i] = sizes->at[i].text == NULL ? (guint64) sizes->at[i].number : 0;
   return shape;
 }
 
@@ -92,8 +88,7 @@ bias_items (const Names *behind, const char *name)
 Names *
 qconv_restore_shapes (const Identity *id, const Names *names)
 {
-  JsonObject *family = qconv_family_json (id->family);
-  g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, qconv_family_list (family, "prefix_rewrites"));
+  g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
   g_autoptr (GHashTable) changed = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   Names *restored;
 
@@ -101,13 +96,12 @@ qconv_restore_shapes (const Identity *id, const Names *names)
     {
       const char *name = qconv_names_name (behind, i);
       const QconvShape *have = qconv_names_shape (behind, i);
-      JsonObject *template = qconv_family_template (id->family, NULL, name);
-      JsonArray *want = template != NULL ? qconv_family_list (template, "shape") : NULL;
+      const FamilyLayer *template = qconv_family_template (id->family, NULL, name);
       QconvShape shape, fixed;
 
-      if (want == NULL || json_array_get_length (want) <= have->rank)
+      if (template == NULL || template->shape.n <= have->rank)
         continue;
-      fixed = fixed_sizes (want);
+      fixed = fixed_sizes (&template->shape);
       if (qconv_restore_shape (have, &fixed, bias_items (behind, name), &shape))
         g_hash_table_insert (changed, (gpointer) qconv_names_full (behind, name), g_memdup2 (&shape, sizeof shape));
     }

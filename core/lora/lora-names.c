@@ -18,7 +18,7 @@
 struct _LoraNames {
   GPtrArray *list;
   GHashTable *dotted, *flat;
-  Aliases *aliases;
+  const FamilyAliases *aliases; /* of the family */
   const LoraDialects *dialects;
 };
 
@@ -38,7 +38,6 @@ qconv_lora_names_free (LoraNames *names)
   g_hash_table_unref (names->dotted);
   g_hash_table_unref (names->flat);
   g_ptr_array_unref (names->list);
-  g_clear_pointer (&names->aliases, qconv_aliases_free);
   g_free (names);
 }
 
@@ -176,7 +175,7 @@ enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
 static void
 add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
 {
-  g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, name) : NULL;
+  g_autofree char *one = qconv_aliases_apply (names->aliases, name);
   LoraName *n;
 
   if (rows->len == 0)
@@ -270,8 +269,7 @@ LoraNames *
 qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects)
 {
   LoraNames *names = g_new0 (LoraNames, 1);
-  JsonObject *family = qconv_family_json (x->identity->family);
-  JsonArray *maps = qconv_family_list (family, "keymaps");
+  const FamilyData *family = qconv_family_data (x->identity->family);
   g_autoptr (GPtrArray) leaves = list_leaves (x);
   g_autoptr (Names) behind = qconv_layers_names (leaves, x->identity);
 
@@ -279,7 +277,7 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects 
   names->list = g_ptr_array_new_with_free_func (free_name);
   names->dotted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   names->flat = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  names->aliases = qconv_aliases_new (qconv_family_list (family, "aliases"), NULL);
+  names->aliases = &family->aliases;
   for (guint i = 0; i < qconv_names_length (behind); i++)
     {
       const char *name = qconv_names_name (behind, i);
@@ -290,12 +288,10 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects 
     }
   for (guint i = 0; i < leaves->len; i++)
     add_layer (names, ((const SourceLayer *) g_ptr_array_index (leaves, i))->plain_name, g_ptr_array_index (leaves, i));
-  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
+  for (guint i = 0; i < family->keymaps.n; i++)
     {
-      JsonObject *map = json_array_get_object_element (maps, i);
-
-      add_naming (names, m, x, behind, qconv_family_text (map, "a"));
-      add_naming (names, m, x, behind, qconv_family_text (map, "b"));
+      add_naming (names, m, x, behind, family->keymaps.at[i].a);
+      add_naming (names, m, x, behind, family->keymaps.at[i].b);
     }
   for (guint i = 0; i < x->layers->len; i++)
     {
@@ -314,7 +310,7 @@ find_dotted (const LoraNames *names, const char *layer, gboolean bias)
 {
   g_autofree char *tensor = bias ? g_strconcat (layer, BIAS, NULL) : qconv_weight_name (layer);
   g_autofree char *exact = qconv_weight_stem (tensor);
-  g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, tensor) : NULL;
+  g_autofree char *one = qconv_aliases_apply (names->aliases, tensor);
   g_autofree char *alias = one != NULL ? qconv_weight_stem (one) : NULL;
   const LoraName *found = g_hash_table_lookup (names->dotted, exact);
 

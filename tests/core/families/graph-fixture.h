@@ -8,13 +8,13 @@
 /**
  * GraphModel: one variant of one family.
  *
- * @json: of the variant
+ * @about: what the family says of the variant
  * @tensors: (element-type GraphTensor)
  */
 typedef struct {
   const Family *family;
   const char *variant;
-  JsonObject *json;
+  const FamilyVariant *about;
   Dims *dims;
   GPtrArray *tensors;
 } GraphModel;

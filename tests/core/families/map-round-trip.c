@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "families/keymap-build.h"
 #include "map-fixture.h"
 
 /* A row of a tensor of the original naming */
@@ -72,28 +73,17 @@ list_rows (const NameMap *map, const Names *names)
   return rows;
 }
 
+/* Returns TRUE if @name is in one of the modules that the map to @naming leaves out */
 static gboolean
-is_listed (JsonArray *modules, const char *name)
+is_unmapped (const Family *f, const char *naming, const char *name)
 {
-  for (guint i = 0; modules != NULL && i < json_array_get_length (modules); i++)
-    {
-      const char *module = json_array_get_string_element (modules, i);
+  gboolean from_a;
+  const FamilyKeymap *map = qconv_keymap_find (f, NULL, "original", naming, &from_a);
 
-      if (g_str_has_prefix (name, module) && strchr (".", name[strlen (module)]) != NULL)
-        return TRUE;
-    }
+  for (guint i = 0; map->unmapped != NULL && map->unmapped[i] != NULL; i++)
+    if (g_str_has_prefix (name, map->unmapped[i]) && strchr (".", name[strlen (map->unmapped[i])]) != NULL)
+      return TRUE;
   return FALSE;
-}
-
-static JsonObject *
-keymap_of (const Family *f, const char *naming)
-{
-  JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
-
-  for (guint i = 0; i < json_array_get_length (maps); i++)
-    if (g_strcmp0 (qconv_family_text (json_array_get_object_element (maps, i), "b"), naming) == 0)
-      return json_array_get_object_element (maps, i);
-  g_assert_not_reached ();
 }
 
 /* Names of the other naming, with those tensors that keep theirs. Each row of @names must have been used once */
@@ -125,7 +115,7 @@ mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray
         g_assert_cmpuint (GPOINTER_TO_SIZE (g_hash_table_lookup (used, name)), ==, rows_of (shape));
       else
         {
-          if (!is_listed (qconv_family_list (keymap_of (f, naming), "unmapped"), name))
+          if (!is_unmapped (f, naming, name))
             g_error ("%s is in no rule", name);
           qconv_names_add (mapped, name, shape);
         }
@@ -177,7 +167,7 @@ origin (const Made *made, const char *name, guint64 row)
 
 /* @back, made of what @there made of @names, is row for row what @names has */
 static void
-check_rows (const Aliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
+check_rows (const FamilyAliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
 {
   g_auto (Made) made = { NULL, NULL };
 
@@ -256,10 +246,10 @@ check_unknown (const Family *f, const char *naming, const Names *mapped, GPtrArr
 static gboolean
 is_recognised (const Family *f, const char *naming)
 {
-  JsonArray *namings = qconv_family_list (qconv_family_object (qconv_family_json (f), "detect"), "namings");
+  const FamilyDetectRules *namings = &qconv_family_data (f)->detect.namings;
 
-  for (guint i = 0; i < json_array_get_length (namings); i++)
-    if (g_strcmp0 (qconv_family_text (json_array_get_object_element (namings, i), "naming"), naming) == 0)
+  for (guint i = 0; i < namings->n; i++)
+    if (strcmp (namings->at[i].result, naming) == 0)
       return TRUE;
   return FALSE;
 }
@@ -278,13 +268,12 @@ all_families (void)
 
 /* The model is known by its other names, and its dimensions make the tensors that it has in the original naming */
 static void
-check_identity (const Family *f, const char *naming, const char *variant, const Aliases *aliases, const Names *mapped,
-                GPtrArray *back)
+check_identity (const Family *f, const char *naming, const char *variant, const FamilyAliases *aliases,
+                const Names *mapped, GPtrArray *back)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Identity) id = qconv_identify (all_families (), mapped, &error);
-  JsonObject *about = qconv_family_object (qconv_family_object (qconv_family_json (f), "variants"), variant);
-  const char *detected = qconv_family_text (about, "detect_as");
+  const char *detected = qconv_family_variant (f, variant)->detect_as;
   g_autoptr (Names) names = NULL, spelled = qconv_names_new ();
 
   g_assert_no_error (error);
@@ -317,7 +306,7 @@ test_round_trip (gconstpointer data)
   g_autoptr (GError) error = NULL;
   g_autoptr (Dims) dims = qconv_family_variant_dims (f, c->variant, &error);
   g_autoptr (Names) names = expand_names (f, dims), mapped = NULL;
-  g_autoptr (Aliases) aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (f), "aliases"), &error);
+  const FamilyAliases *aliases = &qconv_family_data (f)->aliases;
   g_autoptr (GPtrArray) there = qconv_keymap (MAP (f, c->variant, dims, names, "original", c->naming), &error),
                         back = NULL;
 
@@ -351,26 +340,24 @@ static guint
 add_family (const char *id, gboolean published)
 {
   g_autoptr (Family) f = map_family (id);
-  JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  g_autoptr (GList) names = variants != NULL ? json_object_get_members (variants) : NULL;
+  const FamilyData *data = qconv_family_data (f);
   guint n = 0;
 
-  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
-    for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < data->keymaps.n; i++)
+    for (guint k = 0; k < data->variants.n; k++)
       {
-        const char *naming = qconv_family_text (json_array_get_object_element (maps, i), "b");
-        g_autofree char *path = g_strdup_printf ("/keymap/round-trip/%s/%s/%s", id, naming, (const char *) l->data);
+        const char *naming = data->keymaps.at[i].b, *variant = data->variants.at[k].name;
+        g_autofree char *path = g_strdup_printf ("/keymap/round-trip/%s/%s/%s", id, naming, variant);
         Case *c;
 
-        if (!qconv_keymap_exists (f, l->data, "original", naming))
+        if (!qconv_keymap_exists (f, variant, "original", naming))
           continue;
         n++;
-        if (json_object_has_member (json_object_get_object_member (variants, l->data), "synthetic") == published)
+        if (data->variants.at[k].synthetic == published)
           continue;
         c = g_new0 (Case, 1);
         c->family = g_strdup (id);
-        c->variant = g_strdup (l->data);
+        c->variant = g_strdup (variant);
         c->naming = g_strdup (naming);
         g_test_add_data_func_full (path, c, test_round_trip, free_case);
       }

@@ -28,27 +28,26 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
     g_error ("%s %s, %s, prefix \"%s\": other dimensions", qconv_family_id (m->family), m->variant, naming, prefix);
 }
 
-static JsonArray *
+static FamilyTexts
 prefixes_of (const GraphModel *m)
 {
-  return qconv_family_list (qconv_family_json (m->family), "prefixes");
+  return qconv_family_data (m->family)->prefixes;
 }
 
 static void
 detect_prefixes (const GraphModel *m, gpointer data)
 {
-  JsonArray *prefixes = prefixes_of (m);
+  FamilyTexts prefixes = prefixes_of (m);
   g_autoptr (Names) plain = graph_names (m->tensors, "");
   Tried *t = data;
 
   assert_detected (m, plain, "original", "", TRUE);
   t->tried++;
-  for (guint i = 0; i < json_array_get_length (prefixes); i++)
+  for (guint i = 0; prefixes[i] != NULL; i++)
     {
-      const char *prefix = json_array_get_string_element (prefixes, i);
-      g_autoptr (Names) names = graph_names (m->tensors, prefix);
+      g_autoptr (Names) names = graph_names (m->tensors, prefixes[i]);
 
-      assert_detected (m, names, "original", prefix, TRUE);
+      assert_detected (m, names, "original", prefixes[i], TRUE);
       t->tried++;
     }
 }
@@ -83,7 +82,7 @@ in_shell (const char *const *shell, const char *name)
 static void
 detect_shells (const GraphModel *m, gpointer data)
 {
-  if (!json_object_has_member (qconv_family_json (m->family), "prefix_rewrites"))
+  if (qconv_family_data (m->family)->prefix_rewrites.at == NULL)
     return;
   for (guint s = 0; s < G_N_ELEMENTS (shells); s++)
     {
@@ -146,18 +145,18 @@ map_names (const GraphModel *m, const char *naming, const char *prefix)
 static void
 detect_namings (const GraphModel *m, gpointer data)
 {
-  JsonObject *detect = json_object_get_object_member (qconv_family_json (m->family), "detect");
-  JsonArray *namings = json_object_get_array_member (detect, "namings"), *prefixes = prefixes_of (m);
+  const FamilyDetectRules *namings = &qconv_family_data (m->family)->detect.namings;
+  FamilyTexts prefixes = prefixes_of (m);
 
-  for (guint i = 0; i < json_array_get_length (namings); i++)
+  for (guint i = 0; i < namings->n; i++)
     {
-      const char *naming = json_object_get_string_member (json_array_get_object_element (namings, i), "naming");
+      const char *naming = namings->at[i].result;
 
       if (strcmp (naming, "original") == 0 || !qconv_keymap_exists (m->family, m->variant, "original", naming))
         continue;
-      for (guint k = 0; k <= json_array_get_length (prefixes); k++)
+      for (guint k = 0; k == 0 || prefixes[k - 1] != NULL; k++)
         {
-          const char *prefix = k > 0 ? json_array_get_string_element (prefixes, k - 1) : "";
+          const char *prefix = k > 0 ? prefixes[k - 1] : "";
           g_autoptr (Names) names = map_names (m, naming, prefix);
 
           assert_detected (m, names, naming, prefix, TRUE);
@@ -293,10 +292,8 @@ test_spellings (void)
   g_autoptr (Dims) dims = qconv_family_variant_dims (f, "klein-4b", NULL);
   g_autoptr (GPtrArray) tensors = qconv_family_expand (f, dims, NULL);
   g_autoptr (Names) names = qconv_names_new ();
-  GraphModel m = { f, "klein-4b", NULL, dims, tensors };
+  GraphModel m = { f, "klein-4b", qconv_family_variant (f, "klein-4b"), dims, tensors };
 
-  m.json
-      = json_object_get_object_member (json_object_get_object_member (qconv_family_json (f), "variants"), "klein-4b");
   for (guint i = 0; i < tensors->len; i++)
     {
       const GraphTensor *t = g_ptr_array_index (tensors, i);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -95,16 +96,18 @@ test_whole (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Family) f = qconv_family_parse ("mine.json", whole, &error);
+  const FamilyRegex *regex;
 
   g_assert_no_error (error);
   g_assert_cmpstr (qconv_family_id (f), ==, "mine");
   g_assert_cmpstr (qconv_family_title (f), ==, "Mine");
   g_assert_cmpstr (qconv_family_kind (f), ==, "diffusion");
   g_assert_cmpint (qconv_family_priority (f), ==, 5000);
-  g_assert_true (qconv_family_match (f, "q$", "to_q"));
-  g_assert_false (qconv_family_match (f, "q$",
-                                      "\xff"
-                                      "to_q"));
+  regex = &qconv_family_data (f)->presets.at[0].fallback.at[0].patterns.at[0];
+  g_assert_cmpstr (regex->pattern, ==, "q$");
+  g_assert_true (qconv_family_match (regex, "to_q"));
+  g_assert_false (qconv_family_match (regex, "\xff"
+                                             "to_q"));
 }
 
 static void
