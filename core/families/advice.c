@@ -168,7 +168,7 @@ qconv_family_class (const Family *f, const Dims *dims, const char *name)
   return template != NULL ? template->class_ : rule != NULL ? rule->class_ : NULL;
 }
 
-/* (nullable): why a layer is kept whatever the scheme */
+/* Returns why @layer is kept whatever the scheme, or NULL if the preset decides */
 static const char *
 always_kept (const Family *f, const Dims *dims, const char *layer)
 {
@@ -187,9 +187,9 @@ always_kept (const Family *f, const Dims *dims, const char *layer)
   class_ = rule != NULL ? rule->class_ : NULL;
   if (class_ != NULL)
     return g_strv_contains (quantizable, class_) ? NULL : class_;
-  /* Nobody knows what its loader makes of a tensor that is not the model's */
+  /* A tensor outside the family may mean anything to a loader, so it stays as it is */
   if (base != f && rule == NULL && qconv_family_data (f)->layers.at != NULL)
-    return "no part of the family";
+    return "not a tensor of the family";
   return base != NULL ? qconv_family_match_any (&qconv_family_data (base)->keep, layer) : NULL;
 }
 

@@ -61,7 +61,7 @@ qconv_dims_known (const Dims *d, const char *name)
   return d != NULL && g_hash_table_contains (d->values, name);
 }
 
-/* Whether @b has all values of @a */
+/* Returns TRUE if @b has all values of @a */
 static gboolean
 covers (const Dims *a, const Dims *b)
 {
@@ -99,7 +99,7 @@ name_length (const char *text)
   return n;
 }
 
-/* The name at @at and the text behind it, NULL where there is none */
+/* Returns the name at @at and moves @at behind it; NULL if no name is there. (transfer full) */
 static char *
 take_name (const char **at)
 {
@@ -111,7 +111,7 @@ take_name (const char **at)
   return n > 0 ? g_strndup (*at - n, n) : NULL;
 }
 
-/* Returns: (nullable): what is wrong */
+/* Reads a number or a dimension. Returns what is wrong, or NULL. @strict: every name must be known */
 static const char *
 take_factor (const Dims *d, gboolean strict, const char **at, gint64 *value)
 {
@@ -160,7 +160,7 @@ take_sum (const Dims *d, gboolean strict, const char *at, gint64 *value)
       gint64 term;
 
       if (!minus && *at != '+')
-        return "neither +, - nor * between two parts";
+        return "neither +, - nor * stands between two operands";
       at++;
       wrong = take_term (d, strict, &at, &term);
       if (wrong == NULL
@@ -195,7 +195,7 @@ qconv_dims_check (const Dims *d, const FamilyExpression *e, GError **error)
   return evaluate (d, TRUE, e, &value, error);
 }
 
-/* Whether the condition holds; @wrong: what is wrong with it, else left alone */
+/* Returns TRUE if the condition holds. Sets @wrong to what is wrong with it, if anything is. */
 static gboolean
 judge (const Dims *d, const char *condition, const char **wrong)
 {
@@ -239,7 +239,7 @@ qconv_dims_check_condition (const Dims *d, const char *condition, GError **error
   return wrong == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "condition \"%s\": %s", condition, wrong);
 }
 
-/* One {variable} of a template and the value that it has in the filling at hand */
+/* One {variable} of a template. @at: index of its value in the filling at hand */
 typedef struct {
   const char *name;
   char **values;
@@ -311,7 +311,7 @@ fill_template (GArray *variables, const char *template)
   return g_string_free (filled, FALSE);
 }
 
-/* To the next combination; FALSE behind the last */
+/* Moves to the next combination of values. Returns FALSE after the last. */
 static gboolean
 advance (GArray *variables)
 {

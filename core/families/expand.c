@@ -23,7 +23,7 @@ evaluate_size (const Dims *dims, const FamilyExpression *expression, guint64 *si
   if (!qconv_dims_evaluate (dims, expression, &value, error))
     return FALSE;
   if (value < 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "a size below 0");
+    return qconv_fail (error, QCONV_ERROR_INPUT, "a size is below 0");
   *size = (guint64) value;
   return TRUE;
 }
@@ -39,12 +39,12 @@ evaluate_shape (const Dims *dims, const FamilyExpressions *sizes, QconvShape *sh
       if (!evaluate_size (dims, &sizes->at[i], &shape->dim[i], error))
         return FALSE;
       if (!g_uint64_checked_mul (&n, n, shape->dim[i]) || n > G_MAXINT64)
-        return qconv_fail (error, QCONV_ERROR_INPUT, "too many items");
+        return qconv_fail (error, QCONV_ERROR_INPUT, "the shape has too many items");
     }
   return TRUE;
 }
 
-/* Rows of the parts of @layer: they add up to all rows */
+/* Sets the rows of the parts of @t. Fails unless they add up to all rows. */
 static gboolean
 evaluate_parts (const Dims *dims, const FamilyParts *split, GraphTensor *t, GError **error)
 {
@@ -59,10 +59,11 @@ evaluate_parts (const Dims *dims, const FamilyParts *split, GraphTensor *t, GErr
       if (!evaluate_size (dims, &split->at[i].rows, &t->part_rows[i], error))
         return FALSE;
       if (!g_uint64_checked_add (&sum, sum, t->part_rows[i]))
-        return qconv_fail (error, QCONV_ERROR_INPUT, "too many rows in the parts");
+        return qconv_fail (error, QCONV_ERROR_INPUT, "the parts of \"split\" have too many rows");
     }
   return (t->shape.rank > 0 && sum == t->shape.dim[0])
-         || qconv_fail (error, QCONV_ERROR_INPUT, "the parts have %" G_GUINT64_FORMAT " rows, not %" G_GUINT64_FORMAT,
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "the parts of \"split\" have %" G_GUINT64_FORMAT " rows, the tensor has %" G_GUINT64_FORMAT,
                         sum, t->shape.rank > 0 ? t->shape.dim[0] : 0);
 }
 
@@ -76,7 +77,7 @@ expand_layer (const Dims *dims, const FamilyLayer *layer, GPtrArray *tensors, GE
   if (names == NULL)
     return FALSE;
   if (names->len > QCONV_GRAPH_MAX_TENSORS - tensors->len)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "more than %d tensors", QCONV_GRAPH_MAX_TENSORS);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "the family has more than %d tensors", QCONV_GRAPH_MAX_TENSORS);
   if (names->len > 0 && !evaluate_shape (dims, &layer->shape, &shape, error))
     return FALSE;
   for (guint i = 0; i < names->len; i++)
@@ -149,7 +150,7 @@ qconv_family_variant_dims (const Family *f, const char *variant, GError **error)
   return dims;
 }
 
-/* What a name is compared with. @dims: (nullable) */
+/* What fits() compares names with. @dims: (nullable) */
 typedef struct {
   const Dims *dims;
   const FamilyIndex *index;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tensors that the templates of a family stand for. */
+/* The tensors that the templates of a family stand for. Identification, the mapping, rules and tests expand them. */
 #pragma once
 #include "families/dims.h"
 #include "families/family.h"
@@ -11,7 +11,7 @@
  * @op: "linear", "norm", "bias", "conv3d" …; only "linear" may be quantized
  * @role, @class_, @group, @stream: (nullable)
  * @group: tensors of equal groups read the same activation
- * @n_parts: 0 where the rows are one part
+ * @n_parts: 0 if the rows are one part
  * @part_rows: rows of the parts that are fused in this tensor, from the first row on
  * @layer: (transfer none): the template in the family file
  */
@@ -25,7 +25,8 @@ typedef struct {
   const FamilyLayer *layer;
 } GraphTensor;
 
-/* Returns: (transfer full) (element-type GraphTensor): it must not outlive @f */
+/* Returns the tensors of a model with these dimensions, in the order of the family. The list must not outlive @f.
+   (transfer full) (element-type GraphTensor) */
 GPtrArray *qconv_family_expand (const Family *f, const Dims *dims, GError **error);
 /* Returns the variant that has @name as its name or, if none has, as an alias; NULL if there is none. (transfer none)
  */

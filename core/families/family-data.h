@@ -2,14 +2,15 @@
 /* What a family file says, as structs. The tables of schema.c fill them when the file is read; every other file of core
    reads the fields. data/families/README.md says what each member means.
 
-   Invariants: a member that the file lacks is NULL, 0 or FALSE. A list that the file lacks has @at NULL; an empty one
-   has
-   @n 0 and another @at. Lists of texts end with NULL. Items of a map stand in the order of the file and begin with
-   their
-   @name. All of it belongs to the Family and never changes. */
+   - A member that the file lacks is NULL, 0 or FALSE.
+   - A list that the file lacks has @at NULL. An empty list has @n 0 and another @at.
+   - A list of texts ends with NULL.
+   - Items of a map keep the order of the file and begin with their @name.
+   - All of it belongs to the Family and never changes. */
 #pragma once
 #include <glib.h>
 
+/* A list of @n items. Each kind of list is a type of its own, so that it can be a parameter. */
 #define FAMILY_LIST(Item) \
   struct {                \
     guint n;              \

@@ -5,7 +5,7 @@
 #include "families/identity.h"
 #include "families/keymap.h"
 
-/* Names behind a prefix, made once for all families that strip and rewrite alike */
+/* Caches names behind a prefix for all families that strip and rewrite alike */
 typedef struct {
   const Names *names;
   GHashTable *behind; /* prefix and rewrites -> Names */
@@ -37,7 +37,7 @@ view_key (const char *prefix, const FamilyPairs *rewrites)
   return g_string_free (key, FALSE);
 }
 
-/* Returns: (transfer none) (nullable): NULL where no name starts with @prefix */
+/* Returns the names behind @prefix, or NULL if no name starts with it. (transfer none) */
 static const Names *
 view (Views *views, const char *prefix, const FamilyPairs *rewrites)
 {
@@ -136,7 +136,7 @@ first_rule (const Names *names, const FamilyDetectRules *rules)
   return NULL;
 }
 
-/* Those of @behind that no map moves keep their names */
+/* Adds the tensors of @maps, and under their own names the tensors of @behind that no map moves */
 static void
 add_mapped (Names *mapped, GPtrArray *maps, const Names *behind)
 {
@@ -177,7 +177,7 @@ qconv_identity_names (const Identity *id, const Names *behind, GError **error)
   return mapped;
 }
 
-/* Where names cannot be mapped, whoever maps them in earnest hears why */
+/* Mapping errors are ignored here; qconv_mapping_new() reports them */
 static gboolean
 find_variant (Identity *id, const Names *behind, GError **error)
 {
@@ -189,7 +189,7 @@ find_variant (Identity *id, const Names *behind, GError **error)
   return id->dims != NULL || original == NULL;
 }
 
-/* Tries @f behind @prefix. @id is filled where it is found; FALSE only with an error */
+/* Fills @id if the names behind @prefix are those of @f. Returns FALSE only with an error. */
 static gboolean
 try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GError **error)
 {
@@ -218,10 +218,10 @@ try_family (Views *views, const Family *f, Identity *id, GError **error)
   return TRUE;
 }
 
-/* Loaders take a prefix that more than this many names have, even where most have none */
+/* A loader strips a prefix that more than this many names have, even if most names have none */
 enum { FEW_NAMES = 5 };
 
-/* The prefix of the generic family that most names have, each counted for the first that it has */
+/* Returns the prefix of the generic family that most names have. A name counts for the first prefix that it has. */
 static const char *
 common_prefix (const Family *generic, const Names *names)
 {

@@ -5,7 +5,7 @@
 #include "families/aliases.h"
 #include "families/identity.h"
 
-/* What a rule is evaluated with */
+/* What the rules of all dimensions are evaluated with */
 typedef struct {
   const Names *names;
   const Names *spelt; /* (nullable): @names in the one spelling that @aliases lead to */
@@ -30,7 +30,8 @@ qconv_names_count (const Names *names, const char *stem, const char *with)
   return with != NULL ? n_with : n;
 }
 
-/* Whether a name is there says how it is spelt; its shape is the same in every spelling */
+/* Returns the shape of a tensor in any spelling of its name, or NULL. Rules about presence look at one spelling only.
+ */
 static const QconvShape *
 find_shape (const Inference *in, const char *name)
 {

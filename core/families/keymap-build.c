@@ -61,7 +61,7 @@ qconv_keymap_add (KeymapRun *m, const char *name, GArray *parts, const QconvShap
   map->transposed = transposed;
   g_ptr_array_add (m->maps, map);
   return g_hash_table_add (m->made, map->name)
-         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: two tensors have this name after renaming", map->name);
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: two tensors would get this name", map->name);
 }
 
 gboolean

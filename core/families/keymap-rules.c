@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Most parts of one tensor: enough for 2^17 rows in heads of four or more */
+/* The most parts of one tensor: enough for 2^17 rows in heads of four or more */
 enum { MAX_PARTS = 1 << 16 };
 
 /**
@@ -43,7 +43,8 @@ head_of (const KeymapRun *m, const char *a)
   return m->permuted != NULL && g_strv_contains (m->permuted->tensors, a) ? &m->permuted->head : NULL;
 }
 
-/* Several tensors of "a" in one of "b" are a rule each, which says which part it is; they become one here */
+/* Joins the rules of several tensors of "a" that are parts of one of "b"; in the file each part has a rule of its own
+ */
 static gboolean
 join_parts (GPtrArray *rules, const FamilyMapRule *of, GError **error)
 {
@@ -62,7 +63,8 @@ join_parts (GPtrArray *rules, const FamilyMapRule *of, GError **error)
     }
   if (last == NULL || last->whole_is_a || !g_str_equal (last->whole, b) || part != last->parts->len || part >= n
       || n != last->n_joined)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: not the next part of %s", a, b);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: expected the next part of %s; list the parts in order",
+                       a, b);
   g_ptr_array_add (last->parts, (gpointer) a);
   return TRUE;
 }
@@ -74,7 +76,7 @@ add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError 
   Rule *rule;
 
   if (n == 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: becomes nothing", of->a);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"b\" names no tensor", of->a);
   if (n == 1 && of->b_rows_part.given)
     return join_parts (rules, of, error);
   rule = g_new0 (Rule, 1);
@@ -90,9 +92,10 @@ add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError 
   for (guint i = 0; i < n; i++)
     g_ptr_array_add (rule->parts, (gpointer) of->b[i]);
   if (n > 1 && (rule->swap || rule->transpose || rule->head != NULL))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: rows are moved and split at once", of->a);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "keymaps: %s: a rule with several parts cannot swap, transpose or permute rows", of->a);
   return rule->rows == NULL || rule->rows->n == n
-         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: as many row counts as parts are needed", of->a);
+         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"rows\" must have one count for each part", of->a);
 }
 
 static GPtrArray *
@@ -109,7 +112,7 @@ read_rules (const KeymapRun *m, GError **error)
 
       if (rule->n_joined == 0 || rule->n_joined == rule->parts->len)
         continue;
-      qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: has fewer parts than it says", rule->whole);
+      qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: has fewer parts than \"b_parts\"", rule->whole);
       return NULL;
     }
   return g_steal_pointer (&rules);
@@ -121,7 +124,7 @@ is_from_whole (const KeymapRun *m, const Rule *rule)
   return rule->whole_is_a == m->from_a;
 }
 
-/* The tensor of the file that is there where the rule applies */
+/* Returns the template of a tensor that the file has if the rule applies */
 static const char *
 from_template (const KeymapRun *m, const Rule *rule)
 {
@@ -137,7 +140,7 @@ replace (const char *text, const char *slot, const char *value)
   return g_string_free (s, FALSE);
 }
 
-/* How many tensors there are whose name is @template with 0, 1, 2 … for @variable */
+/* Counts the tensors whose name is @template with 0, 1, 2 … for @variable, until one is missing */
 static gint64
 count_tensors (const KeymapRun *m, const char *template, const char *variable)
 {
@@ -169,8 +172,8 @@ range_end (const FamilyVariable *v)
   return g_ascii_isdigit (*text) ? NULL : text;
 }
 
-/* Dimensions that say how often templates are repeated. A name that several rules share, each with its own range,
-   says nothing of where one ends */
+/* Counts the dimensions that say how often templates repeat. Skips templates that several rules share, each with its
+   own range, because they do not show where one range ends. */
 static void
 count_dims (KeymapRun *m, GPtrArray *rules)
 {
@@ -204,7 +207,8 @@ rows_of (const KeymapRun *m, const char *source, guint64 *rows, GError **error)
   return shape->rank > 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: has no rows", source);
 }
 
-/* Rows h*d + s*(d/2) + j of "a" are rows h*d + 2*j + s of "b", in heads h of d rows, s being 0 or 1 */
+/* Adds the parts of a tensor whose rows are permuted in heads of d rows: row h*d + s*(d/2) + j of "a" is row
+   h*d + 2*j + s of "b", s being 0 or 1 */
 static gboolean
 permute_rows (const KeymapRun *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
 {
@@ -218,23 +222,25 @@ permute_rows (const KeymapRun *m, const Rule *rule, const char *source, guint64 
       return TRUE;
     }
   if (!qconv_shape_items (shape, &items) || items == 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its rows have no items", source);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: rows without items cannot be permuted", source);
   if (!qconv_dims_evaluate (m->dims, rule->head, &head, error))
     return FALSE;
   if (head <= 0 || head % 2 != 0 || rows % (guint64) head != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no heads of %" G_GINT64_FORMAT,
-                       source, rows, head);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "%s: %" G_GUINT64_FORMAT " rows cannot be divided into heads of %" G_GINT64_FORMAT, source, rows,
+                       head);
   half = (guint64) head / 2;
   each = m->from_a ? half : 2;
   if (rows / (guint64) head > MAX_PARTS / each)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %" G_GUINT64_FORMAT " rows are too many", source, rows);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %" G_GUINT64_FORMAT " rows are too many to permute", source,
+                       rows);
   for (guint64 h = 0; h < rows; h += (guint64) head)
     for (guint64 i = 0; i < each; i++)
       qconv_keymap_part (parts, source, h + i, m->from_a ? half : 2, m->from_a ? 2 : half);
   return TRUE;
 }
 
-/* One tensor that becomes one */
+/* Makes one tensor of one */
 static gboolean
 move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError **error)
 {
@@ -259,7 +265,7 @@ move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError *
   if (rule->head != NULL && !permute_rows (m, rule, source, rows, parts, error))
     return FALSE;
   if (rule->swap && rows % 2 != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: an odd number of rows has no halves", source);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: an odd number of rows cannot be halved", source);
   if (rule->swap)
     qconv_keymap_part (parts, source, rows / 2, 1, rows / 2);
   if (rule->head == NULL)
@@ -273,7 +279,8 @@ equal_rows (const Rule *rule, const char *whole, guint64 total, guint64 *rows, G
 {
   *rows = total / rule->parts->len;
   return total % rule->parts->len == 0
-         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no %u equal parts", whole, total,
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "%s: %" G_GUINT64_FORMAT " rows cannot be divided into %u equal parts", whole, total,
                         rule->parts->len);
 }
 
@@ -284,14 +291,15 @@ stated_rows (const KeymapRun *m, const Rule *rule, guint i, const char *whole, g
   gint64 n;
 
   if (!m->known)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split while the dimensions are not known", whole);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split because the dimensions are not known",
+                       whole);
   if (!qconv_dims_evaluate (m->dims, &rule->rows->at[i], &n, error))
     return FALSE;
   *rows = (guint64) n;
-  return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part of fewer than 0 rows", whole);
+  return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part would have fewer than 0 rows", whole);
 }
 
-/* One tensor that becomes several */
+/* Makes several tensors of one */
 static gboolean
 split (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
@@ -312,7 +320,8 @@ split (KeymapRun *m, const Rule *rule, char **names, GError **error)
                              : !stated_rows (m, rule, i, source, &shape.dim[0], error))
         return FALSE;
       if (shape.dim[0] > total - first)
-        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few", source, total);
+        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few for its parts", source,
+                           total);
       parts = qconv_keymap_parts ();
       qconv_keymap_part (parts, source, first, 1, shape.dim[0]);
       if (!qconv_keymap_add (m, names[1 + i], parts, &shape, FALSE, error))
@@ -324,7 +333,7 @@ split (KeymapRun *m, const Rule *rule, char **names, GError **error)
                         total - first);
 }
 
-/* Puts @source behind what @shape and @parts have; all have the same columns */
+/* Adds @source to @parts and its rows to @shape. Fails unless all parts have equal columns. */
 static gboolean
 stack_part (const KeymapRun *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
 {
@@ -341,13 +350,13 @@ stack_part (const KeymapRun *m, const char *source, GArray *parts, QconvShape *s
     }
   own.dim[0] = shape->dim[0];
   if (!qconv_shape_equal (&own, shape))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its columns are not those of %s", source,
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its columns differ from those of %s", source,
                        g_array_index (parts, NamePart, 0).name);
   return g_uint64_checked_add (&shape->dim[0], shape->dim[0], rows)
          || qconv_fail (error, QCONV_ERROR_INPUT, "%s: too many rows", source);
 }
 
-/* Several tensors that become one */
+/* Makes one tensor of several */
 static gboolean
 stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
@@ -369,18 +378,18 @@ stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
           if (!stated_rows (m, rule, i, names[0], &rows, error))
             return FALSE;
           if (rows != g_array_index (parts, NamePart, parts->len - 1).n)
-            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: needs %" G_GUINT64_FORMAT " rows to be a part of %s",
+            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: must have %" G_GUINT64_FORMAT " rows to be a part of %s",
                                source, rows, names[0]);
         }
     }
   if (parts->len == 0)
     return TRUE;
   if (missing != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: missing, a part of %s", missing, names[0]);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: missing, but needed as a part of %s", missing, names[0]);
   return qconv_keymap_add (m, names[0], g_steal_pointer (&parts), &shape, FALSE, error);
 }
 
-/* @names: the whole, then the parts */
+/* Applies a rule whose variables are filled. @names: of the whole, then of the parts */
 static gboolean
 apply_filled (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
@@ -389,7 +398,7 @@ apply_filled (KeymapRun *m, const Rule *rule, char **names, GError **error)
   return is_from_whole (m, rule) ? split (m, rule, names, error) : stack (m, rule, names, error);
 }
 
-/* @leaf: what {p} stands for */
+/* Applies a rule for all values of its variables. @leaf: what {p} stands for */
 static gboolean
 apply_leaf (KeymapRun *m, const Rule *rule, const char *leaf, GError **error)
 {

@@ -4,7 +4,7 @@
 
 #include "families/keymap-rules.h"
 
-/* Exact names win over other spellings of them */
+/* Returns every spelling of the names -> name in the file. An exact name wins over another spelling. (transfer full) */
 static GHashTable *
 list_sources (const Names *names, const FamilyAliases *aliases)
 {
@@ -77,7 +77,7 @@ qconv_keymap (const KeymapRequest *r, GError **error)
   m.map = qconv_keymap_find (r->family, r->variant, r->from, r->to, &m.from_a);
   if (m.map == NULL)
     {
-      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s%s%s: no map from %s names to %s ones",
+      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s%s%s: no map from %s names to %s names",
                   qconv_family_id (r->family), r->variant != NULL ? " " : "", r->variant != NULL ? r->variant : "",
                   r->from, r->to);
       return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Maps between the namings of a family: which rows of which tensors make the tensors of another naming. */
+/* Maps between the namings of a family: which rows of which tensors make the tensors of another naming. Identification,
+   the mapping and LoRA names ask. */
 #pragma once
 #include "families/dims.h"
 #include "families/family.h"

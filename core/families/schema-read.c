@@ -6,7 +6,7 @@
 
 #include "qconv-types.h"
 
-/* A model's largest size and number of tensors are far below; what is derived from them stays small */
+/* Limits far above any model's, so that what a file makes core compute stays small */
 enum { MAX_LENGTH = 4096, MAX_ITEMS = 4096 };
 static const gint64 max_size = G_GINT64_CONSTANT (1) << 40;
 
@@ -108,7 +108,7 @@ gboolean
 qconv_schema_tuple (SchemaReader *r, JsonNode *node, guint n)
 {
   return (JSON_NODE_HOLDS_ARRAY (node) && json_array_get_length (json_node_get_array (node)) == n)
-         || qconv_schema_fail (r, "not a list of %u", n);
+         || qconv_schema_fail (r, "not a list of %u items", n);
 }
 
 static const SchemaMember *
@@ -136,7 +136,8 @@ check_presence (SchemaReader *r, JsonObject *o, const SchemaMember *of)
       n += of->presence == SCHEMA_ONE_OF && there;
     }
   return n_choices == 0 || n == 1
-         || qconv_schema_fail (r, "%s of the members that say what", n == 0 ? "none" : "more than one");
+         || qconv_schema_fail (r, "%s of the members of which exactly one is needed",
+                               n == 0 ? "none" : "more than one");
 }
 
 gboolean

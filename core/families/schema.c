@@ -25,7 +25,7 @@ static gboolean
 read_choice (SchemaReader *r, JsonNode *node, const char *const *choices, gpointer into)
 {
   return qconv_schema_text (r, node, NULL, into)
-         && (g_strv_contains (choices, json_node_get_string (node)) || qconv_schema_fail (r, "not one that is known"));
+         && (g_strv_contains (choices, json_node_get_string (node)) || qconv_schema_fail (r, "not a known word"));
 }
 
 static gboolean
@@ -81,7 +81,7 @@ static const SchemaMember naming_rule[]
 static const SchemaMember variant_rule[]
     = { { "variant", MUST (text), RULE (result) }, CONDITIONS, END (FamilyDetectRule) };
 
-/* A rule that asks for no name would hold for every file */
+/* Reads a rule of "namings". Fails if it asks for no name, because it would hold for every file. */
 static gboolean
 read_naming (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
@@ -89,7 +89,7 @@ read_naming (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer i
 
   return qconv_schema_object (r, node, naming_rule, into)
          && (rule->all_of != NULL || rule->any_of.at != NULL
-             || qconv_schema_fail (r, "neither \"all_of\" nor \"any_of\""));
+             || qconv_schema_fail (r, "neither \"all_of\" nor \"any_of\" is there"));
 }
 
 static gboolean
@@ -183,7 +183,7 @@ check_template (SchemaReader *r, const FamilyIndex *index, const char *template)
       const char *end = strchr (at, '}');
 
       if (end == NULL || !has_variable (index, at + 1, (gsize) (end - at - 1)))
-        return qconv_schema_fail (r, "\"%s\" has a variable without an index", template);
+        return qconv_schema_fail (r, "\"%s\" has a variable that \"index\" lacks", template);
     }
   return TRUE;
 }
@@ -370,7 +370,7 @@ read_file (SchemaReader *r, JsonObject *family, FamilyData *data)
     return qconv_schema_fail (r, "not a family file of version 1");
   if (strcmp (data->kind, "generic") != 0 && data->detect.namings.at == NULL)
     return qconv_schema_fail (r, "member \"detect\" is missing");
-  return *data->id != '\0' || qconv_schema_fail (r, "the family has no id");
+  return *data->id != '\0' || qconv_schema_fail (r, "\"family\" is empty");
 }
 
 gboolean

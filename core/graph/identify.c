@@ -132,14 +132,14 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
     return FALSE;
   if (seen->family != is->family || g_strcmp0 (seen->variant, is->variant) != 0)
     return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "a loader would take the output for %s %s instead of %s %s: keep more",
+                       "a loader would take the output for %s %s instead of %s %s; keep more layers",
                        qconv_family_id (seen->family), seen->variant != NULL ? seen->variant : "",
                        qconv_family_id (is->family), is->variant != NULL ? is->variant : "");
   dimension = other_dimension (is, seen);
   return dimension == NULL
          || qconv_fail (error, QCONV_ERROR_OPTION,
                         "a loader would see %s = %" G_GINT64_FORMAT " instead of %" G_GINT64_FORMAT
-                        " in the output: keep more",
+                        " in the output; keep more layers",
                         dimension, qconv_dims_get (seen->dims, dimension), qconv_dims_get (is->dims, dimension));
 }
 

@@ -6,23 +6,26 @@
 #include "families/layer-name.h"
 #include "graph/model.h"
 
-/* Returns: (transfer none): found at the first call; the generic family where no other fits */
+/* Returns what the model is, or the generic family if no other fits. Identifies it at the first call. (transfer none)
+ */
 const Identity *qconv_model_identity (const QconvModel *m, GError **error);
-/* Returns: (transfer none) (nullable): NULL where nothing is known of the model */
+/* Returns what the model is, or NULL if it is of no known family. (transfer none) */
 const Identity *qconv_model_known (const QconvModel *m, GError **error);
-/* Returns: (transfer none): those that the model was looked for in */
+/* Returns the families that the model is looked up in. (transfer none) */
 const Families *qconv_model_families (const QconvModel *m, GError **error);
-/* What @layers of @m alone are. Returns: (transfer full) */
+/* Returns what @layers, a part of @m, are by themselves. (transfer full) */
 Identity *qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error);
-/* Returns: whether it is of a family that has a file */
+/* Returns TRUE unless @id is the generic family */
 gboolean qconv_identity_known (const Identity *id);
-/* Returns: (transfer full) (nullable): JSON that loaders of this variant need in the metadata, by its family file */
+/* Returns the JSON that loaders of this variant need in the metadata, or NULL if the family file has none. (transfer
+ * full)
+ */
 char *qconv_identity_config (const Identity *id);
-/* QCONV_ERROR_OPTION: a loader that looks at the names and stored shapes of @planned takes it for another model than
-   @is, which @m or a part of it is */
+/* Fails with QCONV_ERROR_OPTION if a loader that looks at the names and stored shapes of @planned takes it for another
+   model than @is. @is: what @m or a part of it is */
 gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned,
                                        GError **error);
-/* Returns: (transfer full): all names and logical shapes behind the model's prefix */
+/* Returns the names and logical shapes of @layers behind the model's prefix. (transfer full) */
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
-/* Returns: (transfer none) (nullable): the architecture that the file says it has */
+/* Returns the architecture that the file states, or NULL. (transfer none) */
 const char *qconv_model_architecture (const QconvModel *m);

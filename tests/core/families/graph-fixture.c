@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expands every variant of every family for tests. */
 #include "graph-fixture.h"
 
 #include <string.h>

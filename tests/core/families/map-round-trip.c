@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Maps the names of every variant to each other naming and back, and follows single rows. */
 #include "families/keymap-build.h"
 #include "map-fixture.h"
 
@@ -47,7 +48,7 @@ is_whole (const NameMap *map, const Names *names)
   return map->parts->len == 1 && p->first == 0 && p->stride == 1 && p->n == rows_of (qconv_names_find (names, p->name));
 }
 
-/* Rows of @map, none where it is a whole tensor; each must be there */
+/* Returns the rows of @map, or none if it is a whole tensor. Asserts that each row is there. */
 static GArray *
 list_rows (const NameMap *map, const Names *names)
 {
@@ -86,7 +87,8 @@ is_unmapped (const Family *f, const char *naming, const char *name)
   return FALSE;
 }
 
-/* Names of the other naming, with those tensors that keep theirs. Each row of @names must have been used once */
+/* Returns the names in the other naming and the names of tensors that keep theirs. Asserts that each row was used once.
+ */
 static Names *
 mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray *maps)
 {
@@ -150,7 +152,7 @@ clear_made (Made *made)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Made, clear_made)
 
-/* Where row @row of tensor @name came from */
+/* Returns the original row that row @row of tensor @name came from */
 static Row
 origin (const Made *made, const char *name, guint64 row)
 {
@@ -165,7 +167,7 @@ origin (const Made *made, const char *name, guint64 row)
   return g_array_index (rows, Row, row);
 }
 
-/* @back, made of what @there made of @names, is row for row what @names has */
+/* Asserts that @back, which was made of the result of @there, has every row of @names in its place */
 static void
 check_rows (const FamilyAliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
 {
@@ -224,7 +226,7 @@ sum_items (const Names *names)
   return sum;
 }
 
-/* Without dimensions the same tensors come out */
+/* Asserts that the same tensors come out if the dimensions are not known */
 static void
 check_unknown (const Family *f, const char *naming, const Names *mapped, GPtrArray *known)
 {
@@ -242,7 +244,7 @@ check_unknown (const Family *f, const char *naming, const Names *mapped, GPtrArr
     }
 }
 
-/* Whether files in @naming are told from others by their names */
+/* Returns TRUE if detection knows files in @naming by their names */
 static gboolean
 is_recognised (const Family *f, const char *naming)
 {
@@ -266,7 +268,7 @@ all_families (void)
   return families;
 }
 
-/* The model is known by its other names, and its dimensions make the tensors that it has in the original naming */
+/* Asserts that detection knows the model by its other names, and that its dimensions expand to the original tensors */
 static void
 check_identity (const Family *f, const char *naming, const char *variant, const FamilyAliases *aliases,
                 const Names *mapped, GPtrArray *back)
@@ -335,7 +337,7 @@ free_case (gpointer data)
   g_free (c);
 }
 
-/* Returns: how many pairs of a map and a variant there are */
+/* Returns how many pairs of a keymap and a variant the family has */
 static guint
 add_family (const char *id, gboolean published)
 {
@@ -379,6 +381,6 @@ map_add_round_trips (gboolean published)
 
         n += add_family (id, published);
       }
-  /* As many pairs of a map and a variant as the family files have */
+  /* The family files have this many pairs of a keymap and a variant */
   g_assert_cmpuint (n, >=, 81);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Recognizes every variant under each prefix and naming, packed, and with hostile shapes. */
 #include <string.h>
 
 #include "families/advice.h"
@@ -21,7 +22,7 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
       || g_strcmp0 (id->naming, naming) != 0 || g_strcmp0 (id->prefix, prefix) != 0)
     g_error ("%s %s, %s, prefix \"%s\" is taken for %s %s, %s, prefix \"%s\"", qconv_family_id (m->family), m->variant,
              naming, prefix, qconv_family_id (id->family), id->variant, id->naming, id->prefix);
-  /* How FLUX.1's norms are spelt is lost in other namings; loaders take both spellings */
+  /* Other namings do not show how FLUX.1's norms are spelt; loaders take both spellings */
   if (strcmp (naming, "original") != 0)
     qconv_dims_set (id->dims, "norm_weight", qconv_dims_get (m->dims, "norm_weight"));
   if (with_dims && !qconv_dims_equal (id->dims, m->dims))
@@ -52,7 +53,7 @@ detect_prefixes (const GraphModel *m, gpointer data)
     }
 }
 
-/* Every variant under every prefix of its family: as itself, so as no family before it */
+/* Every variant is recognized under every prefix of its family, and by no family before it */
 static void
 test_prefixes (void)
 {
@@ -63,7 +64,7 @@ test_prefixes (void)
   g_assert_cmpuint (t.tried, >, 300);
 }
 
-/* Names as in shells of several models: start of the plain name, start in the shell */
+/* How names start in shells of several models: pairs of the plain start and the start in the shell */
 static const char *const shells[][6] = {
   { "model.", "model.language_model.", "visual.", "model.visual.", NULL },
   { "model.", "language_model.model.", "lm_head.", "language_model.lm_head.", NULL },
@@ -110,7 +111,7 @@ test_shells (void)
   g_assert_cmpuint (t.tried, >, 50);
 }
 
-/* The names of @m in another naming, by the family's map; what that does not know is called the same */
+/* Returns the names of @m in another naming. Tensors that the family's keymap does not know keep theirs. */
 static Names *
 map_names (const GraphModel *m, const char *naming, const char *prefix)
 {
@@ -175,7 +176,7 @@ test_namings (void)
   g_assert_cmpuint (t.tried, >, 100);
 }
 
-/* As files quantized to 4 bits show them: two items in a byte, scales beside them */
+/* Returns the tensors as a file of 4-bit weights has them: two items in a byte, scales beside them */
 static Names *
 pack_names (const GraphModel *m, gboolean keep_weight)
 {
@@ -263,7 +264,7 @@ test_generic (void)
   assert_generic (qconv_names_new (), "");
 }
 
-/* Sizes that no model has: no crash, and an error or other sizes */
+/* Sizes that no model has lead to an error or to other sizes, not to a crash */
 static void
 test_hostile_shapes (void)
 {

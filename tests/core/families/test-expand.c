@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expands templates: totals, golden lists of tensors, inferred dimensions and groups. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ test_totals (void)
   g_test_message ("%u variants", n);
 }
 
-/* Adds what one line of a list stands for: x.{0..2}.y are three names */
+/* Adds the names that one line of a list stands for: x.{0..2}.y are three */
 static void
 unfold (GHashTable *want, const char *name, const char *shape)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Maps single tensors between namings, and refuses what cannot be mapped. */
 #include <stdarg.h>
 
 #include "map-fixture.h"
@@ -56,14 +57,17 @@ names_of (const char *name, ...)
   return names;
 }
 
+/* @request: without its family, which is that of the repository called @family */
 static void
-assert_fails (const char *family, const char *variant, const Dims *dims, const Names *names, const char *from,
-              const char *to, const char *message)
+assert_fails (const char *family, const KeymapRequest *request, const char *message)
 {
   g_autoptr (Family) f = map_family (family);
+  KeymapRequest of_family = *request;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps = qconv_keymap (MAP (f, variant, dims, names, from, to), &error);
+  g_autoptr (GPtrArray) maps = NULL;
 
+  of_family.family = f;
+  maps = qconv_keymap (&of_family, &error);
   g_assert_null (maps);
   g_assert_nonnull (error);
   g_assert_cmpint (error->domain, ==, QCONV_ERROR);
@@ -113,10 +117,10 @@ test_flux_split (void)
   assert_map (maps, "norm_out.linear.weight",
               "final_layer.adaLN_modulation.1.weight 2+1*2, final_layer.adaLN_modulation.1.weight 0+1*2");
   qconv_dims_set (dims, "mlp", 9);
-  assert_fails ("flux1", NULL, dims, names, "original", "diffusers", "single_blocks.0.linear1.weight");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, names, "original", "diffusers"), "single_blocks.0.linear1.weight");
   qconv_dims_set (dims, "mlp", 7);
-  assert_fails ("flux1", NULL, dims, names, "original", "diffusers", "single_blocks.0.linear1.weight");
-  assert_fails ("flux1", NULL, NULL, names, "original", "diffusers", "dimensions are not known");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, names, "original", "diffusers"), "single_blocks.0.linear1.weight");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, names, "original", "diffusers"), "dimensions are not known");
 }
 
 /* Other spellings: norms of both namings, LongCat-Image's own name of an embedder */
@@ -227,14 +231,14 @@ test_permuted (void)
   assert_map (biased, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
   qconv_dims_set (dims, "qkv_bias", 0);
   qconv_dims_set (dims, "head_dim", 5);
-  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
   qconv_dims_set (dims, "head_dim", 0);
-  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
   qconv_dims_set (dims, "head_dim", 8);
-  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
 }
 
-/* Heads of rows that are not there, or of so many that they cannot be */
+/* Rows that cannot be divided into heads, and heads without rows, are refused */
 static void
 test_permuted_bounds (void)
 {
@@ -256,11 +260,11 @@ test_permuted_bounds (void)
       g_autoptr (Names) names = qconv_names_new ();
 
       qconv_names_add (names, "blk.0.attn_q.weight", &wrong[i]);
-      assert_fails ("llm_dense", NULL, dims, names, "llama.cpp", "original", "blk.0.attn_q.weight");
+      assert_fails ("llm_dense", MAP (NULL, NULL, dims, names, "llama.cpp", "original"), "blk.0.attn_q.weight");
     }
 }
 
-/* Which tensor is behind a gap in the blocks */
+/* The first tensor behind a gap in the blocks is reported */
 static void
 test_stray (void)
 {
@@ -320,7 +324,7 @@ test_clip (void)
               "text_model.encoder.layers.0.self_attn.q_proj.bias 0+1*2, "
               "text_model.encoder.layers.0.self_attn.k_proj.bias 0+1*2, "
               "text_model.encoder.layers.0.self_attn.v_proj.bias 0+1*2");
-  assert_fails ("clip_text", NULL, NULL, seven, "open_clip", "original", "in_proj_weight");
+  assert_fails ("clip_text", MAP (NULL, NULL, NULL, seven, "open_clip", "original"), "in_proj_weight");
 }
 
 static void
@@ -337,22 +341,24 @@ test_broken (void)
   QconvShape none = QCONV_SHAPE0;
 
   qconv_names_add (rowless, "norm_out.linear.weight", &none);
-  assert_fails ("flux1", NULL, NULL, two, "diffusers", "original", "transformer_blocks.0.attn.to_k.weight: missing");
-  assert_fails ("flux1", NULL, NULL, wide, "diffusers", "original",
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, two, "diffusers", "original"),
+                "transformer_blocks.0.attn.to_k.weight: missing");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, wide, "diffusers", "original"),
                 "transformer_blocks.0.attn.to_k.weight: its columns");
-  assert_fails ("flux1", NULL, NULL, odd, "diffusers", "original", "norm_out.linear.weight");
-  assert_fails ("flux1", NULL, NULL, rowless, "diffusers", "original", "norm_out.linear.weight");
-  assert_fails ("flux1", "ovis-image", NULL, odd, "diffusers", "original", "ovis-image: no map from diffusers");
-  assert_fails ("flux1", NULL, NULL, odd, "original", "original", "no map from original");
-  assert_fails ("anima", NULL, NULL, odd, "diffusers", "original", "no map");
-  assert_fails ("clip_text", NULL, NULL, vector, "open_clip", "original", "text_projection: not a matrix");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, odd, "diffusers", "original"), "norm_out.linear.weight");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, rowless, "diffusers", "original"), "norm_out.linear.weight");
+  assert_fails ("flux1", MAP (NULL, "ovis-image", NULL, odd, "diffusers", "original"),
+                "ovis-image: no map from diffusers");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, odd, "original", "original"), "no map from original");
+  assert_fails ("anima", MAP (NULL, NULL, NULL, odd, "diffusers", "original"), "no map");
+  assert_fails ("clip_text", MAP (NULL, NULL, NULL, vector, "open_clip", "original"), "text_projection: not a matrix");
   qconv_dims_set (dims, "hidden", 3);
   qconv_dims_set (dims, "depth_double", 1);
-  assert_fails ("flux1", NULL, dims, two, "diffusers", "original",
-                "transformer_blocks.0.attn.to_q.weight: needs 3 rows");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, two, "diffusers", "original"),
+                "transformer_blocks.0.attn.to_q.weight: must have 3 rows");
 }
 
-/* Maps of a family file that cannot be */
+/* Keymaps that contradict themselves are refused */
 static void
 test_hostile (void)
 {

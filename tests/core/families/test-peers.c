@@ -58,7 +58,7 @@ counts_for (const Family *f, const char *peer, const char *scheme)
   g_error ("%s: no evidence %s", qconv_family_id (f), peer);
 }
 
-/* The number of the block that @t is in, and of the last one */
+/* Sets the number of the block that @t is in and that of the last block. Returns FALSE if @t is in no block. */
 static gboolean
 find_block (const GraphModel *m, const GraphTensor *t, gint64 *block, gint64 *last)
 {
@@ -100,7 +100,7 @@ keeps_block (const GraphModel *m, const GraphTensor *t, const char *where)
   return FALSE;
 }
 
-/* Returns: (transfer full): ids of the peers that keep @t, "" where there is none */
+/* Returns the ids of the peers that keep @t, or "" if none does. (transfer full) */
 static char *
 peers_of (const GraphModel *m, const GraphTensor *t, const char *scheme)
 {
@@ -113,7 +113,7 @@ peers_of (const GraphModel *m, const GraphTensor *t, const char *scheme)
   return g_string_free (ids, FALSE);
 }
 
-/* (nullable): NULL where they agree */
+/* Returns how our advice differs from the peers, or NULL if they agree */
 static const char *
 difference (Advice advice, const char *peers)
 {
@@ -179,7 +179,7 @@ print_row (GString *text, const char *key, const Row *row)
                           columns[2], columns[3]);
 }
 
-/* The whole table; @families: (nullable): filled with the ids that are in it */
+/* Returns the whole table. @families: (nullable): gets the ids of the families in it. (transfer full) */
 static char *
 make_table (GHashTable *families)
 {

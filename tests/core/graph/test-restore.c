@@ -33,7 +33,7 @@ typedef struct {
   guint n_changed, n_models;
 } Check;
 
-/* Without one nothing says how many rows were folded */
+/* Returns TRUE if @t has a bias. Without a bias nothing shows how many rows were folded. */
 static gboolean
 has_bias (const GraphModel *m, const GraphTensor *t)
 {
