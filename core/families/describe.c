@@ -168,12 +168,6 @@ add_reasons (const Family *f, const FamilyLayer *template, GPtrArray *classes, G
     add_once (peers, peer_of (f, template->kept_by.at[i].from));
 }
 
-static int
-compare_texts (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 static void
 add_rule (GPtrArray *rules, const Family *f, GHashTable *layers, const char *scheme, const FamilyRegex *regex)
 {
@@ -186,8 +180,8 @@ add_rule (GPtrArray *rules, const Family *f, GHashTable *layers, const char *sch
   while (g_hash_table_iter_next (&i, &name, &template))
     if (qconv_family_match (regex, name))
       add_reasons (f, template, classes, peers);
-  g_ptr_array_sort (classes, compare_texts);
-  g_ptr_array_sort (peers, compare_texts);
+  g_ptr_array_sort (classes, qconv_compare_strings);
+  g_ptr_array_sort (peers, qconv_compare_strings);
   rule->scheme = g_strdup (scheme);
   rule->pattern = g_strdup (regex->pattern);
   rule->classes = finish_texts (classes);
@@ -243,7 +237,7 @@ schemes_of (const Family *f, const char *name)
               && g_strcmp0 (qconv_family_scheme_preset (f, q->id), name) == 0))
         add_once (schemes, q->id);
     }
-  g_ptr_array_sort (schemes, compare_texts);
+  g_ptr_array_sort (schemes, qconv_compare_strings);
   return finish_texts (schemes);
 }
 

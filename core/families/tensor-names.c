@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/names.h"
+
 typedef struct {
   char *name, *full;
   QconvShape shape;
@@ -87,12 +89,6 @@ qconv_names_full (const Names *names, const char *name)
   return n != NULL ? n->full : NULL;
 }
 
-static gint
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 static GPtrArray *
 sorted_names (const Names *names)
 {
@@ -103,7 +99,7 @@ sorted_names (const Names *names)
   sorted = g_ptr_array_sized_new (names->list->len);
   for (guint i = 0; i < names->list->len; i++)
     g_ptr_array_add (sorted, ((Named *) g_ptr_array_index (names->list, i))->name);
-  g_ptr_array_sort (sorted, compare_names);
+  g_ptr_array_sort (sorted, qconv_compare_strings);
   ((Names *) names)->sorted = sorted;
   return sorted;
 }
