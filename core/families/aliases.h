@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Other spellings of tensor names: a list of { match, replace } in family files. Two names are one tensor where they
-   are equal after all that match were replaced. */
+/* Other spellings of tensor names, which family files list as { match, replace }. Two names are one tensor if they are
+   equal after all replacements. Keymaps, inference, the mapping and LoRA files compare names by it. */
 #pragma once
-#include <json-glib/json-glib.h>
+#include "families/family-data.h"
 
-typedef struct _Aliases Aliases;
-
-/* @list: (nullable): array of a family file; none: every name is its only spelling */
-Aliases *qconv_aliases_new (JsonArray *list, GError **error);
-/* Returns: (transfer full): the one spelling that all others of @name are replaced by */
-char *qconv_aliases_apply (const Aliases *a, const char *name);
-void qconv_aliases_free (Aliases *a);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Aliases, qconv_aliases_free)
+/* Returns the one spelling that replaces all others of @name. Without @aliases every name is its only spelling.
+   (transfer full) */
+char *qconv_aliases_apply (const FamilyAliases *aliases, const char *name);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loads the family files of the user and of the installation, and puts them in the order of trying. */
 #include "families/catalogue.h"
 
 #include <string.h>
@@ -84,7 +85,8 @@ check_priorities (GPtrArray *list, GError **error)
       const Family *a = g_ptr_array_index (list, i - 1), *b = g_ptr_array_index (list, i);
 
       if (qconv_family_priority (a) == qconv_family_priority (b))
-        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: detect.priority: %" G_GINT64_FORMAT " is that of %s, too",
+        return qconv_fail (error, QCONV_ERROR_INPUT,
+                           "%s: detect.priority: %" G_GINT64_FORMAT " is already used by %s; choose another",
                            qconv_family_path (b), qconv_family_priority (b), qconv_family_path (a));
     }
   return TRUE;
@@ -109,7 +111,7 @@ qconv_families_load (const char *file, GError **error)
     {
       g_autofree char *installed = qconv_data_folder ("families");
 
-      qconv_fail (error, QCONV_ERROR_INPUT, "%s: no family file of kind generic", installed);
+      qconv_fail (error, QCONV_ERROR_INPUT, "%s: no family file of kind \"generic\" found", installed);
       return NULL;
     }
   g_ptr_array_sort (families->list, compare_priorities);

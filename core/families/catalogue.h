@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All family files that are known to a run. */
+/* All family files that are known to a run, in the order of trying. knowledge.c loads them. */
 #pragma once
 #include "families/family.h"
 
 typedef struct _Families Families;
 
-/* @file: (nullable): a family file of the user; then those of the user's data folder; then those of QCONV_DATA_PATH or
-   the installed ones. Of several with the same id the first is taken; of those that are, no two have one priority */
+/* Loads @file (nullable), then the files of the user's data folder, then those of QCONV_DATA_PATH or the installed
+   ones. The first of several with the same id counts. Fails if a file is broken or if two families have one priority.
+ */
 Families *qconv_families_load (const char *file, GError **error);
 void qconv_families_free (Families *families);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Families, qconv_families_free)
 
-/* Returns: (transfer none) (nullable) */
+/* Returns the family called @id, or NULL. (transfer none) */
 const Family *qconv_families_find (const Families *families, const char *id);
-/* Returns: (transfer none): what holds for models of no known family */
+/* Returns the family that holds for models of no known family. (transfer none) */
 const Family *qconv_families_generic (const Families *families);
-/* Returns: (transfer none) (element-type Family): by priority, without the generic one */
+/* Returns all families but the generic one, by priority. (transfer none) (element-type Family) */
 GPtrArray *qconv_families_list (const Families *families);

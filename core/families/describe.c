@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What family files say, for people to read. */
+/* Describes families for people: `qconv families` and completion call it. */
 #include <string.h>
 
 #include "families/advice.h"
 #include "families/expand.h"
 #include "families/keymap.h"
-#include "graph/identify.h"
+#include "families/knowledge.h"
+#include "families/layer-name.h"
 #include "qconv.h"
 
 #define ORIGINAL "original"
 
-/* (nullable): of a list of texts; NULL-terminated */
+/* Returns a copy of @texts (nullable), empty if there are none. (transfer full) */
 static char **
-texts_of (JsonArray *list)
+copy_texts (FamilyTexts texts)
 {
-  GPtrArray *texts = g_ptr_array_new ();
-
-  for (guint i = 0; list != NULL && i < json_array_get_length (list); i++)
-    g_ptr_array_add (texts, g_strdup (json_array_get_string_element (list, i)));
-  g_ptr_array_add (texts, NULL);
-  return (char **) g_ptr_array_free (texts, FALSE);
+  return texts != NULL ? g_strdupv ((char **) texts) : g_new0 (char *, 1);
 }
 
 static void
@@ -49,33 +45,26 @@ free_variant (gpointer data)
   g_free (v);
 }
 
-static guint64
-count_of (JsonObject *o, const char *member)
-{
-  return (guint64) MAX (json_object_get_int_member_with_default (o, member, 0), 0);
-}
-
-/* What is made for tests is none of a person's business */
+/* Returns the published variants. Synthetic ones exist for tests only. */
 static GPtrArray *
 list_variants (const Family *f)
 {
   GPtrArray *list = g_ptr_array_new_with_free_func (free_variant);
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  g_autoptr (GList) names = variants != NULL ? json_object_get_members (variants) : NULL;
+  const FamilyVariants *variants = &qconv_family_data (f)->variants;
 
-  for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < variants->n; i++)
     {
-      JsonObject *o = json_object_get_object_member (variants, l->data);
+      const FamilyVariant *variant = &variants->at[i];
       QconvVariantInfo *v;
 
-      if (json_object_get_boolean_member_with_default (o, "synthetic", FALSE))
+      if (variant->synthetic)
         continue;
       v = g_new0 (QconvVariantInfo, 1);
-      v->name = g_strdup (l->data);
-      v->detect_as = g_strdup (qconv_family_text (o, "detect_as"));
-      v->aliases = texts_of (qconv_family_list (o, "aliases"));
-      v->n_tensors = count_of (o, "tensors");
-      v->n_params = count_of (o, "params");
+      v->name = g_strdup (variant->name);
+      v->detect_as = g_strdup (variant->detect_as);
+      v->aliases = copy_texts (variant->aliases);
+      v->n_tensors = (guint64) variant->n_tensors;
+      v->n_params = (guint64) variant->n_params;
       g_ptr_array_add (list, v);
     }
   return list;
@@ -86,28 +75,25 @@ list_variants (const Family *f)
 static char **
 list_read (const Family *f)
 {
-  JsonObject *detect = qconv_family_object (qconv_family_json (f), "detect");
-  JsonArray *namings = detect != NULL ? qconv_family_list (detect, "namings") : NULL;
+  const FamilyDetectRules *namings = &qconv_family_data (f)->detect.namings;
   GPtrArray *texts = g_ptr_array_new ();
 
-  for (guint i = 0; namings != NULL && i < json_array_get_length (namings); i++)
-    add_once (texts, qconv_family_text (json_array_get_object_element (namings, i), "naming"));
+  for (guint i = 0; i < namings->n; i++)
+    add_once (texts, namings->at[i].result);
   return finish_texts (texts);
 }
 
 static char **
 list_written (const Family *f)
 {
-  JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
+  const FamilyKeymaps *maps = &qconv_family_data (f)->keymaps;
   GPtrArray *texts = g_ptr_array_new ();
 
   add_once (texts, ORIGINAL);
-  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
+  for (guint i = 0; i < maps->n; i++)
     {
-      JsonObject *map = json_array_get_object_element (maps, i);
-
-      add_once (texts, qconv_family_text (map, "a"));
-      add_once (texts, qconv_family_text (map, "b"));
+      add_once (texts, maps->at[i].a);
+      add_once (texts, maps->at[i].b);
     }
   return finish_texts (texts);
 }
@@ -137,17 +123,16 @@ free_preset (gpointer data)
   g_free (p);
 }
 
-/* All layers of all variants once: name -> template */
+/* Returns the layers of all variants, each name once: name -> FamilyLayer */
 static GHashTable *
 all_layers (const Family *f, GError **error)
 {
   g_autoptr (GHashTable) layers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  g_autoptr (GList) names = variants != NULL ? json_object_get_members (variants) : NULL;
+  const FamilyVariants *variants = &qconv_family_data (f)->variants;
 
-  for (GList *l = names; l != NULL; l = l->next)
+  for (guint k = 0; k < variants->n; k++)
     {
-      g_autoptr (Dims) dims = qconv_family_variant_dims (f, l->data, error);
+      g_autoptr (Dims) dims = qconv_family_variant_dims (f, variants->at[k].name, error);
       g_autoptr (GPtrArray) tensors = dims != NULL ? qconv_family_expand (f, dims, error) : NULL;
 
       if (tensors == NULL)
@@ -156,48 +141,35 @@ all_layers (const Family *f, GError **error)
         {
           const GraphTensor *t = g_ptr_array_index (tensors, i);
 
-          if (g_str_has_suffix (t->name, ".weight"))
-            g_hash_table_insert (layers, g_strndup (t->name, strlen (t->name) - strlen (".weight")), t->layer);
+          if (qconv_is_weight_name (t->name))
+            g_hash_table_insert (layers, qconv_weight_stem (t->name), (gpointer) t->layer);
         }
     }
   return g_steal_pointer (&layers);
 }
 
-/* Who is called @id in the evidence */
+/* Returns the name of the peer whose evidence is called @id, or @id */
 static const char *
 peer_of (const Family *f, const char *id)
 {
-  JsonArray *list = qconv_family_list (qconv_family_json (f), "keep_evidence");
+  const FamilyEvidences *list = &qconv_family_data (f)->keep_evidence;
 
-  for (guint i = 0; list != NULL && i < json_array_get_length (list); i++)
-    {
-      JsonObject *row = json_array_get_object_element (list, i);
-
-      if (g_strcmp0 (qconv_family_text (row, "id"), id) == 0)
-        return qconv_family_text (row, "peer");
-    }
+  for (guint i = 0; i < list->n; i++)
+    if (strcmp (list->at[i].id, id) == 0)
+      return list->at[i].peer;
   return id;
 }
 
 static void
-add_reasons (const Family *f, JsonObject *template, GPtrArray *classes, GPtrArray *peers)
+add_reasons (const Family *f, const FamilyLayer *template, GPtrArray *classes, GPtrArray *peers)
 {
-  JsonObject *kept = qconv_family_object (template, "kept_by");
-  g_autoptr (GList) ids = kept != NULL ? json_object_get_members (kept) : NULL;
-
-  add_once (classes, qconv_family_text (template, "class"));
-  for (GList *l = ids; l != NULL; l = l->next)
-    add_once (peers, peer_of (f, l->data));
-}
-
-static int
-compare_texts (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  add_once (classes, template->class_);
+  for (guint i = 0; i < template->kept_by.n; i++)
+    add_once (peers, peer_of (f, template->kept_by.at[i].from));
 }
 
 static void
-add_rule (GPtrArray *rules, const Family *f, GHashTable *layers, const char *scheme, const char *pattern)
+add_rule (GPtrArray *rules, const Family *f, GHashTable *layers, const char *scheme, const FamilyRegex *regex)
 {
   QconvFamilyRule *rule = g_new0 (QconvFamilyRule, 1);
   GPtrArray *classes = g_ptr_array_new (), *peers = g_ptr_array_new ();
@@ -206,75 +178,66 @@ add_rule (GPtrArray *rules, const Family *f, GHashTable *layers, const char *sch
 
   g_hash_table_iter_init (&i, layers);
   while (g_hash_table_iter_next (&i, &name, &template))
-    if (qconv_family_match (f, pattern, name))
+    if (qconv_family_match (regex, name))
       add_reasons (f, template, classes, peers);
-  g_ptr_array_sort (classes, compare_texts);
-  g_ptr_array_sort (peers, compare_texts);
+  g_ptr_array_sort (classes, qconv_compare_strings);
+  g_ptr_array_sort (peers, qconv_compare_strings);
   rule->scheme = g_strdup (scheme);
-  rule->pattern = g_strdup (pattern);
+  rule->pattern = g_strdup (regex->pattern);
   rule->classes = finish_texts (classes);
   rule->peers = finish_texts (peers);
   g_ptr_array_add (rules, rule);
 }
 
 static void
-add_blocks (GPtrArray *rules, JsonObject *blocks)
+add_blocks (GPtrArray *rules, const FamilyBlocks *blocks)
 {
   QconvFamilyRule *rule = g_new0 (QconvFamilyRule, 1);
 
-  rule->blocks = g_strdup (qconv_family_text (blocks, "stem"));
-  rule->first = (guint) count_of (blocks, "first");
-  rule->last = (guint) count_of (blocks, "last");
+  rule->blocks = g_strdup (blocks->stem);
+  rule->first = (guint) blocks->first;
+  rule->last = (guint) blocks->last;
   rule->classes = finish_texts (g_ptr_array_new ());
   rule->peers = finish_texts (g_ptr_array_new ());
   g_ptr_array_add (rules, rule);
 }
 
-static void
-add_fallbacks (GPtrArray *rules, const Family *f, GHashTable *layers, JsonObject *fallbacks)
-{
-  g_autoptr (GList) schemes = fallbacks != NULL ? json_object_get_members (fallbacks) : NULL;
-
-  for (GList *l = schemes; l != NULL; l = l->next)
-    {
-      JsonArray *patterns = json_object_get_array_member (fallbacks, l->data);
-
-      for (guint i = 0; i < json_array_get_length (patterns); i++)
-        add_rule (rules, f, layers, l->data, json_array_get_string_element (patterns, i));
-    }
-}
-
 static GPtrArray *
-list_rules (const Family *f, JsonObject *preset, GHashTable *layers)
+list_rules (const Family *f, const FamilyPreset *preset, GHashTable *layers)
 {
   GPtrArray *rules = g_ptr_array_new_with_free_func (free_rule);
-  JsonArray *keep = qconv_family_list (preset, "keep"), *blocks = qconv_family_list (preset, "keep_blocks");
 
-  for (guint i = 0; keep != NULL && i < json_array_get_length (keep); i++)
-    add_rule (rules, f, layers, NULL, json_array_get_string_element (keep, i));
-  for (guint i = 0; blocks != NULL && i < json_array_get_length (blocks); i++)
-    add_blocks (rules, json_array_get_object_element (blocks, i));
-  add_fallbacks (rules, f, layers, qconv_family_object (preset, "fallback"));
+  for (guint i = 0; i < preset->keep.n; i++)
+    add_rule (rules, f, layers, NULL, &preset->keep.at[i]);
+  for (guint i = 0; i < preset->keep_blocks.n; i++)
+    add_blocks (rules, &preset->keep_blocks.at[i]);
+  for (guint i = 0; i < preset->fallback.n; i++)
+    {
+      const FamilyFallback *fallback = &preset->fallback.at[i];
+
+      for (guint k = 0; k < fallback->patterns.n; k++)
+        add_rule (rules, f, layers, fallback->name, &fallback->patterns.at[k]);
+    }
   return rules;
 }
 
-/* The loaded schemes that follow the preset called @name: it is theirs, or stands for theirs */
+/* Returns the loaded schemes that follow the preset called @name: the scheme of that name, and each without a preset of
+   its own for which the base names it */
 static char **
-schemes_of (const Family *f, JsonObject *presets, const char *name)
+schemes_of (const Family *f, const char *name)
 {
-  JsonObject *base = qconv_family_base (f) != NULL ? qconv_family_json (qconv_family_base (f)) : NULL;
-  JsonObject *names = base != NULL ? qconv_family_object (base, "scheme_presets") : NULL;
   GPtrArray *quantizers = qconv_registry_quantizers (), *schemes = g_ptr_array_new ();
 
   for (guint i = 0; i < quantizers->len; i++)
     {
       const QconvQuantizer *q = g_ptr_array_index (quantizers, i);
-      const char *other = names != NULL ? qconv_family_text (names, q->id) : NULL;
 
-      if (strcmp (q->id, name) == 0 || (!json_object_has_member (presets, q->id) && g_strcmp0 (other, name) == 0))
+      if (strcmp (q->id, name) == 0
+          || (qconv_family_preset_named (f, q->id) == NULL
+              && g_strcmp0 (qconv_family_scheme_preset (f, q->id), name) == 0))
         add_once (schemes, q->id);
     }
-  g_ptr_array_sort (schemes, compare_texts);
+  g_ptr_array_sort (schemes, qconv_compare_strings);
   return finish_texts (schemes);
 }
 
@@ -283,19 +246,18 @@ list_presets (const Family *f, GError **error)
 {
   g_autoptr (GHashTable) layers = all_layers (f, error);
   GPtrArray *list = g_ptr_array_new_with_free_func (free_preset);
-  JsonObject *presets = qconv_family_object (qconv_family_json (f), "presets");
-  g_autoptr (GList) names = presets != NULL ? json_object_get_members (presets) : NULL;
+  const FamilyPresets *presets = &qconv_family_data (f)->presets;
 
-  for (GList *l = names; layers != NULL && l != NULL; l = l->next)
+  for (guint i = 0; layers != NULL && i < presets->n; i++)
     {
-      g_auto (GStrv) schemes = schemes_of (f, presets, l->data);
+      g_auto (GStrv) schemes = schemes_of (f, presets->at[i].name);
       QconvPresetInfo *p;
 
       if (*schemes == NULL)
         continue;
       p = g_new0 (QconvPresetInfo, 1);
       p->schemes = g_steal_pointer (&schemes);
-      p->rules = list_rules (f, json_object_get_object_member (presets, l->data), layers);
+      p->rules = list_rules (f, &presets->at[i], layers);
       g_ptr_array_add (list, p);
     }
   if (layers == NULL)
@@ -333,7 +295,7 @@ describe (const Family *f)
   info->path = g_strdup (qconv_family_path (f));
   info->reads = list_read (f);
   info->writes = list_written (f);
-  info->probed = texts_of (qconv_family_list (qconv_family_json (f), "never_pack"));
+  info->probed = copy_texts (qconv_family_data (f)->never_pack);
   info->variants = list_variants (f);
   return info;
 }

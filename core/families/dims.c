@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Evaluates what family files say with dimensions. */
 #include "families/dims.h"
 
 #include <string.h>
@@ -60,7 +61,7 @@ qconv_dims_known (const Dims *d, const char *name)
   return d != NULL && g_hash_table_contains (d->values, name);
 }
 
-/* Whether @b has all values of @a */
+/* Returns TRUE if @b has all values of @a */
 static gboolean
 covers (const Dims *a, const Dims *b)
 {
@@ -98,7 +99,7 @@ name_length (const char *text)
   return n;
 }
 
-/* The name at @at and the text behind it, NULL where there is none */
+/* Returns the name at @at and moves @at behind it; NULL if no name is there. (transfer full) */
 static char *
 take_name (const char **at)
 {
@@ -110,7 +111,7 @@ take_name (const char **at)
   return n > 0 ? g_strndup (*at - n, n) : NULL;
 }
 
-/* Returns: (nullable): what is wrong */
+/* Reads a number or a dimension. Returns what is wrong, or NULL. @strict: every name must be known */
 static const char *
 take_factor (const Dims *d, gboolean strict, const char **at, gint64 *value)
 {
@@ -159,7 +160,7 @@ take_sum (const Dims *d, gboolean strict, const char *at, gint64 *value)
       gint64 term;
 
       if (!minus && *at != '+')
-        return "neither +, - nor * between two parts";
+        return "neither +, - nor * stands between two operands";
       at++;
       wrong = take_term (d, strict, &at, &term);
       if (wrong == NULL
@@ -170,40 +171,31 @@ take_sum (const Dims *d, gboolean strict, const char *at, gint64 *value)
 }
 
 static gboolean
-evaluate (const Dims *d, gboolean strict, JsonNode *expression, gint64 *value, GError **error)
+evaluate (const Dims *d, gboolean strict, const FamilyExpression *e, gint64 *value, GError **error)
 {
-  const char *wrong;
+  const char *wrong = NULL;
 
-  if (!JSON_NODE_HOLDS_VALUE (expression)
-      || (json_node_get_value_type (expression) != G_TYPE_INT64
-          && json_node_get_value_type (expression) != G_TYPE_STRING))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "an expression is neither an integer nor text");
-  if (json_node_get_value_type (expression) == G_TYPE_INT64)
-    {
-      *value = json_node_get_int (expression);
-      return TRUE;
-    }
-  wrong = take_sum (d, strict, json_node_get_string (expression), value);
-  if (wrong == NULL)
-    return TRUE;
-  return qconv_fail (error, QCONV_ERROR_INPUT, "expression \"%s\": %s", json_node_get_string (expression), wrong);
+  *value = e->number;
+  if (e->text != NULL)
+    wrong = take_sum (d, strict, e->text, value);
+  return wrong == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "expression \"%s\": %s", e->text, wrong);
 }
 
 gboolean
-qconv_dims_evaluate (const Dims *d, JsonNode *expression, gint64 *value, GError **error)
+qconv_dims_evaluate (const Dims *d, const FamilyExpression *e, gint64 *value, GError **error)
 {
-  return evaluate (d, FALSE, expression, value, error);
+  return evaluate (d, FALSE, e, value, error);
 }
 
 gboolean
-qconv_dims_check (const Dims *d, JsonNode *expression, GError **error)
+qconv_dims_check (const Dims *d, const FamilyExpression *e, GError **error)
 {
   gint64 value;
 
-  return evaluate (d, TRUE, expression, &value, error);
+  return evaluate (d, TRUE, e, &value, error);
 }
 
-/* Whether the condition holds; @wrong: what is wrong with it, else left alone */
+/* Returns TRUE if the condition holds. Sets @wrong to what is wrong with it, if anything is. */
 static gboolean
 judge (const Dims *d, const char *condition, const char **wrong)
 {
@@ -247,7 +239,7 @@ qconv_dims_check_condition (const Dims *d, const char *condition, GError **error
   return wrong == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "condition \"%s\": %s", condition, wrong);
 }
 
-/* One {variable} of a template and the value that it has in the filling at hand */
+/* One {variable} of a template. @at: index of its value in the filling at hand */
 typedef struct {
   const char *name;
   char **values;
@@ -261,12 +253,11 @@ clear_variable (gpointer data)
 }
 
 static gboolean
-number_values (const Dims *d, Variable *v, JsonArray *range, GError **error)
+number_values (const Dims *d, const FamilyVariable *of, Variable *v, GError **error)
 {
   gint64 low, high;
 
-  if (!qconv_dims_evaluate (d, json_array_get_element (range, 0), &low, error)
-      || !qconv_dims_evaluate (d, json_array_get_element (range, 1), &high, error))
+  if (!qconv_dims_evaluate (d, &of->low, &low, error) || !qconv_dims_evaluate (d, &of->high, &high, error))
     return FALSE;
   if (low < 0 || high > QCONV_GRAPH_MAX_INDEX)
     return qconv_fail (error, QCONV_ERROR_INPUT, "index \"%s\" counts below 0 or beyond %d", v->name,
@@ -279,18 +270,12 @@ number_values (const Dims *d, Variable *v, JsonArray *range, GError **error)
 }
 
 static gboolean
-find_values (const Dims *d, JsonObject *index, Variable *v, GError **error)
+find_values (const Dims *d, const FamilyVariable *of, Variable *v, GError **error)
 {
-  JsonNode *node = json_object_get_member (index, v->name);
-  JsonArray *list;
-
-  if (JSON_NODE_HOLDS_ARRAY (node))
-    return number_values (d, v, json_node_get_array (node), error);
-  list = json_object_get_array_member (json_node_get_object (node), "values");
-  v->n = json_array_get_length (list);
-  v->values = g_new0 (char *, v->n + 1);
-  for (guint i = 0; i < v->n; i++)
-    v->values[i] = g_strdup (json_array_get_string_element (list, i));
+  if (of->values == NULL)
+    return number_values (d, of, v, error);
+  v->values = g_strdupv ((char **) of->values);
+  v->n = g_strv_length (v->values);
   return TRUE;
 }
 
@@ -326,7 +311,7 @@ fill_template (GArray *variables, const char *template)
   return g_string_free (filled, FALSE);
 }
 
-/* To the next combination; FALSE behind the last */
+/* Moves to the next combination of values. Returns FALSE after the last. */
 static gboolean
 advance (GArray *variables)
 {
@@ -353,19 +338,18 @@ fill_all (GArray *variables, const char *const *templates)
 }
 
 GPtrArray *
-qconv_dims_fill (const Dims *d, JsonObject *index, const char *const *templates, GError **error)
+qconv_dims_fill (const Dims *d, const FamilyIndex *index, const char *const *templates, GError **error)
 {
   g_autoptr (GPtrArray) fillings = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
   g_autoptr (GArray) variables = g_array_new (FALSE, TRUE, sizeof (Variable));
-  g_autoptr (GList) names = index != NULL ? json_object_get_members (index) : NULL;
   guint64 n = 1;
 
   g_array_set_clear_func (variables, clear_variable);
-  for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < index->n; i++)
     {
-      Variable variable = { .name = l->data };
+      Variable variable = { .name = index->at[i].name };
 
-      if (!find_values (d, index, &variable, error))
+      if (!find_values (d, &index->at[i], &variable, error))
         return NULL;
       g_array_append_val (variables, variable);
       n *= variable.n;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expands the templates of a family into tensors, and finds the template of a name. */
 #include "families/expand.h"
 
 #include <string.h>
@@ -15,69 +16,70 @@ free_tensor (gpointer data)
 }
 
 static gboolean
-evaluate_size (const Dims *dims, JsonNode *expression, guint64 *size, GError **error)
+evaluate_size (const Dims *dims, const FamilyExpression *expression, guint64 *size, GError **error)
 {
   gint64 value;
 
   if (!qconv_dims_evaluate (dims, expression, &value, error))
     return FALSE;
   if (value < 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "a size below 0");
+    return qconv_fail (error, QCONV_ERROR_INPUT, "a size is below 0");
   *size = (guint64) value;
   return TRUE;
 }
 
 static gboolean
-evaluate_shape (const Dims *dims, JsonArray *list, QconvShape *shape, GError **error)
+evaluate_shape (const Dims *dims, const FamilyExpressions *sizes, QconvShape *shape, GError **error)
 {
   guint64 n = 1;
 
-  shape->rank = json_array_get_length (list);
+  shape->rank = sizes->n;
   for (guint i = 0; i < shape->rank; i++)
     {
-      if (!evaluate_size (dims, json_array_get_element (list, i), &shape->dim[i], error))
+      if (!evaluate_size (dims, &sizes->at[i], &shape->dim[i], error))
         return FALSE;
       if (!g_uint64_checked_mul (&n, n, shape->dim[i]) || n > G_MAXINT64)
-        return qconv_fail (error, QCONV_ERROR_INPUT, "too many items");
+        return qconv_fail (error, QCONV_ERROR_INPUT, "the shape has too many items");
     }
   return TRUE;
 }
 
-/* Rows of the parts of @layer: they add up to all rows */
+/* Sets the rows of the parts of @t. Fails unless they add up to all rows. */
 static gboolean
-evaluate_parts (const Dims *dims, JsonArray *split, GraphTensor *t, GError **error)
+evaluate_parts (const Dims *dims, const FamilyParts *split, GraphTensor *t, GError **error)
 {
   guint64 sum = 0;
 
-  if (split == NULL)
+  if (split->at == NULL)
     return TRUE;
-  t->n_parts = json_array_get_length (split);
+  t->n_parts = split->n;
   t->part_rows = g_new0 (guint64, t->n_parts);
   for (guint i = 0; i < t->n_parts; i++)
     {
-      JsonNode *rows = json_array_get_element (json_array_get_array_element (split, i), 1);
-
-      if (!evaluate_size (dims, rows, &t->part_rows[i], error))
+      if (!evaluate_size (dims, &split->at[i].rows, &t->part_rows[i], error))
         return FALSE;
       if (!g_uint64_checked_add (&sum, sum, t->part_rows[i]))
-        return qconv_fail (error, QCONV_ERROR_INPUT, "too many rows in the parts");
+        return qconv_fail (error, QCONV_ERROR_INPUT, "the parts of \"split\" have too many rows");
     }
   return (t->shape.rank > 0 && sum == t->shape.dim[0])
-         || qconv_fail (error, QCONV_ERROR_INPUT, "the parts have %" G_GUINT64_FORMAT " rows, not %" G_GUINT64_FORMAT,
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "the parts of \"split\" have %" G_GUINT64_FORMAT " rows, the tensor has %" G_GUINT64_FORMAT,
                         sum, t->shape.rank > 0 ? t->shape.dim[0] : 0);
 }
 
 static gboolean
-expand_layer (const Dims *dims, JsonObject *layer, GPtrArray *tensors, GError **error)
+expand_layer (const Dims *dims, const FamilyLayer *layer, GPtrArray *tensors, GError **error)
 {
-  const char *group = qconv_family_text (layer, "group");
-  const char *templates[] = { qconv_family_text (layer, "name"), group, NULL };
-  g_autoptr (GPtrArray) names = qconv_dims_fill (dims, qconv_family_object (layer, "index"), templates, error);
+  const char *templates[] = { layer->name, layer->group, NULL };
+  g_autoptr (GPtrArray) names = qconv_dims_fill (dims, &layer->index, templates, error);
+  QconvShape shape = QCONV_SHAPE0;
 
   if (names == NULL)
     return FALSE;
   if (names->len > QCONV_GRAPH_MAX_TENSORS - tensors->len)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "more than %d tensors", QCONV_GRAPH_MAX_TENSORS);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "the family has more than %d tensors", QCONV_GRAPH_MAX_TENSORS);
+  if (names->len > 0 && !evaluate_shape (dims, &layer->shape, &shape, error))
+    return FALSE;
   for (guint i = 0; i < names->len; i++)
     {
       char **filled = g_ptr_array_index (names, i);
@@ -85,14 +87,14 @@ expand_layer (const Dims *dims, JsonObject *layer, GPtrArray *tensors, GError **
 
       g_ptr_array_add (tensors, t);
       t->name = g_steal_pointer (&filled[0]);
-      t->group = group != NULL ? g_steal_pointer (&filled[1]) : NULL;
-      t->op = qconv_family_text (layer, "op");
-      t->role = qconv_family_text (layer, "role");
-      t->class_ = qconv_family_text (layer, "class");
-      t->stream = qconv_family_text (layer, "stream");
+      t->group = layer->group != NULL ? g_steal_pointer (&filled[1]) : NULL;
+      t->shape = shape;
+      t->op = layer->op;
+      t->role = layer->role;
+      t->class_ = layer->class_;
+      t->stream = layer->stream;
       t->layer = layer;
-      if (!evaluate_shape (dims, json_object_get_array_member (layer, "shape"), &t->shape, error)
-          || !evaluate_parts (dims, qconv_family_list (layer, "split"), t, error))
+      if (!evaluate_parts (dims, &layer->split, t, error))
         return FALSE;
     }
   return TRUE;
@@ -102,56 +104,39 @@ GPtrArray *
 qconv_family_expand (const Family *f, const Dims *dims, GError **error)
 {
   g_autoptr (GPtrArray) tensors = g_ptr_array_new_with_free_func (free_tensor);
-  JsonArray *layers = qconv_family_list (qconv_family_json (f), "layers");
+  const FamilyLayers *layers = &qconv_family_data (f)->layers;
 
-  for (guint i = 0; layers != NULL && i < json_array_get_length (layers); i++)
+  for (guint i = 0; i < layers->n; i++)
     {
-      JsonObject *layer = json_array_get_object_element (layers, i);
+      const FamilyLayer *layer = &layers->at[i];
 
-      if (qconv_dims_hold (dims, qconv_family_text (layer, "when")) && !expand_layer (dims, layer, tensors, error))
+      if (qconv_dims_hold (dims, layer->when) && !expand_layer (dims, layer, tensors, error))
         {
-          g_prefix_error (error, "%s: %s: ", qconv_family_path (f), qconv_family_text (layer, "name"));
+          g_prefix_error (error, "%s: %s: ", qconv_family_path (f), layer->name);
           return NULL;
         }
     }
   return g_steal_pointer (&tensors);
 }
 
-static gboolean
-has_alias (JsonObject *variant, const char *alias)
+const FamilyVariant *
+qconv_family_variant (const Family *f, const char *name)
 {
-  JsonArray *aliases = qconv_family_list (variant, "aliases");
+  const FamilyVariants *variants = &qconv_family_data (f)->variants;
 
-  for (guint i = 0; aliases != NULL && i < json_array_get_length (aliases); i++)
-    if (strcmp (json_array_get_string_element (aliases, i), alias) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-/* (nullable) */
-static JsonObject *
-find_variant (const Family *f, const char *name)
-{
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  g_autoptr (GList) all = variants != NULL ? json_object_get_members (variants) : NULL;
-
-  if (variants == NULL || json_object_has_member (variants, name))
-    return variants != NULL ? json_object_get_object_member (variants, name) : NULL;
-  for (GList *l = all; l != NULL; l = l->next)
-    {
-      JsonObject *variant = json_object_get_object_member (variants, l->data);
-
-      if (has_alias (variant, name))
-        return variant;
-    }
+  for (guint i = 0; i < variants->n; i++)
+    if (strcmp (variants->at[i].name, name) == 0)
+      return &variants->at[i];
+  for (guint i = 0; i < variants->n; i++)
+    if (variants->at[i].aliases != NULL && g_strv_contains (variants->at[i].aliases, name))
+      return &variants->at[i];
   return NULL;
 }
 
 Dims *
 qconv_family_variant_dims (const Family *f, const char *variant, GError **error)
 {
-  JsonObject *found = find_variant (f, variant), *values;
-  g_autoptr (GList) names = NULL;
+  const FamilyVariant *found = qconv_family_variant (f, variant);
   Dims *dims;
 
   if (found == NULL)
@@ -160,101 +145,90 @@ qconv_family_variant_dims (const Family *f, const char *variant, GError **error)
       return NULL;
     }
   dims = qconv_dims_new ();
-  values = json_object_get_object_member (found, "dims");
-  names = json_object_get_members (values);
-  for (GList *l = names; l != NULL; l = l->next)
-    qconv_dims_set (dims, l->data, json_object_get_int_member (values, l->data));
+  for (guint i = 0; i < found->dims.n; i++)
+    qconv_dims_set (dims, found->dims.at[i].name, found->dims.at[i].value);
   return dims;
 }
 
-/* What a name is compared with. @dims: (nullable) */
+/* What fits() compares names with. @dims: (nullable) */
 typedef struct {
   const Dims *dims;
-  JsonObject *index;
+  const FamilyIndex *index;
 } Pattern;
 
 static gboolean fits (const Pattern *p, const char *template, const char *name);
 
-/* Whether @range (or any, without dimensions) has the number that @n digits at @name are */
+/* Returns TRUE if the @n digits at @name are a number in the range of @v. Without dimensions every range has it. */
 static gboolean
-in_range (const Pattern *p, JsonArray *range, const char *name, gsize n)
+in_range (const Pattern *p, const FamilyVariable *v, const char *name, gsize n)
 {
   gint64 low, high, number = g_ascii_strtoll (name, NULL, 10);
 
   return n > 0 && (n == 1 || *name != '0')
          && (p->dims == NULL
-             || (qconv_dims_evaluate (p->dims, json_array_get_element (range, 0), &low, NULL)
-                 && qconv_dims_evaluate (p->dims, json_array_get_element (range, 1), &high, NULL) && number >= low
-                 && number < high));
+             || (qconv_dims_evaluate (p->dims, &v->low, &low, NULL)
+                 && qconv_dims_evaluate (p->dims, &v->high, &high, NULL) && number >= low && number < high));
 }
 
-/* Whether @variable has a value at the start of @name such that @rest fits what follows */
+/* Returns TRUE if @v has a value at the start of @name such that @rest fits what follows */
 static gboolean
-fits_variable (const Pattern *p, const char *variable, const char *rest, const char *name)
+fits_variable (const Pattern *p, const FamilyVariable *v, const char *rest, const char *name)
 {
-  JsonNode *node = json_object_get_member (p->index, variable);
-  JsonArray *values;
-
-  if (JSON_NODE_HOLDS_ARRAY (node))
+  if (v->values == NULL)
     {
       gsize n = strspn (name, "0123456789");
 
-      return in_range (p, json_node_get_array (node), name, n) && fits (p, rest, name + n);
+      return in_range (p, v, name, n) && fits (p, rest, name + n);
     }
-  values = json_object_get_array_member (json_node_get_object (node), "values");
-  for (guint i = 0; i < json_array_get_length (values); i++)
-    {
-      const char *value = json_array_get_string_element (values, i);
-
-      if (g_str_has_prefix (name, value) && fits (p, rest, name + strlen (value)))
-        return TRUE;
-    }
+  for (guint i = 0; v->values[i] != NULL; i++)
+    if (g_str_has_prefix (name, v->values[i]) && fits (p, rest, name + strlen (v->values[i])))
+      return TRUE;
   return FALSE;
+}
+
+/* Returns the variable whose name is the @n bytes at @name, or NULL */
+static const FamilyVariable *
+find_variable (const FamilyIndex *index, const char *name, gsize n)
+{
+  for (guint i = 0; i < index->n; i++)
+    if (strncmp (index->at[i].name, name, n) == 0 && index->at[i].name[n] == '\0')
+      return &index->at[i];
+  return NULL;
 }
 
 static gboolean
 fits (const Pattern *p, const char *template, const char *name)
 {
-  gsize n = p->index != NULL ? strcspn (template, "{") : strlen (template);
+  gsize n = p->index->n > 0 ? strcspn (template, "{") : strlen (template);
   const char *end = template[n] == '{' ? strchr (template + n, '}') : NULL;
-  g_autofree char *variable = NULL;
+  const FamilyVariable *v;
 
   if (strncmp (template, name, n) != 0)
     return FALSE;
-  if (end == NULL)
-    return strcmp (template + n, name + n) == 0;
-  variable = g_strndup (template + n + 1, (gsize) (end - template) - n - 1);
-  return fits_variable (p, variable, end + 1, name + n);
+  v = end != NULL ? find_variable (p->index, template + n + 1, (gsize) (end - template) - n - 1) : NULL;
+  return v != NULL ? fits_variable (p, v, end + 1, name + n) : strcmp (template + n, name + n) == 0;
 }
 
 gboolean
-qconv_template_fits (const char *template, JsonObject *index, const Dims *dims, const char *name)
+qconv_template_fits (const char *template, const FamilyIndex *index, const Dims *dims, const char *name)
 {
   Pattern p = { dims, index };
 
   return fits (&p, template, name);
 }
 
-static gboolean
-makes (JsonObject *layer, const Dims *dims, const char *template, const char *name)
-{
-  return qconv_template_fits (template, qconv_family_object (layer, "index"), dims, name)
-         && (dims == NULL || qconv_dims_hold (dims, qconv_family_text (layer, "when")));
-}
-
-JsonObject *
+const FamilyLayer *
 qconv_family_template (const Family *f, const Dims *dims, const char *name)
 {
-  JsonArray *layers = qconv_family_list (qconv_family_json (f), "layers");
-  GPtrArray *templates = qconv_family_templates (f);
+  const FamilyLayers *layers = &qconv_family_data (f)->layers;
 
-  for (guint i = 0; i < templates->len; i++)
+  for (guint i = 0; i < layers->n; i++)
     {
-      const char *template = g_ptr_array_index (templates, i);
+      const FamilyLayer *layer = &layers->at[i];
 
-      if (strncmp (template, name, strcspn (template, "{")) == 0
-          && makes (json_array_get_object_element (layers, i), dims, template, name))
-        return json_array_get_object_element (layers, i);
+      if (qconv_template_fits (layer->name, &layer->index, dims, name)
+          && (dims == NULL || qconv_dims_hold (dims, layer->when)))
+        return layer;
     }
   return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tensors that the templates of a family stand for. */
+/* The tensors that the templates of a family stand for. Identification, the mapping, rules and tests expand them. */
 #pragma once
 #include "families/dims.h"
 #include "families/family.h"
@@ -11,7 +11,7 @@
  * @op: "linear", "norm", "bias", "conv3d" …; only "linear" may be quantized
  * @role, @class_, @group, @stream: (nullable)
  * @group: tensors of equal groups read the same activation
- * @n_parts: 0 where the rows are one part
+ * @n_parts: 0 if the rows are one part
  * @part_rows: rows of the parts that are fused in this tensor, from the first row on
  * @layer: (transfer none): the template in the family file
  */
@@ -22,16 +22,20 @@ typedef struct {
   char *group;
   guint n_parts;
   guint64 *part_rows;
-  JsonObject *layer;
+  const FamilyLayer *layer;
 } GraphTensor;
 
-/* Returns: (transfer full) (element-type GraphTensor): it must not outlive @f */
+/* Returns the tensors of a model with these dimensions, in the order of the family. The list must not outlive @f.
+   (transfer full) (element-type GraphTensor) */
 GPtrArray *qconv_family_expand (const Family *f, const Dims *dims, GError **error);
-/* @variant: name or alias. Dimensions that the variant does not name are 0 */
+/* Returns the variant that has @name as its name or, if none has, as an alias; NULL if there is none. (transfer none)
+ */
+const FamilyVariant *qconv_family_variant (const Family *f, const char *name);
+/* Returns the dimensions of a variant; those that it does not state are 0. @variant: name or alias. (transfer full) */
 Dims *qconv_family_variant_dims (const Family *f, const char *variant, GError **error);
-/* Whether @template with @index (nullable, see qconv_dims_fill()) stands for @name; without @dims (nullable) the ends
-   of ranges are not looked at */
-gboolean qconv_template_fits (const char *template, JsonObject *index, const Dims *dims, const char *name);
-/* Returns: (transfer none) (nullable): the template that makes @name; without @dims (nullable) its condition and
-   the ends of its ranges are not looked at */
-JsonObject *qconv_family_template (const Family *f, const Dims *dims, const char *name);
+/* Returns TRUE if @template with the variables of @index stands for @name. @dims: (nullable): if NULL, numbers may lie
+   outside the ranges */
+gboolean qconv_template_fits (const char *template, const FamilyIndex *index, const Dims *dims, const char *name);
+/* Returns the template that makes @name, or NULL. @dims: (nullable): if NULL, its condition need not hold and numbers
+   may lie outside the ranges. (transfer none) */
+const FamilyLayer *qconv_family_template (const Family *f, const Dims *dims, const char *name);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads a family file and owns what it says. */
 #include "families/family.h"
 
 #include <string.h>
@@ -11,10 +12,8 @@ enum { MAX_BYTES = 4 << 20 };
 
 struct _Family {
   char *path;
-  JsonNode *root;
-  JsonObject *json;
-  GHashTable *regexes;  /* pattern -> GRegex */
-  GPtrArray *templates; /* names of the layers */
+  SchemaStore *store;
+  FamilyData data; /* points into @store */
   const Family *base;
 };
 
@@ -23,20 +22,9 @@ qconv_family_free (Family *f)
 {
   if (f == NULL)
     return;
-  g_clear_pointer (&f->root, json_node_unref);
-  g_hash_table_unref (f->regexes);
-  g_ptr_array_unref (f->templates);
+  qconv_schema_store_free (f->store);
   g_free (f->path);
   g_free (f);
-}
-
-static void
-collect_templates (Family *f)
-{
-  JsonArray *layers = qconv_family_list (f->json, "layers");
-
-  for (guint i = 0; layers != NULL && i < json_array_get_length (layers); i++)
-    g_ptr_array_add (f->templates, (gpointer) qconv_family_text (json_array_get_object_element (layers, i), "name"));
 }
 
 Family *
@@ -44,20 +32,14 @@ qconv_family_parse (const char *path, const char *text, GError **error)
 {
   g_autoptr (GError) broken = NULL;
   g_autoptr (Family) f = g_new0 (Family, 1);
+  g_autoptr (JsonNode) root = qconv_json_text_parse (text, strlen (text), &broken);
 
   f->path = g_strdup (path);
-  f->templates = g_ptr_array_new ();
-  f->regexes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_regex_unref);
-  f->root = qconv_json_text_parse (text, strlen (text), &broken);
-  if (f->root != NULL && !JSON_NODE_HOLDS_OBJECT (f->root))
+  f->store = qconv_schema_store_new ();
+  if (root != NULL && !JSON_NODE_HOLDS_OBJECT (root))
     qconv_fail (&broken, QCONV_ERROR_INPUT, "not an object");
-  if (broken == NULL)
-    f->json = json_node_get_object (f->root);
-  if (broken == NULL && qconv_schema_check (f->json, f->regexes, &broken))
-    {
-      collect_templates (f);
-      return g_steal_pointer (&f);
-    }
+  if (broken == NULL && qconv_schema_read (json_node_get_object (root), f->store, &f->data, &broken))
+    return g_steal_pointer (&f);
   qconv_fail (error, QCONV_ERROR_INPUT, "%s: %s", path, broken->message);
   return NULL;
 }
@@ -84,10 +66,10 @@ qconv_family_load (const char *path, GError **error)
   return qconv_family_parse (path, text, error);
 }
 
-JsonObject *
-qconv_family_json (const Family *f)
+const FamilyData *
+qconv_family_data (const Family *f)
 {
-  return f->json;
+  return &f->data;
 }
 
 const char *
@@ -99,27 +81,25 @@ qconv_family_path (const Family *f)
 const char *
 qconv_family_id (const Family *f)
 {
-  return json_object_get_string_member (f->json, "family");
+  return f->data.id;
 }
 
 const char *
 qconv_family_title (const Family *f)
 {
-  return json_object_get_string_member (f->json, "title");
+  return f->data.title;
 }
 
 const char *
 qconv_family_kind (const Family *f)
 {
-  return json_object_get_string_member (f->json, "kind");
+  return f->data.kind;
 }
 
 gint64
 qconv_family_priority (const Family *f)
 {
-  JsonObject *detect = qconv_family_object (f->json, "detect");
-
-  return detect != NULL ? json_object_get_int_member (detect, "priority") : G_MAXINT64;
+  return f->data.detect.namings.at != NULL ? f->data.detect.priority : G_MAXINT64;
 }
 
 const Family *
@@ -134,47 +114,17 @@ qconv_family_set_base (Family *f, const Family *base)
   f->base = base;
 }
 
-GPtrArray *
-qconv_family_templates (const Family *f)
-{
-  return f->templates;
-}
-
-JsonArray *
-qconv_family_list (JsonObject *o, const char *member)
-{
-  return json_object_has_member (o, member) ? json_object_get_array_member (o, member) : NULL;
-}
-
-JsonObject *
-qconv_family_object (JsonObject *o, const char *member)
-{
-  return json_object_has_member (o, member) ? json_object_get_object_member (o, member) : NULL;
-}
-
-const char *
-qconv_family_text (JsonObject *o, const char *member)
-{
-  return json_object_get_string_member_with_default (o, member, NULL);
-}
-
 gboolean
-qconv_family_match (const Family *f, const char *pattern, const char *name)
+qconv_family_match (const FamilyRegex *regex, const char *name)
 {
-  GRegex *regex = g_hash_table_lookup (f->regexes, pattern);
-
-  return regex != NULL && g_utf8_validate (name, -1, NULL) && g_regex_match (regex, name, 0, NULL);
+  return g_utf8_validate (name, -1, NULL) && g_regex_match (regex->regex, name, 0, NULL);
 }
 
 const char *
-qconv_family_match_any (const Family *f, JsonArray *patterns, const char *name)
+qconv_family_match_any (const FamilyRegexes *regexes, const char *name)
 {
-  for (guint i = 0; patterns != NULL && i < json_array_get_length (patterns); i++)
-    {
-      const char *pattern = json_array_get_string_element (patterns, i);
-
-      if (qconv_family_match (f, pattern, name))
-        return pattern;
-    }
+  for (guint i = 0; i < regexes->n; i++)
+    if (qconv_family_match (&regexes->at[i], name))
+      return regexes->at[i].pattern;
   return NULL;
 }

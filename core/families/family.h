@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One family file: what is known about the models of one architecture. Checked whole when read, never changed. */
+/* One family file: what is known about the models of one architecture. The catalogue loads it; the rest of core reads
+   its data. Checked whole when read, never changed, so any thread may read it. */
 #pragma once
-#include <json-glib/json-glib.h>
+#include "families/family-data.h"
 
 typedef struct _Family Family;
 
@@ -12,28 +13,21 @@ Family *qconv_family_parse (const char *path, const char *text, GError **error);
 void qconv_family_free (Family *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Family, qconv_family_free)
 
-/* Returns: (transfer none): the whole file */
-JsonObject *qconv_family_json (const Family *f);
+/* Returns what the file says. (transfer none) */
+const FamilyData *qconv_family_data (const Family *f);
 const char *qconv_family_path (const Family *f);
 const char *qconv_family_id (const Family *f);
 const char *qconv_family_title (const Family *f);
 const char *qconv_family_kind (const Family *f);
-/* Families are tried in ascending order; G_MAXINT64 for one that is never recognised */
+/* Returns the family's place in the order of trying, ascending; G_MAXINT64 if it is never recognised */
 gint64 qconv_family_priority (const Family *f);
 
-/* Returns: (transfer none): names of the layers, in the order of the file */
-GPtrArray *qconv_family_templates (const Family *f);
-
-/* What holds for all families (the member's own where it has it); NULL until the catalogue has said it */
+/* Returns the generic family, whose members hold if a family has none of its own; NULL before the catalogue has set it.
+   (transfer none) */
 const Family *qconv_family_base (const Family *f);
 void qconv_family_set_base (Family *f, const Family *base);
 
-/* Returns: (transfer none) (nullable): a member of @o, NULL where absent */
-JsonArray *qconv_family_list (JsonObject *o, const char *member);
-JsonObject *qconv_family_object (JsonObject *o, const char *member);
-const char *qconv_family_text (JsonObject *o, const char *member);
-
-/* @pattern: a regular expression of the file. Search semantics */
-gboolean qconv_family_match (const Family *f, const char *pattern, const char *name);
-/* Returns: (transfer none) (nullable): the first of @patterns (nullable) that matches */
-const char *qconv_family_match_any (const Family *f, JsonArray *patterns, const char *name);
+/* Returns TRUE if @regex matches anywhere in @name */
+gboolean qconv_family_match (const FamilyRegex *regex, const char *name);
+/* Returns the pattern of the first of @regexes that matches, or NULL. (transfer none) */
+const char *qconv_family_match_any (const FamilyRegexes *regexes, const char *name);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Recognizes a model: tries families behind their prefixes, then finds the variant and the dimensions. */
 #include <string.h>
 
 #include "families/identity.h"
 #include "families/keymap.h"
 
-/* Names behind a prefix, made once for all families that strip and rewrite alike */
+/* Caches names behind a prefix for all families that strip and rewrite alike */
 typedef struct {
   const Names *names;
   GHashTable *behind; /* prefix and rewrites -> Names */
@@ -27,28 +28,23 @@ qconv_identity_free (Identity *id)
 }
 
 static char *
-view_key (const char *prefix, JsonArray *rewrites)
+view_key (const char *prefix, const FamilyPairs *rewrites)
 {
   GString *key = g_string_new (prefix);
 
-  for (guint i = 0; rewrites != NULL && i < json_array_get_length (rewrites); i++)
-    {
-      JsonArray *pair = json_array_get_array_element (rewrites, i);
-
-      g_string_append_printf (key, "\n%s\n%s", json_array_get_string_element (pair, 0),
-                              json_array_get_string_element (pair, 1));
-    }
+  for (guint i = 0; i < rewrites->n; i++)
+    g_string_append_printf (key, "\n%s\n%s", rewrites->at[i].from, rewrites->at[i].to);
   return g_string_free (key, FALSE);
 }
 
-/* Returns: (transfer none) (nullable): NULL where no name starts with @prefix */
+/* Returns the names behind @prefix, or NULL if no name starts with it. (transfer none) */
 static const Names *
-view (Views *views, const char *prefix, JsonArray *rewrites)
+view (Views *views, const char *prefix, const FamilyPairs *rewrites)
 {
   g_autofree char *key = NULL;
   Names *behind;
 
-  if (*prefix == '\0' && rewrites == NULL)
+  if (*prefix == '\0' && rewrites->at == NULL)
     return views->names;
   if (!qconv_names_starting (views->names, prefix))
     return NULL;
@@ -62,109 +58,85 @@ view (Views *views, const char *prefix, JsonArray *rewrites)
   return behind;
 }
 
-/* How many of @list (nullable) are there */
+/* Returns how many of @list (nullable) are there */
 static guint
-count_present (const Names *names, JsonArray *list)
+count_present (const Names *names, FamilyTexts list)
 {
   guint n = 0;
 
-  for (guint i = 0; list != NULL && i < json_array_get_length (list); i++)
-    n += qconv_names_find (names, json_array_get_string_element (list, i)) != NULL;
+  for (guint i = 0; list != NULL && list[i] != NULL; i++)
+    n += qconv_names_find (names, list[i]) != NULL;
   return n;
 }
 
 static gboolean
-names_hold (const Names *names, JsonObject *rule)
+names_hold (const Names *names, const FamilyDetectRule *rule)
 {
-  JsonArray *all = qconv_family_list (rule, "all_of"), *any = qconv_family_list (rule, "any_of");
-
-  if ((all != NULL && count_present (names, all) < json_array_get_length (all))
-      || count_present (names, qconv_family_list (rule, "none_of")) > 0)
-    return FALSE;
-  for (guint i = 0; any != NULL && i < json_array_get_length (any); i++)
-    if (count_present (names, json_array_get_array_element (any, i)) == 0)
+  for (guint i = 0; rule->all_of != NULL && rule->all_of[i] != NULL; i++)
+    if (qconv_names_find (names, rule->all_of[i]) == NULL)
       return FALSE;
-  return TRUE;
+  for (guint i = 0; i < rule->any_of.n; i++)
+    if (count_present (names, rule->any_of.at[i]) == 0)
+      return FALSE;
+  return count_present (names, rule->none_of) == 0;
 }
 
 static gboolean
-compare_size (JsonObject *rule, guint64 size)
+compare_size (const FamilyComparison *c, guint64 size)
 {
-  JsonArray *in = qconv_family_list (rule, "in");
-
-  if (json_object_has_member (rule, "eq"))
-    return size == (guint64) json_object_get_int_member (rule, "eq");
-  if (json_object_has_member (rule, "ne"))
-    return size != (guint64) json_object_get_int_member (rule, "ne");
-  if (json_object_has_member (rule, "ge"))
-    return size <= G_MAXINT64 && (gint64) size >= json_object_get_int_member (rule, "ge");
-  for (guint i = 0; in != NULL && i < json_array_get_length (in); i++)
-    if (size == (guint64) json_array_get_int_element (in, i))
+  if (c->eq.given)
+    return size == (guint64) c->eq.value;
+  if (c->ne.given)
+    return size != (guint64) c->ne.value;
+  if (c->ge.given)
+    return size <= G_MAXINT64 && (gint64) size >= c->ge.value;
+  for (guint i = 0; i < c->in.n; i++)
+    if (size == (guint64) c->in.at[i])
       return TRUE;
   return FALSE;
 }
 
-/* Shape of the tensor of @rule, of a list the first that exists */
+/* Returns the shape of the first of @tensors that exists, or NULL */
 static const QconvShape *
-find_shape (const Names *names, JsonObject *rule)
+find_shape (const Names *names, FamilyTexts tensors)
 {
-  JsonNode *tensor = json_object_get_member (rule, "tensor");
-  JsonArray *list;
+  const QconvShape *shape = NULL;
 
-  if (!JSON_NODE_HOLDS_ARRAY (tensor))
-    return qconv_names_find (names, json_node_get_string (tensor));
-  list = json_node_get_array (tensor);
-  for (guint i = 0; i < json_array_get_length (list); i++)
-    {
-      const QconvShape *shape = qconv_names_find (names, json_array_get_string_element (list, i));
-
-      if (shape != NULL)
-        return shape;
-    }
-  return NULL;
+  for (guint i = 0; shape == NULL && tensors[i] != NULL; i++)
+    shape = qconv_names_find (names, tensors[i]);
+  return shape;
 }
 
 static gboolean
-rule_holds (const Names *names, JsonObject *rule)
+rule_holds (const Names *names, const FamilyDetectRule *rule)
 {
-  JsonArray *shapes = qconv_family_list (rule, "shapes"), *counts = qconv_family_list (rule, "counts");
-
   if (!names_hold (names, rule))
     return FALSE;
-  for (guint i = 0; shapes != NULL && i < json_array_get_length (shapes); i++)
+  for (guint i = 0; i < rule->shapes.n; i++)
     {
-      JsonObject *o = json_array_get_object_element (shapes, i);
-      const QconvShape *shape = find_shape (names, o);
-      gint64 axis = json_object_get_int_member (o, "axis");
+      const FamilySizeRule *size = &rule->shapes.at[i];
+      const QconvShape *shape = find_shape (names, size->tensors);
 
-      if (shape == NULL || axis >= shape->rank || !compare_size (o, shape->dim[axis]))
+      if (shape == NULL || size->axis >= shape->rank || !compare_size (&size->size, shape->dim[size->axis]))
         return FALSE;
     }
-  for (guint i = 0; counts != NULL && i < json_array_get_length (counts); i++)
-    {
-      JsonObject *o = json_array_get_object_element (counts, i);
-
-      if (!compare_size (o, qconv_names_count (names, qconv_family_text (o, "stem"), NULL)))
-        return FALSE;
-    }
+  for (guint i = 0; i < rule->counts.n; i++)
+    if (!compare_size (&rule->counts.at[i].count, qconv_names_count (names, rule->counts.at[i].stem, NULL)))
+      return FALSE;
   return TRUE;
 }
 
-/* Text @title of the first of @rules (nullable) that holds */
+/* Returns the result of the first of @rules that holds, or NULL */
 static const char *
-first_rule (const Names *names, JsonArray *rules, const char *title)
+first_rule (const Names *names, const FamilyDetectRules *rules)
 {
-  for (guint i = 0; rules != NULL && i < json_array_get_length (rules); i++)
-    {
-      JsonObject *rule = json_array_get_object_element (rules, i);
-
-      if (rule_holds (names, rule))
-        return qconv_family_text (rule, title);
-    }
+  for (guint i = 0; i < rules->n; i++)
+    if (rule_holds (names, &rules->at[i]))
+      return rules->at[i].result;
   return NULL;
 }
 
-/* Those of @behind that no map moves keep their names */
+/* Adds the tensors of @maps, and under their own names the tensors of @behind that no map moves */
 static void
 add_mapped (Names *mapped, GPtrArray *maps, const Names *behind)
 {
@@ -187,13 +159,17 @@ Names *
 qconv_identity_names (const Identity *id, const Names *behind, GError **error)
 {
   g_autoptr (GPtrArray) maps = NULL;
+  KeymapRequest request;
   Names *mapped;
 
   if (strcmp (id->naming, "original") == 0)
     return qconv_names_behind (behind, "", NULL);
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, "original"))
     return NULL;
-  maps = qconv_keymap (id->family, id->variant, NULL, behind, id->naming, "original", error);
+  request = (KeymapRequest) {
+    .family = id->family, .variant = id->variant, .names = behind, .from = id->naming, .to = "original"
+  };
+  maps = qconv_keymap (&request, error);
   if (maps == NULL)
     return NULL;
   mapped = qconv_names_new ();
@@ -201,25 +177,25 @@ qconv_identity_names (const Identity *id, const Names *behind, GError **error)
   return mapped;
 }
 
-/* Where names cannot be mapped, whoever maps them in earnest hears why */
+/* Mapping errors are ignored here; qconv_mapping_new() reports them */
 static gboolean
 find_variant (Identity *id, const Names *behind, GError **error)
 {
   g_autoptr (Names) original = qconv_identity_names (id, behind, NULL);
-  JsonObject *detect = qconv_family_object (qconv_family_json (id->family), "detect");
+  const FamilyDetectRules *variants = &qconv_family_data (id->family)->detect.variants;
 
-  id->variant = first_rule (original != NULL ? original : behind, qconv_family_list (detect, "variants"), "variant");
+  id->variant = first_rule (original != NULL ? original : behind, variants);
   id->dims = original != NULL ? qconv_family_infer (id->family, original, error) : NULL;
   return id->dims != NULL || original == NULL;
 }
 
-/* Tries @f behind @prefix. @id is filled where it is found; FALSE only with an error */
+/* Fills @id if the names behind @prefix are those of @f. Returns FALSE only with an error. */
 static gboolean
 try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GError **error)
 {
-  JsonObject *json = qconv_family_json (f), *detect = qconv_family_object (json, "detect");
-  const Names *behind = view (views, prefix, qconv_family_list (json, "prefix_rewrites"));
-  const char *naming = behind != NULL ? first_rule (behind, qconv_family_list (detect, "namings"), "naming") : NULL;
+  const FamilyData *data = qconv_family_data (f);
+  const Names *behind = view (views, prefix, &data->prefix_rewrites);
+  const char *naming = behind != NULL ? first_rule (behind, &data->detect.namings) : NULL;
 
   if (naming == NULL)
     return TRUE;
@@ -232,39 +208,39 @@ try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GEr
 static gboolean
 try_family (Views *views, const Family *f, Identity *id, GError **error)
 {
-  JsonArray *prefixes = qconv_family_list (qconv_family_json (f), "prefixes");
+  FamilyTexts prefixes = qconv_family_data (f)->prefixes;
 
   if (!try_prefix (views, f, "", id, error))
     return FALSE;
-  for (guint i = 0; id->family == NULL && i < json_array_get_length (prefixes); i++)
-    if (!try_prefix (views, f, json_array_get_string_element (prefixes, i), id, error))
+  for (guint i = 0; id->family == NULL && prefixes[i] != NULL; i++)
+    if (!try_prefix (views, f, prefixes[i], id, error))
       return FALSE;
   return TRUE;
 }
 
-/* Loaders take a prefix that more than this many names have, even where most have none */
+/* A loader strips a prefix that more than this many names have, even if most names have none */
 enum { FEW_NAMES = 5 };
 
-/* The prefix of the generic family that most names have, each counted for the first that it has */
+/* Returns the prefix of the generic family that most names have. A name counts for the first prefix that it has. */
 static const char *
 common_prefix (const Family *generic, const Names *names)
 {
-  JsonArray *prefixes = qconv_family_list (qconv_family_json (generic), "prefixes");
-  guint n = json_array_get_length (prefixes), best = n;
+  FamilyTexts prefixes = qconv_family_data (generic)->prefixes;
+  guint n = g_strv_length ((char **) prefixes), best = n;
   g_autofree guint *counts = g_new0 (guint, n + 1);
 
   for (guint i = 0; i < qconv_names_length (names); i++)
     {
       guint k = 0;
 
-      while (k < n && !g_str_has_prefix (qconv_names_name (names, i), json_array_get_string_element (prefixes, k)))
+      while (k < n && !g_str_has_prefix (qconv_names_name (names, i), prefixes[k]))
         k++;
       counts[k]++;
     }
   for (guint k = 0; k < n; k++)
     if (counts[k] > (best < n ? counts[best] : 0) && (counts[k] > FEW_NAMES || counts[k] > counts[n]))
       best = k;
-  return best < n ? json_array_get_string_element (prefixes, best) : "";
+  return best < n ? prefixes[best] : "";
 }
 
 Identity *

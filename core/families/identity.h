@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which model a file holds, by the names and shapes of its tensors. */
+/* Recognizes which model a file holds by the names and shapes of its tensors. graph/identify.c asks. */
 #pragma once
 #include "families/catalogue.h"
 #include "families/dims.h"
@@ -11,7 +11,7 @@
  * @variant: (nullable)
  * @naming: "original", or another one that the family's rules tell apart
  * @prefix: what the model's names start with
- * @dims: (nullable): of the original naming; NULL where the names cannot be mapped to it
+ * @dims: (nullable): of the original naming; NULL if the names cannot be mapped to it
  */
 typedef struct {
   const Family *family;
@@ -20,16 +20,18 @@ typedef struct {
   Dims *dims;
 } Identity;
 
-/* Never NULL without error: the generic family where no other fits. It must not outlive @families */
+/* Returns what the model is, or the generic family if no other fits; NULL only with an error. The result must not
+   outlive
+   @families. (transfer full) */
 Identity *qconv_identify (const Families *families, const Names *names, GError **error);
 void qconv_identity_free (Identity *id);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, qconv_identity_free)
 
-/* How many i from 0 on there are with a name that starts with @stem, i and "." and, with @with (nullable), how many of
-   them have a tensor @stem + i + "." + @with */
+/* Counts blocks: the numbers i from 0 on for which a name starts with @stem, i and ".". With @with (nullable), counts
+   only those that have a tensor called @stem, i, "." and @with. */
 guint qconv_names_count (const Names *names, const char *stem, const char *with);
-/* Values of all dimensions of @f from the tensors of a file in the original naming. Returns: (transfer full) */
+/* Returns the values of all dimensions of @f, inferred from tensors in the original naming. (transfer full) */
 Dims *qconv_family_infer (const Family *f, const Names *names, GError **error);
-/* Names and shapes in the original naming. Returns: (transfer full) (nullable): NULL without error where the family
-   cannot map */
+/* Returns the names and shapes in the original naming; NULL without an error if the family has no such keymap.
+   (transfer full) */
 Names *qconv_identity_names (const Identity *id, const Names *behind, GError **error);

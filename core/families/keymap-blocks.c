@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* "block_map": modules that move with all that is in them, as in UNets. An entry is [a, b, kind]; the longest that a
-   name starts with wins. */
+/* Applies "block_map": modules that move with all tensors in them, as in UNets. An entry is [a, b, kind]; the longest
+   entry that a name starts with wins. */
 #include <string.h>
 
 #include "families/keymap-rules.h"
 
-/* Whether @name is @module, a dot and more, which goes to @inner */
+/* Returns TRUE if @name is @module, a dot and more, which @inner is set to */
 static gboolean
 is_inside (const char *name, const char *module, const char **inner)
 {
@@ -17,65 +17,75 @@ is_inside (const char *name, const char *module, const char **inner)
   return TRUE;
 }
 
-/* "in_layers.0.weight" to "norm1.weight"; NULL where the inner name is none of those that a block has */
+/* Returns the inner name in the other naming ("in_layers.0.weight" becomes "norm1.weight"), or NULL if a block has no
+   such name. (transfer full) */
 static char *
-rename_inner (const Mapping *m, const char *inner)
+rename_inner (const KeymapRun *m, const char *inner)
 {
-  JsonObject *names = qconv_family_object (m->map, "resnet_names");
-  g_autoptr (GList) members = names != NULL ? json_object_get_members (names) : NULL;
+  const FamilyPairs *names = &m->map->resnet_names;
 
-  for (GList *l = members; l != NULL; l = l->next)
+  for (guint i = 0; i < names->n; i++)
     {
-      const char *a = l->data, *b = qconv_family_text (names, a), *rest;
+      const char *a = names->at[i].from, *b = names->at[i].to, *rest;
 
-      if (b != NULL && is_inside (inner, m->from_a ? a : b, &rest))
+      if (is_inside (inner, m->from_a ? a : b, &rest))
         return g_strconcat (m->from_a ? b : a, ".", rest, NULL);
     }
   return NULL;
 }
 
-/* Returns: (nullable): @name in the other naming */
-static char *
-rename_in_blocks (const Mapping *m, JsonArray *blocks, const char *name)
+/* Returns the entry with the longest module that @name starts with, or NULL. @inner: (out): the rest of the name */
+static FamilyTexts
+find_block (const KeymapRun *m, const char *name, const char **inner)
 {
-  const char *to = NULL, *kind = NULL, *inner = NULL;
-  g_autofree char *renamed = NULL;
+  const FamilyTextLists *blocks = &m->map->block_map;
+  FamilyTexts found = NULL;
   gsize longest = 0;
 
-  for (guint i = 0; i < json_array_get_length (blocks); i++)
+  for (guint i = 0; i < blocks->n; i++)
     {
-      JsonArray *entry = json_array_get_array_element (blocks, i);
+      FamilyTexts entry = blocks->at[i];
       const char *module, *rest;
 
-      if (json_array_get_length (entry) != 3)
+      if (g_strv_length ((char **) entry) != 3)
         continue;
-      module = json_array_get_string_element (entry, m->from_a ? 0 : 1);
+      module = entry[m->from_a ? 0 : 1];
       if (strlen (module) <= longest || !is_inside (name, module, &rest))
         continue;
       longest = strlen (module);
-      to = json_array_get_string_element (entry, m->from_a ? 1 : 0);
-      kind = json_array_get_string_element (entry, 2);
-      inner = rest;
+      found = entry;
+      *inner = rest;
     }
-  if (to == NULL)
+  return found;
+}
+
+/* Returns @name in the other naming, or NULL if the map has none. (transfer full) */
+static char *
+rename_in_blocks (const KeymapRun *m, const char *name)
+{
+  const char *inner = NULL;
+  FamilyTexts entry = find_block (m, name, &inner);
+  g_autofree char *renamed = NULL;
+
+  if (entry == NULL)
     return NULL;
-  if (g_str_equal (kind, "resnet"))
+  if (g_str_equal (entry[2], "resnet"))
     {
       renamed = rename_inner (m, inner);
       inner = renamed;
     }
-  else if (g_str_equal (kind, "plain") && strchr (inner, '.') != NULL)
+  else if (g_str_equal (entry[2], "plain") && strchr (inner, '.') != NULL)
     return NULL;
-  return inner != NULL ? g_strconcat (to, ".", inner, NULL) : NULL;
+  return inner != NULL ? g_strconcat (entry[m->from_a ? 1 : 0], ".", inner, NULL) : NULL;
 }
 
 gboolean
-qconv_keymap_apply_blocks (Mapping *m, JsonArray *blocks, GError **error)
+qconv_keymap_apply_blocks (KeymapRun *m, GError **error)
 {
-  for (guint i = 0; i < qconv_names_length (m->names); i++)
+  for (guint i = 0; m->map->block_map.n > 0 && i < qconv_names_length (m->names); i++)
     {
       const char *name = qconv_names_name (m->names, i);
-      g_autofree char *renamed = rename_in_blocks (m, blocks, name);
+      g_autofree char *renamed = rename_in_blocks (m, name);
 
       if (renamed != NULL && !qconv_keymap_copy (m, name, renamed, error))
         return FALSE;

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* "rules": templates of names in both namings, and how the rows of one whole tensor are those of parts. */
+/* Applies "rules": templates of names in both namings, and how the rows of one whole tensor are the rows of parts. */
 #include "families/keymap-rules.h"
 
 #include <string.h>
 
-/* Most parts of one tensor: enough for 2^17 rows in heads of four or more */
+/* The most parts of one tensor: enough for 2^17 rows in heads of four or more */
 enum { MAX_PARTS = 1 << 16 };
 
 /**
  * Rule: the rows of @whole are those of @parts, in order.
  *
- * @n_joined: how many parts there must be in the end, where each came with a rule of its own
- * @whole_is_a: @whole is of the map's naming "a", @parts are of "b"; else the other way round
- * @rows: (nullable): of the parts, as expressions; where absent they are equal
+ * @n_joined: how many parts there must be in the end, if each came with a rule of its own; else 0
+ * @whole_is_a: @whole is of the map's naming "a" and @parts are of "b"; else the other way round
+ * @rows: (nullable): of the parts; if NULL, they are equal
  * @swap: with one part: the halves of its rows change places
+ * @index: variables of all names
  * @head: (nullable): with one part: rows in heads of so many, see permute_rows()
  */
 typedef struct {
@@ -21,9 +22,9 @@ typedef struct {
   GPtrArray *parts; /* texts of the family */
   gint64 n_joined;
   gboolean whole_is_a, swap, transpose;
-  JsonArray *rows;
-  JsonObject *index;
-  JsonNode *head;
+  const FamilyExpressions *rows;
+  const FamilyIndex *index;
+  const FamilyExpression *head;
 } Rule;
 
 static void
@@ -35,24 +36,20 @@ free_rule (gpointer data)
   g_free (rule);
 }
 
-/* Returns: (nullable): how many rows a head has whose rows are permuted, of the tensor called @a */
-static JsonNode *
-head_of (const Mapping *m, const char *a)
+/* Returns the number of rows in a head if the rows of the tensor called @a are permuted, or NULL */
+static const FamilyExpression *
+head_of (const KeymapRun *m, const char *a)
 {
-  JsonArray *tensors = m->permuted != NULL ? qconv_family_list (m->permuted, "tensors") : NULL;
-
-  for (guint i = 0; tensors != NULL && i < json_array_get_length (tensors); i++)
-    if (g_strcmp0 (json_array_get_string_element (tensors, i), a) == 0)
-      return json_object_get_member (m->permuted, "head");
-  return NULL;
+  return m->permuted != NULL && g_strv_contains (m->permuted->tensors, a) ? &m->permuted->head : NULL;
 }
 
-/* Several tensors of "a" in one of "b" are a rule each, which says which part it is; they become one here */
+/* Joins the rules of several tensors of "a" that are parts of one of "b"; in the file each part has a rule of its own
+ */
 static gboolean
-join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GError **error)
+join_parts (GPtrArray *rules, const FamilyMapRule *of, GError **error)
 {
-  gint64 part = json_object_get_int_member_with_default (o, "b_rows_part", 0);
-  gint64 n = json_object_get_int_member_with_default (o, "b_parts", 0);
+  const char *a = of->a, *b = of->b[0];
+  gint64 part = of->b_rows_part.value, n = of->b_parts;
   Rule *last = rules->len > 0 ? g_ptr_array_index (rules, rules->len - 1) : NULL;
 
   if (part == 0)
@@ -60,54 +57,54 @@ join_parts (GPtrArray *rules, JsonObject *o, const char *a, const char *b, GErro
       last = g_new0 (Rule, 1);
       last->whole = b;
       last->parts = g_ptr_array_new ();
-      last->index = qconv_family_object (o, "index");
+      last->index = &of->index;
       last->n_joined = n;
       g_ptr_array_add (rules, last);
     }
   if (last == NULL || last->whole_is_a || !g_str_equal (last->whole, b) || part != last->parts->len || part >= n
       || n != last->n_joined)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: not the next part of %s", a, b);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: expected the next part of %s; list the parts in order",
+                       a, b);
   g_ptr_array_add (last->parts, (gpointer) a);
   return TRUE;
 }
 
 static gboolean
-add_rule (const Mapping *m, GPtrArray *rules, JsonObject *o, GError **error)
+add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError **error)
 {
-  JsonNode *node = json_object_get_member (o, "b");
-  JsonArray *list = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-  const char *a = qconv_family_text (o, "a"), *b = list == NULL ? json_node_get_string (node) : NULL;
+  guint n = g_strv_length ((char **) of->b);
   Rule *rule;
 
-  if (list != NULL && json_array_get_length (list) == 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: becomes nothing", a);
-  if (b != NULL && json_object_has_member (o, "b_rows_part"))
-    return join_parts (rules, o, a, b, error);
+  if (n == 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"b\" names no tensor", of->a);
+  if (n == 1 && of->b_rows_part.given)
+    return join_parts (rules, of, error);
   rule = g_new0 (Rule, 1);
   g_ptr_array_add (rules, rule);
-  rule->whole = a;
+  rule->whole = of->a;
   rule->whole_is_a = TRUE;
   rule->parts = g_ptr_array_new ();
-  rule->rows = qconv_family_list (o, "rows");
-  rule->index = qconv_family_object (o, "index");
-  rule->swap = json_object_get_boolean_member_with_default (o, "swap_halves", FALSE);
-  rule->transpose = json_object_get_boolean_member_with_default (o, "transpose", FALSE);
-  rule->head = head_of (m, a);
-  for (guint i = 0; i < (b != NULL ? 1 : json_array_get_length (list)); i++)
-    g_ptr_array_add (rule->parts, (gpointer) (b != NULL ? b : json_array_get_string_element (list, i)));
-  if (rule->parts->len > 1 && (rule->swap || rule->transpose || rule->head != NULL))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: rows are moved and split at once", a);
-  return rule->rows == NULL || json_array_get_length (rule->rows) == rule->parts->len
-         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: as many row counts as parts are needed", a);
+  rule->rows = of->rows.at != NULL ? &of->rows : NULL;
+  rule->index = &of->index;
+  rule->swap = of->swap_halves;
+  rule->transpose = of->transpose;
+  rule->head = head_of (m, of->a);
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (rule->parts, (gpointer) of->b[i]);
+  if (n > 1 && (rule->swap || rule->transpose || rule->head != NULL))
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "keymaps: %s: a rule with several parts cannot swap, transpose or permute rows", of->a);
+  return rule->rows == NULL || rule->rows->n == n
+         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"rows\" must have one count for each part", of->a);
 }
 
 static GPtrArray *
-read_rules (const Mapping *m, JsonArray *list, GError **error)
+read_rules (const KeymapRun *m, GError **error)
 {
   g_autoptr (GPtrArray) rules = g_ptr_array_new_with_free_func (free_rule);
 
-  for (guint i = 0; i < json_array_get_length (list); i++)
-    if (!add_rule (m, rules, json_array_get_object_element (list, i), error))
+  for (guint i = 0; i < m->map->rules.n; i++)
+    if (!add_rule (m, rules, &m->map->rules.at[i], error))
       return NULL;
   for (guint i = 0; i < rules->len; i++)
     {
@@ -115,21 +112,21 @@ read_rules (const Mapping *m, JsonArray *list, GError **error)
 
       if (rule->n_joined == 0 || rule->n_joined == rule->parts->len)
         continue;
-      qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: has fewer parts than it says", rule->whole);
+      qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: has fewer parts than \"b_parts\"", rule->whole);
       return NULL;
     }
   return g_steal_pointer (&rules);
 }
 
 static gboolean
-is_from_whole (const Mapping *m, const Rule *rule)
+is_from_whole (const KeymapRun *m, const Rule *rule)
 {
   return rule->whole_is_a == m->from_a;
 }
 
-/* The tensor of the file that is there where the rule applies */
+/* Returns the template of a tensor that the file has if the rule applies */
 static const char *
-from_template (const Mapping *m, const Rule *rule)
+from_template (const KeymapRun *m, const Rule *rule)
 {
   return is_from_whole (m, rule) ? rule->whole : g_ptr_array_index (rule->parts, 0);
 }
@@ -143,9 +140,9 @@ replace (const char *text, const char *slot, const char *value)
   return g_string_free (s, FALSE);
 }
 
-/* How many tensors there are whose name is @template with 0, 1, 2 … for @variable */
+/* Counts the tensors whose name is @template with 0, 1, 2 … for @variable, until one is missing */
 static gint64
-count_tensors (const Mapping *m, const char *template, const char *variable)
+count_tensors (const KeymapRun *m, const char *template, const char *variable)
 {
   g_autofree char *weight = replace (template, "{p}", "weight"), *bias = replace (template, "{p}", "bias");
   g_autofree char *slot = g_strdup_printf ("{%s}", variable);
@@ -161,15 +158,13 @@ count_tensors (const Mapping *m, const char *template, const char *variable)
     }
 }
 
-/* Name of the dimension that alone is the end of variable @name's range from 0 */
+/* Returns the name of the dimension that alone is the end of @v's range from 0, or NULL */
 static const char *
-range_end (JsonObject *index, const char *name)
+range_end (const FamilyVariable *v)
 {
-  JsonArray *range = qconv_family_list (index, name);
-  JsonNode *end = range != NULL && json_array_get_length (range) == 2 ? json_array_get_element (range, 1) : NULL;
-  const char *text = end != NULL && json_node_get_value_type (end) == G_TYPE_STRING ? json_node_get_string (end) : NULL;
+  const char *text = v->values == NULL ? v->high.text : NULL;
 
-  if (text == NULL || g_strcmp0 (json_array_get_string_element (range, 0), "0") != 0)
+  if (text == NULL || g_strcmp0 (v->low.text, "0") != 0)
     return NULL;
   for (const char *c = text; *c != '\0'; c++)
     if (!g_ascii_isalnum (*c) && *c != '_')
@@ -177,10 +172,10 @@ range_end (JsonObject *index, const char *name)
   return g_ascii_isdigit (*text) ? NULL : text;
 }
 
-/* Dimensions that say how often templates are repeated. A name that several rules share, each with its own range,
-   says nothing of where one ends */
+/* Counts the dimensions that say how often templates repeat. Skips templates that several rules share, each with its
+   own range, because they do not show where one range ends. */
 static void
-count_dims (Mapping *m, GPtrArray *rules)
+count_dims (KeymapRun *m, GPtrArray *rules)
 {
   g_autoptr (GHashTable) uses = g_hash_table_new (g_str_hash, g_str_equal);
 
@@ -194,21 +189,17 @@ count_dims (Mapping *m, GPtrArray *rules)
     {
       const Rule *rule = g_ptr_array_index (rules, i);
       const char *name = from_template (m, rule);
-      g_autoptr (GList) variables = rule->index != NULL ? json_object_get_members (rule->index) : NULL;
+      const FamilyIndex *index = rule->index;
+      const char *dim = index->n == 1 ? range_end (&index->at[0]) : NULL;
 
-      if (variables == NULL || variables->next != NULL || GPOINTER_TO_UINT (g_hash_table_lookup (uses, name)) != 1)
+      if (dim == NULL || GPOINTER_TO_UINT (g_hash_table_lookup (uses, name)) != 1)
         continue;
-      if (range_end (rule->index, variables->data) != NULL)
-        {
-          const char *dim = range_end (rule->index, variables->data);
-
-          qconv_dims_set (m->dims, dim, MAX (qconv_dims_get (m->dims, dim), count_tensors (m, name, variables->data)));
-        }
+      qconv_dims_set (m->dims, dim, MAX (qconv_dims_get (m->dims, dim), count_tensors (m, name, index->at[0].name)));
     }
 }
 
 static gboolean
-rows_of (const Mapping *m, const char *source, guint64 *rows, GError **error)
+rows_of (const KeymapRun *m, const char *source, guint64 *rows, GError **error)
 {
   const QconvShape *shape = qconv_names_find (m->names, source);
 
@@ -216,9 +207,10 @@ rows_of (const Mapping *m, const char *source, guint64 *rows, GError **error)
   return shape->rank > 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: has no rows", source);
 }
 
-/* Rows h*d + s*(d/2) + j of "a" are rows h*d + 2*j + s of "b", in heads h of d rows, s being 0 or 1 */
+/* Adds the parts of a tensor whose rows are permuted in heads of d rows: row h*d + s*(d/2) + j of "a" is row
+   h*d + 2*j + s of "b", s being 0 or 1 */
 static gboolean
-permute_rows (const Mapping *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
+permute_rows (const KeymapRun *m, const Rule *rule, const char *source, guint64 rows, GArray *parts, GError **error)
 {
   const QconvShape *shape = qconv_names_find (m->names, source);
   guint64 items = 0, half, each;
@@ -230,25 +222,27 @@ permute_rows (const Mapping *m, const Rule *rule, const char *source, guint64 ro
       return TRUE;
     }
   if (!qconv_shape_items (shape, &items) || items == 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its rows have no items", source);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: rows without items cannot be permuted", source);
   if (!qconv_dims_evaluate (m->dims, rule->head, &head, error))
     return FALSE;
   if (head <= 0 || head % 2 != 0 || rows % (guint64) head != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no heads of %" G_GINT64_FORMAT,
-                       source, rows, head);
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "%s: %" G_GUINT64_FORMAT " rows cannot be divided into heads of %" G_GINT64_FORMAT, source, rows,
+                       head);
   half = (guint64) head / 2;
   each = m->from_a ? half : 2;
   if (rows / (guint64) head > MAX_PARTS / each)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %" G_GUINT64_FORMAT " rows are too many", source, rows);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: %" G_GUINT64_FORMAT " rows are too many to permute", source,
+                       rows);
   for (guint64 h = 0; h < rows; h += (guint64) head)
     for (guint64 i = 0; i < each; i++)
       qconv_keymap_part (parts, source, h + i, m->from_a ? half : 2, m->from_a ? 2 : half);
   return TRUE;
 }
 
-/* One tensor that becomes one */
+/* Makes one tensor of one */
 static gboolean
-move (Mapping *m, const Rule *rule, const char *from, const char *to, GError **error)
+move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError **error)
 {
   const char *source = qconv_keymap_source (m, from);
   g_autoptr (GArray) parts = qconv_keymap_parts ();
@@ -271,7 +265,7 @@ move (Mapping *m, const Rule *rule, const char *from, const char *to, GError **e
   if (rule->head != NULL && !permute_rows (m, rule, source, rows, parts, error))
     return FALSE;
   if (rule->swap && rows % 2 != 0)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: an odd number of rows has no halves", source);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: an odd number of rows cannot be halved", source);
   if (rule->swap)
     qconv_keymap_part (parts, source, rows / 2, 1, rows / 2);
   if (rule->head == NULL)
@@ -279,30 +273,35 @@ move (Mapping *m, const Rule *rule, const char *from, const char *to, GError **e
   return qconv_keymap_add (m, to, g_steal_pointer (&parts), &shape, rule->transpose, error);
 }
 
-/* Rows of part @i of @whole, which has @total rows, as the rule says */
+/* Sets @rows to the rows of each part, if the parts of a tensor with @total rows are equal */
 static gboolean
-part_rows (const Mapping *m, const Rule *rule, guint i, const char *whole, guint64 total, guint64 *rows, GError **error)
+equal_rows (const Rule *rule, const char *whole, guint64 total, guint64 *rows, GError **error)
+{
+  *rows = total / rule->parts->len;
+  return total % rule->parts->len == 0
+         || qconv_fail (error, QCONV_ERROR_INPUT,
+                        "%s: %" G_GUINT64_FORMAT " rows cannot be divided into %u equal parts", whole, total,
+                        rule->parts->len);
+}
+
+/* Sets @rows to the rows of part @i of @whole, which the rule states */
+static gboolean
+stated_rows (const KeymapRun *m, const Rule *rule, guint i, const char *whole, guint64 *rows, GError **error)
 {
   gint64 n;
 
-  if (rule->rows == NULL)
-    {
-      *rows = total / rule->parts->len;
-      return total % rule->parts->len == 0
-             || qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are no %u equal parts", whole,
-                            total, rule->parts->len);
-    }
   if (!m->known)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split while the dimensions are not known", whole);
-  if (!qconv_dims_evaluate (m->dims, json_array_get_element (rule->rows, i), &n, error))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: cannot be split because the dimensions are not known",
+                       whole);
+  if (!qconv_dims_evaluate (m->dims, &rule->rows->at[i], &n, error))
     return FALSE;
   *rows = (guint64) n;
-  return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part of fewer than 0 rows", whole);
+  return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part would have fewer than 0 rows", whole);
 }
 
-/* One tensor that becomes several */
+/* Makes several tensors of one */
 static gboolean
-split (Mapping *m, const Rule *rule, char **names, GError **error)
+split (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
   const char *source = qconv_keymap_source (m, names[0]);
   guint64 total, first = 0;
@@ -317,10 +316,12 @@ split (Mapping *m, const Rule *rule, char **names, GError **error)
     {
       GArray *parts;
 
-      if (!part_rows (m, rule, i, source, total, &shape.dim[0], error))
+      if (rule->rows == NULL ? !equal_rows (rule, source, total, &shape.dim[0], error)
+                             : !stated_rows (m, rule, i, source, &shape.dim[0], error))
         return FALSE;
       if (shape.dim[0] > total - first)
-        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few", source, total);
+        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few for its parts", source,
+                           total);
       parts = qconv_keymap_parts ();
       qconv_keymap_part (parts, source, first, 1, shape.dim[0]);
       if (!qconv_keymap_add (m, names[1 + i], parts, &shape, FALSE, error))
@@ -332,9 +333,9 @@ split (Mapping *m, const Rule *rule, char **names, GError **error)
                         total - first);
 }
 
-/* Puts @source behind what @shape and @parts have; all have the same columns */
+/* Adds @source to @parts and its rows to @shape. Fails unless all parts have equal columns. */
 static gboolean
-stack_part (const Mapping *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
+stack_part (const KeymapRun *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
 {
   QconvShape own = *qconv_names_find (m->names, source);
   guint64 rows;
@@ -349,15 +350,15 @@ stack_part (const Mapping *m, const char *source, GArray *parts, QconvShape *sha
     }
   own.dim[0] = shape->dim[0];
   if (!qconv_shape_equal (&own, shape))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its columns are not those of %s", source,
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its columns differ from those of %s", source,
                        g_array_index (parts, NamePart, 0).name);
   return g_uint64_checked_add (&shape->dim[0], shape->dim[0], rows)
          || qconv_fail (error, QCONV_ERROR_INPUT, "%s: too many rows", source);
 }
 
-/* Several tensors that become one */
+/* Makes one tensor of several */
 static gboolean
-stack (Mapping *m, const Rule *rule, char **names, GError **error)
+stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
   g_autoptr (GArray) parts = qconv_keymap_parts ();
   const char *missing = NULL;
@@ -374,32 +375,32 @@ stack (Mapping *m, const Rule *rule, char **names, GError **error)
         return FALSE;
       else if (m->known && rule->rows != NULL)
         {
-          if (!part_rows (m, rule, i, names[0], 0, &rows, error))
+          if (!stated_rows (m, rule, i, names[0], &rows, error))
             return FALSE;
           if (rows != g_array_index (parts, NamePart, parts->len - 1).n)
-            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: needs %" G_GUINT64_FORMAT " rows to be a part of %s",
+            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: must have %" G_GUINT64_FORMAT " rows to be a part of %s",
                                source, rows, names[0]);
         }
     }
   if (parts->len == 0)
     return TRUE;
   if (missing != NULL)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: missing, a part of %s", missing, names[0]);
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: missing, but needed as a part of %s", missing, names[0]);
   return qconv_keymap_add (m, names[0], g_steal_pointer (&parts), &shape, FALSE, error);
 }
 
-/* @names: the whole, then the parts */
+/* Applies a rule whose variables are filled. @names: of the whole, then of the parts */
 static gboolean
-apply_filled (Mapping *m, const Rule *rule, char **names, GError **error)
+apply_filled (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
   if (rule->parts->len == 1)
     return move (m, rule, names[is_from_whole (m, rule) ? 0 : 1], names[is_from_whole (m, rule) ? 1 : 0], error);
   return is_from_whole (m, rule) ? split (m, rule, names, error) : stack (m, rule, names, error);
 }
 
-/* @leaf: what {p} stands for */
+/* Applies a rule for all values of its variables. @leaf: what {p} stands for */
 static gboolean
-apply_leaf (Mapping *m, const Rule *rule, const char *leaf, GError **error)
+apply_leaf (KeymapRun *m, const Rule *rule, const char *leaf, GError **error)
 {
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_auto (GStrv) templates = NULL;
@@ -420,9 +421,9 @@ apply_leaf (Mapping *m, const Rule *rule, const char *leaf, GError **error)
 }
 
 gboolean
-qconv_keymap_apply_rules (Mapping *m, JsonArray *list, GError **error)
+qconv_keymap_apply_rules (KeymapRun *m, GError **error)
 {
-  g_autoptr (GPtrArray) rules = read_rules (m, list, error);
+  g_autoptr (GPtrArray) rules = read_rules (m, error);
 
   if (rules == NULL)
     return FALSE;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tensors that a map passes by though it has rules for such names: those behind a gap in the numbers of blocks. */
+/* Finds tensors that a keymap leaves out although it has rules for such names: those behind a gap in the numbers of
+   blocks. The mapping asks, so that no tensor is lost. */
 #include <string.h>
 
 #include "families/expand.h"
-#include "families/keymap-rules.h"
+#include "families/keymap-build.h"
+#include "families/keymap.h"
 
 typedef struct {
   char *template;
-  JsonObject *index;
+  const FamilyIndex *index;
 } Source;
 
 static void
@@ -16,9 +18,9 @@ clear_source (gpointer data)
   g_free (((Source *) data)->template);
 }
 
-/* @name with {p} filled, where it is there */
+/* Adds template @name, once for each leaf that {p} stands for */
 static void
-add_sources (GArray *sources, const char *name, JsonObject *index)
+add_sources (GArray *sources, const char *name, const FamilyIndex *index)
 {
   static const char *const leaves[] = { "weight", "bias" };
 
@@ -33,23 +35,21 @@ add_sources (GArray *sources, const char *name, JsonObject *index)
     }
 }
 
-/* What the tensors are called that @rules move */
+/* Returns the templates of the tensors that @rules move. (transfer full) (element-type Source) */
 static GArray *
-list_sources (JsonArray *rules, gboolean from_a)
+list_sources (const FamilyMapRules *rules, gboolean from_a)
 {
   GArray *sources = g_array_new (FALSE, FALSE, sizeof (Source));
 
   g_array_set_clear_func (sources, clear_source);
-  for (guint i = 0; rules != NULL && i < json_array_get_length (rules); i++)
+  for (guint i = 0; i < rules->n; i++)
     {
-      JsonObject *rule = json_array_get_object_element (rules, i), *index = qconv_family_object (rule, "index");
-      JsonNode *from = json_object_get_member (rule, from_a ? "a" : "b");
+      const FamilyMapRule *rule = &rules->at[i];
 
-      if (!JSON_NODE_HOLDS_ARRAY (from))
-        add_sources (sources, json_node_get_string (from), index);
-      else
-        for (guint k = 0; k < json_array_get_length (json_node_get_array (from)); k++)
-          add_sources (sources, json_array_get_string_element (json_node_get_array (from), k), index);
+      if (from_a)
+        add_sources (sources, rule->a, &rule->index);
+      for (guint k = 0; !from_a && rule->b[k] != NULL; k++)
+        add_sources (sources, rule->b[k], &rule->index);
     }
   return sources;
 }
@@ -67,7 +67,7 @@ fits_any (const GArray *sources, const char *name)
   return FALSE;
 }
 
-/* The names of which something is made */
+/* Returns the names of which something is made */
 static GHashTable *
 list_used (const GPtrArray *maps)
 {
@@ -84,22 +84,22 @@ list_used (const GPtrArray *maps)
 }
 
 const char *
-qconv_keymap_stray (const Family *f, const char *variant, const Names *names, const char *from, const char *to,
-                    const GPtrArray *maps)
+qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps)
 {
   gboolean from_a;
-  JsonObject *map = qconv_keymap_find (f, variant, from, to, &from_a), *spells = from_a ? qconv_family_json (f) : map;
-  g_autoptr (Aliases) aliases = map != NULL ? qconv_aliases_new (qconv_family_list (spells, "aliases"), NULL) : NULL;
+  const FamilyKeymap *map = qconv_keymap_find (r->family, r->variant, r->from, r->to, &from_a);
+  const FamilyAliases *aliases;
   g_autoptr (GArray) sources = NULL;
   g_autoptr (GHashTable) used = NULL;
 
-  if (aliases == NULL)
+  if (map == NULL)
     return NULL;
-  sources = list_sources (qconv_family_list (map, "rules"), from_a);
+  aliases = from_a ? &qconv_family_data (r->family)->aliases : &map->aliases;
+  sources = list_sources (&map->rules, from_a);
   used = list_used (maps);
-  for (guint i = 0; i < qconv_names_length (names); i++)
+  for (guint i = 0; i < qconv_names_length (r->names); i++)
     {
-      const char *name = qconv_names_name (names, i);
+      const char *name = qconv_names_name (r->names, i);
       g_autofree char *spelling = NULL;
 
       if (g_hash_table_contains (used, name))

@@ -1,335 +1,351 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The members of family files: a table for each object, whose rows say how a member is checked and which field of
+   family-data.h it fills. No other source knows the names of members. */
 #include "families/schema.h"
 
 #include <string.h>
 
-#include "families/schema-check.h"
+#include "families/schema-read.h"
 #include "qconv-types.h"
 
 /* clang-format off */
-#define END { .name = NULL }
+#define END(Struct) { .name = NULL, .offset = sizeof (Struct) }
 /* clang-format on */
-#define TEXT qconv_schema_text, FALSE, NULL
-#define TEXTS qconv_schema_texts, FALSE, NULL
-#define INTEGER qconv_schema_integer, FALSE, NULL
-#define ANYTHING qconv_schema_anything, FALSE, NULL
-#define NEEDED(check) qconv_schema_##check, TRUE, NULL
+#define MAY(type) qconv_schema_##type, SCHEMA_OPTIONAL, NULL
+#define MUST(type) qconv_schema_##type, SCHEMA_NEEDED, NULL
+#define ONE_OF(type) qconv_schema_##type, SCHEMA_ONE_OF, NULL
+#define OBJECT(of) qconv_schema_object, SCHEMA_OPTIONAL, of
+#define OBJECTS(of) qconv_schema_objects, SCHEMA_OPTIONAL, of
+#define OBJECT_MAP(of) qconv_schema_object_map, SCHEMA_OPTIONAL, of
+#define UNUSED SCHEMA_UNUSED
 
-/* Comparisons of a size: exactly one of them */
-static const char *const comparisons[] = { "eq", "ne", "ge", "in", NULL };
-static const char *const sources[]
-    = { "const", "shape", "shape_re", "count", "present", "absent", "present_re", "rank", "same_as", NULL };
-static const char *const ops[] = { "linear",       "nn_linear", "conv1d", "conv2d", "conv3d", "embedding",
-                                   "nn_embedding", "norm",      "bias",   "param",  "buffer", NULL };
-static const char *const kinds[] = { "diffusion", "text_encoder", "llm", "generic", NULL };
-static const char *const classes[] = { "core",   "mod",    "io",     "cond",  "final", "refiner", "aux",
-                                       "vision", "router", "expert", "embed", "conv",  "none",    NULL };
+/* ---- Words out of a list ---- */
 
 static gboolean
-check_choice (SchemaCheck *c, JsonNode *node, const char *const *choices)
+read_choice (SchemaReader *r, JsonNode *node, const char *const *choices, gpointer into)
 {
-  return qconv_schema_text (c, node, NULL)
-         && (g_strv_contains (choices, json_node_get_string (node)) || qconv_schema_fail (c, "not one that is known"));
+  return qconv_schema_text (r, node, NULL, into)
+         && (g_strv_contains (choices, json_node_get_string (node)) || qconv_schema_fail (r, "not a known word"));
 }
 
 static gboolean
-check_op (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_op (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  return check_choice (c, node, ops);
+  static const char *const ops[] = { "linear",       "nn_linear", "conv1d", "conv2d", "conv3d", "embedding",
+                                     "nn_embedding", "norm",      "bias",   "param",  "buffer", NULL };
+
+  return read_choice (r, node, ops, into);
 }
 
 static gboolean
-check_kind (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_kind (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  return check_choice (c, node, kinds);
+  static const char *const kinds[] = { "diffusion", "text_encoder", "llm", "generic", NULL };
+
+  return read_choice (r, node, kinds, into);
 }
 
 static gboolean
-check_class (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_class (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  return check_choice (c, node, classes);
+  static const char *const classes[] = { "core",   "mod",    "io",     "cond",  "final", "refiner", "aux",
+                                         "vision", "router", "expert", "embed", "conv",  "none",    NULL };
+
+  return read_choice (r, node, classes, into);
 }
 
-/* An object that has one of @members, and only one */
-static gboolean
-check_one_of (SchemaCheck *c, JsonNode *node, const char *const *members)
-{
-  guint n = 0;
+/* ---- "detect" ---- */
 
-  for (guint i = 0; members[i] != NULL; i++)
-    n += json_object_has_member (json_node_get_object (node), members[i]);
-  return n == 1 || qconv_schema_fail (c, "%s of the members that say what", n == 0 ? "none" : "more than one");
-}
+#define SIZE(member) offsetof (FamilySizeRule, size.member)
+static const SchemaMember size_rule[] = { { "tensor", MUST (text_or_texts), offsetof (FamilySizeRule, tensors) },
+                                          { "axis", MUST (axis), offsetof (FamilySizeRule, axis) },
+                                          { "eq", ONE_OF (given_integer), SIZE (eq) },
+                                          { "ne", ONE_OF (given_integer), SIZE (ne) },
+                                          { "ge", ONE_OF (given_integer), SIZE (ge) },
+                                          { "in", ONE_OF (integers), SIZE (in) },
+                                          END (FamilySizeRule) };
+static const SchemaMember count_rule[] = { { "stem", MUST (text), offsetof (FamilyCountRule, stem) },
+                                           { "eq", ONE_OF (given_integer), offsetof (FamilyCountRule, count.eq) },
+                                           { "ge", ONE_OF (given_integer), offsetof (FamilyCountRule, count.ge) },
+                                           END (FamilyCountRule) };
 
-static gboolean
-check_axis (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
-{
-  return qconv_schema_count (c, node, NULL)
-         && (json_node_get_int (node) < QCONV_MAX_RANK || qconv_schema_fail (c, "out of range"));
-}
-
-static gboolean
-check_integers (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
-{
-  return qconv_schema_list (c, node, qconv_schema_integer, NULL);
-}
-
-static const SchemaMember shape_rule[] = { { "tensor", NEEDED (text_or_texts) },
-                                           { "axis", check_axis, TRUE, NULL },
-                                           { "eq", INTEGER },
-                                           { "ne", INTEGER },
-                                           { "ge", INTEGER },
-                                           { "in", check_integers, FALSE, NULL },
-                                           END };
-static const SchemaMember count_rule[] = { { "stem", NEEDED (text) }, { "eq", INTEGER }, { "ge", INTEGER }, END };
-
-static gboolean
-check_comparison (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
-{
-  return qconv_schema_object (c, node, of) && check_one_of (c, node, comparisons);
-}
-
-static gboolean
-check_shapes (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
-{
-  return qconv_schema_list (c, node, check_comparison, shape_rule);
-}
-
-static gboolean
-check_counts (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
-{
-  return qconv_schema_list (c, node, check_comparison, count_rule);
-}
-
+#define RULE(member) offsetof (FamilyDetectRule, member)
 /* clang-format off */
 #define CONDITIONS \
-  { "all_of", TEXTS }, { "any_of", qconv_schema_text_lists, FALSE, NULL }, { "none_of", TEXTS }, \
-    { "shapes", check_shapes, FALSE, NULL }, { "counts", check_counts, FALSE, NULL }
+  { "all_of", MAY (texts), RULE (all_of) }, { "any_of", MAY (text_lists), RULE (any_of) }, \
+    { "none_of", MAY (texts), RULE (none_of) }, { "shapes", OBJECTS (size_rule), RULE (shapes) }, \
+    { "counts", OBJECTS (count_rule), RULE (counts) }
 /* clang-format on */
-static const SchemaMember naming_rule[] = { { "naming", NEEDED (text) }, CONDITIONS, END };
-static const SchemaMember variant_rule[] = { { "variant", NEEDED (text) }, CONDITIONS, END };
+static const SchemaMember naming_rule[]
+    = { { "naming", MUST (text), RULE (result) }, CONDITIONS, END (FamilyDetectRule) };
+static const SchemaMember variant_rule[]
+    = { { "variant", MUST (text), RULE (result) }, CONDITIONS, END (FamilyDetectRule) };
 
-/* A rule that asks for no name would hold for every file */
+/* Reads a rule of "namings". Fails if it asks for no name, because it would hold for every file. */
 static gboolean
-check_naming (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_naming (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  return qconv_schema_object (c, node, naming_rule)
-         && (json_object_has_member (json_node_get_object (node), "all_of")
-             || json_object_has_member (json_node_get_object (node), "any_of")
-             || qconv_schema_fail (c, "neither \"all_of\" nor \"any_of\""));
+  const FamilyDetectRule *rule = into;
+
+  return qconv_schema_object (r, node, naming_rule, into)
+         && (rule->all_of != NULL || rule->any_of.at != NULL
+             || qconv_schema_fail (r, "neither \"all_of\" nor \"any_of\" is there"));
 }
 
 static gboolean
-check_namings (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_namings (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  return qconv_schema_list (c, node, check_naming, NULL);
+  static const SchemaItem item = { read_naming, NULL, sizeof (FamilyDetectRule), 0 };
+
+  return qconv_schema_list (r, node, &item, into);
 }
 
-static const SchemaMember detect[] = { { "priority", NEEDED (count) },
-                                       { "namings", check_namings, TRUE, NULL },
-                                       { "variants", qconv_schema_objects, FALSE, variant_rule },
-                                       END };
+static const SchemaMember detect[]
+    = { { "priority", MUST (count), offsetof (FamilyDetect, priority) },
+        { "namings", read_namings, SCHEMA_NEEDED, NULL, offsetof (FamilyDetect, namings) },
+        { "variants", OBJECTS (variant_rule), offsetof (FamilyDetect, variants) },
+        END (FamilyDetect) };
 
-static const SchemaMember infer[] = { { "const", INTEGER },
-                                      { "shape", qconv_schema_place, FALSE, NULL },
-                                      { "shape_re", qconv_schema_regex_place, FALSE, NULL },
-                                      { "count", TEXT },
-                                      { "with", TEXT },
-                                      { "present", TEXTS },
-                                      { "absent", TEXTS },
-                                      { "present_re", qconv_schema_regex, FALSE, NULL },
-                                      { "rank", TEXT },
-                                      { "eq", INTEGER },
-                                      { "same_as", qconv_schema_dimension, FALSE, NULL },
-                                      { "minus", qconv_schema_expression, FALSE, NULL },
-                                      { "div_dim", qconv_schema_dimension, FALSE, NULL },
-                                      { "div", qconv_schema_divisor, FALSE, NULL },
-                                      { "add", INTEGER },
-                                      { "default", INTEGER },
-                                      { "only_if", qconv_schema_dimension, FALSE, NULL },
-                                      END };
+/* ---- "dims" and "variants" ---- */
+
+#define INFER(member) offsetof (FamilyInfer, member)
+static const SchemaMember infer[] = { { "const", ONE_OF (given_integer), INFER (constant) },
+                                      { "shape", ONE_OF (place), INFER (shape) },
+                                      { "shape_re", ONE_OF (regex_place), INFER (shape_re) },
+                                      { "count", ONE_OF (text), INFER (count) },
+                                      { "with", MAY (text), INFER (with) },
+                                      { "present", ONE_OF (texts), INFER (present) },
+                                      { "absent", ONE_OF (texts), INFER (absent) },
+                                      { "present_re", ONE_OF (regex), INFER (present_re) },
+                                      { "rank", ONE_OF (text), INFER (rank) },
+                                      { "eq", MAY (integer), INFER (eq) },
+                                      { "same_as", ONE_OF (dimension), INFER (same_as) },
+                                      { "minus", MAY (expression), INFER (minus) },
+                                      { "div_dim", MAY (dimension), INFER (div_dim) },
+                                      { "div", MAY (divisor), INFER (div) },
+                                      { "add", MAY (integer), INFER (add) },
+                                      { "default", MAY (integer), INFER (missing) },
+                                      { "only_if", MAY (dimension), INFER (only_if) },
+                                      END (FamilyInfer) };
+static const SchemaMember dim[] = { { "doc", MAY (text), UNUSED },
+                                    { "infer", qconv_schema_object, SCHEMA_NEEDED, infer, offsetof (FamilyDim, infer) },
+                                    { "unseen", MAY (truth), offsetof (FamilyDim, unseen) },
+                                    END (FamilyDim) };
+
+#define VARIANT(member) offsetof (FamilyVariant, member)
+static const SchemaMember variant[] = { { "dims", MUST (sizes), VARIANT (dims) },
+                                        { "tensors", MAY (count), VARIANT (n_tensors) },
+                                        { "params", MAY (count), VARIANT (n_params) },
+                                        { "aliases", MAY (texts), VARIANT (aliases) },
+                                        { "native_dtype", MAY (text), UNUSED },
+                                        { "loader_class", MAY (text), UNUSED },
+                                        { "check", MAY (anything), UNUSED },
+                                        { "synthetic", MAY (truth), VARIANT (synthetic) },
+                                        { "detect_as", MAY (text), VARIANT (detect_as) },
+                                        { "header_config", MAY (anything), VARIANT (header_config) },
+                                        { "loader_reduced", MAY (anything), VARIANT (loader_reduced) },
+                                        { "note", MAY (text), UNUSED },
+                                        END (FamilyVariant) };
+
+/* ---- "layers" and what else speaks of tensors ---- */
+
+#define LAYER(member) offsetof (FamilyLayer, member)
+static const SchemaMember layer[] = { { "name", MUST (text), LAYER (name) },
+                                      { "shape", MUST (shape), LAYER (shape) },
+                                      { "op", read_op, SCHEMA_NEEDED, NULL, LAYER (op) },
+                                      { "index", MAY (index), LAYER (index) },
+                                      { "when", MAY (condition), LAYER (when) },
+                                      { "role", MAY (text), LAYER (role) },
+                                      { "stream", MAY (text), LAYER (stream) },
+                                      { "group", MAY (text), LAYER (group) },
+                                      { "class", read_class, SCHEMA_OPTIONAL, NULL, LAYER (class_) },
+                                      { "split", MAY (parts), LAYER (split) },
+                                      { "in_concat", MAY (parts), UNUSED },
+                                      { "kept_by", MAY (text_map), LAYER (kept_by) },
+                                      { "note", MAY (text), UNUSED },
+                                      END (FamilyLayer) };
 
 static gboolean
-check_infer (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+has_variable (const FamilyIndex *index, const char *name, gsize n)
 {
-  return qconv_schema_object (c, node, infer) && check_one_of (c, node, sources);
+  for (guint i = 0; i < index->n; i++)
+    if (strncmp (index->at[i].name, name, n) == 0 && index->at[i].name[n] == '\0')
+      return TRUE;
+  return FALSE;
 }
 
-static const SchemaMember dim[]
-    = { { "doc", TEXT }, { "infer", check_infer, TRUE, NULL }, { "unseen", qconv_schema_truth, FALSE, NULL }, END };
-
-static const SchemaMember variant[] = { { "dims", NEEDED (sizes) },
-                                        { "tensors", qconv_schema_count, FALSE, NULL },
-                                        { "params", qconv_schema_count, FALSE, NULL },
-                                        { "aliases", TEXTS },
-                                        { "native_dtype", TEXT },
-                                        { "loader_class", TEXT },
-                                        { "check", ANYTHING },
-                                        { "synthetic", qconv_schema_truth, FALSE, NULL },
-                                        { "detect_as", TEXT },
-                                        { "header_config", ANYTHING },
-                                        { "loader_reduced", ANYTHING },
-                                        { "note", TEXT },
-                                        END };
-
-static const SchemaMember layer[] = { { "name", NEEDED (text) },
-                                      { "shape", NEEDED (shape) },
-                                      { "op", check_op, TRUE, NULL },
-                                      { "index", qconv_schema_index, FALSE, NULL },
-                                      { "when", qconv_schema_condition, FALSE, NULL },
-                                      { "role", TEXT },
-                                      { "stream", TEXT },
-                                      { "group", TEXT },
-                                      { "class", check_class, FALSE, NULL },
-                                      { "split", qconv_schema_parts, FALSE, NULL },
-                                      { "in_concat", qconv_schema_parts, FALSE, NULL },
-                                      { "kept_by", ANYTHING },
-                                      { "note", TEXT },
-                                      END };
-
-/* Whether each {variable} of @template is in the layer's index */
+/* Fails unless each {variable} of @template (nullable) is in @index */
 static gboolean
-check_template (SchemaCheck *c, JsonObject *index, const char *template)
+check_template (SchemaReader *r, const FamilyIndex *index, const char *template)
 {
-  for (const char *at = strchr (template, '{'); at != NULL; at = strchr (at + 1, '{'))
+  for (const char *at = template != NULL ? strchr (template, '{') : NULL; at != NULL; at = strchr (at + 1, '{'))
     {
       const char *end = strchr (at, '}');
-      g_autofree char *name = end != NULL ? g_strndup (at + 1, (gsize) (end - at - 1)) : NULL;
 
-      if (name == NULL || index == NULL || !json_object_has_member (index, name))
-        return qconv_schema_fail (c, "\"%s\" has a variable without an index", template);
+      if (end == NULL || !has_variable (index, at + 1, (gsize) (end - at - 1)))
+        return qconv_schema_fail (r, "\"%s\" has a variable that \"index\" lacks", template);
     }
   return TRUE;
 }
 
 static gboolean
-check_layer (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_layer (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  JsonObject *o, *index;
+  const FamilyLayer *l = into;
 
-  if (!qconv_schema_object (c, node, layer))
-    return FALSE;
-  o = json_node_get_object (node);
-  index = json_object_has_member (o, "index") ? json_object_get_object_member (o, "index") : NULL;
-  return check_template (c, index, json_object_get_string_member (o, "name"))
-         && check_template (c, index, json_object_get_string_member_with_default (o, "group", ""));
+  return qconv_schema_object (r, node, layer, into) && check_template (r, &l->index, l->name)
+         && check_template (r, &l->index, l->group);
 }
 
 static gboolean
-check_layers (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_layers (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  return qconv_schema_list (c, node, check_layer, NULL);
+  static const SchemaItem item = { read_layer, NULL, sizeof (FamilyLayer), 0 };
+
+  return qconv_schema_list (r, node, &item, into);
 }
 
 static gboolean
-check_replacement (SchemaCheck *c, JsonNode *node, const SchemaMember *of)
+read_replacement (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
   g_autoptr (GError) broken = NULL;
 
-  return qconv_schema_text (c, node, NULL)
+  return qconv_schema_text (r, node, NULL, into)
          && (g_regex_check_replacement (json_node_get_string (node), NULL, &broken)
-             || qconv_schema_fail (c, "%s", broken->message));
+             || qconv_schema_fail (r, "%s", broken->message));
 }
 
 static const SchemaMember alias[]
-    = { { "match", NEEDED (regex) }, { "replace", check_replacement, TRUE, NULL }, { "why", TEXT }, END };
-static const SchemaMember extra[] = {
-  { "match", NEEDED (regex) }, { "why", TEXT }, { "drop", qconv_schema_truth, FALSE, NULL }, { "twin", TEXT }, END
+    = { { "match", MUST (regex), offsetof (FamilyAlias, match) },
+        { "replace", read_replacement, SCHEMA_NEEDED, NULL, offsetof (FamilyAlias, replace) },
+        { "why", MAY (text), UNUSED },
+        END (FamilyAlias) };
+static const SchemaMember extra[] = { { "match", MUST (regex), offsetof (FamilyExtra, match) },
+                                      { "why", MAY (text), UNUSED },
+                                      { "drop", MAY (truth), offsetof (FamilyExtra, drop) },
+                                      { "twin", MAY (text), offsetof (FamilyExtra, twin) },
+                                      END (FamilyExtra) };
+static const SchemaMember role[] = { { "match", MUST (regex), offsetof (FamilyRoleRule, match) },
+                                     { "role", MUST (text), offsetof (FamilyRoleRule, role) },
+                                     { "class", read_class, SCHEMA_OPTIONAL, NULL, offsetof (FamilyRoleRule, class_) },
+                                     END (FamilyRoleRule) };
+
+/* ---- "keymaps" ---- */
+
+#define MAP_RULE(member) offsetof (FamilyMapRule, member)
+static const SchemaMember map_rule[] = { { "a", MUST (text), MAP_RULE (a) },
+                                         { "b", MUST (text_or_texts), MAP_RULE (b) },
+                                         { "index", MAY (index), MAP_RULE (index) },
+                                         { "rows", MAY (expressions), MAP_RULE (rows) },
+                                         { "swap_halves", MAY (truth), MAP_RULE (swap_halves) },
+                                         { "transpose", MAY (truth), MAP_RULE (transpose) },
+                                         { "b_rows_part", MAY (given_count), MAP_RULE (b_rows_part) },
+                                         { "b_parts", MAY (divisor), MAP_RULE (b_parts) },
+                                         END (FamilyMapRule) };
+static const SchemaMember permute[] = { { "architectures", MUST (texts), offsetof (FamilyPermute, architectures) },
+                                        { "when", MAY (condition), offsetof (FamilyPermute, when) },
+                                        { "tensors", MUST (texts), offsetof (FamilyPermute, tensors) },
+                                        { "head", MUST (expression), offsetof (FamilyPermute, head) },
+                                        { "rule", MAY (text), UNUSED },
+                                        END (FamilyPermute) };
+#define KEYMAP(member) offsetof (FamilyKeymap, member)
+static const SchemaMember keymap[] = { { "a", MUST (text), KEYMAP (a) },
+                                       { "b", MUST (text), KEYMAP (b) },
+                                       { "source", MAY (text), UNUSED },
+                                       { "verified", MAY (text), UNUSED },
+                                       { "note", MAY (text), UNUSED },
+                                       { "rules", OBJECTS (map_rule), KEYMAP (rules) },
+                                       { "identity", MAY (truth), KEYMAP (identity) },
+                                       { "except_variants", MAY (texts), KEYMAP (except_variants) },
+                                       { "unmapped", MAY (texts), KEYMAP (unmapped) },
+                                       { "permute", OBJECT (permute), KEYMAP (permute) },
+                                       { "aliases", OBJECTS (alias), KEYMAP (aliases) },
+                                       { "block_map", MAY (text_lists), KEYMAP (block_map) },
+                                       { "resnet_names", MAY (text_map), KEYMAP (resnet_names) },
+                                       END (FamilyKeymap) };
+
+/* ---- "presets" ---- */
+
+static const SchemaMember keep_blocks[] = { { "stem", MUST (text), offsetof (FamilyBlocks, stem) },
+                                            { "first", MUST (count), offsetof (FamilyBlocks, first) },
+                                            { "last", MUST (count), offsetof (FamilyBlocks, last) },
+                                            END (FamilyBlocks) };
+static const SchemaMember evidence[] = { { "peer", MAY (text), offsetof (FamilyEvidence, peer) },
+                                         { "id", MUST (text), offsetof (FamilyEvidence, id) },
+                                         { "where", MAY (text), UNUSED },
+                                         { "formats", MAY (texts), offsetof (FamilyEvidence, formats) },
+                                         { "opt_in", MAY (text), UNUSED },
+                                         { "match", MAY (text), UNUSED },
+                                         { "keep", MAY (texts), UNUSED },
+                                         { "quantizes", MAY (texts), UNUSED },
+                                         { "also", MAY (texts), UNUSED },
+                                         { "remove", MAY (texts), UNUSED },
+                                         { "first_last", OBJECT (keep_blocks), UNUSED },
+                                         END (FamilyEvidence) };
+#define PRESET(member) offsetof (FamilyPreset, member)
+static const SchemaMember preset[] = { { "keep", MAY (regexes), PRESET (keep) },
+                                       { "keep_blocks", OBJECTS (keep_blocks), PRESET (keep_blocks) },
+                                       { "only", MAY (regexes), PRESET (only) },
+                                       { "only_optional", MAY (regexes), UNUSED },
+                                       { "fallback", MAY (regex_map), PRESET (fallback) },
+                                       { "upgrade", MAY (regex_map), UNUSED },
+                                       { "full_precision_mm", MAY (regexes), PRESET (full_precision_mm) },
+                                       { "note", MAY (text), UNUSED },
+                                       END (FamilyPreset) };
+
+/* ---- The whole file ---- */
+
+/* Only checked; nothing reads it */
+static const SchemaMember exception[] = {
+  { "name", MUST (text), UNUSED }, { "n", MUST (count), UNUSED }, { "k", MUST (count), UNUSED }, { .name = NULL }
 };
-static const SchemaMember role[]
-    = { { "match", NEEDED (regex) }, { "role", NEEDED (text) }, { "class", check_class, FALSE, NULL }, END };
 
-static const SchemaMember map_rule[] = { { "a", NEEDED (text) },
-                                         { "b", NEEDED (text_or_texts) },
-                                         { "index", qconv_schema_index, FALSE, NULL },
-                                         { "rows", qconv_schema_expressions, FALSE, NULL },
-                                         { "swap_halves", qconv_schema_truth, FALSE, NULL },
-                                         { "transpose", qconv_schema_truth, FALSE, NULL },
-                                         { "b_rows_part", qconv_schema_count, FALSE, NULL },
-                                         { "b_parts", qconv_schema_divisor, FALSE, NULL },
-                                         END };
-static const SchemaMember permute[] = { { "architectures", NEEDED (texts) },
-                                        { "when", qconv_schema_condition, FALSE, NULL },
-                                        { "tensors", NEEDED (texts) },
-                                        { "head", NEEDED (expression) },
-                                        { "rule", TEXT },
-                                        END };
-static const SchemaMember keymap[] = { { "a", NEEDED (text) },
-                                       { "b", NEEDED (text) },
-                                       { "source", TEXT },
-                                       { "verified", TEXT },
-                                       { "note", TEXT },
-                                       { "rules", qconv_schema_objects, FALSE, map_rule },
-                                       { "identity", qconv_schema_truth, FALSE, NULL },
-                                       { "except_variants", TEXTS },
-                                       { "unmapped", TEXTS },
-                                       { "permute", qconv_schema_object, FALSE, permute },
-                                       { "aliases", qconv_schema_objects, FALSE, alias },
-                                       { "block_map", qconv_schema_text_lists, FALSE, NULL },
-                                       { "resnet_names", qconv_schema_text_map, FALSE, NULL },
-                                       END };
+static gboolean
+read_components (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
+{
+  static const SchemaMember members[]
+      = { { "text-encoder", MAY (texts), UNUSED }, { "vae", MAY (texts), UNUSED }, { .name = NULL } };
+  static const SchemaItem item
+      = { qconv_schema_texts, NULL, sizeof (FamilyComponent), offsetof (FamilyComponent, starts) };
 
-static const SchemaMember keep_blocks[]
-    = { { "stem", NEEDED (text) }, { "first", NEEDED (count) }, { "last", NEEDED (count) }, END };
-static const SchemaMember evidence[] = { { "peer", TEXT },
-                                         { "id", NEEDED (text) },
-                                         { "where", TEXT },
-                                         { "formats", TEXTS },
-                                         { "opt_in", TEXT },
-                                         { "match", TEXT },
-                                         { "keep", TEXTS },
-                                         { "quantizes", TEXTS },
-                                         { "also", TEXTS },
-                                         { "remove", TEXTS },
-                                         { "first_last", qconv_schema_object, FALSE, keep_blocks },
-                                         END };
-static const SchemaMember preset[] = { { "keep", qconv_schema_regexes, FALSE, NULL },
-                                       { "keep_blocks", qconv_schema_objects, FALSE, keep_blocks },
-                                       { "only", qconv_schema_regexes, FALSE, NULL },
-                                       { "only_optional", qconv_schema_regexes, FALSE, NULL },
-                                       { "fallback", qconv_schema_regex_map, FALSE, NULL },
-                                       { "upgrade", qconv_schema_regex_map, FALSE, NULL },
-                                       { "full_precision_mm", qconv_schema_regexes, FALSE, NULL },
-                                       { "note", TEXT },
-                                       END };
-static const SchemaMember exception[]
-    = { { "name", NEEDED (text) }, { "n", NEEDED (count) }, { "k", NEEDED (count) }, END };
+  return qconv_schema_object (r, node, members, NULL) && qconv_schema_map (r, node, &item, into);
+}
 
-static const SchemaMember components[] = { { "text-encoder", TEXTS }, { "vae", TEXTS }, END };
+#define DATA(member) offsetof (FamilyData, member)
+static const SchemaMember family_file[]
+    = { { "schema", MUST (text), DATA (schema) },
+        { "schema_version", MUST (count), DATA (schema_version) },
+        { "family", MUST (text), DATA (id) },
+        { "title", MUST (text), DATA (title) },
+        { "kind", read_kind, SCHEMA_NEEDED, NULL, DATA (kind) },
+        { "source_refs", MAY (texts), UNUSED },
+        { "architectures", MAY (texts), DATA (architectures) },
+        { "prefixes", MUST (texts), DATA (prefixes) },
+        { "prefix_rewrites", MAY (pairs), DATA (prefix_rewrites) },
+        { "detect", OBJECT (detect), DATA (detect) },
+        { "dims", OBJECT_MAP (dim), DATA (dims) },
+        { "constraints", MAY (texts), UNUSED },
+        { "variants", OBJECT_MAP (variant), DATA (variants) },
+        { "layers", read_layers, SCHEMA_OPTIONAL, NULL, DATA (layers) },
+        { "aliases", OBJECTS (alias), DATA (aliases) },
+        { "extra_tensors", OBJECTS (extra), DATA (extra_tensors) },
+        { "role_rules", OBJECTS (role), DATA (role_rules) },
+        { "keymaps", OBJECTS (keymap), DATA (keymaps) },
+        { "keep_evidence", OBJECTS (evidence), DATA (keep_evidence) },
+        { "presets", qconv_schema_object_map, SCHEMA_NEEDED, preset, DATA (presets) },
+        { "never_pack", MAY (texts), DATA (never_pack) },
+        { "alignment_exceptions", OBJECTS (exception), UNUSED },
+        { "preset_stats", MAY (anything), UNUSED },
+        { "notes", MAY (texts), UNUSED },
+        { "min_dim", MAY (count), DATA (min_dim) },
+        { "keep", MAY (regexes), DATA (keep) },
+        { "scheme_presets", MAY (text_map), DATA (scheme_presets) },
+        { "preset_to_6_bits", MAY (text), DATA (preset_to_6_bits) },
+        { "preset_above_6_bits", MAY (text), DATA (preset_above_6_bits) },
+        { "components", read_components, SCHEMA_OPTIONAL, NULL, DATA (components) },
+        END (FamilyData) };
 
-static const SchemaMember family_file[] = { { "schema", NEEDED (text) },
-                                            { "schema_version", NEEDED (count) },
-                                            { "family", NEEDED (text) },
-                                            { "title", NEEDED (text) },
-                                            { "kind", check_kind, TRUE, NULL },
-                                            { "source_refs", TEXTS },
-                                            { "architectures", TEXTS },
-                                            { "prefixes", NEEDED (texts) },
-                                            { "prefix_rewrites", qconv_schema_pairs, FALSE, NULL },
-                                            { "detect", qconv_schema_object, FALSE, detect },
-                                            { "dims", qconv_schema_map, FALSE, dim },
-                                            { "constraints", TEXTS },
-                                            { "variants", qconv_schema_map, FALSE, variant },
-                                            { "layers", check_layers, FALSE, NULL },
-                                            { "aliases", qconv_schema_objects, FALSE, alias },
-                                            { "extra_tensors", qconv_schema_objects, FALSE, extra },
-                                            { "role_rules", qconv_schema_objects, FALSE, role },
-                                            { "keymaps", qconv_schema_objects, FALSE, keymap },
-                                            { "keep_evidence", qconv_schema_objects, FALSE, evidence },
-                                            { "presets", qconv_schema_map, TRUE, preset },
-                                            { "never_pack", TEXTS },
-                                            { "alignment_exceptions", qconv_schema_objects, FALSE, exception },
-                                            { "preset_stats", ANYTHING },
-                                            { "notes", TEXTS },
-                                            { "min_dim", qconv_schema_count, FALSE, NULL },
-                                            { "keep", qconv_schema_regexes, FALSE, NULL },
-                                            { "scheme_presets", qconv_schema_text_map, FALSE, NULL },
-                                            { "preset_to_6_bits", TEXT },
-                                            { "preset_above_6_bits", TEXT },
-                                            { "components", qconv_schema_object, FALSE, components },
-                                            END };
-
-/* The dimensions that the file declares, each with a value: for checks of what speaks of them */
+/* Declares the dimensions of the file, each with a value, so that expressions can be checked wherever they stand */
 static void
 collect_dims (Dims *dims, JsonObject *family)
 {
@@ -344,33 +360,31 @@ collect_dims (Dims *dims, JsonObject *family)
 }
 
 static gboolean
-check_file (SchemaCheck *c, JsonObject *family)
+read_file (SchemaReader *r, JsonObject *family, FamilyData *data)
 {
   g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), family);
 
-  if (!qconv_schema_object (c, node, family_file))
+  if (!qconv_schema_object (r, node, family_file, data))
     return FALSE;
-  if (strcmp (json_object_get_string_member (family, "schema"), "qconv-model-family") != 0
-      || json_object_get_int_member (family, "schema_version") != 1)
-    return qconv_schema_fail (c, "not a family file of version 1");
-  if (strcmp (json_object_get_string_member (family, "kind"), "generic") != 0
-      && !json_object_has_member (family, "detect"))
-    return qconv_schema_fail (c, "member \"detect\" is missing");
-  return *json_object_get_string_member (family, "family") != '\0' || qconv_schema_fail (c, "the family has no id");
+  if (strcmp (data->schema, "qconv-model-family") != 0 || data->schema_version != 1)
+    return qconv_schema_fail (r, "not a family file of version 1");
+  if (strcmp (data->kind, "generic") != 0 && data->detect.namings.at == NULL)
+    return qconv_schema_fail (r, "member \"detect\" is missing");
+  return *data->id != '\0' || qconv_schema_fail (r, "\"family\" is empty");
 }
 
 gboolean
-qconv_schema_check (JsonObject *family, GHashTable *regexes, GError **error)
+qconv_schema_read (JsonObject *family, SchemaStore *store, FamilyData *data, GError **error)
 {
   g_autoptr (GString) path = g_string_new (NULL);
   g_autoptr (Dims) dims = qconv_dims_new ();
-  SchemaCheck c = { dims, regexes, path, NULL };
+  SchemaReader r = { dims, store, path, NULL };
   gboolean right;
 
   collect_dims (dims, family);
-  right = check_file (&c, family);
+  right = read_file (&r, family, data);
   if (!right)
-    qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", path->str, path->len > 0 ? ": " : "", c.reason);
-  g_free (c.reason);
+    qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", path->str, path->len > 0 ? ": " : "", r.reason);
+  g_free (r.reason);
   return right;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a family file may contain. */
+/* What a family file may contain. family.c calls it once for each file. */
 #pragma once
 #include <json-glib/json-glib.h>
 
-/* Whether @family has the members it must have, no others, all of the right type; whether its regular expressions
-   compile and its expressions, conditions and templates speak of dimensions and variables that it defines. Errors name
-   the member. @regexes: pattern -> GRegex, filled; the patterns are those of @family */
-gboolean qconv_schema_check (JsonObject *family, GHashTable *regexes, GError **error);
+#include "families/schema-store.h"
+
+/* Fills @data from @family. Fails if @family lacks a member that it must have, has an unknown one or one of a wrong
+   type, if a regular expression does not compile, or if an expression, condition or template names a dimension or
+   variable that is not defined. Errors name the member.
+   @data: zeroed; what it points to belongs to @store */
+gboolean qconv_schema_read (JsonObject *family, SchemaStore *store, FamilyData *data, GError **error);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A set of tensor names with shapes, which can be asked for the start of names. */
 #include "families/tensor-names.h"
 
 #include <string.h>
+
+#include "base/names.h"
 
 typedef struct {
   char *name, *full;
@@ -86,12 +89,6 @@ qconv_names_full (const Names *names, const char *name)
   return n != NULL ? n->full : NULL;
 }
 
-static gint
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 static GPtrArray *
 sorted_names (const Names *names)
 {
@@ -102,7 +99,7 @@ sorted_names (const Names *names)
   sorted = g_ptr_array_sized_new (names->list->len);
   for (guint i = 0; i < names->list->len; i++)
     g_ptr_array_add (sorted, ((Named *) g_ptr_array_index (names->list, i))->name);
-  g_ptr_array_sort (sorted, compare_names);
+  g_ptr_array_sort (sorted, qconv_compare_strings);
   ((Names *) names)->sorted = sorted;
   return sorted;
 }
@@ -144,21 +141,16 @@ qconv_names_shape (const Names *names, guint i)
 }
 
 static char *
-rewrite (JsonArray *rewrites, const char *name)
+rewrite (const FamilyPairs *rewrites, const char *name)
 {
-  for (guint i = 0; rewrites != NULL && i < json_array_get_length (rewrites); i++)
-    {
-      JsonArray *pair = json_array_get_array_element (rewrites, i);
-      const char *from = json_array_get_string_element (pair, 0);
-
-      if (g_str_has_prefix (name, from))
-        return g_strconcat (json_array_get_string_element (pair, 1), name + strlen (from), NULL);
-    }
+  for (guint i = 0; rewrites != NULL && i < rewrites->n; i++)
+    if (g_str_has_prefix (name, rewrites->at[i].from))
+      return g_strconcat (rewrites->at[i].to, name + strlen (rewrites->at[i].from), NULL);
   return g_strdup (name);
 }
 
 Names *
-qconv_names_behind (const Names *names, const char *prefix, JsonArray *rewrites)
+qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *rewrites)
 {
   Names *behind = qconv_names_new ();
 

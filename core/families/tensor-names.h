@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names and logical shapes of a file's tensors, as family files look at them. */
+/* The names and logical shapes of a file's tensors. Everything that compares a file with a family takes them. */
 #pragma once
-#include <json-glib/json-glib.h>
-
+#include "families/family-data.h"
 #include "qconv-types.h"
 
 typedef struct _Names Names;
@@ -11,20 +10,21 @@ Names *qconv_names_new (void);
 void qconv_names_free (Names *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Names, qconv_names_free)
 
-/* Both are copied; of a name that is there already the first stays */
+/* Adds a copy of both. Does nothing if @name is there already. */
 void qconv_names_add (Names *names, const char *name, const QconvShape *shape);
-/* Returns: (transfer none) (nullable) */
+/* Returns the shape of @name, or NULL. (transfer none) */
 const QconvShape *qconv_names_find (const Names *names, const char *name);
-/* Returns: (transfer none) (nullable): what @name is called in the file */
+/* Returns what @name is called in the file, or NULL. (transfer none) */
 const char *qconv_names_full (const Names *names, const char *name);
-/* Whether any name starts with @stem; quick, not for two threads at once */
+/* Returns TRUE if any name starts with @stem. Searches a sorted list that the first call makes, so two threads must not
+   call it at once. */
 gboolean qconv_names_starting (const Names *names, const char *stem);
 
-/* In the order in which they were added */
+/* The names in the order in which they were added */
 guint qconv_names_length (const Names *names);
 const char *qconv_names_name (const Names *names, guint i);
 const QconvShape *qconv_names_shape (const Names *names, guint i);
 
-/* The names that start with @prefix, without it and with the start replaced by the first of @rewrites (nullable,
-   [[from, to] …]) that fits; they know what they are called in the file. Returns: (transfer full) */
-Names *qconv_names_behind (const Names *names, const char *prefix, JsonArray *rewrites);
+/* Returns the names that start with @prefix, without it, with their start replaced by the first of @rewrites that fits.
+   qconv_names_full() still has their names in the file. @rewrites: (nullable). (transfer full) */
+Names *qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *rewrites);

@@ -1,55 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Looks an opened model, or a part of it, up in the families: which model it is, and whether loaders will agree. */
 #include "graph/identify.h"
 
 #include <string.h>
 
 #include "graph/restore.h"
-
-#define WEIGHT ".weight"
-
-/* What is found out about a model when somebody asks. @families: (nullable): with @family_file */
-struct _Knowledge {
-  char *family_file;
-  Families *families;
-  Identity *identity;
-};
-
-const Families *
-qconv_families_known (GError **error)
-{
-  static Families *families;
-  static GError *broken;
-
-  if (families == NULL && broken == NULL)
-    families = qconv_families_load (NULL, &broken);
-  if (families == NULL)
-    g_propagate_error (error, g_error_copy (broken));
-  return families;
-}
-
-/* Behind the first of the generic family's prefixes that fits */
-const char *
-qconv_strip_prefix (const char *name)
-{
-  const Families *families = qconv_families_known (NULL);
-  JsonArray *prefixes
-      = families != NULL ? qconv_family_list (qconv_family_json (qconv_families_generic (families)), "prefixes") : NULL;
-
-  for (guint i = 0; prefixes != NULL && i < json_array_get_length (prefixes); i++)
-    if (g_str_has_prefix (name, json_array_get_string_element (prefixes, i)))
-      return name + strlen (json_array_get_string_element (prefixes, i));
-  return name;
-}
-
-char *
-qconv_short_name (const char *name)
-{
-  char *stripped = g_strdup (qconv_strip_prefix (name));
-
-  if (g_str_has_suffix (stripped, WEIGHT))
-    stripped[strlen (stripped) - strlen (WEIGHT)] = '\0';
-  return stripped;
-}
 
 static Names *
 all_names (const GPtrArray *layers)
@@ -68,11 +23,7 @@ all_names (const GPtrArray *layers)
 const Families *
 qconv_model_families (const QconvModel *m, GError **error)
 {
-  Knowledge *k = m->knowledge;
-
-  if (k->family_file != NULL && k->families == NULL)
-    k->families = qconv_families_load (k->family_file, error);
-  return k->family_file != NULL ? k->families : qconv_families_known (error);
+  return qconv_knowledge_families (m->knowledge, error);
 }
 
 const char *
@@ -141,28 +92,24 @@ qconv_layers_names (const GPtrArray *layers, const Identity *id)
 {
   g_autoptr (Names) names = all_names (layers);
 
-  return qconv_names_behind (names, id->prefix, qconv_family_list (qconv_family_json (id->family), "prefix_rewrites"));
+  return qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
 }
 
-/* (nullable): the first dimension in which the two differ and that shapes tell */
+/* Returns the first dimension in which the two differ and that loaders infer from shapes, or NULL */
 static const char *
 other_dimension (const Identity *a, const Identity *b)
 {
-  JsonObject *dims = json_object_get_object_member (qconv_family_json (a->family), "dims");
-  g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
+  const FamilyDims *dims = &qconv_family_data (a->family)->dims;
+  gboolean same_naming = strcmp (a->naming, b->naming) == 0;
 
-  for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < dims->n; i++)
     {
-      JsonObject *dim = json_object_get_object_member (dims, l->data);
+      const FamilyDim *dim = &dims->at[i];
 
-      JsonObject *infer = qconv_family_object (dim, "infer");
-
-      /* Whether a tensor is there may be a matter of spelling, which another naming does not show */
-      if (qconv_dims_get (a->dims, l->data) != qconv_dims_get (b->dims, l->data)
-          && (strcmp (a->naming, b->naming) == 0 || !json_object_has_member (infer, "present"))
-          && !json_object_get_boolean_member_with_default (dim, "unseen", FALSE)
-          && !json_object_has_member (infer, "const"))
-        return l->data;
+      /* Whether a tensor is present may depend on its spelling, which another naming does not show */
+      if (qconv_dims_get (a->dims, dim->name) != qconv_dims_get (b->dims, dim->name)
+          && (same_naming || dim->infer.present == NULL) && !dim->unseen && !dim->infer.constant.given)
+        return dim->name;
     }
   return NULL;
 }
@@ -185,42 +132,24 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
     return FALSE;
   if (seen->family != is->family || g_strcmp0 (seen->variant, is->variant) != 0)
     return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "a loader would take the output for %s %s instead of %s %s: keep more",
+                       "a loader would take the output for %s %s instead of %s %s; keep more layers",
                        qconv_family_id (seen->family), seen->variant != NULL ? seen->variant : "",
                        qconv_family_id (is->family), is->variant != NULL ? is->variant : "");
   dimension = other_dimension (is, seen);
   return dimension == NULL
          || qconv_fail (error, QCONV_ERROR_OPTION,
                         "a loader would see %s = %" G_GINT64_FORMAT " instead of %" G_GINT64_FORMAT
-                        " in the output: keep more",
+                        " in the output; keep more layers",
                         dimension, qconv_dims_get (seen->dims, dimension), qconv_dims_get (is->dims, dimension));
 }
 
 char *
 qconv_identity_config (const Identity *id)
 {
-  JsonObject *variants = qconv_family_object (qconv_family_json (id->family), "variants");
-  JsonObject *variant = variants != NULL && id->variant != NULL ? qconv_family_object (variants, id->variant) : NULL;
+  const FamilyVariants *variants = &qconv_family_data (id->family)->variants;
 
-  return variant != NULL && json_object_has_member (variant, "header_config")
-             ? json_to_string (json_object_get_member (variant, "header_config"), FALSE)
-             : NULL;
-}
-
-Knowledge *
-qconv_knowledge_new (const char *family_file)
-{
-  Knowledge *k = g_new0 (Knowledge, 1);
-
-  k->family_file = g_strdup (family_file);
-  return k;
-}
-
-void
-qconv_knowledge_free (Knowledge *k)
-{
-  g_clear_pointer (&k->identity, qconv_identity_free);
-  g_clear_pointer (&k->families, qconv_families_free);
-  g_free (k->family_file);
-  g_free (k);
+  for (guint i = 0; i < variants->n; i++)
+    if (g_strcmp0 (variants->at[i].name, id->variant) == 0)
+      return g_strdup (variants->at[i].header_config);
+  return NULL;
 }

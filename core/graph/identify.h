@@ -1,37 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is known about the model in a file. */
+/* Which model a file holds. The plan, the rules and the check ask here. */
 #pragma once
 #include "families/identity.h"
+#include "families/knowledge.h"
+#include "families/layer-name.h"
 #include "graph/model.h"
 
-/* Returns: (transfer none): all family files but those of a user's --family-file; read once */
-const Families *qconv_families_known (GError **error);
-/* Returns: (transfer none): @name behind the prefix of a container, if it has one */
-const char *qconv_strip_prefix (const char *name);
-/* Returns: (transfer full): the short name of a layer: @name without the prefix of a container or ".weight" */
-char *qconv_short_name (const char *name);
-
-/* @family_file: (nullable): --family-file */
-Knowledge *qconv_knowledge_new (const char *family_file);
-void qconv_knowledge_free (Knowledge *k);
-
-/* Returns: (transfer none): found at the first call; the generic family where no other fits */
+/* Returns what the model is, or the generic family if no other fits. Identifies it at the first call. (transfer none)
+ */
 const Identity *qconv_model_identity (const QconvModel *m, GError **error);
-/* Returns: (transfer none) (nullable): NULL where nothing is known of the model */
+/* Returns what the model is, or NULL if it is of no known family. (transfer none) */
 const Identity *qconv_model_known (const QconvModel *m, GError **error);
-/* Returns: (transfer none): those that the model was looked for in */
+/* Returns the families that the model is looked up in. (transfer none) */
 const Families *qconv_model_families (const QconvModel *m, GError **error);
-/* What @layers of @m alone are. Returns: (transfer full) */
+/* Returns what @layers, a part of @m, are by themselves. (transfer full) */
 Identity *qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error);
-/* Returns: whether it is of a family that has a file */
+/* Returns TRUE unless @id is the generic family */
 gboolean qconv_identity_known (const Identity *id);
-/* Returns: (transfer full) (nullable): JSON that loaders of this variant need in the metadata, by its family file */
+/* Returns the JSON that loaders of this variant need in the metadata, or NULL if the family file has none. (transfer
+ * full)
+ */
 char *qconv_identity_config (const Identity *id);
-/* QCONV_ERROR_OPTION: a loader that looks at the names and stored shapes of @planned takes it for another model than
-   @is, which @m or a part of it is */
+/* Fails with QCONV_ERROR_OPTION if a loader that looks at the names and stored shapes of @planned takes it for another
+   model than @is. @is: what @m or a part of it is */
 gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned,
                                        GError **error);
-/* Returns: (transfer full): all names and logical shapes behind the model's prefix */
+/* Returns the names and logical shapes of @layers behind the model's prefix. (transfer full) */
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
-/* Returns: (transfer none) (nullable): the architecture that the file says it has */
+/* Returns the architecture that the file states, or NULL. (transfer none) */
 const char *qconv_model_architecture (const QconvModel *m);

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "families/aliases.h"
 #include "families/expand.h"
 #include "families/keymap.h"
+#include "graph/restore.h"
 #include "graph/select-part.h"
 #include "layer/compose.h"
 
@@ -17,12 +19,12 @@ typedef struct {
   const QconvModel *model;
   GPtrArray *from; /* SourceLayer: what of it is taken along */
   Mapping *x;
-  Names *names;          /* behind the prefix */
-  GHashTable *made;      /* SourceLayer of the model -> GPtrArray of what is made of it first */
-  GHashTable *used;      /* SourceLayers of the model that are part of something */
-  GHashTable *spellings; /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
-  Aliases *aliases;
-  Dims *published; /* (nullable): dimensions with @spellings, where these are all that sets them apart */
+  Names *names;                 /* behind the prefix */
+  GHashTable *made;             /* SourceLayer of the model -> GPtrArray of what is made of it first */
+  GHashTable *used;             /* SourceLayers of the model that are part of something */
+  GHashTable *spellings;        /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
+  const FamilyAliases *aliases; /* (nullable): of the family, while @spellings are known */
+  Dims *published;              /* (nullable): dimensions with @spellings, where these are all that sets them apart */
 } Making;
 
 void
@@ -69,17 +71,12 @@ source_index (GPtrArray *sources, SourceLayer *s)
 static Dims *
 published_dims (const Identity *id)
 {
-  JsonObject *dims = json_object_get_object_member (qconv_family_json (id->family), "dims");
+  const FamilyDims *dims = &qconv_family_data (id->family)->dims;
   Dims *published = qconv_dims_copy (id->dims), *variant = qconv_family_variant_dims (id->family, id->variant, NULL);
-  g_autoptr (GList) names = dims != NULL ? json_object_get_members (dims) : NULL;
 
-  for (GList *l = names; variant != NULL && l != NULL; l = l->next)
-    {
-      JsonObject *infer = qconv_family_object (json_object_get_object_member (dims, l->data), "infer");
-
-      if (infer != NULL && json_object_has_member (infer, "present"))
-        qconv_dims_set (published, l->data, qconv_dims_get (variant, l->data));
-    }
+  for (guint i = 0; variant != NULL && i < dims->n; i++)
+    if (dims->at[i].infer.present != NULL)
+      qconv_dims_set (published, dims->at[i].name, qconv_dims_get (variant, dims->at[i].name));
   g_clear_pointer (&variant, qconv_dims_free);
   return published;
 }
@@ -108,9 +105,9 @@ find_spellings (Making *k, GError **error)
   g_autoptr (GPtrArray) tensors = NULL, own = NULL;
 
   k->spellings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  k->aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (id->family), "aliases"), error);
-  if (id->variant == NULL || id->dims == NULL || k->aliases == NULL)
-    return k->aliases != NULL;
+  k->aliases = &qconv_family_data (id->family)->aliases;
+  if (id->variant == NULL || id->dims == NULL)
+    return TRUE;
   dims = published_dims (id);
   tensors = qconv_family_expand (id->family, dims, error);
   for (guint i = 0; tensors != NULL && i < tensors->len; i++)
@@ -171,17 +168,32 @@ put_made (Making *k, SourceLayer *s)
   g_ptr_array_add (k->x->composed, s);
 }
 
+/* Returns the request for the names of the model in naming @to. @dims: (nullable) */
+static KeymapRequest
+keymap_request (const Making *k, const Dims *dims, const char *to)
+{
+  const Identity *id = k->x->identity;
+
+  return (KeymapRequest) { .family = id->family,
+                           .variant = id->variant,
+                           .architecture = qconv_model_architecture (k->model),
+                           .dims = dims,
+                           .names = k->names,
+                           .from = id->naming,
+                           .to = to };
+}
+
 static gboolean
 apply_keymap (Making *k, const char *to, GError **error)
 {
   const Identity *id = k->x->identity;
-  g_autoptr (GPtrArray) maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), id->dims,
-                                                k->names, id->naming, to, error);
+  KeymapRequest request = keymap_request (k, id->dims, to);
+  g_autoptr (GPtrArray) maps = qconv_keymap (&request, error);
   const char *stray;
 
   if (maps == NULL)
     return FALSE;
-  stray = qconv_keymap_stray (id->family, id->variant, k->names, id->naming, to, maps);
+  stray = qconv_keymap_stray (&request, maps);
   if (stray != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "tensor \"%s\" has no name in %s naming: blocks before it are missing", stray, to);
@@ -222,11 +234,12 @@ name_foreign (Making *k, GError **error)
   const Identity *id = k->x->identity;
   g_autoptr (GPtrArray) maps = NULL;
   g_autoptr (Dims) none = id->dims == NULL ? qconv_dims_new () : NULL;
+  KeymapRequest request;
 
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, ORIGINAL))
     return TRUE;
-  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (k->model), none != NULL ? none : id->dims,
-                          k->names, id->naming, ORIGINAL, error);
+  request = keymap_request (k, none != NULL ? none : id->dims, ORIGINAL);
+  maps = qconv_keymap (&request, error);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     {
       const NameMap *map = g_ptr_array_index (maps, i);
@@ -263,17 +276,7 @@ name_layers (Making *k)
     }
 }
 
-/* Whether a tensor of the shape @have is one of @want whose axes were dropped or folded by a container */
-static gboolean
-lost_axes (const QconvShape *have, const QconvShape *want)
-{
-  guint64 a = 0, b = 0;
-
-  return !qconv_shape_equal (have, want) && have->rank < want->rank && qconv_shape_items (have, &a)
-         && qconv_shape_items (want, &b) && a == b;
-}
-
-/* GGUF drops trailing ones and has four axes at most: the family knows the shapes */
+/* Gives layers whose container lost axes the shapes that the family knows */
 static gboolean
 restore_shapes (Making *k, GError **error)
 {
@@ -294,10 +297,12 @@ restore_shapes (Making *k, GError **error)
       SourceLayer *s = g_ptr_array_index (k->x->layers, i), *shaped;
       const char *name = s->plain_name + (g_str_has_prefix (s->plain_name, k->x->prefix) ? strlen (k->x->prefix) : 0);
       const GraphTensor *t = g_hash_table_lookup (by_name, name);
+      QconvShape shape;
 
-      if (t == NULL || !qconv_source_layer_plain (s) || !lost_axes (&s->layer->pub.shape, &t->shape))
+      if (t == NULL || !qconv_source_layer_plain (s)
+          || !qconv_restore_shape (&s->layer->pub.shape, &t->shape, 0, &shape))
         continue;
-      shaped = qconv_compose_renamed (s, s->plain_name, &t->shape, error);
+      shaped = qconv_compose_renamed (s, s->plain_name, &shape, error);
       if (shaped == NULL)
         return FALSE;
       g_ptr_array_add (k->x->composed, shaped);
@@ -408,7 +413,6 @@ qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **
   g_hash_table_unref (k.made);
   g_hash_table_unref (k.used);
   g_clear_pointer (&k.spellings, g_hash_table_unref);
-  g_clear_pointer (&k.aliases, qconv_aliases_free);
   g_clear_pointer (&k.published, qconv_dims_free);
   return ok ? g_steal_pointer (&x) : NULL;
 }

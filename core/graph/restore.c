@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Restores axes that containers dropped or folded; restore.h says which. */
 #include "graph/restore.h"
 
 #include <string.h>
 
 #include "families/expand.h"
 
-/* Returns: the number at @i, 0 where it is an expression */
-static guint64
-literal (JsonArray *shape, guint i)
-{
-  JsonNode *node = json_array_get_element (shape, i);
-
-  return json_node_get_value_type (node) == G_TYPE_INT64 ? (guint64) json_node_get_int (node) : 0;
-}
-
-/* Ones that were dropped */
+/* Inserts a one where @want has one, until @have has all axes */
 static gboolean
-insert_ones (JsonArray *want, const QconvShape *have, QconvShape *out)
+insert_ones (const QconvShape *want, const QconvShape *have, QconvShape *out)
 {
-  guint rank = json_array_get_length (want), j = 0;
+  guint j = 0;
 
-  out->rank = rank;
-  for (guint i = 0; i < rank; i++)
+  out->rank = want->rank;
+  for (guint i = 0; i < want->rank; i++)
     {
-      guint64 fixed = literal (want, i);
-      gboolean dropped = fixed == 1 && rank - i > have->rank - j;
+      guint64 fixed = want->dim[i];
+      gboolean dropped = fixed == 1 && want->rank - i > have->rank - j;
 
       if (!dropped && (j == have->rank || (fixed > 0 && have->dim[j] != fixed)))
         return FALSE;
@@ -33,25 +25,56 @@ insert_ones (JsonArray *want, const QconvShape *have, QconvShape *out)
   return j == have->rank;
 }
 
-/* The first two axes in one. @rows: of the first, as the bias has it */
+/* Splits the first axis, into which the first two were folded */
 static gboolean
-unfold (JsonArray *want, const QconvShape *have, guint64 rows, QconvShape *out)
+unfold (const QconvShape *want, const QconvShape *have, guint64 rows, QconvShape *out)
 {
-  guint rank = json_array_get_length (want);
-
-  if (rank != have->rank + 1 || rank < 3 || rows == 0 || have->dim[0] == rows || have->dim[0] % rows != 0)
+  if (want->rank != have->rank + 1 || want->rank < 3 || rows == 0 || have->dim[0] == rows || have->dim[0] % rows != 0)
     return FALSE;
-  *out = (QconvShape) { .rank = rank, .dim = { rows, have->dim[0] / rows } };
-  for (guint i = 2; i < rank; i++)
+  *out = (QconvShape) { .rank = want->rank, .dim = { rows, have->dim[0] / rows } };
+  for (guint i = 2; i < want->rank; i++)
     {
       out->dim[i] = have->dim[i - 1];
-      if (literal (want, i) > 0 && literal (want, i) != out->dim[i])
+      if (want->dim[i] > 0 && want->dim[i] != out->dim[i])
         return FALSE;
     }
   return TRUE;
 }
 
-/* Items of the bias beside the weight @name; 0 where there is none */
+/* Returns TRUE if all sizes of @want are known and both hold as many items */
+static gboolean
+same_items (const QconvShape *want, const QconvShape *have)
+{
+  guint64 a = 0, b = 0;
+
+  return qconv_shape_items (want, &a) && qconv_shape_items (have, &b) && a > 0 && a == b;
+}
+
+gboolean
+qconv_restore_shape (const QconvShape *have, const QconvShape *want, guint64 rows, QconvShape *out)
+{
+  if (want->rank <= have->rank)
+    return FALSE;
+  if (same_items (want, have))
+    {
+      *out = *want;
+      return TRUE;
+    }
+  return unfold (want, have, rows, out) || insert_ones (want, have, out);
+}
+
+/* Returns the sizes of a template that are numbers; 0 for each that is an expression */
+static QconvShape
+fixed_sizes (const FamilyExpressions *sizes)
+{
+  QconvShape shape = { .rank = sizes->n };
+
+  for (guint i = 0; i < shape.rank; i++)
+    shape.dim[i] = sizes->at[i].text == NULL ? (guint64) sizes->at[i].number : 0;
+  return shape;
+}
+
+/* Returns the number of items of the bias beside the weight @name, or 0 if there is no bias */
 static guint64
 bias_items (const Names *behind, const char *name)
 {
@@ -65,8 +88,7 @@ bias_items (const Names *behind, const char *name)
 Names *
 qconv_restore_shapes (const Identity *id, const Names *names)
 {
-  JsonObject *family = qconv_family_json (id->family);
-  g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, qconv_family_list (family, "prefix_rewrites"));
+  g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
   g_autoptr (GHashTable) changed = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   Names *restored;
 
@@ -74,13 +96,13 @@ qconv_restore_shapes (const Identity *id, const Names *names)
     {
       const char *name = qconv_names_name (behind, i);
       const QconvShape *have = qconv_names_shape (behind, i);
-      JsonObject *template = qconv_family_template (id->family, NULL, name);
-      JsonArray *want = template != NULL ? qconv_family_list (template, "shape") : NULL;
-      QconvShape shape = { 0 };
+      const FamilyLayer *template = qconv_family_template (id->family, NULL, name);
+      QconvShape shape, fixed;
 
-      if (want == NULL || json_array_get_length (want) <= have->rank || json_array_get_length (want) > QCONV_MAX_RANK)
+      if (template == NULL || template->shape.n <= have->rank)
         continue;
-      if (unfold (want, have, bias_items (behind, name), &shape) || insert_ones (want, have, &shape))
+      fixed = fixed_sizes (&template->shape);
+      if (qconv_restore_shape (have, &fixed, bias_items (behind, name), &shape))
         g_hash_table_insert (changed, (gpointer) qconv_names_full (behind, name), g_memdup2 (&shape, sizeof shape));
     }
   if (g_hash_table_size (changed) == 0)

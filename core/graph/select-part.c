@@ -8,20 +8,14 @@
 #define DIFFUSION "diffusion"
 #define TEXT_ENCODER "text-encoder"
 
-/* (nullable): which of the parts that the generic family tells apart a name belongs to */
+/* Returns the part of an all-in-one checkpoint that a name belongs to, or NULL */
 static const char *
-part_of (JsonObject *components, const char *name)
+part_of (const FamilyComponents *components, const char *name)
 {
-  g_autoptr (GList) parts = components != NULL ? json_object_get_members (components) : NULL;
-
-  for (GList *l = parts; l != NULL; l = l->next)
-    {
-      JsonArray *starts = json_object_get_array_member (components, l->data);
-
-      for (guint i = 0; i < json_array_get_length (starts); i++)
-        if (g_str_has_prefix (name, json_array_get_string_element (starts, i)))
-          return l->data;
-    }
+  for (guint i = 0; i < components->n; i++)
+    for (guint k = 0; components->at[i].starts[k] != NULL; k++)
+      if (g_str_has_prefix (name, components->at[i].starts[k]))
+        return components->at[i].name;
   return NULL;
 }
 
@@ -40,11 +34,11 @@ qconv_select_component (const QconvModel *m, const char *component, GError **err
   const Families *families = qconv_model_families (m, error);
   const Identity *id = qconv_model_identity (m, error);
   g_autoptr (GPtrArray) layers = g_ptr_array_new ();
-  JsonObject *components;
+  const FamilyComponents *components;
 
   if (families == NULL || id == NULL)
     return NULL;
-  components = qconv_family_object (qconv_family_json (qconv_families_generic (families)), "components");
+  components = &qconv_family_data (qconv_families_generic (families))->components;
   for (guint i = 0; i < m->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (m->layers, i);
@@ -84,18 +78,16 @@ drop_matching (GPtrArray *layers, const char *pattern, GError **error)
 static gboolean
 useless (const Identity *id, const Names *names, const SourceLayer *s)
 {
-  JsonArray *extra = qconv_family_list (qconv_family_json (id->family), "extra_tensors");
+  const FamilyExtras *extra = &qconv_family_data (id->family)->extra_tensors;
 
   if (!g_str_has_prefix (s->plain_name, id->prefix))
     return FALSE;
-  for (guint i = 0; extra != NULL && i < json_array_get_length (extra); i++)
+  for (guint i = 0; i < extra->n; i++)
     {
-      JsonObject *row = json_array_get_object_element (extra, i);
-      const char *twin = qconv_family_text (row, "twin");
+      const FamilyExtra *row = &extra->at[i];
 
-      if ((twin == NULL || qconv_names_find (names, twin) != NULL)
-          && json_object_get_boolean_member_with_default (row, "drop", FALSE)
-          && qconv_family_match (id->family, qconv_family_text (row, "match"), s->plain_name + strlen (id->prefix)))
+      if ((row->twin == NULL || qconv_names_find (names, row->twin) != NULL) && row->drop
+          && qconv_family_match (&row->match, s->plain_name + strlen (id->prefix)))
         return TRUE;
     }
   return FALSE;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "families/aliases.h"
 #include "families/keymap.h"
 #include "layer/compose.h"
 
@@ -17,7 +18,7 @@
 struct _LoraNames {
   GPtrArray *list;
   GHashTable *dotted, *flat;
-  Aliases *aliases;
+  const FamilyAliases *aliases; /* of the family */
   const LoraDialects *dialects;
 };
 
@@ -37,7 +38,6 @@ qconv_lora_names_free (LoraNames *names)
   g_hash_table_unref (names->dotted);
   g_hash_table_unref (names->flat);
   g_ptr_array_unref (names->list);
-  g_clear_pointer (&names->aliases, qconv_aliases_free);
   g_free (names);
 }
 
@@ -175,7 +175,7 @@ enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
 static void
 add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
 {
-  g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, name) : NULL;
+  g_autofree char *one = qconv_aliases_apply (names->aliases, name);
   LoraName *n;
 
   if (rows->len == 0)
@@ -249,11 +249,18 @@ add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names
 {
   const Identity *id = x->identity;
   g_autoptr (GPtrArray) maps = NULL;
+  KeymapRequest request;
 
   if (strcmp (naming, id->naming) == 0 || !qconv_keymap_exists (id->family, id->variant, id->naming, naming))
     return;
-  maps = qconv_keymap_of (id->family, id->variant, qconv_model_architecture (m), id->dims, behind, id->naming, naming,
-                          NULL);
+  request = (KeymapRequest) { .family = id->family,
+                              .variant = id->variant,
+                              .architecture = qconv_model_architecture (m),
+                              .dims = id->dims,
+                              .names = behind,
+                              .from = id->naming,
+                              .to = naming };
+  maps = qconv_keymap (&request, NULL);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     add_map (names, m, behind, g_ptr_array_index (maps, i));
 }
@@ -262,8 +269,7 @@ LoraNames *
 qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects)
 {
   LoraNames *names = g_new0 (LoraNames, 1);
-  JsonObject *family = qconv_family_json (x->identity->family);
-  JsonArray *maps = qconv_family_list (family, "keymaps");
+  const FamilyData *family = qconv_family_data (x->identity->family);
   g_autoptr (GPtrArray) leaves = list_leaves (x);
   g_autoptr (Names) behind = qconv_layers_names (leaves, x->identity);
 
@@ -271,7 +277,7 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects 
   names->list = g_ptr_array_new_with_free_func (free_name);
   names->dotted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   names->flat = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  names->aliases = qconv_aliases_new (qconv_family_list (family, "aliases"), NULL);
+  names->aliases = &family->aliases;
   for (guint i = 0; i < qconv_names_length (behind); i++)
     {
       const char *name = qconv_names_name (behind, i);
@@ -282,12 +288,10 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects 
     }
   for (guint i = 0; i < leaves->len; i++)
     add_layer (names, ((const SourceLayer *) g_ptr_array_index (leaves, i))->plain_name, g_ptr_array_index (leaves, i));
-  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
+  for (guint i = 0; i < family->keymaps.n; i++)
     {
-      JsonObject *map = json_array_get_object_element (maps, i);
-
-      add_naming (names, m, x, behind, qconv_family_text (map, "a"));
-      add_naming (names, m, x, behind, qconv_family_text (map, "b"));
+      add_naming (names, m, x, behind, family->keymaps.at[i].a);
+      add_naming (names, m, x, behind, family->keymaps.at[i].b);
     }
   for (guint i = 0; i < x->layers->len; i++)
     {
@@ -306,7 +310,7 @@ find_dotted (const LoraNames *names, const char *layer, gboolean bias)
 {
   g_autofree char *tensor = bias ? g_strconcat (layer, BIAS, NULL) : qconv_weight_name (layer);
   g_autofree char *exact = qconv_weight_stem (tensor);
-  g_autofree char *one = names->aliases != NULL ? qconv_aliases_apply (names->aliases, tensor) : NULL;
+  g_autofree char *one = qconv_aliases_apply (names->aliases, tensor);
   g_autofree char *alias = one != NULL ? qconv_weight_stem (one) : NULL;
   const LoraName *found = g_hash_table_lookup (names->dotted, exact);
 

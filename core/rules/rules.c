@@ -211,7 +211,7 @@ becomes (const Scheme *scheme, Layer *layer, const char *rule)
 }
 
 /* Returns: (nullable): what the family of the model says of the weight; NULL if it does not know it */
-static JsonObject *
+static const FamilyLayer *
 find_template (const Rules *r, const SourceLayer *s)
 {
   const Identity *id = r->mapping->identity;
@@ -224,9 +224,9 @@ find_template (const Rules *r, const SourceLayer *s)
 static gboolean
 is_linear (const Rules *r, const SourceLayer *s)
 {
-  JsonObject *template = find_template (r, s);
+  const FamilyLayer *template = find_template (r, s);
 
-  return template == NULL || g_strcmp0 (qconv_family_text (template, "op"), "linear") == 0;
+  return template == NULL || strcmp (template->op, "linear") == 0;
 }
 
 /* Decides for a layer that the family does not want in the target's scheme */

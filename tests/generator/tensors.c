@@ -2,6 +2,7 @@
 /* Expands the templates of a family file to the tensors of a synthetic model. */
 #include "tensors.h"
 
+#include <json-glib/json-glib.h>
 #include <string.h>
 
 #include "families/keymap.h"
@@ -134,21 +135,37 @@ map_names (const Family *f, const ModelFamily *from, const char *variant, const 
 
       qconv_names_add (names, t->name, &t->shape);
     }
-  return qconv_keymap_of (f, variant, architecture, dims, names, "original", from->naming, error);
+  return qconv_keymap (&(KeymapRequest) { .family = f,
+                                          .variant = variant,
+                                          .architecture = architecture,
+                                          .dims = dims,
+                                          .names = names,
+                                          .from = "original",
+                                          .to = from->naming },
+                       error);
+}
+
+static gboolean
+has_dim (const Family *f, const char *name)
+{
+  const FamilyDims *dims = &qconv_family_data (f)->dims;
+
+  for (guint i = 0; i < dims->n; i++)
+    if (strcmp (dims->at[i].name, name) == 0)
+      return TRUE;
+  return FALSE;
 }
 
 static gboolean
 set_dims (const Family *f, Dims *dims, const char *const *sets, GError **error)
 {
-  JsonObject *known = qconv_family_object (qconv_family_json (f), "dims");
-
   for (; sets != NULL && *sets != NULL; sets++)
     {
       const char *equals = strchr (*sets, '=');
       g_autofree char *name = equals != NULL ? g_strndup (*sets, (gsize) (equals - *sets)) : NULL;
       guint64 value;
 
-      if (name == NULL || known == NULL || !json_object_has_member (known, name))
+      if (name == NULL || !has_dim (f, name))
         return qconv_fail (error, QCONV_ERROR_OPTION, "--set %s: %s has no such dimension", *sets, qconv_family_id (f));
       if (!g_ascii_string_to_unsigned (equals + 1, 10, 0, G_MAXINT64, &value, error))
         return FALSE;
@@ -157,52 +174,26 @@ set_dims (const Family *f, Dims *dims, const char *const *sets, GError **error)
   return TRUE;
 }
 
-/* Returns: the variant that has @name as its name or as an alias. It exists, because its dimensions were found */
-static const char *
-find_variant (const Family *f, const char *name)
-{
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  g_autoptr (GList) names = json_object_get_members (variants);
-
-  for (GList *l = names; l != NULL && !json_object_has_member (variants, name); l = l->next)
-    {
-      JsonArray *aliases = qconv_family_list (json_object_get_object_member (variants, l->data), "aliases");
-
-      for (guint i = 0; aliases != NULL && i < json_array_get_length (aliases); i++)
-        if (g_str_equal (json_array_get_string_element (aliases, i), name))
-          return l->data;
-    }
-  return name;
-}
-
+/* Returns what loaders need in the metadata to build @v, or NULL. A reduced variant has it inside "loader_reduced". */
 static char *
-config_of (const Family *f, const char *variant)
+config_of (const FamilyVariant *v)
 {
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  JsonObject *o = qconv_family_object (variants, variant);
-  JsonObject *config = o != NULL ? qconv_family_object (o, "header_config") : NULL;
-  JsonObject *reduced = o != NULL ? qconv_family_object (o, "loader_reduced") : NULL;
-  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
-  g_autofree char *text = NULL;
+  g_autoptr (JsonNode) reduced = v->loader_reduced != NULL ? json_from_string (v->loader_reduced, NULL) : NULL;
+  JsonNode *config = reduced != NULL ? json_object_get_member (json_node_get_object (reduced), "config") : NULL;
+  g_autofree char *text = v->header_config == NULL && config != NULL ? json_to_string (config, FALSE) : NULL;
+  const char *written = v->header_config != NULL ? v->header_config : text;
 
-  if (config == NULL && reduced != NULL)
-    config = qconv_family_object (reduced, "config");
-  if (config == NULL)
-    return NULL;
-  json_node_set_object (node, config);
-  text = json_to_string (node, FALSE);
-  return g_strdup_printf ("{\"transformer\":%s}", text);
+  return written != NULL ? g_strdup_printf ("{\"transformer\":%s}", written) : NULL;
 }
 
 static char *
 architecture_of (const Family *f, const char *wanted)
 {
-  JsonArray *list = qconv_family_list (qconv_family_json (f), "architectures");
+  FamilyTexts list = qconv_family_data (f)->architectures;
 
   if (wanted != NULL)
     return g_strdup (wanted);
-  return g_strdup (list != NULL && json_array_get_length (list) > 0 ? json_array_get_string_element (list, 0)
-                                                                    : qconv_family_id (f));
+  return g_strdup (list != NULL && list[0] != NULL ? list[0] : qconv_family_id (f));
 }
 
 static gboolean
@@ -224,6 +215,7 @@ model_expand_family (const ModelFamily *from, char **architecture, char **config
   g_autoptr (Family) f = qconv_family_load (from->path, error);
   g_autoptr (Dims) dims = f != NULL ? qconv_family_variant_dims (f, from->variant, error) : NULL;
   g_autoptr (GPtrArray) tensors = g_ptr_array_new_with_free_func (free_tensor), graph = NULL, maps = NULL;
+  const FamilyVariant *variant = dims != NULL ? qconv_family_variant (f, from->variant) : NULL;
   g_autofree char *arch = NULL;
 
   if (dims == NULL || !set_dims (f, dims, from->sets, error))
@@ -234,11 +226,11 @@ model_expand_family (const ModelFamily *from, char **architecture, char **config
   arch = architecture_of (f, from->architecture);
   maps = from->naming == NULL || g_str_equal (from->naming, "original")
              ? g_ptr_array_new ()
-             : map_names (f, from, find_variant (f, from->variant), arch, dims, graph, error);
+             : map_names (f, from, variant->name, arch, dims, graph, error);
   if (maps == NULL || !add_renamed (tensors, from->prefix, graph, maps, error) || !count_items (tensors, error))
     return NULL;
   *architecture = g_steal_pointer (&arch);
-  *config = config_of (f, find_variant (f, from->variant));
+  *config = config_of (variant);
   return g_steal_pointer (&tensors);
 }
 

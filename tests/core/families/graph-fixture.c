@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expands every variant of every family for tests. */
 #include "graph-fixture.h"
 
 #include <string.h>
@@ -18,22 +19,22 @@ graph_families (void)
 static guint
 each_variant (const Family *f, void (*each) (const GraphModel *m, gpointer data), gpointer data)
 {
-  JsonObject *variants = json_object_get_object_member (qconv_family_json (f), "variants");
-  g_autoptr (GList) names = json_object_get_members (variants);
+  const FamilyVariants *variants = &qconv_family_data (f)->variants;
 
-  for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < variants->n; i++)
     {
+      const FamilyVariant *v = &variants->at[i];
       g_autoptr (GError) error = NULL;
-      g_autoptr (Dims) dims = qconv_family_variant_dims (f, l->data, &error);
+      g_autoptr (Dims) dims = qconv_family_variant_dims (f, v->name, &error);
       g_autoptr (GPtrArray) tensors = NULL;
-      GraphModel m = { f, l->data, json_object_get_object_member (variants, l->data), dims, NULL };
+      GraphModel m = { f, v->name, v, dims, NULL };
 
       g_assert_no_error (error);
       m.tensors = tensors = qconv_family_expand (f, dims, &error);
       g_assert_no_error (error);
       each (&m, data);
     }
-  return g_list_length (names);
+  return variants->n;
 }
 
 guint
@@ -66,7 +67,7 @@ graph_names (GPtrArray *tensors, const char *prefix)
 const char *
 graph_detected_as (const GraphModel *m)
 {
-  return json_object_get_string_member_with_default (m->json, "detect_as", m->variant);
+  return m->about->detect_as != NULL ? m->about->detect_as : m->variant;
 }
 
 gboolean

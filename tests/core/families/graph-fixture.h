@@ -8,27 +8,27 @@
 /**
  * GraphModel: one variant of one family.
  *
- * @json: of the variant
+ * @about: what the family says of the variant
  * @tensors: (element-type GraphTensor)
  */
 typedef struct {
   const Family *family;
   const char *variant;
-  JsonObject *json;
+  const FamilyVariant *about;
   Dims *dims;
   GPtrArray *tensors;
 } GraphModel;
 
-/* Returns: (transfer none): those of QCONV_DATA_PATH, read once */
+/* Returns the families of QCONV_DATA_PATH, read once. (transfer none) */
 const Families *graph_families (void);
-/* Calls @each for every variant of every family, asserting that there are some. Returns: how many */
+/* Calls @each for every variant of every family. Asserts that there are some. Returns how many. */
 guint graph_each_model (void (*each) (const GraphModel *m, gpointer data), gpointer data);
-/* Returns: (transfer full) */
+/* Returns the names and shapes of @tensors, each name behind @prefix. (transfer full) */
 Names *graph_names (GPtrArray *tensors, const char *prefix);
-/* Name under which detection reports the variant */
+/* Returns the name under which detection reports the variant */
 const char *graph_detected_as (const GraphModel *m);
-/* Whether @t is what presets speak of: the matrix of a layer */
+/* Returns TRUE if presets speak of @t: if it is the matrix of a layer */
 gboolean graph_is_layer (const GraphTensor *t);
-/* Returns: (transfer full): the name without ".weight" */
+/* Returns the name without ".weight". (transfer full) */
 char *graph_layer_name (const GraphTensor *t);
 guint64 graph_n_items (const GraphTensor *t);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Maps the names of every variant to each other naming and back, and follows single rows. */
+#include "families/keymap-build.h"
 #include "map-fixture.h"
 
 /* A row of a tensor of the original naming */
@@ -46,7 +48,7 @@ is_whole (const NameMap *map, const Names *names)
   return map->parts->len == 1 && p->first == 0 && p->stride == 1 && p->n == rows_of (qconv_names_find (names, p->name));
 }
 
-/* Rows of @map, none where it is a whole tensor; each must be there */
+/* Returns the rows of @map, or none if it is a whole tensor. Asserts that each row is there. */
 static GArray *
 list_rows (const NameMap *map, const Names *names)
 {
@@ -72,31 +74,21 @@ list_rows (const NameMap *map, const Names *names)
   return rows;
 }
 
+/* Returns TRUE if @name is in one of the modules that the map to @naming leaves out */
 static gboolean
-is_listed (JsonArray *modules, const char *name)
+is_unmapped (const Family *f, const char *naming, const char *name)
 {
-  for (guint i = 0; modules != NULL && i < json_array_get_length (modules); i++)
-    {
-      const char *module = json_array_get_string_element (modules, i);
+  gboolean from_a;
+  const FamilyKeymap *map = qconv_keymap_find (f, NULL, "original", naming, &from_a);
 
-      if (g_str_has_prefix (name, module) && strchr (".", name[strlen (module)]) != NULL)
-        return TRUE;
-    }
+  for (guint i = 0; map->unmapped != NULL && map->unmapped[i] != NULL; i++)
+    if (g_str_has_prefix (name, map->unmapped[i]) && strchr (".", name[strlen (map->unmapped[i])]) != NULL)
+      return TRUE;
   return FALSE;
 }
 
-static JsonObject *
-keymap_of (const Family *f, const char *naming)
-{
-  JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
-
-  for (guint i = 0; i < json_array_get_length (maps); i++)
-    if (g_strcmp0 (qconv_family_text (json_array_get_object_element (maps, i), "b"), naming) == 0)
-      return json_array_get_object_element (maps, i);
-  g_assert_not_reached ();
-}
-
-/* Names of the other naming, with those tensors that keep theirs. Each row of @names must have been used once */
+/* Returns the names in the other naming and the names of tensors that keep theirs. Asserts that each row was used once.
+ */
 static Names *
 mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray *maps)
 {
@@ -125,7 +117,7 @@ mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray
         g_assert_cmpuint (GPOINTER_TO_SIZE (g_hash_table_lookup (used, name)), ==, rows_of (shape));
       else
         {
-          if (!is_listed (qconv_family_list (keymap_of (f, naming), "unmapped"), name))
+          if (!is_unmapped (f, naming, name))
             g_error ("%s is in no rule", name);
           qconv_names_add (mapped, name, shape);
         }
@@ -160,7 +152,7 @@ clear_made (Made *made)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Made, clear_made)
 
-/* Where row @row of tensor @name came from */
+/* Returns the original row that row @row of tensor @name came from */
 static Row
 origin (const Made *made, const char *name, guint64 row)
 {
@@ -175,9 +167,9 @@ origin (const Made *made, const char *name, guint64 row)
   return g_array_index (rows, Row, row);
 }
 
-/* @back, made of what @there made of @names, is row for row what @names has */
+/* Asserts that @back, which was made of the result of @there, has every row of @names in its place */
 static void
-check_rows (const Aliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
+check_rows (const FamilyAliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
 {
   g_auto (Made) made = { NULL, NULL };
 
@@ -234,12 +226,12 @@ sum_items (const Names *names)
   return sum;
 }
 
-/* Without dimensions the same tensors come out */
+/* Asserts that the same tensors come out if the dimensions are not known */
 static void
 check_unknown (const Family *f, const char *naming, const Names *mapped, GPtrArray *known)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps = qconv_keymap (f, NULL, NULL, mapped, naming, "original", &error);
+  g_autoptr (GPtrArray) maps = qconv_keymap (MAP (f, NULL, NULL, mapped, naming, "original"), &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (maps->len, ==, known->len);
@@ -252,14 +244,14 @@ check_unknown (const Family *f, const char *naming, const Names *mapped, GPtrArr
     }
 }
 
-/* Whether files in @naming are told from others by their names */
+/* Returns TRUE if detection knows files in @naming by their names */
 static gboolean
 is_recognised (const Family *f, const char *naming)
 {
-  JsonArray *namings = qconv_family_list (qconv_family_object (qconv_family_json (f), "detect"), "namings");
+  const FamilyDetectRules *namings = &qconv_family_data (f)->detect.namings;
 
-  for (guint i = 0; i < json_array_get_length (namings); i++)
-    if (g_strcmp0 (qconv_family_text (json_array_get_object_element (namings, i), "naming"), naming) == 0)
+  for (guint i = 0; i < namings->n; i++)
+    if (strcmp (namings->at[i].result, naming) == 0)
       return TRUE;
   return FALSE;
 }
@@ -276,15 +268,14 @@ all_families (void)
   return families;
 }
 
-/* The model is known by its other names, and its dimensions make the tensors that it has in the original naming */
+/* Asserts that detection knows the model by its other names, and that its dimensions expand to the original tensors */
 static void
-check_identity (const Family *f, const char *naming, const char *variant, const Aliases *aliases, const Names *mapped,
-                GPtrArray *back)
+check_identity (const Family *f, const char *naming, const char *variant, const FamilyAliases *aliases,
+                const Names *mapped, GPtrArray *back)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Identity) id = qconv_identify (all_families (), mapped, &error);
-  JsonObject *about = qconv_family_object (qconv_family_object (qconv_family_json (f), "variants"), variant);
-  const char *detected = qconv_family_text (about, "detect_as");
+  const char *detected = qconv_family_variant (f, variant)->detect_as;
   g_autoptr (Names) names = NULL, spelled = qconv_names_new ();
 
   g_assert_no_error (error);
@@ -317,16 +308,17 @@ test_round_trip (gconstpointer data)
   g_autoptr (GError) error = NULL;
   g_autoptr (Dims) dims = qconv_family_variant_dims (f, c->variant, &error);
   g_autoptr (Names) names = expand_names (f, dims), mapped = NULL;
-  g_autoptr (Aliases) aliases = qconv_aliases_new (qconv_family_list (qconv_family_json (f), "aliases"), &error);
-  g_autoptr (GPtrArray) there = qconv_keymap (f, c->variant, dims, names, "original", c->naming, &error), back = NULL;
+  const FamilyAliases *aliases = &qconv_family_data (f)->aliases;
+  g_autoptr (GPtrArray) there = qconv_keymap (MAP (f, c->variant, dims, names, "original", c->naming), &error),
+                        back = NULL;
 
   g_assert_no_error (error);
-  g_assert_null (qconv_keymap_stray (f, c->variant, names, "original", c->naming, there));
+  g_assert_null (qconv_keymap_stray (MAP (f, c->variant, NULL, names, "original", c->naming), there));
   mapped = mapped_names (f, c->naming, names, there);
   g_assert_cmpuint (sum_items (mapped), ==, sum_items (names));
-  back = qconv_keymap (f, c->variant, dims, mapped, c->naming, "original", &error);
+  back = qconv_keymap (MAP (f, c->variant, dims, mapped, c->naming, "original"), &error);
   g_assert_no_error (error);
-  g_assert_null (qconv_keymap_stray (f, c->variant, mapped, c->naming, "original", back));
+  g_assert_null (qconv_keymap_stray (MAP (f, c->variant, NULL, mapped, c->naming, "original"), back));
   check_rows (aliases, names, mapped, there, back);
   check_unknown (f, c->naming, mapped, back);
   if (is_recognised (f, c->naming))
@@ -345,31 +337,29 @@ free_case (gpointer data)
   g_free (c);
 }
 
-/* Returns: how many pairs of a map and a variant there are */
+/* Returns how many pairs of a keymap and a variant the family has */
 static guint
 add_family (const char *id, gboolean published)
 {
   g_autoptr (Family) f = map_family (id);
-  JsonArray *maps = qconv_family_list (qconv_family_json (f), "keymaps");
-  JsonObject *variants = qconv_family_object (qconv_family_json (f), "variants");
-  g_autoptr (GList) names = variants != NULL ? json_object_get_members (variants) : NULL;
+  const FamilyData *data = qconv_family_data (f);
   guint n = 0;
 
-  for (guint i = 0; maps != NULL && i < json_array_get_length (maps); i++)
-    for (GList *l = names; l != NULL; l = l->next)
+  for (guint i = 0; i < data->keymaps.n; i++)
+    for (guint k = 0; k < data->variants.n; k++)
       {
-        const char *naming = qconv_family_text (json_array_get_object_element (maps, i), "b");
-        g_autofree char *path = g_strdup_printf ("/keymap/round-trip/%s/%s/%s", id, naming, (const char *) l->data);
+        const char *naming = data->keymaps.at[i].b, *variant = data->variants.at[k].name;
+        g_autofree char *path = g_strdup_printf ("/keymap/round-trip/%s/%s/%s", id, naming, variant);
         Case *c;
 
-        if (!qconv_keymap_exists (f, l->data, "original", naming))
+        if (!qconv_keymap_exists (f, variant, "original", naming))
           continue;
         n++;
-        if (json_object_has_member (json_object_get_object_member (variants, l->data), "synthetic") == published)
+        if (data->variants.at[k].synthetic == published)
           continue;
         c = g_new0 (Case, 1);
         c->family = g_strdup (id);
-        c->variant = g_strdup (l->data);
+        c->variant = g_strdup (variant);
         c->naming = g_strdup (naming);
         g_test_add_data_func_full (path, c, test_round_trip, free_case);
       }
@@ -391,6 +381,6 @@ map_add_round_trips (gboolean published)
 
         n += add_family (id, published);
       }
-  /* As many pairs of a map and a variant as the family files have */
+  /* The family files have this many pairs of a keymap and a variant */
   g_assert_cmpuint (n, >=, 81);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Advice for layers: against the counts in family files, and single cases of every rule. */
 #include <string.h>
+
+#include <json-glib/json-glib.h>
 
 #include "families/advice.h"
 #include "graph-fixture.h"
@@ -39,11 +42,37 @@ assert_count (const GraphModel *m, const char *scheme, JsonObject *want, const c
              scheme, member, got, json_object_get_int_member (want, member));
 }
 
+/* Returns the counts that the family file gives for the variant, which nothing but tests reads. Parses each file once.
+ */
+static JsonObject *
+statistics_of (const GraphModel *m)
+{
+  static GHashTable *files; /* Family -> JsonNode */
+  JsonNode *root = files != NULL ? g_hash_table_lookup (files, m->family) : NULL, *all;
+
+  if (files == NULL)
+    files = g_hash_table_new (NULL, NULL);
+  if (root == NULL)
+    {
+      g_autofree char *text = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_file_get_contents (qconv_family_path (m->family), &text, NULL, &error);
+      g_assert_no_error (error);
+      root = json_from_string (text, &error);
+      g_assert_no_error (error);
+      g_hash_table_insert (files, (gpointer) m->family, root);
+    }
+  all = json_object_get_member (json_node_get_object (root), "preset_stats");
+  return all != NULL && json_object_has_member (json_node_get_object (all), m->variant)
+             ? json_object_get_object_member (json_node_get_object (all), m->variant)
+             : NULL;
+}
+
 static void
 check_statistics (const GraphModel *m, gpointer data)
 {
-  JsonObject *all = qconv_family_object (qconv_family_json (m->family), "preset_stats");
-  JsonObject *stats = all != NULL ? qconv_family_object (all, m->variant) : NULL;
+  JsonObject *stats = statistics_of (m);
   g_autoptr (GList) schemes = stats != NULL ? json_object_get_members (stats) : NULL;
 
   for (GList *l = schemes; l != NULL; l = l->next)
@@ -68,7 +97,7 @@ check_statistics (const GraphModel *m, gpointer data)
     }
 }
 
-/* The counts that the family files themselves give */
+/* The advice agrees with the counts in the family files */
 static void
 test_statistics (void)
 {
@@ -90,12 +119,12 @@ static const struct {
 static void
 check_probed (const GraphModel *m, gpointer data)
 {
-  JsonArray *list = qconv_family_list (qconv_family_json (m->family), "never_pack");
+  FamilyTexts list = qconv_family_data (m->family)->never_pack;
 
   for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
-    for (guint i = 0; list != NULL && i < json_array_get_length (list); i++)
+    for (guint i = 0; list != NULL && list[i] != NULL; i++)
       {
-        const char *name = json_array_get_string_element (list, i);
+        const char *name = list[i];
         g_autofree char *layer = g_strndup (name, strlen (name) - strlen (".weight"));
         Advice advice = qconv_family_advise (m->family, m->dims, schemes[s].id, schemes[s].bits, layer);
 
@@ -137,7 +166,7 @@ check_operations (const GraphModel *m, gpointer data)
     }
 }
 
-/* Convolutions, norms, embeddings and what loaders do not build for quantized weights are kept */
+/* Convolutions, norms, embeddings and layers that loaders cannot build quantized are kept */
 static void
 test_operations (void)
 {
@@ -148,33 +177,42 @@ test_operations (void)
   g_assert_cmpuint (n, >, 10000);
 }
 
+/* What is asked: about @layer of @variant (nullable) of @family for @scheme */
+typedef struct {
+  const char *family, *variant, *scheme;
+  guint bits;
+  const char *layer;
+} Question;
+
+#define ASK(...) (&(Question) { __VA_ARGS__ })
+
 static void
-assert_advice (const char *family, const char *variant, const char *scheme, guint bits, const char *layer,
-               AdviceKind kind, const char *fallback)
+assert_advice (const Question *q, AdviceKind kind, const char *fallback)
 {
-  const Family *f = qconv_families_find (graph_families (), family);
-  g_autoptr (Dims) dims = variant != NULL ? qconv_family_variant_dims (f, variant, NULL) : NULL;
+  const Family *f = qconv_families_find (graph_families (), q->family);
+  g_autoptr (Dims) dims = q->variant != NULL ? qconv_family_variant_dims (f, q->variant, NULL) : NULL;
   Advice advice;
 
   g_assert_nonnull (f);
-  advice = qconv_family_advise (f, dims, scheme, bits, layer);
+  advice = qconv_family_advise (f, dims, q->scheme, q->bits, q->layer);
   if (advice.kind != kind || g_strcmp0 (advice.fallback, fallback) != 0)
-    g_error ("%s %s %s: %d %s, not %d %s", family, scheme, layer, advice.kind, advice.fallback, kind, fallback);
+    g_error ("%s %s %s: %d %s, not %d %s", q->family, q->scheme, q->layer, advice.kind, advice.fallback, kind,
+             fallback);
 }
 
 static void
 test_presets (void)
 {
-  /* The preset of a scheme without its own is the one that the base names, and else goes by bits */
-  assert_advice ("flux1", "dev", "awq", 4, "double_blocks.0.img_mod.lin", ADVICE_FALLBACK, "fp8");
-  assert_advice ("flux1", "dev", "fp8_row", 8, "double_blocks.0.img_mod.lin", ADVICE_TARGET, NULL);
-  assert_advice ("flux1", "dev", "unheard_of", 6, "double_blocks.0.img_mod.lin", ADVICE_FALLBACK, "fp8");
-  assert_advice ("flux1", "dev", "unheard_of", 7, "double_blocks.0.img_mod.lin", ADVICE_TARGET, NULL);
-  assert_advice ("flux1", "dev", "unheard_of", 7, "final_layer.linear", ADVICE_KEEP, NULL);
-  /* Only what a partition lists */
-  assert_advice ("flux1", "dev", "svdq_fp4", 4, "double_blocks.0.img_mlp.0", ADVICE_TARGET, NULL);
-  assert_advice ("flux1", "dev", "svdq_fp4", 4, "double_blocks.0.img_mod.lin", ADVICE_FALLBACK, "awq");
-  assert_advice ("flux1", "ovis-image", "svdq_fp4", 4, "double_blocks.0.img_mlp.gate_proj", ADVICE_KEEP, NULL);
+  /* A scheme without a preset of its own takes the one that the base names, else the one for its bits */
+  assert_advice (ASK ("flux1", "dev", "awq", 4, "double_blocks.0.img_mod.lin"), ADVICE_FALLBACK, "fp8");
+  assert_advice (ASK ("flux1", "dev", "fp8_row", 8, "double_blocks.0.img_mod.lin"), ADVICE_TARGET, NULL);
+  assert_advice (ASK ("flux1", "dev", "unheard_of", 6, "double_blocks.0.img_mod.lin"), ADVICE_FALLBACK, "fp8");
+  assert_advice (ASK ("flux1", "dev", "unheard_of", 7, "double_blocks.0.img_mod.lin"), ADVICE_TARGET, NULL);
+  assert_advice (ASK ("flux1", "dev", "unheard_of", 7, "final_layer.linear"), ADVICE_KEEP, NULL);
+  /* A partition quantizes only the layers that it lists */
+  assert_advice (ASK ("flux1", "dev", "svdq_fp4", 4, "double_blocks.0.img_mlp.0"), ADVICE_TARGET, NULL);
+  assert_advice (ASK ("flux1", "dev", "svdq_fp4", 4, "double_blocks.0.img_mod.lin"), ADVICE_FALLBACK, "awq");
+  assert_advice (ASK ("flux1", "ovis-image", "svdq_fp4", 4, "double_blocks.0.img_mlp.gate_proj"), ADVICE_KEEP, NULL);
 }
 
 static void
@@ -187,27 +225,27 @@ test_blocks (void)
     {
       g_autofree char *layer = g_strdup_printf ("transformer_blocks.%u.attn1.to_q", i);
 
-      assert_advice ("ltx2", "2.0-19b", "nvfp4", 4, layer, i < 2 || i >= 46 ? ADVICE_KEEP : ADVICE_TARGET, NULL);
-      /* Nobody knows which are the last */
-      assert_advice ("ltx2", NULL, "nvfp4", 4, layer, i < 2 ? ADVICE_KEEP : ADVICE_TARGET, NULL);
+      assert_advice (ASK ("ltx2", "2.0-19b", "nvfp4", 4, layer), i < 2 || i >= 46 ? ADVICE_KEEP : ADVICE_TARGET, NULL);
+      /* Without dimensions nobody knows which blocks are the last */
+      assert_advice (ASK ("ltx2", NULL, "nvfp4", 4, layer), i < 2 ? ADVICE_KEEP : ADVICE_TARGET, NULL);
     }
   /* Of two blocks all are first; there is no third */
-  assert_advice ("ltx2", "tiny", "nvfp4", 4, "transformer_blocks.1.attn1.to_q", ADVICE_KEEP, NULL);
-  assert_advice ("ltx2", "tiny", "nvfp4", 4, "transformer_blocks.2.attn1.to_q", ADVICE_TARGET, NULL);
+  assert_advice (ASK ("ltx2", "tiny", "nvfp4", 4, "transformer_blocks.1.attn1.to_q"), ADVICE_KEEP, NULL);
+  assert_advice (ASK ("ltx2", "tiny", "nvfp4", 4, "transformer_blocks.2.attn1.to_q"), ADVICE_TARGET, NULL);
 }
 
 static void
 test_unknown_names (void)
 {
-  /* No template makes them: by the family's rules, then by the lists for all families */
-  assert_advice ("flux1", "dev", "fp8", 8, "double_blocks.99.img_mlp.0", ADVICE_TARGET, NULL);
-  assert_advice ("wan", "2.1-t2v-14b", "fp8", 8, "motion_encoder.more", ADVICE_KEEP, NULL);
-  assert_advice ("wan", "2.1-t2v-14b", "fp8", 8, "x_embedder.proj", ADVICE_KEEP, NULL);
-  assert_advice ("generic", NULL, "fp8", 8, "img_in", ADVICE_KEEP, NULL);
-  assert_advice ("generic", NULL, "nvfp4", 4, "blocks.3.attn.to_q", ADVICE_TARGET, NULL);
-  assert_advice ("generic", NULL, "fp8", 8, "blocks.3.img_mod.1", ADVICE_TARGET, NULL);
-  assert_advice ("generic", NULL, "nvfp4", 4, "blocks.3.img_mod.1", ADVICE_FALLBACK, "fp8");
-  assert_advice ("generic", NULL, "fp8", 8, "", ADVICE_TARGET, NULL);
+  /* Names without a template: the family's role rules decide, then the lists for all families */
+  assert_advice (ASK ("flux1", "dev", "fp8", 8, "double_blocks.99.img_mlp.0"), ADVICE_TARGET, NULL);
+  assert_advice (ASK ("wan", "2.1-t2v-14b", "fp8", 8, "motion_encoder.more"), ADVICE_KEEP, NULL);
+  assert_advice (ASK ("wan", "2.1-t2v-14b", "fp8", 8, "x_embedder.proj"), ADVICE_KEEP, NULL);
+  assert_advice (ASK ("generic", NULL, "fp8", 8, "img_in"), ADVICE_KEEP, NULL);
+  assert_advice (ASK ("generic", NULL, "nvfp4", 4, "blocks.3.attn.to_q"), ADVICE_TARGET, NULL);
+  assert_advice (ASK ("generic", NULL, "fp8", 8, "blocks.3.img_mod.1"), ADVICE_TARGET, NULL);
+  assert_advice (ASK ("generic", NULL, "nvfp4", 4, "blocks.3.img_mod.1"), ADVICE_FALLBACK, "fp8");
+  assert_advice (ASK ("generic", NULL, "fp8", 8, ""), ADVICE_TARGET, NULL);
   g_assert_cmpuint (qconv_family_least_dim (qconv_families_find (graph_families (), "flux1")), ==, 256);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Recognizes every variant under each prefix and naming, packed, and with hostile shapes. */
 #include <string.h>
 
 #include "families/advice.h"
@@ -21,39 +22,38 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
       || g_strcmp0 (id->naming, naming) != 0 || g_strcmp0 (id->prefix, prefix) != 0)
     g_error ("%s %s, %s, prefix \"%s\" is taken for %s %s, %s, prefix \"%s\"", qconv_family_id (m->family), m->variant,
              naming, prefix, qconv_family_id (id->family), id->variant, id->naming, id->prefix);
-  /* How FLUX.1's norms are spelt is lost in other namings; loaders take both spellings */
+  /* Other namings do not show how FLUX.1's norms are spelt; loaders take both spellings */
   if (strcmp (naming, "original") != 0)
     qconv_dims_set (id->dims, "norm_weight", qconv_dims_get (m->dims, "norm_weight"));
   if (with_dims && !qconv_dims_equal (id->dims, m->dims))
     g_error ("%s %s, %s, prefix \"%s\": other dimensions", qconv_family_id (m->family), m->variant, naming, prefix);
 }
 
-static JsonArray *
+static FamilyTexts
 prefixes_of (const GraphModel *m)
 {
-  return qconv_family_list (qconv_family_json (m->family), "prefixes");
+  return qconv_family_data (m->family)->prefixes;
 }
 
 static void
 detect_prefixes (const GraphModel *m, gpointer data)
 {
-  JsonArray *prefixes = prefixes_of (m);
+  FamilyTexts prefixes = prefixes_of (m);
   g_autoptr (Names) plain = graph_names (m->tensors, "");
   Tried *t = data;
 
   assert_detected (m, plain, "original", "", TRUE);
   t->tried++;
-  for (guint i = 0; i < json_array_get_length (prefixes); i++)
+  for (guint i = 0; prefixes[i] != NULL; i++)
     {
-      const char *prefix = json_array_get_string_element (prefixes, i);
-      g_autoptr (Names) names = graph_names (m->tensors, prefix);
+      g_autoptr (Names) names = graph_names (m->tensors, prefixes[i]);
 
-      assert_detected (m, names, "original", prefix, TRUE);
+      assert_detected (m, names, "original", prefixes[i], TRUE);
       t->tried++;
     }
 }
 
-/* Every variant under every prefix of its family: as itself, so as no family before it */
+/* Every variant is recognized under every prefix of its family, and by no family before it */
 static void
 test_prefixes (void)
 {
@@ -64,7 +64,7 @@ test_prefixes (void)
   g_assert_cmpuint (t.tried, >, 300);
 }
 
-/* Names as in shells of several models: start of the plain name, start in the shell */
+/* How names start in shells of several models: pairs of the plain start and the start in the shell */
 static const char *const shells[][6] = {
   { "model.", "model.language_model.", "visual.", "model.visual.", NULL },
   { "model.", "language_model.model.", "lm_head.", "language_model.lm_head.", NULL },
@@ -83,7 +83,7 @@ in_shell (const char *const *shell, const char *name)
 static void
 detect_shells (const GraphModel *m, gpointer data)
 {
-  if (!json_object_has_member (qconv_family_json (m->family), "prefix_rewrites"))
+  if (qconv_family_data (m->family)->prefix_rewrites.at == NULL)
     return;
   for (guint s = 0; s < G_N_ELEMENTS (shells); s++)
     {
@@ -111,13 +111,14 @@ test_shells (void)
   g_assert_cmpuint (t.tried, >, 50);
 }
 
-/* The names of @m in another naming, by the family's map; what that does not know is called the same */
+/* Returns the names of @m in another naming. Tensors that the family's keymap does not know keep theirs. */
 static Names *
 map_names (const GraphModel *m, const char *naming, const char *prefix)
 {
   g_autoptr (Names) original = graph_names (m->tensors, "");
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps = qconv_keymap (m->family, m->variant, m->dims, original, "original", naming, &error);
+  g_autoptr (GPtrArray) maps
+      = qconv_keymap (&(KeymapRequest) { m->family, m->variant, NULL, m->dims, original, "original", naming }, &error);
   g_autoptr (GHashTable) used = g_hash_table_new (g_str_hash, g_str_equal);
   Names *names = qconv_names_new ();
 
@@ -145,18 +146,18 @@ map_names (const GraphModel *m, const char *naming, const char *prefix)
 static void
 detect_namings (const GraphModel *m, gpointer data)
 {
-  JsonObject *detect = json_object_get_object_member (qconv_family_json (m->family), "detect");
-  JsonArray *namings = json_object_get_array_member (detect, "namings"), *prefixes = prefixes_of (m);
+  const FamilyDetectRules *namings = &qconv_family_data (m->family)->detect.namings;
+  FamilyTexts prefixes = prefixes_of (m);
 
-  for (guint i = 0; i < json_array_get_length (namings); i++)
+  for (guint i = 0; i < namings->n; i++)
     {
-      const char *naming = json_object_get_string_member (json_array_get_object_element (namings, i), "naming");
+      const char *naming = namings->at[i].result;
 
       if (strcmp (naming, "original") == 0 || !qconv_keymap_exists (m->family, m->variant, "original", naming))
         continue;
-      for (guint k = 0; k <= json_array_get_length (prefixes); k++)
+      for (guint k = 0; k == 0 || prefixes[k - 1] != NULL; k++)
         {
-          const char *prefix = k > 0 ? json_array_get_string_element (prefixes, k - 1) : "";
+          const char *prefix = k > 0 ? prefixes[k - 1] : "";
           g_autoptr (Names) names = map_names (m, naming, prefix);
 
           assert_detected (m, names, naming, prefix, TRUE);
@@ -175,7 +176,7 @@ test_namings (void)
   g_assert_cmpuint (t.tried, >, 100);
 }
 
-/* As files quantized to 4 bits show them: two items in a byte, scales beside them */
+/* Returns the tensors as a file of 4-bit weights has them: two items in a byte, scales beside them */
 static Names *
 pack_names (const GraphModel *m, gboolean keep_weight)
 {
@@ -263,7 +264,7 @@ test_generic (void)
   assert_generic (qconv_names_new (), "");
 }
 
-/* Sizes that no model has: no crash, and an error or other sizes */
+/* Sizes that no model has lead to an error or to other sizes, not to a crash */
 static void
 test_hostile_shapes (void)
 {
@@ -292,10 +293,8 @@ test_spellings (void)
   g_autoptr (Dims) dims = qconv_family_variant_dims (f, "klein-4b", NULL);
   g_autoptr (GPtrArray) tensors = qconv_family_expand (f, dims, NULL);
   g_autoptr (Names) names = qconv_names_new ();
-  GraphModel m = { f, "klein-4b", NULL, dims, tensors };
+  GraphModel m = { f, "klein-4b", qconv_family_variant (f, "klein-4b"), dims, tensors };
 
-  m.json
-      = json_object_get_object_member (json_object_get_object_member (qconv_family_json (f), "variants"), "klein-4b");
   for (guint i = 0; i < tensors->len; i++)
     {
       const GraphTensor *t = g_ptr_array_index (tensors, i);

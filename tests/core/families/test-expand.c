@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Expands templates: totals, golden lists of tensors, inferred dimensions and groups. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@ check_totals (const GraphModel *m, gpointer data)
 
   for (guint i = 0; i < m->tensors->len; i++)
     params += graph_n_items (g_ptr_array_index (m->tensors, i));
-  g_assert_cmpuint (m->tensors->len, ==, json_object_get_int_member (m->json, "tensors"));
-  g_assert_cmpuint (params, ==, json_object_get_int_member (m->json, "params"));
+  g_assert_cmpuint (m->tensors->len, ==, (guint64) m->about->n_tensors);
+  g_assert_cmpuint (params, ==, (guint64) m->about->n_params);
 }
 
 static void
@@ -24,7 +25,7 @@ test_totals (void)
   g_test_message ("%u variants", n);
 }
 
-/* Adds what one line of a list stands for: x.{0..2}.y are three names */
+/* Adds the names that one line of a list stands for: x.{0..2}.y are three */
 static void
 unfold (GHashTable *want, const char *name, const char *shape)
 {
@@ -86,7 +87,7 @@ compare_list (const GraphModel *m, gpointer data)
 
   if (!g_file_get_contents (path, &text, NULL, NULL))
     {
-      compared->missing += !json_object_has_member (m->json, "synthetic");
+      compared->missing += !m->about->synthetic;
       return;
     }
   want = read_list (text);
@@ -121,16 +122,17 @@ compare_dims (const GraphModel *m, gpointer data)
   g_autoptr (Names) names = graph_names (m->tensors, "");
   g_autoptr (GError) error = NULL;
   g_autoptr (Dims) dims = qconv_family_infer (m->family, names, &error);
-  JsonObject *rules = json_object_get_object_member (qconv_family_json (m->family), "dims");
-  g_autoptr (GList) all = json_object_get_members (rules);
+  const FamilyDims *rules = &qconv_family_data (m->family)->dims;
 
   g_assert_no_error (error);
-  for (GList *l = all; l != NULL; l = l->next)
+  for (guint i = 0; i < rules->n; i++)
     {
+      const char *name = rules->at[i].name;
+
       (*(guint *) data)++;
-      if (qconv_dims_get (dims, l->data) != qconv_dims_get (m->dims, l->data))
+      if (qconv_dims_get (dims, name) != qconv_dims_get (m->dims, name))
         g_error ("%s %s: %s is %" G_GINT64_FORMAT ", not %" G_GINT64_FORMAT, qconv_family_id (m->family), m->variant,
-                 (char *) l->data, qconv_dims_get (dims, l->data), qconv_dims_get (m->dims, l->data));
+                 name, qconv_dims_get (dims, name), qconv_dims_get (m->dims, name));
     }
 }
 
@@ -181,7 +183,7 @@ check_templates (const GraphModel *m, gpointer data)
   for (guint i = 0; i < m->tensors->len; i += 7)
     {
       const GraphTensor *t = g_ptr_array_index (m->tensors, i);
-      JsonObject *layer = qconv_family_template (m->family, m->dims, t->name);
+      const FamilyLayer *layer = qconv_family_template (m->family, m->dims, t->name);
 
       g_assert_true (layer == t->layer);
       (*(guint *) data)++;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads family files: whole, broken, cut, mutated and too large; and the catalogue of them. */
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "families/advice.h"
 #include "graph-fixture.h"
 
-/* A whole family in few lines. Breakages replace one text of it by another */
+/* A complete family in few lines. Each breakage replaces one text of it. */
 static const char whole[]
     = "{\"schema\": \"qconv-model-family\", \"schema_version\": 1, \"family\": \"mine\", \"title\": \"Mine\","
       " \"kind\": \"diffusion\", \"prefixes\": [\"model.\"], \"prefix_rewrites\": [[\"a.\", \"b.\"]],"
@@ -35,8 +37,8 @@ static const struct {
   { "\"title\": \"Mine\",", "", "member \"title\" is missing" },
   { "\"title\": \"Mine\"", "\"title\": \"Mine\", \"tilte\": \"\"", "unknown member \"tilte\"" },
   { "\"title\": \"Mine\"", "\"title\": null", "title: not text" },
-  { "\"family\": \"mine\"", "\"family\": \"\"", "no id" },
-  { "\"kind\": \"diffusion\"", "\"kind\": \"kind\"", "kind: not one that is known" },
+  { "\"family\": \"mine\"", "\"family\": \"\"", "\"family\" is empty" },
+  { "\"kind\": \"diffusion\"", "\"kind\": \"kind\"", "kind: not a known word" },
   { "[\"model.\"]", "\"model.\"", "prefixes: not a list" },
   { "[\"model.\"]", "[7]", "prefixes[0]: not text" },
   { "[\"a.\", \"b.\"]", "[\"a.\"]", "prefix_rewrites[0]: not a list of 2" },
@@ -65,9 +67,9 @@ static const struct {
   { "[\"hidden\"]", "[\"4294967296*4294967296\"]", "too large" },
   { "[\"hidden\"]", "[1.5]", "layers[0].shape[0]: an expression is neither" },
   { "[\"hidden\"]", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", "layers[0].shape: more than" },
-  { "\"op\": \"norm\"", "\"op\": \"normal\"", "layers[0].op: not one that is known" },
-  { "blocks.{i}.q", "blocks.{j}.q", "layers[1]: \"blocks.{j}.q.weight\" has a variable without an index" },
-  { "\"group\": \"blocks.{i}\"", "\"group\": \"blocks.{i\"", "layers[1]: \"blocks.{i\" has a variable without" },
+  { "\"op\": \"norm\"", "\"op\": \"normal\"", "layers[0].op: not a known word" },
+  { "blocks.{i}.q", "blocks.{j}.q", "layers[1]: \"blocks.{j}.q.weight\" has a variable that \"index\" lacks" },
+  { "\"group\": \"blocks.{i}\"", "\"group\": \"blocks.{i\"", "layers[1]: \"blocks.{i\" has a variable that" },
   { "[\"0\", \"layers\"]", "[\"0\"]", "layers[1].index.i: not a list of 2" },
   { "[\"0\", \"layers\"]", "{\"values\": [1]}", "layers[1].index.i.values[0]: not text" },
   { "[\"0\", \"layers\"]", "\"layers\"", "layers[1].index.i: not an object" },
@@ -76,7 +78,7 @@ static const struct {
   { "[\"b\", \"hidden\"]", "[\"b\", \"wide\"]", "layers[1].split[1]: expression \"wide\": unknown dimension" },
   { "\"scale$\"", "\"(scale$\"", "aliases[0].match: " },
   { "\"replace\": \"weight\"", "\"replace\": \"\\\\g<\"", "aliases[0].replace: " },
-  { "\"class\": \"core\"", "\"class\": \"corn\"", "role_rules[0].class: not one that is known" },
+  { "\"class\": \"core\"", "\"class\": \"corn\"", "role_rules[0].class: not a known word" },
   { "\"^mine$\"", "\"[\"", "presets.fp8.keep[0]: " },
   { "\"first\": 1, ", "", "presets.fp8.keep_blocks[0]: member \"first\" is missing" },
   { "{\"int8\": [\"q$\"]}", "{\"int8\": \"q$\"}", "presets.fp8.fallback.int8: not a list" },
@@ -95,16 +97,56 @@ test_whole (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Family) f = qconv_family_parse ("mine.json", whole, &error);
+  const FamilyRegex *regex;
 
   g_assert_no_error (error);
   g_assert_cmpstr (qconv_family_id (f), ==, "mine");
   g_assert_cmpstr (qconv_family_title (f), ==, "Mine");
   g_assert_cmpstr (qconv_family_kind (f), ==, "diffusion");
   g_assert_cmpint (qconv_family_priority (f), ==, 5000);
-  g_assert_true (qconv_family_match (f, "q$", "to_q"));
-  g_assert_false (qconv_family_match (f, "q$",
-                                      "\xff"
-                                      "to_q"));
+  regex = &qconv_family_data (f)->presets.at[0].fallback.at[0].patterns.at[0];
+  g_assert_cmpstr (regex->pattern, ==, "q$");
+  g_assert_true (qconv_family_match (regex, "to_q"));
+  g_assert_false (qconv_family_match (regex, "\xff"
+                                             "to_q"));
+}
+
+/* Every kind of member fills its field */
+static void
+test_fields (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Family) f = qconv_family_parse ("mine.json", whole, &error);
+  const FamilyData *d = qconv_family_data (f);
+  const FamilyDetectRule *two = &d->detect.variants.at[1];
+  const FamilyLayer *layer = &d->layers.at[1];
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (d->prefixes[0], ==, "model.");
+  g_assert_null (d->prefixes[1]);
+  g_assert_cmpstr (d->prefix_rewrites.at[0].to, ==, "b.");
+  g_assert_cmpstr (d->detect.namings.at[0].all_of[0], ==, "mine.weight");
+  g_assert_null (d->detect.namings.at[0].any_of.at);
+  g_assert_cmpstr (d->detect.variants.at[0].shapes.at[0].tensors[0], ==, "mine.weight");
+  g_assert_true (d->detect.variants.at[0].shapes.at[0].size.eq.given);
+  g_assert_cmpstr (two->result, ==, "two");
+  g_assert_false (two->counts.at[0].count.eq.given);
+  g_assert_cmpint (two->counts.at[0].count.ge.value, ==, 2);
+  g_assert_cmpuint (d->dims.n, ==, 2);
+  g_assert_cmpstr (d->dims.at[0].infer.shape.tensor, ==, "mine.weight");
+  g_assert_cmpstr (d->dims.at[1].infer.count, ==, "blocks.");
+  g_assert_cmpint (d->variants.at[0].dims.at[0].value, ==, 64);
+  g_assert_cmpstr (layer->shape.at[0].text, ==, "2*hidden");
+  g_assert_cmpstr (layer->index.at[0].high.text, ==, "layers");
+  g_assert_null (layer->index.at[0].values);
+  g_assert_cmpstr (layer->split.at[1].rows.text, ==, "hidden");
+  g_assert_cmpstr (d->aliases.at[0].replace, ==, "weight");
+  g_assert_cmpstr (d->role_rules.at[0].class_, ==, "core");
+  g_assert_cmpint (d->presets.at[0].keep_blocks.at[0].last, ==, 1);
+  g_assert_cmpstr (d->presets.at[0].fallback.at[0].name, ==, "int8");
+  g_assert_null (d->presets.at[0].only.at);
+  g_assert_null (d->keymaps.at);
+  g_assert_null (d->never_pack);
 }
 
 static void
@@ -140,7 +182,7 @@ test_cuts (void)
     }
 }
 
-/* Whatever is taken can be used */
+/* Uses a family that was accepted in every way that core does */
 static void
 use_family (const Family *f)
 {
@@ -153,7 +195,7 @@ use_family (const Family *f)
     qconv_family_advise (f, inferred, i % 2 ? "fp8" : "nvfp4", i, i < 4 ? "blocks.1.q" : "mine");
 }
 
-/* Files with a few bytes changed are taken or refused, without a crash */
+/* A file with a few changed bytes is accepted or refused, without a crash */
 static void
 test_mutations (void)
 {
@@ -189,11 +231,11 @@ static const struct {
   { "[\"0\", \"layers\"]", "[\"0-1\", \"layers\"]", 2, "counts below 0 or beyond" },
   { "{\"i\": [\"0\", \"layers\"]}", "{\"i\": [\"0\", \"layers\"], \"j\": [\"0\", \"layers\"]}", 16000,
     "stands for more than" },
-  { "\"shape\": [\"hidden\"]", "\"shape\": [\"0-hidden\"]", 2, "a size below 0" },
+  { "\"shape\": [\"hidden\"]", "\"shape\": [\"0-hidden\"]", 2, "a size is below 0" },
   { "\"shape\": [\"hidden\"]", "\"shape\": [\"hidden*4294967296\", \"4294967296\"]", 2, "too many items" },
   { "\"shape\": [\"hidden\"]",
     "\"shape\": [\"hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden*hidden\"]", 2, "too large" },
-  { "[\"b\", \"hidden\"]", "[\"b\", \"2*hidden\"]", 2, "the parts have 192 rows, not 128" },
+  { "[\"b\", \"hidden\"]", "[\"b\", \"2*hidden\"]", 2, "have 192 rows, the tensor has 128" },
 };
 
 /* A small file does not stand for an unlimited number of tensors or sizes */
@@ -251,7 +293,7 @@ test_catalogue (void)
   g_assert_no_error (error);
   g_assert_cmpuint (qconv_families_list (plain)->len, ==, 31);
   g_assert_cmpstr (qconv_family_title (qconv_families_find (plain, "mine")), ==, "In the folder");
-  /* Its priority is that of the folder's family */
+  /* The user's folder has a family of the same priority */
   g_assert_null (with_flux);
   g_assert_nonnull (with_third);
   g_assert_cmpstr (qconv_family_title (qconv_families_find (with_third, "mine")), ==, "Mine");
@@ -330,6 +372,7 @@ main (int argc, char **argv)
   g_setenv ("XDG_DATA_HOME", folder, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/family/whole", test_whole);
+  g_test_add_func ("/graph/family/fields", test_fields);
   g_test_add_func ("/graph/family/breakages", test_breakages);
   g_test_add_func ("/graph/family/cuts", test_cuts);
   g_test_add_func ("/graph/family/mutations", test_mutations);

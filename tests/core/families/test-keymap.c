@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Maps single tensors between namings, and refuses what cannot be mapped. */
 #include <stdarg.h>
 
 #include "map-fixture.h"
@@ -56,14 +57,17 @@ names_of (const char *name, ...)
   return names;
 }
 
+/* @request: without its family, which is that of the repository called @family */
 static void
-assert_fails (const char *family, const char *variant, const Dims *dims, const Names *names, const char *from,
-              const char *to, const char *message)
+assert_fails (const char *family, const KeymapRequest *request, const char *message)
 {
   g_autoptr (Family) f = map_family (family);
+  KeymapRequest of_family = *request;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) maps = qconv_keymap (f, variant, dims, names, from, to, &error);
+  g_autoptr (GPtrArray) maps = NULL;
 
+  of_family.family = f;
+  maps = qconv_keymap (&of_family, &error);
   g_assert_null (maps);
   g_assert_nonnull (error);
   g_assert_cmpint (error->domain, ==, QCONV_ERROR);
@@ -80,7 +84,7 @@ test_flux (void)
                   "single_transformer_blocks.0.attn.to_q.bias", 2, 0, "single_transformer_blocks.0.attn.to_k.bias", 2,
                   0, "single_transformer_blocks.0.attn.to_v.bias", 2, 0, "single_transformer_blocks.0.proj_mlp.bias", 8,
                   0, "single_transformer_blocks.0.attn.norm_q.weight", 2, 0, "else.weight", 2, 2, NULL);
-  g_autoptr (GPtrArray) maps = qconv_keymap (f, NULL, NULL, names, "diffusers", "original", NULL);
+  g_autoptr (GPtrArray) maps = qconv_keymap (MAP (f, NULL, NULL, names, "diffusers", "original"), NULL);
 
   g_assert_cmpuint (maps->len, ==, 4);
   assert_map (maps, "double_blocks.0.img_attn.qkv.weight",
@@ -105,7 +109,7 @@ test_flux_split (void)
   qconv_dims_set (dims, "hidden", 2);
   qconv_dims_set (dims, "mlp", 8);
   qconv_dims_set (dims, "depth_single", 1);
-  maps = qconv_keymap (f, NULL, dims, names, "original", "diffusers", NULL);
+  maps = qconv_keymap (MAP (f, NULL, dims, names, "original", "diffusers"), NULL);
   g_assert_cmpuint (maps->len, ==, 6);
   assert_map (maps, "single_transformer_blocks.0.attn.to_v.weight", "single_blocks.0.linear1.weight 4+1*2");
   assert_map (maps, "single_transformer_blocks.0.proj_mlp.weight", "single_blocks.0.linear1.weight 6+1*8");
@@ -113,10 +117,10 @@ test_flux_split (void)
   assert_map (maps, "norm_out.linear.weight",
               "final_layer.adaLN_modulation.1.weight 2+1*2, final_layer.adaLN_modulation.1.weight 0+1*2");
   qconv_dims_set (dims, "mlp", 9);
-  assert_fails ("flux1", NULL, dims, names, "original", "diffusers", "single_blocks.0.linear1.weight");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, names, "original", "diffusers"), "single_blocks.0.linear1.weight");
   qconv_dims_set (dims, "mlp", 7);
-  assert_fails ("flux1", NULL, dims, names, "original", "diffusers", "single_blocks.0.linear1.weight");
-  assert_fails ("flux1", NULL, NULL, names, "original", "diffusers", "dimensions are not known");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, names, "original", "diffusers"), "single_blocks.0.linear1.weight");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, names, "original", "diffusers"), "dimensions are not known");
 }
 
 /* Other spellings: norms of both namings, LongCat-Image's own name of an embedder */
@@ -127,10 +131,11 @@ test_spellings (void)
   g_autoptr (Dims) dims = qconv_dims_new ();
   g_autoptr (Names) ours = names_of ("double_blocks.0.img_attn.norm.query_norm.weight", 2, 0, NULL);
   g_autoptr (Names) theirs = names_of ("time_embed.timestep_embedder.linear_1.weight", 2, 2, NULL);
-  g_autoptr (GPtrArray) out = NULL, in = qconv_keymap (f, "longcat-image", NULL, theirs, "diffusers", "original", NULL);
+  g_autoptr (GPtrArray) out = NULL,
+                        in = qconv_keymap (MAP (f, "longcat-image", NULL, theirs, "diffusers", "original"), NULL);
 
   qconv_dims_set (dims, "depth_double", 1);
-  out = qconv_keymap (f, "longcat-image", dims, ours, "original", "diffusers", NULL);
+  out = qconv_keymap (MAP (f, "longcat-image", dims, ours, "original", "diffusers"), NULL);
   assert_map (out, "transformer_blocks.0.attn.norm_q.weight", "double_blocks.0.img_attn.norm.query_norm.weight 0+1*2");
   assert_map (in, "time_in.in_layer.weight", "time_embed.timestep_embedder.linear_1.weight 0+1*2");
 }
@@ -156,7 +161,7 @@ test_sd3 (void)
           qconv_dims_set (dims, "depth", 2);
           qconv_dims_set (dims, "dual", 1);
         }
-      maps = qconv_keymap (f, NULL, dims, names, "diffusers", "original", NULL);
+      maps = qconv_keymap (MAP (f, NULL, dims, names, "diffusers", "original"), NULL);
       g_assert_cmpuint (maps->len, ==, 7);
       assert_map (maps, "joint_blocks.0.context_block.adaLN_modulation.1.bias",
                   "transformer_blocks.0.norm1_context.linear.bias 0+1*12");
@@ -181,9 +186,9 @@ test_renames (void)
   g_autoptr (Names) unet_names
       = names_of ("down_blocks.0.resnets.0.time_emb_proj.bias", 2, 0, "down_blocks.0.resnets.0.other.bias", 2, 0,
                   "up_blocks.0.upsamplers.0.conv.weight", 2, 2, "down_blocks.0.attentions.1.norm.weight", 2, 0, NULL);
-  g_autoptr (GPtrArray) a = qconv_keymap (wan, NULL, NULL, wan_names, "diffusers", "original", NULL);
-  g_autoptr (GPtrArray) b = qconv_keymap (z, NULL, NULL, z_names, "diffusers", "original", NULL);
-  g_autoptr (GPtrArray) c = qconv_keymap (unet, NULL, NULL, unet_names, "diffusers", "original", NULL);
+  g_autoptr (GPtrArray) a = qconv_keymap (MAP (wan, NULL, NULL, wan_names, "diffusers", "original"), NULL);
+  g_autoptr (GPtrArray) b = qconv_keymap (MAP (z, NULL, NULL, z_names, "diffusers", "original"), NULL);
+  g_autoptr (GPtrArray) c = qconv_keymap (MAP (unet, NULL, NULL, unet_names, "diffusers", "original"), NULL);
 
   assert_map (a, "blocks.0.norm3.weight", "blocks.0.norm2.weight 0+1*2");
   assert_map (a, "head.modulation", "scale_shift_table 0+1*1");
@@ -209,31 +214,31 @@ test_permuted (void)
 
   qconv_dims_set (dims, "layers", 1);
   qconv_dims_set (dims, "head_dim", 6);
-  in = qconv_keymap (f, NULL, dims, theirs, "llama.cpp", "original", NULL);
+  in = qconv_keymap (MAP (f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
   assert_map (
       in, "model.layers.0.self_attn.q_proj.weight",
       "blk.0.attn_q.weight 0+2*3, blk.0.attn_q.weight 1+2*3, blk.0.attn_q.weight 6+2*3, blk.0.attn_q.weight 7+2*3");
   assert_map (in, "model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight 0+1*12");
-  out = qconv_keymap (f, NULL, dims, ours, "original", "llama.cpp", NULL);
+  out = qconv_keymap (MAP (f, NULL, dims, ours, "original", "llama.cpp"), NULL);
   assert_map (out, "blk.0.attn_k.bias",
               "model.layers.0.self_attn.k_proj.bias 0+3*2, model.layers.0.self_attn.k_proj.bias 1+3*2, "
               "model.layers.0.self_attn.k_proj.bias 2+3*2, model.layers.0.self_attn.k_proj.bias 6+3*2, "
               "model.layers.0.self_attn.k_proj.bias 7+3*2, model.layers.0.self_attn.k_proj.bias 8+3*2");
-  plain = qconv_keymap_of (f, NULL, "qwen3", dims, theirs, "llama.cpp", "original", NULL);
+  plain = qconv_keymap (&(KeymapRequest) { f, NULL, "qwen3", dims, theirs, "llama.cpp", "original" }, NULL);
   assert_map (plain, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
   qconv_dims_set (dims, "qkv_bias", 1);
-  biased = qconv_keymap (f, NULL, dims, theirs, "llama.cpp", "original", NULL);
+  biased = qconv_keymap (MAP (f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
   assert_map (biased, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
   qconv_dims_set (dims, "qkv_bias", 0);
   qconv_dims_set (dims, "head_dim", 5);
-  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
   qconv_dims_set (dims, "head_dim", 0);
-  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
   qconv_dims_set (dims, "head_dim", 8);
-  assert_fails ("llm_dense", NULL, dims, theirs, "llama.cpp", "original", "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
 }
 
-/* Heads of rows that are not there, or of so many that they cannot be */
+/* Rows that cannot be divided into heads, and heads without rows, are refused */
 static void
 test_permuted_bounds (void)
 {
@@ -248,18 +253,18 @@ test_permuted_bounds (void)
   qconv_dims_set (dims, "layers", 1);
   qconv_dims_set (dims, "head_dim", 4);
   qconv_names_add (empty, "blk.0.attn_q.weight", &none);
-  maps = qconv_keymap (f, NULL, dims, empty, "llama.cpp", "original", NULL);
+  maps = qconv_keymap (MAP (f, NULL, dims, empty, "llama.cpp", "original"), NULL);
   assert_map (maps, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*0");
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
     {
       g_autoptr (Names) names = qconv_names_new ();
 
       qconv_names_add (names, "blk.0.attn_q.weight", &wrong[i]);
-      assert_fails ("llm_dense", NULL, dims, names, "llama.cpp", "original", "blk.0.attn_q.weight");
+      assert_fails ("llm_dense", MAP (NULL, NULL, dims, names, "llama.cpp", "original"), "blk.0.attn_q.weight");
     }
 }
 
-/* Which tensor is behind a gap in the blocks */
+/* The first tensor behind a gap in the blocks is reported */
 static void
 test_stray (void)
 {
@@ -287,9 +292,10 @@ test_stray (void)
 
       for (guint k = 0; k < G_N_ELEMENTS (cases[i].names) && cases[i].names[k] != NULL; k++)
         qconv_names_add (names, cases[i].names[k], &shape);
-      maps = qconv_keymap (f, NULL, NULL, names, cases[i].naming, cases[i].to, NULL);
+      maps = qconv_keymap (MAP (f, NULL, NULL, names, cases[i].naming, cases[i].to), NULL);
       g_assert_nonnull (maps);
-      g_assert_cmpstr (qconv_keymap_stray (f, NULL, names, cases[i].naming, cases[i].to, maps), ==, cases[i].stray);
+      g_assert_cmpstr (qconv_keymap_stray (MAP (f, NULL, NULL, names, cases[i].naming, cases[i].to), maps), ==,
+                       cases[i].stray);
     }
 }
 
@@ -304,8 +310,8 @@ test_clip (void)
                                      "text_model.encoder.layers.0.self_attn.q_proj.bias", 2, 0,
                                      "text_model.encoder.layers.0.self_attn.v_proj.bias", 2, 0, NULL);
   g_autoptr (Names) seven = names_of ("transformer.resblocks.0.attn.in_proj_weight", 7, 2, NULL);
-  g_autoptr (GPtrArray) in = qconv_keymap (f, NULL, NULL, theirs, "open_clip", "original", NULL);
-  g_autoptr (GPtrArray) out = qconv_keymap (f, NULL, NULL, ours, "original", "open_clip", NULL);
+  g_autoptr (GPtrArray) in = qconv_keymap (MAP (f, NULL, NULL, theirs, "open_clip", "original"), NULL);
+  g_autoptr (GPtrArray) out = qconv_keymap (MAP (f, NULL, NULL, ours, "original", "open_clip"), NULL);
   QconvShape shape = QCONV_SHAPE2 (2, 4);
 
   assert_map (in, "text_model.encoder.layers.0.self_attn.v_proj.weight",
@@ -318,7 +324,7 @@ test_clip (void)
               "text_model.encoder.layers.0.self_attn.q_proj.bias 0+1*2, "
               "text_model.encoder.layers.0.self_attn.k_proj.bias 0+1*2, "
               "text_model.encoder.layers.0.self_attn.v_proj.bias 0+1*2");
-  assert_fails ("clip_text", NULL, NULL, seven, "open_clip", "original", "in_proj_weight");
+  assert_fails ("clip_text", MAP (NULL, NULL, NULL, seven, "open_clip", "original"), "in_proj_weight");
 }
 
 static void
@@ -335,22 +341,24 @@ test_broken (void)
   QconvShape none = QCONV_SHAPE0;
 
   qconv_names_add (rowless, "norm_out.linear.weight", &none);
-  assert_fails ("flux1", NULL, NULL, two, "diffusers", "original", "transformer_blocks.0.attn.to_k.weight: missing");
-  assert_fails ("flux1", NULL, NULL, wide, "diffusers", "original",
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, two, "diffusers", "original"),
+                "transformer_blocks.0.attn.to_k.weight: missing");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, wide, "diffusers", "original"),
                 "transformer_blocks.0.attn.to_k.weight: its columns");
-  assert_fails ("flux1", NULL, NULL, odd, "diffusers", "original", "norm_out.linear.weight");
-  assert_fails ("flux1", NULL, NULL, rowless, "diffusers", "original", "norm_out.linear.weight");
-  assert_fails ("flux1", "ovis-image", NULL, odd, "diffusers", "original", "ovis-image: no map from diffusers");
-  assert_fails ("flux1", NULL, NULL, odd, "original", "original", "no map from original");
-  assert_fails ("anima", NULL, NULL, odd, "diffusers", "original", "no map");
-  assert_fails ("clip_text", NULL, NULL, vector, "open_clip", "original", "text_projection: not a matrix");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, odd, "diffusers", "original"), "norm_out.linear.weight");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, rowless, "diffusers", "original"), "norm_out.linear.weight");
+  assert_fails ("flux1", MAP (NULL, "ovis-image", NULL, odd, "diffusers", "original"),
+                "ovis-image: no map from diffusers");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, odd, "original", "original"), "no map from original");
+  assert_fails ("anima", MAP (NULL, NULL, NULL, odd, "diffusers", "original"), "no map");
+  assert_fails ("clip_text", MAP (NULL, NULL, NULL, vector, "open_clip", "original"), "text_projection: not a matrix");
   qconv_dims_set (dims, "hidden", 3);
   qconv_dims_set (dims, "depth_double", 1);
-  assert_fails ("flux1", NULL, dims, two, "diffusers", "original",
-                "transformer_blocks.0.attn.to_q.weight: needs 3 rows");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, two, "diffusers", "original"),
+                "transformer_blocks.0.attn.to_q.weight: must have 3 rows");
 }
 
-/* Maps of a family file that cannot be */
+/* Keymaps that contradict themselves are refused */
 static void
 test_hostile (void)
 {
@@ -383,7 +391,7 @@ test_hostile (void)
       g_autoptr (GPtrArray) made = NULL;
 
       g_assert_no_error (error);
-      made = qconv_keymap (f, NULL, dims, names, "original", "other", &error);
+      made = qconv_keymap (MAP (f, NULL, dims, names, "original", "other"), &error);
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
       g_assert_null (made);
     }

@@ -36,55 +36,46 @@ free_row (gpointer data)
   g_free (row);
 }
 
-static gboolean
-list_has (JsonArray *list, const char *text)
-{
-  for (guint i = 0; list != NULL && i < json_array_get_length (list); i++)
-    if (strcmp (json_array_get_string_element (list, i), text) == 0)
-      return TRUE;
-  return FALSE;
-}
-
 /* A peer's list counts for the schemes that it was made for; one that was made for none of ours counts for all. None
    was made for nf4: those for the other scheme of 4 bits count */
 static gboolean
 counts_for (const Family *f, const char *peer, const char *scheme)
 {
-  JsonArray *all = qconv_family_list (qconv_family_json (f), "keep_evidence");
+  const FamilyEvidences *all = &qconv_family_data (f)->keep_evidence;
   const char *counted = strcmp (scheme, "nf4") == 0 ? "nvfp4" : scheme;
 
-  for (guint i = 0; i < json_array_get_length (all); i++)
+  for (guint i = 0; i < all->n; i++)
     {
-      JsonObject *evidence = json_array_get_object_element (all, i);
-      JsonArray *formats = qconv_family_list (evidence, "formats");
+      FamilyTexts formats = all->at[i].formats;
       gboolean ours = FALSE;
 
-      if (strcmp (qconv_family_text (evidence, "id"), peer) != 0)
+      if (strcmp (all->at[i].id, peer) != 0)
         continue;
-      for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
-        ours |= list_has (formats, schemes[s].id);
-      return !ours || list_has (formats, counted);
+      for (guint s = 0; formats != NULL && s < G_N_ELEMENTS (schemes); s++)
+        ours |= g_strv_contains (formats, schemes[s].id);
+      return !ours || g_strv_contains (formats, counted);
     }
   g_error ("%s: no evidence %s", qconv_family_id (f), peer);
 }
 
-/* The number of the block that @t is in, and of the last one */
+/* Sets the number of the block that @t is in and that of the last block. Returns FALSE if @t is in no block. */
 static gboolean
 find_block (const GraphModel *m, const GraphTensor *t, gint64 *block, gint64 *last)
 {
-  const char *template = qconv_family_text (t->layer, "name"), *open = strchr (template, '{');
+  const char *template = t->layer->name, *open = strchr (template, '{');
   g_autofree char *variable = open != NULL ? g_strndup (open + 1, strcspn (open + 1, "}")) : NULL;
-  JsonNode *range;
 
-  if (open == NULL)
-    return FALSE;
-  range = json_object_get_member (json_object_get_object_member (t->layer, "index"), variable);
-  if (!JSON_NODE_HOLDS_ARRAY (range)
-      || !qconv_dims_evaluate (m->dims, json_array_get_element (json_node_get_array (range), 1), last, NULL))
-    return FALSE;
-  *block = g_ascii_strtoll (t->name + (open - template), NULL, 10);
-  (*last)--;
-  return TRUE;
+  for (guint i = 0; open != NULL && i < t->layer->index.n; i++)
+    {
+      const FamilyVariable *v = &t->layer->index.at[i];
+
+      if (strcmp (v->name, variable) != 0 || v->values != NULL || !qconv_dims_evaluate (m->dims, &v->high, last, NULL))
+        continue;
+      *block = g_ascii_strtoll (t->name + (open - template), NULL, 10);
+      (*last)--;
+      return TRUE;
+    }
+  return FALSE;
 }
 
 /* @where: "all" or blocks: "0,1,last-1,last" */
@@ -109,21 +100,20 @@ keeps_block (const GraphModel *m, const GraphTensor *t, const char *where)
   return FALSE;
 }
 
-/* Returns: (transfer full): ids of the peers that keep @t, "" where there is none */
+/* Returns the ids of the peers that keep @t, or "" if none does. (transfer full) */
 static char *
 peers_of (const GraphModel *m, const GraphTensor *t, const char *scheme)
 {
-  JsonObject *kept_by = qconv_family_object (t->layer, "kept_by");
-  g_autoptr (GList) peers = kept_by != NULL ? json_object_get_members (kept_by) : NULL;
+  const FamilyPairs *kept_by = &t->layer->kept_by;
   GString *ids = g_string_new (NULL);
 
-  for (GList *l = peers; l != NULL; l = l->next)
-    if (counts_for (m->family, l->data, scheme) && keeps_block (m, t, json_object_get_string_member (kept_by, l->data)))
-      g_string_append_printf (ids, "%s%s", ids->len > 0 ? ", " : "", (char *) l->data);
+  for (guint i = 0; i < kept_by->n; i++)
+    if (counts_for (m->family, kept_by->at[i].from, scheme) && keeps_block (m, t, kept_by->at[i].to))
+      g_string_append_printf (ids, "%s%s", ids->len > 0 ? ", " : "", kept_by->at[i].from);
   return g_string_free (ids, FALSE);
 }
 
-/* (nullable): NULL where they agree */
+/* Returns how our advice differs from the peers, or NULL if they agree */
 static const char *
 difference (Advice advice, const char *peers)
 {
@@ -137,7 +127,7 @@ add_difference (Table *table, const GraphModel *m, const GraphTensor *t, guint s
 {
   g_autofree char *layer = graph_layer_name (t), *peers = peers_of (m, t, schemes[scheme].id), *key = NULL;
   Advice advice = qconv_family_advise (m->family, m->dims, schemes[scheme].id, schemes[scheme].bits, layer);
-  const char *how = difference (advice, peers), *template = qconv_family_text (t->layer, "name");
+  const char *how = difference (advice, peers), *template = t->layer->name;
   Row *row;
 
   if (how == NULL)
@@ -161,7 +151,7 @@ add_difference (Table *table, const GraphModel *m, const GraphTensor *t, guint s
 static void
 compare_model (const GraphModel *m, gpointer data)
 {
-  if (json_object_has_member (m->json, "synthetic"))
+  if (m->about->synthetic)
     return;
   for (guint i = 0; i < m->tensors->len; i++)
     for (guint s = 0; s < G_N_ELEMENTS (schemes) && graph_is_layer (m->tensors->pdata[i]); s++)
@@ -189,7 +179,7 @@ print_row (GString *text, const char *key, const Row *row)
                           columns[2], columns[3]);
 }
 
-/* The whole table; @families: (nullable): filled with the ids that are in it */
+/* Returns the whole table. @families: (nullable): gets the ids of the families in it. (transfer full) */
 static char *
 make_table (GHashTable *families)
 {

@@ -33,7 +33,7 @@ typedef struct {
   guint n_changed, n_models;
 } Check;
 
-/* Without one nothing says how many rows were folded */
+/* Returns TRUE if @t has a bias. Without a bias nothing shows how many rows were folded. */
 static gboolean
 has_bias (const GraphModel *m, const GraphTensor *t)
 {
@@ -97,12 +97,49 @@ test_lost (gconstpointer spoil)
   g_test_message ("%u shapes of %u models", check.n_changed, check.n_models);
 }
 
+/* have, want (0: not known), rows of the first axis; restored of rank 0: the shape lost no axis that can be found */
+static const struct {
+  QconvShape have, want;
+  guint64 rows;
+  QconvShape restored;
+} shapes[] = {
+  /* The first axes of ours are the last of GGUF's list: only ones there are dropped */
+  { { 1, { 64 } }, { 3, { 1, 1, 64 } }, 0, { 3, { 1, 1, 64 } } },
+  { { 2, { 16, 64 } }, { 3, { 1, 0, 0 } }, 0, { 3, { 1, 16, 64 } } },
+  { { 2, { 16, 64 } }, { 3, { 0, 1, 64 } }, 0, { 3, { 16, 1, 64 } } },
+  { { 2, { 16, 64 } }, { 3, { 1, 0, 32 } }, 0, { 0 } },
+  { { 2, { 16, 64 } }, { 3, { 0, 0, 64 } }, 0, { 0 } },
+  { { 2, { 16, 64 } }, { 3, { 1, 16, 32 } }, 0, { 0 } },
+  /* The first two of five axes in one: with all sizes, or with the rows that the bias has */
+  { { 4, { 48, 1, 2, 2 } }, { 5, { 3, 16, 1, 2, 2 } }, 0, { 5, { 3, 16, 1, 2, 2 } } },
+  { { 4, { 48, 1, 2, 2 } }, { 5, { 0, 0, 1, 2, 2 } }, 3, { 5, { 3, 16, 1, 2, 2 } } },
+  { { 4, { 48, 3, 2, 2 } }, { 5, { 0, 0, 3, 2, 2 } }, 5, { 0 } },
+  { { 4, { 48, 3, 2, 2 } }, { 5, { 0, 0, 3, 2, 3 } }, 3, { 0 } },
+  /* Nothing was lost */
+  { { 2, { 16, 64 } }, { 2, { 16, 64 } }, 0, { 0 } },
+  { { 3, { 1, 16, 64 } }, { 2, { 16, 64 } }, 0, { 0 } },
+};
+
+static void
+test_shape (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
+    {
+      QconvShape out = QCONV_SHAPE0;
+      gboolean restored = qconv_restore_shape (&shapes[i].have, &shapes[i].want, shapes[i].rows, &out);
+
+      if (restored != (shapes[i].restored.rank > 0) || (restored && !qconv_shape_equal (&out, &shapes[i].restored)))
+        g_error ("shape %u", i);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
   static const Spoil spoils[] = { drop_ones, fold };
 
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/graph/restore/shape", test_shape);
   g_test_add_data_func ("/graph/restore/ones", &spoils[0], test_lost);
   g_test_add_data_func ("/graph/restore/folded", &spoils[1], test_lost);
   return g_test_run ();

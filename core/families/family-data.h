@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a family file says, as structs. The tables of schema.c fill them when the file is read; every other file of core
+   reads the fields. data/families/README.md says what each member means.
+
+   - A member that the file lacks is NULL, 0 or FALSE.
+   - A list that the file lacks has @at NULL. An empty list has @n 0 and another @at.
+   - A list of texts ends with NULL.
+   - Items of a map keep the order of the file and begin with their @name.
+   - All of it belongs to the Family and never changes. */
+#pragma once
+#include <glib.h>
+
+/* A list of @n items. Each kind of list is a type of its own, so that it can be a parameter. */
+#define FAMILY_LIST(Item) \
+  struct {                \
+    guint n;              \
+    const Item *at;       \
+  }
+
+/* ---- What several members are made of ---- */
+
+typedef const char *const *FamilyTexts;
+typedef FAMILY_LIST (FamilyTexts) FamilyTextLists;
+typedef FAMILY_LIST (gint64) FamilyIntegers;
+
+typedef struct {
+  const char *from, *to;
+} FamilyPair;
+typedef FAMILY_LIST (FamilyPair) FamilyPairs;
+
+typedef struct {
+  const char *pattern;
+  GRegex *regex;
+} FamilyRegex;
+typedef FAMILY_LIST (FamilyRegex) FamilyRegexes;
+
+/* An integer that need not be there. @value: 0 unless @given */
+typedef struct {
+  gboolean given;
+  gint64 value;
+} FamilyInteger;
+
+/* An expression over dimensions. @text: (nullable): NULL if the file has an integer, which is @number */
+typedef struct {
+  const char *text;
+  gint64 number;
+} FamilyExpression;
+typedef FAMILY_LIST (FamilyExpression) FamilyExpressions;
+
+/* A {variable} of templates. @values: (nullable): its texts; if NULL, it counts from @low to @high - 1 */
+typedef struct {
+  const char *name;
+  FamilyExpression low, high;
+  FamilyTexts values;
+} FamilyVariable;
+typedef FAMILY_LIST (FamilyVariable) FamilyIndex;
+
+/* ---- "detect" ---- */
+
+/* Exactly one member is there */
+typedef struct {
+  FamilyInteger eq, ne, ge;
+  FamilyIntegers in;
+} FamilyComparison;
+
+/* The size of @axis of the first of @tensors that exists */
+typedef struct {
+  FamilyTexts tensors;
+  gint64 axis;
+  FamilyComparison size;
+} FamilySizeRule;
+typedef FAMILY_LIST (FamilySizeRule) FamilySizeRules;
+
+typedef struct {
+  const char *stem;
+  FamilyComparison count;
+} FamilyCountRule;
+typedef FAMILY_LIST (FamilyCountRule) FamilyCountRules;
+
+/* @result: the naming or the variant that the rule stands for */
+typedef struct {
+  const char *result;
+  FamilyTexts all_of, none_of;
+  FamilyTextLists any_of;
+  FamilySizeRules shapes;
+  FamilyCountRules counts;
+} FamilyDetectRule;
+typedef FAMILY_LIST (FamilyDetectRule) FamilyDetectRules;
+
+/* @namings: not empty unless the family is never recognised */
+typedef struct {
+  gint64 priority;
+  FamilyDetectRules namings, variants;
+} FamilyDetect;
+
+/* ---- "dims" and "variants" ---- */
+
+/* An axis of a tensor: of @tensor, or of the first whose name matches @match */
+typedef struct {
+  const char *tensor;
+  FamilyRegex match;
+  gint64 axis;
+} FamilyPlace;
+
+/* How to find the value of a dimension. Exactly one of @constant, @shape, @shape_re, @count, @present, @absent,
+   @present_re, @rank and @same_as is there. @div: 0 if absent, which divides by 1 */
+typedef struct {
+  FamilyInteger constant;
+  FamilyPlace shape, shape_re;
+  const char *count, *with, *rank, *same_as, *div_dim, *only_if;
+  FamilyTexts present, absent;
+  FamilyRegex present_re;
+  FamilyExpression minus;
+  gint64 eq, div, add, missing;
+} FamilyInfer;
+
+typedef struct {
+  const char *name;
+  FamilyInfer infer;
+  gboolean unseen;
+} FamilyDim;
+typedef FAMILY_LIST (FamilyDim) FamilyDims;
+
+typedef struct {
+  const char *name;
+  gint64 value;
+} FamilySize;
+typedef FAMILY_LIST (FamilySize) FamilySizes;
+
+/* @header_config, @loader_reduced: (nullable): JSON */
+typedef struct {
+  const char *name, *detect_as, *header_config, *loader_reduced;
+  FamilySizes dims;
+  gint64 n_tensors, n_params;
+  FamilyTexts aliases;
+  gboolean synthetic;
+} FamilyVariant;
+typedef FAMILY_LIST (FamilyVariant) FamilyVariants;
+
+/* ---- "layers" and what else speaks of tensors ---- */
+
+typedef struct {
+  const char *name;
+  FamilyExpression rows;
+} FamilyPart;
+typedef FAMILY_LIST (FamilyPart) FamilyParts;
+
+/* @kept_by: evidence id -> "all" or numbers of blocks */
+typedef struct {
+  const char *name, *op, *role, *class_, *stream, *group, *when;
+  FamilyExpressions shape;
+  FamilyIndex index;
+  FamilyParts split;
+  FamilyPairs kept_by;
+} FamilyLayer;
+typedef FAMILY_LIST (FamilyLayer) FamilyLayers;
+
+typedef struct {
+  FamilyRegex match;
+  const char *replace;
+} FamilyAlias;
+typedef FAMILY_LIST (FamilyAlias) FamilyAliases;
+
+typedef struct {
+  FamilyRegex match;
+  const char *twin;
+  gboolean drop;
+} FamilyExtra;
+typedef FAMILY_LIST (FamilyExtra) FamilyExtras;
+
+typedef struct {
+  FamilyRegex match;
+  const char *role, *class_;
+} FamilyRoleRule;
+typedef FAMILY_LIST (FamilyRoleRule) FamilyRoleRules;
+
+/* ---- "keymaps" ---- */
+
+typedef struct {
+  const char *a;
+  FamilyTexts b;
+  FamilyIndex index;
+  FamilyExpressions rows;
+  gboolean swap_halves, transpose;
+  FamilyInteger b_rows_part;
+  gint64 b_parts;
+} FamilyMapRule;
+typedef FAMILY_LIST (FamilyMapRule) FamilyMapRules;
+
+/* @tensors: NULL if the keymap permutes nothing */
+typedef struct {
+  FamilyTexts architectures, tensors;
+  const char *when;
+  FamilyExpression head;
+} FamilyPermute;
+
+typedef struct {
+  const char *a, *b;
+  gboolean identity;
+  FamilyMapRules rules;
+  FamilyTexts except_variants, unmapped;
+  FamilyPermute permute;
+  FamilyAliases aliases;
+  FamilyTextLists block_map;
+  FamilyPairs resnet_names;
+} FamilyKeymap;
+typedef FAMILY_LIST (FamilyKeymap) FamilyKeymaps;
+
+/* ---- "presets" ---- */
+
+typedef struct {
+  const char *stem;
+  gint64 first, last;
+} FamilyBlocks;
+typedef FAMILY_LIST (FamilyBlocks) FamilyBlockLists;
+
+/* @name: id of a scheme */
+typedef struct {
+  const char *name;
+  FamilyRegexes patterns;
+} FamilyFallback;
+typedef FAMILY_LIST (FamilyFallback) FamilyFallbacks;
+
+typedef struct {
+  const char *name;
+  FamilyRegexes keep, only, full_precision_mm;
+  FamilyBlockLists keep_blocks;
+  FamilyFallbacks fallback;
+} FamilyPreset;
+typedef FAMILY_LIST (FamilyPreset) FamilyPresets;
+
+typedef struct {
+  const char *id, *peer;
+  FamilyTexts formats;
+} FamilyEvidence;
+typedef FAMILY_LIST (FamilyEvidence) FamilyEvidences;
+
+/* ---- The whole file ---- */
+
+/* A part of an all-in-one checkpoint. @starts: how its names start */
+typedef struct {
+  const char *name;
+  FamilyTexts starts;
+} FamilyComponent;
+typedef FAMILY_LIST (FamilyComponent) FamilyComponents;
+
+/* The members from @scheme_presets on are those of generic.json */
+typedef struct {
+  const char *schema, *id, *title, *kind;
+  gint64 schema_version;
+  FamilyTexts architectures, prefixes, never_pack;
+  FamilyPairs prefix_rewrites;
+  FamilyDetect detect;
+  FamilyDims dims;
+  FamilyVariants variants;
+  FamilyLayers layers;
+  FamilyAliases aliases;
+  FamilyExtras extra_tensors;
+  FamilyRoleRules role_rules;
+  FamilyKeymaps keymaps;
+  FamilyEvidences keep_evidence;
+  FamilyPresets presets;
+  FamilyPairs scheme_presets;
+  const char *preset_to_6_bits, *preset_above_6_bits;
+  FamilyRegexes keep;
+  FamilyComponents components;
+  gint64 min_dim;
+} FamilyData;
