@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* `qconv edit`: changes markers and metadata of a file. It is a conversion into the form that the file has. */
+#include <glib/gi18n.h>
+#include <json-glib/json-glib.h>
 #include <string.h>
+
+#include "cli/command.h"
+#include "cli/open-model.h"
+#include "cli/show.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 /* Returns: (transfer full): @text if it is JSON, else the JSON string that holds it */
 static char *
@@ -49,25 +56,25 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
   g_autoptr (QconvModel) model = NULL;
   g_autoptr (QconvPlan) plan = NULL;
   QconvJob job = { .output = words[1],
-                   .options = (const char *const *) s->settings->pdata,
-                   .keep = s->keep,
-                   .only = s->only,
-                   .input_scale = s->input_scale,
-                   .metadata = (const char *const *) s->metadata->pdata,
-                   .memory = s->memory,
-                   .n_threads = s->n_threads,
-                   .force = s->force,
+                   .options = (const char *const *) s->input.plugin_options->pdata,
+                   .keep = s->rules.keep,
+                   .only = s->rules.only,
+                   .input_scale = s->output.input_scale,
+                   .metadata = (const char *const *) s->changes.metadata->pdata,
+                   .memory = s->run.memory,
+                   .n_threads = s->run.n_threads,
+                   .force = s->run.force,
                    .warn = cli_warn };
 
-  if (!add_changes (changes, "--remove", s->remove, FALSE, FALSE, strings, error)
-      || !add_changes (changes, "--set", s->set, TRUE, FALSE, strings, error)
-      || !add_changes (changes, "--add", s->add, TRUE, TRUE, strings, error))
+  if (!add_changes (changes, "--remove", s->changes.remove, FALSE, FALSE, strings, error)
+      || !add_changes (changes, "--set", s->changes.set, TRUE, FALSE, strings, error)
+      || !add_changes (changes, "--add", s->changes.add, TRUE, TRUE, strings, error))
     return FALSE;
   job.hints = (const QconvHintChange *) changes->data;
   job.n_hints = changes->len;
-  model = cli_model_open (s, words[0], s->from, FALSE, error);
+  model = cli_model_open (&s->input, words[0], s->input.from, FALSE, error);
   if (model == NULL)
     return FALSE;
   plan = qconv_plan_new (model, &job, error);
-  return plan != NULL && cli_plan_carry_out (s, model, plan, error);
+  return plan != NULL && cli_plan_carry_out (&s->show, model, plan, error);
 }

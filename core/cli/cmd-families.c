@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is known of models: families, their variants, and what becomes of their layers */
-#include "cli/cli.h"
-
+/* `qconv families`: lists the families of models, or shows the variants and rules of one. */
+#include <glib/gi18n.h>
 #include <string.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 /* Returns: (transfer full): "a, b", or "-" for none */
 static char *
@@ -286,9 +291,9 @@ print_family (const QconvFamilyInfo *f)
 }
 
 static gboolean
-fail_unknown_family (const CliSettings *s, const char *id, GError **error)
+fail_unknown_family (const char *family_file, const char *id, GError **error)
 {
-  g_autoptr (GPtrArray) families = qconv_families_describe (s->family_file, NULL, error);
+  g_autoptr (GPtrArray) families = qconv_families_describe (family_file, NULL, error);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
   if (families == NULL)
@@ -303,13 +308,13 @@ fail_unknown_family (const CliSettings *s, const char *id, GError **error)
 gboolean
 cli_families (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (GPtrArray) families = qconv_families_describe (s->family_file, words[0], error);
+  g_autoptr (GPtrArray) families = qconv_families_describe (s->input.family_file, words[0], error);
 
   if (families == NULL)
     return FALSE;
   if (words[0] != NULL && families->len == 0)
-    return fail_unknown_family (s, words[0], error);
-  if (s->json)
+    return fail_unknown_family (s->input.family_file, words[0], error);
+  if (s->show.json)
     print_json (families, words[0] != NULL);
   else if (words[0] != NULL)
     print_family (families->pdata[0]);

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv complete`: prints the words that may follow, for the completions of the shells. */
+#include "cli/command.h"
 
 #include <string.h>
+
+#include "cli/features.h"
+#include "cli/options.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 print_names (const char *const *names)
@@ -109,15 +115,15 @@ print_values (const CliOption *o, const char *const *words)
     return FALSE;
   if (o->choices != NULL)
     print_names (o->choices);
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, settings))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, input.plugin_options))
     print_settings (words);
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, layers))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, rules.layers))
     print_schemes (words, ":");
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, fallback))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, rules.fallback))
     print_schemes (words, "");
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, to))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, output.to))
     print_array (cli_target_names ());
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, from))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, input.from))
     print_array (cli_format_names ());
   return TRUE;
 }

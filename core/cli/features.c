@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* Walks over the tables of the loaded plugins. */
+#include <glib/gi18n.h>
 
-#include <libintl.h>
+#include "cli/features.h"
+#include "cli/table.h"
+#include "qconv.h"
 
 static void
 add_feature (GArray *out, const QconvPlugin *plugin, CliFeatureKind kind, const char *id, const char *summary,

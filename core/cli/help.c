@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv -h`, `qconv COMMAND -h` and `qconv --help-all`, from the tables of options, commands and plugins. */
+#include <glib/gi18n.h>
 
-#include <string.h>
+#include "cli/command.h"
+#include "cli/features.h"
+#include "cli/options.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 /* "-v, --verbose", "--effort rtn|search" */
 static char *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* A thread waits for signals, because a thread may lock and allocate, and a signal handler may not. */
+#include "cli/interrupt.h"
 
 #include <signal.h>
 #include <unistd.h>

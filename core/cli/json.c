@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* Additions to JsonBuilder, and the printing of its text. */
+#include "cli/json.h"
 
 #include <math.h>
 #include <stdio.h>
+
+#include "qconv.h"
 
 static void
 set_name (JsonBuilder *b, const char *name)

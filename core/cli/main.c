@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* The program: reads the command line, runs one command, and turns its error into the exit status. */
+#include <glib/gi18n.h>
 #include <locale.h>
 #include <string.h>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 const CliCommand cli_commands[] = {
   { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the command where none is named"), CLI_CONVERT, 1, 2,
@@ -48,12 +54,12 @@ run_command (const CliSettings *s, GError **error)
   const char *const *words = s->words + (command != NULL);
   guint n_words = s->n_words - (command != NULL);
 
-  if (s->help || s->help_all)
+  if (s->show.help || s->show.help_all)
     {
-      cli_help (command, s->help_all);
+      cli_help (command, s->show.help_all);
       return TRUE;
     }
-  if (s->version)
+  if (s->show.version)
     {
       cli_print ("qconv %s\n", qconv_version ());
       return TRUE;
@@ -61,7 +67,7 @@ run_command (const CliSettings *s, GError **error)
   if (command == NULL)
     {
       command = &cli_commands[0];
-      if (s->n_words > 0 && s->to == NULL && !g_file_test (s->words[0], G_FILE_TEST_EXISTS))
+      if (s->n_words > 0 && s->output.to == NULL && !g_file_test (s->words[0], G_FILE_TEST_EXISTS))
         return fail_unknown_command (s->words[0], error);
       if (s->n_words == 0)
         return qconv_fail (error, QCONV_ERROR_OPTION, _ ("nothing to do; 'qconv -h' shows how to use it"));
@@ -94,7 +100,7 @@ main (int argc, char **argv)
       return cli_streams_finish () ? 0 : 1;
     }
   parsed = cli_settings_parse (&settings, argc, argv, &error);
-  cli_streams_init (settings.verbose);
+  cli_streams_init (settings.show.verbose);
   if (parsed)
     run_command (&settings, &error);
   if (error != NULL)

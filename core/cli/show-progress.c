@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* Progress on stderr: a bar, plain lines, or JSON lines. */
+#include <glib/gi18n.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "cli/json.h"
+#include "cli/show.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 typedef enum { SHOW_NOTHING, SHOW_BAR, SHOW_LINES, SHOW_JSON } Mode;
 

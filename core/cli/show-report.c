@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* What a check found: problems, and errors by scheme and by layer. */
+#include <glib/gi18n.h>
 #include <math.h>
+
+#include "cli/json.h"
+#include "cli/show.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 add_problems_json (JsonBuilder *b, const QconvReport *report)
