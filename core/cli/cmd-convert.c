@@ -27,13 +27,6 @@ check_choices (const CliSettings *s, GError **error)
   return TRUE;
 }
 
-/* ComfyUI reads models under the names that their makers gave them */
-static const char *
-naming_of (const char *word)
-{
-  return g_strcmp0 (word, "comfy") == 0 ? "original" : word;
-}
-
 /* Returns: (transfer none) (nullable): @list, or NULL if it is empty */
 static const char *const *
 texts_of (const GPtrArray *list)
@@ -52,7 +45,7 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .effort = s->output.effort,
                    .input_scale = s->output.input_scale,
                    .hp_filter = s->rules.hp_filter,
-                   .naming = naming_of (s->output.names),
+                   .naming = cli_naming_of (s->output.names),
                    .component = s->output.component,
                    .drop = texts_of (s->output.drop),
                    .layers = texts_of (s->rules.layers),

@@ -16,14 +16,6 @@ print_names (const char *const *names)
     cli_print ("%s\n", names[i]);
 }
 
-/* @names: (transfer full) */
-static void
-print_array (GPtrArray *names)
-{
-  print_names ((const char *const *) names->pdata);
-  g_ptr_array_unref (names);
-}
-
 static void
 print_setting (const CliFeature *f, const QconvOption *o)
 {
@@ -121,10 +113,12 @@ print_values (const CliOption *o, const char *const *words)
     print_schemes (words, ":");
   else if (o->offset == G_STRUCT_OFFSET (CliSettings, rules.fallback))
     print_schemes (words, "");
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, output.to))
-    print_array (cli_target_names ());
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, input.from))
-    print_array (cli_format_names ());
+  else if (o->loaded != NULL)
+    {
+      g_autoptr (GPtrArray) loaded = o->loaded ();
+
+      print_names ((const char *const *) loaded->pdata);
+    }
   return TRUE;
 }
 

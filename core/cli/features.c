@@ -131,6 +131,29 @@ cli_target_names (void)
   return names;
 }
 
+GPtrArray *
+cli_naming_words (void)
+{
+  GPtrArray *writers = qconv_registry_writers ();
+  GPtrArray *words = g_ptr_array_new ();
+
+  g_ptr_array_add (words, (gpointer) "keep");
+  for (guint i = 0; i < writers->len; i++)
+    if (((const QconvWriter *) writers->pdata[i])->spellings != NULL)
+      g_ptr_array_add (words, (gpointer) ((const QconvWriter *) writers->pdata[i])->id);
+  g_ptr_array_add (words, (gpointer) "diffusers");
+  g_ptr_array_add (words, NULL);
+  return words;
+}
+
+const char *
+cli_naming_of (const char *word)
+{
+  const QconvWriter *writer = word != NULL ? qconv_registry_writer (word) : NULL;
+
+  return writer != NULL && writer->spellings != NULL ? writer->spellings[0] : word;
+}
+
 const char *
 cli_target_summary (const QconvTargetInfo *target)
 {

@@ -27,5 +27,10 @@ void cli_feature_print_options (const CliFeature *feature);
 GPtrArray *cli_format_names (void);
 /* Returns: (transfer full): names of all targets; ends with NULL */
 GPtrArray *cli_target_names (void);
+/* Returns: (transfer full): values of --names: "keep", a writer for the naming that its loader knows, or a naming of
+   family files; ends with NULL */
+GPtrArray *cli_naming_words (void);
+/* Returns: (transfer none) (nullable): the naming that @word stands for, as QconvJob.naming; NULL for NULL */
+const char *cli_naming_of (const char *word);
 /* Returns: (transfer none): translated */
 const char *cli_target_summary (const QconvTargetInfo *target);

@@ -9,6 +9,13 @@
 #include "cli/term.h"
 #include "qconv.h"
 
+static void
+append_choices (GString *text, const char *const *choices)
+{
+  for (guint i = 0; choices[i] != NULL; i++)
+    g_string_append_printf (text, "%c%s", i > 0 ? '|' : ' ', choices[i]);
+}
+
 /* "-v, --verbose", "--effort rtn|search" */
 static char *
 option_synopsis (const CliOption *o)
@@ -19,14 +26,16 @@ option_synopsis (const CliOption *o)
     g_string_append_printf (text, "-%c%s", o->letter, o->name != NULL ? ", " : "");
   if (o->name != NULL)
     g_string_append_printf (text, "--%s", o->name);
-  if (o->choices != NULL)
-    {
-      g_autofree char *choices = g_strjoinv ("|", (char **) o->choices);
-
-      g_string_append_printf (text, " %s", choices);
-    }
-  else if (o->arg != NULL)
+  if (o->arg != NULL)
     g_string_append_printf (text, " %s", _ (o->arg));
+  else if (o->choices != NULL)
+    append_choices (text, o->choices);
+  else if (o->loaded != NULL)
+    {
+      g_autoptr (GPtrArray) words = o->loaded ();
+
+      append_choices (text, (const char *const *) words->pdata);
+    }
   return g_string_free (text, FALSE);
 }
 

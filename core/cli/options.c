@@ -2,13 +2,13 @@
 /* The one table of options. */
 #include <glib/gi18n.h>
 
+#include "cli/features.h"
 #include "cli/options.h"
 #include "cli/settings.h"
 
 static const char *const efforts[] = { "rtn", "search", NULL };
 static const char *const devices[] = { "cpu", "auto", "cuda", NULL };
 static const char *const progresses[] = { "auto", "bar", "plain", "json", "none", NULL };
-static const char *const spellings[] = { "keep", "comfy", "diffusers", NULL };
 static const char *const components[] = { "all", "diffusion", "text-encoder", "vae", NULL };
 
 #define WRITES (CLI_CONVERT | CLI_EDIT)
@@ -18,9 +18,9 @@ static const char *const components[] = { "all", "diffusion", "text-encoder", "v
 
 const CliOption cli_options[] = {
   { "to", 0, CLI_CONVERT, CLI_TEXT, AT (output.to), N_ ("TARGET"), NULL, FALSE,
-    N_ ("what to make; 'qconv targets' lists them") },
+    N_ ("what to make; 'qconv targets' lists them"), cli_target_names },
   { "from", 0, OPENS, CLI_TEXT, AT (input.from), N_ ("FORMAT"), NULL, FALSE,
-    N_ ("take the input as this instead of guessing; 'qconv formats' lists them") },
+    N_ ("take the input as this instead of guessing; 'qconv formats' lists them"), cli_format_names },
   { "keep", 0, WRITES, CLI_TEXT, AT (rules.keep), N_ ("REGEX"), NULL, FALSE,
     N_ ("leave layers alone whose names match") },
   { "only", 0, WRITES, CLI_TEXT, AT (rules.only), N_ ("REGEX"), NULL, FALSE,
@@ -73,7 +73,8 @@ const CliOption cli_options[] = {
     N_ ("show what would be done and the exact size of the output, and stop") },
   { "template", 0, CLI_CONVERT, CLI_FLAG, AT (show.as_template), NULL, NULL, TRUE,
     N_ ("with --dry-run: print the plan as a file for --layer-config, to edit") },
-  { "names", 0, CLI_CONVERT, CLI_TEXT, AT (output.names), NULL, spellings, TRUE, N_ ("spelling of the layers' names") },
+  { "names", 0, CLI_CONVERT, CLI_TEXT, AT (output.names), NULL, NULL, TRUE, N_ ("spelling of the layers' names"),
+    cli_naming_words },
   { "component", 0, CLI_CONVERT, CLI_TEXT, AT (output.component), NULL, components, TRUE,
     N_ ("part of an all-in-one checkpoint to write") },
   { "drop", 0, CLI_CONVERT, CLI_LIST, AT (output.drop), N_ ("REGEX"), NULL, TRUE,

@@ -25,8 +25,10 @@ typedef enum { CLI_FLAG, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_COUNT } CliOptionKind
  * @letter: 0 if there is only a name
  * @commands: bits of those that take it
  * @offset: of its member in CliSettings
- * @arg: (nullable): what help calls the value; NULL for a flag, or if help lists @choices
+ * @arg: (nullable): what help calls the value; NULL for a flag, or if help lists the values
  * @choices: (nullable): the only values
+ * @loaded: (nullable): returns the values that the loaded plugins allow, as cli_format_names() does. Without @arg they
+ * are the only values
  * @rare: the short help leaves it out
  */
 typedef struct {
@@ -39,6 +41,7 @@ typedef struct {
   const char *const *choices;
   gboolean rare;
   const char *help;
+  GPtrArray *(*loaded) (void);
 } CliOption;
 /* Ends with a row without help */
 extern const CliOption cli_options[];

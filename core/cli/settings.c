@@ -33,6 +33,16 @@ parse_size (const char *text, guint64 *bytes)
 }
 
 static gboolean
+check_choice (const CliOption *o, const char *value, const char *const *choices, GError **error)
+{
+  g_autofree char *label = cli_option_label (o);
+
+  return g_strv_contains (choices, value)
+         || cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("%s does not take \"%s\""), label, value),
+                              value, choices);
+}
+
+static gboolean
 store (CliSettings *s, const CliOption *o, const char *value, GError **error)
 {
   gpointer field = G_STRUCT_MEMBER_P (s, o->offset);
@@ -40,9 +50,8 @@ store (CliSettings *s, const CliOption *o, const char *value, GError **error)
   guint64 number;
 
   s->given |= G_GUINT64_CONSTANT (1) << (o - cli_options);
-  if (o->choices != NULL && !g_strv_contains (o->choices, value))
-    return cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("%s does not take \"%s\""), label, value),
-                             value, o->choices);
+  if (o->choices != NULL && !check_choice (o, value, o->choices, error))
+    return FALSE;
   switch (o->kind)
     {
     case CLI_FLAG:
@@ -174,16 +183,31 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
   return TRUE;
 }
 
+/* Checks a value whose choices come from plugins, which are loaded only if such an option is used */
+static gboolean
+check_loaded (const CliSettings *s, const CliOption *o, GError **error)
+{
+  g_autoptr (GPtrArray) words = o->loaded != NULL && o->arg == NULL ? o->loaded () : NULL;
+
+  return words == NULL
+         || check_choice (o, G_STRUCT_MEMBER (const char *, s, o->offset), (const char *const *) words->pdata, error);
+}
+
 gboolean
 cli_settings_check (const CliSettings *s, const char *name, guint command, GError **error)
 {
   for (guint i = 0; i < cli_n_options (); i++)
-    if ((s->given >> i & 1) != 0 && (cli_options[i].commands & command) == 0)
-      {
-        g_autofree char *label = cli_option_label (&cli_options[i]);
+    {
+      const CliOption *o = &cli_options[i];
+      g_autofree char *label = cli_option_label (o);
 
+      if ((s->given >> i & 1) == 0)
+        continue;
+      if ((o->commands & command) == 0)
         return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s has no meaning for \"%s\""), label, name);
-      }
+      if (!check_loaded (s, o, error))
+        return FALSE;
+    }
   return TRUE;
 }
 

@@ -143,8 +143,15 @@ for lack in '^transformer_blocks.1.attn.to_k$' '^single_transformer_blocks.1[.]'
   rm lacking.safetensors
 done
 
-echo "== what cannot be named"
+echo "== words of --names come from the writers"
+"$QCONV" complete --names | grep -x -e keep -e comfy -e diffusers
+"$QCONV" convert -h | grep -o -e '--names keep.*|comfy|.*diffusers$' | sed 's/keep.*comfy/keep…comfy/; s/comfy.*diff/comfy…diff/'
 make_model unknown.safetensors
+run --to bf16-safetensors --names comfi unknown.safetensors
+run --to bf16-safetensors --names original unknown.safetensors 2>&1 | sed 's/mean ".*"/mean …/'
+run inspect --names comfy unknown.safetensors
+
+echo "== what cannot be named"
 run --to fp8-comfy --names diffusers unknown.safetensors none.safetensors
 make_family hidream tiny hidream.safetensors
 run --to fp8-comfy --names diffusers hidream.safetensors none.safetensors
