@@ -5,13 +5,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "qconv.h"
+
 static GCancellable *cancellable;
 static int running;
 static sigset_t signals;
+static int status; /* of a program that was interrupted */
 
-#define INTERRUPTED 130
-
-/* A thread may lock and allocate, which a signal handler may not */
 static gpointer
 wait_for_signals (gpointer unused)
 {
@@ -20,7 +20,7 @@ wait_for_signals (gpointer unused)
   while (sigwait (&signals, &number) == 0)
     {
       if (!g_atomic_int_get (&running) || g_cancellable_is_cancelled (cancellable))
-        _exit (INTERRUPTED);
+        _exit (status);
       g_cancellable_cancel (cancellable);
     }
   return NULL;
@@ -30,7 +30,9 @@ void
 cli_interrupt_init (void)
 {
   static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+  const GError cancelled = { .domain = G_IO_ERROR, .code = G_IO_ERROR_CANCELLED };
 
+  status = qconv_error_exit_status (&cancelled);
   sigemptyset (&signals);
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     {

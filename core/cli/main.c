@@ -80,12 +80,30 @@ run_command (const CliSettings *s, GError **error)
   return command->run (s, words, error);
 }
 
+static void
+run_program (int argc, char **argv, GError **error)
+{
+  g_auto (CliSettings) settings = { 0 };
+  gboolean parsed;
+
+  if (argc > 1 && strcmp (argv[1], "complete") == 0)
+    {
+      cli_streams_init (FALSE);
+      cli_complete ((const char *const *) argv + 2);
+      return;
+    }
+  parsed = cli_settings_parse (&settings, argc, argv, error);
+  cli_streams_init (settings.show.verbose);
+  if (parsed)
+    run_command (&settings, error);
+}
+
+/* Every failure arrives here as a GError: of the command, or of the output that could not be written */
 int
 main (int argc, char **argv)
 {
-  g_auto (CliSettings) settings = { 0 };
-  g_autoptr (GError) error = NULL;
-  gboolean parsed;
+  g_autoptr (GError) failed = NULL, unwritten = NULL;
+  const GError *error;
 
   setlocale (LC_ALL, "");
   bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
@@ -93,19 +111,12 @@ main (int argc, char **argv)
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("qconv");
   cli_interrupt_init ();
-  if (argc > 1 && strcmp (argv[1], "complete") == 0)
-    {
-      cli_streams_init (FALSE);
-      cli_complete ((const char *const *) argv + 2);
-      return cli_streams_finish () ? 0 : 1;
-    }
-  parsed = cli_settings_parse (&settings, argc, argv, &error);
-  cli_streams_init (settings.show.verbose);
-  if (parsed)
-    run_command (&settings, &error);
-  if (error != NULL)
-    cli_report_error (error);
-  if (!cli_streams_finish () && error == NULL)
-    return 1;
+  run_program (argc, argv, &failed);
+  if (failed != NULL)
+    cli_report_error (failed);
+  /* If the reader of a pipe has gone away, it needs no message */
+  if (!cli_streams_finish (&unwritten) && !g_error_matches (unwritten, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE))
+    cli_report_error (unwritten);
+  error = failed != NULL ? failed : unwritten;
   return error != NULL ? qconv_error_exit_status (error) : 0;
 }

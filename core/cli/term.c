@@ -2,6 +2,7 @@
 /* Lines for people on stdout and stderr. */
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <glib/gi18n.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,13 +123,12 @@ cli_streams_init (gboolean verbose)
 }
 
 gboolean
-cli_streams_finish (void)
+cli_streams_finish (GError **error)
 {
   if (fflush (stdout) == 0 && !ferror (stdout))
     return TRUE;
-  /* Whoever reads a pipe may have seen enough */
-  if (errno != EPIPE)
-    print_line ("qconv: ", _ ("standard output cannot be written"));
+  g_set_error_literal (error, G_IO_ERROR, (gint) g_io_error_from_errno (errno),
+                       _ ("standard output cannot be written"));
   return FALSE;
 }
 

@@ -17,8 +17,8 @@ guint cli_bar_width (void);
 
 /* Opens descriptors 0 to 2 if they are closed, so that no file that is opened later becomes stdout */
 void cli_streams_init (gboolean verbose);
-/* Returns FALSE if not all results were written; tells the user */
-gboolean cli_streams_finish (void);
+/* Fails with an error of GIO if not all results were written */
+gboolean cli_streams_finish (GError **error);
 
 /* Returns: (transfer full): "1.5 GiB" */
 char *cli_size_text (guint64 bytes);
