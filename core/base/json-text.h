@@ -3,7 +3,8 @@
 #pragma once
 #include <json-glib/json-glib.h>
 
-/* @n: bytes of @text, which is NUL-terminated. QCONV_ERROR_INPUT without a name of the text.
+/* @n: bytes of @text, which is NUL-terminated. QCONV_ERROR_INPUT if it is not JSON, QCONV_ERROR_UNSUPPORTED
+   if it nests too deeply; neither names the text.
    Returns: (transfer full): never changed; null for an empty text */
 JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
 /* The same for a file; errors of GLib where it cannot be read */

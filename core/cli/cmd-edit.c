@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* `qconv edit`: changes markers and metadata of a file. It is a conversion into the form that the file has. */
 #include <glib/gi18n.h>
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -10,39 +9,24 @@
 #include "cli/term.h"
 #include "qconv.h"
 
-/* Returns: (transfer full): @text if it is JSON, else the JSON string that holds it */
-static char *
-json_of (const char *text)
-{
-  g_autoptr (JsonNode) node = json_from_string (text, NULL);
-
-  if (node != NULL)
-    return g_strdup (text);
-  node = json_node_init_string (json_node_alloc (), text);
-  return json_to_string (node, FALSE);
-}
-
-/* Appends the changes that one option lists; @strings keeps what they point to */
+/* Appends the changes that one option lists. Their keys live as long as @keys */
 static gboolean
 add_changes (GArray *changes, const char *option, const GPtrArray *list, gboolean with_value, gboolean if_absent,
-             GPtrArray *strings, GError **error)
+             GPtrArray *keys, GError **error)
 {
   for (guint i = 0; list->pdata[i] != NULL; i++)
     {
       const char *text = list->pdata[i], *equals = strchr (text, '=');
       gsize n = equals != NULL ? (gsize) (equals - text) : strlen (text);
-      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = if_absent };
+      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = if_absent, .or_text = TRUE };
 
-      g_ptr_array_add (strings, (gpointer) change.key);
+      g_ptr_array_add (keys, (gpointer) change.key);
       if (n == 0 || (equals != NULL) != with_value)
         return qconv_fail (error, QCONV_ERROR_OPTION,
                            with_value ? _ ("%s %s: not of the form KEY=VALUE") : _ ("%s %s: not the name of a key"),
                            option, text);
       if (with_value)
-        {
-          change.value = json_of (equals + 1);
-          g_ptr_array_add (strings, (gpointer) change.value);
-        }
+        change.value = equals + 1;
       g_array_append_val (changes, change);
     }
   return TRUE;
@@ -52,7 +36,7 @@ gboolean
 cli_edit (const CliSettings *s, const char *const *words, GError **error)
 {
   g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (QconvHintChange));
-  g_autoptr (GPtrArray) strings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (QconvModel) model = NULL;
   g_autoptr (QconvPlan) plan = NULL;
   QconvJob job = { .output = words[1],
@@ -66,9 +50,9 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
                    .force = s->run.force,
                    .warn = cli_warn };
 
-  if (!add_changes (changes, "--remove", s->changes.remove, FALSE, FALSE, strings, error)
-      || !add_changes (changes, "--set", s->changes.set, TRUE, FALSE, strings, error)
-      || !add_changes (changes, "--add", s->changes.add, TRUE, TRUE, strings, error))
+  if (!add_changes (changes, "--remove", s->changes.remove, FALSE, FALSE, keys, error)
+      || !add_changes (changes, "--set", s->changes.set, TRUE, FALSE, keys, error)
+      || !add_changes (changes, "--add", s->changes.add, TRUE, TRUE, keys, error))
     return FALSE;
   job.hints = (const QconvHintChange *) changes->data;
   job.n_hints = changes->len;

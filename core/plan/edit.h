@@ -5,7 +5,8 @@
 
 typedef struct _Edit Edit;
 
-/* QCONV_ERROR_OPTION: a change without key or that is no text, or a writer that is not there.
+/* QCONV_ERROR_OPTION: a change without key or that is no text, a value that nests too deeply, or a writer that is not
+   there.
    Returns: (transfer full) */
 Edit *qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error);
 void qconv_edit_free (Edit *e);
