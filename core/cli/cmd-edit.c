@@ -9,23 +9,30 @@
 #include "cli/term.h"
 #include "qconv.h"
 
-/* Appends the changes that one option lists. Their keys live as long as @keys */
+/* An option that lists changes of markers */
+typedef struct {
+  const char *label;
+  const GPtrArray *texts; /* "KEY=VALUE", or "KEY" without a value */
+  gboolean with_value, if_absent;
+} ChangeOption;
+
+/* Appends the changes that @option lists. Their keys live as long as @keys */
 static gboolean
-add_changes (GArray *changes, const char *option, const GPtrArray *list, gboolean with_value, gboolean if_absent,
-             GPtrArray *keys, GError **error)
+add_changes (GArray *changes, GPtrArray *keys, const ChangeOption *option, GError **error)
 {
-  for (guint i = 0; list->pdata[i] != NULL; i++)
+  for (guint i = 0; option->texts->pdata[i] != NULL; i++)
     {
-      const char *text = list->pdata[i], *equals = strchr (text, '=');
+      const char *text = option->texts->pdata[i], *equals = strchr (text, '=');
       gsize n = equals != NULL ? (gsize) (equals - text) : strlen (text);
-      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = if_absent, .or_text = TRUE };
+      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = option->if_absent, .or_text = TRUE };
 
       g_ptr_array_add (keys, (gpointer) change.key);
-      if (n == 0 || (equals != NULL) != with_value)
+      if (n == 0 || (equals != NULL) != option->with_value)
         return qconv_fail (error, QCONV_ERROR_OPTION,
-                           with_value ? _ ("%s %s: not of the form KEY=VALUE") : _ ("%s %s: not the name of a key"),
-                           option, text);
-      if (with_value)
+                           option->with_value ? _ ("%s %s: not of the form KEY=VALUE")
+                                              : _ ("%s %s: not the name of a key"),
+                           option->label, text);
+      if (option->with_value)
         change.value = equals + 1;
       g_array_append_val (changes, change);
     }
@@ -35,6 +42,9 @@ add_changes (GArray *changes, const char *option, const GPtrArray *list, gboolea
 gboolean
 cli_edit (const CliSettings *s, const char *const *words, GError **error)
 {
+  const ChangeOption lists[] = { { "--remove", s->changes.remove, FALSE, FALSE },
+                                 { "--set", s->changes.set, TRUE, FALSE },
+                                 { "--add", s->changes.add, TRUE, TRUE } };
   g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (QconvHintChange));
   g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (QconvModel) model = NULL;
@@ -50,10 +60,9 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
                    .force = s->run.force,
                    .warn = cli_warn };
 
-  if (!add_changes (changes, "--remove", s->changes.remove, FALSE, FALSE, keys, error)
-      || !add_changes (changes, "--set", s->changes.set, TRUE, FALSE, keys, error)
-      || !add_changes (changes, "--add", s->changes.add, TRUE, TRUE, keys, error))
-    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    if (!add_changes (changes, keys, &lists[i], error))
+      return FALSE;
   job.hints = (const QconvHintChange *) changes->data;
   job.n_hints = changes->len;
   model = cli_model_open (&s->input, words[0], s->input.from, FALSE, error);
