@@ -9,21 +9,22 @@
 #include "cli/term.h"
 #include "qconv.h"
 
-/* Choices that the interface has and this version cannot serve yet are refused, never ignored */
+/* Refuses a target that is not loaded, and options that do not go together, before any file is opened */
 static gboolean
 check_choices (const CliSettings *s, GError **error)
 {
   g_autoptr (GPtrArray) targets = cli_target_names ();
 
   if (s->output.to == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--to TARGET is missing; 'qconv targets' lists what can be made"));
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--to TARGET is missing; 'qconv targets' lists the targets"));
   if (!g_strv_contains ((const char *const *) targets->pdata, s->output.to))
     return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN, g_strdup_printf (_ ("unknown target \"%s\""), s->output.to),
                              s->output.to, (const char *const *) targets->pdata);
   if (s->show.as_template && !s->show.dry_run)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template belongs to --dry-run"));
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template needs --dry-run"));
   if (g_strcmp0 (s->run.device, "cuda") == 0)
-    return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, _ ("--device cuda: this qconv was built without the backend"));
+    return qconv_fail (error, QCONV_ERROR_NO_PLUGIN,
+                       _ ("--device cuda: this qconv was built without CUDA; use --device cpu"));
   return TRUE;
 }
 
@@ -65,7 +66,7 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
   return qconv_plan_new (model, &job, error);
 }
 
-/* A target that copies verbatim takes layers that no reader can claim */
+/* Returns TRUE if @target copies every tensor verbatim; its input may then have layers that no reader can claim */
 static gboolean
 copies_anything (const char *target)
 {

@@ -30,7 +30,7 @@ add_changes (GArray *changes, GPtrArray *keys, const ChangeOption *option, GErro
       if (n == 0 || (equals != NULL) != option->with_value)
         return qconv_fail (error, QCONV_ERROR_OPTION,
                            option->with_value ? _ ("%s %s: not of the form KEY=VALUE")
-                                              : _ ("%s %s: not the name of a key"),
+                                              : _ ("%s %s: give the name of a key, without a value"),
                            option->label, text);
       if (option->with_value)
         change.value = equals + 1;

@@ -28,7 +28,7 @@ add_texts (JsonBuilder *b, const char *name, char **texts)
   json_builder_end_array (b);
 }
 
-/* null where it is not known */
+/* Adds null if @count is 0, which means unknown */
 static void
 add_count (JsonBuilder *b, const char *name, guint64 count)
 {
@@ -160,7 +160,7 @@ print_variants (const GPtrArray *variants)
 {
   g_autoptr (CliTable) table = cli_table_new ("lrrll");
 
-  cli_table_row (table, _ ("variant"), _ ("parameters"), _ ("tensors"), _ ("also"), _ ("recognised as"));
+  cli_table_row (table, _ ("variant"), _ ("parameters"), _ ("tensors"), _ ("other names"), _ ("recognised as"));
   for (guint i = 0; i < variants->len; i++)
     {
       const QconvVariantInfo *v = variants->pdata[i];
@@ -173,7 +173,7 @@ print_variants (const GPtrArray *variants)
   cli_table_print (table, "  ");
 }
 
-/* What layers of a class are for */
+/* Returns the translated purpose of the layers of @class, or @class itself if it is not in the list */
 static const char *
 class_text (const char *class)
 {
@@ -196,7 +196,7 @@ class_text (const char *class)
   return class;
 }
 
-/* Returns: (transfer full) */
+/* Returns: (transfer full): why the rule exists: "modulation; also kept by NAME" */
 static char *
 reason_text (const QconvFamilyRule *r)
 {
@@ -208,7 +208,7 @@ reason_text (const QconvFamilyRule *r)
   if (*r->peers != NULL)
     {
       g_string_append (text, text->len > 0 ? "; " : "");
-      g_string_append_printf (text, _ ("kept by %s too"), peers);
+      g_string_append_printf (text, _ ("also kept by %s"), peers);
     }
   return g_string_free (text, FALSE);
 }
@@ -245,7 +245,7 @@ same_rules (const QconvPresetInfo *a, const QconvPresetInfo *b)
   return same;
 }
 
-/* Schemes with the same rules share a paragraph */
+/* Prints one paragraph for all schemes that have the same rules */
 static void
 print_presets (const GPtrArray *presets)
 {
@@ -286,7 +286,7 @@ print_family (const QconvFamilyInfo *f)
   cli_table_print (head, "  ");
   cli_print ("\n");
   print_variants (f->variants);
-  cli_print ("\n%s\n", _ ("Unless rules say otherwise, these do not take the scheme:"));
+  cli_print ("\n%s\n", _ ("Layers that do not take the target's scheme, unless an option decides otherwise:"));
   print_presets (f->presets);
 }
 

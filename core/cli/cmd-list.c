@@ -31,7 +31,7 @@ print_targets_json (GPtrArray *targets)
   cli_json_print (b);
 }
 
-/* An empty list needs a word */
+/* Explains why the lists are empty if no plugin was found */
 static void
 warn_without_plugins (void)
 {

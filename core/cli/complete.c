@@ -28,7 +28,7 @@ print_setting (const CliFeature *f, const QconvOption *o)
     cli_print ("%s.%s=%s\n", f->id, o->name, values[i]);
 }
 
-/* Schemes and writers that the target on the line has nothing to do with are left out */
+/* Returns FALSE for schemes and writers that the target on the line, if there is one, does not use */
 static gboolean
 concerns_target (const CliFeature *f, const char *target)
 {
@@ -49,7 +49,7 @@ concerns_target (const CliFeature *f, const char *target)
   return TRUE;
 }
 
-/* (nullable): the one on the line */
+/* Returns: (transfer none) (nullable): the value of --to on the line, or NULL without one */
 static const char *
 target_of_words (const char *const *words)
 {
@@ -78,7 +78,7 @@ print_settings (const char *const *words)
     }
 }
 
-/* What layers can become in a file by the writer of the target on the line, with @end */
+/* Prints "keep" and the schemes that the writer of the target on the line takes, each followed by @end */
 static void
 print_schemes (const char *const *words, const char *end)
 {
@@ -99,7 +99,7 @@ print_schemes (const char *const *words, const char *end)
     }
 }
 
-/* Returns: TRUE where @o takes a value, whose candidates were printed; files are the shell's */
+/* Prints the values that @o can take; the shell adds file names. Returns FALSE if @o takes no value */
 static gboolean
 print_values (const CliOption *o, const char *const *words)
 {
@@ -132,7 +132,8 @@ find_option (const char *word)
   return NULL;
 }
 
-/* Returns: the command that the words name, or convert where the first argument is none, or NULL */
+/* Returns: (transfer none) (nullable): the command that the words name; convert if the first argument is not a command;
+   NULL if there is no argument yet */
 static const CliCommand *
 command_of_words (const char *const *words)
 {
@@ -183,7 +184,7 @@ cli_complete (const char *const *words)
   const CliCommand *command;
   const CliOption *last = NULL;
 
-  /* bash makes three words of --to=x */
+  /* bash splits --to=x into three words */
   for (guint i = 0; words[i] != NULL; i++)
     if (strcmp (words[i], "=") != 0)
       g_ptr_array_add (kept, (gpointer) words[i]);

@@ -60,7 +60,7 @@ cli_feature_kind (CliFeatureKind kind, gboolean translated)
 const char *
 cli_plugin_text (const QconvPlugin *plugin, const char *text)
 {
-  /* The translation of "" is the head of the catalogue */
+  /* gettext translates "" into the header of the catalogue */
   if (text == NULL || *text == '\0')
     return "";
   return dgettext (plugin != NULL && plugin->gettext_domain != NULL ? plugin->gettext_domain : GETTEXT_PACKAGE, text);

@@ -16,7 +16,7 @@ append_choices (GString *text, const char *const *choices)
     g_string_append_printf (text, "%c%s", i > 0 ? '|' : ' ', choices[i]);
 }
 
-/* "-v, --verbose", "--effort rtn|search" */
+/* Returns: (transfer full): "-v, --verbose", "--effort rtn|search" */
 static char *
 option_synopsis (const CliOption *o)
 {
@@ -39,7 +39,7 @@ option_synopsis (const CliOption *o)
   return g_string_free (text, FALSE);
 }
 
-/* Breaks @text between words so that it stands in a column */
+/* Prints @label, and @text beside it in a column from @indent to @width, broken between words */
 static void
 print_wrapped (const char *label, const char *text, guint indent, guint width)
 {
@@ -94,7 +94,7 @@ print_commands (void)
     }
 }
 
-/* All targets, then what -o can set for the schemes and writers that they are made of, and for inputs */
+/* Prints all targets, then the options of all plugins that -o can set */
 static void
 print_plugin_options (void)
 {

@@ -10,7 +10,7 @@
 static GCancellable *cancellable;
 static int running;
 static sigset_t signals;
-static int status; /* of a program that was interrupted */
+static int status; /* exit status of an interrupted program */
 
 static gpointer
 wait_for_signals (gpointer unused)
@@ -38,7 +38,7 @@ cli_interrupt_init (void)
     {
       struct sigaction old;
 
-      /* nohup and shells in the background ignore some: leave these alone, sigwait() would see them */
+      /* nohup and background shells ignore some signals; sigwait() would still receive them, so they are left out */
       if (sigaction (numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaddset (&signals, numbers[i]);
     }
@@ -51,7 +51,7 @@ GCancellable *
 cli_interrupt_begin (void)
 {
   g_atomic_int_set (&running, 1);
-  /* A reader that went away must not end the program while there is a temporary file to remove */
+  /* If the reader of a pipe has gone away, the program must still remove its temporary file */
   signal (SIGPIPE, SIG_IGN);
   return cancellable;
 }

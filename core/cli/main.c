@@ -11,16 +11,14 @@
 #include "qconv.h"
 
 const CliCommand cli_commands[] = {
-  { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the command where none is named"), CLI_CONVERT, 1, 2,
-    cli_convert },
-  { "inspect", N_ ("FILE"), N_ ("show what is in a model"), CLI_INSPECT, 1, 1, cli_inspect },
+  { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the default command"), CLI_CONVERT, 1, 2, cli_convert },
+  { "inspect", N_ ("FILE"), N_ ("show what a model contains"), CLI_INSPECT, 1, 1, cli_inspect },
   { "verify", N_ ("FILE"), N_ ("check a quantized file"), CLI_VERIFY, 1, 1, cli_verify },
-  { "edit", N_ ("FILE [OUTPUT]"), N_ ("change what a file says about its layers, not their weights"), CLI_EDIT, 1, 2,
-    cli_edit },
-  { "targets", "", N_ ("list what can be made"), CLI_TARGETS, 0, 0, cli_targets },
-  { "formats", "", N_ ("list what can be read"), CLI_FORMATS, 0, 0, cli_formats },
-  { "families", N_ ("[NAME]"), N_ ("list families of models, or what is known of one"), CLI_FAMILIES, 0, 1,
-    cli_families },
+  { "edit", N_ ("FILE [OUTPUT]"), N_ ("change markers, input scales and metadata of a file, not its weights"), CLI_EDIT,
+    1, 2, cli_edit },
+  { "targets", "", N_ ("list the targets that can be made"), CLI_TARGETS, 0, 0, cli_targets },
+  { "formats", "", N_ ("list the formats that can be read"), CLI_FORMATS, 0, 0, cli_formats },
+  { "families", N_ ("[NAME]"), N_ ("list model families, or describe one"), CLI_FAMILIES, 0, 1, cli_families },
   { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1, cli_plugins },
   { .name = NULL },
 };
@@ -34,7 +32,7 @@ find_command (const char *name)
   return NULL;
 }
 
-/* The first word is neither a command nor something to convert */
+/* Fails for a first word that is neither a command nor an existing file */
 static gboolean
 fail_unknown_command (const char *word, GError **error)
 {
@@ -70,7 +68,7 @@ run_command (const CliSettings *s, GError **error)
       if (s->n_words > 0 && s->output.to == NULL && !g_file_test (s->words[0], G_FILE_TEST_EXISTS))
         return fail_unknown_command (s->words[0], error);
       if (s->n_words == 0)
-        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("nothing to do; 'qconv -h' shows how to use it"));
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("no input is named; 'qconv -h' shows the usage"));
     }
   if (!cli_settings_check (s, command->name, command->bit, error))
     return FALSE;

@@ -8,9 +8,9 @@
 #include "cli/settings.h"
 #include "cli/term.h"
 
-enum { LONG_BASE = 256 }; /* getopt's values of long options begin behind all letters */
+enum { LONG_BASE = 256 }; /* codes of long options begin above those of letters */
 
-/* "512M", "1GiB", "65536" */
+/* Reads "512M", "1GiB" or "65536". Returns FALSE for anything else */
 static gboolean
 parse_size (const char *text, guint64 *bytes)
 {
@@ -108,7 +108,7 @@ fail_unknown_option (const char *word, int code, GError **error)
                            (const char *const *) labels->pdata);
 }
 
-/* The same table in the words of getopt_long() */
+/* Fills @rows and @letters, the two forms in which getopt_long() takes the table */
 static void
 describe_options (struct option *rows, GString *letters)
 {
@@ -127,7 +127,7 @@ describe_options (struct option *rows, GString *letters)
     }
 }
 
-/* --full-precision-mm is short for a plugin's option, which may not be given as well */
+/* Adds the plugin's option that --full-precision-mm stands for. It may not be given twice */
 static gboolean
 add_full_precision (CliSettings *s, GError **error)
 {
@@ -138,8 +138,8 @@ add_full_precision (CliSettings *s, GError **error)
       const char *setting = s->input.plugin_options->pdata[i], *name = strstr (setting, option);
 
       if (name != NULL && strchr ("=", name[strlen (option)]) != NULL && (name == setting || name[-1] == '.'))
-        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--full-precision-mm and -o %s are the same option twice"),
-                           setting);
+        return qconv_fail (error, QCONV_ERROR_OPTION,
+                           _ ("--full-precision-mm and -o %s set the same option; give only one of them"), setting);
     }
   g_ptr_array_insert (s->input.plugin_options, (int) s->input.plugin_options->len - 1,
                       (gpointer) "full-precision-mm=on");
@@ -183,7 +183,7 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
   return TRUE;
 }
 
-/* Checks a value whose choices come from plugins, which are loaded only if such an option is used */
+/* Checks the value of an option whose choices come from plugins. Only such an option loads them */
 static gboolean
 check_loaded (const CliSettings *s, const CliOption *o, GError **error)
 {
@@ -204,7 +204,7 @@ cli_settings_check (const CliSettings *s, const char *name, guint command, GErro
       if ((s->given >> i & 1) == 0)
         continue;
       if ((o->commands & command) == 0)
-        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s has no meaning for \"%s\""), label, name);
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s is not an option of \"%s\""), label, name);
       if (!check_loaded (s, o, error))
         return FALSE;
     }

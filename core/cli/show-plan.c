@@ -65,7 +65,7 @@ print_plan (const QconvPlan *plan, const GArray *weights)
              qconv_plan_target (plan), weights->len, exact, total, memory);
 }
 
-/* "key=value,…" */
+/* Adds the object "options" from @options, "key=value,…" */
 static void
 add_options (JsonBuilder *b, const char *options)
 {
@@ -82,7 +82,7 @@ add_options (JsonBuilder *b, const char *options)
   json_builder_end_object (b);
 }
 
-/* A row for each weight that could be another than it is */
+/* Prints a row for each weight that the target's scheme can hold, as a file for --layer-config */
 static void
 print_template (const GArray *weights)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables for people. */
+/* Tables for people: cells are collected first, because a column is as wide as its widest cell. */
 #include "cli/table.h"
 
 #include <string.h>

@@ -16,7 +16,7 @@ static GMutex lock;
 static gboolean bar_drawn;
 static gboolean show_info;
 
-/* Names come from files of strangers: nothing in them may steer a terminal or start a new line */
+/* Input files may hold names with control characters, which must not reach a terminal or start a new line */
 char *
 cli_text_clean (const char *text)
 {
@@ -93,7 +93,7 @@ cli_bar_width (void)
   return ioctl (STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* Levels as CONTRIBUTING.md defines them; debug and critical are GLib's to print */
+/* Prints the log levels that CONTRIBUTING.md defines; GLib prints debug and critical messages */
 static GLogWriterOutput
 write_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer unused)
 {
@@ -116,7 +116,7 @@ cli_streams_init (gboolean verbose)
 {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl (fd, F_GETFD) < 0 && errno == EBADF)
-      /* The wrong way round, so that using the closed stream stays an error */
+      /* Opened in the wrong direction, so that reading stdin or writing stdout still fails */
       (void) !open ("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
   show_info = verbose;
   g_log_set_writer_func (write_log, NULL, NULL);

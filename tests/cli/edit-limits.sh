@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What an edit must not do.
+# Changes that an edit must refuse
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The spelling of names, and which tensors are taken along
+# Names of the output, and which tensors it holds
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy
 need_format gguf
 
-# names FILE: of its tensors and their shapes, sorted
+# names FILE: prints its tensors and their shapes, sorted
 names ()
 {
   "$QCONV" inspect --json "$1" >inspected || echo "$1 cannot be read"
@@ -14,7 +14,7 @@ names ()
   rm inspected
 }
 
-# first FILE: some of its names, and how many there are
+# first FILE: prints some of its names, and their number
 first ()
 {
   names "$1" >names

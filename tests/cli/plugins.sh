@@ -8,7 +8,7 @@
 "$QCONV" targets --json | "$CHECK_JSON" . 0/name 0/summary 0/scheme 0/writer >json && echo "JSON is good" || cat json
 run plugins none
 
-# A module that does not load is named with a reason, and stops nothing
+# A module that does not load is listed with the reason; the program goes on
 mkdir broken
 echo "not a module" >broken/worn.so
 QCONV_PLUGIN_PATH=broken:$QCONV_PLUGIN_PATH
