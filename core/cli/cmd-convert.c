@@ -13,13 +13,16 @@
 static gboolean
 check_choices (const CliSettings *s, GError **error)
 {
-  g_autoptr (GPtrArray) targets = cli_target_names ();
-
   if (s->output.to == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--to TARGET is missing; 'qconv targets' lists the targets"));
-  if (!g_strv_contains ((const char *const *) targets->pdata, s->output.to))
-    return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN, g_strdup_printf (_ ("unknown target \"%s\""), s->output.to),
-                             s->output.to, (const char *const *) targets->pdata);
+  if (cli_target_find (s->output.to) == NULL)
+    {
+      g_autoptr (GPtrArray) names = cli_target_names ();
+
+      return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN,
+                               g_strdup_printf (_ ("unknown target \"%s\""), s->output.to), s->output.to,
+                               (const char *const *) names->pdata);
+    }
   if (s->show.as_template && !s->show.dry_run)
     return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template needs --dry-run"));
   if (g_strcmp0 (s->run.device, "cuda") == 0)
@@ -66,31 +69,18 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
   return qconv_plan_new (model, &job, error);
 }
 
-/* Returns TRUE if @target copies every tensor verbatim; its input may then have layers that no reader can claim */
-static gboolean
-copies_anything (const char *target)
-{
-  GPtrArray *targets = qconv_registry_targets ();
-
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = targets->pdata[i];
-
-      if (strcmp (t->name, target) == 0)
-        return t->target->scheme == NULL;
-    }
-  return FALSE;
-}
-
 gboolean
 cli_convert (const CliSettings *s, const char *const *words, GError **error)
 {
   g_autoptr (QconvModel) model = NULL;
   g_autoptr (QconvPlan) plan = NULL;
+  gboolean verbatim;
 
   if (!check_choices (s, error))
     return FALSE;
-  model = cli_model_open (&s->input, words[0], s->input.from, copies_anything (s->output.to), error);
+  /* A target that copies every tensor verbatim takes layers that no reader can claim */
+  verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
+  model = cli_model_open (&s->input, words[0], s->input.from, verbatim, error);
   if (model == NULL)
     return FALSE;
   plan = make_plan (s, model, words[1], error);

@@ -18,6 +18,8 @@ typedef struct {
 } CliCommand;
 /* Ends with a row without name; the first one is the default command */
 extern const CliCommand cli_commands[];
+/* Returns: (transfer none) (nullable): the command called @name */
+const CliCommand *cli_command_find (const char *name);
 
 gboolean cli_convert (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_edit (const CliSettings *s, const char *const *words, GError **error);

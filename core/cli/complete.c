@@ -28,46 +28,36 @@ print_setting (const CliFeature *f, const QconvOption *o)
     cli_print ("%s.%s=%s\n", f->id, o->name, values[i]);
 }
 
-/* Returns FALSE for schemes and writers that the target on the line, if there is one, does not use */
+/* Returns FALSE for schemes and writers that @target, if it is known, does not use */
 static gboolean
-concerns_target (const CliFeature *f, const char *target)
+concerns_target (const CliFeature *f, const QconvTargetInfo *target)
 {
-  GPtrArray *targets = qconv_registry_targets ();
-
   if (target == NULL || f->kind == CLI_READER || f->kind == CLI_CONTAINER)
     return TRUE;
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = targets->pdata[i];
-
-      if (strcmp (t->name, target) != 0)
-        continue;
-      if (f->kind == CLI_WRITER)
-        return strcmp (f->id, t->writer->id) == 0;
-      return t->quantizer != NULL && strcmp (f->id, t->quantizer->id) == 0;
-    }
-  return TRUE;
+  if (f->kind == CLI_WRITER)
+    return strcmp (f->id, target->writer->id) == 0;
+  return target->quantizer != NULL && strcmp (f->id, target->quantizer->id) == 0;
 }
 
-/* Returns: (transfer none) (nullable): the value of --to on the line, or NULL without one */
-static const char *
+/* Returns: (transfer none) (nullable): the target that --to names on the line */
+static const QconvTargetInfo *
 target_of_words (const char *const *words)
 {
-  const char *target = NULL;
+  const char *name = NULL;
 
   for (guint i = 0; words[i] != NULL; i++)
     if (strcmp (words[i], "--to") == 0)
-      target = words[i + 1];
+      name = words[i + 1];
     else if (g_str_has_prefix (words[i], "--to="))
-      target = words[i] + strlen ("--to=");
-  return target;
+      name = words[i] + strlen ("--to=");
+  return name != NULL ? cli_target_find (name) : NULL;
 }
 
 static void
 print_settings (const char *const *words)
 {
   g_autoptr (GArray) features = cli_features_list (NULL);
-  const char *target = target_of_words (words);
+  const QconvTargetInfo *target = target_of_words (words);
 
   for (guint i = 0; i < features->len; i++)
     {
@@ -83,18 +73,14 @@ static void
 print_schemes (const char *const *words, const char *end)
 {
   GPtrArray *targets = qconv_registry_targets ();
-  const char *target = target_of_words (words);
-  const QconvWriter *writer = NULL;
+  const QconvTargetInfo *target = target_of_words (words);
 
-  for (guint i = 0; target != NULL && i < targets->len; i++)
-    if (strcmp (((const QconvTargetInfo *) targets->pdata[i])->name, target) == 0)
-      writer = ((const QconvTargetInfo *) targets->pdata[i])->writer;
   cli_print ("keep%s\n", end);
   for (guint i = 0; i < targets->len; i++)
     {
       const QconvTargetInfo *t = targets->pdata[i];
 
-      if (t->quantizer != NULL && t->writer == writer)
+      if (target != NULL && t->quantizer != NULL && t->writer == target->writer)
         cli_print ("%s%s\n", t->quantizer->id, end);
     }
 }
@@ -145,10 +131,9 @@ command_of_words (const char *const *words)
         i++;
       else if (words[i][0] != '-')
         {
-          for (const CliCommand *c = cli_commands; c->name != NULL; c++)
-            if (strcmp (c->name, words[i]) == 0)
-              return c;
-          return &cli_commands[0];
+          const CliCommand *named = cli_command_find (words[i]);
+
+          return named != NULL ? named : &cli_commands[0];
         }
     }
   return NULL;

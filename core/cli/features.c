@@ -131,6 +131,17 @@ cli_target_names (void)
   return names;
 }
 
+const QconvTargetInfo *
+cli_target_find (const char *name)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    if (g_str_equal (((const QconvTargetInfo *) targets->pdata[i])->name, name))
+      return targets->pdata[i];
+  return NULL;
+}
+
 GPtrArray *
 cli_naming_words (void)
 {

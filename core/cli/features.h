@@ -32,5 +32,7 @@ GPtrArray *cli_target_names (void);
 GPtrArray *cli_naming_words (void);
 /* Returns: (transfer none) (nullable): the naming that @word stands for, as QconvJob.naming; NULL for NULL */
 const char *cli_naming_of (const char *word);
+/* Returns: (transfer none) (nullable): the target called @name */
+const QconvTargetInfo *cli_target_find (const char *name);
 /* Returns: (transfer none): translated */
 const char *cli_target_summary (const QconvTargetInfo *target);

@@ -23,8 +23,8 @@ const CliCommand cli_commands[] = {
   { .name = NULL },
 };
 
-static const CliCommand *
-find_command (const char *name)
+const CliCommand *
+cli_command_find (const char *name)
 {
   for (const CliCommand *c = cli_commands; c->name != NULL; c++)
     if (strcmp (c->name, name) == 0)
@@ -48,7 +48,7 @@ fail_unknown_command (const char *word, GError **error)
 static gboolean
 run_command (const CliSettings *s, GError **error)
 {
-  const CliCommand *command = s->n_words > 0 ? find_command (s->words[0]) : NULL;
+  const CliCommand *command = s->n_words > 0 ? cli_command_find (s->words[0]) : NULL;
   const char *const *words = s->words + (command != NULL);
   guint n_words = s->n_words - (command != NULL);
 
