@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `qconv inspect`: shows what is in a model, without converting it. */
+/* `qconv inspect`: shows what a model contains, without converting it. */
 #include <glib/gi18n.h>
 
 #include "cli/command.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Walks over the tables of the loaded plugins. */
+/* Lists and texts from the tables of the loaded plugins. */
 #include <glib/gi18n.h>
 
 #include "cli/features.h"

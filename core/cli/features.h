@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the loaded plugins offer, as lists and as texts. Help, completion and the commands that list things read it. */
+/* Lists and texts about the features of the loaded plugins. Help, completion and the commands that list things read
+   them. */
 #pragma once
 #include "qconv.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a command line says, by topic. main.c reads it with the table of options.h; every command takes what it needs
-   of it. */
+/* The settings that a command line gives, grouped by topic. main.c fills them with the table of options.h; each command
+   takes the groups that it needs. */
 #pragma once
 #include <glib.h>
 
-/* All lists end with NULL */
+/* Members that are not given are NULL, 0 or FALSE. Lists are never NULL, and end with NULL */
 
-/* Which files are read, and as what */
+/* Files to read, and how to read them */
 typedef struct {
   const char *from, *family_file;
   const char *against; /* of verify */
@@ -14,26 +14,26 @@ typedef struct {
   GPtrArray *plugin_options; /* of -o */
 } CliInput;
 
-/* Which layers take which scheme */
+/* Rules that give layers their scheme */
 typedef struct {
   const char *keep, *only, *hp_filter, *layer_config, *fallback, *like;
   gboolean skip_inefficient;
   GPtrArray *layers;
 } CliRules;
 
-/* What the output holds besides */
+/* The output: target, names, tensors, and how numbers are encoded */
 typedef struct {
   const char *to, *names, *component, *effort, *input_scale;
   gboolean lora_partial, full_precision_mm;
   GPtrArray *drop, *loras;
 } CliOutput;
 
-/* What an edit changes in markers and metadata */
+/* Changes that an edit makes in markers and metadata */
 typedef struct {
   GPtrArray *set, *add, *remove, *metadata;
 } CliChanges;
 
-/* How the work is done */
+/* Resources that a run may use, and checks that it makes */
 typedef struct {
   const char *device;
   guint64 memory;
@@ -41,11 +41,11 @@ typedef struct {
   gboolean force, no_verify;
 } CliRun;
 
-/* What is shown, and how */
+/* Results and progress for the user */
 typedef struct {
   const char *progress;
   gboolean json, all, verbose;
-  gboolean dry_run, as_template; /* the plan only; as a file for --layer-config */
+  gboolean dry_run, as_template; /* shows only the plan; as a file for --layer-config */
   gboolean help, help_all, version;
 } CliShow;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a check found: problems, and errors by scheme and by layer. */
+/* Prints the report of a check: problems, and errors by scheme and by layer. */
 #include <glib/gi18n.h>
 #include <math.h>
 

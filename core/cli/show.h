@@ -9,7 +9,7 @@
 /* Runs @plan and shows the result; with --dry-run shows only the plan */
 gboolean cli_plan_carry_out (const CliShow *show, const QconvModel *model, QconvPlan *plan, GError **error);
 
-/* ---- show-report.c: what a check found ---- */
+/* ---- show-report.c: the report of a check ---- */
 
 void cli_report_json (const QconvReport *report);
 void cli_report_problems (const QconvReport *report);

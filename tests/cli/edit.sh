@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Edits of markers, input scales and metadata
 . "$LIB"
 need_target nvfp4-comfy
 make_model in.safetensors

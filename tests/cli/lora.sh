@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# LoRA files that are merged into the weights
 . "$LIB"
 need_target nvfp4-comfy
 make_model in.safetensors

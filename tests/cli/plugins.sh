@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The plugins command
 . "$LIB"
 "$QCONV" plugins | grep -c '^safetensors '
 "$QCONV" plugins safetensors | sed -n '1p;/container/p'

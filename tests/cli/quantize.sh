@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Quantizing: plan, result, report, and weights that are NaN
 . "$LIB"
 need_target nvfp4-comfy
 make_model in.safetensors

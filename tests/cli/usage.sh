@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Wrong command lines
 . "$LIB"
 make_model in.safetensors
 run
