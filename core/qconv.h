@@ -153,10 +153,11 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
  * QconvHintChange: what an edit changes in the markers of quantized layers.
  * @value: (nullable): as the marker spells it (JSON); NULL: the key is removed
  * @if_absent: a value that is there stays
+ * @or_text: a @value that is not JSON becomes a JSON string
  */
 typedef struct {
   const char *key, *value;
-  gboolean if_absent;
+  gboolean if_absent, or_text;
 } QconvHintChange;
 
 /**

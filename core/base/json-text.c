@@ -8,16 +8,15 @@
 
 enum { MAX_DEPTH = 24 };
 
-/* Returns: what is wrong with @text; NULL if json-glib may parse it. json-glib recurses into nested values and takes
-   comments: both are refused here */
-static const char *
-check_text (const char *text, gsize n)
+/* Fails if json-glib must not parse @text: it recurses into nested values without end and accepts comments */
+static gboolean
+check_text (const char *text, gsize n, GError **error)
 {
   gboolean quoted = FALSE;
   guint depth = 0;
 
   if (!g_utf8_validate (text, (gssize) n, NULL))
-    return "not UTF-8";
+    return qconv_fail (error, QCONV_ERROR_INPUT, "not UTF-8");
   for (gsize i = 0; i < n; i++)
     if (quoted)
       {
@@ -29,13 +28,13 @@ check_text (const char *text, gsize n)
     else if (text[i] == '[' || text[i] == '{')
       {
         if (++depth > MAX_DEPTH)
-          return "nested too deeply";
+          return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nested too deeply");
       }
     else if (text[i] == ']' || text[i] == '}')
       depth -= depth > 0;
     else if (strchr (" \t\r\n:,+-.", text[i]) == NULL && !g_ascii_isalnum (text[i]))
-      return "not JSON";
-  return NULL;
+      return qconv_fail (error, QCONV_ERROR_INPUT, "not JSON");
+  return TRUE;
 }
 
 JsonNode *
@@ -43,15 +42,16 @@ qconv_json_text_parse (const char *text, gsize n, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   g_autoptr (GError) broken = NULL;
-  const char *wrong = check_text (text, n);
   JsonNode *root;
 
-  if (wrong == NULL && json_parser_load_from_data (parser, text, (gssize) n, &broken))
+  if (!check_text (text, n, error))
+    return NULL;
+  if (json_parser_load_from_data (parser, text, (gssize) n, &broken))
     {
       root = json_parser_steal_root (parser);
       return root != NULL ? root : json_node_new (JSON_NODE_NULL);
     }
-  qconv_fail (error, QCONV_ERROR_INPUT, "%s", wrong != NULL ? wrong : broken->message);
+  qconv_fail (error, QCONV_ERROR_INPUT, "%s", broken->message);
   return NULL;
 }
 

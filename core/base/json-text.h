@@ -3,7 +3,8 @@
 #pragma once
 #include <json-glib/json-glib.h>
 
-/* Parses @n bytes of @text, which must end with NUL. QCONV_ERROR_INPUT: not JSON; the error does not name the text.
+/* Parses @n bytes of @text, which must end with NUL. QCONV_ERROR_INPUT: not JSON; QCONV_ERROR_UNSUPPORTED: nested too
+   deeply; neither names the text.
    Returns: (transfer full): an immutable node; a null node for an empty text */
 JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
 /* Parses a file. Errors of GLib: it cannot be read */

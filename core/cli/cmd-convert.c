@@ -1,76 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv convert`: opens the input, plans the conversion and carries it out. */
+#include <glib/gi18n.h>
 
-/* Choices that the interface has and this version cannot serve yet are refused, never ignored */
+#include "cli/command.h"
+#include "cli/features.h"
+#include "cli/open-model.h"
+#include "cli/show.h"
+#include "cli/term.h"
+#include "qconv.h"
+
+/* Refuses a target that is not loaded, and options that do not go together, before any file is opened */
 static gboolean
 check_choices (const CliSettings *s, GError **error)
 {
-  g_autoptr (GPtrArray) targets = cli_target_names ();
+  if (s->output.to == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--to TARGET is missing; 'qconv targets' lists the targets"));
+  if (cli_target_find (s->output.to) == NULL)
+    {
+      g_autoptr (GPtrArray) names = cli_target_names ();
 
-  if (s->to == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--to TARGET is missing; 'qconv targets' lists what can be made"));
-  if (!g_strv_contains ((const char *const *) targets->pdata, s->to))
-    return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN, g_strdup_printf (_ ("unknown target \"%s\""), s->to), s->to,
-                             (const char *const *) targets->pdata);
-  if (s->as_template && !s->dry_run)
-    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template belongs to --dry-run"));
-  if (g_strcmp0 (s->device, "cuda") == 0)
-    return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, _ ("--device cuda: this qconv was built without the backend"));
+      return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN,
+                               g_strdup_printf (_ ("unknown target \"%s\""), s->output.to), s->output.to,
+                               (const char *const *) names->pdata);
+    }
+  if (s->show.as_template && !s->show.dry_run)
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template needs --dry-run"));
+  if (g_strcmp0 (s->run.device, "cuda") == 0)
+    return qconv_fail (error, QCONV_ERROR_NO_PLUGIN,
+                       _ ("--device cuda: this qconv was built without CUDA; use --device cpu"));
   return TRUE;
 }
 
-/* ComfyUI reads models under the names that their makers gave them */
-static const char *
-naming_of (const char *word)
+/* Returns: (transfer none) (nullable): @list, or NULL if it is empty */
+static const char *const *
+texts_of (const GPtrArray *list)
 {
-  return g_strcmp0 (word, "comfy") == 0 ? "original" : word;
+  return list->len > 1 ? (const char *const *) list->pdata : NULL;
 }
 
 static QconvPlan *
 make_plan (const CliSettings *s, QconvModel *model, const char *output, GError **error)
 {
-  QconvJob job = { .target = s->to,
+  QconvJob job = { .target = s->output.to,
                    .output = output,
-                   .options = (const char *const *) s->settings->pdata,
-                   .keep = s->keep,
-                   .only = s->only,
-                   .effort = s->effort,
-                   .input_scale = s->input_scale,
-                   .hp_filter = s->hp_filter,
-                   .naming = naming_of (s->names),
-                   .component = s->component,
-                   .drop = s->drop->len > 1 ? (const char *const *) s->drop->pdata : NULL,
-                   .layers = s->layers->len > 1 ? (const char *const *) s->layers->pdata : NULL,
-                   .layer_config = s->layer_config,
-                   .fallback = s->fallback,
-                   .like = s->like,
-                   .loras = s->loras->len > 1 ? (const char *const *) s->loras->pdata : NULL,
-                   .lora_partial = s->lora_partial,
-                   .skip_inefficient = s->skip_inefficient,
-                   .memory = s->memory,
-                   .n_threads = s->n_threads,
-                   .force = s->force,
-                   .no_verify = s->no_verify,
-                   .allow_nonfinite = s->allow_nonfinite,
+                   .options = (const char *const *) s->input.plugin_options->pdata,
+                   .keep = s->rules.keep,
+                   .only = s->rules.only,
+                   .effort = s->output.effort,
+                   .input_scale = s->output.input_scale,
+                   .hp_filter = s->rules.hp_filter,
+                   .naming = cli_naming_of (s->output.names),
+                   .component = s->output.component,
+                   .drop = texts_of (s->output.drop),
+                   .layers = texts_of (s->rules.layers),
+                   .layer_config = s->rules.layer_config,
+                   .fallback = s->rules.fallback,
+                   .like = s->rules.like,
+                   .loras = texts_of (s->output.loras),
+                   .lora_partial = s->output.lora_partial,
+                   .skip_inefficient = s->rules.skip_inefficient,
+                   .memory = s->run.memory,
+                   .n_threads = s->run.n_threads,
+                   .force = s->run.force,
+                   .no_verify = s->run.no_verify,
+                   .allow_nonfinite = s->input.allow_nonfinite,
                    .warn = cli_warn };
 
   return qconv_plan_new (model, &job, error);
-}
-
-/* A target that copies verbatim takes layers that no reader can claim */
-static gboolean
-copies_anything (const char *target)
-{
-  GPtrArray *targets = qconv_registry_targets ();
-
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = targets->pdata[i];
-
-      if (strcmp (t->name, target) == 0)
-        return t->target->scheme == NULL;
-    }
-  return FALSE;
 }
 
 gboolean
@@ -78,12 +74,15 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
 {
   g_autoptr (QconvModel) model = NULL;
   g_autoptr (QconvPlan) plan = NULL;
+  gboolean verbatim;
 
   if (!check_choices (s, error))
     return FALSE;
-  model = cli_model_open (s, words[0], s->from, copies_anything (s->to), error);
+  /* A target that copies every tensor verbatim takes layers that no reader can claim */
+  verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
+  model = cli_model_open (&s->input, words[0], s->input.from, verbatim, error);
   if (model == NULL)
     return FALSE;
   plan = make_plan (s, model, words[1], error);
-  return plan != NULL && cli_plan_carry_out (s, model, plan, error);
+  return plan != NULL && cli_plan_carry_out (&s->show, model, plan, error);
 }

@@ -1,41 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* `qconv edit`: changes markers and metadata of a file. It is a conversion into the form that the file has. */
+#include <glib/gi18n.h>
 #include <string.h>
 
-/* Returns: (transfer full): @text if it is JSON, else the JSON string that holds it */
-static char *
-json_of (const char *text)
-{
-  g_autoptr (JsonNode) node = json_from_string (text, NULL);
+#include "cli/command.h"
+#include "cli/open-model.h"
+#include "cli/show.h"
+#include "cli/term.h"
+#include "qconv.h"
 
-  if (node != NULL)
-    return g_strdup (text);
-  node = json_node_init_string (json_node_alloc (), text);
-  return json_to_string (node, FALSE);
-}
+/* An option that lists changes of markers */
+typedef struct {
+  const char *label;
+  const GPtrArray *texts; /* "KEY=VALUE", or "KEY" without a value */
+  gboolean with_value, if_absent;
+} ChangeOption;
 
-/* Appends the changes that one option lists; @strings keeps what they point to */
+/* Appends the changes that @option lists. Their keys live as long as @keys */
 static gboolean
-add_changes (GArray *changes, const char *option, const GPtrArray *list, gboolean with_value, gboolean if_absent,
-             GPtrArray *strings, GError **error)
+add_changes (GArray *changes, GPtrArray *keys, const ChangeOption *option, GError **error)
 {
-  for (guint i = 0; list->pdata[i] != NULL; i++)
+  for (guint i = 0; option->texts->pdata[i] != NULL; i++)
     {
-      const char *text = list->pdata[i], *equals = strchr (text, '=');
+      const char *text = option->texts->pdata[i], *equals = strchr (text, '=');
       gsize n = equals != NULL ? (gsize) (equals - text) : strlen (text);
-      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = if_absent };
+      QconvHintChange change = { .key = g_strndup (text, n), .if_absent = option->if_absent, .or_text = TRUE };
 
-      g_ptr_array_add (strings, (gpointer) change.key);
-      if (n == 0 || (equals != NULL) != with_value)
+      g_ptr_array_add (keys, (gpointer) change.key);
+      if (n == 0 || (equals != NULL) != option->with_value)
         return qconv_fail (error, QCONV_ERROR_OPTION,
-                           with_value ? _ ("%s %s: not of the form KEY=VALUE") : _ ("%s %s: not the name of a key"),
-                           option, text);
-      if (with_value)
-        {
-          change.value = json_of (equals + 1);
-          g_ptr_array_add (strings, (gpointer) change.value);
-        }
+                           option->with_value ? _ ("%s %s: not of the form KEY=VALUE")
+                                              : _ ("%s %s: give the name of a key, without a value"),
+                           option->label, text);
+      if (option->with_value)
+        change.value = equals + 1;
       g_array_append_val (changes, change);
     }
   return TRUE;
@@ -44,30 +42,32 @@ add_changes (GArray *changes, const char *option, const GPtrArray *list, gboolea
 gboolean
 cli_edit (const CliSettings *s, const char *const *words, GError **error)
 {
+  const ChangeOption lists[] = { { "--remove", s->changes.remove, FALSE, FALSE },
+                                 { "--set", s->changes.set, TRUE, FALSE },
+                                 { "--add", s->changes.add, TRUE, TRUE } };
   g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (QconvHintChange));
-  g_autoptr (GPtrArray) strings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (QconvModel) model = NULL;
   g_autoptr (QconvPlan) plan = NULL;
   QconvJob job = { .output = words[1],
-                   .options = (const char *const *) s->settings->pdata,
-                   .keep = s->keep,
-                   .only = s->only,
-                   .input_scale = s->input_scale,
-                   .metadata = (const char *const *) s->metadata->pdata,
-                   .memory = s->memory,
-                   .n_threads = s->n_threads,
-                   .force = s->force,
+                   .options = (const char *const *) s->input.plugin_options->pdata,
+                   .keep = s->rules.keep,
+                   .only = s->rules.only,
+                   .input_scale = s->output.input_scale,
+                   .metadata = (const char *const *) s->changes.metadata->pdata,
+                   .memory = s->run.memory,
+                   .n_threads = s->run.n_threads,
+                   .force = s->run.force,
                    .warn = cli_warn };
 
-  if (!add_changes (changes, "--remove", s->remove, FALSE, FALSE, strings, error)
-      || !add_changes (changes, "--set", s->set, TRUE, FALSE, strings, error)
-      || !add_changes (changes, "--add", s->add, TRUE, TRUE, strings, error))
-    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    if (!add_changes (changes, keys, &lists[i], error))
+      return FALSE;
   job.hints = (const QconvHintChange *) changes->data;
   job.n_hints = changes->len;
-  model = cli_model_open (s, words[0], s->from, FALSE, error);
+  model = cli_model_open (&s->input, words[0], s->input.from, FALSE, error);
   if (model == NULL)
     return FALSE;
   plan = qconv_plan_new (model, &job, error);
-  return plan != NULL && cli_plan_carry_out (s, model, plan, error);
+  return plan != NULL && cli_plan_carry_out (&s->show, model, plan, error);
 }

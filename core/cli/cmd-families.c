@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is known of models: families, their variants, and what becomes of their layers */
-#include "cli/cli.h"
-
+/* `qconv families`: lists the families of models, or shows the variants and rules of one. */
+#include <glib/gi18n.h>
 #include <string.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 /* Returns: (transfer full): "a, b", or "-" for none */
 static char *
@@ -23,7 +28,7 @@ add_texts (JsonBuilder *b, const char *name, char **texts)
   json_builder_end_array (b);
 }
 
-/* null where it is not known */
+/* Adds null if @count is 0, which means unknown */
 static void
 add_count (JsonBuilder *b, const char *name, guint64 count)
 {
@@ -155,7 +160,7 @@ print_variants (const GPtrArray *variants)
 {
   g_autoptr (CliTable) table = cli_table_new ("lrrll");
 
-  cli_table_row (table, _ ("variant"), _ ("parameters"), _ ("tensors"), _ ("also"), _ ("recognised as"));
+  cli_table_row (table, _ ("variant"), _ ("parameters"), _ ("tensors"), _ ("other names"), _ ("recognised as"));
   for (guint i = 0; i < variants->len; i++)
     {
       const QconvVariantInfo *v = variants->pdata[i];
@@ -168,7 +173,7 @@ print_variants (const GPtrArray *variants)
   cli_table_print (table, "  ");
 }
 
-/* What layers of a class are for */
+/* Returns the translated purpose of the layers of @class, or @class itself if it is not in the list */
 static const char *
 class_text (const char *class)
 {
@@ -191,7 +196,7 @@ class_text (const char *class)
   return class;
 }
 
-/* Returns: (transfer full) */
+/* Returns: (transfer full): why the rule exists: "modulation; also kept by NAME" */
 static char *
 reason_text (const QconvFamilyRule *r)
 {
@@ -203,7 +208,7 @@ reason_text (const QconvFamilyRule *r)
   if (*r->peers != NULL)
     {
       g_string_append (text, text->len > 0 ? "; " : "");
-      g_string_append_printf (text, _ ("kept by %s too"), peers);
+      g_string_append_printf (text, _ ("also kept by %s"), peers);
     }
   return g_string_free (text, FALSE);
 }
@@ -240,7 +245,7 @@ same_rules (const QconvPresetInfo *a, const QconvPresetInfo *b)
   return same;
 }
 
-/* Schemes with the same rules share a paragraph */
+/* Prints one paragraph for all schemes that have the same rules */
 static void
 print_presets (const GPtrArray *presets)
 {
@@ -281,14 +286,14 @@ print_family (const QconvFamilyInfo *f)
   cli_table_print (head, "  ");
   cli_print ("\n");
   print_variants (f->variants);
-  cli_print ("\n%s\n", _ ("Unless rules say otherwise, these do not take the scheme:"));
+  cli_print ("\n%s\n", _ ("Layers that do not take the target's scheme, unless an option decides otherwise:"));
   print_presets (f->presets);
 }
 
 static gboolean
-fail_unknown_family (const CliSettings *s, const char *id, GError **error)
+fail_unknown_family (const char *family_file, const char *id, GError **error)
 {
-  g_autoptr (GPtrArray) families = qconv_families_describe (s->family_file, NULL, error);
+  g_autoptr (GPtrArray) families = qconv_families_describe (family_file, NULL, error);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
   if (families == NULL)
@@ -303,13 +308,13 @@ fail_unknown_family (const CliSettings *s, const char *id, GError **error)
 gboolean
 cli_families (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (GPtrArray) families = qconv_families_describe (s->family_file, words[0], error);
+  g_autoptr (GPtrArray) families = qconv_families_describe (s->input.family_file, words[0], error);
 
   if (families == NULL)
     return FALSE;
   if (words[0] != NULL && families->len == 0)
-    return fail_unknown_family (s, words[0], error);
-  if (s->json)
+    return fail_unknown_family (s->input.family_file, words[0], error);
+  if (s->show.json)
     print_json (families, words[0] != NULL);
   else if (words[0] != NULL)
     print_family (families->pdata[0]);

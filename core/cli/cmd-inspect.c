@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv inspect`: shows what a model contains, without converting it. */
+#include <glib/gi18n.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/open-model.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 /* ---- For programs ---- */
 
@@ -200,15 +208,15 @@ print_text (const char *path, const QconvModel *model, GArray *weights, gboolean
 gboolean
 cli_inspect (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, FALSE, error);
+  g_autoptr (QconvModel) model = cli_model_open (&s->input, words[0], s->input.from, FALSE, error);
   g_autoptr (GArray) weights = NULL;
 
   if (model == NULL)
     return FALSE;
   weights = qconv_model_weights (model);
-  if (s->json)
+  if (s->show.json)
     print_json (model, weights);
   else
-    print_text (words[0], model, weights, s->all);
+    print_text (words[0], model, weights, s->show.all);
   return TRUE;
 }

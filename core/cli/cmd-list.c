@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is loaded: targets, formats, plugins */
-#include "cli/cli.h"
-
+/* `qconv targets`, `qconv formats` and `qconv plugins`: list what is loaded. */
+#include <glib/gi18n.h>
 #include <string.h>
+
+#include "cli/command.h"
+#include "cli/features.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 print_targets_json (GPtrArray *targets)
@@ -25,7 +31,7 @@ print_targets_json (GPtrArray *targets)
   cli_json_print (b);
 }
 
-/* An empty list needs a word */
+/* Explains why the lists are empty if no plugin was found */
 static void
 warn_without_plugins (void)
 {
@@ -42,7 +48,7 @@ cli_targets (const CliSettings *s, const char *const *words, GError **error)
   g_autoptr (CliTable) table = cli_table_new ("lll");
 
   warn_without_plugins ();
-  if (s->json)
+  if (s->show.json)
     {
       print_targets_json (targets);
       return TRUE;
@@ -82,7 +88,7 @@ cli_formats (const CliSettings *s, const char *const *words, GError **error)
       json_builder_end_object (b);
     }
   json_builder_end_array (b);
-  if (s->json)
+  if (s->show.json)
     cli_json_print (b);
   else
     cli_table_print (table, "");
@@ -204,10 +210,10 @@ cli_plugins (const CliSettings *s, const char *const *words, GError **error)
   if (words[0] != NULL && found == NULL)
     return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN, g_strdup_printf (_ ("unknown plugin \"%s\""), words[0]),
                              words[0], (const char *const *) names->pdata);
-  if (found != NULL && found->plugin == NULL && !s->json)
+  if (found != NULL && found->plugin == NULL && !s->show.json)
     return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, _ ("plugin %s was not loaded: %s"), found->name,
                        found->reason != NULL ? found->reason : "?");
-  if (s->json)
+  if (s->show.json)
     print_modules_json (modules, found);
   else if (found != NULL)
     print_module (found);

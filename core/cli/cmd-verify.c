@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv verify`: checks a quantized file, and measures its error against the original. */
+#include <glib/gi18n.h>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/open-model.h"
+#include "cli/show.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 print_report (const char *path, const QconvReport *report, gboolean compared)
@@ -18,26 +26,26 @@ print_report (const char *path, const QconvReport *report, gboolean compared)
 gboolean
 cli_verify (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (QconvModel) model = cli_model_open (s, words[0], s->from, TRUE, error);
+  g_autoptr (QconvModel) model = cli_model_open (&s->input, words[0], s->input.from, TRUE, error);
   g_autoptr (QconvModel) original = NULL;
   g_autoptr (QconvReport) report = NULL;
 
   if (model == NULL)
     return FALSE;
-  if (s->against != NULL)
+  if (s->input.against != NULL)
     {
-      original = cli_model_open (s, s->against, NULL, FALSE, error);
+      original = cli_model_open (&s->input, s->input.against, NULL, FALSE, error);
       if (original == NULL)
         return FALSE;
     }
   {
-    g_autoptr (CliProgress) progress = cli_progress_new (s->progress);
+    g_autoptr (CliProgress) progress = cli_progress_new (s->show.progress);
 
     report = qconv_model_verify (model,
                                  &(QconvVerifyOptions) {
                                      .original = original,
-                                     .memory = s->memory,
-                                     .n_threads = s->n_threads,
+                                     .memory = s->run.memory,
+                                     .n_threads = s->run.n_threads,
                                      .progress = cli_progress_update,
                                      .progress_data = progress,
                                      .cancellable = cli_interrupt_begin (),
@@ -46,7 +54,7 @@ cli_verify (const CliSettings *s, const char *const *words, GError **error)
   }
   if (report == NULL)
     return FALSE;
-  if (s->json)
+  if (s->show.json)
     cli_report_json (report);
   else
     print_report (words[0], report, original != NULL);

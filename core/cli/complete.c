@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv complete`: prints the words that may follow, for the completions of the shells. */
+#include "cli/command.h"
 
 #include <string.h>
+
+#include "cli/features.h"
+#include "cli/options.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 print_names (const char *const *names)
 {
   for (guint i = 0; names[i] != NULL; i++)
     cli_print ("%s\n", names[i]);
-}
-
-/* @names: (transfer full) */
-static void
-print_array (GPtrArray *names)
-{
-  print_names ((const char *const *) names->pdata);
-  g_ptr_array_unref (names);
 }
 
 static void
@@ -30,46 +28,36 @@ print_setting (const CliFeature *f, const QconvOption *o)
     cli_print ("%s.%s=%s\n", f->id, o->name, values[i]);
 }
 
-/* Schemes and writers that the target on the line has nothing to do with are left out */
+/* Returns FALSE for schemes and writers that @target, if it is known, does not use */
 static gboolean
-concerns_target (const CliFeature *f, const char *target)
+concerns_target (const CliFeature *f, const QconvTargetInfo *target)
 {
-  GPtrArray *targets = qconv_registry_targets ();
-
   if (target == NULL || f->kind == CLI_READER || f->kind == CLI_CONTAINER)
     return TRUE;
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = targets->pdata[i];
-
-      if (strcmp (t->name, target) != 0)
-        continue;
-      if (f->kind == CLI_WRITER)
-        return strcmp (f->id, t->writer->id) == 0;
-      return t->quantizer != NULL && strcmp (f->id, t->quantizer->id) == 0;
-    }
-  return TRUE;
+  if (f->kind == CLI_WRITER)
+    return strcmp (f->id, target->writer->id) == 0;
+  return target->quantizer != NULL && strcmp (f->id, target->quantizer->id) == 0;
 }
 
-/* (nullable): the one on the line */
-static const char *
+/* Returns: (transfer none) (nullable): the target that --to names on the line */
+static const QconvTargetInfo *
 target_of_words (const char *const *words)
 {
-  const char *target = NULL;
+  const char *name = NULL;
 
   for (guint i = 0; words[i] != NULL; i++)
     if (strcmp (words[i], "--to") == 0)
-      target = words[i + 1];
+      name = words[i + 1];
     else if (g_str_has_prefix (words[i], "--to="))
-      target = words[i] + strlen ("--to=");
-  return target;
+      name = words[i] + strlen ("--to=");
+  return name != NULL ? cli_target_find (name) : NULL;
 }
 
 static void
 print_settings (const char *const *words)
 {
   g_autoptr (GArray) features = cli_features_list (NULL);
-  const char *target = target_of_words (words);
+  const QconvTargetInfo *target = target_of_words (words);
 
   for (guint i = 0; i < features->len; i++)
     {
@@ -80,28 +68,24 @@ print_settings (const char *const *words)
     }
 }
 
-/* What layers can become in a file by the writer of the target on the line, with @end */
+/* Prints "keep" and the schemes that the writer of the target on the line takes, each followed by @end */
 static void
 print_schemes (const char *const *words, const char *end)
 {
   GPtrArray *targets = qconv_registry_targets ();
-  const char *target = target_of_words (words);
-  const QconvWriter *writer = NULL;
+  const QconvTargetInfo *target = target_of_words (words);
 
-  for (guint i = 0; target != NULL && i < targets->len; i++)
-    if (strcmp (((const QconvTargetInfo *) targets->pdata[i])->name, target) == 0)
-      writer = ((const QconvTargetInfo *) targets->pdata[i])->writer;
   cli_print ("keep%s\n", end);
   for (guint i = 0; i < targets->len; i++)
     {
       const QconvTargetInfo *t = targets->pdata[i];
 
-      if (t->quantizer != NULL && t->writer == writer)
+      if (target != NULL && t->quantizer != NULL && t->writer == target->writer)
         cli_print ("%s%s\n", t->quantizer->id, end);
     }
 }
 
-/* Returns: TRUE where @o takes a value, whose candidates were printed; files are the shell's */
+/* Prints the values that @o can take; the shell adds file names. Returns FALSE if @o takes no value */
 static gboolean
 print_values (const CliOption *o, const char *const *words)
 {
@@ -109,16 +93,18 @@ print_values (const CliOption *o, const char *const *words)
     return FALSE;
   if (o->choices != NULL)
     print_names (o->choices);
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, settings))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, input.plugin_options))
     print_settings (words);
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, layers))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, rules.layers))
     print_schemes (words, ":");
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, fallback))
+  else if (o->offset == G_STRUCT_OFFSET (CliSettings, rules.fallback))
     print_schemes (words, "");
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, to))
-    print_array (cli_target_names ());
-  else if (o->offset == G_STRUCT_OFFSET (CliSettings, from))
-    print_array (cli_format_names ());
+  else if (o->loaded != NULL)
+    {
+      g_autoptr (GPtrArray) loaded = o->loaded ();
+
+      print_names ((const char *const *) loaded->pdata);
+    }
   return TRUE;
 }
 
@@ -132,7 +118,8 @@ find_option (const char *word)
   return NULL;
 }
 
-/* Returns: the command that the words name, or convert where the first argument is none, or NULL */
+/* Returns: (transfer none) (nullable): the command that the words name; convert if the first argument is not a command;
+   NULL if there is no argument yet */
 static const CliCommand *
 command_of_words (const char *const *words)
 {
@@ -144,10 +131,9 @@ command_of_words (const char *const *words)
         i++;
       else if (words[i][0] != '-')
         {
-          for (const CliCommand *c = cli_commands; c->name != NULL; c++)
-            if (strcmp (c->name, words[i]) == 0)
-              return c;
-          return &cli_commands[0];
+          const CliCommand *named = cli_command_find (words[i]);
+
+          return named != NULL ? named : &cli_commands[0];
         }
     }
   return NULL;
@@ -183,7 +169,7 @@ cli_complete (const char *const *words)
   const CliCommand *command;
   const CliOption *last = NULL;
 
-  /* bash makes three words of --to=x */
+  /* bash splits --to=x into three words */
   for (guint i = 0; words[i] != NULL; i++)
     if (strcmp (words[i], "=") != 0)
       g_ptr_array_add (kept, (gpointer) words[i]);

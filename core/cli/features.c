@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* Lists and texts from the tables of the loaded plugins. */
+#include <glib/gi18n.h>
 
-#include <libintl.h>
+#include "cli/features.h"
+#include "cli/table.h"
+#include "qconv.h"
 
 static void
 add_feature (GArray *out, const QconvPlugin *plugin, CliFeatureKind kind, const char *id, const char *summary,
@@ -57,7 +60,7 @@ cli_feature_kind (CliFeatureKind kind, gboolean translated)
 const char *
 cli_plugin_text (const QconvPlugin *plugin, const char *text)
 {
-  /* The translation of "" is the head of the catalogue */
+  /* gettext translates "" into the header of the catalogue */
   if (text == NULL || *text == '\0')
     return "";
   return dgettext (plugin != NULL && plugin->gettext_domain != NULL ? plugin->gettext_domain : GETTEXT_PACKAGE, text);
@@ -126,6 +129,40 @@ cli_target_names (void)
     g_ptr_array_add (names, ((const QconvTargetInfo *) targets->pdata[i])->name);
   g_ptr_array_add (names, NULL);
   return names;
+}
+
+const QconvTargetInfo *
+cli_target_find (const char *name)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    if (g_str_equal (((const QconvTargetInfo *) targets->pdata[i])->name, name))
+      return targets->pdata[i];
+  return NULL;
+}
+
+GPtrArray *
+cli_naming_words (void)
+{
+  GPtrArray *writers = qconv_registry_writers ();
+  GPtrArray *words = g_ptr_array_new ();
+
+  g_ptr_array_add (words, (gpointer) "keep");
+  for (guint i = 0; i < writers->len; i++)
+    if (((const QconvWriter *) writers->pdata[i])->spellings != NULL)
+      g_ptr_array_add (words, (gpointer) ((const QconvWriter *) writers->pdata[i])->id);
+  g_ptr_array_add (words, (gpointer) "diffusers");
+  g_ptr_array_add (words, NULL);
+  return words;
+}
+
+const char *
+cli_naming_of (const char *word)
+{
+  const QconvWriter *writer = word != NULL ? qconv_registry_writer (word) : NULL;
+
+  return writer != NULL && writer->spellings != NULL ? writer->spellings[0] : word;
 }
 
 const char *

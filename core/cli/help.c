@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* `qconv -h`, `qconv COMMAND -h` and `qconv --help-all`, from the tables of options, commands and plugins. */
+#include <glib/gi18n.h>
 
-#include <string.h>
+#include "cli/command.h"
+#include "cli/features.h"
+#include "cli/options.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
-/* "-v, --verbose", "--effort rtn|search" */
+static void
+append_choices (GString *text, const char *const *choices)
+{
+  for (guint i = 0; choices[i] != NULL; i++)
+    g_string_append_printf (text, "%c%s", i > 0 ? '|' : ' ', choices[i]);
+}
+
+/* Returns: (transfer full): "-v, --verbose", "--effort rtn|search" */
 static char *
 option_synopsis (const CliOption *o)
 {
@@ -13,18 +26,20 @@ option_synopsis (const CliOption *o)
     g_string_append_printf (text, "-%c%s", o->letter, o->name != NULL ? ", " : "");
   if (o->name != NULL)
     g_string_append_printf (text, "--%s", o->name);
-  if (o->choices != NULL)
-    {
-      g_autofree char *choices = g_strjoinv ("|", (char **) o->choices);
-
-      g_string_append_printf (text, " %s", choices);
-    }
-  else if (o->arg != NULL)
+  if (o->arg != NULL)
     g_string_append_printf (text, " %s", _ (o->arg));
+  else if (o->choices != NULL)
+    append_choices (text, o->choices);
+  else if (o->loaded != NULL)
+    {
+      g_autoptr (GPtrArray) words = o->loaded ();
+
+      append_choices (text, (const char *const *) words->pdata);
+    }
   return g_string_free (text, FALSE);
 }
 
-/* Breaks @text between words so that it stands in a column */
+/* Prints @label, and @text beside it in a column from @indent to @width, broken between words */
 static void
 print_wrapped (const char *label, const char *text, guint indent, guint width)
 {
@@ -79,7 +94,7 @@ print_commands (void)
     }
 }
 
-/* All targets, then what -o can set for the schemes and writers that they are made of, and for inputs */
+/* Prints all targets, then the options of all plugins that -o can set */
 static void
 print_plugin_options (void)
 {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* A thread waits for signals, because a thread may lock and allocate, and a signal handler may not. */
+#include "cli/interrupt.h"
 
 #include <signal.h>
 #include <unistd.h>
 
+#include "qconv.h"
+
 static GCancellable *cancellable;
 static int running;
 static sigset_t signals;
+static int status; /* exit status of an interrupted program */
 
-#define INTERRUPTED 130
-
-/* A thread may lock and allocate, which a signal handler may not */
 static gpointer
 wait_for_signals (gpointer unused)
 {
@@ -19,7 +20,7 @@ wait_for_signals (gpointer unused)
   while (sigwait (&signals, &number) == 0)
     {
       if (!g_atomic_int_get (&running) || g_cancellable_is_cancelled (cancellable))
-        _exit (INTERRUPTED);
+        _exit (status);
       g_cancellable_cancel (cancellable);
     }
   return NULL;
@@ -29,13 +30,15 @@ void
 cli_interrupt_init (void)
 {
   static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+  const GError cancelled = { .domain = G_IO_ERROR, .code = G_IO_ERROR_CANCELLED };
 
+  status = qconv_error_exit_status (&cancelled);
   sigemptyset (&signals);
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     {
       struct sigaction old;
 
-      /* nohup and shells in the background ignore some: leave these alone, sigwait() would see them */
+      /* nohup and background shells ignore some signals; sigwait() would still receive them, so they are left out */
       if (sigaction (numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaddset (&signals, numbers[i]);
     }
@@ -48,7 +51,7 @@ GCancellable *
 cli_interrupt_begin (void)
 {
   g_atomic_int_set (&running, 1);
-  /* A reader that went away must not end the program while there is a temporary file to remove */
+  /* If the reader of a pipe has gone away, the program must still remove its temporary file */
   signal (SIGPIPE, SIG_IGN);
   return cancellable;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* Additions to JsonBuilder, and the printing of its text. */
+#include "cli/json.h"
 
 #include <math.h>
 #include <stdio.h>
+
+#include "qconv.h"
 
 static void
 set_name (JsonBuilder *b, const char *name)
@@ -129,7 +132,7 @@ cli_json_text (JsonBuilder *b, gboolean pretty)
   json_generator_set_root (generator, root);
   json_generator_set_pretty (generator, pretty);
   text = json_generator_to_data (generator, NULL);
-  /* json-glib 1.6 leaves this one control character as it is; it can only stand in a string */
+  /* json-glib 1.6 does not escape this control character, which can only occur inside a string */
   pieces = g_strsplit (text, "\x1f", -1);
   return g_strjoinv ("\\u001f", pieces);
 }

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* The program: reads the command line, runs one command, and turns its error into the exit status. */
+#include <glib/gi18n.h>
 #include <locale.h>
 #include <string.h>
 
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/term.h"
+#include "qconv.h"
+
 const CliCommand cli_commands[] = {
-  { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the command where none is named"), CLI_CONVERT, 1, 2,
-    cli_convert },
-  { "inspect", N_ ("FILE"), N_ ("show what is in a model"), CLI_INSPECT, 1, 1, cli_inspect },
+  { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the default command"), CLI_CONVERT, 1, 2, cli_convert },
+  { "inspect", N_ ("FILE"), N_ ("show what a model contains"), CLI_INSPECT, 1, 1, cli_inspect },
   { "verify", N_ ("FILE"), N_ ("check a quantized file"), CLI_VERIFY, 1, 1, cli_verify },
-  { "edit", N_ ("FILE [OUTPUT]"), N_ ("change what a file says about its layers, not their weights"), CLI_EDIT, 1, 2,
-    cli_edit },
-  { "targets", "", N_ ("list what can be made"), CLI_TARGETS, 0, 0, cli_targets },
-  { "formats", "", N_ ("list what can be read"), CLI_FORMATS, 0, 0, cli_formats },
-  { "families", N_ ("[NAME]"), N_ ("list families of models, or what is known of one"), CLI_FAMILIES, 0, 1,
-    cli_families },
+  { "edit", N_ ("FILE [OUTPUT]"), N_ ("change markers, input scales and metadata of a file, not its weights"), CLI_EDIT,
+    1, 2, cli_edit },
+  { "targets", "", N_ ("list the targets that can be made"), CLI_TARGETS, 0, 0, cli_targets },
+  { "formats", "", N_ ("list the formats that can be read"), CLI_FORMATS, 0, 0, cli_formats },
+  { "families", N_ ("[NAME]"), N_ ("list model families, or describe one"), CLI_FAMILIES, 0, 1, cli_families },
   { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1, cli_plugins },
   { .name = NULL },
 };
 
-static const CliCommand *
-find_command (const char *name)
+const CliCommand *
+cli_command_find (const char *name)
 {
   for (const CliCommand *c = cli_commands; c->name != NULL; c++)
     if (strcmp (c->name, name) == 0)
@@ -28,7 +32,7 @@ find_command (const char *name)
   return NULL;
 }
 
-/* The first word is neither a command nor something to convert */
+/* Fails for a first word that is neither a command nor an existing file */
 static gboolean
 fail_unknown_command (const char *word, GError **error)
 {
@@ -44,16 +48,16 @@ fail_unknown_command (const char *word, GError **error)
 static gboolean
 run_command (const CliSettings *s, GError **error)
 {
-  const CliCommand *command = s->n_words > 0 ? find_command (s->words[0]) : NULL;
+  const CliCommand *command = s->n_words > 0 ? cli_command_find (s->words[0]) : NULL;
   const char *const *words = s->words + (command != NULL);
   guint n_words = s->n_words - (command != NULL);
 
-  if (s->help || s->help_all)
+  if (s->show.help || s->show.help_all)
     {
-      cli_help (command, s->help_all);
+      cli_help (command, s->show.help_all);
       return TRUE;
     }
-  if (s->version)
+  if (s->show.version)
     {
       cli_print ("qconv %s\n", qconv_version ());
       return TRUE;
@@ -61,10 +65,10 @@ run_command (const CliSettings *s, GError **error)
   if (command == NULL)
     {
       command = &cli_commands[0];
-      if (s->n_words > 0 && s->to == NULL && !g_file_test (s->words[0], G_FILE_TEST_EXISTS))
+      if (s->n_words > 0 && s->output.to == NULL && !g_file_test (s->words[0], G_FILE_TEST_EXISTS))
         return fail_unknown_command (s->words[0], error);
       if (s->n_words == 0)
-        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("nothing to do; 'qconv -h' shows how to use it"));
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("no input is named; 'qconv -h' shows the usage"));
     }
   if (!cli_settings_check (s, command->name, command->bit, error))
     return FALSE;
@@ -74,12 +78,30 @@ run_command (const CliSettings *s, GError **error)
   return command->run (s, words, error);
 }
 
+static void
+run_program (int argc, char **argv, GError **error)
+{
+  g_auto (CliSettings) settings = { 0 };
+  gboolean parsed;
+
+  if (argc > 1 && strcmp (argv[1], "complete") == 0)
+    {
+      cli_streams_init (FALSE);
+      cli_complete ((const char *const *) argv + 2);
+      return;
+    }
+  parsed = cli_settings_parse (&settings, argc, argv, error);
+  cli_streams_init (settings.show.verbose);
+  if (parsed)
+    run_command (&settings, error);
+}
+
+/* Every failure arrives here as a GError: of the command, or of the output that could not be written */
 int
 main (int argc, char **argv)
 {
-  g_auto (CliSettings) settings = { 0 };
-  g_autoptr (GError) error = NULL;
-  gboolean parsed;
+  g_autoptr (GError) failed = NULL, unwritten = NULL;
+  const GError *error;
 
   setlocale (LC_ALL, "");
   bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
@@ -87,19 +109,12 @@ main (int argc, char **argv)
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("qconv");
   cli_interrupt_init ();
-  if (argc > 1 && strcmp (argv[1], "complete") == 0)
-    {
-      cli_streams_init (FALSE);
-      cli_complete ((const char *const *) argv + 2);
-      return cli_streams_finish () ? 0 : 1;
-    }
-  parsed = cli_settings_parse (&settings, argc, argv, &error);
-  cli_streams_init (settings.verbose);
-  if (parsed)
-    run_command (&settings, &error);
-  if (error != NULL)
-    cli_report_error (error);
-  if (!cli_streams_finish () && error == NULL)
-    return 1;
+  run_program (argc, argv, &failed);
+  if (failed != NULL)
+    cli_report_error (failed);
+  /* If the reader of a pipe has gone away, it needs no message */
+  if (!cli_streams_finish (&unwritten) && !g_error_matches (unwritten, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE))
+    cli_report_error (unwritten);
+  error = failed != NULL ? failed : unwritten;
   return error != NULL ? qconv_error_exit_status (error) : 0;
 }

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+/* Opens an input as the options say. */
+#include <glib/gi18n.h>
+
+#include "cli/features.h"
+#include "cli/open-model.h"
+#include "cli/term.h"
 
 QconvModel *
-cli_model_open (const CliSettings *s, const char *path, const char *from, gboolean for_verify, GError **error)
+cli_model_open (const CliInput *input, const char *path, const char *from, gboolean for_verify, GError **error)
 {
   QconvOpenOptions options = { .from = from,
-                               .options = (const char *const *) s->settings->pdata,
-                               .family_file = s->family_file,
-                               .allow_nonfinite = s->allow_nonfinite,
+                               .options = (const char *const *) input->plugin_options->pdata,
+                               .family_file = input->family_file,
+                               .allow_nonfinite = input->allow_nonfinite,
                                .for_verify = for_verify,
                                .warn = cli_warn };
 

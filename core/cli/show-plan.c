@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shows a plan, or carries it out and shows what came of it. */
-#include "cli/cli.h"
-
+/* Shows a plan, or runs it and shows the result. */
+#include <glib/gi18n.h>
 #include <string.h>
+
+#include "cli/interrupt.h"
+#include "cli/json.h"
+#include "cli/settings.h"
+#include "cli/show.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 print_plan_json (const QconvModel *model, const QconvPlan *plan, const GArray *weights)
@@ -58,7 +65,7 @@ print_plan (const QconvPlan *plan, const GArray *weights)
              qconv_plan_target (plan), weights->len, exact, total, memory);
 }
 
-/* "key=value,…" */
+/* Adds the object "options" from @options, "key=value,…" */
 static void
 add_options (JsonBuilder *b, const char *options)
 {
@@ -75,7 +82,7 @@ add_options (JsonBuilder *b, const char *options)
   json_builder_end_object (b);
 }
 
-/* A row for each weight that could be another than it is */
+/* Prints a row for each weight that the target's scheme can hold, as a file for --layer-config */
 static void
 print_template (const GArray *weights)
 {
@@ -132,18 +139,18 @@ print_summary (const QconvModel *model, const QconvPlan *plan, const QconvReport
 }
 
 static gboolean
-run_plan (const CliSettings *s, const QconvModel *model, QconvPlan *plan, const GArray *weights, GError **error)
+run_plan (const CliShow *show, const QconvModel *model, QconvPlan *plan, const GArray *weights, GError **error)
 {
   g_autoptr (QconvReport) report = NULL;
   gint64 start = g_get_monotonic_time ();
   gboolean done;
 
   {
-    g_autoptr (CliProgress) progress = cli_progress_new (s->progress);
+    g_autoptr (CliProgress) progress = cli_progress_new (show->progress);
 
     done = qconv_plan_run (plan, cli_progress_update, progress, cli_interrupt_begin (), &report, error);
   }
-  if (s->json)
+  if (show->json)
     {
       if (report != NULL)
         cli_report_json (report);
@@ -156,15 +163,15 @@ run_plan (const CliSettings *s, const QconvModel *model, QconvPlan *plan, const 
 }
 
 gboolean
-cli_plan_carry_out (const CliSettings *s, const QconvModel *model, QconvPlan *plan, GError **error)
+cli_plan_carry_out (const CliShow *show, const QconvModel *model, QconvPlan *plan, GError **error)
 {
   g_autoptr (GArray) weights = qconv_plan_weights (plan);
 
-  if (!s->dry_run)
-    return run_plan (s, model, plan, weights, error);
-  if (s->as_template)
+  if (!show->dry_run)
+    return run_plan (show, model, plan, weights, error);
+  if (show->as_template)
     print_template (weights);
-  else if (s->json)
+  else if (show->json)
     print_plan_json (model, plan, weights);
   else
     print_plan (plan, weights);

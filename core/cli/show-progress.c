@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* Progress on stderr: a bar, plain lines, or JSON lines. */
+#include <glib/gi18n.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "cli/json.h"
+#include "cli/show.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 typedef enum { SHOW_NOTHING, SHOW_BAR, SHOW_LINES, SHOW_JSON } Mode;
 
@@ -14,8 +18,8 @@ struct _CliProgress {
   double last_share;
 };
 
-#define LINE_SECONDS 10 /* between plain lines */
-#define LINE_SHARE 0.1  /* or so much work, but not more than a line a second */
+#define LINE_SECONDS 10 /* seconds between two plain lines */
+#define LINE_SHARE 0.1  /* or this share of the work, but at most one line a second */
 
 static gboolean
 is_terminal (void)
@@ -46,7 +50,7 @@ phase_text (const char *phase)
   return g_strcmp0 (phase, "checking") == 0 ? _ ("checking") : _ ("converting");
 }
 
-/* Returns: (transfer full): "1.2 GiB/s  0:34 left" as far as it is known */
+/* Returns: (transfer full): "  1.2 GiB/s  0:34 left", without the parts that are unknown */
 static char *
 speed_text (const QconvProgress *p)
 {
@@ -117,7 +121,7 @@ cli_progress_update (const QconvProgress *p, gpointer progress)
   double share = p->total_bytes > 0 ? (double) p->done_bytes / (double) p->total_bytes : 0;
 
   if (share < self->last_share)
-    self->last_share = 0; /* the next phase */
+    self->last_share = 0; /* the next phase begins at 0 */
   if (self->mode == SHOW_BAR)
     show_bar (p, MIN (share, 1));
   else if (self->mode == SHOW_LINES)

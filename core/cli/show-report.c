@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
-
+/* Prints the report of a check: problems, and errors by scheme and by layer. */
+#include <glib/gi18n.h>
 #include <math.h>
+
+#include "cli/json.h"
+#include "cli/show.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "qconv.h"
 
 static void
 add_problems_json (JsonBuilder *b, const QconvReport *report)
@@ -62,7 +68,7 @@ cli_report_problems (const QconvReport *report)
   cli_table_print (table, "  ");
 }
 
-/* What became of the layers of one scheme */
+/* Sums over the layers of one scheme. @n_compared have a reference, @n_finite of them a finite SQNR */
 typedef struct {
   guint n_layers, n_compared, n_finite;
   guint64 bytes;
@@ -168,7 +174,7 @@ cli_report_layers (const QconvReport *report, guint most)
   g_autoptr (GPtrArray) layers = g_ptr_array_new ();
   g_autoptr (CliTable) table = cli_table_new ("llrr");
 
-  /* A list of the worst has no room for those without loss */
+  /* A list of the worst layers leaves out those without any error */
   for (guint i = 0; i < report->layers->len; i++)
     if (most == 0 || ((const QconvLayerError *) report->layers->pdata[i])->relmse > 0)
       g_ptr_array_add (layers, report->layers->pdata[i]);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/json-text.h"
 #include "io/directory.h"
 #include "rules/input-scale.h"
 
@@ -13,7 +14,8 @@ static const QconvTarget same_form = { .name = "edit", .scheme = QCONV_PLAIN, .d
 struct _Edit {
   const QconvJob *job;
   QconvTargetInfo target;
-  gboolean *found; /* for each change: it changed something */
+  gboolean *found;   /* for each change: it changed something */
+  GPtrArray *values; /* (element-type utf8): for each change: its value as JSON, or NULL */
 };
 
 /* Returns: the writer whose files are read as the format of @model; the one of plain files if no layer is quantized */
@@ -49,32 +51,72 @@ check_texts (const QconvJob *job, GError **error)
   return TRUE;
 }
 
+/* Returns: (transfer full): the value of @change if it is JSON, else the JSON string that holds it; NULL with an error
+   if it nests too deeply */
+static char *
+json_or_text (const QconvHintChange *change, GError **error)
+{
+  const char *value = change->value;
+  g_autoptr (GError) local = NULL;
+  g_autoptr (JsonNode) json = qconv_json_text_parse (value, strlen (value), &local);
+  g_autoptr (JsonNode) text = NULL;
+
+  if (g_error_matches (local, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED))
+    {
+      qconv_fail (error, QCONV_ERROR_OPTION, "the value of \"%s\" for the markers is %s", change->key, local->message);
+      return NULL;
+    }
+  if (json != NULL && value[strspn (value, " \t\r\n")] != '\0')
+    return g_strdup (value);
+  text = json_node_init_string (json_node_alloc (), value);
+  return json_to_string (text, FALSE);
+}
+
+static gboolean
+read_values (Edit *e, GError **error)
+{
+  for (guint i = 0; i < e->job->n_hints; i++)
+    {
+      const QconvHintChange *change = &e->job->hints[i];
+      char *value;
+
+      /* Writers check the JSON that they put into markers */
+      value = change->value != NULL && change->or_text ? json_or_text (change, error) : g_strdup (change->value);
+      if (change->value != NULL && value == NULL)
+        return FALSE;
+      g_ptr_array_add (e->values, value);
+    }
+  return TRUE;
+}
+
 Edit *
 qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error)
 {
-  Edit *e;
+  g_autoptr (Edit) e = NULL;
 
   if (!check_texts (job, error))
     return NULL;
   e = g_new0 (Edit, 1);
-
   e->job = job;
+  e->values = g_ptr_array_new_with_free_func (g_free);
   e->found = g_new0 (gboolean, job->n_hints + 1);
   e->target = (QconvTargetInfo) { .name = (char *) qconv_model_format (model),
                                   .writer = find_writer (model),
                                   .target = &same_form };
-  if (e->target.writer != NULL)
-    return e;
-  qconv_fail (error, QCONV_ERROR_OPTION, "nothing writes files of the form %s, so there is nothing to edit in it",
-              e->target.name);
-  qconv_edit_free (e);
-  return NULL;
+  if (e->target.writer == NULL)
+    {
+      qconv_fail (error, QCONV_ERROR_OPTION, "nothing writes files of the form %s, so there is nothing to edit in it",
+                  e->target.name);
+      return NULL;
+    }
+  return read_values (e, error) ? g_steal_pointer (&e) : NULL;
 }
 
 void
 qconv_edit_free (Edit *e)
 {
   g_free (e->found);
+  g_ptr_array_unref (e->values);
   g_free (e);
 }
 
@@ -120,7 +162,7 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
       if (change->value == NULL)
         g_hash_table_remove (hints, change->key);
       else
-        g_hash_table_replace (hints, g_strdup (change->key), g_strdup (change->value));
+        g_hash_table_replace (hints, g_strdup (change->key), g_strdup (g_ptr_array_index (e->values, i)));
     }
   g_clear_pointer (&l->layer->hints, g_hash_table_unref);
   l->layer->hints = hints;

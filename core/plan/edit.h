@@ -5,8 +5,8 @@
 
 typedef struct _Edit Edit;
 
-/* QCONV_ERROR_OPTION: a change has no key or is not text, or no loaded plugin writes the format. Returns: (transfer
-   full) */
+/* QCONV_ERROR_OPTION: a change has no key, is not text or nests too deeply, or no loaded plugin writes the format.
+   Returns: (transfer full) */
 Edit *qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error);
 void qconv_edit_free (Edit *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Edit, qconv_edit_free)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# fish completion for qconv: the program itself knows what may follow
+# fish completion for qconv: asks the program for the words that may follow
 function __qconv_candidates
     set -l words (commandline -opc)
     set -e words[1]

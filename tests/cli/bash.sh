@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The completion of bash gets its words from the program
+# bash completion offers the words that the program prints
 . "$LIB"
 command -v bash >/dev/null || {
   echo "there is no bash"
@@ -12,7 +12,7 @@ try ()
 {
   COMP_WORDS=("$@")
   COMP_CWORD=$(($# - 1))
-  # compopt complains where nobody is completing
+  # compopt fails outside of a completion
   _qconv 2>/dev/null
   echo "$*: ${COMPREPLY[*]}"
 }

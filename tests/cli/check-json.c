@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* usage: check-json [--lines] PATH... : reads JSON from standard input and prints what is at each PATH
-   ("layers/0/name", "." for the whole). With --lines every line is an object that has all of the
-   paths, and one word is printed. */
+/* usage: check-json [--lines] PATH...
+   Reads JSON from standard input and prints the value at each PATH ("layers/0/name", "." for the whole document). With
+   --lines it checks that every line is an object with all paths, and prints one word. The scripts of this folder call
+   it. */
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: check-man.sh QCONV MANPAGE
-# Every command and option that the program completes is in the man page
+# Fails if a command or option that the program completes is missing in the man page
 page=$(sed -e 's/Fl -/--/g' -e 's/Fl \([A-Za-z]\)/-\1/g' "$2") || exit 1
 rc=0
 n=0

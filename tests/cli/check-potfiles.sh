@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: check-potfiles.sh SRCDIR [--update]
-# po/POTFILES.in names exactly the files with texts to translate
+# Fails unless po/POTFILES.in names exactly the files with texts to translate
 cd "$1" || exit 1
-# The macro itself, in the header of the plugin API, is no text
+# The plugin API only defines the macro
 found=$(grep -rlE '(^|[^A-Za-z0-9_])(_|N_|C_|Q_|ngettext) ?\("' core plugins cuda --include='*.c' --include='*.h' \
   | LC_ALL=C sort)
 [ -n "$found" ] || {

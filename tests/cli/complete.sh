@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The words that completion offers
 . "$LIB"
 run complete
 run complete inspect

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Plain conversions: inspect, plan, convert, verify
 . "$LIB"
 make_model in.safetensors
 run inspect in.safetensors

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What an edit must not do.
+# Changes that an edit must refuse
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy
@@ -22,6 +22,18 @@ run edit out.safetensors --metadata ''
 run edit out.safetensors --metadata 'no such key'
 run edit out.safetensors --metadata _quantization_metadata=mine
 run edit out.safetensors --metadata _quantization_metadata
+cmp nvfp4.safetensors out.safetensors && echo "as it was"
+echo "values that nest:"
+nested ()
+{
+  printf '%*s' "$1" '' | tr ' ' '['
+  printf '%*s' "$1" '' | tr ' ' ']'
+}
+run edit out.safetensors --dry-run --set "a=$(nested 10)" | grep =
+for depth in 100 10000; do
+  run edit out.safetensors --set "a=$(nested $depth)" | sed 's/a=.*/a=…/'
+  run edit out.safetensors --add "a={\"b\":$(nested $depth)" | sed 's/a=.*/a=…/'
+done
 cmp nvfp4.safetensors out.safetensors && echo "as it was"
 echo "what belongs to the whole file, or to conversions:"
 run edit fp8.safetensors one.safetensors --only '[.]1$' -o full-precision-mm=off

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Edits of markers, input scales and metadata
 . "$LIB"
 need_target nvfp4-comfy
 make_model in.safetensors
 "$QCONV" --to nvfp4-comfy in.safetensors model.safetensors >/dev/null
 
-# What the layers of a file are, and whether they decode to what those of the model do
+# Prints the layers of a file, and whether they decode to the same weights as those of the model
 weights ()
 {
   "$QCONV" inspect --json "$1" | "$CHECK_JSON" format layers/0/scheme layers/0/bytes tensors

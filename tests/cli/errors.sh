@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Whose fault it is decides the exit status; nothing is left behind
+# The cause of an error decides the exit status; no file is left behind
 . "$LIB"
 make_model in.safetensors
 head -c 100000 in.safetensors >cut.safetensors
@@ -20,7 +20,7 @@ run --to bf16-safetensors in.safetensors no/such/folder.safetensors
 run --to bf16-safetensors in.safetensors in.safetensors
 run --to bf16-safetensors --force in.safetensors ./folder/../in.safetensors
 run --to bf16-safetensors in.safetensors cut.safetensors
-# The reason is GLib's
+# GLib words the reason
 run --to bf16-safetensors --keep '(' in.safetensors out.safetensors | sed 's/Error while.*/REASON/'
 run --to bf16-safetensors -o nonsense=1 in.safetensors out.safetensors
 [ "$before" = "$(cksum *.safetensors *.pt)" ] && echo "nothing was changed"

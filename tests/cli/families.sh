@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What is known of models
+# The families command
 . "$LIB"
 "$QCONV" families | awk 'NR == 1 || /^(flux1|t5|wan) / { print $1, $2 }'
 [ "$("$QCONV" families | sed '1d;s/ .*//')" = "$("$QCONV" complete families | grep -v '^-')" ] && echo "as completed"
 "$QCONV" families --json | "$CHECK_JSON" . 0/family 0/kind 0/variants 0/variants/0/name 0/variants/0/params
-# Which schemes there are depends on what was built
+# The schemes depend on the plugins that were built
 run families flux1 | sed -e 's|file  .*|file  FILE|' -e 's/^\( *\)[a-z0-9_, ]*nvfp4[a-z0-9_, ]*:/\1NVFP4:/' \
   -e 's/^\( *\)[a-z0-9_, ]*fp8[a-z0-9_, ]*:/\1FP8:/'
 "$QCONV" families flux1 --json | "$CHECK_JSON" family variants/0/name variants/0/aliases/0 variants/0/tensors reads/1 \
@@ -27,6 +27,6 @@ make_family flux1 tiny in.safetensors
 sed 's/"title"/"titel"/' mine.json >broken.json
 run families --family-file broken.json
 run inspect --family-file broken.json in.safetensors
-# GLib says where it looked
+# GLib words the reason
 run inspect --family-file missing.json in.safetensors | sed 's|file /.*/|file |'
 list

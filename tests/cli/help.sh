@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Help lists every option, target and command
 . "$LIB"
 "$QCONV" --version | sed 's/[0-9][0-9.]*$/VERSION/'
 "$QCONV" -h >short || echo "-h failed"

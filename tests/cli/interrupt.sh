@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A signal in the middle of the work: status 130, and nothing is left
+# A signal during the work gives status 130 and leaves no file
 . "$LIB"
 make_model in.safetensors
 
-# Standard error is a pipe that is already full, so that the work stands still where it first tells of its progress
+# Standard error is a full pipe, so that the work blocks at its first line of progress
 mkfifo pipe
 exec 3<>pipe
 dd if=/dev/zero of=pipe bs=4096 count=4096 oflag=nonblock 2>full

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the scripts share
+# Functions that the scripts of this folder share
 
-# GLib puts it between a number and its unit
+# A no-break space, which GLib puts between a number and its unit
 nbsp=$(printf '\302\240')
 
-# Runs the program; shows its output, its errors (behind "! ") and its exit status
+# Runs the program; prints its output, its errors (after "! ") and its exit status
 run ()
 {
   echo "\$ qconv $*"
@@ -16,13 +16,13 @@ run ()
   echo "= $status"
 }
 
-# How long things took is not the same twice
+# Replaces durations, which differ from run to run
 without_times ()
 {
   sed 's/ in [0-9.]* s, .*/ in TIME/'
 }
 
-# Everything in the folder, temporary files too
+# Lists the folder, temporary files included
 list ()
 {
   echo "files: $(ls -A | tr '\n' ' ')"
@@ -46,7 +46,7 @@ need_format ()
   }
 }
 
-# make_family FAMILY VARIANT FILE [options]: a model of a known family
+# make_family FAMILY VARIANT FILE [options]: writes a model of a known family
 make_family ()
 {
   family=$1 variant=$2
@@ -54,13 +54,13 @@ make_family ()
   "$MAKE_MODEL" --family "$family" --variant "$variant" "$@" || exit 1
 }
 
-# make_model FILE [options]: a model of four layers
+# make_model FILE [options]: writes a model of four layers
 make_model ()
 {
   "$MAKE_MODEL" --layers 4 --rows 256 --cols 512 "$@" || exit 1
 }
 
-# One weight of a BF16 file that is no number
+# Makes one weight of a BF16 file NaN
 spoil ()
 {
   printf '\300\177' | dd of="$1" bs=1 seek=$(($(wc -c <"$1") - 1000)) conv=notrunc 2>/dev/null

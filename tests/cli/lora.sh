@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# LoRA files that are merged into the weights
 . "$LIB"
 need_target nvfp4-comfy
 make_model in.safetensors
@@ -48,7 +49,7 @@ run --to nvfp4-comfy --lora shape.safetensors in.safetensors bad.safetensors
 run --to nvfp4-comfy --lora missing.safetensors:1 in.safetensors bad.safetensors
 run --to copy-safetensors --lora one.safetensors in.safetensors bad.safetensors
 run edit --lora one.safetensors in.safetensors bad.safetensors
-# What was quantized is decoded, added to, and encoded again
+# Quantized layers are decoded, merged and encoded again
 run --to nvfp4-comfy --effort rtn --lora one.safetensors out.safetensors again.safetensors | without_times
 run --to f16-safetensors --lora one.safetensors:1e30 in.safetensors large.safetensors
 list

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The spelling of names, and which tensors are taken along
+# Names of the output, and which tensors it holds
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy
 need_format gguf
 
-# names FILE: of its tensors and their shapes, sorted
+# names FILE: prints its tensors and their shapes, sorted
 names ()
 {
   "$QCONV" inspect --json "$1" >inspected || echo "$1 cannot be read"
@@ -14,7 +14,7 @@ names ()
   rm inspected
 }
 
-# first FILE: some of its names, and how many there are
+# first FILE: prints some of its names, and their number
 first ()
 {
   names "$1" >names
@@ -143,8 +143,15 @@ for lack in '^transformer_blocks.1.attn.to_k$' '^single_transformer_blocks.1[.]'
   rm lacking.safetensors
 done
 
-echo "== what cannot be named"
+echo "== words of --names come from the writers"
+"$QCONV" complete --names | grep -x -e keep -e comfy -e diffusers
+"$QCONV" convert -h | grep -o -e '--names keep.*|comfy|.*diffusers$' | sed 's/keep.*comfy/keep…comfy/; s/comfy.*diff/comfy…diff/'
 make_model unknown.safetensors
+run --to bf16-safetensors --names comfi unknown.safetensors
+run --to bf16-safetensors --names original unknown.safetensors 2>&1 | sed 's/mean ".*"/mean …/'
+run inspect --names comfy unknown.safetensors
+
+echo "== what cannot be named"
 run --to fp8-comfy --names diffusers unknown.safetensors none.safetensors
 make_family hidream tiny hidream.safetensors
 run --to fp8-comfy --names diffusers hidream.safetensors none.safetensors

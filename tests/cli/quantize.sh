@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Quantizing: plan, result, report, and weights that are NaN
 . "$LIB"
 need_target nvfp4-comfy
 make_model in.safetensors
@@ -22,7 +23,7 @@ run --to nvfp4-comfy --only 'no layer is called so' in.safetensors bad.safetenso
 run --to nvfp4-comfy --effort rtn -o nvfp4.nonsense=1 in.safetensors bad.safetensors
 run --to nvfp4-comfy nan.safetensors bad.safetensors
 run --to nvfp4-comfy --memory 1K in.safetensors tiny.safetensors
-# A file that was damaged after it was made
+# A file that was damaged after the conversion
 cp out.safetensors damaged.safetensors
 dd if=/dev/zero of=damaged.safetensors bs=1 seek=$(($(wc -c <damaged.safetensors) - 50000)) count=40000 conv=notrunc 2>dd
 run verify damaged.safetensors --against in.safetensors

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Which rule decides about a layer, the highest first; what is wrong with a rule is said before any work
+# Which rule decides about a layer, the highest first; wrong rules are refused before any work
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy
@@ -8,7 +8,7 @@ make_family flux1 tiny in.safetensors
 make_family flux1 tiny diffusers.safetensors --naming diffusers
 make_family flux1 tiny in.gguf --format gguf --type q8_0
 
-# what REGEX ARGUMENT...: what becomes of layers with such names, and by which rule
+# what REGEX ARGUMENT...: prints the scheme of layers whose names match, and the rule that decided
 what ()
 {
   name=$1
@@ -19,7 +19,7 @@ what ()
   rm .stderr
 }
 
-# config ROW...: a layer config
+# config ROW...: writes a layer config
 config ()
 {
   rm -f config.json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A plan as a file of rules says what the plan says
+# A plan that was printed as a layer config gives the same plan again
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy
@@ -12,7 +12,7 @@ make_family t5 tiny t5.safetensors
 make_model unknown.safetensors --prefix model.diffusion_model.
 "$QCONV" --to fp8-comfy flux.safetensors packed.safetensors >log || exit 1
 
-# same TARGET MODEL [option...]: the plan, and that of the template of it
+# same TARGET MODEL [option...]: compares the plan with the plan of its template
 same ()
 {
   target=$1 model=$2
@@ -20,7 +20,7 @@ same ()
   "$QCONV" --to "$target" --dry-run "$@" "$model" out >plan 2>log || cat log
   "$QCONV" --to "$target" --dry-run --template "$@" "$model" out >layers.json 2>log
   "$QCONV" --to "$target" --dry-run --layer-config layers.json "$model" out >again 2>log || cat log
-  # All but the column of the rule
+  # All columns except the rule
   awk 'NF > 4 { $3 = ""; print }' plan >plan.cut
   awk 'NF > 4 { $3 = ""; print }' again >again.cut
   cmp plan.cut again.cut && echo "$target $model $*: $(grep -c '"match"' layers.json) rows, $(wc -l <plan) lines"

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Lists and texts about the features of the loaded plugins. Help, completion and the commands that list things read
+   them. */
+#pragma once
+#include "qconv.h"
+
+typedef enum { CLI_CONTAINER, CLI_READER, CLI_QUANTIZER, CLI_WRITER } CliFeatureKind;
+
+/* @options: (nullable) */
+typedef struct {
+  const QconvPlugin *plugin;
+  CliFeatureKind kind;
+  const char *id, *summary;
+  const QconvOption *options;
+} CliFeature;
+
+/* Returns: (transfer full) (element-type CliFeature): those of @only, or of all plugins if it is NULL */
+GArray *cli_features_list (const QconvPlugin *only);
+/* Returns: (transfer none): "reader", translated if @translated */
+const char *cli_feature_kind (CliFeatureKind kind, gboolean translated);
+/* Returns: (transfer none): @text of one of the tables of @plugin, translated; "" for NULL */
+const char *cli_plugin_text (const QconvPlugin *plugin, const char *text);
+/* Returns: (transfer full): the values that @option takes: "true|false", "INTEGER 0..16", "search|rtn" */
+char *cli_option_values (const QconvOption *option);
+/* Prints the options of @feature with their values, defaults and help */
+void cli_feature_print_options (const CliFeature *feature);
+/* Returns: (transfer full): ids of all readers and containers, once each; ends with NULL */
+GPtrArray *cli_format_names (void);
+/* Returns: (transfer full): names of all targets; ends with NULL */
+GPtrArray *cli_target_names (void);
+/* Returns: (transfer full): values of --names: "keep", a writer for the naming that its loader knows, or a naming of
+   family files; ends with NULL */
+GPtrArray *cli_naming_words (void);
+/* Returns: (transfer none) (nullable): the naming that @word stands for, as QconvJob.naming; NULL for NULL */
+const char *cli_naming_of (const char *word);
+/* Returns: (transfer none) (nullable): the target called @name */
+const QconvTargetInfo *cli_target_find (const char *name);
+/* Returns: (transfer none): translated */
+const char *cli_target_summary (const QconvTargetInfo *target);

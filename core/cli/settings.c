@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads a command line by the table of options. main.c calls it first. */
+#include <getopt.h>
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "cli/options.h"
+#include "cli/settings.h"
+#include "cli/term.h"
+
+enum { LONG_BASE = 256 }; /* codes of long options begin above those of letters */
+
+/* Reads "512M", "1GiB" or "65536". Returns FALSE for anything else */
+static gboolean
+parse_size (const char *text, guint64 *bytes)
+{
+  static const char units[] = "KMGT";
+  gsize digits = strspn (text, "0123456789");
+  g_autofree char *number = g_strndup (text, digits);
+  const char *unit = text + digits;
+  guint shift = 0;
+
+  for (guint i = 0; units[i] != '\0'; i++)
+    if (g_ascii_toupper (*unit) == units[i])
+      shift = 10 * (i + 1);
+  unit += shift > 0;
+  if (*unit != '\0' && g_ascii_strcasecmp (unit, "B") != 0 && (shift == 0 || g_ascii_strcasecmp (unit, "iB") != 0))
+    return FALSE;
+  if (!g_ascii_string_to_unsigned (number, 10, 1, G_MAXINT64 >> shift, bytes, NULL))
+    return FALSE;
+  *bytes <<= shift;
+  return TRUE;
+}
+
+static gboolean
+check_choice (const CliOption *o, const char *value, const char *const *choices, GError **error)
+{
+  g_autofree char *label = cli_option_label (o);
+
+  return g_strv_contains (choices, value)
+         || cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("%s does not take \"%s\""), label, value),
+                              value, choices);
+}
+
+static gboolean
+store (CliSettings *s, const CliOption *o, const char *value, GError **error)
+{
+  gpointer field = G_STRUCT_MEMBER_P (s, o->offset);
+  g_autofree char *label = cli_option_label (o);
+  guint64 number;
+
+  s->given |= G_GUINT64_CONSTANT (1) << (o - cli_options);
+  if (o->choices != NULL && !check_choice (o, value, o->choices, error))
+    return FALSE;
+  switch (o->kind)
+    {
+    case CLI_FLAG:
+      *(gboolean *) field = TRUE;
+      return TRUE;
+    case CLI_TEXT:
+      *(const char **) field = value;
+      return TRUE;
+    case CLI_LIST:
+      g_ptr_array_insert (*(GPtrArray **) field, (int) (*(GPtrArray **) field)->len - 1, (gpointer) value);
+      return TRUE;
+    case CLI_SIZE:
+      return parse_size (value, field)
+             || qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s: \"%s\" is not a size such as 512M or 2G"), label, value);
+    case CLI_COUNT:
+    default:
+      if (!g_ascii_string_to_unsigned (value, 10, 1, 65536, &number, NULL))
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s: \"%s\" is not a number from 1 to 65536"), label, value);
+      *(guint *) field = (guint) number;
+      return TRUE;
+    }
+}
+
+static const CliOption *
+option_for_code (int code)
+{
+  if (code >= LONG_BASE)
+    return &cli_options[code - LONG_BASE];
+  for (guint i = 0; i < cli_n_options (); i++)
+    if (cli_options[i].letter != 0 && cli_options[i].letter == code)
+      return &cli_options[i];
+  return NULL;
+}
+
+static gboolean
+fail_unknown_option (const char *word, int code, GError **error)
+{
+  const CliOption *known = code != 0 ? option_for_code (code) : NULL;
+  g_autofree char *name = g_strndup (word, strcspn (word, "="));
+  g_autoptr (GPtrArray) labels = g_ptr_array_new_with_free_func (g_free);
+
+  if (known != NULL)
+    {
+      g_autofree char *label = cli_option_label (known);
+
+      return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s takes no value"), label);
+    }
+  if (code != 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("unknown option \"-%c\""), code);
+  for (guint i = 0; i < cli_n_options (); i++)
+    g_ptr_array_add (labels, cli_option_label (&cli_options[i]));
+  g_ptr_array_add (labels, NULL);
+  return cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("unknown option \"%s\""), name), name,
+                           (const char *const *) labels->pdata);
+}
+
+/* Fills @rows and @letters, the two forms in which getopt_long() takes the table */
+static void
+describe_options (struct option *rows, GString *letters)
+{
+  guint n = 0;
+
+  g_string_assign (letters, ":");
+  for (guint i = 0; i < cli_n_options (); i++)
+    {
+      const CliOption *o = &cli_options[i];
+      int argument = o->kind == CLI_FLAG ? no_argument : required_argument;
+
+      if (o->letter != 0)
+        g_string_append_printf (letters, "%c%s", o->letter, o->kind == CLI_FLAG ? "" : ":");
+      if (o->name != NULL)
+        rows[n++] = (struct option) { o->name, argument, NULL, LONG_BASE + (int) i };
+    }
+}
+
+/* Adds the plugin's option that --full-precision-mm stands for. It may not be given twice */
+static gboolean
+add_full_precision (CliSettings *s, GError **error)
+{
+  static const char option[] = "full-precision-mm";
+
+  for (guint i = 0; s->input.plugin_options->pdata[i] != NULL; i++)
+    {
+      const char *setting = s->input.plugin_options->pdata[i], *name = strstr (setting, option);
+
+      if (name != NULL && strchr ("=", name[strlen (option)]) != NULL && (name == setting || name[-1] == '.'))
+        return qconv_fail (error, QCONV_ERROR_OPTION,
+                           _ ("--full-precision-mm and -o %s set the same option; give only one of them"), setting);
+    }
+  g_ptr_array_insert (s->input.plugin_options, (int) s->input.plugin_options->len - 1,
+                      (gpointer) "full-precision-mm=on");
+  return TRUE;
+}
+
+gboolean
+cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
+{
+  g_autofree struct option *rows = g_new0 (struct option, cli_n_options () + 1);
+  g_autoptr (GString) letters = g_string_new (NULL);
+  int code;
+
+  for (guint i = 0; i < cli_n_options (); i++)
+    if (cli_options[i].kind == CLI_LIST)
+      {
+        GPtrArray **list = G_STRUCT_MEMBER_P (s, cli_options[i].offset);
+
+        *list = g_ptr_array_new ();
+        g_ptr_array_add (*list, NULL);
+      }
+  describe_options (rows, letters);
+  opterr = 0;
+  while ((code = getopt_long (argc, argv, letters->str, rows, NULL)) != -1)
+    {
+      if (code == '?')
+        return fail_unknown_option (argv[optind - 1], optopt, error);
+      if (code == ':')
+        {
+          g_autofree char *label = cli_option_label (option_for_code (optopt));
+
+          return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s needs a value"), label);
+        }
+      if (!store (s, option_for_code (code), optarg, error))
+        return FALSE;
+    }
+  if (s->output.full_precision_mm && !add_full_precision (s, error))
+    return FALSE;
+  s->words = (const char *const *) argv + optind;
+  s->n_words = (guint) (argc - optind);
+  return TRUE;
+}
+
+/* Checks the value of an option whose choices come from plugins. Only such an option loads them */
+static gboolean
+check_loaded (const CliSettings *s, const CliOption *o, GError **error)
+{
+  g_autoptr (GPtrArray) words = o->loaded != NULL && o->arg == NULL ? o->loaded () : NULL;
+
+  return words == NULL
+         || check_choice (o, G_STRUCT_MEMBER (const char *, s, o->offset), (const char *const *) words->pdata, error);
+}
+
+gboolean
+cli_settings_check (const CliSettings *s, const char *name, guint command, GError **error)
+{
+  for (guint i = 0; i < cli_n_options (); i++)
+    {
+      const CliOption *o = &cli_options[i];
+      g_autofree char *label = cli_option_label (o);
+
+      if ((s->given >> i & 1) == 0)
+        continue;
+      if ((o->commands & command) == 0)
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s is not an option of \"%s\""), label, name);
+      if (!check_loaded (s, o, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+void
+cli_settings_clear (CliSettings *s)
+{
+  for (guint i = 0; i < cli_n_options (); i++)
+    if (cli_options[i].kind == CLI_LIST)
+      g_clear_pointer ((GPtrArray **) G_STRUCT_MEMBER_P (s, cli_options[i].offset), g_ptr_array_unref);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shows plans, reports and progress, to people or as JSON. convert, edit and verify call it. */
+#pragma once
+#include "cli/settings.h"
+#include "qconv.h"
+
+/* ---- show-plan.c ---- */
+
+/* Runs @plan and shows the result; with --dry-run shows only the plan */
+gboolean cli_plan_carry_out (const CliShow *show, const QconvModel *model, QconvPlan *plan, GError **error);
+
+/* ---- show-report.c: the report of a check ---- */
+
+void cli_report_json (const QconvReport *report);
+void cli_report_problems (const QconvReport *report);
+/* Prints a row for each scheme. @report: (nullable); @weights: (nullable) (element-type QconvPlannedInfo): adds the
+   sizes of what was written */
+void cli_report_schemes (const QconvReport *report, const GArray *weights);
+/* Prints the @most layers with the largest error, or all in their order if @most is 0 */
+void cli_report_layers (const QconvReport *report, guint most);
+
+/* ---- show-progress.c ---- */
+
+typedef struct _CliProgress CliProgress;
+/* @mode: (nullable): a choice of --progress */
+CliProgress *cli_progress_new (const char *mode);
+/* A QconvProgressFunc */
+void cli_progress_update (const QconvProgress *p, gpointer progress);
+void cli_progress_free (CliProgress *progress);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliProgress, cli_progress_free)
