@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The families command
+# Tests of the families command: the list, one family, and its rules as JSON
 . "$LIB"
 "$QCONV" families | awk 'NR == 1 || /^(flux1|t5|wan) / { print $1, $2 }'
 [ "$("$QCONV" families | sed '1d;s/ .*//')" = "$("$QCONV" complete families | grep -v '^-')" ] && echo "as completed"

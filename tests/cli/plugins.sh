@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The plugins command
+# Tests of the plugins command, and of a module that cannot be loaded
 . "$LIB"
 "$QCONV" plugins | grep -c '^safetensors '
 "$QCONV" plugins safetensors | sed -n '1p;/container/p'

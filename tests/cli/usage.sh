@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Wrong command lines
+# Tests of wrong command lines: the message, the suggestion and the exit status
 . "$LIB"
 make_model in.safetensors
 run
