@@ -51,20 +51,20 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
   g_autoptr (QconvPlan) plan = NULL;
   QconvJob job = { .output = words[1],
                    .options = (const char *const *) s->input.plugin_options->pdata,
-                   .keep = s->rules.keep,
-                   .only = s->rules.only,
+                   .rules.keep = s->rules.keep,
+                   .rules.only = s->rules.only,
                    .input_scale = s->output.input_scale,
-                   .metadata = (const char *const *) s->changes.metadata->pdata,
-                   .memory = s->run.memory,
-                   .n_threads = s->run.n_threads,
-                   .force = s->run.force,
+                   .edit.metadata = (const char *const *) s->changes.metadata->pdata,
+                   .run.memory = s->run.memory,
+                   .run.n_threads = s->run.n_threads,
+                   .run.force = s->run.force,
                    .warn = cli_warn };
 
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
     if (!add_changes (changes, keys, &lists[i], error))
       return FALSE;
-  job.hints = (const QconvHintChange *) changes->data;
-  job.n_hints = changes->len;
+  job.edit.hints = (const QconvHintChange *) changes->data;
+  job.edit.n_hints = changes->len;
   model = cli_model_open (&s->input, words[0], s->input.from, FALSE, error);
   if (model == NULL)
     return FALSE;

@@ -27,6 +27,17 @@ qconv_identity_free (Identity *id)
   g_free (id);
 }
 
+Identity *
+qconv_identity_copy (const Identity *id)
+{
+  Identity *copy = g_new (Identity, 1);
+
+  *copy = *id;
+  copy->prefix = g_strdup (id->prefix);
+  copy->dims = id->dims != NULL ? qconv_dims_copy (id->dims) : NULL;
+  return copy;
+}
+
 static char *
 view_key (const char *prefix, const FamilyPairs *rewrites)
 {

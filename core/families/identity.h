@@ -24,6 +24,8 @@ typedef struct {
    outlive
    @families. (transfer full) */
 Identity *qconv_identify (const Families *families, const Names *names, GError **error);
+/* Returns: (transfer full): must not outlive the families either */
+Identity *qconv_identity_copy (const Identity *id);
 void qconv_identity_free (Identity *id);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, qconv_identity_free)
 

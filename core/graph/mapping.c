@@ -375,7 +375,16 @@ free_list (gpointer data)
   g_ptr_array_unref (data);
 }
 
-/* What is taken along, and what it is */
+/* Returns: (transfer full): what the selected layers are. The answer for the whole model is found once */
+static Identity *
+identify_selected (const Making *k, GError **error)
+{
+  const Identity *whole = k->from->len == k->model->layers->len ? qconv_model_identity (k->model, error) : NULL;
+
+  return whole != NULL ? qconv_identity_copy (whole) : qconv_layers_identify (k->model, k->from, error);
+}
+
+/* Selects the layers to convert and identifies their model */
 static gboolean
 begin (Making *k, const MappingOptions *o, GError **error)
 {
@@ -385,10 +394,10 @@ begin (Making *k, const MappingOptions *o, GError **error)
   k->from = qconv_select_component (k->model, o->component, error);
   if (k->from == NULL || !qconv_select_drop (k->from, o->drop, NULL, &x->n_useless, error))
     return FALSE;
-  x->identity = qconv_layers_identify (k->model, k->from, error);
+  x->identity = identify_selected (k, error);
   if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
-  /* A component by itself is a file that has no need to say which it is */
+  /* A model of an all-in-one checkpoint loses its prefix if it becomes a file by itself */
   x->prefix = part && qconv_select_all_behind (k->from, x->identity->prefix) ? "" : x->identity->prefix;
   x->naming = x->identity->naming;
   k->names = qconv_layers_names (k->from, x->identity);

@@ -39,15 +39,16 @@ find_writer (const QconvModel *model)
 static gboolean
 check_texts (const QconvJob *job, GError **error)
 {
-  for (guint i = 0; i < job->n_hints; i++)
-    if (!g_utf8_validate (job->hints[i].key, -1, NULL)
-        || (job->hints[i].value != NULL && !g_utf8_validate (job->hints[i].value, -1, NULL)))
+  for (guint i = 0; i < job->edit.n_hints; i++)
+    if (!g_utf8_validate (job->edit.hints[i].key, -1, NULL)
+        || (job->edit.hints[i].value != NULL && !g_utf8_validate (job->edit.hints[i].value, -1, NULL)))
       return qconv_fail (error, QCONV_ERROR_OPTION, "change number %u of the markers is not UTF-8", i + 1);
-  for (guint i = 0; job->metadata != NULL && job->metadata[i] != NULL; i++)
-    if (!g_utf8_validate (job->metadata[i], -1, NULL))
+  for (guint i = 0; job->edit.metadata != NULL && job->edit.metadata[i] != NULL; i++)
+    if (!g_utf8_validate (job->edit.metadata[i], -1, NULL))
       return qconv_fail (error, QCONV_ERROR_OPTION, "change number %u of the metadata is not UTF-8", i + 1);
-    else if (job->metadata[i][0] == '\0' || job->metadata[i][0] == '=')
-      return qconv_fail (error, QCONV_ERROR_OPTION, "a change of the metadata names no key: \"%s\"", job->metadata[i]);
+    else if (job->edit.metadata[i][0] == '\0' || job->edit.metadata[i][0] == '=')
+      return qconv_fail (error, QCONV_ERROR_OPTION, "a change of the metadata names no key: \"%s\"",
+                         job->edit.metadata[i]);
   return TRUE;
 }
 
@@ -75,9 +76,9 @@ json_or_text (const QconvHintChange *change, GError **error)
 static gboolean
 read_values (Edit *e, GError **error)
 {
-  for (guint i = 0; i < e->job->n_hints; i++)
+  for (guint i = 0; i < e->job->edit.n_hints; i++)
     {
-      const QconvHintChange *change = &e->job->hints[i];
+      const QconvHintChange *change = &e->job->edit.hints[i];
       char *value;
 
       /* Writers check the JSON that they put into markers */
@@ -99,7 +100,7 @@ qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error)
   e = g_new0 (Edit, 1);
   e->job = job;
   e->values = g_ptr_array_new_with_free_func (g_free);
-  e->found = g_new0 (gboolean, job->n_hints + 1);
+  e->found = g_new0 (gboolean, job->edit.n_hints + 1);
   e->target = (QconvTargetInfo) { .name = (char *) qconv_model_format (model),
                                   .writer = find_writer (model),
                                   .target = &same_form };
@@ -147,9 +148,9 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
   GHashTable *hints = copy_hints (l->layer->hints);
 
   l->layer->edited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (guint i = 0; i < e->job->n_hints; i++)
+  for (guint i = 0; i < e->job->edit.n_hints; i++)
     {
-      const QconvHintChange *change = &e->job->hints[i];
+      const QconvHintChange *change = &e->job->edit.hints[i];
       gboolean there = g_hash_table_contains (hints, change->key);
 
       if (change->value == NULL ? !there : there && change->if_absent)
@@ -181,10 +182,10 @@ split_change (const char *change, const char **value)
 gboolean
 qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
 {
-  for (guint i = 0; e->job->metadata != NULL && e->job->metadata[i] != NULL; i++)
+  for (guint i = 0; e->job->edit.metadata != NULL && e->job->edit.metadata[i] != NULL; i++)
     {
       const char *value;
-      g_autofree char *key = split_change (e->job->metadata[i], &value);
+      g_autofree char *key = split_change (e->job->edit.metadata[i], &value);
 
       if (value == NULL && qconv_directory_metadata (o->directory, key) == NULL)
         return qconv_fail (error, QCONV_ERROR_OPTION, "the metadata has no key \"%s\"", key);
@@ -196,10 +197,10 @@ qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
 gboolean
 qconv_edit_check_metadata (const Edit *e, const QconvOutput *o, GError **error)
 {
-  for (guint i = 0; e->job->metadata != NULL && e->job->metadata[i] != NULL; i++)
+  for (guint i = 0; e->job->edit.metadata != NULL && e->job->edit.metadata[i] != NULL; i++)
     {
       const char *value;
-      g_autofree char *key = split_change (e->job->metadata[i], &value);
+      g_autofree char *key = split_change (e->job->edit.metadata[i], &value);
       GVariant *is = qconv_directory_metadata (o->directory, key);
 
       if (value == NULL ? is != NULL
@@ -215,7 +216,7 @@ qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error)
 {
   const QconvOption *row = e->target.writer->options;
 
-  for (; row != NULL && row->name != NULL && (e->job->only != NULL || e->job->keep != NULL); row++)
+  for (; row != NULL && row->name != NULL && (e->job->rules.only != NULL || e->job->rules.keep != NULL); row++)
     if (qconv_values_is_set (o->options, row->name))
       return qconv_fail (error, QCONV_ERROR_OPTION,
                          "%s is for the whole file: --only and --keep go with --set, --add and --remove", row->name);
@@ -277,10 +278,10 @@ qconv_edit_settle (PlannedLayer *l, QconvOutput *o)
 gboolean
 qconv_edit_check (const Edit *e, GError **error)
 {
-  for (guint i = 0; i < e->job->n_hints; i++)
+  for (guint i = 0; i < e->job->edit.n_hints; i++)
     if (!e->found[i])
       return qconv_fail (error, QCONV_ERROR_OPTION, "\"%s\" changes nothing: no quantized layer that was named has it",
-                         e->job->hints[i].key);
+                         e->job->edit.hints[i].key);
   return TRUE;
 }
 

@@ -70,8 +70,8 @@ output_naming (const Planning *pl)
 {
   const char *const *spellings = pl->plan->target->writer->spellings;
 
-  if (pl->job->naming != NULL)
-    return strcmp (pl->job->naming, "keep") == 0 ? NULL : pl->job->naming;
+  if (pl->job->names.naming != NULL)
+    return strcmp (pl->job->names.naming, "keep") == 0 ? NULL : pl->job->names.naming;
   return spellings != NULL ? spellings[0] : NULL;
 }
 
@@ -81,14 +81,15 @@ map_layers (Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
   const QconvJob *job = pl->job;
-  MappingOptions options = { .component = job->component, .drop = job->drop };
-  LoraJob loras = { job->loras, job->lora_partial, p->warn };
+  MappingOptions options = { .component = job->names.component, .drop = job->names.drop };
+  LoraJob loras = { job->lora.files, job->lora.partial, p->warn };
 
-  if (job->loras != NULL && (p->edit != NULL || p->target->target->scheme == NULL))
+  if (job->lora.files != NULL && (p->edit != NULL || p->target->target->scheme == NULL))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
                        p->target->name);
   if (p->edit != NULL || p->target->target->scheme == NULL)
-    return (job->component == NULL && job->drop == NULL && (job->naming == NULL || strcmp (job->naming, "keep") == 0))
+    return (job->names.component == NULL && job->names.drop == NULL
+            && (job->names.naming == NULL || strcmp (job->names.naming, "keep") == 0))
            || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
   options.naming = output_naming (pl);
   options.for_loader = p->target->writer->spellings != NULL;
@@ -96,9 +97,9 @@ map_layers (Planning *pl, GError **error)
   if (p->mapping != NULL && p->mapping->n_useless > 0)
     qconv_warn (&p->warn, _ ("%u tensors that no loader of %s uses are left out"), p->mapping->n_useless,
                 qconv_family_id (p->mapping->identity->family));
-  if (p->mapping != NULL && job->loras != NULL)
+  if (p->mapping != NULL && job->lora.files != NULL)
     p->loras = qconv_loras_apply (&loras, p->model, p->mapping, error);
-  return p->mapping != NULL && (job->loras == NULL || p->loras != NULL);
+  return p->mapping != NULL && (job->lora.files == NULL || p->loras != NULL);
 }
 
 /* Fails if a loader would take the output, by its names and stored shapes, for another model */
@@ -118,11 +119,11 @@ check_job (const Planning *pl, GError **error)
   const QconvPlan *p = pl->plan;
   const QconvJob *job = pl->job;
 
-  if (p->target->quantizer == NULL && p->edit == NULL && (job->keep != NULL || job->only != NULL))
+  if (p->target->quantizer == NULL && p->edit == NULL && (job->rules.keep != NULL || job->rules.only != NULL))
     return qconv_fail (error, QCONV_ERROR_OPTION, "--keep and --only mean nothing for %s", p->target->name);
   if (p->target->quantizer == NULL
-      && (job->layers != NULL || job->layer_config != NULL || job->fallback != NULL || job->like != NULL
-          || job->skip_inefficient))
+      && (job->rules.layers != NULL || job->rules.layer_config != NULL || job->rules.fallback != NULL
+          || job->rules.like != NULL || job->rules.skip_inefficient))
     return qconv_fail (error, QCONV_ERROR_OPTION, "schemes of single layers mean nothing for %s", p->target->name);
   return !p->allow_nonfinite || p->target->quantizer == NULL
          || qconv_fail (error, QCONV_ERROR_OPTION, "--allow-nonfinite is for plain targets, not for %s",
@@ -189,12 +190,12 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   if (!find_target (p, job, error))
     return NULL;
   p->limits = (Limits) {
-    .memory = job->memory > 0 ? job->memory : QCONV_DEFAULT_MEMORY,
-    .n_threads = job->n_threads > 0 ? job->n_threads : g_get_num_processors (),
+    .memory = job->run.memory > 0 ? job->run.memory : QCONV_DEFAULT_MEMORY,
+    .n_threads = job->run.n_threads > 0 ? job->run.n_threads : g_get_num_processors (),
   };
-  p->verify = !job->no_verify;
-  p->force = job->force;
-  p->allow_nonfinite = job->allow_nonfinite;
+  p->verify = !job->run.no_verify;
+  p->force = job->run.force;
+  p->allow_nonfinite = job->run.allow_nonfinite;
   p->warn = (Warn) { job->warn, job->warn_data };
   qconv_output_init (&p->output, model, qconv_values_new (p->target->writer->options));
   qconv_schemes_init (&pl.schemes, p->target);

@@ -43,10 +43,11 @@ static gboolean
 init_rows (Rules *r, GError **error)
 {
   r->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_layer_row_free);
-  if (r->job->layer_config != NULL && !qconv_layer_config_read (r->rows, r->job->layer_config, r->schemes, error))
+  if (r->job->rules.layer_config != NULL
+      && !qconv_layer_config_read (r->rows, r->job->rules.layer_config, r->schemes, error))
     return FALSE;
-  for (guint i = 0; r->job->layers != NULL && r->job->layers[i] != NULL; i++)
-    if (!qconv_layer_config_add (r->rows, r->job->layers[i], r->schemes, error))
+  for (guint i = 0; r->job->rules.layers != NULL && r->job->rules.layers[i] != NULL; i++)
+    if (!qconv_layer_config_add (r->rows, r->job->rules.layers[i], r->schemes, error))
       return FALSE;
   return TRUE;
 }
@@ -99,15 +100,15 @@ qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Sch
                   GError **error)
 {
   *r = (Rules) { .job = job, .mapping = mapping, .schemes = schemes };
-  if (!compile (&r->keep, "--keep", job->keep, error) || !compile (&r->only, "--only", job->only, error)
-      || !compile (&r->hp, "--hp-filter", job->hp_filter, error) || !init_rows (r, error)
-      || !init_fallback (r, job->fallback, error))
+  if (!compile (&r->keep, "--keep", job->rules.keep, error) || !compile (&r->only, "--only", job->rules.only, error)
+      || !compile (&r->hp, "--hp-filter", job->rules.hp_filter, error) || !init_rows (r, error)
+      || !init_fallback (r, job->rules.fallback, error))
     return FALSE;
   for (guint i = 0; i < model->layers->len; i++)
     r->quantized |= qconv_source_layer_quantized (g_ptr_array_index (model->layers, i));
-  if (job->like != NULL)
-    r->like = qconv_like_read (job->like, error);
-  if (job->like != NULL && r->like == NULL)
+  if (job->rules.like != NULL)
+    r->like = qconv_like_read (job->rules.like, error);
+  if (job->rules.like != NULL && r->like == NULL)
     return FALSE;
   if (mapping != NULL && r->fallback == NULL && !r->no_fallback)
     imply_fallbacks (r);
@@ -262,7 +263,7 @@ reason_to_stay (const Rules *r, const SourceLayer *s, const QconvQuantizer *q)
     return "shape";
   if (strange && low < qconv_family_least_dim (r->mapping->identity->family))
     return "size";
-  if (r->job->skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
+  if (r->job->rules.skip_inefficient && (l->rows * l->cols < SMALL_ITEMS || high / low >= LOPSIDED))
     return "size";
   return NULL;
 }
@@ -440,7 +441,7 @@ qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
       return FALSE;
   if (r->like != NULL && !r->like_matched)
     return qconv_fail (error, QCONV_ERROR_OPTION, "--like %s: it has quantized none of the layers of this model",
-                       r->job->like);
+                       r->job->rules.like);
   return check_rule (r, &r->keep, layers, error) && check_rule (r, &r->hp, layers, error)
          && check_rule (r, &r->only, layers, error);
 }

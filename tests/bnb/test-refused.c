@@ -159,7 +159,7 @@ test_numbers (void)
       = { WEIGHT, { "l.weight.absmax", "F32", "[4]", NULL, 16, TRUE }, MAP, TEXT (NF4), { NULL } };
   static const Member eight[] = { CODES_8, { "l.SCB", "F32", "[4]", NULL, 16, TRUE }, { NULL } };
   g_autofree char *out = scratch_path ("refused.safetensors");
-  const QconvJob move = { .target = "nf4-bnb", .output = out, .only = ".*" };
+  const QconvJob move = { .target = "nf4-bnb", .output = out, .rules.only = ".*" };
   const QconvJob decode = { .target = "bf16-safetensors", .output = out };
 
   for (guint i = 0; i < 2; i++)
@@ -243,13 +243,13 @@ test_edit (void)
   const QconvHintChange change = { .key = "a", .value = "1" };
   static const char *const metadata[] = { "note=1", NULL };
   g_autofree char *input = write_members (members), *out = scratch_path ("edited.safetensors"), *problems = NULL;
-  QconvJob job = { .output = out, .hints = &change, .n_hints = 1 };
+  QconvJob job = { .output = out, .edit.hints = &change, .edit.n_hints = 1 };
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) m = NULL;
   g_autoptr (QconvPlan) plan = NULL;
 
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "has no place for the key \"a\"");
-  job = (QconvJob) { .output = out, .metadata = metadata };
+  job = (QconvJob) { .output = out, .edit.metadata = metadata };
   m = open_model (input, NULL);
   plan = qconv_plan_new (m, &job, &error);
   g_assert_no_error (error);

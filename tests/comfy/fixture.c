@@ -136,9 +136,9 @@ convert (const char *input, const char *output, const char *target, const char *
   QconvJob job = { .target = target,
                    .output = output,
                    .options = options,
-                   .n_threads = 2,
-                   .force = TRUE,
-                   .only = g_str_has_suffix (target, "-safetensors") ? NULL : ".*",
+                   .run.n_threads = 2,
+                   .run.force = TRUE,
+                   .rules.only = g_str_has_suffix (target, "-safetensors") ? NULL : ".*",
                    .warn = collect_warning };
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) m = qconv_model_open (input, &open, &error);

@@ -49,8 +49,9 @@ edit (const char *input, const char *key, const char *value, const char *input_s
 {
   const QconvHintChange change = { .key = key, .value = value };
   char *output = scratch_path ("edited.safetensors");
-  QconvJob job
-      = { .output = output, .hints = &change, .n_hints = key != NULL, .input_scale = input_scale, .force = TRUE };
+  QconvJob job = {
+    .output = output, .edit.hints = &change, .edit.n_hints = key != NULL, .input_scale = input_scale, .run.force = TRUE
+  };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);
@@ -67,8 +68,8 @@ assert_refused (const char *input, const char *key, const char *value, const cha
   const QconvHintChange change = { .key = key, .value = value };
   g_autofree char *output = scratch_path ("refused.safetensors");
 
-  assert_job_refused (input, &(QconvJob) { .output = output, .hints = &change, .n_hints = 1 }, QCONV_ERROR_OPTION,
-                      text);
+  assert_job_refused (input, &(QconvJob) { .output = output, .edit.hints = &change, .edit.n_hints = 1 },
+                      QCONV_ERROR_OPTION, text);
 }
 
 /* Keys that follow from the weights, in every place where a loader looks for them. */

@@ -143,7 +143,7 @@ static guint
 check_decode (const Kind *kind, const char *path, const GoldenFile *file)
 {
   g_autofree char *plain = scratch_path ("decoded.safetensors");
-  QconvJob job = { .target = "f32-safetensors", .output = plain, .force = TRUE, .allow_nonfinite = TRUE };
+  QconvJob job = { .target = "f32-safetensors", .output = plain, .run.force = TRUE, .run.allow_nonfinite = TRUE };
   QconvOpenOptions options = { .allow_nonfinite = TRUE };
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) m = qconv_model_open (path, &options, &error), decoded = NULL;
@@ -241,9 +241,12 @@ static void
 encode (const Kind *kind, const char *input, const char *output, const char *dtype)
 {
   const char *options[8] = { NULL };
-  QconvJob job = {
-    .target = kind->target, .output = output, .options = options, .only = ".*", .force = TRUE, .no_verify = TRUE
-  };
+  QconvJob job = { .target = kind->target,
+                   .output = output,
+                   .options = options,
+                   .rules.only = ".*",
+                   .run.force = TRUE,
+                   .run.no_verify = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = NULL;

@@ -20,7 +20,7 @@ try_job (const char *input, QconvJob job, GError **error)
   g_autoptr (QconvModel) m = qconv_model_open (input, NULL, error);
   g_autoptr (QconvPlan) plan = NULL;
 
-  job.force = TRUE;
+  job.run.force = TRUE;
   job.warn = count_warning;
   n_warnings = 0;
   plan = m != NULL ? qconv_plan_new (m, &job, error) : NULL;
@@ -66,7 +66,7 @@ test_tiny_memory (void)
     for (guint64 memory = 1; memory < 100000; memory *= 7)
       {
         g_autoptr (GError) error = NULL;
-        QconvJob job = { .target = targets[i], .output = output, .memory = memory, .n_threads = 3 };
+        QconvJob job = { .target = targets[i], .output = output, .run.memory = memory, .run.n_threads = 3 };
 
         if (!try_job (input, job, &error))
           g_assert_error (error, QCONV_ERROR, QCONV_ERROR_LIMIT);
@@ -81,7 +81,8 @@ test_many_threads (void)
   g_autofree char *output = scratch_path ("threads.safetensors");
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (try_job (input, (QconvJob) { .target = "nvfp4-comfy", .output = output, .n_threads = 60000 }, &error));
+  g_assert_true (
+      try_job (input, (QconvJob) { .target = "nvfp4-comfy", .output = output, .run.n_threads = 60000 }, &error));
   g_assert_no_error (error);
 }
 

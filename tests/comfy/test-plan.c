@@ -68,9 +68,9 @@ test_rules (void)
   assert_decision (input, &job, "blocks.0.index", "shape/plain");
   assert_decision (input, &job, "img_in", "family/plain");
   assert_decision (input, &job, "final_layer.adaLN.1", "family/plain");
-  job.keep = "attn\\.q$";
+  job.rules.keep = "attn\\.q$";
   assert_decision (input, &job, "blocks.0.attn.q", "keep/plain");
-  job = (QconvJob) { .target = "nvfp4-comfy", .output = output, .only = "small|odd|img_in|final|conv" };
+  job = (QconvJob) { .target = "nvfp4-comfy", .output = output, .rules.only = "small|odd|img_in|final|conv" };
   assert_decision (input, &job, "blocks.0.attn.q", "only/plain");
   assert_decision (input, &job, "blocks.0.attn.small", "only/nvfp4");
   assert_decision (input, &job, "blocks.0.attn.odd", "only/nvfp4");
@@ -83,19 +83,19 @@ static void
 test_rules_refused (void)
 {
   g_autofree char *input = typical (), *output = scratch_path ("refused.safetensors");
-  QconvJob job = { .target = "nvfp4-comfy", .output = output, .keep = "nothing" };
+  QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.keep = "nothing" };
 
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
-  job.keep = NULL;
-  job.only = "nothing";
+  job.rules.keep = NULL;
+  job.rules.only = "nothing";
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
-  job.only = "(";
+  job.rules.only = "(";
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--only (");
-  job.only = NULL;
+  job.rules.only = NULL;
   job.target = "nvfp5-comfy";
   assert_job_refused (input, &job, QCONV_ERROR_NO_PLUGIN, "nvfp4-comfy");
   job.target = "bf16-safetensors";
-  job.keep = "attn";
+  job.rules.keep = "attn";
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--keep");
 }
 
@@ -103,7 +103,7 @@ static void
 test_memory_too_small (void)
 {
   g_autofree char *input = typical (), *output = scratch_path ("memory.safetensors");
-  QconvJob job = { .target = "nvfp4-comfy", .output = output, .memory = 20000 };
+  QconvJob job = { .target = "nvfp4-comfy", .output = output, .run.memory = 20000 };
 
   assert_job_refused (input, &job, QCONV_ERROR_LIMIT, "--memory 1M");
 }
@@ -114,7 +114,7 @@ test_quantized_source (void)
 {
   g_autofree char *input = typical (), *half = scratch_path ("half.safetensors");
   g_autofree char *output = scratch_path ("source.safetensors");
-  QconvJob job = { .target = "nvfp4-comfy", .output = half, .only = "small", .force = TRUE };
+  QconvJob job = { .target = "nvfp4-comfy", .output = half, .rules.only = "small", .run.force = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, NULL);
 
@@ -235,7 +235,7 @@ test_input_scale (void)
   g_autofree char *input = typical (), *output = scratch_path ("scaled.safetensors");
   g_autofree char *second = scratch_path ("scaled-2.safetensors");
   g_autofree char *map = text_file ("map.json", "{\"model.diffusion_model.blocks.0.attn.q.input_scale\": 0.25}");
-  QconvJob job = { .target = "nvfp4-comfy", .output = output, .force = TRUE, .input_scale = "0.5" };
+  QconvJob job = { .target = "nvfp4-comfy", .output = output, .run.force = TRUE, .input_scale = "0.5" };
 
   run_job (input, &job);
   g_assert_cmpfloat (input_scale_of (output, "blocks.0.attn.q.input_scale"), ==, 0.5f);
@@ -297,7 +297,7 @@ test_options_refused (void)
   job.options = bad;
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "rtn, search");
   job.options = NULL;
-  job.allow_nonfinite = TRUE;
+  job.run.allow_nonfinite = TRUE;
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "plain targets");
 }
 
@@ -338,12 +338,12 @@ test_deterministic (void)
   for (guint i = 0; i < G_N_ELEMENTS (memories); i++)
     for (guint threads = 1; threads <= 5; threads += 2)
       {
-        QconvJob job = { .target = "nvfp4-comfy", .output = output, .only = ".*", .force = TRUE };
+        QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.only = ".*", .run.force = TRUE };
         g_autofree char *got = NULL;
         gsize n = 0;
 
-        job.memory = memories[i];
-        job.n_threads = threads;
+        job.run.memory = memories[i];
+        job.run.n_threads = threads;
         run_job (input, &job);
         g_assert_true (g_file_get_contents (output, &got, &n, NULL));
         if (first == NULL)

@@ -89,8 +89,8 @@ make_plan (QconvModel *m, const char *target, const QconvJob *like, GError **err
 
   job.target = target;
   job.output = output;
-  job.n_threads = 1;
-  job.memory = (guint64) 1 << 36;
+  job.run.n_threads = 1;
+  job.run.memory = (guint64) 1 << 36;
   return qconv_plan_new (m, &job, error);
 }
 
@@ -284,7 +284,7 @@ static void
 check_refused (const FamilyCase *c, QconvModel *unprotected, const char *only, const char *layer)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = make_plan (unprotected, "nvfp4-comfy", &(QconvJob) { .only = only }, &error);
+  g_autoptr (QconvPlan) p = make_plan (unprotected, "nvfp4-comfy", &(QconvJob) { .rules.only = only }, &error);
 
   if (p != NULL)
     complain ("%s %s: without never_pack, packing %s is not refused, although a loader would mistake the model", c->id,
@@ -300,7 +300,7 @@ check_probed (const FamilyCase *c, QconvModel *m, QconvModel *unprotected, const
   g_autofree char *layer = g_strndup (name, strlen (name) - strlen (".weight"));
   g_autofree char *escaped = g_regex_escape_string (layer, -1), *only = g_strdup_printf ("^%s$", escaped);
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .only = only }, &error);
+  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .rules.only = only }, &error);
   g_autoptr (GArray) weights = p != NULL ? qconv_plan_weights (p) : NULL;
 
   /* A variant may lack the layer, or have one that NVFP4 cannot hold */
@@ -331,7 +331,7 @@ static void
 check_all_packed (const FamilyCase *c, QconvModel *m)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .fallback = "nvfp4" }, &error);
+  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .rules.fallback = "nvfp4" }, &error);
 
   if (p == NULL)
     complain ("%s %s, all packed: %s", c->id, c->name, error->message);

@@ -57,7 +57,7 @@ convert (const char *input, const char *target, const char *option, const char *
 {
   g_autoptr (QconvModel) model = open_model (input);
   const char *options[] = { option, NULL };
-  QconvJob job = { .target = target, .output = output, .options = options, .force = TRUE, .n_threads = 2 };
+  QconvJob job = { .target = target, .output = output, .options = options, .run.force = TRUE, .run.n_threads = 2 };
   g_autoptr (QconvPlan) plan = qconv_plan_new (model, &job, error);
   g_autoptr (QconvReport) report = NULL;
 

@@ -33,9 +33,9 @@ make_plan (QconvModel *model, const char *target, const char *output, const Way 
   QconvJob job = { .target = target,
                    .output = output,
                    .options = options,
-                   .memory = way->memory,
-                   .n_threads = way->n_threads,
-                   .force = TRUE };
+                   .run.memory = way->memory,
+                   .run.n_threads = way->n_threads,
+                   .run.force = TRUE };
 
   return qconv_plan_new (model, &job, error);
 }

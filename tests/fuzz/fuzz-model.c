@@ -23,7 +23,7 @@ examine (const char *path)
   g_array_unref (qconv_model_weights (model));
   for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
     {
-      const QconvJob job = { .target = targets[i], .output = "fuzz.out", .memory = 64 << 20, .n_threads = 1 };
+      const QconvJob job = { .target = targets[i], .output = "fuzz.out", .run.memory = 64 << 20, .run.n_threads = 1 };
       g_autoptr (GError) refused = NULL;
       g_autoptr (QconvPlan) plan = qconv_plan_new (model, &job, &refused);
 

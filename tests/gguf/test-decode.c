@@ -36,7 +36,7 @@ convert (const char *path, const char *target, const char *option, gboolean forc
   g_autoptr (QconvModel) model = qconv_model_open (path, &open, error);
   g_autoptr (QconvPlan) plan = NULL;
   g_autoptr (QconvReport) report = NULL;
-  QconvJob job = { .target = target, .options = options, .allow_nonfinite = force };
+  QconvJob job = { .target = target, .options = options, .run.allow_nonfinite = force };
 
   if (model == NULL)
     return FALSE;

@@ -58,7 +58,7 @@ write_llama (guint heads)
 static QconvModel *
 convert (const char *input, const char *output)
 {
-  QconvJob job = { .target = "f32-safetensors", .output = output, .naming = "original", .force = TRUE };
+  QconvJob job = { .target = "f32-safetensors", .output = output, .names.naming = "original", .run.force = TRUE };
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) m = qconv_model_open (input, NULL, &error);
   g_autoptr (QconvPlan) plan = m != NULL ? qconv_plan_new (m, &job, &error) : NULL;

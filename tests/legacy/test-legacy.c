@@ -270,8 +270,8 @@ test_edit (void)
     {
       const QconvHintChange change = { .key = rows[i].key, .value = rows[i].value };
 
-      assert_job_refused (input, &(QconvJob) { .output = output, .hints = &change, .n_hints = 1 }, QCONV_ERROR_OPTION,
-                          rows[i].says);
+      assert_job_refused (input, &(QconvJob) { .output = output, .edit.hints = &change, .edit.n_hints = 1 },
+                          QCONV_ERROR_OPTION, rows[i].says);
     }
 }
 

@@ -287,7 +287,7 @@ test_pairing (gconstpointer data)
   fill_numbers ();
   toy_write (in, k->made, NULL);
   toy_write (original, k->original, NULL);
-  toy_convert (in, out, &(QconvJob) { .target = "half-toy", .only = "^a$" });
+  toy_convert (in, out, &(QconvJob) { .target = "half-toy", .rules.only = "^a$" });
   r = verify (out, original, 0, 0);
   g_assert_cmpint (r->ok, ==, k->code == NULL);
   if (k->code != NULL)
@@ -416,7 +416,7 @@ test_no_verify (void)
   toy_write (in, model, NULL);
   m = toy_open (in);
   toy_reset ();
-  g_assert_true (toy_run (m, &(QconvJob) { .target = "half-toy", .output = out, .no_verify = TRUE }, &r, &error));
+  g_assert_true (toy_run (m, &(QconvJob) { .target = "half-toy", .output = out, .run.no_verify = TRUE }, &r, &error));
   g_assert_true (r->ok);
   g_assert_cmpuint (r->layers->len, ==, 0);
   g_assert_cmpint (toy.calls[TOY_DECODE], ==, 0);

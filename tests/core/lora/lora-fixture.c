@@ -62,9 +62,13 @@ QconvModel *
 lora_bake (const char *model, const char *target, const char *naming, const char *const *loras)
 {
   g_autofree char *output = scratch_path ("baked.safetensors");
-  QconvJob job = {
-    .target = target, .output = output, .naming = naming, .loras = loras, .force = TRUE, .n_threads = 2, .effort = "rtn"
-  };
+  QconvJob job = { .target = target,
+                   .output = output,
+                   .names.naming = naming,
+                   .lora.files = loras,
+                   .run.force = TRUE,
+                   .run.n_threads = 2,
+                   .effort = "rtn" };
   g_autoptr (QconvModel) m = open_model (model, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);

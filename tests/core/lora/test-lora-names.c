@@ -208,7 +208,7 @@ assert_refused (const char *lora, const char *target, QconvError code, const cha
 {
   g_autofree char *model = lora_model (TINY), *output = scratch_path ("refused.safetensors");
   const char *loras[] = { lora, NULL };
-  const QconvJob job = { .target = target, .output = output, .loras = loras };
+  const QconvJob job = { .target = target, .output = output, .lora.files = loras };
 
   assert_job_refused (model, &job, code, text);
 }
@@ -269,8 +269,9 @@ test_partial (void)
   g_autoptr (Matrix) diff = matrix_noise (HIDDEN, HIDDEN, 3);
   const char *loras[2] = { NULL };
   g_autoptr (GString) warnings = g_string_new (NULL);
-  QconvJob job
-      = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning, .warn_data = warnings };
+  QconvJob job = {
+    .target = "f32-safetensors", .output = output, .lora.files = loras, .warn = keep_warning, .warn_data = warnings
+  };
   g_autoptr (QconvModel) m = open_model (model, NULL);
   g_autoptr (QconvPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
@@ -282,7 +283,7 @@ test_partial (void)
   assert_job_refused (model, &job, QCONV_ERROR_OPTION,
                       "2 of 3 keys belong to no layer of this model: the first is "
                       "lora_te1_text_model_encoder_layers_0_mlp_fc1.diff");
-  job.lora_partial = TRUE;
+  job.lora.partial = TRUE;
   plan = qconv_plan_new (m, &job, &error);
   g_assert_no_error (error);
   g_assert_nonnull (strstr (warnings->str, "2 of 3 keys"));
@@ -299,8 +300,9 @@ check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
   g_autoptr (QconvModel) m = open_model (model, NULL);
   g_autofree char *lora = NULL, *text = NULL;
   const char *loras[2] = { NULL };
-  QconvJob job
-      = { .target = "f32-safetensors", .output = output, .loras = loras, .warn = keep_warning, .warn_data = warnings };
+  QconvJob job = {
+    .target = "f32-safetensors", .output = output, .lora.files = loras, .warn = keep_warning, .warn_data = warnings
+  };
   g_autoptr (QconvPlan) plan = NULL;
   g_autoptr (GError) error = NULL;
 

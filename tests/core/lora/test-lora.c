@@ -244,7 +244,7 @@ test_encoded (gconstpointer target)
   g_autofree char *lora = write_lora ("one.safetensors", "diffusion_model." QKV, up, down, 1.5f);
   const char *loras[] = { lora, NULL };
   g_autofree char *merged = scratch_path ("merged.safetensors");
-  QconvJob job = { .target = "f32-safetensors", .output = merged, .loras = loras, .force = TRUE };
+  QconvJob job = { .target = "f32-safetensors", .output = merged, .lora.files = loras, .run.force = TRUE };
   g_autoptr (QconvModel) m = open_model (model, NULL), direct = NULL, after = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);
@@ -273,11 +273,11 @@ test_memory (void)
     {
       QconvJob job = { .target = "nvfp4-comfy",
                        .output = output,
-                       .loras = loras,
-                       .force = TRUE,
-                       .only = "mlp",
-                       .n_threads = i % 2 * 3 + 1,
-                       .memory = i < 2 ? 0 : 4 << 20 };
+                       .lora.files = loras,
+                       .run.force = TRUE,
+                       .rules.only = "mlp",
+                       .run.n_threads = i % 2 * 3 + 1,
+                       .run.memory = i < 2 ? 0 : 4 << 20 };
       g_autoptr (QconvModel) m = open_model (model, NULL);
       g_autoptr (GError) error = NULL;
       g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);

@@ -70,7 +70,7 @@ make_model (const Case *k)
   toy_reset ();
   toy_write (in, tensors, NULL);
   if (k->source != NULL)
-    toy_convert (in, source, &(QconvJob) { .target = k->source, .only = "^a$" });
+    toy_convert (in, source, &(QconvJob) { .target = k->source, .rules.only = "^a$" });
   return toy_open (k->source != NULL ? source : in);
 }
 
@@ -79,9 +79,9 @@ static QconvPlan *
 make_plan (QconvModel *m, const Case *k, QconvJob job, const char *out, GError **error)
 {
   job.target = k->target;
-  job.only = strstr ("f16-toy f32-toy copy-toy", k->target) == NULL ? "^a$" : NULL;
+  job.rules.only = strstr ("f16-toy f32-toy copy-toy", k->target) == NULL ? "^a$" : NULL;
   job.output = out;
-  job.force = TRUE;
+  job.run.force = TRUE;
   return qconv_plan_new (m, &job, error);
 }
 
@@ -111,7 +111,7 @@ test_tiles (gconstpointer data)
       guint64 budget = budgets[i].memory > 0 ? budgets[i].memory : QCONV_DEFAULT_MEMORY;
       g_autoptr (GError) error = NULL;
       g_autoptr (QconvPlan) p = make_plan (
-          m, k, (QconvJob) { .memory = budgets[i].memory, .n_threads = budgets[i].n_threads }, out, &error);
+          m, k, (QconvJob) { .run.memory = budgets[i].memory, .run.n_threads = budgets[i].n_threads }, out, &error);
       const PlannedLayer *l;
       gsize share;
 
@@ -143,7 +143,7 @@ test_as_high_as_fits (void)
   for (guint64 memory = 256 << 10; memory <= 16 << 20; memory *= 2)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (QconvPlan) p = make_plan (m, &k, (QconvJob) { .memory = memory, .n_threads = 1 }, out, &error);
+      g_autoptr (QconvPlan) p = make_plan (m, &k, (QconvJob) { .run.memory = memory, .run.n_threads = 1 }, out, &error);
 
       g_assert_no_error (error);
       g_assert_cmpuint (planned_layer (p)->tiling.rows, >=, last);
@@ -162,8 +162,8 @@ least_memory (QconvModel *m, const Case *k, gboolean no_verify, const char *out)
   while (high - low > 1)
     {
       guint64 middle = low + (high - low) / 2;
-      g_autoptr (QconvPlan) p
-          = make_plan (m, k, (QconvJob) { .memory = middle, .n_threads = 1, .no_verify = no_verify }, out, NULL);
+      g_autoptr (QconvPlan) p = make_plan (
+          m, k, (QconvJob) { .run.memory = middle, .run.n_threads = 1, .run.no_verify = no_verify }, out, NULL);
 
       *(p != NULL ? &high : &low) = middle;
     }
@@ -180,7 +180,9 @@ test_least (gconstpointer data)
 
   for (guint i = 0; i < 2; i++)
     {
-      QconvJob job = { .memory = least_memory (m, k, i == 0, out), .n_threads = i == 0 ? 1 : 8, .no_verify = i == 0 };
+      QconvJob job = { .run.memory = least_memory (m, k, i == 0, out),
+                       .run.n_threads = i == 0 ? 1 : 8,
+                       .run.no_verify = i == 0 };
       g_autoptr (GError) error = NULL;
       g_autoptr (QconvPlan) p = make_plan (m, k, job, out, &error);
 
@@ -197,7 +199,7 @@ test_limit (gconstpointer data)
   g_autofree char *out = toy_path ("out.box");
   g_autoptr (QconvModel) m = make_model (k);
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = make_plan (m, k, (QconvJob) { .memory = 1024, .n_threads = 1 }, out, &error);
+  g_autoptr (QconvPlan) p = make_plan (m, k, (QconvJob) { .run.memory = 1024, .run.n_threads = 1 }, out, &error);
   const char *said;
   guint64 mib;
 
@@ -211,12 +213,12 @@ test_limit (gconstpointer data)
   said = strstr (error->message, "--memory ");
   mib = g_ascii_strtoull (said + strlen ("--memory "), NULL, 10);
   g_clear_error (&error);
-  p = make_plan (m, k, (QconvJob) { .memory = mib << 20, .n_threads = 1 }, out, &error);
+  p = make_plan (m, k, (QconvJob) { .run.memory = mib << 20, .run.n_threads = 1 }, out, &error);
   g_assert_no_error (error);
   run_plan (p);
   g_clear_pointer (&p, qconv_plan_free);
   if (mib > 1)
-    p = make_plan (m, k, (QconvJob) { .memory = (mib - 1) << 20, .n_threads = 1 }, out, &error);
+    p = make_plan (m, k, (QconvJob) { .run.memory = (mib - 1) << 20, .run.n_threads = 1 }, out, &error);
   g_assert_null (p);
 }
 
@@ -246,7 +248,7 @@ test_worth (void)
       toy_reset ();
       toy_write (in, tensors, NULL);
       m = toy_open (in);
-      p = make_plan (m, &k, (QconvJob) { .memory = rows[i].memory, .n_threads = 1 }, out, &error);
+      p = make_plan (m, &k, (QconvJob) { .run.memory = rows[i].memory, .run.n_threads = 1 }, out, &error);
       g_assert_no_error (error);
       if (rows[i].kept)
         g_assert_cmpuint (planned_layer (p)->tiling.rows, >=, MIN (rows[i].min_rows, 4000));
@@ -279,7 +281,7 @@ test_edge (gconstpointer data)
   const Case k = { "", edges[i].source, edges[i].target, QCONV_F32, 100, 96, 0 };
   g_autofree char *out = toy_path ("out.box");
   g_autoptr (QconvModel) m = make_model (&k);
-  g_autoptr (QconvPlan) p = make_plan (m, &k, (QconvJob) { .n_threads = 1 }, out, NULL);
+  g_autoptr (QconvPlan) p = make_plan (m, &k, (QconvJob) { .run.n_threads = 1 }, out, NULL);
 
   g_assert_nonnull (p);
   g_assert_cmpuint (planned_layer (p)->tiling.align, ==, edges[i].align);

@@ -117,8 +117,9 @@ make_file (void)
   toy_reset ();
   toy_write (in, model, metadata);
   toy_convert (in, path, &(QconvJob) { .target = "half-toy" });
-  toy_convert (path, hinted,
-               &(QconvJob) { .hints = &(QconvHintChange) { "colour", "red" }, .n_hints = 1, .only = "^a$" });
+  toy_convert (
+      path, hinted,
+      &(QconvJob) { .edit.hints = &(QconvHintChange) { "colour", "red" }, .edit.n_hints = 1, .rules.only = "^a$" });
   return g_steal_pointer (&hinted);
 }
 
@@ -167,12 +168,12 @@ assert_metadata (const char *path, const char *key, const char *want)
 static QconvJob
 make_job (const Case *k)
 {
-  return (QconvJob) { .hints = k->hints,
-                      .n_hints = k->n_hints,
-                      .metadata = k->metadata[0] != NULL ? k->metadata : NULL,
+  return (QconvJob) { .edit.hints = k->hints,
+                      .edit.n_hints = k->n_hints,
+                      .edit.metadata = k->metadata[0] != NULL ? k->metadata : NULL,
                       .options = k->options[0] != NULL ? k->options : NULL,
-                      .only = k->only,
-                      .keep = k->keep,
+                      .rules.only = k->only,
+                      .rules.keep = k->keep,
                       .input_scale = k->input_scale };
 }
 
@@ -229,7 +230,7 @@ test_in_place (void)
   g_autoptr (QconvModel) m = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) there = NULL, here = NULL;
-  const QconvJob job = { .hints = &(QconvHintChange) { "colour", "green" }, .n_hints = 1 };
+  const QconvJob job = { .edit.hints = &(QconvHintChange) { "colour", "green" }, .edit.n_hints = 1 };
   guint n;
 
   toy_convert (path, out, &job);
@@ -268,11 +269,11 @@ static const struct {
   QconvJob job;
   const char *error;
 } refused[] = {
-  { "component", { .component = "vae" }, "*takes all layers*" },
-  { "naming", { .naming = "original" }, "*takes all layers*" },
-  { "lora", { .loras = (const char *const[]) { "x", NULL } }, "*no LoRA*" },
-  { "drop", { .drop = (const char *const[]) { "x", NULL } }, "*takes all layers*" },
-  { "fallback", { .fallback = "half" }, "*" },
+  { "component", { .names.component = "vae" }, "*takes all layers*" },
+  { "naming", { .names.naming = "original" }, "*takes all layers*" },
+  { "lora", { .lora.files = (const char *const[]) { "x", NULL } }, "*no LoRA*" },
+  { "drop", { .names.drop = (const char *const[]) { "x", NULL } }, "*takes all layers*" },
+  { "fallback", { .rules.fallback = "half" }, "*" },
 };
 
 static void
@@ -339,7 +340,7 @@ test_shape_stays (void)
 
   toy_reset ();
   toy_write (path, odd, NULL);
-  toy_convert (path, out, &(QconvJob) { .hints = &(QconvHintChange) { "colour", "red" }, .n_hints = 1 });
+  toy_convert (path, out, &(QconvJob) { .edit.hints = &(QconvHintChange) { "colour", "red" }, .edit.n_hints = 1 });
   assert_same (path, out, NULL);
   m = toy_open (out);
   t = qconv_directory_find (qconv_model_directory (m), "a.weight");

@@ -105,7 +105,7 @@ test_output (gconstpointer data)
   out = make_output (outputs[i].output, in);
   before = toy_file (in);
   m = toy_open (in);
-  ok = toy_run (m, &(QconvJob) { .target = "half-toy", .output = out, .force = outputs[i].force }, NULL, &error);
+  ok = toy_run (m, &(QconvJob) { .target = "half-toy", .output = out, .run.force = outputs[i].force }, NULL, &error);
   after = toy_file (in);
   g_assert_true (g_bytes_equal (before, after));
   g_assert_cmpint (ok, ==, outputs[i].error == NULL);

@@ -92,9 +92,9 @@ static const Case cases[] = {
   { "probed weight of one size", .job = { .target = "half-toy" }, .want = { { "first", "half", "target", "encode" } } },
   { "probed weight of another size", .job = { .target = "once-toy" },
     .want = { { "first", "plain", "probed", "copy" }, { "a", "once", "target", "encode" } } },
-  { "skip inefficient: few items", .job = { .target = "half-toy", .skip_inefficient = TRUE },
+  { "skip inefficient: few items", .job = { .target = "half-toy", .rules.skip_inefficient = TRUE },
     .want = { { "a", "plain", "size", "copy" } } },
-  { "skip inefficient: lopsided", large, .job = { .target = "half-toy", .skip_inefficient = TRUE },
+  { "skip inefficient: lopsided", large, .job = { .target = "half-toy", .rules.skip_inefficient = TRUE },
     .want = { { "square", "half", "target", "encode" }, { "thin", "plain", "size", "copy" } } },
   { "inefficient", large, .job = { .target = "half-toy" }, .want = { { "thin", "half", "target", "encode" } } },
   /* A family */
@@ -112,16 +112,16 @@ static const Case cases[] = {
               { "model.stairs", "plain", "family", "copy" } } },
   { "generic fallback", .job = { .target = "whole-toy" },
     .want = { { "x.mod", "half", "fallback", "encode" }, { "last", "plain", "family", "copy" } } },
-  { "no fallback", known, .job = { .target = "whole-toy", .fallback = "keep" },
+  { "no fallback", known, .job = { .target = "whole-toy", .rules.fallback = "keep" },
     .want = { { "model.tables.0.mod", "plain", "family", "copy" } } },
-  { "fallback of the user", known, .job = { .target = "whole-toy", .fallback = "once" },
+  { "fallback of the user", known, .job = { .target = "whole-toy", .rules.fallback = "once" },
     .want = { { "model.tables.0.mod", "once", "fallback", "encode" },
               { "model.stairs", "once", "fallback", "encode" },
               { "model.mat", "plain", "family", "copy" },
               { "model.tables.0.up", "whole", "target", "encode" } } },
-  { "fallback that cannot hold it", .job = { .target = "whole-toy", .fallback = "half", .keep = "^odd" },
+  { "fallback that cannot hold it", .job = { .target = "whole-toy", .rules.fallback = "half", .rules.keep = "^odd" },
     .want = { { "bad", "whole", "target", "encode" }, { "last", "half", "fallback", "encode" } } },
-  { "fallback of no scheme", .job = { .target = "whole-toy", .fallback = "halv" }, .code = QCONV_ERROR_OPTION,
+  { "fallback of no scheme", .job = { .target = "whole-toy", .rules.fallback = "halv" }, .code = QCONV_ERROR_OPTION,
     .error = "--fallback: whole-toy cannot hold the scheme \"halv\"*half*" },
   /* A source that is quantized */
   { "same scheme moves", .source = "half-toy", .job = { .target = "half-toy" },
@@ -131,7 +131,7 @@ static const Case cases[] = {
   { "source against the family", .source = "half-toy", .job = { .target = "whole-toy" },
     .want = { { "last", "plain", "family", "decode" }, { "x.mod", "half", "fallback", "move" } } },
   { "only names what the source kept", .source = "half-toy", .source_keep = "^b$",
-    .job = { .target = "half-toy", .only = "^b$" },
+    .job = { .target = "half-toy", .rules.only = "^b$" },
     .want = { { "b", "half", "only", "encode" }, { "a", "plain", "only", "decode" } } },
   { "other parameters", .source = "half-toy", .job = { .target = "half8-toy" },
     .want = { { "a", "half", "target", "encode" } } },
@@ -139,50 +139,51 @@ static const Case cases[] = {
     .want = { { "a", "half", "target", "move" } } },
   { "adopts", .source = "half-toy", .job = { .target = "twin-toy" }, .want = { { "a", "twin", "target", "adopt" } } },
   /* --keep, --only */
-  { "keep", .job = { .target = "half-toy", .keep = "^a$" },
+  { "keep", .job = { .target = "half-toy", .rules.keep = "^a$" },
     .want = { { "a", "plain", "keep", "copy" }, { "b", "half", "target", "encode" } } },
-  { "keep sees no prefix", known, .job = { .target = "half-toy", .keep = "^door$" },
+  { "keep sees no prefix", known, .job = { .target = "half-toy", .rules.keep = "^door$" },
     .want = { { "model.door", "plain", "keep", "copy" } } },
-  { "only", .job = { .target = "half-toy", .only = "^(a|small|head|odd)$" },
+  { "only", .job = { .target = "half-toy", .rules.only = "^(a|small|head|odd)$" },
     .want = { { "a", "half", "only", "encode" },
               { "small", "half", "only", "encode" },
               { "head", "half", "only", "encode" },
               { "odd", "half", "only", "encode" },
               { "b", "plain", "only", "copy" } } },
-  { "only over the family", known, .job = { .target = "half-toy", .only = "^stairs$" },
+  { "only over the family", known, .job = { .target = "half-toy", .rules.only = "^stairs$" },
     .want = { { "model.stairs", "half", "only", "encode" }, { "model.tables.0.up", "plain", "only", "copy" } } },
-  { "only over probed", .job = { .target = "once-toy", .only = "^(first|a)$" },
+  { "only over probed", .job = { .target = "once-toy", .rules.only = "^(first|a)$" },
     .want = { { "first", "plain", "probed", "copy" } } },
-  { "keep before only", .job = { .target = "half-toy", .keep = "^a$", .only = "^(a|b)$" },
+  { "keep before only", .job = { .target = "half-toy", .rules.keep = "^a$", .rules.only = "^(a|b)$" },
     .want = { { "a", "plain", "keep", "copy" }, { "b", "half", "only", "encode" } } },
-  { "keep matches nothing", .job = { .target = "half-toy", .keep = "^heed$" }, .code = QCONV_ERROR_OPTION,
+  { "keep matches nothing", .job = { .target = "half-toy", .rules.keep = "^heed$" }, .code = QCONV_ERROR_OPTION,
     .error = "--keep ^heed$ matches no layer*head*" },
-  { "only matches nothing", .job = { .target = "half-toy", .only = "^z$" }, .code = QCONV_ERROR_OPTION,
+  { "only matches nothing", .job = { .target = "half-toy", .rules.only = "^z$" }, .code = QCONV_ERROR_OPTION,
     .error = "--only ^z$ matches no layer*" },
-  { "only matches what cannot be held", .job = { .target = "half-toy", .only = "^bad$" }, .code = QCONV_ERROR_OPTION,
-    .error = "--only ^bad$ matches no layer that half-toy can hold" },
-  { "keep is no expression", .job = { .target = "half-toy", .keep = "(" }, .code = QCONV_ERROR_OPTION,
+  { "only matches what cannot be held", .job = { .target = "half-toy", .rules.only = "^bad$" },
+    .code = QCONV_ERROR_OPTION, .error = "--only ^bad$ matches no layer that half-toy can hold" },
+  { "keep is no expression", .job = { .target = "half-toy", .rules.keep = "(" }, .code = QCONV_ERROR_OPTION,
     .error = "--keep (: *" },
-  { "keep for a plain target", .job = { .target = "f32-toy", .keep = "a" }, .code = QCONV_ERROR_OPTION,
+  { "keep for a plain target", .job = { .target = "f32-toy", .rules.keep = "a" }, .code = QCONV_ERROR_OPTION,
     .error = "--keep and --only*f32-toy*" },
   { "layers for a plain target", .job = { .target = "f32-toy" }, .layers = { "half:a" }, .code = QCONV_ERROR_OPTION,
     .error = "*f32-toy*" },
-  { "fallback for a plain target", .job = { .target = "f32-toy", .fallback = "half" }, .code = QCONV_ERROR_OPTION,
+  { "fallback for a plain target", .job = { .target = "f32-toy", .rules.fallback = "half" }, .code = QCONV_ERROR_OPTION,
     .error = "*f32-toy*" },
-  { "allow-nonfinite for another target", .job = { .target = "half-toy", .allow_nonfinite = TRUE },
+  { "allow-nonfinite for another target", .job = { .target = "half-toy", .run.allow_nonfinite = TRUE },
     .code = QCONV_ERROR_OPTION, .error = "--allow-nonfinite*half-toy*" },
   /* --hp-filter */
-  { "hp-filter holds", .job = { .target = "half-toy", .hp_filter = "^(head|small)$" },
+  { "hp-filter holds", .job = { .target = "half-toy", .rules.hp_filter = "^(head|small)$" },
     .want = { { "head", "plain", "family", "copy" } } },
-  { "hp-filter would be quantized", .job = { .target = "half-toy", .hp_filter = "^a$" }, .code = QCONV_ERROR_OPTION,
-    .error = "--hp-filter: layer \"a\"*--keep*" },
-  { "hp-filter with keep", .job = { .target = "half-toy", .hp_filter = "^a$", .keep = "^a$" },
+  { "hp-filter would be quantized", .job = { .target = "half-toy", .rules.hp_filter = "^a$" },
+    .code = QCONV_ERROR_OPTION, .error = "--hp-filter: layer \"a\"*--keep*" },
+  { "hp-filter with keep", .job = { .target = "half-toy", .rules.hp_filter = "^a$", .rules.keep = "^a$" },
     .want = { { "a", "plain", "keep", "copy" } } },
-  { "hp-filter finds a quantized source", .source = "half-toy", .job = { .target = "f32-toy", .hp_filter = "^a$" },
-    .code = QCONV_ERROR_OPTION, .error = "--hp-filter: layer \"a\"*" },
-  { "hp-filter finds integers", .job = { .target = "half-toy", .hp_filter = "^numbers$" }, .code = QCONV_ERROR_OPTION,
-    .error = "--hp-filter: layer \"numbers\"*" },
-  { "hp-filter matches nothing", .job = { .target = "half-toy", .hp_filter = "^z$" }, .code = QCONV_ERROR_OPTION,
+  { "hp-filter finds a quantized source", .source = "half-toy",
+    .job = { .target = "f32-toy", .rules.hp_filter = "^a$" }, .code = QCONV_ERROR_OPTION,
+    .error = "--hp-filter: layer \"a\"*" },
+  { "hp-filter finds integers", .job = { .target = "half-toy", .rules.hp_filter = "^numbers$" },
+    .code = QCONV_ERROR_OPTION, .error = "--hp-filter: layer \"numbers\"*" },
+  { "hp-filter matches nothing", .job = { .target = "half-toy", .rules.hp_filter = "^z$" }, .code = QCONV_ERROR_OPTION,
     .error = "--hp-filter ^z$ matches no layer*" },
   /* --layers */
   { "layers", .job = { .target = "half-toy" }, .layers = { "whole:^a$" },
@@ -191,7 +192,7 @@ static const Case cases[] = {
     .want = { { "a", "whole", "layers", "encode" }, { "b", "once", "layers", "encode" } } },
   { "layers keep", .job = { .target = "half-toy" }, .layers = { "keep:^a$", "whole:a" },
     .want = { { "a", "plain", "layers", "copy" }, { "head", "whole", "layers", "encode" } } },
-  { "layers before keep and only", .job = { .target = "half-toy", .keep = "^(a|b)$", .only = "^x" },
+  { "layers before keep and only", .job = { .target = "half-toy", .rules.keep = "^(a|b)$", .rules.only = "^x" },
     .layers = { "whole:^a$" },
     .want = { { "a", "whole", "layers", "encode" },
               { "b", "plain", "keep", "copy" },
@@ -223,7 +224,7 @@ static const Case cases[] = {
   { "first row of the config", .job = { .target = "half-toy" },
     .config = "[{\"match\": \"^a$\", \"scheme\": \"whole\"}, {\"match\": \"^(a|b)$\", \"scheme\": \"once\"}]",
     .want = { { "a", "whole", "config:1", "encode" }, { "b", "once", "config:2", "encode" } } },
-  { "config before layers", .job = { .target = "half-toy", .keep = "^last$", .only = "^b$" },
+  { "config before layers", .job = { .target = "half-toy", .rules.keep = "^last$", .rules.only = "^b$" },
     .layers = { "once:^(a|x.mod)$" }, .config = "[{\"match\": \"^a$\", \"scheme\": \"whole\"}]",
     .want = { { "a", "whole", "config:1", "encode" },
               { "x.mod", "once", "layers", "encode" },
@@ -239,10 +240,10 @@ static const Case cases[] = {
     = { { "a", "plain", "like", "copy" }, { "b", "half", "like", "encode" }, { "last", "plain", "like", "copy" } } },
   { "like over the family", .job = { .target = "whole-toy" }, .like = "half-toy",
     .want = { { "last", "whole", "like", "encode" }, { "x.mod", "half", "like", "encode" } } },
-  { "like over size", .job = { .target = "whole-toy", .skip_inefficient = TRUE }, .like = "half-toy",
+  { "like over size", .job = { .target = "whole-toy", .rules.skip_inefficient = TRUE }, .like = "half-toy",
     .want = { { "a", "whole", "like", "encode" } } },
-  { "only before like", .job = { .target = "half-toy", .only = "^(a|b)$", .keep = "^b$" }, .like = "half-toy",
-    .like_keep = "^a$",
+  { "only before like", .job = { .target = "half-toy", .rules.only = "^(a|b)$", .rules.keep = "^b$" },
+    .like = "half-toy", .like_keep = "^a$",
     .want
     = { { "a", "half", "only", "encode" }, { "b", "plain", "keep", "copy" }, { "last", "plain", "only", "copy" } } },
   { "like a file without quantized layers", .job = { .target = "half-toy" }, .like = "f32-toy",
@@ -277,15 +278,15 @@ test_case (gconstpointer data)
   toy_reset ();
   toy_write (in, k->model != NULL ? k->model : unknown, NULL);
   if (k->source != NULL)
-    toy_convert (in, source, &(QconvJob) { .target = k->source, .keep = k->source_keep });
+    toy_convert (in, source, &(QconvJob) { .target = k->source, .rules.keep = k->source_keep });
   if (k->like != NULL)
-    toy_convert (in, like, &(QconvJob) { .target = k->like, .keep = k->like_keep });
+    toy_convert (in, like, &(QconvJob) { .target = k->like, .rules.keep = k->like_keep });
   if (k->config != NULL)
     toy_write_text (config, k->config);
   job.output = out;
-  job.layers = k->layers[0] != NULL ? k->layers : NULL;
-  job.layer_config = k->config != NULL ? config : NULL;
-  job.like = k->like != NULL ? like : NULL;
+  job.rules.layers = k->layers[0] != NULL ? k->layers : NULL;
+  job.rules.layer_config = k->config != NULL ? config : NULL;
+  job.rules.like = k->like != NULL ? like : NULL;
   m = toy_open (k->source != NULL ? source : in);
   p = qconv_plan_new (m, &job, &error);
   if (k->error != NULL)

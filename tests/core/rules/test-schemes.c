@@ -74,7 +74,7 @@ static const Case cases[] = {
   { "implied, by its id", { .target = "whole-toy" }, { "half.group=8" }, .tensor = "x.mod", .text = "half|group=8," },
   { "implied, by its id, wrong", { .target = "whole-toy" }, { "half.group=x" }, .error = "*group*" },
   { "implied, without id", { .target = "whole-toy" }, { "group=8" }, .error = "*group*" },
-  { "not implied", { .target = "whole-toy", .fallback = "keep" }, { "half.group=8" }, .error = "*half*" },
+  { "not implied", { .target = "whole-toy", .rules.fallback = "keep" }, { "half.group=8" }, .error = "*half*" },
   /* Schemes that the user brings along */
   { "of --layers", { .target = "whole-toy" }, { "group=8" }, { "half:^a$" }, "a", "half|group=8," },
   { "of --layers, and then implied no more",
@@ -84,7 +84,7 @@ static const Case cases[] = {
     "x.mod",
     "half|group=8," },
   { "of --fallback",
-    { .target = "whole-toy", .fallback = "half" },
+    { .target = "whole-toy", .rules.fallback = "half" },
     { "group=8" },
     .tensor = "x.mod",
     .text = "half|group=8," },
@@ -128,7 +128,7 @@ static const Case cases[] = {
     .tensor = "a",
     .text = "twin|" },
   { "effort that does not reach",
-    { .target = "once-toy", .fallback = "keep", .effort = "rtn" },
+    { .target = "once-toy", .rules.fallback = "keep", .effort = "rtn" },
     .tensor = "a",
     .text = "once|",
     .warning = "--effort*" },
@@ -171,7 +171,7 @@ test_case (gconstpointer data)
   m = toy_open (in);
   job.output = out;
   job.options = k->options[0] != NULL ? k->options : NULL;
-  job.layers = k->layers[0] != NULL ? k->layers : NULL;
+  job.rules.layers = k->layers[0] != NULL ? k->layers : NULL;
   job.warn = add_warning;
   job.warn_data = warnings;
   ok = toy_run (m, &job, NULL, &error);

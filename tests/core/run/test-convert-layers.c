@@ -64,14 +64,15 @@ test_same (gconstpointer data)
   toy_reset ();
   toy_write (in, model, NULL);
   if (k->source != NULL)
-    toy_convert (in, source, &(QconvJob) { .target = k->source, .n_threads = 1 });
+    toy_convert (in, source, &(QconvJob) { .target = k->source, .run.n_threads = 1 });
   for (guint i = 0; i < G_N_ELEMENTS (budgets); i++)
     {
       g_autofree char *out = toy_path ("out.box");
       g_autoptr (GBytes) bytes = NULL;
 
-      toy_convert (k->source != NULL ? source : in, out,
-                   &(QconvJob) { .target = k->target, .memory = budgets[i].memory, .n_threads = budgets[i].n_threads });
+      toy_convert (
+          k->source != NULL ? source : in, out,
+          &(QconvJob) { .target = k->target, .run.memory = budgets[i].memory, .run.n_threads = budgets[i].n_threads });
       bytes = toy_file (out);
       if (first == NULL)
         first = g_bytes_ref (bytes);
@@ -190,7 +191,7 @@ test_moved_bytes (void)
   toy_write (in, model, NULL);
   toy_convert (in, source, &(QconvJob) { .target = "half-toy" });
   toy_reset ();
-  toy_convert (source, out, &(QconvJob) { .target = "half-toy", .no_verify = TRUE });
+  toy_convert (source, out, &(QconvJob) { .target = "half-toy", .run.no_verify = TRUE });
   g_assert_cmpint (toy.calls[TOY_DECODE] + toy.calls[TOY_ENCODE], ==, 0);
   g_assert_cmpint (toy.calls[TOY_VALIDATE], >, 0);
   for (guint i = 0; i < G_N_ELEMENTS (tensors); i++)
@@ -260,7 +261,7 @@ test_edge (gconstpointer data)
 
   toy_reset ();
   if (strcmp (job.target, "f16-toy") != 0 && strcmp (job.target, "copy-toy") != 0 && edges[i].rows * edges[i].cols > 0)
-    job.only = "^a$";
+    job.rules.only = "^a$";
   toy_write (in, tensors, NULL);
   toy_convert (in, out, &job);
   toy_convert (out, back, &(QconvJob) { .target = "f32-toy" });
@@ -296,12 +297,12 @@ static const Odd odds[] = {
   { "nan is copied", NULL, { .target = "f32-toy" }, 0, NAN, NULL },
   { "inf is cast", NULL, { .target = "f16-toy" }, 0, INFINITY, NULL },
   { "too large for a cast", NULL, { .target = "f16-toy" }, 0, 70000, "*in.box: layer \"a\"*1 values*F16*" },
-  { "too large, but allowed", NULL, { .target = "f16-toy", .allow_nonfinite = TRUE }, 0, 70000, NULL },
+  { "too large, but allowed", NULL, { .target = "f16-toy", .run.allow_nonfinite = TRUE }, 0, 70000, NULL },
   { "nan for half, verbatim", NULL, { .target = "copy-toy" }, 5, NAN, NULL },
   { "scale is moved", "half-toy", { .target = "half-toy" }, 0, 1, "*layer \"a\": a scale is no number" },
   { "scale is decoded", "half-toy", { .target = "f32-toy" }, 0, 1, "*layer \"a\"*" },
   { "scale is encoded", "half-toy", { .target = "whole-toy" }, 0, 1, "*layer \"a\"*" },
-  { "scale is allowed", "half-toy", { .target = "f32-toy", .allow_nonfinite = TRUE }, 0, 1, NULL },
+  { "scale is allowed", "half-toy", { .target = "f32-toy", .run.allow_nonfinite = TRUE }, 0, 1, NULL },
 };
 
 static void
@@ -369,7 +370,7 @@ test_progress (gconstpointer data)
   if (k->source != NULL)
     toy_convert (in, source, &(QconvJob) { .target = k->source });
   m = toy_open (k->source != NULL ? source : in);
-  p = qconv_plan_new (m, &(QconvJob) { .target = k->target, .output = out, .memory = 1 << 20 }, &error);
+  p = qconv_plan_new (m, &(QconvJob) { .target = k->target, .output = out, .run.memory = 1 << 20 }, &error);
   g_assert_no_error (error);
   g_assert_true (qconv_plan_run (p, see, &seen, NULL, NULL, &error));
   g_assert_true (seen.ordered);

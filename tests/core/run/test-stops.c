@@ -84,7 +84,8 @@ test_fault (gconstpointer data)
       toy.fail = k->hook;
       toy.spare = k->spare;
       toy.code = codes[i];
-      g_assert_false (toy_run (m, &(QconvJob) { .target = k->target, .output = out, .n_threads = 2 }, NULL, &error));
+      g_assert_false (
+          toy_run (m, &(QconvJob) { .target = k->target, .output = out, .run.n_threads = 2 }, NULL, &error));
       toy_assert_error (error, (gint) codes[i], "*the toy broke");
       words = g_strsplit (error->message, "layer \"a\": ", -1);
       g_assert_cmpuint (g_strv_length (words), ==, k->anonymous ? 1 : 2);
@@ -143,7 +144,9 @@ test_cancelled (gconstpointer data)
   m = toy_open (k->source != NULL ? source : in);
   n_files = toy_n_files (in);
   p = qconv_plan_new (
-      m, &(QconvJob) { .target = k->target, .output = out, .force = TRUE, .n_threads = 2, .memory = 700 << 10 },
+      m,
+      &(QconvJob) {
+          .target = k->target, .output = out, .run.force = TRUE, .run.n_threads = 2, .run.memory = 700 << 10 },
       &error);
   g_assert_no_error (error);
   toy_reset ();
