@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libqconv for programs: open a model, plan a conversion, run it, check a file. The qconv program includes nothing else of
-   core. Nothing here prints.
+/* libqconv for programs: open a model, plan a conversion, run it, check a file. The qconv program includes nothing else
+   of core. Nothing here prints.
 
-   Threads: functions about plugins and families may be called from any thread. A model, and the plans made of it, must be
-   used by one thread at a time; different models may be used at the same time. qconv_plan_run() and qconv_model_verify()
-   start threads of their own and call QconvProgressFunc from any of them, one at a time; a GCancellable may be cancelled
-   from any thread. */
+   Threads: functions about plugins and families may be called from any thread. A model, and the plans made of it, must
+   be used by one thread at a time; different models may be used at the same time. qconv_plan_run() and
+   qconv_model_verify() start threads of their own and call QconvProgressFunc from any of them, one at a time; a
+   GCancellable may be cancelled from any thread. */
 #pragma once
 #include "qconv-plugin.h"
 G_BEGIN_DECLS
@@ -48,8 +48,8 @@ QCONV_API const QconvReader *qconv_registry_reader (const char *id);
 QCONV_API const QconvQuantizer *qconv_registry_quantizer (const char *id);
 QCONV_API const QconvWriter *qconv_registry_writer (const char *id);
 
-/* A way to write, called SCHEME-WRITER. @target: one row of the table of @writer; @quantizer: (nullable): NULL for plain
-   targets */
+/* A way to write, called SCHEME-WRITER. @target: one row of the table of @writer; @quantizer: (nullable): NULL for
+   plain targets */
 typedef struct {
   char *name;
   const QconvWriter *writer;
@@ -76,8 +76,8 @@ typedef struct {
  * QconvFamilyRule: what becomes of layers unless the user says otherwise.
  * @scheme: (nullable): NULL: they stay as they are
  * @pattern: (nullable): GRegex, searched in layer names of the original naming
- * @blocks: (nullable): instead of @pattern: how the names of blocks start; the first @first and the last @last blocks are
- *   meant
+ * @blocks: (nullable): instead of @pattern: how the names of blocks start; the first @first and the last @last blocks
+ *   are meant
  * @classes: what these layers are for: "io" "cond" "final" "mod" …
  * @peers: other converters that keep some of them in high precision
  */
@@ -87,8 +87,8 @@ typedef struct {
   char **classes, **peers;
 } QconvFamilyRule;
 
-/* @schemes: which use the preset; @rules: (element-type QconvFamilyRule): the first that matches a layer counts. A layer that
-   none matches takes the scheme */
+/* @schemes: which use the preset; @rules: (element-type QconvFamilyRule): the first that matches a layer counts. A
+   layer that none matches takes the scheme */
 typedef struct {
   char **schemes;
   GPtrArray *rules;
@@ -107,7 +107,8 @@ typedef struct {
   char **reads, **writes, **probed;
   GPtrArray *variants, *presets;
 } QconvFamilyInfo;
-/* Describes all families, or the family @id (nullable) with its presets. @family_file: (nullable): as in QconvOpenOptions.
+/* Describes all families, or the family @id (nullable) with its presets. @family_file: (nullable): as in
+   QconvOpenOptions.
    Returns: (transfer full) (element-type QconvFamilyInfo): sorted by id; empty if no family is called @id */
 QCONV_API GPtrArray *qconv_families_describe (const char *family_file, const char *id, GError **error);
 
@@ -141,7 +142,7 @@ QCONV_API void qconv_model_free (QconvModel *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvModel, qconv_model_free)
 /* Returns: (transfer none) */
 QCONV_API const QconvDirectory *qconv_model_directory (const QconvModel *m);
-/* Returns: (transfer none): the id of the reader that claimed most layers, else of the container: "comfy", "gguf" … */
+/* Returns: (transfer none): the id of the reader that claimed most layers, else of the container, such as "comfy" */
 QCONV_API const char *qconv_model_format (const QconvModel *m);
 /* Returns: (transfer none): as family files call it; NULL if it is unknown */
 QCONV_API const char *qconv_model_family (const QconvModel *m);
@@ -191,8 +192,8 @@ typedef struct {
  * QconvNameOptions: what is taken along, under which names.
  * @naming: (nullable): of the layers in the output, as family files call it ("original", "diffusers"); "keep": that of
  *   the input; NULL: the first that the target's writer knows
- * @component: (nullable): the model of an all-in-one checkpoint to write: "diffusion", "text-encoder", "vae"; NULL or "all":
- *   all of them
+ * @component: (nullable): the model of an all-in-one checkpoint to write: "diffusion", "text-encoder", "vae"; NULL or
+ *   "all": all of them
  * @drop: (nullable): NULL-terminated GRegex: tensors with such names are left out
  */
 typedef struct {
@@ -270,7 +271,8 @@ QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of work
 
 /**
  * QconvPlannedInfo: one weight of the plan.
- * @rule: that decided: "target" "keep" "only" "source" "probed" "size" "shape" "family" "fallback" "layers" "config:N" "like"
+ * @rule: that decided: "target" "keep" "only" "source" "probed" "size" "shape" "family" "fallback" "layers" "config:N"
+ *   "like"
  * @how: "encode" "move" "adopt" "copy" "cast" "decode"
  * @short_name: @name without the prefix of the model; rules match it
  * @options: (nullable): "key=value,…" of its scheme, that a rule gave to this layer
@@ -288,8 +290,8 @@ QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
 
 /* ---- Run and check ---- */
 
-/* @phase: "converting" or "checking"; @layer: (nullable): the last one that was worked on; @rate: bytes per second; @eta:
-   seconds; both are < 0 while they are unknown */
+/* @phase: "converting" or "checking"; @layer: (nullable): the last one that was worked on; @rate: bytes per second;
+   @eta: seconds; both are < 0 while they are unknown */
 typedef struct {
   guint64 done_bytes, total_bytes;
   const char *phase, *layer;
@@ -314,9 +316,9 @@ typedef struct {
 QCONV_API void qconv_report_free (QconvReport *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)
 
-/* Writes the output and checks it before it gets its name. @progress: (nullable): is called about ten times a second at
-   most; @report: (out) (nullable) (transfer full): the report of the check, also with an error of QCONV_ERROR_CHECK; NULL if
-   there was no check */
+/* Writes the output and checks it before it gets its name. @progress: (nullable): is called about ten times a
+   second at most; @report: (out) (nullable) (transfer full): the report of the check, also with an error of
+   QCONV_ERROR_CHECK; NULL if there was no check */
 QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data,
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 

@@ -39,7 +39,7 @@ encoded_new (const QconvQuantizer *q, const char *options, QconvDType dtype, gui
   QconvValues *values = qconv_values_new (q->options);
 
   e->quantizer = q;
-  e->layer = qconv_layer_new ("matrix", q->id, q, values, dtype, rows, cols);
+  e->layer = qconv_layer_new ("matrix", &(Encoding) { q->id, q, values }, dtype, rows, cols);
   if (!qconv_values_parse (values, options, error))
     return NULL;
   qconv_layer_settle (e->layer);

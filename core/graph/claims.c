@@ -379,7 +379,8 @@ layer_from_claim (QconvClaim *l, GError **error)
   s->plain_name = carries_name (first, l->name) ? g_strdup (l->name) : qconv_weight_name (l->name);
   if (values != NULL && !qconv_values_parse (values, l->parameters, error))
     return NULL;
-  s->layer = qconv_layer_new (l->name, l->scheme, q, g_steal_pointer (&values), l->dtype, l->rows, l->cols);
+  s->layer
+      = qconv_layer_new (l->name, &(Encoding) { l->scheme, q, g_steal_pointer (&values) }, l->dtype, l->rows, l->cols);
   s->layer->pub.shape = l->shape;
   s->layer->hints = g_steal_pointer (&l->hints);
   if (__builtin_mul_overflow (l->rows, l->cols, &area) || !qconv_shape_items (&l->shape, &items) || items != area)

@@ -137,8 +137,10 @@ stack_components (const SourceLayer *s, guint64 rows, guint64 cols)
 
   if (qconv_composed_whole (s) ? strcmp (from->scheme, QCONV_PLAIN) == 0 : !same_scheme (s))
     return NULL;
-  l = qconv_layer_new (s->name, from->scheme, from->quantizer,
-                       from->values != NULL ? qconv_values_copy (from->values) : NULL, from->pub.dtype, rows, cols);
+  l = qconv_layer_new (
+      s->name,
+      &(Encoding) { from->scheme, from->quantizer, from->values != NULL ? qconv_values_copy (from->values) : NULL },
+      from->pub.dtype, rows, cols);
   if (qconv_composed_whole (s) && from->hints != NULL)
     l->hints = g_hash_table_ref (from->hints);
   if (from->quantizer == NULL)

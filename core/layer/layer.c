@@ -29,20 +29,19 @@ show_components (Layer *l)
 }
 
 Layer *
-qconv_layer_new (const char *name, const char *scheme, const QconvQuantizer *quantizer, QconvValues *values,
-                 QconvDType dtype, guint64 rows, guint64 cols)
+qconv_layer_new (const char *name, const Encoding *encoding, QconvDType dtype, guint64 rows, guint64 cols)
 {
   Layer *l = g_new0 (Layer, 1);
 
-  l->quantizer = quantizer;
-  l->values = values;
+  l->quantizer = encoding->quantizer;
+  l->values = encoding->values;
   l->components = g_ptr_array_new_with_free_func (free_component);
   l->name = g_strdup (name);
-  l->scheme = g_strdup (scheme);
+  l->scheme = g_strdup (encoding->scheme);
   l->pub = (QconvLayer) {
     .name = l->name,
     .scheme = l->scheme,
-    .values = values,
+    .values = l->values,
     .dtype = dtype,
     .rows = rows,
     .cols = cols,
@@ -62,7 +61,7 @@ qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *sha
   Layer *l;
 
   qconv_shape_items (shape, &items);
-  l = qconv_layer_new (name, QCONV_PLAIN, NULL, NULL, dtype, rows, rows > 0 ? items / rows : 0);
+  l = qconv_layer_new (name, &(Encoding) { .scheme = QCONV_PLAIN }, dtype, rows, rows > 0 ? items / rows : 0);
   l->pub.shape = *shape;
   out.list = l->components;
   qconv_components_add (&out, &weight);

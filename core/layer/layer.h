@@ -22,9 +22,15 @@ typedef struct {
   char *name, *scheme;
 } Layer;
 
-/* Returns: (transfer full): without components. @values: (transfer full) (nullable) */
-Layer *qconv_layer_new (const char *name, const char *scheme, const QconvQuantizer *quantizer, QconvValues *values,
-                        QconvDType dtype, guint64 rows, guint64 cols);
+/* How the numbers of a layer are encoded. @quantizer, @values: (nullable) */
+typedef struct {
+  const char *scheme;
+  const QconvQuantizer *quantizer;
+  QconvValues *values;
+} Encoding;
+/* Returns: (transfer full): a layer of @rows rows without components. @encoding: its values are (transfer full);
+   @dtype: of the numbers before they were encoded */
+Layer *qconv_layer_new (const char *name, const Encoding *encoding, QconvDType dtype, guint64 rows, guint64 cols);
 /* Returns: (transfer full): a plain tensor with its component "weight" */
 Layer *qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *shape);
 /* Reads @l, a plain tensor of any shape, as @rows rows of @cols items */

@@ -113,9 +113,9 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
                   from->scheme);
       return NULL;
     }
-  l = qconv_planned_layer_new (
-      qconv_layer_new (s->name, q->id, q, qconv_values_copy (s->layer->values), from->dtype, from->rows, from->cols), s,
-      HOW_MOVE, "source");
+  l = qconv_planned_layer_new (qconv_layer_new (s->name, &(Encoding) { q->id, q, qconv_values_copy (s->layer->values) },
+                                                from->dtype, from->rows, from->cols),
+                               s, HOW_MOVE, "source");
   l->layer->pub.shape = from->shape;
   copy_hints (l->layer, s->layer);
   if (selected)

@@ -30,7 +30,7 @@ qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValue
   own = qconv_values_copy (values != NULL ? values : scheme->values);
   if (s->layer->quantizer == q)
     qconv_values_follow (own, s->layer->values);
-  l = qconv_layer_new (s->name, q->id, q, own, from->dtype, from->rows, from->cols);
+  l = qconv_layer_new (s->name, &(Encoding) { q->id, q, own }, from->dtype, from->rows, from->cols);
   l->pub.shape = from->shape;
   qconv_layer_settle (l);
   return qconv_layer_ask_components (l, NULL) ? g_steal_pointer (&l) : NULL;

@@ -115,7 +115,8 @@ model_init (Model *m)
       s->bytes = ROWS * COLS;
       offset = i * 4;
       s->layer = i < 2 ? qconv_layer_new_plain (s->plain_name, dtype, &shape)
-                       : qconv_layer_new (s->name, "test", &quantizer, qconv_values_new (NULL), dtype, ROWS, COLS);
+                       : qconv_layer_new (s->name, &(Encoding) { "test", &quantizer, qconv_values_new (NULL) }, dtype,
+                                          ROWS, COLS);
       bind (s, i < 2 ? "weight" : "codes", add_tensor (m, codes, i < 2 ? dtype : QCONV_I8, &shape, &offset));
       offset = i * 12;
       if (i >= 2)

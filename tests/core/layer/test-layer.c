@@ -42,7 +42,7 @@ check_share (const Layer *l, guint component, guint64 first, guint64 n, guint64 
 static void
 test_shares (void)
 {
-  g_autoptr (Layer) l = qconv_layer_new ("l", "test", &quantizer, NULL, QCONV_BF16, 300, 7);
+  g_autoptr (Layer) l = qconv_layer_new ("l", &(Encoding) { "test", &quantizer, NULL }, QCONV_BF16, 300, 7);
 
   g_assert_true (qconv_layer_ask_components (l, NULL));
   g_assert_cmpuint (qconv_component_stride (l->pub.components[0]), ==, 4); /* seven codes in four bytes */
@@ -58,7 +58,7 @@ test_shares (void)
 static void
 test_drop (void)
 {
-  g_autoptr (Layer) l = qconv_layer_new ("l", "test", &quantizer, NULL, QCONV_BF16, 300, 7);
+  g_autoptr (Layer) l = qconv_layer_new ("l", &(Encoding) { "test", &quantizer, NULL }, QCONV_BF16, 300, 7);
 
   g_assert_true (qconv_layer_ask_components (l, NULL));
   qconv_layer_drop_component (l, "scale");
@@ -70,7 +70,7 @@ test_drop (void)
 static void
 test_shared_refused (void)
 {
-  g_autoptr (Layer) l = qconv_layer_new ("l", "test", &sharing, NULL, QCONV_BF16, 1, 1);
+  g_autoptr (Layer) l = qconv_layer_new ("l", &(Encoding) { "test", &sharing, NULL }, QCONV_BF16, 1, 1);
   g_autoptr (GError) error = NULL;
 
   g_assert_false (qconv_layer_ask_components (l, &error));
