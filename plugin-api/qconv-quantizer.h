@@ -6,6 +6,12 @@
 #include "qconv-layer.h"
 G_BEGIN_DECLS
 
+/* The option that --effort sets. A quantizer that can search must have it, with these choices: "rtn" gives the bytes of
+   the scheme's reference formula, "search" never has a larger error. */
+#define QCONV_EFFORT "effort"
+#define QCONV_EFFORT_RTN "rtn"
+#define QCONV_EFFORT_CHOICES ((const char *const[]) { QCONV_EFFORT_RTN, "search", NULL })
+
 /**
  * QconvTile: some rows of one layer. A tile starts and ends where the runs of all components and tensors do.
  *

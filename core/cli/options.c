@@ -6,7 +6,6 @@
 #include "cli/options.h"
 #include "cli/settings.h"
 
-static const char *const efforts[] = { "rtn", "search", NULL };
 static const char *const devices[] = { "cpu", "auto", "cuda", NULL };
 static const char *const progresses[] = { "auto", "bar", "plain", "json", "none", NULL };
 static const char *const components[] = { "all", "diffusion", "text-encoder", "vae", NULL };
@@ -45,7 +44,7 @@ const CliOption cli_options[] = {
     N_ ("read a model family from FILE; it comes before the installed ones") },
   { "hp-filter", 0, CLI_CONVERT, CLI_TEXT, AT (rules.hp_filter), N_ ("REGEX"), NULL, TRUE,
     N_ ("stop if a layer whose name matches is not in high precision, or would lose it") },
-  { "effort", 0, CLI_CONVERT, CLI_TEXT, AT (output.effort), NULL, efforts, FALSE,
+  { "effort", 0, CLI_CONVERT, CLI_TEXT, AT (output.effort), NULL, QCONV_EFFORT_CHOICES, FALSE,
     N_ ("round plainly (rtn), or search for better scales (default); if a LoRA will be applied when the model is "
         "loaded, use rtn or, better, merge it with --lora") },
   { "input-scale", 0, WRITES, CLI_TEXT, AT (output.input_scale), N_ ("none|VALUE|FILE"), NULL, TRUE,

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "base/names.h"
 #include "qconv.h"
 #include "registry/values.h"
@@ -297,7 +298,7 @@ match_components (SourceLayer *s, GError **error)
     return TRUE;
   if (!qconv_layer_ask_components (l, error))
     {
-      g_prefix_error (error, "layer \"%s\": ", l->name);
+      qconv_error_name_layer (error, l->name);
       return FALSE;
     }
   for (guint i = l->components->len; i-- > 0;)

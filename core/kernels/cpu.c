@@ -7,13 +7,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#define FOR_EACH_LEVEL(X) X (scalar) X (avx2) X (avx512)
-#elif defined(__aarch64__)
-#define FOR_EACH_LEVEL(X) X (scalar) X (neon)
-#else
-#define FOR_EACH_LEVEL(X) X (scalar)
 #endif
 
+/* meson.build lists the levels once and defines FOR_EACH_LEVEL(X) as "X(scalar) X(avx2) …" */
 #define DECLARE_OPS(level) extern const QconvOp qconv_plain_ops_##level[], qconv_ggml_ops_##level[];
 FOR_EACH_LEVEL (DECLARE_OPS)
 

@@ -32,7 +32,7 @@ typedef struct {
 /* One tile: its upper left weight and its size */
 typedef struct {
   gsize row, col, height, width;
-} Tile;
+} CodeTile;
 
 static gboolean
 take_tiles (Tiles *t, const QconvArg *args, GError **error)
@@ -53,10 +53,10 @@ tiles_down (const Tiles *t)
   return t->rows / t->height + (t->rows % t->height != 0);
 }
 
-static Tile
+static CodeTile
 tile_at (const Tiles *t, gsize down, gsize across)
 {
-  Tile tile = { .row = down * t->height, .col = across * t->width };
+  CodeTile tile = { .row = down * t->height, .col = across * t->width };
 
   tile.height = MIN (t->height, t->rows - tile.row);
   tile.width = MIN (t->width, t->cols - tile.col);
@@ -76,7 +76,7 @@ load (const Job *job, gsize row, gsize col, gsize n, float between[STRETCH])
 }
 
 static float
-largest_of_tile (const Job *job, const Tile *tile)
+largest_of_tile (const Job *job, const CodeTile *tile)
 {
   gint32 top = 0;
 
@@ -133,7 +133,7 @@ error_of_sums (const float sums[LANES], float factor, float amax)
 
 /* Returns the candidate with the least error, the first one if several have it. */
 static float
-best_factor (const Job *job, const Tile *tile, float amax, const float candidates[N_SCALES])
+best_factor (const Job *job, const CodeTile *tile, float amax, const float candidates[N_SCALES])
 {
   float sums[N_SCALES][LANES] = { 0 }, best = candidates[0];
   double least;
@@ -168,7 +168,7 @@ best_factor (const Job *job, const Tile *tile, float amax, const float candidate
 /* Searches one octave of factors below that of round-to-nearest, which clip nothing. If the weights are so small
    that round-to-nearest makes them all zero, the search starts with a factor for this tile instead. */
 static float
-search_factor (const Job *job, const Tile *tile, float amax, float rtn)
+search_factor (const Job *job, const CodeTile *tile, float amax, float rtn)
 {
   float candidates[N_SCALES], own = 448.0f * (1.0f / amax);
 
@@ -182,7 +182,7 @@ search_factor (const Job *job, const Tile *tile, float amax, float rtn)
 }
 
 static void
-encode_tile (const Job *job, const Tile *tile, float *scale)
+encode_tile (const Job *job, const CodeTile *tile, float *scale)
 {
   float amax = largest_of_tile (job, tile);
   float factor = 448.0f * (1.0f / (amax > LEAST_AMAX ? amax : LEAST_AMAX));
@@ -223,7 +223,7 @@ encode (const QconvArg *args, gboolean search, GError **error)
   for (gsize y = 0; y < down; y++)
     for (gsize x = 0; x < job.tiles.across; x++)
       {
-        Tile tile = tile_at (&job.tiles, y, x);
+        CodeTile tile = tile_at (&job.tiles, y, x);
 
         encode_tile (&job, &tile, job.scales + y * job.tiles.across + x);
       }

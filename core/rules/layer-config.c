@@ -171,12 +171,10 @@ qconv_layer_config_read (GPtrArray *rows, const char *path, Schemes *schemes, GE
 
   if (root == NULL)
     {
-      if (local->domain != QCONV_ERROR)
-        {
-          g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", path);
-          return FALSE;
-        }
-      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, local->message);
+      if (local->domain == QCONV_ERROR)
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, local->message);
+      g_propagate_error (error, g_steal_pointer (&local)); /* names the file */
+      return FALSE;
     }
   if (!JSON_NODE_HOLDS_ARRAY (root))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON array of { match, scheme, options }", path);

@@ -143,7 +143,7 @@ static void
 warn_effort (const Schemes *s, const QconvJob *job)
 {
   for (guint i = 0; i < s->list->len; i++)
-    if (qconv_values_knows (((const Scheme *) g_ptr_array_index (s->list, i))->values, "effort"))
+    if (qconv_values_knows (((const Scheme *) g_ptr_array_index (s->list, i))->values, QCONV_EFFORT))
       return;
   qconv_warn (&(Warn) { job->warn, job->warn_data }, "%s", _ ("--effort has no effect: this target has no search"));
 }
@@ -203,8 +203,8 @@ qconv_schemes_apply (Schemes *s, const QconvJob *job, const GArray *others, Qcon
       if (!scheme->implied)
         g_array_append_val (all, p);
       if (!qconv_values_parse (p.values, scheme->target->parameters, error)
-          || (job->effort != NULL && qconv_values_knows (p.values, "effort")
-              && !qconv_values_set (p.values, "effort", job->effort, error)))
+          || (job->effort != NULL && qconv_values_knows (p.values, QCONV_EFFORT)
+              && !qconv_values_set (p.values, QCONV_EFFORT, job->effort, error)))
         return FALSE;
     }
   if (job->effort != NULL)

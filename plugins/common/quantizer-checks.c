@@ -5,6 +5,12 @@
 #include <math.h>
 
 gboolean
+qconv_effort_is_rtn (const QconvLayer *layer)
+{
+  return g_str_equal (qconv_values_string (layer->values, QCONV_EFFORT), QCONV_EFFORT_RTN);
+}
+
+gboolean
 qconv_check_matrix (const QconvLayer *layer, GError **error)
 {
   if (layer->shape.rank != 2)

@@ -7,7 +7,7 @@
 gboolean
 fp8_is_rtn (const QconvLayer *layer)
 {
-  return g_str_equal (qconv_values_string (layer->values, "effort"), "rtn");
+  return qconv_effort_is_rtn (layer);
 }
 
 gboolean

@@ -10,8 +10,8 @@ extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
 /* clang-format off */
 #define FP8_EFFORT                                                                                  \
   {                                                                                                 \
-    .name = "effort", .type = QCONV_CHOICE, .value = "search",                                      \
-    .choices = (const char *const[]) { "rtn", "search", NULL },                                      \
+    .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search",                                      \
+    .choices = QCONV_EFFORT_CHOICES,                                      \
     .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula") \
   }
 /* clang-format on */

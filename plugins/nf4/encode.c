@@ -5,13 +5,15 @@
 
 #include <string.h>
 
+#include "quantizer-checks.h"
+
 /* Alignment and bookkeeping of scratch memory */
 #define SLACK 1024
 
 static gboolean
 is_rtn (const QconvLayer *layer)
 {
-  return g_str_equal (qconv_values_string (layer->values, "effort"), "rtn");
+  return qconv_effort_is_rtn (layer);
 }
 
 /* Returns how many blocks @rows rows hold or touch, at most those of the layer. */

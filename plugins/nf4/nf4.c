@@ -178,8 +178,8 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* clang-format off */
 #define EFFORT                                                                                                        \
-  { .name = "effort", .type = QCONV_CHOICE, .value = "search",                                                        \
-    .choices = (const char *const[]) { "rtn", "search", NULL },                                                       \
+  { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search",                                                        \
+    .choices = QCONV_EFFORT_CHOICES,                                                       \
     .help = N_ ("how the absmax of a block is found: search has the smaller error, rtn gives the bytes of "           \
                 "bitsandbytes") }
 /* clang-format on */

@@ -107,7 +107,7 @@ encode_smallest (const QconvTile *t)
 static gboolean
 encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  gboolean rtn = g_str_equal (qconv_values_string (t->layer->values, "effort"), "rtn");
+  gboolean rtn = qconv_effort_is_rtn (t->layer);
   const QconvArg args[] = { QCONV_BUF (t->floats),
                             QCONV_BUF (qconv_tile_component (t, "codes")),
                             QCONV_BUF (qconv_tile_component (t, "block_scale")),
@@ -179,10 +179,10 @@ static const QconvEncoder from_floats = {
 };
 
 static const QconvOption options[] = {
-  { .name = "effort",
+  { .name = QCONV_EFFORT,
     .type = QCONV_CHOICE,
     .value = "search",
-    .choices = (const char *const[]) { "rtn", "search", NULL },
+    .choices = QCONV_EFFORT_CHOICES,
     .help = N_ ("how block scales are found: search has the smaller error, rtn is the reference formula; for a file "
                 "that a LoRA is applied to at load time take rtn or, better, bake the LoRA") },
   { .name = NULL },

@@ -146,7 +146,7 @@ form_of (const QconvQuantizer *self, const QconvLayer *layer)
     .group = group_of (layer),
     .uniform = !table,
     .fitted = six || table,
-    .search = six && !g_str_equal (qconv_values_string (layer->values, "effort"), "rtn"),
+    .search = six && !qconv_effort_is_rtn (layer),
   };
 }
 
@@ -346,10 +346,10 @@ static const QconvOption options_6[] = {
     .flags = QCONV_OPTION_PARAMETER },
   CONVROT_OPTION,
   SCALE_DTYPE_OPTION,
-  { .name = "effort",
+  { .name = QCONV_EFFORT,
     .type = QCONV_CHOICE,
     .value = "search",
-    .choices = (const char *const[]) { "rtn", "search", NULL },
+    .choices = QCONV_EFFORT_CHOICES,
     .help = N_ ("search tries the E4M3 scales next to the fitted one, as comfy-kitchen does; rtn leaves it") },
   { .name = NULL },
 };
