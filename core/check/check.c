@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Compares layers with what they were made from, chunk by chunk: after a run, and when a file is verified. */
+/* Compares layers with their sources, chunk by chunk. run.c calls it after a run, the command verify for any file. */
 #include "check/check.h"
 
 #include <math.h>
@@ -14,14 +14,15 @@
 #include "schedule/progress.h"
 #include "schedule/schedule.h"
 
-/* Weights whose root mean square is below this do nothing in a network. Formats may round them to zero, because their
-   scales have floors */
+/* Limits the root mean square of weights without effect. A format may round such weights to zero, because its
+   scales have a smallest value */
 #define VANISHING 1e-7
 
 /**
- * Pair: a layer and what it was made from.
- * @bound: the worst relative MSE that passes; < 0: any passes
- * @chunk_rows: rows of one partial sum: a multiple of where tiles may be cut, whatever the memory
+ * Pair: a layer, @got, and its source, @reference.
+ * @bound: the largest relative MSE that passes; negative: every MSE passes
+ * @chunk_rows: rows of one partial sum, a multiple of the alignment of tiles. Does not depend on the memory,
+ *   so that the sums do not either
  * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero
  */
 typedef struct {
@@ -51,7 +52,7 @@ clear_pair (Pair *p)
   g_clear_pointer (&p->sums, g_free);
 }
 
-/* Returns: whether "squared-error" takes the type of @s as it is */
+/* Returns: whether "squared-error" takes the type of @s without conversion */
 static gboolean
 as_is (const SourceLayer *s)
 {
@@ -77,16 +78,16 @@ cost_pair (Pair *p, const Limits *limits, GError **error)
 {
   guint64 align = qconv_layer_alignment (p->reference->layer, qconv_layer_alignment (p->got->layer, 1));
   guint64 rows = p->got->layer->pub.rows, worth = MAX (p->reference->min_rows, p->got->min_rows);
-  gsize share, target;
+  gsize per_thread, target;
 
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));
   p->chunk_rows = align * MAX (CHUNK_ROWS (p->got->layer->pub.cols) / align, 1);
   p->kept_cost = TILE_SLACK + qconv_source_cost (p->reference, SCOPE_LAYER, 0)
                  + qconv_source_cost (p->got, SCOPE_LAYER, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
-  share = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
-  target = MIN (TILE_TARGET, share);
+  per_thread = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
+  target = MIN (TILE_TARGET, per_thread);
   worth = MIN (worth / align * align, p->chunk_rows);
-  p->tile_rows = worth > align && rows_cost (p, worth) <= share ? worth : align;
+  p->tile_rows = worth > align && rows_cost (p, worth) <= per_thread ? worth : align;
   while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
     p->tile_rows *= 2;
   p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
@@ -120,13 +121,14 @@ count_nonzero (const float *x, guint64 n)
   return (double) count;
 }
 
-/* Rows of both layers as floats. The written one may have more: padding */
+/* Compared: rows of both layers as floats. The written layer may have more rows: padding */
 typedef struct {
   QconvBuffer reference, got;
   guint64 n_reference, n_got;
 } Compared;
 
-/* Adds the error of the rows to @sums. What @got has more of than @reference is padding and must be zero */
+/* Adds the error of the rows to @sums. Counts padding that is not zero in sums[2]; padding is the items of @got
+   beyond @reference */
 static gboolean
 compare_rows (const Pair *p, const Compared *rows, double *sums, GError **error)
 {
@@ -154,7 +156,7 @@ compare_rows (const Pair *p, const Compared *rows, double *sums, GError **error)
   return TRUE;
 }
 
-/* Loads @rows of the written layer, and those of the source that it has of them */
+/* Loads @rows of the written layer, and the same rows of the source if the source has them */
 static gboolean
 load_rows (const Pair *p, const Rows *rows, Compared *to, GError **error)
 {
@@ -163,7 +165,7 @@ load_rows (const Pair *p, const Rows *rows, Compared *to, GError **error)
 
   reference.n = rows->first < n_rows ? MIN (rows->n, n_rows - rows->first) : 0;
   *to = (Compared) { .n_reference = reference.n, .n_got = rows->n };
-  return (reference.n == 0 /* all of it is padding */
+  return (reference.n == 0 /* all rows are padding */
           || qconv_floats_load (p->reference, qconv_components_view (p->reference_components, rows->arena), &reference,
                                 as_is (p->reference), &to->reference, error))
          && qconv_floats_load (p->got, qconv_components_view (p->got_components, rows->arena), rows, FALSE, &to->got,
@@ -293,7 +295,7 @@ compare_pairs (GArray *pairs, const Limits *limits, const Listener *listener, Qc
   return ok;
 }
 
-/* Adds a pair, or the reason why the two do not belong together */
+/* Adds a pair, or reports why the two layers cannot be compared */
 static void
 add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, const char *name, QconvReport *r)
 {
@@ -301,7 +303,7 @@ add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, c
   Pair p = { .reference = reference, .got = got, .bound = -1 };
   gboolean same_shape = got != NULL && qconv_shape_equal (&got->layer->pub.shape, &reference->layer->pub.shape);
 
-  /* Rows of blocks need not be the first axis; a plain tensor of the same shape can be read in the same rows */
+  /* The rows of a quantized layer need not be its first axis. A plain tensor of the same shape takes the same rows */
   if (same_shape && qconv_source_layer_plain (got))
     qconv_layer_set_rows (got->layer, reference->layer->pub.rows, reference->layer->pub.cols);
   else if (same_shape && qconv_source_layer_tensor (reference) != NULL && reference->parts == NULL)
@@ -342,7 +344,8 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
     }
 }
 
-/* Opens the written file by the reader that the writer names. If that refuses the file, we wrote it wrongly */
+/* Opens the written file by the reader that the writer names. If the reader refuses the file, qconv wrote a wrong
+   file */
 static QconvModel *
 open_written (const QconvPlan *p, const char *path, GError **error)
 {
@@ -373,7 +376,7 @@ qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener
   if (written == NULL)
     return NULL;
   r = qconv_report_new ();
-  if (p->target->target->scheme == NULL) /* a verbatim copy need not mean anything to a reader */
+  if (p->target->target->scheme == NULL) /* no reader has to understand a verbatim copy */
     return g_steal_pointer (&r);
   qconv_report_structure (r, written);
   if (!p->verify)
@@ -382,7 +385,7 @@ qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener
   return compare_pairs (pairs, &p->limits, listener, r, error) ? g_steal_pointer (&r) : NULL;
 }
 
-/* Maps @original to the names of @model if it is the same model in another naming. *x: NULL if it is not */
+/* Maps @original to the names of @model if both are one model in different namings. @x: left alone if they are not */
 static gboolean
 map_original (const QconvModel *model, const QconvModel *original, Mapping **x, GError **error)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads a command line by the table of options. main.c calls it first. */
+/* Reads a command line by the table of options. main.c calls cli_settings_parse() first, then
+   cli_settings_check(). */
 #include <getopt.h>
 #include <glib/gi18n.h>
 #include <string.h>

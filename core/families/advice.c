@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides by templates, presets and role rules what becomes of a layer. */
+/* Advises to keep a layer, or to encode it in the target's scheme or a fallback. rules.c asks and decides. */
 #include "families/advice.h"
 
 #include <string.h>
@@ -63,7 +63,8 @@ qconv_family_least_dim (const Family *f)
   return base != NULL ? (guint64) qconv_family_data (base)->min_dim : 0;
 }
 
-/* Returns the highest number that @layer gives to its variable right behind @start; 0 if there is no such variable */
+/* Returns the end of the range of the variable right after @start in @layer, one more than its highest number; 0
+   if there is no such variable */
 static gint64
 end_of_blocks (const FamilyLayer *layer, const Dims *dims, const char *start)
 {
@@ -84,7 +85,7 @@ end_of_blocks (const FamilyLayer *layer, const Dims *dims, const char *start)
   return 0;
 }
 
-/* Returns the number of blocks that @stem has: one more than the highest number that a template puts behind it */
+/* Returns the number of blocks of @stem: the largest end_of_blocks() of all templates */
 static gint64
 count_blocks (const Family *f, const Dims *dims, const char *stem)
 {
@@ -100,12 +101,15 @@ count_blocks (const Family *f, const Dims *dims, const char *stem)
 static gboolean
 in_blocks (const Family *f, const Dims *dims, const FamilyBlocks *blocks, const char *layer)
 {
-  const char *stem = blocks->stem, *number = layer + strlen (stem) + 1;
+  const char *stem = blocks->stem, *number;
   guint64 at;
   gint64 n;
   char *end;
 
-  if (!g_str_has_prefix (layer, stem) || number[-1] != '.' || !g_ascii_isdigit (*number))
+  if (!g_str_has_prefix (layer, stem) || layer[strlen (stem)] != '.')
+    return FALSE;
+  number = layer + strlen (stem) + 1;
+  if (!g_ascii_isdigit (*number))
     return FALSE;
   at = g_ascii_strtoull (number, &end, 10);
   if (*end != '.')
@@ -187,7 +191,7 @@ always_kept (const Family *f, const Dims *dims, const char *layer)
   class_ = rule != NULL ? rule->class_ : NULL;
   if (class_ != NULL)
     return g_strv_contains (quantizable, class_) ? NULL : class_;
-  /* A tensor outside the family may mean anything to a loader, so it stays as it is */
+  /* A loader may use an unknown tensor for anything, so unknown tensors are kept */
   if (base != f && rule == NULL && qconv_family_data (f)->layers.at != NULL)
     return "not a tensor of the family";
   return base != NULL ? qconv_family_match_any (&qconv_family_data (base)->keep, layer) : NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Applies "rules": templates of names in both namings, and how the rows of one whole tensor are the rows of parts. */
+/* Applies the "rules" of a keymap. A rule has name templates in both namings and says how a whole tensor is cut
+   into parts. */
 #include "families/keymap-rules.h"
 
 #include <string.h>
@@ -43,8 +44,8 @@ head_of (const KeymapRun *m, const char *a)
   return m->permuted != NULL && g_strv_contains (m->permuted->tensors, a) ? &m->permuted->head : NULL;
 }
 
-/* Joins the rules of several tensors of "a" that are parts of one of "b"; in the file each part has a rule of its own
- */
+/* Adds one part to the rule of a tensor of "b" that consists of several tensors of "a". The file has a rule for
+   each part */
 static gboolean
 join_parts (GPtrArray *rules, const FamilyMapRule *of, GError **error)
 {
@@ -124,7 +125,7 @@ is_from_whole (const KeymapRun *m, const Rule *rule)
   return rule->whole_is_a == m->from_a;
 }
 
-/* Returns the template of a tensor that the file has if the rule applies */
+/* Returns the template of the first source of the rule */
 static const char *
 from_template (const KeymapRun *m, const Rule *rule)
 {
@@ -158,7 +159,7 @@ count_tensors (const KeymapRun *m, const char *template, const char *variable)
     }
 }
 
-/* Returns the name of the dimension that alone is the end of @v's range from 0, or NULL */
+/* Returns dimension D if the range of @v is from 0 to D, else NULL */
 static const char *
 range_end (const FamilyVariable *v)
 {
@@ -240,7 +241,8 @@ permute_rows (const KeymapRun *m, const Rule *rule, const char *source, guint64 
   return TRUE;
 }
 
-/* Makes one tensor of one */
+/* Makes one tensor of one other: copies, swaps, transposes or permutes its rows. Does nothing if the source is
+   missing */
 static gboolean
 move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError **error)
 {
@@ -299,7 +301,7 @@ stated_rows (const KeymapRun *m, const Rule *rule, guint i, const char *whole, g
   return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part would have fewer than 0 rows", whole);
 }
 
-/* Makes several tensors of one */
+/* Splits one tensor into several. Does nothing if the source is missing */
 static gboolean
 split (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
@@ -356,7 +358,7 @@ stack_part (const KeymapRun *m, const char *source, GArray *parts, QconvShape *s
          || qconv_fail (error, QCONV_ERROR_INPUT, "%s: too many rows", source);
 }
 
-/* Makes one tensor of several */
+/* Stacks several tensors into one. Does nothing if all sources are missing, fails if some are */
 static gboolean
 stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {

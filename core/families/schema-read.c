@@ -6,11 +6,11 @@
 
 #include "qconv-types.h"
 
-/* Limits far above any model's, so that what a file makes core compute stays small */
+/* Limit the work that a hostile file can cause. No real family file comes near them */
 enum { MAX_LENGTH = 4096, MAX_ITEMS = 4096 };
 static const gint64 max_size = G_GINT64_CONSTANT (1) << 40;
 
-/* Every FAMILY_LIST begins like this */
+/* Has the layout of every FAMILY_LIST */
 typedef FAMILY_LIST (void) AnyList;
 
 gboolean
@@ -120,7 +120,7 @@ find_member (const SchemaMember *of, const char *name)
   return NULL;
 }
 
-/* Fails unless the members that must be in @o are */
+/* Fails unless @o has every needed member and exactly one of the alternative members */
 static gboolean
 check_presence (SchemaReader *r, JsonObject *o, const SchemaMember *of)
 {
@@ -166,7 +166,8 @@ qconv_schema_object (SchemaReader *r, JsonNode *node, const SchemaMember *of, gp
   return check_presence (r, o, of);
 }
 
-/* Returns how objects with the members @of are read; the table's last row has their size */
+/* Returns the SchemaItem of objects with the members @of. The offset in the table's last row is the size of an
+   object */
 static SchemaItem
 object_item (const SchemaMember *of)
 {

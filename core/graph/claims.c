@@ -33,11 +33,11 @@ struct _QconvClaims {
   gboolean allow_nonfinite;
   const QconvReader *reader;
   GPtrArray *claims;   /* QconvClaim */
-  GHashTable *owners;  /* QconvTensor -> QconvClaim, or the table itself for dropped ones */
+  GHashTable *owners;  /* QconvTensor -> QconvClaim; a dropped tensor has the QconvClaims as owner */
   GHashTable *renames; /* QconvTensor -> Rename */
   GHashTable *dropped_keys;
   GPtrArray *warnings;
-  GError *error; /* the first broken promise */
+  GError *error; /* the first wrong claim of a reader */
 };
 
 static void
@@ -237,7 +237,8 @@ qconv_claims_warn (QconvClaims *c, const char *format, ...)
 
 /* ---- Claims become layers ---- */
 
-/* Returns: whether a tensor can be the component as it is: same type, both of 8 bits, or a float that F32 holds */
+/* Returns: whether a tensor can be the component without a load function: the types are equal, both have 8 bits,
+   or the component is F32 and the tensor is F16 or BF16 */
 static gboolean
 fits_component (QconvDType tensor, QconvDType component)
 {
@@ -263,7 +264,8 @@ same_but_for_ones (const QconvShape *a, const QconvShape *b)
     }
 }
 
-/* Checks that a tensor that is a component as it is has the items of the component */
+/* Checks that the component exists. Without a load function, checks that the tensor has the type and the shape of
+   the component */
 static gboolean
 check_binding (const SourceLayer *s, const Binding *b, GError **error)
 {
@@ -288,7 +290,8 @@ check_binding (const SourceLayer *s, const Binding *b, GError **error)
   return TRUE;
 }
 
-/* Compares the claimed components with those of the quantizer; drops optional ones that the source lacks */
+/* Compares the claimed components with the components of the quantizer. Drops optional components that the claim
+   lacks */
 static gboolean
 match_components (SourceLayer *s, GError **error)
 {
@@ -351,8 +354,8 @@ claimed_bytes (const QconvClaim *l)
   return bytes;
 }
 
-/* Returns: whether the tensor of the weight is called like the layer, with or without a prefix. It gets that name back
-   in a plain file, without ".weight" */
+/* Returns: whether @t has the name of the layer, with or without a prefix, and no ".weight". A plain file then
+   names the tensor like the layer */
 static gboolean
 carries_name (const QconvTensor *t, const char *layer)
 {
@@ -422,7 +425,7 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   return s;
 }
 
-/* A claimed layer takes the place of its first tensor */
+/* Makes layers in the order of the file. A claimed layer takes the place of its first tensor */
 GPtrArray *
 qconv_claims_finish (QconvClaims *c, GError **error)
 {

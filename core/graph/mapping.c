@@ -14,17 +14,17 @@
 
 #define ORIGINAL "original"
 
-/* What a mapping is made with */
+/* Making: what the functions below share while they make one mapping */
 typedef struct {
   const QconvModel *model;
-  GPtrArray *from; /* SourceLayer: what of it is taken along */
+  GPtrArray *from; /* SourceLayer: the selected layers of @model */
   Mapping *x;
-  Names *names;                 /* behind the prefix */
-  GHashTable *made;             /* SourceLayer of the model -> GPtrArray of what is made of it first */
-  GHashTable *used;             /* SourceLayers of the model that are part of something */
-  GHashTable *spellings;        /* a tensor's one spelling (see graph/aliases.h) -> as the variant is published */
+  Names *names;          /* behind the prefix */
+  GHashTable *made;      /* SourceLayer -> GPtrArray of the composed layers whose first source it is */
+  GHashTable *used;      /* SourceLayers of the model that composed layers use */
+  GHashTable *spellings; /* common spelling of a name (families/aliases.h) -> spelling of the published variant */
   const FamilyAliases *aliases; /* (nullable): of the family, while @spellings are known */
-  Dims *published;              /* (nullable): dimensions with @spellings, where these are all that sets them apart */
+  Dims *published;              /* (nullable): of the published variant, if the model differs only in spelling */
 } Making;
 
 void
@@ -43,7 +43,7 @@ qconv_mapping_original (const Mapping *x, const SourceLayer *s)
   return g_hash_table_lookup (x->originals, s);
 }
 
-/* The layer whose tensor has this name behind the prefix */
+/* Finds the layer whose tensor has @name after the prefix */
 static SourceLayer *
 find_source (const Making *k, const char *name)
 {
@@ -52,7 +52,7 @@ find_source (const Making *k, const char *name)
   return full != NULL ? qconv_model_find_tensor (k->model, full) : NULL;
 }
 
-/* Returns: index of @s in @sources, where it is put if it is new */
+/* Returns: the index of @s in @sources. Adds @s if @sources lacks it */
 static guint
 source_index (GPtrArray *sources, SourceLayer *s)
 {
@@ -66,8 +66,8 @@ source_index (GPtrArray *sources, SourceLayer *s)
   return i;
 }
 
-/* The dimensions of the model, but where a spelling is all that they say, those of its variant as it is published, if
-   it is */
+/* Returns: (transfer full): the dimensions of the model. Takes dimensions that only tell the spelling of names
+   from the published variant, if the variant is published */
 static Dims *
 published_dims (const Identity *id)
 {
@@ -81,7 +81,7 @@ published_dims (const Identity *id)
   return published;
 }
 
-/* Whether @tensors are those of @spellings, whatever they are called */
+/* Returns whether @tensors and @spellings hold the same tensors, whatever spelling the names have */
 static gboolean
 same_tensors (const Making *k, const GPtrArray *tensors)
 {
@@ -96,7 +96,7 @@ same_tensors (const Making *k, const GPtrArray *tensors)
   return same;
 }
 
-/* How the variant's names are spelled where a family accepts more than one spelling */
+/* Finds the spelling of the published variant, if the family accepts several spellings */
 static gboolean
 find_spellings (Making *k, GError **error)
 {
@@ -122,7 +122,7 @@ find_spellings (Making *k, GError **error)
   return own != NULL;
 }
 
-/* Returns: (transfer full): with the model's prefix */
+/* Returns: (transfer full): @name in the published spelling, with the prefix of the output */
 static char *
 output_name (const Making *k, const char *name)
 {
@@ -208,7 +208,7 @@ apply_keymap (Making *k, const char *to, GError **error)
   return TRUE;
 }
 
-/* What is made comes where the first of its parts was */
+/* Lists the layers of the mapping. A composed layer takes the place of its first source */
 static void
 list_layers (Making *k)
 {
@@ -226,8 +226,8 @@ list_layers (Making *k)
 
 /* ---- Names and shapes of the original naming ---- */
 
-/* What layers under other names are called originally: of those that are fused the name of the whole. Where tensors are
-   missing, which only renaming minds, it is known of those that are not in blocks */
+/* Finds the original names of layers in another naming. A layer that is a part of an original tensor gets the name
+   of that tensor. If tensors are missing, finds only names outside blocks; only renaming needs all names */
 static gboolean
 name_foreign (Making *k, GError **error)
 {
@@ -263,7 +263,7 @@ name_layers (Making *k)
   for (guint i = 0; i < k->x->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (k->x->layers, i);
-      /* What is made for another naming is called as what it is made of */
+      /* A layer that is composed for another naming has the original name of its first source */
       const SourceLayer *of = !original && s->sources != NULL ? g_ptr_array_index (s->sources, 0) : s;
       const char *known = g_hash_table_lookup (k->x->originals, of);
       const char *prefix = of == s ? k->x->prefix : k->x->identity->prefix, *name = of->plain_name;
@@ -276,7 +276,7 @@ name_layers (Making *k)
     }
 }
 
-/* Gives layers whose container lost axes the shapes that the family knows */
+/* Restores the shapes of layers if the container has lost axes. The family knows the shapes */
 static gboolean
 restore_shapes (Making *k, GError **error)
 {
@@ -311,7 +311,7 @@ restore_shapes (Making *k, GError **error)
   return TRUE;
 }
 
-/* What was not made of others, and loses its prefix */
+/* Removes the prefix from the names of layers that are not composed */
 static gboolean
 strip_names (Making *k, GError **error)
 {
@@ -375,13 +375,17 @@ free_list (gpointer data)
   g_ptr_array_unref (data);
 }
 
-/* Returns: (transfer full): what the selected layers are. The answer for the whole model is found once */
+/* Returns: (transfer full): the identity of the selected layers. If all layers are selected, copies the identity
+   of the model */
 static Identity *
 identify_selected (const Making *k, GError **error)
 {
-  const Identity *whole = k->from->len == k->model->layers->len ? qconv_model_identity (k->model, error) : NULL;
+  const Identity *whole;
 
-  return whole != NULL ? qconv_identity_copy (whole) : qconv_layers_identify (k->model, k->from, error);
+  if (k->from->len < k->model->layers->len)
+    return qconv_layers_identify (k->model, k->from, error);
+  whole = qconv_model_identity (k->model, error);
+  return whole != NULL ? qconv_identity_copy (whole) : NULL;
 }
 
 /* Selects the layers to convert and identifies their model */
@@ -397,7 +401,7 @@ begin (Making *k, const MappingOptions *o, GError **error)
   x->identity = identify_selected (k, error);
   if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
-  /* A model of an all-in-one checkpoint loses its prefix if it becomes a file by itself */
+  /* A model of an all-in-one checkpoint loses the prefix if the model becomes a file of its own */
   x->prefix = part && qconv_select_all_behind (k->from, x->identity->prefix) ? "" : x->identity->prefix;
   x->naming = x->identity->naming;
   k->names = qconv_layers_names (k->from, x->identity);

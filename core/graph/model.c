@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opens a model: finds its container, lets the readers claim its layers, and answers what is in it. */
+/* Opens a model: finds its container, lets the readers claim layers, and indexes the layers by name. Every command
+   opens its input here; check.c opens the written file. */
 #include "graph/model.h"
 
 #include <string.h>
@@ -113,8 +114,8 @@ claim_layers (QconvModel *m, const QconvOpenOptions *o, GError **error)
   return m->layers != NULL;
 }
 
-/* Keeps a model without layers if its layers cannot be claimed: verify must open a broken file, so that it can report
-   what is broken */
+/* Keeps a broken model without layers if the caller verifies the file. Verify must open a broken file to report
+   its problems */
 static gboolean
 tolerate_unclaimed (QconvModel *m, const QconvOpenOptions *o, GError **error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The components of a layer in memory, and which rows of them are meant. */
+/* Declares Components, the components of one layer in memory, and Rows, the rows to work on. */
 #pragma once
 #include "base/buffer.h"
 #include "layer/source-layer.h"
@@ -9,8 +9,8 @@
  * Components: the components of @layer in memory.
  *
  * @buffers: by index of the component; data NULL: absent or not loaded
- * @sources: (nullable): of a composed layer: the components of its @n_sources sources
- * @kept: (nullable): what the layer's deltas keep, DELTA_KEPT for each
+ * @sources: (nullable): the components of the @n_sources sources, if the layer is composed
+ * @kept: (nullable): the kept buffers of the layer's deltas, DELTA_KEPT for each delta
  */
 typedef struct _Components Components;
 struct _Components {
@@ -21,14 +21,15 @@ struct _Components {
   guint n_sources;
 };
 
-/* Which components are meant: those of the whole layer, or those that follow rows */
+/* SCOPE_LAYER: components that the layer has once (layer components). SCOPE_ROWS: components with a share for each
+   row (row components) */
 typedef enum { SCOPE_LAYER, SCOPE_ROWS } Scope;
 
 /**
- * Rows: a run of rows and what working on it takes.
+ * Rows: consecutive rows, and the memory to work on them.
  *
- * @first, @n: rows [first, first + n); with SCOPE_LAYER they do not matter
- * @arena: where the results go
+ * @first, @n: rows [first, first + n); loading and placing with SCOPE_LAYER ignore them
+ * @arena: holds the results
  * @cancellable: (nullable)
  */
 typedef struct {
@@ -37,21 +38,22 @@ typedef struct {
   GCancellable *cancellable;
 } Rows;
 
-/* Returns: (transfer full): no data yet */
+/* Returns: (transfer full): the components of @layer, without data */
 Components *qconv_components_new (const Layer *layer);
-/* Returns: (transfer full): the same for a source, with those of its own sources if it is composed */
+/* Returns: (transfer full): the components of @s, and of its sources if @s is composed, without data */
 Components *qconv_components_new_source (const SourceLayer *s);
 void qconv_components_free (Components *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Components, qconv_components_free)
 
-/* Returns: (transfer none): a copy of @whole in @arena, whose row components a task may set */
+/* Returns: (transfer none): a copy of @whole in @arena; a task may set the row components of the copy */
 Components *qconv_components_view (const Components *whole, Arena *arena);
 /* Returns: bytes that a view of the components of @l takes in an arena */
 gsize qconv_components_view_cost (const Layer *l);
 
-/* Returns: bytes that buffers for @scope of @n_rows rows take in an arena */
+/* Returns: the bytes that the @scope components of @n_rows rows take in an arena */
 gsize qconv_components_cost (const Layer *l, Scope scope, guint64 n_rows);
-/* Gives @c buffers for @scope of @rows; those of the whole layer are zeros. QCONV_ERROR_BUG: the arena is too small */
+/* Places buffers for the @scope components of @rows in the arena. Fills layer components with zeros. Fails with
+   QCONV_ERROR_BUG if the arena is too small */
 gboolean qconv_components_place (Components *c, Scope scope, const Rows *rows, GError **error);
 /* Returns: whether component @c belongs to @scope */
 gboolean qconv_component_in (const QconvComponent *c, Scope scope);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Composes layers, and finds out whether their components can be stacked without decoding them. */
+/* Composes layers. Finds out whether components can be stacked without decoding. mapping.c and lora.c call it. */
 #include "layer/compose.h"
 
 #include <string.h>
@@ -8,10 +8,11 @@
 #include "layer/load-claimed.h"
 #include "registry/values.h"
 
-/* Bytes of small components that are compared while planning: scales and code books */
+/* Limits the bytes of layer components that planning reads and compares: scales and code books */
 #define LARGEST_WHOLE ((gsize) 64 << 10)
 
-/* Checks that all parts have rows of one length, and that their sources have these rows. *rows: how many in all */
+/* Checks that all parts have rows of one length and that each source has the rows of its parts. @rows: set to the
+   number of all rows */
 static gboolean
 check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
 {
@@ -39,7 +40,7 @@ check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
   return TRUE;
 }
 
-/* Returns: the type of the sources, F32 if they differ */
+/* Returns: the type of the sources, or F32 if the types differ */
 static QconvDType
 common_dtype (const SourceLayer *s)
 {
@@ -85,7 +86,7 @@ read_whole (const SourceLayer *of, const char *name)
              : NULL;
 }
 
-/* Returns: whether component @c, which belongs to the whole layer, is equal in all sources */
+/* Returns: whether component @c is equal in all sources. @c belongs to the whole layer */
 static gboolean
 same_in_all (const SourceLayer *s, const QconvComponent *c)
 {
@@ -105,9 +106,9 @@ same_in_all (const SourceLayer *s, const QconvComponent *c)
   return TRUE;
 }
 
-/* Returns: whether component @c of the composed layer can be made from those of the sources. One that follows rows can
-   if no part cuts a run of rows in two. One of the whole layer can if the layer is a whole other one, if it has one
-   source and the component is one number, or if it is equal in all sources */
+/* Returns: whether component @c can be made from the components of the sources. A row component can, if no part is
+   transposed and no part cuts a run in two. A layer component can, if the composed layer equals one source, if
+   there is one source and @c is one number, or if @c is equal in all sources */
 static gboolean
 component_stacks (const SourceLayer *s, const QconvComponent *c)
 {
@@ -128,7 +129,7 @@ component_stacks (const SourceLayer *s, const QconvComponent *c)
   return TRUE;
 }
 
-/* Returns: the layer with the components of its sources; NULL if these cannot be stacked */
+/* Returns: (transfer full): the layer in the scheme of its sources; NULL if the components cannot be stacked */
 static Layer *
 stack_components (const SourceLayer *s, guint64 rows, guint64 cols)
 {
@@ -228,7 +229,7 @@ all_rows (const SourceLayer *s)
   return parts;
 }
 
-/* Returns: (transfer full): the claimed layers that @s is or is composed of */
+/* Returns: (transfer full): the sources of @s, or @s itself if @s is claimed */
 static GPtrArray *
 claimed_sources (const SourceLayer *s)
 {
@@ -249,7 +250,7 @@ qconv_compose_renamed (const SourceLayer *s, const char *plain_name, const Qconv
   return qconv_compose (plain_name, shape, sources, s->parts != NULL ? g_array_ref (s->parts) : all_rows (s), error);
 }
 
-/* Returns: the type of sums: codes of eight bits cannot hold sums of their kind */
+/* Returns: the type of a sum: BF16 for F8, because F8 cannot hold sums; else the type of @s */
 static QconvDType
 sum_dtype (const SourceLayer *s)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loads composed layers: the rows of each part from its claimed layer, stacked, plus what deltas add. */
+/* Loads composed layers: reads the rows of each part from its claimed layer, stacks the rows and adds deltas.
+   load.c calls it. */
 #include "layer/load-composed.h"
 
 #include <string.h>
@@ -8,11 +9,11 @@
 #include "layer/load-claimed.h"
 
 /**
- * Slice: what one part gives to some rows of the stack.
+ * Slice: the rows of one part that some rows of the stack need.
  *
- * @at: the row of the stack where it starts
- * @from, @n: rows of the source: from, from + stride, …
- * @first, @load: the stretch to be read, which starts where runs of the source do
+ * @at: the first row of the slice in the stack
+ * @from, @n: rows (if transposed: columns) of the source: from, from + stride, …
+ * @first, @load: rows [first, first + load) of the source are read; @first begins a run
  */
 typedef struct {
   const Part *part;
@@ -28,7 +29,7 @@ source_alignment (const SourceLayer *of)
   return align == 0 ? rows : MIN (align, rows);
 }
 
-/* Rows of the source that have to be in memory for @n rows of a part, at most */
+/* Returns the most rows of the source that @n rows of a part need in memory */
 static guint64
 rows_to_load (const SourceLayer *of, const Part *p, guint64 n)
 {
@@ -40,7 +41,8 @@ rows_to_load (const SourceLayer *of, const Part *p, guint64 n)
   return MIN (all, rows);
 }
 
-/* Cuts the slice of part @i out of @rows. @start: the part's first row in the stack. Returns: whether there is one */
+/* Sets @slice to the rows of part @i in @rows. Returns FALSE if @rows has none. @start: the first row of the part
+   in the stack */
 static gboolean
 cut_slice (const SourceLayer *s, guint i, guint64 start, const Rows *rows, Slice *slice)
 {
@@ -114,8 +116,8 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
 
 /* ---- Components ---- */
 
-/* Loads what belongs to whole layers: of each source, and what deltas keep. A component of the composed layer is that
-   of the first source; see component_stacks() in compose.c */
+/* Loads the layer components of each source and the kept buffers of deltas. Takes the layer components of the
+   composed layer from the first source; component_stacks() in compose.c has checked this */
 static gboolean
 load_layer (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
 {
@@ -194,7 +196,7 @@ qconv_composed_load (const SourceLayer *s, Components *c, Scope scope, const Row
 
 /* ---- Floats ---- */
 
-/* Copies the rows that @slice wants out of @raw, which holds those that it loads. @to: where its first row goes */
+/* Copies the rows of @slice from @raw to @to. @raw: rows [first, first + load) of the source */
 static void
 copy_floats (const SourceLayer *s, const Slice *slice, const QconvBuffer *raw, guint8 *to)
 {

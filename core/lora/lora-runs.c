@@ -2,7 +2,8 @@
 /* Finds the rows of a mapped layer that a LoRA changes. lora.c calls it for each layer that contains rows of a name. */
 #include "lora/lora-runs.h"
 
-/* Returns: (transfer full): for each row of @of the row of the delta that is added to it, counted from 1; 0: none */
+/* Returns: (transfer full): an array by row of @of: the number of the delta's row for this row, counted from 1; 0
+   if the delta has none */
 static guint64 *
 rows_of_delta (const LoraName *n, const SourceLayer *of)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Cuts planned layers into tiles that fit the memory, and says what a task takes. The plan calls it for every layer. */
+/* Cuts planned layers into tiles that fit the memory, and says how much memory a task takes. The plan calls it for
+   every layer. */
 #include "plan/cost.h"
 
 #include "layer/load.h"
 #include "layer/tile.h"
 #include "plan/encoder.h"
 
-/* Returns: the most bytes of @t that @n_rows rows own: the last run may be the largest */
+/* Returns: the most bytes of @t that @n_rows rows own. Adds the bytes of the last run, because the last run may be
+   the largest */
 static gsize
 packed_bytes (const QconvOutput *o, const PlannedTensor *t, guint64 n_rows)
 {
@@ -68,7 +70,7 @@ tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
   return cost;
 }
 
-/* Returns: bytes that are kept from the first phase to the last */
+/* Returns: the bytes that the layer keeps from its first phase to its last */
 static gsize
 kept_cost (const PlannedLayer *l)
 {
@@ -106,15 +108,15 @@ find_alignment (PlannedLayer *l, GError **error)
          || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
 }
 
-/* Returns: the rows of a tile. Starts with the reader's minimum if it fits @share, else with one alignment step;
-   doubles while a tile stays within @target */
+/* Returns: the rows of a tile. Starts with the reader's minimum if such a tile fits @per_thread, else with one
+   alignment step; doubles while a tile stays within @target */
 static guint64
-fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize share)
+fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize per_thread)
 {
   guint64 worth = l->source->min_rows / l->tiling.align + (l->source->min_rows % l->tiling.align != 0);
   guint64 n = MIN (worth * l->tiling.align, l->layer->pub.rows);
 
-  if (worth <= 1 || tile_cost (o, l, n) > share)
+  if (worth <= 1 || tile_cost (o, l, n) > per_thread)
     n = l->tiling.align;
   while (n < l->layer->pub.rows && tile_cost (o, l, 2 * n) <= target)
     n *= 2;
@@ -140,8 +142,8 @@ compared_as_is (const PlannedLayer *l)
   return qconv_source_layer_plain (l->source) && qconv_dtype_is_float (l->source->layer->pub.dtype);
 }
 
-/* Returns: the least bytes that the check of @l will take: one tile of the source and of the written layer as floats,
-   the written one unpacked by its reader, and the sums of all chunks */
+/* Returns: the least bytes that the check of @l will take: one tile of the source and one of the written layer as
+   floats, the packed bytes of the written tile, and the sums of all chunks */
 static gsize
 verify_cost (const QconvOutput *o, const PlannedLayer *l)
 {
@@ -166,18 +168,18 @@ check_fits (const QconvOutput *o, const PlannedLayer *l, const Limits *limits, g
 gboolean
 qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, gboolean verify, GError **error)
 {
-  gsize share;
+  gsize per_thread;
 
   l->tiling.kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
-  share = (gsize) ((limits->memory - MIN (l->tiling.kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
+  per_thread = (gsize) ((limits->memory - MIN (l->tiling.kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   if (l->copies)
     {
-      l->tiling.task_cost = MAX (MIN (TILE_TARGET, share), ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
+      l->tiling.task_cost = MAX (MIN (TILE_TARGET, per_thread), ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
       return check_fits (o, l, limits, verify, error);
     }
   if (!find_alignment (l, error))
     return FALSE;
-  l->tiling.rows = fitting_rows (o, l, MIN (TILE_TARGET, share), share);
+  l->tiling.rows = fitting_rows (o, l, MIN (TILE_TARGET, per_thread), per_thread);
   l->tiling.task_cost = tile_cost (o, l, l->tiling.rows);
   return check_fits (o, l, limits, verify, error);
 }

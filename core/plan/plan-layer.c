@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Plans one layer: asks the rules, makes the planned layer, has the writer plan its tensors. */
+/* Plans one layer: asks the rules, makes the planned layer, has the writer plan its tensors. plan.c calls it for
+   each layer. */
 #include "plan/plan-layer.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "plan/encoder.h"
 #include "registry/values.h"
 
-/* Plans the layer as it is in a plain file of this target */
+/* Plans the layer as a plain tensor: copied, cast or decoded */
 static PlannedLayer *
 plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error)
 {
@@ -35,8 +36,8 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
   return qconv_planned_layer_new (layer, s, how, rule);
 }
 
-/* Finds the input scale of @l and drops components that neither the source nor the user gives. @change: what the user
-   said about input scales is meant for this layer */
+/* Finds the input scale of @l and drops components that neither the source nor the user gives. @change: the user's
+   input scale options apply to this layer */
 static gboolean
 settle_given (Planning *pl, PlannedLayer *l, gboolean change, GError **error)
 {
@@ -72,7 +73,7 @@ copy_hints (Layer *to, const Layer *from)
     to->hints = g_hash_table_ref (from->hints);
 }
 
-/* Fails unless @l can be made: moved, or encoded by an encoder from what the source decodes to */
+/* Fails unless @l is moved, or the source can be decoded and an encoder for @l exists */
 static gboolean
 check_encodable (const PlannedLayer *l, GError **error)
 {
@@ -81,7 +82,7 @@ check_encodable (const PlannedLayer *l, GError **error)
                         l->source->name, l->layer->scheme, l->source->layer->scheme);
 }
 
-/* Plans @s as @d decided; takes the layer of @d */
+/* Plans @s in the scheme of @d. Takes d->layer */
 static PlannedLayer *
 plan_encoded (Planning *pl, SourceLayer *s, Decision *d, GError **error)
 {
@@ -98,7 +99,7 @@ plan_encoded (Planning *pl, SourceLayer *s, Decision *d, GError **error)
   return settle_given (pl, l, TRUE, error) && check_encodable (l, error) ? g_steal_pointer (&l) : NULL;
 }
 
-/* Plans the components of an edited file as they are */
+/* Plans a quantized layer of an edited file: moves its components without change */
 static PlannedLayer *
 plan_moved (Planning *pl, SourceLayer *s, GError **error)
 {
@@ -124,7 +125,7 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
                                                                                                : NULL;
 }
 
-/* Returns: whether @l gets another stored shape although loaders tell models apart by it */
+/* Returns: whether @l changes a stored shape by which loaders recognize the model */
 static gboolean
 changes_probed (const Planning *pl, const PlannedLayer *l)
 {
@@ -134,7 +135,7 @@ changes_probed (const Planning *pl, const PlannedLayer *l)
          && (weight == NULL || !qconv_shape_equal (&weight->shape, &l->layer->pub.shape));
 }
 
-/* Finds layers whose bytes are simply copied, and casts those that are not */
+/* Marks @l as copied if its bytes do not change; else turns HOW_COPY into HOW_CAST */
 static void
 settle_copy (PlannedLayer *l)
 {
@@ -142,7 +143,7 @@ settle_copy (PlannedLayer *l)
 
   if (t != NULL && l->how == HOW_CAST && l->source->bytes == 0)
     {
-      l->how = HOW_COPY; /* of nothing */
+      l->how = HOW_COPY; /* the tensor is empty */
       l->copies = TRUE;
       t->copied = qconv_source_layer_tensor (l->source);
       return;

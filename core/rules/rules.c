@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides what becomes of each layer: the user's rules first, then source, size and family. The plan asks. */
+/* Decides what becomes of each layer: the user's rules first, then source, size and family. plan-layer.c calls
+   qconv_rules_decide() for each layer. */
 #include "rules/rules.h"
 
 #include <string.h>
@@ -12,8 +13,8 @@
 #include "rules/like.h"
 #include "rules/target-layer.h"
 
-/* --skip-inefficient: layers with fewer items than this, or with one side this many times the other, gain little: their
-   scales and padding weigh as much as the codes save */
+/* Limit --skip-inefficient: layers with fewer than SMALL_ITEMS items, or with one side LOPSIDED times the other,
+   are kept. Their scales and padding take the space that codes save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
 #define LOPSIDED 64
 
@@ -76,7 +77,7 @@ advise (const Rules *r, const SourceLayer *s, const Layer *trial)
                               qconv_mapping_original (r->mapping, s));
 }
 
-/* Adds the schemes that the family advises: they must be known before options are handed out */
+/* Adds the fallback schemes of the family, before options are given to schemes */
 static void
 imply_fallbacks (Rules *r)
 {
@@ -149,7 +150,7 @@ matches_name (Rules *r, const GRegex *re, const char *plain_name)
 {
   g_autofree char *name = qconv_short_name (plain_name);
 
-  /* An expression that gives up on a name matches nothing; qconv_rules_check() reports it */
+  /* If matching fails with an error, the name does not match; qconv_rules_check() reports the error */
   return g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
 }
 
@@ -165,7 +166,7 @@ matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
   return FALSE;
 }
 
-/* Returns: whether the rule matches the layer. @fits: the layer can be what the rule asks for */
+/* Returns: whether the rule matches the layer, and records the match. @fits: the layer can do as the rule says */
 static gboolean
 matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 {
@@ -204,14 +205,14 @@ stays (const char *rule)
   return (Decision) { .rule = rule };
 }
 
-/* @layer: (transfer full): as @scheme holds it */
+/* Returns the decision for @scheme. @layer: (transfer full): the layer in @scheme */
 static Decision
 becomes (const Scheme *scheme, Layer *layer, const char *rule)
 {
   return (Decision) { .scheme = scheme, .layer = layer, .rule = rule };
 }
 
-/* Returns: (nullable): what the family of the model says of the weight; NULL if it does not know it */
+/* Returns: (nullable): the family's template of the weight; NULL if the family does not know the weight */
 static const FamilyLayer *
 find_template (const Rules *r, const SourceLayer *s)
 {
@@ -221,7 +222,7 @@ find_template (const Rules *r, const SourceLayer *s)
   return qconv_family_template (id->family, id->dims, name);
 }
 
-/* Returns: whether the layer is a product with a matrix, as far as the family knows it */
+/* Returns: whether the family calls the layer linear or does not know the layer */
 static gboolean
 is_linear (const Rules *r, const SourceLayer *s)
 {
@@ -230,7 +231,7 @@ is_linear (const Rules *r, const SourceLayer *s)
   return template == NULL || strcmp (template->op, "linear") == 0;
 }
 
-/* Decides for a layer that the family does not want in the target's scheme */
+/* Decides between fallback and keeping, if the family advises against the target's scheme */
 static Decision
 fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
 {
@@ -244,9 +245,9 @@ fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
   return layer != NULL ? becomes (scheme, layer, "fallback") : stays ("family");
 }
 
-/* Returns: (nullable): the rule by which a layer stays that nobody named: its source, shape or size; NULL if it may be
-   encoded. Whoever quantized a layer, or knows the model, has found it worth that, so that shape and size only count
-   for other layers */
+/* Returns: (nullable): the reason to keep a layer that no rule of the user names; NULL if the layer may be
+   encoded. Shape and least size count only for plain layers that the family does not know. --skip-inefficient
+   counts for all layers */
 static const char *
 reason_to_stay (const Rules *r, const SourceLayer *s, const QconvQuantizer *q)
 {
@@ -268,8 +269,8 @@ reason_to_stay (const Rules *r, const SourceLayer *s, const QconvQuantizer *q)
   return NULL;
 }
 
-/* Decides by source, size and family for a layer that nobody named. *trial: the layer in @scheme, taken if it becomes
-   that */
+/* Decides by source, size and family for a layer that no rule of the user names. @trial: the layer in @scheme;
+   NULL afterwards if the decision took the layer */
 static Decision
 decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
 {
@@ -298,8 +299,8 @@ decide_row (const SourceLayer *s, LayerRow *row)
   return (Decision) { .scheme = row->scheme, .layer = layer, .options = row->options, .rule = row->rule };
 }
 
-/* Decides as --like did: quantizes what it quantizes, in the family's fallback scheme if the family has one for the
-   layer. *trial: as in decide_unnamed() */
+/* Decides by the file of --like: encodes a layer if that file quantizes the layer; in the fallback scheme if the
+   family advises one. @trial: as in decide_unnamed() */
 static Decision
 decide_like (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial, gboolean packed)
 {
@@ -312,7 +313,9 @@ decide_like (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer *
   return d;
 }
 
-/* *trial: (nullable): the layer in the target's scheme, if that can hold it; taken if the layer becomes that */
+/* Decides by rows, --keep, shape, --only, --like, then the rest, in this order. Asks every rule for every layer,
+   because qconv_rules_check() reports rules without effect. @trial: (nullable): as in decide_unnamed(); NULL if
+   the target's scheme cannot hold the layer */
 static Decision
 decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
 {
@@ -347,7 +350,7 @@ qconv_rules_decide (Rules *r, const SourceLayer *s)
   Decision d = decide (r, s, scheme, &trial);
 
   d.packable = fits || d.scheme != NULL;
-  /* Whoever decided on the scheme, the family knows how exact the layer's products must be */
+  /* The family's advice on full precision counts for every encoded layer, also if the user chose the scheme */
   d.full_precision = d.layer != NULL && advise (r, s, d.layer).full_precision_mm;
   return d;
 }
@@ -407,8 +410,8 @@ check_rule (const Rules *r, const NameRule *n, const GPtrArray *layers, GError *
   return matched_nothing (said, n->pattern, layers, error);
 }
 
-/* Fails if @row decided nothing: it fits no layer, earlier rows decide all layers that it matches, or it matches none
- */
+/* Fails if @row decided nothing: no matching layer fits, earlier rows decide all matching layers, or no layer
+   matches */
 static gboolean
 check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **error)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes the layer that a source layer becomes in a scheme, or finds that it cannot. */
+/* Makes the layer that a source layer becomes in a scheme; NULL if the scheme cannot hold the layer. rules.c calls
+   it. */
 #include "rules/target-layer.h"
 
 #include "base/dtype.h"
 #include "base/names.h"
 #include "registry/values.h"
 
-/* Returns: whether @s is a matrix of numbers, stored as they are or encoded */
+/* Returns: whether @s has rows and columns and is quantized or a plain weight of numbers */
 static gboolean
 is_matrix (const SourceLayer *s)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Takes every layer of a plan through its phases, tile by tile, on the threads of the scheduler. The run calls it. */
+/* Takes every layer of a plan through its phases, tile by tile, on the threads of the scheduler. run.c calls it. */
 #include "run/convert-layers.h"
 
 #include <string.h>
@@ -13,14 +13,14 @@
 #include "run/copy-tensors.h"
 #include "schedule/schedule.h"
 
-/* @PHASE_BEGIN: whole-layer components of the source are loaded; @PHASE_PASS: one reading of an encoder's passes;
-   @PHASE_LAST: what makes the output's bytes */
+/* @PHASE_BEGIN: loads the layer components of the source; @PHASE_PASS: runs one pass of an encoder; @PHASE_LAST:
+   makes and writes tiles */
 typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
 
 /**
  * LayerRun: one layer while it is worked on.
- * @source, @made: with the whole-layer components, in @kept
- * @encoder, @pass: where PHASE_PASS is
+ * @source, @made: components of the source and of the planned layer; @kept holds their layer components
+ * @encoder, @pass: the pass that PHASE_PASS runs
  * @partials: results of the chunks of this pass, in order
  */
 typedef struct {
@@ -55,13 +55,13 @@ n_pieces (guint64 all, guint64 piece)
   return MAX (all / piece + (all % piece != 0), 1);
 }
 
-/* What an encoder gets: the components of @source that it adopts, or floats */
+/* Input: the rows for an encoder: components of the source if the encoder adopts them, else floats */
 typedef struct {
   Components *source;
   QconvBuffer floats;
 } Input;
 
-/* Loads @rows as encoder @e wants them. @check: refuse Inf and NaN; the first reading does */
+/* Loads @rows in the form that encoder @e takes. @check: refuses Inf and NaN; TRUE only for the first reading */
 static gboolean
 load_input (const LayerRun *r, const QconvEncoder *e, const Rows *rows, gboolean check, Input *in, GError **error)
 {
@@ -74,7 +74,7 @@ load_input (const LayerRun *r, const QconvEncoder *e, const Rows *rows, gboolean
          && (!check || qconv_floats_check (&in->floats, error));
 }
 
-/* @in: (nullable): NULL in finish(), which gets no floats */
+/* Returns the tile for a hook of encoder @e. @in: (nullable): NULL for finish(), which gets no floats */
 static Tile
 encoder_tile (const LayerRun *r, const QconvEncoder *e, const Components *made, const Rows *rows, Input *in)
 {
@@ -105,7 +105,7 @@ run_begin (LayerRun *r, GError **error)
          && qconv_components_place (r->made, SCOPE_LAYER, &rows, error);
 }
 
-/* Narrows @floats to the @n rows that start @lead rows further down */
+/* Narrows @floats to @n rows after the first @lead rows */
 static void
 cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
 {
@@ -115,8 +115,8 @@ cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
   floats->size = n * row_bytes;
 }
 
-/* Accumulates one chunk of rows. Chunks are cut without regard to the runs of the source, which is loaded from the
-   start of a run */
+/* Accumulates one chunk of rows. A chunk may begin inside a run of the source; loading begins at the start of that
+   run */
 static gboolean
 run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error)
 {
@@ -162,7 +162,7 @@ encode_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
   return e->encode (r->plan->layer->quantizer, &tile.pub, error);
 }
 
-/* Takes the components of the source, by name, as the planned ones */
+/* Takes the row components of the source, by name, as row components of the planned layer */
 static gboolean
 move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
 {
@@ -183,7 +183,7 @@ move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
   return q->validate == NULL || q->validate (q, &tile.pub, error);
 }
 
-/* Fails if a finite value did not stay one */
+/* Fails if the cast made Inf or NaN of a finite value */
 static gboolean
 check_cast (QconvBuffer *from, QconvBuffer *to, GError **error)
 {
@@ -244,7 +244,7 @@ run_tile (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
 
 /* ---- Phases ---- */
 
-/* Fills the components of the whole layer that nobody computes: moved ones, and an input scale that the user gave */
+/* Fills the layer components that no encoder computes: moved components, and the input scale of the user */
 static void
 fill_given (LayerRun *r)
 {
@@ -320,7 +320,7 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
   return ok;
 }
 
-/* ---- What the scheduler asks ---- */
+/* ---- Hooks of the scheduler ---- */
 
 static gsize
 conversion_kept_cost (gpointer data, guint item)
@@ -360,8 +360,8 @@ run_task (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
   return !qconv_work_reads (&r->work) || run_chunk (c, r, task, arena, error);
 }
 
-/* Neither hooks of plugins nor operations know whose numbers they get: their errors get the layer's name here and in
-   conversion_advance() */
+/* Runs one task and puts the layer's name into its error, because hooks and operations do not know the name.
+   conversion_advance() does the same */
 static gboolean
 conversion_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
 {

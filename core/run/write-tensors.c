@@ -6,7 +6,7 @@
 
 #include "kernels/stream.h"
 
-/* What qconv_pack_component() looks into; the public part comes first */
+/* Pack: a QconvPack with the components for qconv_pack_component(). @pub comes first, because hooks get only @pub */
 typedef struct {
   QconvPack pub;
   const Components *made;
@@ -21,7 +21,7 @@ qconv_pack_component (const QconvPack *p, const char *name)
   return i >= 0 ? made->buffers[i].data : NULL;
 }
 
-/* Bytes [first, first + n) of the tensor; NULL: zeros */
+/* Piece: bytes [first, first + n) of a tensor. @bytes: (nullable): NULL: zeros */
 typedef struct {
   guint64 first, n;
   gconstpointer bytes;
@@ -99,7 +99,7 @@ qconv_write_tensors (const OutputFile *file, const PlannedLayer *l, Scope scope,
       qconv_planned_share (t, tensor->n_bytes, rows->first, rows->n, &piece.first, &piece.n);
       if (!make_piece (t, made, rows, &piece, error))
         return FALSE;
-      /* The preallocated file holds zeros already */
+      /* Skips zeros, because the new file holds zeros */
       if (piece.bytes != NULL
           && !qconv_save_write (file->save, tensor->offset + piece.first, piece.bytes, (gsize) piece.n, error))
         return FALSE;

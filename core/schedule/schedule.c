@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A pool of threads that takes tasks of items in order and never holds more memory than it may. The run and the check
-   use it. */
+/* Runs tasks on a pool of threads, items in order, within a memory limit. An item goes through phases; each phase
+   has tasks. run/ and check/ use it. */
 #include "schedule/schedule.h"
 
-/* More than any machine has processors for */
+/* Limits the threads. No machine has more processors */
 #define MAX_THREADS 1024
 
-/* An item that was started: which of its tasks are handed out and done */
+/* Active: a started item. @next: tasks handed out in this phase; @done: tasks done in this phase */
 typedef struct {
   guint item, n_tasks, next, done;
   gsize task_cost;
@@ -52,11 +52,12 @@ fits (Schedule *s, gsize n)
 {
   if (s->used + n > s->memory)
     drop_idle (s);
-  /* A task that no other task can make room for runs anyway: the plan saw that it fits alone */
+  /* If no task runs, no memory can become free, so the request is granted. The plan checked that one task alone
+     fits */
   return s->used + n <= s->memory || s->n_running == 0;
 }
 
-/* Returns: a block of at least @n bytes, an idle one or a new one; NULL if there is no room */
+/* Returns: an idle or new block of at least @n bytes, or NULL if there is no room */
 static Arena *
 take_block (Schedule *s, gsize n)
 {
@@ -84,7 +85,7 @@ give_block (Schedule *s, Arena *a)
   g_ptr_array_add (s->idle, a);
 }
 
-/* Starts the next item if what it keeps leaves room for the largest task of any started item */
+/* Starts the next item if its kept bytes leave room for the largest task of all started items */
 static gboolean
 start_item (Schedule *s)
 {
@@ -200,7 +201,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
                     GCancellable *cancellable, GError **error)
 {
   Schedule s = { .ops = ops, .data = data, .n_items = n_items, .memory = limits->memory, .cancellable = cancellable };
-  guint n_threads = MIN (limits->n_threads, MAX_THREADS), n_started = 1; /* this one */
+  guint n_threads = MIN (limits->n_threads, MAX_THREADS), n_started = 1; /* the calling thread works too */
   g_autofree GThread **threads = NULL;
 
   threads = g_new0 (GThread *, MAX (n_threads, 1));

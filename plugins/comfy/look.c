@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads one layer: its size and parameters follow from its marker and the shapes of its tensors. */
+/* Finds the size and the parameters of one layer from its marker and the shapes of its tensors. */
 #include "look.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "check.h"
 #include "trouble.h"
 
-/* Largest dimension; it leaves room for padding. */
+/* Limits a dimension. Leaves room for padding. */
 #define LARGEST ((guint64) 1 << 62)
 
 static gboolean senseless (const ComfyLook *l, const char *code, const char *format, ...) G_GNUC_PRINTF (3, 4);
