@@ -8,12 +8,9 @@ extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
 
 /* A row of every table of options */
 /* clang-format off */
-#define FP8_EFFORT                                                                                  \
-  {                                                                                                 \
-    .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search",                                      \
-    .choices = QCONV_EFFORT_CHOICES,                                      \
-    .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula") \
-  }
+#define FP8_EFFORT                                                                                     \
+  { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search", .choices = QCONV_EFFORT_CHOICES,    \
+    .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula") }
 /* clang-format on */
 
 /* Lists the components codes, @scales and input_scale. */

@@ -177,10 +177,9 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 /* ---- Tables ---- */
 
 /* clang-format off */
-#define EFFORT                                                                                                        \
-  { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search",                                                        \
-    .choices = QCONV_EFFORT_CHOICES,                                                       \
-    .help = N_ ("how the absmax of a block is found: search has the smaller error, rtn gives the bytes of "           \
+#define EFFORT                                                                                               \
+  { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search", .choices = QCONV_EFFORT_CHOICES,          \
+    .help = N_ ("how the absmax of a block is found: search has the smaller error, rtn gives the bytes of " \
                 "bitsandbytes") }
 /* clang-format on */
 
