@@ -10,5 +10,5 @@ struct _QconvBuffer {
   QconvDType dtype;
 };
 
-/* A view of @n bytes at @d, which stays the caller's */
+/* Returns a view of @n bytes at @d, which stays the caller's */
 #define QCONV_BUFFER(d, n, t) ((QconvBuffer) { .data = (guint8 *) (d), .size = (n), .dtype = (t) })

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Item types and shapes: names, widths, sizes. Every room of core and every plugin asks. */
+/* Names, widths and sizes of item types and shapes. All of core and every plugin call it. */
 /* Names and widths are those of safetensors */
 #include "base/dtype.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Errors of our domain and what they mean to the program that ends with one. */
+/* Defines the domain of our errors, and the exit status of the program for each of them. Everything that fails calls
+   it. */
 #include "base/error.h"
 
 /* clang-format off */

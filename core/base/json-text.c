@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Guards json-glib from JSON that it cannot take. Everything that parses files of users calls it. */
+/* Refuses JSON that would crash json-glib, and parses the rest. Everything that parses files of users calls it. */
 #include "base/json-text.h"
 
 #include <string.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Parses JSON of strangers. Text that would make json-glib recurse without end is refused before it is parsed. */
+/* Parses JSON of untrusted files. Text that would make json-glib recurse without end is refused before it is parsed. */
 #pragma once
 #include <json-glib/json-glib.h>
 
 /* Parses @n bytes of @text, which must end with NUL. QCONV_ERROR_INPUT: not JSON; QCONV_ERROR_UNSUPPORTED: nested too
-   deeply; neither names the text.
-   Returns: (transfer full): an immutable node; a null node for an empty text */
+   deeply. The caller must add the name of the file. Returns: (transfer full): an immutable node; a null node for an
+   empty text */
 JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
-/* Parses a file. Errors of GLib: it cannot be read */
+/* Parses a file. Fails with an error of GLib if the file cannot be read */
 JsonNode *qconv_json_text_load (const char *path, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names as text. Every room of core calls this. */
+/* Compares names, and adds ".weight" to them or removes it. All of core calls it. */
 #include "base/names.h"
 
 #include <string.h>

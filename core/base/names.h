@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names as text: the order of lists, and what ".weight" at the end of a tensor's name means. */
+/* Names of tensors and layers: their order in lists, and the ".weight" at the end of a tensor's name. */
 #pragma once
 #include <glib.h>
 
@@ -10,5 +10,5 @@ gboolean qconv_is_weight_name (const char *name);
 /* Returns: (transfer full): the name of the layer whose weight is called @name: "blocks.0.attn.q"; a copy of @name if
    it does not end in ".weight" */
 char *qconv_weight_stem (const char *name);
-/* Returns: (transfer full): what the weight of @layer is called: the name and ".weight" */
+/* Returns: (transfer full): the name of the weight of @layer: @layer and ".weight" */
 char *qconv_weight_name (const char *layer);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a person meant who typed something that is not there: the nearest option, target, layer … */
+/* Finds the option, target, layer … whose name is nearest to a mistyped one. Error messages suggest it. */
 #include "base/nearest.h"
 
 #include <string.h>
@@ -85,7 +85,7 @@ letters_of (const char *pattern)
   return g_string_free (letters, FALSE);
 }
 
-/* Returns: the fewest changes that make @letters stand somewhere in @name (Sellers' algorithm) */
+/* Returns: the fewest changes that turn @letters into a piece of @name (Sellers' algorithm) */
 static guint
 distance_in (const char *letters, const char *name)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Suggestions for what a person typed; qconv.h declares qconv_nearest(). */
+/* Suggests names for a mistyped one; qconv.h declares qconv_nearest(). */
 #pragma once
 #include <glib.h>
 
@@ -7,6 +7,6 @@
    or
    "" if none is near */
 char *qconv_did_you_mean (const char *word, const char *const *names);
-/* Returns: (transfer full): up to three of @names (element-type utf8), in quotes, that hold a piece most like the
-   regular expression @pattern, which matches none of them; the first of @names if nothing is like it */
+/* Returns: (transfer full): up to three of @names (element-type utf8), in quotes, of which a piece is most like the
+   regular expression @pattern; the first of @names if none is like it. @pattern matches none of @names */
 char *qconv_nearest_names (const char *pattern, const GPtrArray *names);

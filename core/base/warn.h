@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Warnings go to whoever opened the model or made the plan; without a listener they are dropped. */
+/* Sends warnings to the listener that was given when the model was opened or the plan was made. Without a listener they
+   are dropped. */
 #pragma once
 #include "qconv.h"
 
 typedef struct {
-  QconvWarnFunc func; /* (nullable) */
+  QconvWarnFunc func; /* NULL if nobody listens */
   gpointer data;
 } Warn;
 
