@@ -8,13 +8,13 @@
 
 /* Returns: (transfer full): without problems */
 QconvReport *qconv_report_new (void);
-/* Adds a problem. @layer: (nullable): NULL if it is of the whole file; @code: for programs */
+/* Adds a problem. @layer: NULL if the problem is of the whole file; @code: for programs */
 void qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
-/* Adds the error of a layer. @relmse: < 0 without a reference */
+/* Adds the error of a layer. @relmse: < 0 if there is no reference */
 void qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse);
 /* Fails with the first problem of @r, which is not ok: QCONV_ERROR_NON_FINITE if the source is to blame, else
    QCONV_ERROR_CHECK. @path: of the checked file */
 gboolean qconv_report_fail (const QconvReport *r, const char *path, GError **error);
-/* Adds what each reader of @m finds that its loader would stumble over */
+/* Adds the problems that each reader of @m finds: those that its loader would have */
 void qconv_report_structure (QconvReport *r, const QconvModel *m);
