@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `qconv edit`: changes markers and metadata of a file. It is a conversion into the form that the file has. */
+/* `qconv edit`: changes markers and metadata of a file. An edit is a conversion into the format that the file has. */
 #include <glib/gi18n.h>
 #include <string.h>
 

@@ -6,9 +6,9 @@
 /**
  * CliCommand: one row of the table.
  *
- * @args: its words, for help; "" if it takes none
+ * @args: the words that it takes, for help; "" if it takes none
  * @bit: of CliCommands
- * @run: with the words behind the name, of which there are @min_words to @max_words; a NULL follows them
+ * @run: gets the words behind the name, from @min_words to @max_words of them, and then NULL
  */
 typedef struct {
   const char *name, *args, *help;

@@ -118,8 +118,8 @@ find_option (const char *word)
   return NULL;
 }
 
-/* Returns: (transfer none) (nullable): the command that the words name; convert if the first argument is not a command;
-   NULL if there is no argument yet */
+/* Returns: (transfer none) (nullable): the command that the words name, or convert if the first argument is not a
+   command; NULL if there is no argument yet */
 static const CliCommand *
 command_of_words (const char *const *words)
 {

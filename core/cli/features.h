@@ -6,7 +6,7 @@
 
 typedef enum { CLI_CONTAINER, CLI_READER, CLI_QUANTIZER, CLI_WRITER } CliFeatureKind;
 
-/* @options: (nullable) */
+/* A feature of a plugin. @options: NULL if it has none */
 typedef struct {
   const QconvPlugin *plugin;
   CliFeatureKind kind;
@@ -14,11 +14,11 @@ typedef struct {
   const QconvOption *options;
 } CliFeature;
 
-/* Returns: (transfer full) (element-type CliFeature): those of @only, or of all plugins if it is NULL */
+/* Returns: (transfer full) (element-type CliFeature): the features of @only, or of all plugins if @only is NULL */
 GArray *cli_features_list (const QconvPlugin *only);
 /* Returns: (transfer none): "reader", translated if @translated */
 const char *cli_feature_kind (CliFeatureKind kind, gboolean translated);
-/* Returns: (transfer none): @text of one of the tables of @plugin, translated; "" for NULL */
+/* Returns: (transfer none): @text, which is in a table of @plugin, translated; "" if it is NULL */
 const char *cli_plugin_text (const QconvPlugin *plugin, const char *text);
 /* Returns: (transfer full): the values that @option takes: "true|false", "INTEGER 0..16", "search|rtn" */
 char *cli_option_values (const QconvOption *option);
@@ -31,9 +31,10 @@ GPtrArray *cli_target_names (void);
 /* Returns: (transfer full): values of --names: "keep", a writer for the naming that its loader knows, or a naming of
    family files; ends with NULL */
 GPtrArray *cli_naming_words (void);
-/* Returns: (transfer none) (nullable): the naming that @word stands for, as QconvJob.naming; NULL for NULL */
+/* Returns: (transfer none) (nullable): the naming for @word, a value of --names, as QconvJob.naming takes it; NULL if
+   @word is NULL */
 const char *cli_naming_of (const char *word);
 /* Returns: (transfer none) (nullable): the target called @name */
 const QconvTargetInfo *cli_target_find (const char *name);
-/* Returns: (transfer none): translated */
+/* Returns: (transfer none): the summary, translated */
 const char *cli_target_summary (const QconvTargetInfo *target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A thread waits for signals, because a thread may lock and allocate, and a signal handler may not. */
+/* Waits for signals in a thread of its own, because a thread may lock and allocate, and a signal handler may not. */
 #include "cli/interrupt.h"
 
 #include <signal.h>
@@ -38,7 +38,8 @@ cli_interrupt_init (void)
     {
       struct sigaction old;
 
-      /* nohup and background shells ignore some signals; sigwait() would still receive them, so they are left out */
+      /* nohup and background shells ignore some signals. sigwait() would still receive them, so they are not waited
+         for */
       if (sigaction (numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaddset (&signals, numbers[i]);
     }

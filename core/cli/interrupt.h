@@ -3,7 +3,8 @@
 #pragma once
 #include <gio/gio.h>
 
-/* Must be called before any thread starts. SIGINT, SIGTERM and SIGHUP end the program until cli_interrupt_begin() */
+/* Prepares the signals; must be called before any thread starts. SIGINT, SIGTERM and SIGHUP end the program until
+   cli_interrupt_begin() */
 void cli_interrupt_init (void);
 /* Makes the first signal cancel the cancellable, and the next one end the program at once. Writing to a closed pipe
    becomes an error.

@@ -12,6 +12,6 @@ void cli_json_int (JsonBuilder *b, const char *name, guint64 value);
 void cli_json_double (JsonBuilder *b, const char *name, double value);
 void cli_json_shape (JsonBuilder *b, const char *name, const QconvShape *shape);
 void cli_json_variant (JsonBuilder *b, const char *name, GVariant *value);
-/* Returns: (transfer full) */
+/* Returns: (transfer full): the text of the document */
 char *cli_json_text (JsonBuilder *b, gboolean pretty);
 void cli_json_print (JsonBuilder *b);

@@ -96,7 +96,7 @@ run_program (int argc, char **argv, GError **error)
     run_command (&settings, error);
 }
 
-/* Every failure arrives here as a GError: of the command, or of the output that could not be written */
+/* Runs the program. Every failure is a GError here: of the command, or of the output that could not be written */
 int
 main (int argc, char **argv)
 {

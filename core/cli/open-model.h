@@ -4,8 +4,7 @@
 #include "cli/settings.h"
 #include "qconv.h"
 
-/* @from: (nullable): the form that the file must have; an error if no plugin has a form of that name.
-   @for_verify: layers that no reader can claim become problems of the report instead of an error.
-   Returns: (transfer full) */
+/* Opens a model. @from: the form that the file must have, or NULL; fails if no plugin has this form. @for_verify:
+   layers that no reader can claim become problems of the report instead of an error. Returns: (transfer full) */
 QconvModel *cli_model_open (const CliInput *input, const char *path, const char *from, gboolean for_verify,
                             GError **error);

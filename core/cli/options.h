@@ -23,12 +23,12 @@ typedef enum { CLI_FLAG, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_COUNT } CliOptionKind
  *
  * @name: (nullable): without hyphens; NULL if there is only a letter
  * @letter: 0 if there is only a name
- * @commands: bits of those that take it
- * @offset: of its member in CliSettings
- * @arg: (nullable): what help calls the value; NULL for a flag, or if help lists the values
+ * @commands: bits of the commands that take it
+ * @offset: place of its member in CliSettings
+ * @arg: (nullable): the word for the value in help; NULL if the option is a flag, or if help lists the values
  * @choices: (nullable): the only values
- * @loaded: (nullable): returns the values that the loaded plugins allow, as cli_format_names() does. Without @arg they
- * are the only values
+ * @loaded: (nullable): returns the values that the loaded plugins allow, as cli_format_names() does. Without @arg no
+ *   other value is allowed
  * @rare: the short help leaves it out
  */
 typedef struct {

@@ -58,11 +58,11 @@ typedef struct {
   CliShow show;
   guint64 given; /* bit i: row i of the table of options was used */
   const char *const *words;
-  guint n_words; /* the command included, if it was named */
+  guint n_words; /* includes the command if it was named */
 } CliSettings;
 
 gboolean cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error);
-/* Checks that all options that were used are made for the command with the bit @command, whose name is @name */
+/* Checks that the command takes all options that were used. @command: its bit; @name: its name */
 gboolean cli_settings_check (const CliSettings *s, const char *name, guint command, GError **error);
 void cli_settings_clear (CliSettings *s);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CliSettings, cli_settings_clear)

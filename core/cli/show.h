@@ -22,9 +22,9 @@ void cli_report_layers (const QconvReport *report, guint most);
 /* ---- show-progress.c ---- */
 
 typedef struct _CliProgress CliProgress;
-/* @mode: (nullable): a choice of --progress */
+/* Starts to show progress. @mode: a choice of --progress, or NULL */
 CliProgress *cli_progress_new (const char *mode);
-/* A QconvProgressFunc */
+/* Shows progress; a QconvProgressFunc */
 void cli_progress_update (const QconvProgress *p, gpointer progress);
 void cli_progress_free (CliProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliProgress, cli_progress_free)

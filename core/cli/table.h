@@ -4,7 +4,7 @@
 #include <glib.h>
 
 typedef struct _CliTable CliTable;
-/* @align: (transfer none): a letter for each column, l or r */
+/* Returns an empty table. @align: (transfer none): a letter for each column, l or r */
 CliTable *cli_table_new (const char *align);
 /* Adds a row: as many strings as there are columns, which are copied */
 void cli_table_row (CliTable *t, ...);

@@ -16,7 +16,8 @@ static GMutex lock;
 static gboolean bar_drawn;
 static gboolean show_info;
 
-/* Input files may hold names with control characters, which must not reach a terminal or start a new line */
+/* Replaces control characters: names in input files may hold some, which must not reach a terminal or start a new
+   line */
 char *
 cli_text_clean (const char *text)
 {

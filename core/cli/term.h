@@ -4,7 +4,7 @@
 #include "qconv.h"
 
 void cli_print (const char *format, ...) G_GNUC_PRINTF (1, 2);
-/* A QconvWarnFunc */
+/* Prints a warning; a QconvWarnFunc */
 void cli_warn (const char *message, gpointer unused);
 void cli_note (const char *message);
 void cli_report_error (const GError *error);
