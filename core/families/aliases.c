@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Replaces other spellings of tensor names. */
+/* Replaces other spellings of tensor names by the one that counts. Everything that compares names with a family calls
+   it. */
 #include "families/aliases.h"
 
 char *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loads the family files of the user and of the installation, and puts them in the order of trying. */
+/* Loads the family files of the user and of the installation, and sorts them by priority. knowledge.c calls it. */
 #include "families/catalogue.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All family files that are known to a run, in the order of trying. knowledge.c loads them. */
+/* All family files that a run knows, in the order in which they are tried. knowledge.c loads them. */
 #pragma once
 #include "families/family.h"
 
@@ -14,7 +14,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Families, qconv_families_free)
 
 /* Returns the family called @id, or NULL. (transfer none) */
 const Family *qconv_families_find (const Families *families, const char *id);
-/* Returns the family that holds for models of no known family. (transfer none) */
+/* Returns the family for models of no known family. (transfer none) */
 const Family *qconv_families_generic (const Families *families);
 /* Returns all families but the generic one, by priority. (transfer none) (element-type Family) */
 GPtrArray *qconv_families_list (const Families *families);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Evaluates what family files say with dimensions. */
+/* Evaluates the expressions and conditions of family files, and fills their templates. Everything that expands a family
+   calls it. */
 #include "families/dims.h"
 
 #include <string.h>
@@ -195,7 +196,7 @@ qconv_dims_check (const Dims *d, const FamilyExpression *e, GError **error)
   return evaluate (d, TRUE, e, &value, error);
 }
 
-/* Returns TRUE if the condition holds. Sets @wrong to what is wrong with it, if anything is. */
+/* Returns TRUE if the condition holds. Sets @wrong to the fault as a text if the condition has one. */
 static gboolean
 judge (const Dims *d, const char *condition, const char **wrong)
 {
@@ -239,7 +240,7 @@ qconv_dims_check_condition (const Dims *d, const char *condition, GError **error
   return wrong == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "condition \"%s\": %s", condition, wrong);
 }
 
-/* One {variable} of a template. @at: index of its value in the filling at hand */
+/* A {variable} of a template. @at: index of its value in the current filling */
 typedef struct {
   const char *name;
   char **values;

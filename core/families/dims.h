@@ -15,7 +15,8 @@ void qconv_dims_free (Dims *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Dims, qconv_dims_free)
 
 void qconv_dims_set (Dims *d, const char *name, gint64 value);
-/* Returns the value of a dimension, or 0 if it is absent. All functions below take absent as 0. @d: (nullable) */
+/* Returns the value of a dimension, or 0 if it is absent. All functions below take an absent dimension as 0. @d may be
+   NULL. */
 gint64 qconv_dims_get (const Dims *d, const char *name);
 gboolean qconv_dims_known (const Dims *d, const char *name);
 /* Returns TRUE if each dimension has the same value in both */
@@ -25,7 +26,7 @@ gboolean qconv_dims_equal (const Dims *a, const Dims *b);
 gboolean qconv_dims_evaluate (const Dims *d, const FamilyExpression *e, gint64 *value, GError **error);
 /* Does the same, but fails unless every name is known */
 gboolean qconv_dims_check (const Dims *d, const FamilyExpression *e, GError **error);
-/* Returns TRUE if @condition holds: "a & !b" if a is not 0 and b is 0. @condition: (nullable): NULL always holds */
+/* Returns TRUE if @condition holds: "a & !b" if a is not 0 and b is 0. NULL always holds. */
 gboolean qconv_dims_hold (const Dims *d, const char *condition);
 /* Fails unless @condition is well formed and every name is known */
 gboolean qconv_dims_check_condition (const Dims *d, const char *condition, GError **error);

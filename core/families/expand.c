@@ -150,7 +150,7 @@ qconv_family_variant_dims (const Family *f, const char *variant, GError **error)
   return dims;
 }
 
-/* What fits() compares names with. @dims: (nullable) */
+/* The arguments of fits(), with which it compares names. @dims: NULL if they are not known */
 typedef struct {
   const Dims *dims;
   const FamilyIndex *index;
@@ -158,7 +158,8 @@ typedef struct {
 
 static gboolean fits (const Pattern *p, const char *template, const char *name);
 
-/* Returns TRUE if the @n digits at @name are a number in the range of @v. Without dimensions every range has it. */
+/* Returns TRUE if the @n digits at @name are a number in the range of @v. If the dimensions are not known, every range
+   contains it. */
 static gboolean
 in_range (const Pattern *p, const FamilyVariable *v, const char *name, gsize n)
 {

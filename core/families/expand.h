@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tensors that the templates of a family stand for. Identification, the mapping, rules and tests expand them. */
+/* Expands the templates of a family into tensors. Identification, the mapping, rules and tests call it. */
 #pragma once
 #include "families/dims.h"
 #include "families/family.h"
@@ -28,14 +28,14 @@ typedef struct {
 /* Returns the tensors of a model with these dimensions, in the order of the family. The list must not outlive @f.
    (transfer full) (element-type GraphTensor) */
 GPtrArray *qconv_family_expand (const Family *f, const Dims *dims, GError **error);
-/* Returns the variant that has @name as its name or, if none has, as an alias; NULL if there is none. (transfer none)
- */
+/* Returns the variant with the name @name, else the variant with the alias @name, else NULL. (transfer none) */
 const FamilyVariant *qconv_family_variant (const Family *f, const char *name);
-/* Returns the dimensions of a variant; those that it does not state are 0. @variant: name or alias. (transfer full) */
+/* Returns the dimensions of a variant; dimensions that it does not state are 0. @variant: name or alias. (transfer
+   full) */
 Dims *qconv_family_variant_dims (const Family *f, const char *variant, GError **error);
-/* Returns TRUE if @template with the variables of @index stands for @name. @dims: (nullable): if NULL, numbers may lie
-   outside the ranges */
+/* Returns TRUE if @template with the variables of @index stands for @name. @dims: if NULL, numbers may lie outside the
+   ranges */
 gboolean qconv_template_fits (const char *template, const FamilyIndex *index, const Dims *dims, const char *name);
-/* Returns the template that makes @name, or NULL. @dims: (nullable): if NULL, its condition need not hold and numbers
-   may lie outside the ranges. (transfer none) */
+/* Returns the template that makes @name, or NULL. @dims: if NULL, its condition need not hold and numbers may lie
+   outside the ranges. (transfer none) */
 const FamilyLayer *qconv_family_template (const Family *f, const Dims *dims, const char *name);

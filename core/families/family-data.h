@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a family file says, as structs. The tables of schema.c fill them when the file is read; every other file of core
-   reads the fields. data/families/README.md says what each member means.
+/* The contents of a family file, as structs. The tables of schema.c fill them when the file is read; every other file
+   of core reads the fields. data/families/README.md explains each member.
 
    - A member that the file lacks is NULL, 0 or FALSE.
    - A list that the file lacks has @at NULL. An empty list has @n 0 and another @at.
    - A list of texts ends with NULL.
    - Items of a map keep the order of the file and begin with their @name.
-   - All of it belongs to the Family and never changes. */
+   - The Family owns all memory, and nothing changes it. */
 #pragma once
 #include <glib.h>
 
@@ -17,7 +17,7 @@
     const Item *at;       \
   }
 
-/* ---- What several members are made of ---- */
+/* ---- Parts of several members ---- */
 
 typedef const char *const *FamilyTexts;
 typedef FAMILY_LIST (FamilyTexts) FamilyTextLists;
@@ -34,20 +34,20 @@ typedef struct {
 } FamilyRegex;
 typedef FAMILY_LIST (FamilyRegex) FamilyRegexes;
 
-/* An integer that need not be there. @value: 0 unless @given */
+/* An integer that the file may lack. @value: 0 unless @given */
 typedef struct {
   gboolean given;
   gint64 value;
 } FamilyInteger;
 
-/* An expression over dimensions. @text: (nullable): NULL if the file has an integer, which is @number */
+/* An expression over dimensions. @text: NULL if the file has an integer, which is @number */
 typedef struct {
   const char *text;
   gint64 number;
 } FamilyExpression;
 typedef FAMILY_LIST (FamilyExpression) FamilyExpressions;
 
-/* A {variable} of templates. @values: (nullable): its texts; if NULL, it counts from @low to @high - 1 */
+/* A {variable} of templates. @values: its texts; if NULL, the variable counts from @low to @high - 1 */
 typedef struct {
   const char *name;
   FamilyExpression low, high;
@@ -77,7 +77,7 @@ typedef struct {
 } FamilyCountRule;
 typedef FAMILY_LIST (FamilyCountRule) FamilyCountRules;
 
-/* @result: the naming or the variant that the rule stands for */
+/* @result: the naming or the variant that the rule recognises */
 typedef struct {
   const char *result;
   FamilyTexts all_of, none_of;
@@ -87,7 +87,7 @@ typedef struct {
 } FamilyDetectRule;
 typedef FAMILY_LIST (FamilyDetectRule) FamilyDetectRules;
 
-/* @namings: not empty unless the family is never recognised */
+/* @namings: empty only if the family is never recognised */
 typedef struct {
   gint64 priority;
   FamilyDetectRules namings, variants;
@@ -102,7 +102,7 @@ typedef struct {
   gint64 axis;
 } FamilyPlace;
 
-/* How to find the value of a dimension. Exactly one of @constant, @shape, @shape_re, @count, @present, @absent,
+/* The rule that finds the value of a dimension. Exactly one of @constant, @shape, @shape_re, @count, @present, @absent,
    @present_re, @rank and @same_as is there. @div: 0 if absent, which divides by 1 */
 typedef struct {
   FamilyInteger constant;
@@ -127,7 +127,7 @@ typedef struct {
 } FamilySize;
 typedef FAMILY_LIST (FamilySize) FamilySizes;
 
-/* @header_config, @loader_reduced: (nullable): JSON */
+/* @header_config, @loader_reduced: JSON, or NULL */
 typedef struct {
   const char *name, *detect_as, *header_config, *loader_reduced;
   FamilySizes dims;
@@ -137,7 +137,7 @@ typedef struct {
 } FamilyVariant;
 typedef FAMILY_LIST (FamilyVariant) FamilyVariants;
 
-/* ---- "layers" and what else speaks of tensors ---- */
+/* ---- "layers" and other members about tensors ---- */
 
 typedef struct {
   const char *name;
@@ -237,7 +237,7 @@ typedef FAMILY_LIST (FamilyEvidence) FamilyEvidences;
 
 /* ---- The whole file ---- */
 
-/* A part of an all-in-one checkpoint. @starts: how its names start */
+/* A part of an all-in-one checkpoint. @starts: the starts of its names */
 typedef struct {
   const char *name;
   FamilyTexts starts;

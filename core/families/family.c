@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads a family file and owns what it says. */
+/* Reads a family file and owns its contents. The catalogue calls it. */
 #include "families/family.h"
 
 #include <string.h>

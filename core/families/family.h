@@ -6,14 +6,14 @@
 
 typedef struct _Family Family;
 
-/* Errors name the file and the member */
+/* Reads a family file. Errors name the file and the member */
 Family *qconv_family_load (const char *path, GError **error);
-/* @path: for messages; @text: NUL-terminated */
+/* Reads a family from @text, which must end with NUL. @path: for messages */
 Family *qconv_family_parse (const char *path, const char *text, GError **error);
 void qconv_family_free (Family *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Family, qconv_family_free)
 
-/* Returns what the file says. (transfer none) */
+/* Returns the contents of the file. (transfer none) */
 const FamilyData *qconv_family_data (const Family *f);
 const char *qconv_family_path (const Family *f);
 const char *qconv_family_id (const Family *f);
@@ -22,7 +22,7 @@ const char *qconv_family_kind (const Family *f);
 /* Returns the family's place in the order of trying, ascending; G_MAXINT64 if it is never recognised */
 gint64 qconv_family_priority (const Family *f);
 
-/* Returns the generic family, whose members hold if a family has none of its own; NULL before the catalogue has set it.
+/* Returns the generic family, whose members count if a family lacks them; NULL before the catalogue has set it.
    (transfer none) */
 const Family *qconv_family_base (const Family *f);
 void qconv_family_set_base (Family *f, const Family *base);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Recognizes a model: tries families behind their prefixes, then finds the variant and the dimensions. */
+/* Recognizes a model: tries the families behind their prefixes, then finds the variant and the dimensions.
+   graph/identify.c calls it. */
 #include <string.h>
 
 #include "families/identity.h"
@@ -200,7 +201,7 @@ find_variant (Identity *id, const Names *behind, GError **error)
   return id->dims != NULL || original == NULL;
 }
 
-/* Fills @id if the names behind @prefix are those of @f. Returns FALSE only with an error. */
+/* Fills @id if the names behind @prefix belong to @f. Returns FALSE only with an error. */
 static gboolean
 try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GError **error)
 {
@@ -229,7 +230,7 @@ try_family (Views *views, const Family *f, Identity *id, GError **error)
   return TRUE;
 }
 
-/* A loader strips a prefix that more than this many names have, even if most names have none */
+/* A loader strips a prefix that more than this number of names have, even if most names lack it */
 enum { FEW_NAMES = 5 };
 
 /* Returns the prefix of the generic family that most names have. A name counts for the first prefix that it has. */

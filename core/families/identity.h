@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Recognizes which model a file holds by the names and shapes of its tensors. graph/identify.c asks. */
+/* Recognizes the model in a file by the names and shapes of its tensors. graph/identify.c calls it. */
 #pragma once
 #include "families/catalogue.h"
 #include "families/dims.h"
 #include "families/tensor-names.h"
 
 /**
- * Identity: what a file was recognised as.
+ * Identity: the model that a file was recognised as.
  *
  * @variant: (nullable)
- * @naming: "original", or another one that the family's rules tell apart
- * @prefix: what the model's names start with
+ * @naming: "original", or another naming that the rules of the family recognise
+ * @prefix: the start of the model's names
  * @dims: (nullable): of the original naming; NULL if the names cannot be mapped to it
  */
 typedef struct {
@@ -20,11 +20,10 @@ typedef struct {
   Dims *dims;
 } Identity;
 
-/* Returns what the model is, or the generic family if no other fits; NULL only with an error. The result must not
-   outlive
-   @families. (transfer full) */
+/* Returns the identity of the model, or the generic family if no other fits; NULL only with an error. The result must
+   not outlive @families. (transfer full) */
 Identity *qconv_identify (const Families *families, const Names *names, GError **error);
-/* Returns: (transfer full): must not outlive the families either */
+/* Returns: (transfer full): a copy, which must not outlive the families either */
 Identity *qconv_identity_copy (const Identity *id);
 void qconv_identity_free (Identity *id);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, qconv_identity_free)
@@ -34,6 +33,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Identity, qconv_identity_free)
 guint qconv_names_count (const Names *names, const char *stem, const char *with);
 /* Returns the values of all dimensions of @f, inferred from tensors in the original naming. (transfer full) */
 Dims *qconv_family_infer (const Family *f, const Names *names, GError **error);
-/* Returns the names and shapes in the original naming; NULL without an error if the family has no such keymap.
+/* Returns the names and shapes in the original naming; NULL without an error if the family lacks such a keymap.
    (transfer full) */
 Names *qconv_identity_names (const Identity *id, const Names *behind, GError **error);

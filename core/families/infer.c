@@ -5,10 +5,10 @@
 #include "families/aliases.h"
 #include "families/identity.h"
 
-/* What the rules of all dimensions are evaluated with */
+/* The arguments of the rules of all dimensions */
 typedef struct {
   const Names *names;
-  const Names *spelt; /* (nullable): @names in the one spelling that @aliases lead to */
+  const Names *spelt; /* @names with every alias replaced; NULL if there are no aliases */
   const FamilyAliases *aliases;
   Dims *dims; /* found so far */
 } Inference;
@@ -86,7 +86,7 @@ count_or_ask (const Inference *in, const FamilyInfer *rule)
   return rule->same_as != NULL ? qconv_dims_get (in->dims, rule->same_as) : rule->constant.value;
 }
 
-/* Sets @value to the size at @place, less, divided, more as @rule says */
+/* Sets @value to the size at @place after the subtraction, division and addition that @rule states */
 static gboolean
 measure (const Inference *in, const FamilyInfer *rule, const FamilyPlace *place, gint64 *value, GError **error)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parts of a run that every kind of keymap needs: finds the map, looks up sources, adds what is made. */
+/* The parts of a run that every kind of keymap needs: finds the map, looks up sources, adds tensors. The other keymap
+   files call it. */
 #include "families/keymap-build.h"
 
 #include <string.h>

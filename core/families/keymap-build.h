@@ -12,12 +12,12 @@
  * KeymapRun: one run of a map from a naming to the other.
  *
  * @dims: the caller's, or counted from @names
- * @known: @dims are the caller's
+ * @known: whether @dims are the caller's
  * @from_a: from the map's naming "a" to "b", else from "b" to "a"
  * @permuted: (nullable): "permute" of the map, if it holds for this file
  * @sources: every spelling of the tensors' names -> their names in the file
  * @made: names of @maps
- * @maps: (element-type NameMap): what was made so far
+ * @maps: (element-type NameMap): the tensors that were made so far
  */
 typedef struct {
   const FamilyKeymap *map;

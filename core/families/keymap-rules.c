@@ -11,12 +11,12 @@ enum { MAX_PARTS = 1 << 16 };
 /**
  * Rule: the rows of @whole are those of @parts, in order.
  *
- * @n_joined: how many parts there must be in the end, if each came with a rule of its own; else 0
+ * @n_joined: the number of parts that there must be in the end, if each has a rule of its own; else 0
  * @whole_is_a: @whole is of the map's naming "a" and @parts are of "b"; else the other way round
  * @rows: (nullable): of the parts; if NULL, they are equal
- * @swap: with one part: the halves of its rows change places
+ * @swap: the halves of the rows of the only part change places
  * @index: variables of all names
- * @head: (nullable): with one part: rows in heads of so many, see permute_rows()
+ * @head: (nullable): the rows of a head of the only part, see permute_rows(); NULL: they stay in order
  */
 typedef struct {
   const char *whole;

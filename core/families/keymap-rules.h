@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The two ways in which a keymap says what becomes what. Only keymap.c calls them. */
+/* Applies the two forms of keymaps, rules and block maps. Only keymap.c calls it. */
 #pragma once
 #include "families/keymap-build.h"
 

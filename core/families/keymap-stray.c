@@ -67,7 +67,7 @@ fits_any (const GArray *sources, const char *name)
   return FALSE;
 }
 
-/* Returns the names of which something is made */
+/* Returns the names of the tensors that @maps use */
 static GHashTable *
 list_used (const GPtrArray *maps)
 {

@@ -8,11 +8,11 @@
 #include "families/tensor-names.h"
 
 /**
- * KeymapRequest: which names to map, and from which naming to which.
+ * KeymapRequest: the names to map, and the two namings.
  *
  * @variant: (nullable): of @family
- * @architecture: (nullable): the one that the file states. Some keymaps permute rows in files of some architectures
- * only; if a file states none, @dims decide
+ * @architecture: (nullable): the architecture that the file states. Some keymaps permute rows in files of some
+ *   architectures only; if a file states none, @dims decide
  * @dims: (nullable): of the original naming. If NULL, numbers of blocks are counted from @names, no tensor can be split
  *   by row counts, and no rows are permuted
  * @names: all tensors behind the prefix
@@ -30,8 +30,8 @@ typedef struct {
    tensors of which all sources are missing; fails if only some sources are missing.
    (transfer container) (element-type NameMap) */
 GPtrArray *qconv_keymap (const KeymapRequest *r, GError **error);
-/* Returns the first tensor that is no part of @maps although a rule moves such names, perhaps with other numbers of
-   blocks; NULL if there is none. @maps: what qconv_keymap() made of the same @r. (transfer none) */
+/* Returns the first tensor that is not part of @maps although a rule moves such names, perhaps with other numbers of
+   blocks; NULL if there is none. @maps: the result of qconv_keymap() for the same @r. (transfer none) */
 const char *qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps);
 /* Returns TRUE if the family can map between @from and @to. @variant: (nullable) */
 gboolean qconv_keymap_exists (const Family *f, const char *variant, const char *from, const char *to);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The family files that a process and a model know. The model opens them, graph/identify.c looks the model up in them.
- */
+/* The family files that a process and a model know. The model opens them, graph/identify.c looks the model up in
+   them. */
 #pragma once
 #include "families/catalogue.h"
 #include "families/identity.h"
 
 /**
- * Knowledge: what one model knows of families and of itself. Only one thread may use it at a time.
+ * Knowledge: the families that one model is looked up in, and the identity of the model. Only one thread may use it at
+ * a time.
  *
  * @family_file: (nullable): --family-file
  * @families: (nullable): the families of @family_file and all others; NULL until qconv_knowledge_families() needs them
@@ -22,8 +23,9 @@ typedef struct _Knowledge {
    calls return the same families or the same error. (transfer none) */
 const Families *qconv_families_known (GError **error);
 
-/* @family_file: (nullable): --family-file; it is read when the families are first asked for */
+/* Makes the knowledge of one model. @family_file: --family-file, or NULL; it is read when the families are first
+   needed */
 Knowledge *qconv_knowledge_new (const char *family_file);
 void qconv_knowledge_free (Knowledge *k);
-/* Returns the families to look the model up in: those of --family-file and the known ones. (transfer none) */
+/* Returns the families in which the model is looked up: those of --family-file and the known ones. (transfer none) */
 const Families *qconv_knowledge_families (Knowledge *k, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names of layers as rules, LoRA files and comparisons see them: without a container's prefix and without ".weight". */
+/* Names of layers for rules, LoRA files and comparisons: without a container's prefix and without ".weight". */
 #pragma once
 #include "base/names.h"
 

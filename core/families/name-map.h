@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a keymap yields: which rows of which tensors make one tensor of the other naming. */
+/* The result of a keymap: each tensor of the other naming, with the rows of other tensors that make it. The mapping and
+   LoRA names read it. */
 #pragma once
 #include "qconv-types.h"
 
@@ -10,7 +11,7 @@ typedef struct {
 } NamePart;
 
 /**
- * NameMap: one tensor in the naming that is mapped to.
+ * NameMap: one tensor in the new naming.
  *
  * @parts: (element-type NamePart): its rows, in order; all parts have equal columns
  * @shape: its shape

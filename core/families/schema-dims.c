@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads members of family files that speak of dimensions, and checks that the file declares these. */
+/* Reads members of family files that name dimensions, and checks that the file declares them. The tables of schema.c
+   name its functions. */
 #include <string.h>
 
 #include "families/schema-read.h"

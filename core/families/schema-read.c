@@ -27,7 +27,7 @@ qconv_schema_fail (SchemaReader *r, const char *format, ...)
 
 /* ---- Containers ---- */
 
-/* Returns the place of field @offset in item @i, or NULL if nothing is stored */
+/* Returns the place of field @offset in item @i, or NULL if the items are only checked */
 static gpointer
 field_of (gpointer items, guint i, const SchemaItem *item)
 {
@@ -328,7 +328,7 @@ qconv_schema_axis (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpoi
   return read_range (r, node, 0, QCONV_MAX_RANK - 1, into);
 }
 
-/* Reads with @read and records that the integer is there */
+/* Reads with @read and records that the file has the integer */
 static gboolean
 read_given (SchemaReader *r, JsonNode *node, SchemaFunc read, FamilyInteger *into)
 {

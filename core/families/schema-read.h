@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks members of a family file and stores what they say. schema.c has the tables of members; each row names one of
+/* Checks members of a family file and stores their values. schema.c has the tables of members; each row names one of
    these functions and the field that it fills. */
 #pragma once
 #include <json-glib/json-glib.h>
@@ -98,7 +98,7 @@ gboolean qconv_schema_regex_map (SchemaReader *r, JsonNode *node, const SchemaMe
 gboolean qconv_schema_place (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into);
 gboolean qconv_schema_regex_place (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into);
 
-/* schema-dims.c: values that speak of dimensions. @into: const char * */
+/* schema-dims.c: values that name dimensions. @into: const char * */
 gboolean qconv_schema_dimension (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into);
 gboolean qconv_schema_condition (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into);
 /* @into: FamilySizes, from dimension -> integer */

@@ -81,7 +81,7 @@ static const SchemaMember naming_rule[]
 static const SchemaMember variant_rule[]
     = { { "variant", MUST (text), RULE (result) }, CONDITIONS, END (FamilyDetectRule) };
 
-/* Reads a rule of "namings". Fails if it asks for no name, because it would hold for every file. */
+/* Reads a rule of "namings". Fails if the rule asks for no name, because it would then hold for every file. */
 static gboolean
 read_naming (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
@@ -147,7 +147,7 @@ static const SchemaMember variant[] = { { "dims", MUST (sizes), VARIANT (dims) }
                                         { "note", MAY (text), UNUSED },
                                         END (FamilyVariant) };
 
-/* ---- "layers" and what else speaks of tensors ---- */
+/* ---- "layers" and other members about tensors ---- */
 
 #define LAYER(member) offsetof (FamilyLayer, member)
 static const SchemaMember layer[] = { { "name", MUST (text), LAYER (name) },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A set of tensor names with shapes, which can be asked for the start of names. */
+/* A set of tensor names with shapes, which also finds names by their start. Everything that compares a file with a
+   family uses it. */
 #include "families/tensor-names.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ typedef struct {
 struct _Names {
   GPtrArray *list;   /* Named */
   GHashTable *table; /* name -> Named, both of @list */
-  GPtrArray *sorted; /* (nullable): names in order, made when first needed */
+  GPtrArray *sorted; /* names in order; NULL until needed */
 };
 
 static void

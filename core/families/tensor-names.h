@@ -14,17 +14,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Names, qconv_names_free)
 void qconv_names_add (Names *names, const char *name, const QconvShape *shape);
 /* Returns the shape of @name, or NULL. (transfer none) */
 const QconvShape *qconv_names_find (const Names *names, const char *name);
-/* Returns what @name is called in the file, or NULL. (transfer none) */
+/* Returns the name in the file of tensor @name, or NULL. (transfer none) */
 const char *qconv_names_full (const Names *names, const char *name);
 /* Returns TRUE if any name starts with @stem. Searches a sorted list that the first call makes, so two threads must not
    call it at once. */
 gboolean qconv_names_starting (const Names *names, const char *stem);
 
-/* The names in the order in which they were added */
+/* Return the number of names, and the names in the order in which they were added */
 guint qconv_names_length (const Names *names);
 const char *qconv_names_name (const Names *names, guint i);
 const QconvShape *qconv_names_shape (const Names *names, guint i);
 
 /* Returns the names that start with @prefix, without it, with their start replaced by the first of @rewrites that fits.
-   qconv_names_full() still has their names in the file. @rewrites: (nullable). (transfer full) */
+   qconv_names_full() still returns their names in the file. @rewrites may be NULL. (transfer full) */
 Names *qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *rewrites);
