@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Collects what readers claim and makes layers of it. qconv_model_open() drives it, readers call the public functions.
- */
+/* Collects the claims of readers and makes layers of them. qconv_model_open() drives it, readers call the public
+   functions. */
 #include "graph/claims.h"
 
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What readers claim in a directory, and the layers that follow from it. */
+/* Collects the claims of readers in a directory, and makes layers of them. Opening a model calls it. */
 #pragma once
 #include "layer/source-layer.h"
 
-/* @allow_nonfinite: readers may claim scales that are not finite. Returns: (transfer full) */
+/* Returns: (transfer full): no claims yet. @allow_nonfinite: readers may claim scales that are not finite */
 QconvClaims *qconv_claims_new (const QconvDirectory *d, gboolean allow_nonfinite);
 void qconv_claims_free (QconvClaims *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvClaims, qconv_claims_free)
-/* Sets the reader that claims next */
+/* Sets the reader whose claims come next */
 void qconv_claims_set_reader (QconvClaims *c, const QconvReader *reader);
 /* Returns: (transfer none) (element-type utf8): the warnings of readers */
 GPtrArray *qconv_claims_warnings (const QconvClaims *c);

@@ -91,8 +91,8 @@ has_suffix (const QconvContainer *c, QconvSource *source)
   return FALSE;
 }
 
-/* Returns: the container with the highest score; the suffix breaks ties. @by_suffix: only the suffix counts, for a
-   broken file that nobody recognises: the container of that suffix will report what is wrong with it */
+/* Returns: the container with the highest score; the suffix breaks ties. @by_suffix: only the suffix counts, because
+   the container of that suffix can report the faults of a file that no container recognises */
 static const QconvContainer *
 best_container (QconvSource *source, const guint8 *head, gsize n, gboolean by_suffix)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Looks an opened model, or a part of it, up in the families: which model it is, and whether loaders will agree. */
+/* Identifies an opened model, or a part of it, by the families, and checks that loaders will identify the output
+   alike. */
 #include "graph/identify.h"
 
 #include <string.h>
@@ -106,7 +107,7 @@ other_dimension (const Identity *a, const Identity *b)
     {
       const FamilyDim *dim = &dims->at[i];
 
-      /* Whether a tensor is present may depend on its spelling, which another naming does not show */
+      /* The presence of a tensor may depend on its spelling, which another naming does not show */
       if (qconv_dims_get (a->dims, dim->name) != qconv_dims_get (b->dims, dim->name)
           && (same_naming || dim->infer.present == NULL) && !dim->unseen && !dim->infer.constant.given)
         return dim->name;

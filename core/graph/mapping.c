@@ -168,7 +168,7 @@ put_made (Making *k, SourceLayer *s)
   g_ptr_array_add (k->x->composed, s);
 }
 
-/* Returns the request for the names of the model in naming @to. @dims: (nullable) */
+/* Returns the request for the names of the model in naming @to. @dims: NULL if they are not known */
 static KeymapRequest
 keymap_request (const Making *k, const Dims *dims, const char *to)
 {

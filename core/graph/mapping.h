@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The step between what readers claimed and the plan: the layers of a model in one naming, fused or split as that has
-   them, with the shapes that its loader expects. */
+/* The step between claims and the plan: the layers of a model in one naming, fused or split for that naming, with the
+   shapes that its loader expects. */
 #pragma once
 #include "graph/identify.h"
 
 /**
  * MappingOptions: zero is the default.
- * @naming: (nullable): NULL: as it is
+ * @naming: (nullable): NULL: names stay as they are
  * @component, @drop: (nullable): as in QconvJob
- * @for_loader: what loaders have no use for is left out
+ * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {
   const char *naming, *component;
@@ -19,8 +19,8 @@ typedef struct {
 /**
  * Mapping:
  * @identity: of the model, or of the component
- * @prefix: what names of the model start with in the output
- * @layers: (element-type SourceLayer): what is to be written, in order; some belong to the model
+ * @prefix: the start of the model's names in the output
+ * @layers: (element-type SourceLayer): the layers to write, in order; the model owns some of them
  * @naming: of @layers
  * @n_useless: tensors that were left out for the loader
  */
@@ -33,10 +33,10 @@ typedef struct {
   GHashTable *originals; /* SourceLayer -> its short name in the original naming */
 } Mapping;
 
-/* QCONV_ERROR_UNSUPPORTED: the family cannot write the naming, or tensors are missing.
-   Returns: (transfer full): must not outlive @m */
+/* Maps the layers of @m. QCONV_ERROR_UNSUPPORTED: the family cannot write the naming, or tensors are missing. Returns:
+   (transfer full): must not outlive @m */
 Mapping *qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **error);
 void qconv_mapping_free (Mapping *x);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Mapping, qconv_mapping_free)
-/* Returns: (transfer none): short name of @s as the family's original naming has it */
+/* Returns: (transfer none): the short name of @s in the original naming of the family */
 const char *qconv_mapping_original (const Mapping *x, const SourceLayer *s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An opened input: what is in the file, and the layers that readers found in it. */
+/* An opened input: its directory, and the layers that readers found in it. All of core reads its fields. */
 #pragma once
 #include "graph/claims.h"
 #include "io/source.h"
@@ -9,7 +9,7 @@
 typedef struct _Knowledge Knowledge;
 
 struct _QconvModel {
-  char *path; /* as it was named: a file or a folder */
+  char *path; /* as the user named it: a file or a folder */
   QconvSource *source;
   const QconvContainer *container;
   QconvDirectory *directory;
@@ -17,7 +17,7 @@ struct _QconvModel {
   GPtrArray *readers;   /* const QconvReader, highest score first */
   QconvClaims *claims;
   GPtrArray *layers;     /* SourceLayer */
-  GError *unclaimed;     /* (nullable): why there are no layers, in a model opened for verifying */
+  GError *unclaimed;     /* why there are no layers, if opened for verifying */
   GHashTable *by_name;   /* name without prefix or ".weight" -> SourceLayer */
   GHashTable *by_tensor; /* name of the whole weight tensor -> SourceLayer */
   Knowledge *knowledge;  /* see identify.h */

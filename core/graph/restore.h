@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shapes that a container could not hold. GGUF lists axes from the last to the first and has four at most. Its writers
-   drop ones at the end of that list, which are the first axes of our shapes, and fold the first two axes of a
-   convolution into one (ggml: gguf.md; stable-diffusion.cpp). Identification restores names and shapes before
+/* Restores shapes that a container could not hold. GGUF lists axes from the last to the first and has four at most. Its
+   writers drop sizes of 1 at the end of that list, which are the first axes of our shapes, and fold the first two axes
+   of a convolution into one (ggml: gguf.md; stable-diffusion.cpp). Identification restores names and shapes before
    dimensions are known; the mapping restores layers when they are. */
 #pragma once
 #include "families/identity.h"

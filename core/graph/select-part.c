@@ -19,7 +19,7 @@ part_of (const FamilyComponents *components, const char *name)
   return NULL;
 }
 
-/* What a model by itself is */
+/* Returns the part of a checkpoint that the whole model is by itself */
 static const char *
 whole_part (const Identity *id)
 {
@@ -74,7 +74,7 @@ drop_matching (GPtrArray *layers, const char *pattern, GError **error)
   return layers->len < n || qconv_fail (error, QCONV_ERROR_OPTION, "--drop %s matches no tensor", pattern);
 }
 
-/* @names: of the model, behind its prefix */
+/* Returns: whether loaders have no use for @s. @names: of the model, behind its prefix */
 static gboolean
 useless (const Identity *id, const Names *names, const SourceLayer *s)
 {
