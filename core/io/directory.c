@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The list of tensors and metadata of a file, read or planned. Containers fill it, readers and the plan ask. */
-/* All tensors, metadata and facts of one model. Containers fill a directory; readers, the layer graph and the plan look
-   into it. A planned output has one too. */
 #include "io/directory.h"
 
 #include <string.h>
@@ -15,7 +13,7 @@ struct _QconvDirectory {
   GHashTable *by_name; /* name -> QconvTensor */
   GHashTable *metadata;
   char **keys;                    /* sorted, made when asked for */
-  GVariant *facts[QCONV_N_FACTS]; /* (nullable) */
+  GVariant *facts[QCONV_N_FACTS]; /* NULL: unset */
   GPtrArray *warnings;
 };
 

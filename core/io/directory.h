@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What core alone may do with a directory; qconv-container.h has the rest. Opening a model and planning an output use
-   this. */
-/* Directories from inside core; qconv-container.h declares what plugins call. */
+/* Functions of directories that only core may call; qconv-container.h declares the others. Opening a model and planning
+   an output use them. */
 #pragma once
 #include "qconv-container.h"
 
-/* Returns: (transfer full): an empty directory. @source: (nullable): stays the caller's. */
+/* Returns: (transfer full): an empty directory. @source stays the caller's, and may be NULL. */
 QconvDirectory *qconv_directory_new (const char *container, QconvSource *source);
 void qconv_directory_free (QconvDirectory *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvDirectory, qconv_directory_free)

@@ -75,8 +75,8 @@ check_room (const char *folder, guint64 size, GError **error)
                      folder, size, room);
 }
 
-/* Gives the new file the mode and, as far as we may, the owner of the file that it will replace. Fails if that file may
-   not be written */
+/* Gives the new file the mode and, if the system allows it, the owner of the file that it will replace. Fails if that
+   file may not be written */
 static gboolean
 follow_replaced (const Save *s, GError **error)
 {
@@ -124,7 +124,7 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
   return qconv_fail (error, QCONV_ERROR_LIMIT, "%s: other runs keep removing the temporary file", folder);
 }
 
-/* Allocates blocks for the whole file, so that a full disk shows before the work. Not all file systems can */
+/* Allocates blocks for the whole file, so that a full disk is found before the work. Not all file systems can */
 static gboolean
 allocate (Save *s, GError **error)
 {
@@ -210,7 +210,7 @@ qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *don
         continue;
       if (put < 0 && (errno == ENOSPC || errno == EDQUOT))
         return io_error (error, s->path);
-      if (put <= 0) /* the system cannot, or there is a fault, which reading and writing will report */
+      if (put <= 0) /* the system cannot, or there is a fault that reading and writing will report */
         return TRUE;
       n -= (guint64) put;
     }

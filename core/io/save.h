@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A file that appears complete under its name or not at all. */
+/* Writes a file that appears complete under its name or not at all. The run uses it. */
 #pragma once
 #include "io/source.h"
 
 typedef struct _Save Save;
 
-/* Creates a temporary file of @size bytes beside @path, locked while it grows, and removes those that killed runs left
-   there. QCONV_ERROR_LIMIT: the disk has too little room. Returns: (transfer full) */
+/* Creates a temporary file of @size bytes beside @path, locked while it grows. Removes the temporary files that killed
+   runs left there. QCONV_ERROR_LIMIT: the disk has too little room. Returns: (transfer full) */
 Save *qconv_save_new (const char *path, guint64 size, GError **error);
-/* Removes the temporary file unless it got its name */
+/* Removes the temporary file if it did not get its name */
 void qconv_save_free (Save *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Save, qconv_save_free)
 /* Returns: (transfer none): path of the temporary file */
@@ -20,10 +20,10 @@ typedef struct {
   QconvSource *source;
   guint64 start, n;
 } SourceRange;
-/* Lets the system copy @from to @offset, by reference if the file system can; any thread. *done FALSE without error: it
-   cannot, and the caller must write all of @from */
+/* Lets the system copy @from to @offset, by reference if the file system can; any thread. Sets *done to FALSE without
+   error if the system cannot: the caller must then write all of @from */
 gboolean qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *done, GError **error);
 /* Waits until the bytes are on the disk */
 gboolean qconv_save_sync (Save *s, GError **error);
-/* Gives the file its name. @replace: over an existing file, else QCONV_ERROR_OPTION if there is one */
+/* Gives the file its name. Without @replace QCONV_ERROR_OPTION if the name is taken */
 gboolean qconv_save_commit (Save *s, gboolean replace, GError **error);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sources from inside core; qconv-container.h declares what plugins call. */
+/* Functions of sources that only core may call; qconv-container.h declares the others. */
 #pragma once
 #include "qconv-container.h"
 
-/* Opens a regular file. G_IO_ERROR: it is none, or cannot be read. Returns: (transfer full) */
+/* Opens a regular file. G_IO_ERROR: @path is not a regular file, or cannot be read. Returns: (transfer full) */
 QconvSource *qconv_source_open (const char *path, GError **error);
 /* Returns: (transfer full): a source of bytes in memory, which has no siblings */
 QconvSource *qconv_source_new_for_bytes (GBytes *bytes, const char *name);
