@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes layers of rows of others: renamed, fused, split, reshaped, with rows in another order or with something added.
-   The mapping of names and LoRAs call it. */
+/* Composes layers of rows of other layers: renamed, fused, split, reshaped, with rows in another order or with
+   something added. The mapping of names and LoRAs call it. */
 #pragma once
 #include "layer/source-layer.h"
 
 /* Composes a layer. @plain_name: of the whole weight tensor; @sources: (element-type SourceLayer): distinct claimed
    layers, which outlive the result; @parts: (transfer full) (element-type Part).
    The result has the components of its sources if these can be stacked, else it decodes to floats.
-   QCONV_ERROR_UNSUPPORTED: rows of different lengths, or that are not there. Returns: (transfer full) */
+   QCONV_ERROR_UNSUPPORTED: rows have different lengths, or a source lacks them. Returns: (transfer full) */
 SourceLayer *qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sources, GArray *parts,
                             GError **error);
 /* Returns: (transfer full): @s under another name or in another shape with as many items. It is composed of the claimed

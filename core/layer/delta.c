@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Deltas: their shapes, what they cost, and adding them in a fixed order of sums. LoRAs and load-composed.c call it. */
+/* Finds the shapes and costs of deltas, and adds them in a fixed order of sums. LoRAs and load-composed.c call it. */
 #include "layer/delta.h"
 
 #include <string.h>
@@ -132,7 +132,7 @@ qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
   return most;
 }
 
-/* ---- What stays ---- */
+/* ---- Buffers that stay ---- */
 
 static gboolean
 load_floats (const SourceLayer *s, guint64 first, guint64 n, Arena *arena, QconvBuffer *floats, GError **error)
@@ -152,8 +152,7 @@ take_zeros (Arena *arena, guint64 rows, guint64 cols, QconvBuffer *buffer, GErro
   return TRUE;
 }
 
-/* A product of matrices that is added up: @sums += @scale · @left · @right. @cols: of @right, @rank: columns of @left
- */
+/* A product of matrices to add: @sums += @scale · @left · @right. @cols: of @right, @rank: columns of @left */
 typedef struct {
   QconvBuffer *left, *right;
   guint64 cols, rank;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is added to rows of a layer while it is loaded: LoRAs make deltas, load-composed.c adds them. */
+/* Deltas are added to rows of a layer while it is loaded: LoRAs make them, load-composed.c adds them. */
 #pragma once
 #include "layer/components.h"
 
@@ -13,7 +13,7 @@
  */
 typedef enum { DELTA_PRODUCT, DELTA_FULL, DELTA_HADAMARD, DELTA_KRONECKER } DeltaKind;
 
-/* Rows to, to + 1 … of the layer get rows from, from + 1 … of the delta, @n of them */
+/* Rows to, to + 1 … (@n of them) of the layer get rows from, from + 1 … of the delta */
 typedef struct {
   guint64 to, from, n;
 } DeltaRun;
@@ -21,7 +21,7 @@ typedef struct {
 /**
  * Delta: @scale times what @kind says is added to @runs of a layer, in FP32: sums of products in the order of the rank.
  *
- * @factors: (nullable): plain tensors, which outlive it
+ * @factors: (nullable): plain tensors, which outlive the delta
  * @runs: (element-type DeltaRun): ascending
  * @rows, @cols: of the whole delta; the columns are the layer's
  */
@@ -35,7 +35,7 @@ typedef struct {
 void qconv_delta_free (Delta *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Delta, qconv_delta_free)
 
-/* Buffers of one delta that stay from the first tile to the last */
+/* The buffers of one delta that stay from the first tile to the last */
 #define DELTA_KEPT 2
 
 /* Returns: (transfer full): a delta without runs, which the caller adds; NULL with QCONV_ERROR_INPUT if the shapes of

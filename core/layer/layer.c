@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers and their components: what the quantizer says of them, and which items rows own. */
+/* Layers and their components: asks the quantizer for them, and finds the items that rows own. All of core calls it. */
 #include "layer/layer.h"
 
 #include <stdlib.h>
@@ -184,7 +184,7 @@ qconv_layer_hint_edited (const QconvLayer *l, const char *key)
   return self->edited != NULL && g_hash_table_contains (self->edited, key);
 }
 
-/* @table: (nullable) */
+/* Returns the keys of @table, sorted; none if it is NULL */
 static const char **
 sorted_keys (GHashTable *table)
 {
@@ -254,7 +254,7 @@ qconv_component_share_bytes (const QconvLayer *l, const QconvComponent *c, guint
   if (c->run.rows > 0 && n_rows < l->rows)
     {
       guint64 runs = l->rows / c->run.rows + (l->rows % c->run.rows != 0);
-      guint64 last = all - (runs - 1) * c->run.n; /* the last run may be the largest: padding */
+      guint64 last = all - (runs - 1) * c->run.n; /* the last run may be the largest, because of padding */
 
       items = (n_rows / c->run.rows + (n_rows % c->run.rows != 0)) * c->run.n;
       items = MIN (all, items + (last > c->run.n ? last - c->run.n : 0));

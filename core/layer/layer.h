@@ -22,7 +22,7 @@ typedef struct {
   char *name, *scheme;
 } Layer;
 
-/* How the numbers of a layer are encoded. @quantizer, @values: (nullable) */
+/* The encoding of a layer's numbers. @quantizer, @values: NULL if there is none */
 typedef struct {
   const char *scheme;
   const QconvQuantizer *quantizer;
@@ -31,14 +31,14 @@ typedef struct {
 /* Returns: (transfer full): a layer of @rows rows without components. @encoding: its values are (transfer full);
    @dtype: of the numbers before they were encoded */
 Layer *qconv_layer_new (const char *name, const Encoding *encoding, QconvDType dtype, guint64 rows, guint64 cols);
-/* Returns: (transfer full): a plain tensor with its component "weight" */
+/* Returns: (transfer full): a plain tensor with its one component "weight" */
 Layer *qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *shape);
 /* Reads @l, a plain tensor of any shape, as @rows rows of @cols items */
 void qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols);
 void qconv_layer_free (Layer *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_free)
 
-/* Lets the quantizer replace "auto" in the values of the planned layer @l by what it means for this layer */
+/* Lets the quantizer replace "auto" in the values of the planned layer @l by the value for this layer */
 void qconv_layer_settle (Layer *l);
 /* Asks the quantizer for the components of @l and checks them. QCONV_ERROR_BUG: they contradict the layer */
 gboolean qconv_layer_ask_components (Layer *l, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loads claimed layers: from tensors to components, from components or plain numbers to floats. load.c, compositions
+/* Loads claimed layers: makes components of tensors, and floats of components or plain numbers. load.c, compositions
    and deltas call it. */
 #include "layer/load-claimed.h"
 
@@ -20,7 +20,7 @@ read_tensor (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **
   return TRUE;
 }
 
-/* Reads a tensor that is the component, byte for byte or as a narrower float */
+/* Reads a tensor that is stored as the component is, byte for byte or as a narrower float */
 static gboolean
 read_component (const QconvTensor *t, guint64 item, QconvBuffer *buffer, gsize stride, GError **error)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rows of claimed layers in memory: the lower floor of loading. load.h is the door. */
+/* Loads rows of claimed layers into memory. Other rooms call load.h, which calls this for claimed layers. */
 #pragma once
 #include "layer/components.h"
 
 /* Returns: bytes that qconv_claimed_load() takes in an arena */
 gsize qconv_claimed_cost (const SourceLayer *s, Scope scope, guint64 n_rows);
-/* Gives @c buffers for @scope of @rows and fills them from the tensors of @s. A plain layer has nothing to load */
+/* Gives @c buffers for @scope of @rows and fills them from the tensors of @s. A plain layer needs no loading */
 gboolean qconv_claimed_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error);
 
 /* Returns: bytes that qconv_claimed_floats_load() takes in an arena */
 gsize qconv_claimed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
-/* Loads @rows of @s as floats: in their own type with @as_is (plain layers only), else as F32. @c: (nullable): the
-   components of @s, those of the whole layer loaded; NULL for plain layers */
+/* Loads @rows of @s as floats: in their own type with @as_is (plain layers only), else as F32. @c: the components of
+   @s, those of the whole layer loaded; NULL for plain layers */
 gboolean qconv_claimed_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is,
                                     QconvBuffer *floats, GError **error);

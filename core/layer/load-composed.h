@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rows of composed layers in memory: the upper floor of loading, on load-claimed.h. load.h is the door, and its
-   comments hold here, too. */
+/* Loads rows of composed layers into memory, by the functions of load-claimed.h. Other rooms call load.h; its comments
+   hold here, too. */
 #pragma once
 #include "layer/components.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The door to loading: asks whether a layer is claimed or composed and goes to that floor. */
+/* Loads any layer: calls load-claimed.c or load-composed.c. The plan asks for the costs, the run and the check load. */
 #include "layer/load.h"
 
 #include "kernels/stream.h"

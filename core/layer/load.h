@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loading a layer, claimed or composed: the one door. The plan asks for the costs, the run and the check load. */
+/* Loads a layer, claimed or composed. The plan asks for the costs, the run and the check load. */
 #pragma once
 #include "layer/components.h"
 
@@ -8,10 +8,11 @@ gsize qconv_source_cost (const SourceLayer *s, Scope scope, guint64 n_rows);
 /* Gives @c buffers for @scope of @rows and fills them from @s. @c: of qconv_components_new_source() or a view of it */
 gboolean qconv_components_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error);
 
-/* Returns: bytes in an arena that loading @n_rows rows as floats takes. @as_is: plain floats that need no conversion */
+/* Returns: bytes in an arena that @n_rows rows take when they are loaded as floats. @as_is: plain floats that need no
+   conversion */
 gsize qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
-/* Loads @rows of @s as floats: in their own type with @as_is, else as F32. @c: of @s, components of the whole layer
-   loaded */
+/* Loads @rows of @s as floats: in their own type with @as_is, else as F32. @c: the components of @s, those of the whole
+   layer loaded */
 gboolean qconv_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is, QconvBuffer *floats,
                             GError **error);
 /* Fails with QCONV_ERROR_NON_FINITE if @floats hold Inf or NaN */

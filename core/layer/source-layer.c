@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What can be said of a claimed or composed layer without reading it. The plan and the check ask. */
+/* Answers questions about a claimed or composed layer without reading it. The plan and the check ask. */
 #include "layer/source-layer.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ qconv_source_layer_free (SourceLayer *s)
   g_free (s);
 }
 
-/* A tensor that nobody claimed */
+/* Returns the tensor of a layer that no reader claimed, or NULL */
 static const QconvTensor *
 unclaimed_tensor (const SourceLayer *s)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers as they are found in a file, and layers composed of rows of these. Readers' claims make the first, the mapping
-   of names and LoRAs make the second; everything behind the layer graph works on both. */
+/* Layers of a file, and layers composed of their rows. Claims make the first, the mapping of names and LoRAs the
+   second; planning, running and checking work on both. */
 #pragma once
 #include "layer/layer.h"
 #include "qconv-reader.h"
 
 /**
- * Binding: where one component of a source layer comes from.
+ * Binding: the source of one component of a source layer.
  *
- * @load: (nullable): unpacks @tensors into the component; NULL: the only tensor is the component as it is
+ * @load: (nullable): unpacks @tensors into the component; NULL: the only tensor is stored as the component is
  * @tensors: (element-type QconvTensor): NULL-terminated
  */
 typedef struct {
@@ -22,7 +22,7 @@ typedef struct {
  *
  * @source: index in the composed layer's sources
  * @first, @stride, @n: rows first, first + stride, …: @n of them
- * @transposed: the stack's rows are the source's columns: columns [first, first + n)
+ * @transposed: the rows are columns [first, first + n) of the source
  */
 typedef struct {
   guint source;
@@ -38,10 +38,10 @@ typedef struct {
  *
  * @bindings: (nullable) (element-type Binding)
  * @sources, @parts: (nullable) (element-type SourceLayer, Part): see compose.h
- * @deltas: (nullable) (element-type Delta): what is added to the rows, see delta.h
+ * @deltas: (nullable) (element-type Delta): the deltas that are added to the rows, see delta.h
  * @name: of the layer, without ".weight"
  * @plain_name: name of the whole weight tensor in a plain file
- * @reader: (nullable): who claimed it; NULL: nobody
+ * @reader: (nullable): the reader that claimed it; NULL: no reader
  * @min_rows, @scratch: as in qconv_claim_cost()
  * @bytes: of the stored weight and its scales
  */
@@ -66,7 +66,7 @@ gboolean qconv_source_layer_plain (const SourceLayer *s);
 gboolean qconv_source_layer_quantized (const SourceLayer *s);
 /* Returns: whether it is a weight: quantized, or a tensor whose name says so. Biases and buffers are not */
 gboolean qconv_source_layer_is_weight (const SourceLayer *s);
-/* Returns: (nullable): the tensor whose bytes are the whole of a plain layer; NULL if there is no such tensor */
+/* Returns: (nullable): the tensor whose bytes are the whole of a plain layer */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
 /* Returns: whether loaded plugins can decode it to floats */
 gboolean qconv_source_layer_decodes (const SourceLayer *s);
@@ -75,7 +75,7 @@ gboolean qconv_source_layer_has_floats (const SourceLayer *s);
 /* Returns: (nullable): the binding of @component; NULL if the source lacks the component or is composed */
 const Binding *qconv_source_layer_binding (const SourceLayer *s, const char *component);
 
-/* Returns: the claimed layer that part @i of a composed layer has its rows from */
+/* Returns: the claimed layer whose rows part @i of a composed layer takes */
 const SourceLayer *qconv_composed_source (const SourceLayer *s, guint i);
-/* Returns: whether a composed layer has all rows of one claimed layer, in their order */
+/* Returns: whether a composed layer consists of all rows of one claimed layer, in their order */
 gboolean qconv_composed_whole (const SourceLayer *s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the hooks of a quantizer ask about a tile: its components, those of its source, scratch memory. */
+/* Answers the hooks of a quantizer about a tile: its components, those of its source, scratch memory. */
 #include "layer/tile.h"
 
 #include "kernels/stream.h"
@@ -60,7 +60,7 @@ qconv_tile_scratch (const QconvTile *t, gsize n, GError **error)
 const float *
 qconv_tile_statistics (const QconvTile *t, const char *name)
 {
-  return NULL; /* there is no --stats yet */
+  return NULL; /* --stats does not exist yet */
 }
 
 GCancellable *

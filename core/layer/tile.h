@@ -3,16 +3,16 @@
 #pragma once
 #include "layer/components.h"
 
-/* A tile that stays in the processor's second-level cache between its steps is the fastest */
+/* Bytes of a tile that stays in the processor's second-level cache between its steps, which is the fastest */
 #define TILE_TARGET ((gsize) 2 << 20)
-/* Buffers that describe buffers */
+/* Bytes of the structs that describe buffers */
 #define TILE_SLACK ((gsize) 8 << 10)
-/* Rows of one partial result, more if rows are short: they follow from the layer alone, so that results never depend on
-   memory or threads */
+/* Rows of one partial result, more if rows are short. The number follows from the layer alone, so that results never
+   depend on memory or threads */
 #define CHUNK_ROWS(cols) MAX (512, ((guint64) 1 << 18) / MAX (cols, 1))
 
 /**
- * Tile: what qconv_tile_component() and its sisters look into; the public part comes first.
+ * Tile: a tile as core keeps it, for qconv_tile_component() and its sisters; the public part comes first.
  *
  * @components: of the tile's layer
  * @source: (nullable): of the layer whose components are adopted
