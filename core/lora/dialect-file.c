@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads one file of LoRA dialects and checks it on the way: the tables below list its members. dialects.c calls it. */
+/* Reads one file of LoRA dialects and checks it. The tables below list its members. dialects.c calls it. */
 #include <json-glib/json-glib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ typedef struct {
 
 typedef gboolean (*ReadFunc) (DialectFile *f, JsonNode *node, gpointer to);
 
-/* One row of a table that ends with { NULL }. @offset: of what @read fills, in the struct of the table */
+/* One row of a table that ends with { NULL }. @offset: place in the table's struct of the field that @read fills */
 typedef struct {
   const char *name;
   ReadFunc read;
@@ -196,7 +196,7 @@ read_prefixes (DialectFile *f, JsonNode *node, gpointer to)
   return read_items (f, node, append_prefix, *(GPtrArray **) to);
 }
 
-/* @to: the suffix without its text */
+/* Appends a suffix. @to: the suffix without its text */
 static gboolean
 append_suffix (DialectFile *f, JsonNode *node, gpointer to)
 {
@@ -219,7 +219,7 @@ read_suffixes (DialectFile *f, JsonNode *node, gpointer to)
   return read_items (f, node, append_suffix, to);
 }
 
-/* Role -> suffixes */
+/* Reads roles: role -> suffixes */
 static gboolean
 read_roles (DialectFile *f, JsonNode *node, gpointer to)
 {
@@ -234,7 +234,7 @@ read_roles (DialectFile *f, JsonNode *node, gpointer to)
   return read_object (f, node, members, suffix);
 }
 
-/* What cannot be merged, for people -> suffixes */
+/* Reads suffixes that cannot be merged: words for people -> suffixes */
 static gboolean
 read_refused (DialectFile *f, JsonNode *node, gpointer to)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Knows how programs spell the keys of LoRA files, from the tables in data/lora. lora-file.c and lora-names.c look
-   spellings up here. */
+/* The spellings of keys in LoRA files, from the tables in data/lora. lora-file.c and lora-names.c look spellings up
+   here. */
 #pragma once
 #include <glib.h>
 
-/* What one tensor of a LoRA file is for; role_names in dialect-file.c has the same order */
+/* The purpose of one tensor of a LoRA file; role_names in dialect-file.c has the same order */
 typedef enum {
   LORA_UP,
   LORA_DOWN,
@@ -26,9 +26,9 @@ typedef enum {
 } LoraRole;
 
 /**
- * LoraSuffix: how keys of one role end.
+ * LoraSuffix: one end of keys, and the role of such keys.
  *
- * @refused: (nullable): what the key belongs to, for people; set if and only if @role is LORA_REFUSED
+ * @refused: (nullable): the kind of LoRA, for people; set if and only if @role is LORA_REFUSED
  */
 typedef struct {
   const char *text;
@@ -36,7 +36,7 @@ typedef struct {
   const char *refused;
 } LoraSuffix;
 
-/* Every match of @match in a layer's name becomes @replace */
+/* A replacement in names of layers: every match of @match becomes @replace */
 typedef struct {
   GRegex *match;
   const char *replace;
@@ -46,7 +46,7 @@ typedef struct {
  * LoraMetadata: alpha and rank as JSON in the metadata of a file.
  *
  * @key: of the metadata
- * @alpha, @rank: how the members end that hold the two numbers; what precedes them is the same in both
+ * @alpha, @rank: the ends of the names of the two members; the text before them is the same in both
  * @other_models: (element-type utf8): members that start with one of these are of another model
  */
 typedef struct {
@@ -61,7 +61,7 @@ typedef struct {
  * @suffixes: text -> LoraSuffix
  * @prefixes: (element-type utf8): in front of names with dots
  * @flat_prefixes: (element-type utf8): in front of names with underscores instead of dots
- * @rewrites: (element-type GArray of LoraRewrite): one for each dialect that has any
+ * @rewrites: (element-type GArray of LoraRewrite): one for each dialect that has rewrites
  * @metadata: (element-type LoraMetadata)
  */
 typedef struct {
@@ -85,6 +85,6 @@ gboolean qconv_lora_dialects_add (LoraDialects *d, const char *path, const char 
 const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char *key);
 /* Returns: (nullable): @name behind the longest of @prefixes that it starts with; NULL if it starts with none */
 const char *qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name);
-/* Returns: (transfer full) (element-type utf8): the other names that rewrites give @layer, which has neither prefix nor
-   suffix */
+/* Returns: (transfer full) (element-type utf8): the other names that rewrites make of @layer, which has neither prefix
+   nor suffix */
 GPtrArray *qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer);

@@ -8,8 +8,9 @@
  * LoraGroup: the tensors of a file whose keys differ only in the suffix.
  *
  * @layer: the keys without suffix
- * @roles: (nullable) each: the tensor of each role
- * @refused: (nullable): what cannot be merged, for people; set if and only if there is a tensor of LORA_REFUSED
+ * @roles: (nullable) the tensor of each role
+ * @refused: (nullable): the kind of LoRA that cannot be merged, for people; set if and only if a tensor has
+ *   LORA_REFUSED
  */
 typedef struct {
   char *layer;
@@ -20,10 +21,10 @@ typedef struct {
 /**
  * LoraFile: an open file. Every tensor is in one group or in @unknown.
  *
- * @strength: the factor after the path, or 1
+ * @strength: the number after the path, or 1
  * @tensors: (element-type SourceLayer): every tensor as a layer of its own
  * @groups: (element-type LoraGroup): in the order of the file
- * @unknown: (element-type SourceLayer): tensors whose keys end with no suffix of any dialect
+ * @unknown: (element-type SourceLayer): tensors whose keys do not end with a suffix of a dialect
  */
 typedef struct {
   char *path;
@@ -37,7 +38,7 @@ typedef struct {
 LoraFile *qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)
-/* Returns: alpha divided by rank, as the metadata says; 1 if the metadata has no alpha */
+/* Returns: alpha divided by rank, from the metadata; 1 if the metadata lack alpha */
 double qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects);
-/* Reads the number that @s holds. QCONV_ERROR_INPUT: it has another shape than one item, or is not finite */
+/* Reads the number in @s. QCONV_ERROR_INPUT: @s does not hold exactly one item, or the item is not finite */
 gboolean qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error);

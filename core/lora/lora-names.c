@@ -142,8 +142,9 @@ same_rows (const LoraName *a, const LoraName *b)
   return equal_rows (x, y);
 }
 
-/* Adds @spelling (transfer full). If it is taken, the first name stays and learns of @n unless both are the same rows
- */
+/* Adds @spelling (transfer full). If another tensor has the spelling, that one keeps it and records @n, unless both
+   have the same rows
+
 static void
 enter (GHashTable *table, char *spelling, LoraName *n)
 {
@@ -171,7 +172,8 @@ enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
     enter (names->dotted, g_strdup (g_ptr_array_index (others, i)), n);
 }
 
-/* Adds a tensor under @name and under its alias, if the family has one. @rows: (transfer full); empty: adds nothing */
+/* Adds a tensor under @name and under its alias, if the family has one. Adds nothing if @rows (transfer full) is
+   empty */
 static void
 add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
 {
@@ -243,7 +245,8 @@ add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameM
   add_name (names, map->name, g_steal_pointer (&rows), map->transposed);
 }
 
-/* Adds the names that the layers have in @naming. Mapping fails if the model lacks tensors: it then has fewer names */
+/* Adds the names that the layers have in @naming. If the model lacks tensors, mapping fails and the names in @naming
+   stay unknown */
 static void
 add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names *behind, const char *naming)
 {

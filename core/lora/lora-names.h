@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the layer and the rows that a key of a LoRA file means; lora.c asks for each group of tensors. */
+/* Finds the layer and the rows for a key of a LoRA file; lora.c asks for each group of tensors. */
 #pragma once
 #include "graph/mapping.h"
 #include "lora/dialects.h"
@@ -15,7 +15,7 @@ typedef struct {
  *
  * @rows: (element-type NamedRows): its rows, in order; not empty
  * @transposed: the rows of the tensor are columns of @rows
- * @other: (nullable): a tensor of other rows that another naming calls the same; the name is then ambiguous
+ * @other: (nullable): a tensor of other rows with the same name in another naming; the name is then ambiguous
  */
 typedef struct _LoraName LoraName;
 struct _LoraName {
@@ -35,6 +35,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraNames, qconv_lora_names_free)
 /* Finds the weight of @layer or, with @bias, its bias. @layer: a key without suffix, with any prefix.
    Returns: (transfer none) (nullable): NULL if the model has no such tensor */
 const LoraName *qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias);
-/* Appends to @rows (element-type NamedRows) the rows of the model's layers that @s consists of. Returns FALSE if a part
-   of @s is transposed */
+/* Appends to @rows (element-type NamedRows) the rows of the model's layers of which @s consists. Returns FALSE if a
+   part of @s is transposed */
 gboolean qconv_lora_rows (const SourceLayer *s, GArray *rows);

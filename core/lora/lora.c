@@ -21,12 +21,12 @@ struct _Loras {
 /**
  * Baking: the state of one run of qconv_loras_apply(). From @changed on, the members are about the file at hand.
  *
- * @loras: gets the open files
+ * @loras: gets the files that are opened
  * @users: layer of the model -> GPtrArray of the mapped layers that contain rows of it
  * @sums: mapped layer -> GPtrArray of Delta
  * @file: the file at hand
  * @changed: rows that the file changes -> the file's spelling of them
- * @n_unmatched, @unmatched: how many keys of the file belong to no layer, and the first of them
+ * @n_unmatched, @unmatched: the number of the file's keys that belong to no layer, and the first of them
  */
 typedef struct {
   const LoraJob *job;
@@ -124,7 +124,7 @@ add_delta (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], doubl
   return TRUE;
 }
 
-/* Calculates strength · alpha / rank. @ranked: (nullable): the factor with rank rows; NULL: alpha is ignored */
+/* Calculates strength · alpha / rank. @ranked: the factor with rank rows; NULL: alpha is ignored */
 static gboolean
 find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, double *scale, GError **error)
 {
@@ -176,7 +176,7 @@ merge_hadamard (Baking *b, const LoraGroup *g, const LoraName *n, GError **error
 }
 
 /* Finds one side of a Kronecker product: one tensor, in @a, or the product of @a and @b. Returns FALSE if a tensor is
-   missing or superfluous */
+   missing, or if there is one too many */
 static gboolean
 find_side (const LoraGroup *g, LoraRole whole, const SourceLayer **a, const SourceLayer **b)
 {

@@ -7,7 +7,7 @@
 typedef struct _Loras Loras;
 
 /**
- * LoraJob: what one run merges.
+ * LoraJob: the files that one run merges.
  *
  * @files: NULL-terminated "FILE[:STRENGTH]"; added in this order
  * @partial: keys that belong to no layer are a warning instead of an error
@@ -19,8 +19,8 @@ typedef struct {
   Warn warn;
 } LoraJob;
 
-/* Replaces layers of @x by their sums with what the files of @job hold. Returns: (transfer full): must outlive what is
-   loaded from @x. QCONV_ERROR_OPTION: keys belong to no layer; QCONV_ERROR_INPUT: shapes do not fit;
+/* Replaces layers of @x by their sums with the deltas of @job's files. Returns: (transfer full): must outlive the
+   layers of @x. QCONV_ERROR_OPTION: keys belong to no layer; QCONV_ERROR_INPUT: shapes do not fit;
    QCONV_ERROR_UNSUPPORTED: a kind of LoRA that cannot be merged */
 Loras *qconv_loras_apply (const LoraJob *job, const QconvModel *m, Mapping *x, GError **error);
 void qconv_loras_free (Loras *l);
