@@ -135,7 +135,8 @@ qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
                      layer, mib, mib);
 }
 
-/* Returns: whether the check compares the source without converting it: plain floats, whatever the quantizer takes */
+/* Returns: whether the check compares the source in its own type: plain floats, even if the quantizer does not take
+   them */
 static gboolean
 compared_as_is (const PlannedLayer *l)
 {

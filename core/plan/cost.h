@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The memory that layers take, and the tiles that keep it within the limits. */
+/* Cuts layers into tiles that keep their memory within the limits. */
 #pragma once
 #include "plan/output.h"
 #include "schedule/schedule.h"
@@ -8,5 +8,5 @@
    @limits; the error names the memory that it needs */
 gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, gboolean verify,
                            GError **error);
-/* Fails with QCONV_ERROR_LIMIT if the @need bytes of @layer are more than @memory */
+/* Fails with QCONV_ERROR_LIMIT if @layer needs more than @memory. @need: the bytes that it needs */
 gboolean qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error);

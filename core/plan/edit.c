@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Plans an edit: what changes in markers and metadata, and which tensors stay as they are. The plan calls it. */
+/* Plans an edit: the changes of markers and metadata, and the tensors that stay. The plan calls it. */
 #include "plan/edit.h"
 
 #include <string.h>
@@ -8,17 +8,18 @@
 #include "io/directory.h"
 #include "rules/input-scale.h"
 
-/* The target of an edit: layers that are not quantized stay as they are */
+/* The target of an edit: plain layers stay plain */
 static const QconvTarget same_form = { .name = "edit", .scheme = QCONV_PLAIN, .dtype = QCONV_OPAQUE };
 
 struct _Edit {
   const QconvJob *job;
   QconvTargetInfo target;
-  gboolean *found;   /* for each change: it changed something */
-  GPtrArray *values; /* (element-type utf8): for each change: its value as JSON, or NULL */
+  gboolean *found;   /* for each change whether it changed something */
+  GPtrArray *values; /* (element-type utf8): for each change its value as JSON, or NULL */
 };
 
-/* Returns: the writer whose files are read as the format of @model; the one of plain files if no layer is quantized */
+/* Returns: the writer for the format of @model: files of it are read as that format. If no layer is quantized, it is
+   the writer of plain files */
 static const QconvWriter *
 find_writer (const QconvModel *model)
 {
@@ -169,7 +170,7 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
   l->layer->hints = hints;
 }
 
-/* Returns: (transfer full): the key of "KEY=VALUE". *value: NULL without "=" */
+/* Returns: (transfer full): the key of "KEY=VALUE". Sets *value to the value, or to NULL if there is no "=" */
 static char *
 split_change (const char *change, const char **value)
 {
@@ -223,8 +224,8 @@ qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error)
   return TRUE;
 }
 
-/* Returns: the tensor of the source that @t can be copied from: it has the same bytes, or holds the same codes in
-   another way that the reader knows; NULL if there is none */
+/* Returns: the tensor of the source that @t can be copied from: the one with the same bytes, or with the same codes in
+   another layout that the reader knows; NULL if there is none */
 static const QconvTensor *
 same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *planned)
 {
@@ -241,7 +242,7 @@ same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *p
              : NULL;
 }
 
-/* Plans @t as the tensor of the source is, padded or not */
+/* Plans @t with the shape of the tensor in the source, padded or not */
 static void
 follow_source (PlannedLayer *l, const PlannedTensor *t, QconvOutput *o)
 {

@@ -5,25 +5,24 @@
 
 typedef struct _Edit Edit;
 
-/* QCONV_ERROR_OPTION: a change has no key, is not text or nests too deeply, or no loaded plugin writes the format.
-   Returns: (transfer full) */
+/* Prepares an edit. QCONV_ERROR_OPTION: a change lacks a key, is not text or nests too deeply, or no loaded plugin
+   writes the format. Returns: (transfer full) */
 Edit *qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error);
 void qconv_edit_free (Edit *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Edit, qconv_edit_free)
-/* Returns: (transfer none): the writer of the model's format, as a target whose layers keep their schemes */
+/* Returns: (transfer none): the writer of the model's format, as a target that keeps the schemes of layers */
 const QconvTargetInfo *qconv_edit_target (const Edit *e);
-/* Changes the hints that @l, whose components are moved, gives its writer */
+/* Changes the hints that @l gives its writer. The components of @l must be moved */
 void qconv_edit_hints (Edit *e, PlannedLayer *l);
-/* Changes the metadata of @o. QCONV_ERROR_OPTION: a key that is to be removed is not there */
+/* Changes the metadata of @o. QCONV_ERROR_OPTION: @o lacks a key that is to be removed */
 gboolean qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error);
-/* Fails with QCONV_ERROR_OPTION if the writer, which has ended, set a key to something else */
+/* Fails with QCONV_ERROR_OPTION if the hook end() of the writer, which has run, gave a key another value */
 gboolean qconv_edit_check_metadata (const Edit *e, const QconvOutput *o, GError **error);
 /* Fails with QCONV_ERROR_OPTION if an option for the whole file is set and the job is for some layers only */
 gboolean qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error);
-/* Lets tensors of @l, which the writer has planned, be copied if they stay the same */
+/* Lets tensors of @l be copied if they do not change. The writer must have planned them */
 void qconv_edit_settle (PlannedLayer *l, QconvOutput *o);
-/* Fails with QCONV_ERROR_OPTION if a change found nothing to change */
+/* Fails with QCONV_ERROR_OPTION if a change had no effect */
 gboolean qconv_edit_check (const Edit *e, GError **error);
-/* Returns: whether the edit replaces the file that the model was read from. QCONV_ERROR_OPTION: the model is a set of
-   files */
+/* Returns: whether the edit replaces the file that was opened. QCONV_ERROR_OPTION: the model is a set of files */
 gboolean qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Chooses encoders and the types of the floats they get. The plan, its costs and the run ask. */
+/* Chooses encoders and the types of floats that they get. The plan, its costs and the run ask. */
 #include "plan/encoder.h"
 
 #include <string.h>

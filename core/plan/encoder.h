@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which encoders of a quantizer a planned layer goes through, and what they take. */
+/* Chooses the encoders that a planned layer goes through. The plan, its costs and the run ask. */
 #pragma once
 #include "plan/planned.h"
 
-/* Returns: encoder number @i of those that are tried for the source of @l, in this order; NULL if there are not so many
- */
+/* Returns: encoder number @i of those that core tries for the source of @l, in this order; NULL if there are fewer */
 const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);
-/* Returns: what encoder number @i of the planned layer takes */
+/* Returns: the passes and memory that encoder number @i of the planned layer takes */
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
 /* Returns: whether the passes read the rows before encode() does */
 gboolean qconv_work_reads (const QconvWork *work);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The name of the output if the user gives none. The plan asks for it. */
+/* Derives the name of the output if the user gives none. The plan calls it. */
 #include "plan/output-name.h"
 
 #include <string.h>
 
-/* Cuts what @pattern matches off the end of *name, unless nothing is left */
+/* Cuts a match of @pattern off the end of *name, unless nothing would be left */
 static void
 cut_end (char **name, const char *pattern)
 {
@@ -19,7 +19,7 @@ cut_end (char **name, const char *pattern)
   g_free (cut);
 }
 
-/* What an earlier conversion put there */
+/* Cuts off the name of a target, which an earlier conversion added */
 static void
 cut_target (char **name)
 {
@@ -39,7 +39,7 @@ cut_target (char **name)
     }
 }
 
-/* "-Q4_K_M", "_bf16", "-mxfp8": how people say in a file's name what its numbers are */
+/* The usual ends of file names that tell the type of numbers: "-Q4_K_M", "_bf16", "-mxfp8" */
 #define NUMBERS_SUFFIX "[-_.](BF16|FP?(16|32|64)|[A-Z]{0,5}FP[48]|[IT]?Q[0-9]+(_[0-9A-Z]{1,3})+)$"
 
 char *
@@ -48,7 +48,7 @@ qconv_output_name (const QconvTargetInfo *t, const char *input)
   gboolean is_folder = g_file_test (input, G_FILE_TEST_IS_DIR);
   g_autofree char *absolute = g_canonicalize_filename (input, NULL);
   g_autofree char *base = g_path_get_basename (absolute), *name = NULL;
-  /* As the person spelled it where that is possible */
+  /* Keeps the user's spelling of the folder if possible */
   g_autofree char *folder = g_path_get_dirname (is_folder ? absolute : input);
 
   if (!is_folder)

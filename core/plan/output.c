@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What writers say about the output, tensor by tensor: checked and kept. Writers call the public functions, the plan
-   the others. */
+/* Checks and keeps the tensors that writers plan. Writers call the public functions, the plan the others. */
 #include "plan/output.h"
 
 #include <string.h>
@@ -41,7 +40,7 @@ qconv_output_clear (QconvOutput *o)
   g_clear_pointer (&o->options, qconv_values_free);
 }
 
-/* Checks that a tensor without pack function holds as many items as the component whose bytes it takes */
+/* Checks that a tensor without pack function holds as many items as its component, whose bytes it takes */
 static gboolean
 check_items (const QconvComponent *c, const char *name, const QconvPlanned *p, GError **error)
 {
@@ -51,7 +50,8 @@ check_items (const QconvComponent *c, const char *name, const QconvPlanned *p, G
          || qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": component %s has other items", name, p->from);
 }
 
-/* @component: (nullable): the one that @p names, if the layer has it. *bytes: of the tensor */
+/* Checks a planned tensor. @component: the component that @p names, or NULL if the layer lacks it. *bytes: of the
+   tensor */
 static gboolean
 check_planned (const QconvOutput *o, const char *name, const QconvPlanned *p, const QconvComponent *component,
                guint64 *bytes, GError **error)
@@ -97,7 +97,7 @@ qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix, c
   return TRUE;
 }
 
-/* Plans a plain tensor as it is, for a writer without a keep() hook */
+/* Plans a plain tensor as it is, for writers that lack the hook keep() */
 static gboolean
 keep_as_it_is (QconvOutput *o, const Layer *l, GError **error)
 {
@@ -160,7 +160,7 @@ qconv_output_layer (const QconvOutput *o, guint i)
 const char *
 qconv_output_fact (const QconvOutput *o, const char *name)
 {
-  return NULL; /* no writer asks */
+  return NULL; /* no writer asks for one */
 }
 
 const QconvTensor *

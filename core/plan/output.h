@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The output while it is planned: what a writer adds its tensors and metadata to. */
+/* The planned output, to which a writer adds tensors and metadata. The plan fills it, the run and the check read it. */
 #pragma once
 #include "graph/model.h"
 #include "plan/planned.h"
@@ -7,7 +7,7 @@
 /**
  * QconvOutput: the planned file.
  *
- * @model: what it is made from
+ * @model: the model that it is made from
  * @directory: the planned tensors and the metadata
  * @options: of the writer
  * @layers: (element-type PlannedLayer): in order

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Planning one layer. qconv_plan_new() calls it for each. */
+/* Plans one layer. qconv_plan_new() calls it for each. */
 #pragma once
 #include "plan/plan.h"
 #include "rules/input-scale.h"
 #include "rules/rules.h"
 
-/* What planning one layer looks at. @scales: (nullable): what --input-scale gave */
+/* The arguments that are the same for all layers. @scales: the scales of --input-scale, or NULL */
 typedef struct {
   QconvPlan *plan;
   const QconvJob *job;
@@ -14,5 +14,5 @@ typedef struct {
   InputScales *scales;
 } Planning;
 
-/* Decides what becomes of @s, has the writer plan its tensors and adds both to the plan */
+/* Plans the output of @s: decides what becomes of it, has the writer plan its tensors and adds both to the plan */
 gboolean qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error);

@@ -6,7 +6,7 @@
 #include "plan/encoder.h"
 #include "plan/plan-warnings.h"
 
-/* Warns that re-encoding adds up the errors of both formats */
+/* Warns once that re-encoding adds up the errors of both formats */
 static void
 warn_lossy (const QconvPlan *p)
 {

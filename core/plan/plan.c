@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes a plan from a job and answers what it holds. The program calls it, or any other user of libqconv. */
+/* Makes a plan from a job and lists its contents. The program and other users of libqconv call it. */
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
@@ -112,7 +112,7 @@ check_recognised (const Planning *pl, GError **error)
          || qconv_model_check_recognised (p->model, p->mapping->identity, p->output.directory, error);
 }
 
-/* Fails if an option means nothing for this target */
+/* Fails if an option has no effect on this target */
 static gboolean
 check_job (const Planning *pl, GError **error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A plan: for every layer what happens to it, for every output tensor its place. qconv.h declares the functions. */
+/* A plan: what happens to every layer, and where every output tensor lies. qconv.h declares the functions. */
 #pragma once
 #include "base/warn.h"
 #include "graph/mapping.h"
@@ -11,12 +11,12 @@
 /**
  * QconvPlan:
  *
- * @edit: (nullable): of an edit; owns @target then
+ * @edit: (nullable): the edit, which then owns @target
  * @mapping: (nullable): NULL for edits and verbatim copies
- * @loras: (nullable): what layers of @mapping have deltas of
- * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets that ask no reader
+ * @loras: (nullable): the files that the deltas of the layers of @mapping read
+ * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets whose files need no reader
  * @path: of the output
- * @header: bytes that the file starts with; @file_size: of the whole file
+ * @header: the bytes at the start of the file; @file_size: bytes of the whole file
  * @verify: compare the written numbers with the source
  * @force: an existing file may be replaced; @in_place: the file that was read is replaced
  */

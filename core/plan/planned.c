@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Planned layers and tensors, and which bytes of a tensor a run of rows owns. */
+/* Planned layers and tensors, and the bytes of a tensor that a run of rows owns. The plan, the run and the check call
+   it. */
 #include "plan/planned.h"
 
 #include "base/names.h"
@@ -32,7 +33,7 @@ qconv_planned_is_weight (const PlannedLayer *l)
   return l->layer->quantizer != NULL || l->how == HOW_DECODE || qconv_is_weight_name (l->source->plain_name);
 }
 
-/* Returns: how the bytes of @t follow rows: as the writer said, or as the component does */
+/* Returns: the way in which the bytes of @t follow rows: as the writer stated, or as the component does */
 static QconvRun
 byte_run (const PlannedTensor *t)
 {

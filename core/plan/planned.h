@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a plan holds of each layer and of each tensor of the output. The plan fills it; the run and the check read it.
- */
+/* The planned layers and tensors of the output. The plan fills them; the run and the check read them. */
 #pragma once
 #include "layer/source-layer.h"
 #include "qconv-writer.h"
@@ -19,13 +18,13 @@ typedef enum { HOW_COPY, HOW_CAST, HOW_DECODE, HOW_MOVE, HOW_ENCODE } How;
 typedef struct _PlannedLayer PlannedLayer;
 
 /**
- * PlannedTensor: one tensor of the output and where its bytes come from.
+ * PlannedTensor: one tensor of the output and the source of its bytes.
  *
- * @layer: (nullable): whose it is; NULL: it belongs to the whole file
+ * @layer: (nullable): the layer of the tensor; NULL: it belongs to the whole file
  * @tensor: index in the planned directory
  * @component: index in the planned layer; -1: none
  * @copied: (nullable): the tensor of the source whose bytes are copied
- * @planned: what the writer said about it
+ * @planned: the tensor as the writer planned it
  */
 typedef struct {
   PlannedLayer *layer;
@@ -36,7 +35,7 @@ typedef struct {
 } PlannedTensor;
 
 /**
- * Tiling: how a layer is cut into tasks, and what these take. cost.c fills it.
+ * Tiling: the tasks into which a layer is cut, and their memory. cost.c fills it.
  *
  * @align: rows at which tiles may be cut
  * @rows: of one tile of the last phase; a pass reads as many at once
@@ -51,8 +50,8 @@ typedef struct {
 /**
  * PlannedLayer: one layer of the output.
  *
- * @layer: as it will be
- * @source: what it is made from
+ * @layer: the layer of the output
+ * @source: the layer that it is made from
  * @rule: the name of the rule that decided, as plans show it
  * @tensors: (element-type PlannedTensor): owned by the output
  * @options: (nullable): "key=value,…" of its scheme, that a rule gave to this layer
@@ -74,7 +73,7 @@ struct _PlannedLayer {
   guint64 bytes;
 };
 
-/* @layer: (transfer full). Returns: (transfer full): without tensors */
+/* Returns: (transfer full): a planned layer without tensors. @layer: (transfer full) */
 PlannedLayer *qconv_planned_layer_new (Layer *layer, SourceLayer *source, How how, const char *rule);
 void qconv_planned_layer_free (PlannedLayer *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PlannedLayer, qconv_planned_layer_free)
@@ -83,7 +82,7 @@ gboolean qconv_planned_is_weight (const PlannedLayer *l);
 
 /* Returns: whether the bytes of tensor @t follow the rows of its layer */
 gboolean qconv_planned_by_rows (const PlannedTensor *t);
-/* Finds bytes [*first, *first + *n) of @t, @n_bytes long, that rows [first_row, first_row + n_rows) own; all bytes if
-   it belongs to the whole layer */
+/* Finds the bytes [*first, *first + *n) of @t, @n_bytes long, that rows [first_row, first_row + n_rows) own: all bytes
+   if @t belongs to the whole layer */
 void qconv_planned_share (const PlannedTensor *t, guint64 n_bytes, guint64 first_row, guint64 n_rows, guint64 *first,
                           guint64 *n);
