@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads --input-scale and finds the scale of each layer. The plan asks. */
+/* Reads --input-scale and finds the scale of each layer. The plan calls it. */
 #include "rules/input-scale.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 
 typedef struct {
   float value;
-  char *scheme; /* (nullable): of the layer that the file has it for */
+  char *scheme; /* (nullable): the scheme that it was made for */
 } Scale;
 
 struct _InputScales {
@@ -84,7 +84,7 @@ read_json (InputScales *s, const char *path, GError **error)
   return TRUE;
 }
 
-/* Adds the scale that stands beside a quantized layer: it was made for that layer's scheme */
+/* Adds the scale that stands beside a quantized layer. It was made for the scheme of that layer */
 static gboolean
 add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
 {
@@ -96,7 +96,7 @@ add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
 
   if (b == NULL)
     return TRUE;
-  if (i < 0) /* the scheme's plugin is missing; enough to know what the value is not for */
+  if (i < 0) /* the scheme's plugin is missing, so the value is unknown: it only fails for other schemes */
     return add_scale (s, layer->name, 1, layer->layer->scheme, error);
   c = qconv_components_new (layer->layer);
   arena.size = qconv_components_cost (layer->layer, SCOPE_LAYER, 0);
@@ -186,7 +186,7 @@ qconv_input_scales_new (const char *text, GError **error)
   return (is_json (text) ? read_json (s, text, error) : read_model (s, text, error)) ? g_steal_pointer (&s) : NULL;
 }
 
-/* Returns: the scale of the layer, or NULL */
+/* Returns: the scale of the layer, or NULL if there is none */
 static const Scale *
 find_scale (const InputScales *s, const char *plain_name)
 {
@@ -211,8 +211,8 @@ qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *s
                         scale->scheme, scheme);
 }
 
-/* Returns: (transfer full): the short names of @layers and of the claimed layers that they are renamed ones of. @fused
-   gets the short name of every other claimed layer -> the name of the layer that has rows of it */
+/* Returns: (transfer full): the short names of @layers, and of the claimed layers of which they are renamed copies.
+   @fused gets the short name of every other claimed layer -> the name of the layer that has rows of it */
 static GHashTable *
 list_names (const GPtrArray *layers, GHashTable *fused)
 {

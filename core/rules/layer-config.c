@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads the rules that a user gives for single layers and checks each against what the writer can hold. */
+/* Reads the user's rules for single layers, and checks that the writer can hold each scheme. The rules call it. */
 #include "rules/layer-config.h"
 
 #include <string.h>
@@ -22,7 +22,8 @@ qconv_layer_row_free (LayerRow *r)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LayerRow, qconv_layer_row_free)
 
-/* @rule: as plans show it; @said: what the user wrote, for messages; @options: (nullable) */
+/* Returns a new row. @rule: as plans show it; @said: the user's words, for messages; @options: NULL if there are
+   none */
 static LayerRow *
 new_row (const char *rule, const char *said, const char *options)
 {
@@ -93,7 +94,7 @@ is_text (JsonNode *node)
   return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING;
 }
 
-/* Returns: (transfer full): { "key": value } as "key=value,…"; NULL with an error if it is something else */
+/* Returns: (transfer full): { "key": value } as "key=value,…"; NULL with an error if the JSON is not such an object */
 static char *
 options_text (JsonNode *node, const char *said, GError **error)
 {

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rules of a user for single layers: --layer-config, --layers. */
+/* The user's rules for single layers: --layer-config and --layers. */
 #pragma once
 #include "rules/schemes.h"
 
 /**
- * LayerRow: what happens to layers whose names match.
+ * LayerRow: the scheme of layers whose names match.
  *
  * @scheme: (nullable): NULL: they are kept
  * @options: (nullable): "key=value,…" of that scheme
- * @values: (nullable): @options as values of that scheme; once qconv_rules_settle() was called, on top of those for all
- *   layers
+ * @values: (nullable): @options as values of that scheme; after qconv_rules_settle() also the options for all layers
  * @rule: as plans show it
- * @said: what the user wrote, for messages
- * @matched, @unfit: it matched a layer that the scheme can hold, or one that it cannot
+ * @said: the user's words, for messages
+ * @matched, @unfit: it matched a layer that the scheme can hold; it matched one that the scheme cannot hold
  */
 typedef struct {
   GRegex *match;

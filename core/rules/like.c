@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads which layers another file of the model quantizes. Rules ask for --like. */
+/* Finds the layers that another file of the same model quantizes. The rules call it for --like. */
 #include "rules/like.h"
 
 GHashTable *

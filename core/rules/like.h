@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* --like: which layers another file of the same model quantizes. */
+/* --like: the layers that another file of the same model quantizes. */
 #pragma once
 #include "graph/mapping.h"
 
 /* Returns: (transfer full): the short name of each weight in the original naming -> whether it is quantized.
-   QCONV_ERROR_OPTION: none is */
+   QCONV_ERROR_OPTION: no weight is quantized */
 GHashTable *qconv_like_read (const char *path, GError **error);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What becomes of each layer, and which rule decided. */
+/* Decides what becomes of each layer, and by which rule. The plan calls it. */
 #pragma once
 #include "graph/mapping.h"
 #include "rules/layer-config.h"
 
-/* An option that is a regular expression. @re: (nullable): NULL if it was not given; @matched: it matched a layer;
-   @unfit: it matched a layer that the scheme cannot hold */
+/* An option that is a regular expression. @re: NULL if it was not given; @matched: it matched a layer; @unfit: it
+   matched a layer that the scheme cannot hold */
 typedef struct {
   const char *option, *pattern;
   GRegex *re;
@@ -18,10 +18,10 @@ typedef struct {
  * @rows: (element-type LayerRow): --layer-config, then --layers
  * @fallback: (nullable): of --fallback
  * @no_fallback: --fallback keep
- * @like_matched: --like quantizes a layer that this model has
+ * @like_matched: this model has a layer that --like quantizes
  * @like: (nullable): of qconv_like_read()
  * @quantized: the source has quantized layers, so only these are encoded
- * @gave_up: (nullable): why an expression could not be applied to a name
+ * @gave_up: (nullable): the error of an expression that could not be applied to a name
  */
 typedef struct {
   const QconvJob *job;
@@ -36,7 +36,7 @@ typedef struct {
 } Rules;
 
 /**
- * Decision: what a layer becomes.
+ * Decision: the scheme of a layer, or that it stays plain.
  *
  * @scheme: (nullable): NULL: it stays plain
  * @layer: (nullable) (owned): the layer in @scheme, for the plan to take
@@ -52,23 +52,23 @@ typedef struct {
   gboolean full_precision, packable;
 } Decision;
 
-/* Reads the rules of @job. @mapping: (nullable): NULL for edits. QCONV_ERROR_OPTION: an expression is broken, a
-   configuration is wrong */
+/* Reads the rules of @job. @mapping: NULL for edits. QCONV_ERROR_OPTION: an expression is broken, a configuration is
+   wrong */
 gboolean qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes,
                            const QconvJob *job, GError **error);
 void qconv_rules_clear (Rules *r);
 void qconv_decision_clear (Decision *d);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Decision, qconv_decision_clear)
 
-/* Puts the options of rows on top of those for all layers, which must be known by now */
+/* Adds the options for all layers to those of rows, which come first. The options for all layers must be known */
 void qconv_rules_settle (Rules *r);
-/* Decides what becomes of @s; after qconv_rules_settle() */
+/* Decides what becomes of @s. Must be called after qconv_rules_settle() */
 Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
 /* Returns: whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
 /* Returns: whether --only and --keep let an edit change @s */
 gboolean qconv_rules_select (Rules *r, const SourceLayer *s);
-/* Fails with QCONV_ERROR_OPTION if --hp-filter wants @s in high precision and it is not, or would be @encoded */
+/* Fails with QCONV_ERROR_OPTION if --hp-filter matches @s, and it is not in high precision or will be @encoded */
 gboolean qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error);
-/* Fails with QCONV_ERROR_OPTION if a rule had no effect. @layers: (element-type SourceLayer): all that were decided */
+/* Fails with QCONV_ERROR_OPTION if a rule had no effect. @layers: (element-type SourceLayer): all layers of the plan */
 gboolean qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The schemes that one run writes: the target's, and others that its writer takes. */
+/* The schemes that one run writes: the scheme of the target, and others that its writer can hold. */
 #pragma once
 #include "graph/model.h"
 
@@ -26,15 +26,15 @@ void qconv_schemes_init (Schemes *s, const QconvTargetInfo *info);
 void qconv_schemes_clear (Schemes *s);
 /* Returns: (transfer none): the target's own scheme; NULL for plain targets and edits */
 const Scheme *qconv_schemes_main (const Schemes *s);
-/* Returns: (transfer none): the scheme @id if it takes part; else NULL */
+/* Returns: (transfer none): the scheme @id if it takes part, else NULL */
 const Scheme *qconv_schemes_find (const Schemes *s, const char *id);
 /* Adds a scheme that a family advises; must be called before options are handed out.
-   Returns: (transfer none): NULL if the writer or the registry does not have it */
+   Returns: (transfer none): NULL if the writer or the registry lacks it */
 const Scheme *qconv_schemes_imply (Schemes *s, const char *id);
 /* Adds a scheme that the user named in @option. QCONV_ERROR_OPTION: the writer cannot hold it; the error lists what it
    can hold. Returns: (transfer none) */
 const Scheme *qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **error);
-/* Gives --effort and -o to all schemes, @others (element-type Participant) and the writer. QCONV_ERROR_OPTION: nobody
-   knows an option, or a target fixes it */
+/* Gives --effort and -o to all schemes, @others (element-type Participant) and the writer. QCONV_ERROR_OPTION: no
+   feature knows an option, or a target fixes it */
 gboolean qconv_schemes_apply (Schemes *s, const QconvJob *job, const GArray *others, QconvValues *writer,
                               GError **error);
