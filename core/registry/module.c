@@ -116,7 +116,7 @@ const QconvPlugin *
 qconv_module_open (const char *path, const char *name, GError **error)
 {
   g_autofree char *symbol = g_strconcat ("qconv_plugin_", name, NULL);
-  /* Symbols are bound now: one that core lacks must fail here, not in the middle of a run */
+  /* Binds symbols now: a symbol that core lacks must fail here, not in the middle of a run */
   g_autoptr (GModule) module = g_module_open_full (path, G_MODULE_BIND_LOCAL, error);
   PluginFunc plugin = NULL;
 

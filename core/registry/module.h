@@ -6,5 +6,5 @@
 /* Opens the module @path called @name and checks its contract, so that core may call its tables without further
    tests. The module stays for ever. Returns: (transfer none): NULL with QCONV_ERROR_BUG and the reason */
 const QconvPlugin *qconv_module_open (const char *path, const char *name, GError **error);
-/* Checks the contract of @p, which a module called @name gave. QCONV_ERROR_BUG says what is wrong */
+/* Checks the contract of @p, the table of a module called @name. Fails with QCONV_ERROR_BUG, which names the fault */
 gboolean qconv_module_check (const QconvPlugin *p, const char *name, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is loaded. Folders are searched in order, and the first module of a name wins. Everybody asks for features by
-   id. */
+/* Lists the features of all loaded modules. Folders are searched in order, and the first module of a name wins. All of
+   core and the program look features up by id. */
 #include "registry/registry.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ typedef struct {
   GHashTable *containers, *readers, *quantizers, *writers;
 } Registry;
 
-/* Adds the features of one table if @commit. Returns: else the first id that is taken, or NULL */
+/* Adds the features of one table if @commit. Else returns the first id that is taken, or NULL */
 static const char *
 add_features (GHashTable *table, gconstpointer const *features, gboolean commit)
 {
@@ -58,7 +58,7 @@ find_module (const Registry *r, const char *name)
   return NULL;
 }
 
-/* Adds what @m offers, or records why the registry does not have it */
+/* Adds the features of @m, or records why the registry refuses them */
 static void
 add_module (Registry *r, QconvModule *m)
 {
@@ -84,8 +84,8 @@ load_module (Registry *r, const char *folder, const char *file)
   const QconvModule *earlier = find_module (r, name);
   QconvModule *m;
 
-  /* A module in QCONV_PLUGIN_PATH replaces the installed one of its name without a warning: that is how people try a
-     build */
+  /* A module in QCONV_PLUGIN_PATH replaces the installed one of the same name without a warning, so that people can try
+     a build */
   if (earlier != NULL && strcmp (folder, QCONV_PLUGIN_DIR) == 0)
     {
       g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
@@ -103,7 +103,7 @@ load_module (Registry *r, const char *folder, const char *file)
   add_module (r, m);
 }
 
-/* Plugins that are part of the program; NULL: it has none and loads modules */
+/* Plugins that are part of the program; NULL: the program has none and loads modules */
 static GPtrArray *built_in;
 
 void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the features that know an option of -o and sets it. Opening and planning call it. */
+/* Finds the features that know an option of -o, and sets it. Opening and planning call it. */
 #include "registry/settings.h"
 
 #include <string.h>

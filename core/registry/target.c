@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds a target by its name. The plan calls it with what follows --to. */
+/* Finds a target by its name, the value of --to. The plan calls it. */
 #include "registry/target.h"
 
 #include <string.h>

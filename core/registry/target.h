@@ -3,5 +3,6 @@
 #pragma once
 #include "qconv.h"
 
-/* Returns: (transfer none): the target called @name; NULL with QCONV_ERROR_NO_PLUGIN, which names the nearest one */
+/* Returns: (transfer none): the target called @name; NULL with QCONV_ERROR_NO_PLUGIN, whose message names the nearest
+   target */
 const QconvTargetInfo *qconv_target_find (const char *name, GError **error);

@@ -38,7 +38,7 @@ parse_boolean (const char *text, gboolean *value)
   return FALSE;
 }
 
-/* Returns: one spelling for all that mean the same, so that parameters can be compared as text */
+/* Returns: the one spelling of a value that has several, so that parameters can be compared as text */
 static const char *
 canonical_text (const QconvOption *o, const char *text)
 {
@@ -87,7 +87,7 @@ qconv_values_free (QconvValues *v)
   g_free (v);
 }
 
-/* Returns: row of @name, or v->n */
+/* Returns: the row of @name, or v->n */
 static guint
 find_row (const QconvValues *v, const char *name)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Option values: parsing and checking text against a plugin's option table. */
+/* Values of options: parses text by a plugin's option table and checks it. The program, core and plugins read them. */
 #pragma once
 #include "qconv-types.h"
 
@@ -11,8 +11,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvValues, qconv_values_free)
 
 /* Sets one option. QCONV_ERROR_OPTION: an unknown name, with the nearest one, or a value out of range */
 gboolean qconv_values_set (QconvValues *v, const char *name, const char *value, GError **error);
-/* Sets an option that was named without a value: to "on" if it has that, else to "auto". QCONV_ERROR_OPTION: it needs a
-   value */
+/* Sets an option that was named without a value: to "on" if it has that choice, else to "auto". QCONV_ERROR_OPTION: it
+   needs a value */
 gboolean qconv_values_set_bare (QconvValues *v, const char *name, GError **error);
 /* Sets "key=value,key=value". @text: (nullable): NULL and "" change nothing */
 gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);
@@ -20,9 +20,9 @@ gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);
 gboolean qconv_values_knows (const QconvValues *v, const char *name);
 /* Returns: whether all rows with QCONV_OPTION_PARAMETER are equal; both must be of the same table */
 gboolean qconv_values_same_parameters (const QconvValues *a, const QconvValues *b);
-/* Sets in @v what is set in @other, a table of the same options */
+/* Copies to @v the values that are set in @other, which has the same table */
 void qconv_values_override (QconvValues *v, const QconvValues *other);
 /* Copies from @source each parameter that is not set in @v */
 void qconv_values_follow (QconvValues *v, const QconvValues *source);
-/* Returns: why the table cannot be used, such as "has an option twice"; NULL if it can */
+/* Returns: the fault of a table that cannot be used, such as "has an option twice"; NULL if there is none */
 const char *qconv_option_table_problem (const QconvOption *table);

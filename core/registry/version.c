@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What this build is: its version and the level of its kernels. The program prints both. */
+/* Returns the version of this build and the level of its kernels. The program prints both. */
 #include "kernels/kernels.h"
 #include "qconv.h"
 
