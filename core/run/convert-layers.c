@@ -201,7 +201,7 @@ check_cast (QconvBuffer *from, QconvBuffer *to, GError **error)
                         qconv_dtype_name (to->dtype));
 }
 
-/* Makes the plain weight, the only component of layers that are cast or decoded */
+/* Makes the plain weight, which is the only component of layers that are cast or decoded */
 static gboolean
 plain_tile (Conversion *c, LayerRun *r, Components *made, const Rows *rows, GError **error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Does what a plan says to every layer, into a file. */
+/* Converts every layer of a plan into a file. The run calls it. */
 #pragma once
 #include "io/save.h"
 #include "plan/plan.h"
@@ -8,5 +8,5 @@
 /* Converts all layers of @plan into @save and counts their bytes in @progress */
 gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
                                GError **error);
-/* Returns: bytes that qconv_convert_layers() will count */
+/* Returns: the bytes that qconv_convert_layers() will count */
 guint64 qconv_convert_bytes (const QconvPlan *plan);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a plan to a file: writes beside the destination, checks, renames. The program calls qconv_plan_run(). */
+/* Runs a plan: writes beside the destination, checks, renames. The program calls qconv_plan_run(). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include "run/convert-layers.h"
 #include "run/write-tensors.h"
 
-/* Takes the file that a link names as the output, so that the link stays one */
+/* Makes the file behind a link the output, so that the link stays */
 static gboolean
 follow_link (QconvPlan *p, GError **error)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Packs, casts or just writes components into the bytes of their tensors. convert-layers.c calls it for each tile. */
+/* Packs or casts components, or writes them as they are, into the bytes of their tensors. convert-layers.c calls it for
+   each tile. */
 #include "run/write-tensors.h"
 
 #include <string.h>
