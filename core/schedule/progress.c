@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rate and time left from the bytes that are done. The run and the check count with it. */
+/* Calculates the rate and the time left from the bytes that are done. The run and the check count with it. */
 #include "schedule/progress.h"
 
 #define INTERVAL (G_USEC_PER_SEC / 10)

@@ -3,7 +3,7 @@
 #pragma once
 #include "qconv.h"
 
-/* Who follows a run and may stop it. @progress, @cancellable: (nullable) */
+/* The listener that follows a run and may stop it. @progress, @cancellable: (nullable) */
 typedef struct {
   QconvProgressFunc progress;
   gpointer user_data;
@@ -19,7 +19,7 @@ typedef struct {
   gint64 start, last;
 } Progress;
 
-/* @listener must outlive @p. @phase: "converting" or "checking" */
+/* Starts to count. @listener must outlive @p. @phase: "converting" or "checking" */
 void qconv_progress_init (Progress *p, guint64 total, const char *phase, const Listener *listener);
 void qconv_progress_clear (Progress *p);
 /* Counts @n more bytes of @layer; any thread */

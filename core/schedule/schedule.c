@@ -209,7 +209,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
   g_cond_init (&s.changed);
   s.active = g_ptr_array_new_with_free_func (g_free);
   s.idle = g_ptr_array_new_with_free_func (free_arena);
-  /* If no more threads can be started, fewer do the same work */
+  /* If no more threads can be started, the others do all work */
   while (n_started < n_threads && (threads[n_started] = g_thread_try_new ("qconv", work, &s, NULL)) != NULL)
     n_started++;
   work (&s);

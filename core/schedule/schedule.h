@@ -6,8 +6,8 @@
 #include "schedule/arena.h"
 
 /**
- * ScheduleOps: what the scheduler asks and runs. Items are started in order; the tasks of a phase run in any order on
- * any thread.
+ * ScheduleOps: the functions that the scheduler calls. Items are started in order; the tasks of a phase run in any
+ * order on any thread.
  *
  * @kept_cost: bytes that an item holds from start to end
  * @task_cost: bytes of the arena of one task
@@ -24,13 +24,13 @@ typedef struct {
   gboolean (*advance) (gpointer data, guint item, gboolean *more, GError **error);
 } ScheduleOps;
 
-/* What a run may use: @n_threads threads that share @memory bytes of working memory */
+/* The budget of a run: @n_threads threads that share @memory bytes of working memory */
 typedef struct {
   guint64 memory;
   guint n_threads;
 } Limits;
 
-/* Runs @n_items items. The first error, or cancelling, stops everything; items that were started are not advanced then
- */
+/* Runs @n_items items. The first error stops everything, and so does cancelling; items that were started are then not
+   advanced */
 gboolean qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                              GCancellable *cancellable, GError **error);
