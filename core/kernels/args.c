@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks that every operation makes of its arguments before it touches memory. */
+/* Checks the arguments of operations. Every operation calls it before it touches memory. */
 #include "kernels/args.h"
 
 gboolean

@@ -8,7 +8,7 @@
 #include "kernels/decode4.h"
 
 #define BLOCK_LARGEST 4096
-#define STRETCH BLOCK_LARGEST /* weights encoded at once: whole blocks, since all sizes of block divide it */
+#define STRETCH BLOCK_LARGEST /* weights encoded at once: whole blocks, because every size of block divides it */
 
 /* A searched magnitude must neither underflow nor overflow */
 #define SEARCH_LOWEST 0x1p-120f
@@ -16,7 +16,7 @@
 
 typedef enum { FROM_LARGEST, FROM_SEARCH, FROM_GIVEN } Magnitudes;
 
-/* @codes: (nullable) */
+/* @codes: NULL if only the magnitudes are written */
 typedef struct {
   QconvDType dtype;
   const guint8 *src;
@@ -34,7 +34,7 @@ inverse_of (float magnitude)
   return 1.0f / (fabsf (magnitude) > 1e-38f ? magnitude : 1e-38f);
 }
 
-/* @n: a multiple of BOOK_GROUP, here and below */
+/* Returns the largest magnitude. @n must be a multiple of BOOK_GROUP, here and below */
 static float
 largest_magnitude (const float *x, gsize n)
 {
@@ -64,7 +64,7 @@ find_codes (const Book *book, const float *x, gsize n, float magnitude, guint8 *
  * Search: one block.
  *
  * @u: weights over their largest magnitude
- * @best, @factor: least error so far and what the magnitude is multiplied by then
+ * @best, @factor: the least error so far, and the factor of the magnitude that gave it
  */
 typedef struct {
   const Book *book;
@@ -292,7 +292,7 @@ QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_search) (gpointer device, gpointer s
 
 /* ---- Decoding ---- */
 
-/* What all rows of one decoding share */
+/* The arguments that all rows of one decoding share */
 typedef struct {
   const float *levels, *magnitudes;
   gsize cols, block;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The level of a table of 16 that is nearest to a number, for as many numbers at once as a vector has lanes. */
+/* Finds the level of a table of 16 that is nearest to a number, for one number in each lane of a vector. codebook4.c
+   and tests call it. */
 #pragma once
 #include "kernels/ops.h"
 
@@ -34,7 +35,7 @@ typedef struct {
 #endif
 } Book;
 
-/* @table: by code. Equal levels, like the two zeros of FP4, stay in the order of their codes */
+/* Sorts @table, which is by code. Equal levels, like the two zeros of FP4, stay in the order of their codes */
 static inline void
 book_init (Book *b, const float table[16])
 {
@@ -78,7 +79,7 @@ book_load (const float *x)
   return v;
 }
 
-/* How many thresholds lie below @t: four halvings, or a comparison with each */
+/* Returns how many thresholds lie below @t: by four halvings, or by a comparison with each */
 static inline BookI
 book_find (const Book *b, BookF t)
 {
@@ -110,7 +111,7 @@ book_find (const Book *b, BookF t)
 #endif
 }
 
-/* Items of a table of 16, floats or integers */
+/* Returns items @at of a table of 16, floats or integers */
 static inline BookI
 book_pick (const void *table, BookI at)
 {
@@ -137,7 +138,7 @@ book_nearest (const Book *b, BookF t)
   return (BookF) book_pick (b->levels, book_find (b, t));
 }
 
-/* Writes a byte for every lane, each below 16 */
+/* Writes a byte for each lane, whose number must be below 16 */
 static inline void
 book_store_codes (const Book *b, BookI at, guint8 *dst)
 {
@@ -155,7 +156,7 @@ book_store_codes (const Book *b, BookI at, guint8 *dst)
 #endif
 }
 
-/* Item i was added to lane i modulo 16 */
+/* Sums up the lanes; item i was added to lane i modulo 16 */
 static inline float
 book_sum (const BookF lanes[BOOK_PARTS])
 {

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #endif
 
-#define STRETCH 512 /* items that pass through F32 at once */
+#define STRETCH 512 /* items that are F32 at once on the way */
 
 static void
 widen_f16 (const guint16 *src, float *dst, gsize n)

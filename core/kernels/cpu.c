@@ -35,7 +35,7 @@ avx512_supported (void)
          && __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512dq");
 }
 #elif defined(__aarch64__)
-#define neon_supported scalar_supported /* every 64-bit ARM has it */
+#define neon_supported scalar_supported /* every 64-bit ARM processor has it */
 #endif
 
 static const QconvOp *
@@ -84,7 +84,7 @@ choose_level (void)
           return l;
       }
   if (wanted != NULL && *wanted != '\0')
-    g_warning ("QCONV_CPU=%s is not a level of this processor, %s is used", wanted, best->name);
+    g_warning ("QCONV_CPU=%s: this processor has no such level, level %s is used", wanted, best->name);
   return best;
 }
 

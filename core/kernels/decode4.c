@@ -2,12 +2,12 @@
 /* The operations "nvfp4-decode" and "mxfp4-decode": E2M1 codes with a scale for every block. */
 #include "kernels/decode4.h"
 
-/* Values by code; minus zero counts as zero, as in GGUF */
+/* The values by code; minus zero counts as zero, as in GGUF */
 typedef struct {
   float value[16];
 } Codebook;
 
-/* @scale_values: by scale byte, which has @scale_dtype */
+/* @scale_values: by scale byte, whose type is @scale_dtype */
 typedef struct {
   const Codebook *book;
   const float *scale_values;
@@ -68,7 +68,8 @@ QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, cons
   return decode (&job, args, args + 3, error);
 }
 
-/* Half the scale and twice the code's value, as in ggml: the largest exponent, 2^128, is still a number that way */
+/* Decodes with half the scale and twice the code's value, as ggml does: the largest exponent, 2^128, is then still a
+   number */
 gboolean
 QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {

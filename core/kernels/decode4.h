@@ -9,7 +9,7 @@
 
 #define DECODE4_RUN 16
 
-/* @levels: value of every code; @codes: DECODE4_RUN / 2 bytes */
+/* Decodes DECODE4_RUN codes. @levels: the value of every code; @codes: DECODE4_RUN / 2 bytes */
 static inline void
 decode4_run (const float levels[16], const guint8 *codes, float scale, float *dst)
 {

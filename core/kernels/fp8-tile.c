@@ -5,9 +5,9 @@
 
 #include "kernels/fp8.h"
 
-#define STRETCH 512         /* weights of a row of a tile that are looked at at once */
-#define LANES 16            /* sums that an error is made of */
-#define N_SCALES 32         /* over one octave */
+#define STRETCH 512         /* weights of a row of a tile that are examined at once */
+#define LANES 16            /* partial sums of an error */
+#define N_SCALES 32         /* within one octave */
 #define STEP 0x1.f50766p-1f /* 2^(-1/32) */
 #define LEAST_AMAX 1e-12f
 #define LARGEST_FACTOR 0x1p126f /* its reciprocal is still a normal number */
@@ -29,7 +29,7 @@ typedef struct {
   gboolean search;
 } Job;
 
-/* One tile: its upper left weight and its size */
+/* One tile: the place of its upper left weight, and its size */
 typedef struct {
   gsize row, col, height, width;
 } CodeTile;

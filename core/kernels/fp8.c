@@ -3,10 +3,10 @@
    scale needs. */
 #include "kernels/fp8.h"
 
-#define STRETCH 512 /* weights that pass through F32 at once */
+#define STRETCH 512 /* weights that are F32 at once on the way */
 #define MAGNITUDES 32768
 
-/* First the largest magnitude (F32) and these flags, then the counts: 32-bit words */
+/* The result begins with the largest magnitude (F32) and these flags; the counts follow. All are 32-bit words */
 enum { WORD_AMAX, WORD_FLAGS, WORD_COUNTS };
 enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
 
@@ -55,7 +55,7 @@ QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const 
   return TRUE;
 }
 
-/* Counts magnitudes. Takes two numbers a turn, so that their counters need not wait for each other. */
+/* Counts magnitudes. Takes two numbers at a time, so that their counters do not wait for each other. */
 static void
 count_16 (const guint16 *x, gsize n, guint32 *words)
 {
@@ -73,8 +73,8 @@ count_16 (const guint16 *x, gsize n, guint32 *words)
     counts[x[i] & 0x7fff]++;
 }
 
-/* Rounds magnitudes to the nearest BF16, ties to even. Returns the bits that were lost. A NaN becomes the last
-   counter at most. */
+/* Rounds magnitudes to the nearest BF16, ties to even. Returns the bits that were lost. NaN counts as the last counter
+   at most. */
 static guint32
 round_to_bf16 (const guint32 *x, guint16 *dst, gsize n)
 {

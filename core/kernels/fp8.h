@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* FP8 codes without branches, so that loops over them become vectors. */
+/* Encodes FP8 without branches, so that compilers make vectors of loops over it. The FP8 and MXFP8 kernels call it. */
 #pragma once
 #include "kernels/ops.h"
 
-/* The finite numbers of a format; @mantissa in bits, @normal is the exponent field that its smallest normal number has
-   as F32 */
+/* The finite numbers of a format. @mantissa: bits of it; @normal: the F32 exponent field of its smallest normal
+   number */
 typedef struct {
   guint32 mantissa, normal;
   float largest;
@@ -13,7 +13,8 @@ typedef struct {
 #define FP8_E4M3 ((Fp8) { 3, 127 - 6, 448.0f })
 #define FP8_E5M2 ((Fp8) { 2, 127 - 14, 57344.0f })
 
-/* The F32 whose last place is the step of the format at magnitude @t: adding it rounds @t to nearest, ties to even */
+/* Returns the F32 whose last place is the step of the format at magnitude @t: adding it rounds @t to nearest, ties to
+   even */
 static inline guint32
 fp8_rounder (float t, Fp8 f)
 {
@@ -22,7 +23,7 @@ fp8_rounder (float t, Fp8 f)
   return (bits_of_f32 (t > smallest ? t : smallest) & 0x7f800000) + ((23 - f.mantissa) << 23);
 }
 
-/* Returns: the code nearest to @y, saturated: neither Inf nor NaN, whatever @y is */
+/* Returns: the code nearest to @y, saturated: never Inf or NaN */
 static inline guint8
 fp8_of_f32 (float y, Fp8 f)
 {

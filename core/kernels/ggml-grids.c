@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The grids were found by a search, so no rule makes them: facts of the format, as ggml's decoder has them. */
+/* The grids of ggml, as its decoder has them. A search found them, so no rule can make them. */
 #include "kernels/ggml-grids.h"
 
 #include <string.h>
 
-/* One number an entry: its values as ranks in ascending order, element 0 in the lowest bits */
+/* One number for each entry: its values as ranks in ascending order, element 0 in the lowest bits */
 static const guint16 iq2_xxs_ranks[256] = {
   0,     2,     5,     8,     10,    17,    20,    32,    34,    40,    42,    65,    68,    80,    88,    97,
   100,   128,   130,   138,   162,   257,   260,   272,   277,   320,   388,   408,   512,   514,   546,   642,
@@ -293,7 +293,7 @@ static const guint16 iq1_ranks[2048] = {
   43650, 43656, 43658, 43669, 43680, 43682, 43688, 43690,
 };
 
-/* The rank of element j is @bits wide; @rows gets @n entries of @width values */
+/* Expands @n entries of @width values to @rows. The rank of element j has @bits bits */
 static void
 expand (const guint16 *ranks, gsize n, guint width, const gint8 *values, gint8 *rows)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ggml types that look vectors of codes up in a grid, and IQ4_XS, which has single codes. */
+/* Decodes ggml types whose vectors of codes stand in a grid, and IQ4_XS, which has single codes. ggml-table.c names the
+   decoders. */
 #include "kernels/ggml-grids.h"
 #include "kernels/ggml.h"
 
 enum { BLOCK = 256 };
 
-/* Eight grid values, negated where @signs is -1 and not 0. Values are never 0 and negating is ~x + 1, so no byte
-   carries into the next one and all eight fit one addition */
+/* Writes eight grid values, negated if @signs is -1 and not if it is 0. Values are never 0, and ~x + 1 negates, so no
+   byte carries into the next one and one addition does all eight */
 static inline void
 put_signed (gint8 *q, guint64 values, const gint8 *signs)
 {
@@ -15,7 +16,7 @@ put_signed (gint8 *q, guint64 values, const gint8 *signs)
   store_u64 (q, (values ^ negative) + (negative & repeat_byte (1)));
 }
 
-/* Two grid rows of four values */
+/* Joins two grid rows of four values */
 static inline guint64
 join_rows (const gint8 *first, const gint8 *second)
 {
@@ -42,7 +43,7 @@ QCONV_LEVEL_NAME (qconv_ggml_iq2_xxs) (const guint8 *restrict src, float *restri
       }
 }
 
-/* IQ2_XS, IQ2_S: two runs of 16 with a scale code in each nibble of @codes */
+/* Scales two runs of 16, each with a scale code in a nibble of @codes (IQ2_XS, IQ2_S) */
 static inline void
 scale_halves (float *restrict dst, const gint8 *restrict q, float d, guint8 codes)
 {
@@ -133,8 +134,8 @@ QCONV_LEVEL_NAME (qconv_ggml_iq3_s) (const guint8 *restrict src, float *restrict
       }
 }
 
-/* Eight times the grid values -1, 0, 1, plus or minus one: eight times grid + delta. The top bits are added without
-   carry, so that no byte reaches into the next one */
+/* Writes eight times grid + delta: eight times the grid values -1, 0 and 1, plus or minus one. The top bits are added
+   without carry, so that no byte reaches into the next one */
 static inline void
 put_shifted (gint8 *q, const gint8 *row, gboolean minus)
 {
@@ -161,7 +162,8 @@ QCONV_LEVEL_NAME (qconv_ggml_iq1_s) (const guint8 *restrict src, float *restrict
       }
 }
 
-/* The scale of the block has its four nibbles at the top of four words; each word has four codes of three bits below */
+/* Loads the scales: the scale of the block has its four nibbles at the top of four words, and each word has four codes
+   of three bits below */
 static inline void
 load_iq1_m_scales (const guint8 *words, float *restrict scales)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ggml types with 256 items a block: the K types and the ternary ones. */
+/* Decodes ggml types with 256 items a block: the K types and the ternary ones. ggml-table.c names the decoders. */
 #include "kernels/ggml.h"
 
 enum { BLOCK = 256 };
 
-/* The low nibbles of 32 bytes, then the high ones */
+/* Splits 32 bytes into their low nibbles, then their high ones */
 static inline void
 split_nibbles (const guint8 *restrict b, gint8 *restrict q)
 {
@@ -15,7 +15,7 @@ split_nibbles (const guint8 *restrict b, gint8 *restrict q)
     }
 }
 
-/* Crumb k (two bits) of each of 32 bytes goes to the k-th run of 32, less @bias */
+/* Splits 32 bytes into crumbs of two bits: crumb k of each byte goes to the k-th run of 32, less @bias */
 static inline void
 split_crumbs (const guint8 *restrict b, gint8 *restrict q, gint8 bias)
 {
@@ -28,7 +28,7 @@ split_crumbs (const guint8 *restrict b, gint8 *restrict q, gint8 bias)
     }
 }
 
-/* Bit k of each of 32 bytes is worth @value in the k-th run of 32 */
+/* Adds @value to item i of the k-th run of 32 if byte i has bit k */
 static inline void
 add_high_bits (const guint8 *restrict b, gint8 *restrict q, gint8 value)
 {
@@ -70,7 +70,8 @@ QCONV_LEVEL_NAME (qconv_ggml_q2_k) (const guint8 *restrict src, float *restrict 
     }
 }
 
-/* d·(scale - 32) of the 16 runs: four low bits from eight bytes, two high ones from the next four */
+/* Sets the scales of 16 runs to d·(scale - 32); a scale has four low bits from eight bytes and two high ones from the
+   next four */
 static inline void
 load_q3_scales (const guint8 *s, float d, float *restrict scales)
 {
@@ -104,7 +105,8 @@ QCONV_LEVEL_NAME (qconv_ggml_q3_k) (const guint8 *restrict src, float *restrict 
     }
 }
 
-/* d·sc and -(dmin·mn) of eight runs; codes of six bits in 12 bytes; ggml: get_scale_min_k4 */
+/* Sets the scales of eight runs to d·sc and their minima to -(dmin·mn); both are codes of six bits in 12 bytes (ggml:
+   get_scale_min_k4) */
 static inline void
 load_q4_scales (const guint8 *block, float *restrict scales, float *restrict mins)
 {
@@ -120,7 +122,7 @@ load_q4_scales (const guint8 *block, float *restrict scales, float *restrict min
     }
 }
 
-/* Runs of 32 codes, each with its scale and minimum */
+/* Scales runs of 32 codes, each by its own scale and minimum */
 static inline void
 scale_runs (float *restrict dst, const gint8 *restrict q, const float *scales, const float *mins)
 {
@@ -159,7 +161,7 @@ QCONV_LEVEL_NAME (qconv_ggml_q5_k) (const guint8 *restrict src, float *restrict 
     }
 }
 
-/* One half of a Q6_K block: 64 bytes of low nibbles, 32 bytes with four high crumbs each */
+/* Unpacks one half of a Q6_K block: 64 bytes of low nibbles, and 32 bytes with four high crumbs each */
 static inline void
 unpack_q6_half (const guint8 *restrict low, const guint8 *restrict high, gint8 *restrict q)
 {
@@ -195,7 +197,8 @@ QCONV_LEVEL_NAME (qconv_ggml_q8_k) (const guint8 *restrict src, float *restrict 
     scale (dst, (const gint8 *) src + 4, BLOCK, f32_of_bits (load_u32 (src)));
 }
 
-/* A digit of each of @n bytes that hold five ternary ones, as fractions of 256; @powers: three to the digit's number */
+/* Takes one ternary digit out of each of @n bytes, which hold five as fractions of 256. @powers: 3 to the number of the
+   digit */
 static inline void
 take_trits (const guint8 *restrict b, const guint8 *restrict powers, gint8 *restrict q, guint n)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ggml types with up to 128 items a block. */
+/* Decodes ggml types with up to 128 items a block. ggml-table.c names the decoders. */
 #include "kernels/ggml-grids.h"
 #include "kernels/ggml.h"
 
 enum { BLOCK = 32 };
 
-/* The nibbles as they are, and less 8 */
+/* Tables of the nibbles as they are, and less 8 */
 static const gint8 unsigned_values[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
 static const gint8 signed_values[16] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
 
@@ -33,7 +33,7 @@ QCONV_LEVEL_NAME (qconv_ggml_q4_1) (const guint8 *restrict src, float *restrict 
     }
 }
 
-/* Codes of five bits: bit i of @high goes above nibble i */
+/* Unpacks codes of five bits: bit i of @high is the top bit of code i */
 static inline void
 unpack_q5_1 (const guint8 *nibbles, const guint8 *high, gint8 *q, const QconvGgmlGrids *grids)
 {
@@ -42,7 +42,7 @@ unpack_q5_1 (const guint8 *nibbles, const guint8 *high, gint8 *q, const QconvGgm
     store_u64 (q + 8 * i, load_u64 (q + 8 * i) | (load_u64 (grids->negative[high[i]]) & repeat_byte (16)));
 }
 
-/* The same less 16: where bit i is not set, that extends the sign */
+/* Unpacks the same codes less 16: if bit i is not set, the code is negative and its sign is extended */
 static inline void
 unpack_q5_0 (const guint8 *nibbles, const guint8 *high, gint8 *q, const QconvGgmlGrids *grids)
 {
@@ -105,10 +105,10 @@ QCONV_LEVEL_NAME (qconv_ggml_iq4_nl) (const guint8 *restrict src, float *restric
     }
 }
 
-/* Twice the values of E2M1; ggml: kvalues_mxfp4. Code 8 is +0 there */
+/* Twice the values of E2M1 (ggml: kvalues_mxfp4); code 8 is +0 */
 static const gint8 e2m1_doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
-/* 2^(e-128), half the value of an E8M0 byte; 255 is no NaN to ggml's decoder */
+/* Returns 2^(e-128), half the value of an E8M0 byte. ggml's decoder does not treat 255 as NaN */
 static inline float
 half_of_e8m0 (guint8 e)
 {
@@ -127,7 +127,7 @@ QCONV_LEVEL_NAME (qconv_ggml_mxfp4) (const guint8 *restrict src, float *restrict
     }
 }
 
-/* Half the value of an E4M3 byte without its sign; 0x7f is 0 and 0xff is 240, ggml: ggml_ue4m3_to_fp32 */
+/* Returns half the value of an E4M3 byte without its sign; 0x7f is 0 and 0xff is 240 (ggml: ggml_ue4m3_to_fp32) */
 static inline float
 half_of_ue4m3 (guint8 v)
 {
@@ -173,7 +173,7 @@ QCONV_LEVEL_NAME (qconv_ggml_q1_0) (const guint8 *restrict src, float *restrict 
     }
 }
 
-/* The eight crumbs of two bytes, less 1 */
+/* Spreads the eight crumbs of two bytes over eight bytes, less 1 */
 static inline guint64
 spread_crumbs (const guint8 *b)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operations of the ggml block types: blocks in, F32 out. */
+/* Lists the operations of the ggml block types: blocks in, F32 out. The table of each level includes them. */
 #include "kernels/args.h"
 #include "kernels/ggml.h"
 
-/* Runs @decode over all blocks after the buffers were found to hold them */
+/* Checks that the buffers hold all blocks, and runs @decode over them */
 static gboolean
 run (const QconvArg *args, gsize block_bytes, gsize block_items, QconvGgmlDecode *decode, GError **error)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the decoders of the ggml block types share. Each type unpacks its codes into bytes and then scales runs of them.
-   The order of float operations is ggml's, so that zeros have its sign and infinite scales its results. */
+/* The parts that decoders of the ggml block types share. Each type unpacks its codes into bytes and then scales runs of
+   them. The order of float operations is ggml's, so that zeros have its sign and infinite scales its results. */
 #pragma once
 #include <string.h>
 
@@ -60,7 +60,7 @@ store_u64 (gpointer p, guint64 v)
   memcpy (p, &v, sizeof v);
 }
 
-/* The same byte eight times, for arithmetic on eight codes at once */
+/* Returns the byte eight times, for arithmetic on eight codes at once */
 static inline guint64
 repeat_byte (guint8 byte)
 {
@@ -77,9 +77,10 @@ load_half (const guint8 *p)
 #endif
 }
 
-/* Eight codes at a time even where vectors are wider: a load that spans several stores to @q would wait for all */
+/* Loads eight codes at a time even if vectors are wider: a load that spans several stores to @q would wait for all of
+   them */
 #if QCONV_VECTOR >= 256
-/* Repeated codes cost the same as zeros above them, whose move between registers Valgrind 3.19 cannot decode */
+/* Repeats the codes, which costs the same as zeros above them: Valgrind 3.19 cannot decode the move that makes zeros */
 static inline __m256
 load_codes (const gint8 *q)
 {
@@ -96,7 +97,7 @@ load_codes (const gint8 *q)
 }
 #endif
 
-/* d·q; @n is a multiple of 8 */
+/* Writes d·q; @n must be a multiple of 8 */
 static inline void
 scale (float *restrict y, const gint8 *restrict q, gsize n, float d)
 {
@@ -117,7 +118,7 @@ scale (float *restrict y, const gint8 *restrict q, gsize n, float d)
 #endif
 }
 
-/* d·q + m; @n is a multiple of 8 */
+/* Writes d·q + m; @n must be a multiple of 8 */
 static inline void
 scale_add (float *restrict y, const gint8 *restrict q, gsize n, float d, float m)
 {
@@ -139,7 +140,7 @@ scale_add (float *restrict y, const gint8 *restrict q, gsize n, float d, float m
 #endif
 }
 
-/* 16 bytes of nibbles through a table of 16: the low ones first */
+/* Looks 16 bytes of nibbles up in a table of 16; the low nibbles come first */
 static inline void
 look_up_nibbles (const guint8 *b, gint8 *q, const gint8 *table)
 {

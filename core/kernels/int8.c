@@ -3,8 +3,8 @@
    row is widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "kernels/ops.h"
 
-#define STRETCH 512 /* codes that wait for being packed */
-/* Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits */
+#define STRETCH 512 /* codes that are packed at once */
+/* A number below 2^22 plus this has the nearest integer, ties to even, in its lowest bits */
 #define ROUND 0x1.8p23f
 
 typedef struct {
@@ -146,7 +146,7 @@ QCONV_LEVEL_NAME (qconv_op_int4_encode_row) (gpointer device, gpointer stream, c
   return TRUE;
 }
 
-/* The scales of one row of blocks, @height rows high */
+/* Finds the scales of one row of blocks, which are @height rows high */
 static void
 find_block_scales (const Job *job, gsize first, gsize height, gsize block, float *scales)
 {
@@ -205,7 +205,8 @@ decode_int8 (const gint8 *codes, float *dst, gsize n, float scale)
     dst[i] = (float) codes[i] * scale;
 }
 
-/* Arguments: codes, scales, destination, rows, cols, height and width in weights of what has one scale */
+/* Decodes. Arguments: codes, scales, destination, rows, cols, and the height and width of the weights that share a
+   scale */
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The CPU backend: one table of operations, built once for each level of the instruction set. */
+/* The CPU backend: one table of operations for each level of the instruction set. The registry of backends and tests
+   use it. */
 #pragma once
 #include "qconv-backend.h"
 

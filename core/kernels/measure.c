@@ -54,7 +54,7 @@ QCONV_LEVEL_NAME (qconv_op_amax) (gpointer device, gpointer stream, const QconvA
   return TRUE;
 }
 
-/* Counters as wide as the items keep the loops at full width; they are emptied before they can overflow */
+/* Counters are as wide as the items, so that loops run at full width; they are emptied before they can overflow */
 #define COUNT_RUN 16384
 #define DEFINE_COUNT(width, type)                                              \
   static guint64 count_##width (const type *x, gsize n, type mask, type least) \
@@ -130,7 +130,7 @@ QCONV_LEVEL_NAME (qconv_op_nonfinite) (gpointer device, gpointer stream, const Q
   return TRUE;
 }
 
-/* Sums run in this many lanes, item i in lane i mod LANES, whatever the vectors of the level are */
+/* Lanes of the sums: item i is added in lane i mod LANES on every level */
 #define LANES 16
 #define STRETCH 512 /* items widened at once; they stay in the nearest cache */
 
@@ -166,7 +166,7 @@ add_squares (Sums *sums, guint at, Wide ref, const float *got)
   sums->reference[at] += ref * ref;
 }
 
-/* @n: a multiple of LANES, filled up with zeros */
+/* Adds the squares of @n items, a multiple of LANES, filled up with zeros */
 static void
 add_f32 (Sums *sums, const float *ref, const float *got, gsize n)
 {

@@ -4,10 +4,10 @@
 
 #define BLOCK 32
 #define RUN 16 /* blocks that are encoded at once */
-/* A block whose largest magnitude is below this is a zero block: its exponent would be 0, which comfy-kitchen decodes
-   as zero */
+/* A block whose largest magnitude is below this is a zero block: its exponent would be 0, and comfy-kitchen decodes
+   that as zero */
 #define LEAST_AMAX (448.0f * 0x1p-126f)
-/* Exponent of a block that holds the largest F32, and the code of 240, which 2^120 times is still finite */
+/* The exponent of a block that holds the largest F32, and the code of 240: 240 times 2^120 is still finite */
 #define HIGHEST 247
 #define LAST_OF_HIGHEST 0x77
 
@@ -68,7 +68,7 @@ clamp_highest (guint8 *codes, gsize n)
     codes[i] = (guint8) ((codes[i] & 0x80) | MIN (codes[i] & 0x7f, LAST_OF_HIGHEST));
 }
 
-/* @n_blocks: up to RUN whole blocks */
+/* Encodes @n_blocks whole blocks, at most RUN */
 static void
 encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
 {

@@ -76,7 +76,7 @@ f16_of_f32 (float x)
 
   if (magnitude > 0x7f800000)
     h = 0x7e00 | (magnitude >> 13 & 0x3ff);
-  else if (magnitude >= 0x47800000) /* 2^16; what rounds up to it follows from the carry below */
+  else if (magnitude >= 0x47800000) /* 2^16; numbers that round up to it follow from the carry below */
     h = 0x7c00;
   else if (magnitude < 0x38800000) /* 2^-14: the sum's lowest bits are steps of 2^-24 */
     h = bits_of_f32 (f32_of_bits (magnitude) + 0.5f) - bits_of_f32 (0.5f);
@@ -96,7 +96,7 @@ f32_of_e4m3 (guint8 e)
   return f32_of_bits ((magnitude == 0x7f ? 0x7fc00000 : u) | sign);
 }
 
-/* @t: from 0 to 448 */
+/* Returns the E4M3 code of @t, which must be from 0 to 448 */
 static inline guint8
 e4m3_of_f32 (float t)
 {
@@ -119,7 +119,7 @@ f32_of_e8m0 (guint8 e)
   return f32_of_bits (e == 255 ? 0x7fc00000 : e == 0 ? 0x00400000 : (guint32) e << 23);
 }
 
-/* E2M1 of a magnitude: nearest, ties to even, saturating */
+/* Returns the E2M1 code of a magnitude: nearest, ties to even, saturating */
 static inline guint8
 e2m1_of_f32 (float y)
 {

@@ -6,7 +6,7 @@
 
 static const float e2m1_values[8] = { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f };
 
-/* The squared error with the block scale @s, by sums of a fixed shape */
+/* Returns the squared error with the block scale @s. The order of the sums is fixed */
 static float
 error_of_block (const float w[QCONV_NVFP4_BLOCK], float s)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* E2M1 and E4M3 in vectors, and the search for block scales in them: a lane for every block. */
+/* Encodes E2M1 and E4M3 in vectors, and searches block scales with them: a lane for every block. nvfp4-vector.c calls
+   it. */
 #pragma once
 #include <float.h>
 
@@ -8,14 +9,14 @@
 
 #define EXPONENT 0x7f800000
 
-/* A number this large has the E2M1 steps of @q (at most 6) as its own last place, so adding it rounds @q */
+/* Returns a number whose last place is the E2M1 step at @q (at most 6), so that adding it rounds @q */
 static inline VecF
 e2m1_rounder (VecF q)
 {
   return (VecF) (((VecI) vec_max (q, vec_set (1.0f)) & EXPONENT) + (22 << 23));
 }
 
-/* @t: 0 to 448. The same for E4M3 */
+/* Returns the E4M3 codes of @t, which must be from 0 to 448 */
 static inline VecI
 e4m3_of_vec (VecF t)
 {
@@ -42,7 +43,7 @@ squared_error (VecF magnitude, VecF inverse)
   return d * d;
 }
 
-/* Sums of the shape that the reference has */
+/* Sums up in the same order as the reference */
 static inline VecF
 error_of_group (const VecF m[QCONV_NVFP4_BLOCK], VecF inverse)
 {
@@ -53,7 +54,7 @@ error_of_group (const VecF m[QCONV_NVFP4_BLOCK], VecF inverse)
 
 static const gint offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
 
-/* One scale of the search in every lane */
+/* One candidate of the search in every lane */
 typedef struct {
   VecI code;
   VecF scale, inverse;
@@ -70,7 +71,7 @@ candidate (VecI start, gint offset, float tensor_scale)
   return c;
 }
 
-/* As the reference does it; the only way where squares may leave the range of FP32 */
+/* Searches as the reference does. Must be used if squares may leave the range of FP32 */
 static inline VecI
 search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
 {
@@ -82,7 +83,7 @@ search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float
       Candidate c = candidate (start, offsets[i], tensor_scale);
       VecF square = c.scale * c.scale, e;
 
-      /* rounding keeps order, so no sum is below the error of its largest weight alone */
+      /* rounding keeps order: no sum is below the error of its largest weight alone */
       if (i > 0 && vec_all_not_less (squared_error (top, c.inverse) * square, least))
         continue;
       e = error_of_group (m, c.inverse) * square;
@@ -94,16 +95,16 @@ search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float
 }
 
 #if QCONV_VECTOR == 512
-/* Estimates count in these parts of a step of q = |w|/scale. 16-bit products hold q below LARGEST_Q in them, and the
-   squares of a block fit 32 bits */
+/* One step of q = |w|/scale in the units of estimates. 16-bit products then hold q below LARGEST_Q, and the squares of
+   a block fit 32 bits */
 #define PARTS 8192
 #define LARGEST_Q 7.99f
-/* By how much an estimate of sqrt (sum of d*d) can be wrong, in PARTS. Each d is wrong by less than 2.02: up to 0.501
-   from the 16 bits of |w|, 0.5 from those of the factor, 1 from cutting the product, 0.01 from FP32 in either sum. The
-   norm of 16 such errors is below 8.08 */
+/* The largest error of an estimate of sqrt (sum of d*d), in PARTS. Each d is wrong by less than 2.02: up to 0.501 from
+   the 16 bits of |w|, 0.5 from those of the factor, 1 from cutting the product, 0.01 from FP32 in either sum. The norm
+   of 16 such errors is below 8.08 */
 #define UNSURE 8.2f
 
-/* |w| as 16-bit shares of the block's largest, two to a lane */
+/* Sets the shares to |w| as 16-bit parts of the block's largest, two to a lane */
 static inline void
 shares_of_top (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NVFP4_BLOCK / 2])
 {
@@ -130,7 +131,7 @@ estimate_norm (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
   return vec_root (sum);
 }
 
-/* Of the candidates that may have the least error, in order, the first that has it */
+/* Returns the first candidate with the least exact error, among those that may have it */
 static inline VecI
 choose_exactly (const VecF m[QCONV_NVFP4_BLOCK], const Candidate c[QCONV_NVFP4_N_OFFSETS],
                 const VecI may_win[QCONV_NVFP4_N_OFFSETS], VecI open, VecI chosen)
@@ -149,8 +150,8 @@ choose_exactly (const VecF m[QCONV_NVFP4_BLOCK], const Candidate c[QCONV_NVFP4_N
   return chosen;
 }
 
-/* The same choice as search_every_scale(). Estimated errors exclude all scales that cannot have the least one; where
-   that leaves several, their exact errors decide */
+/* Makes the same choice as search_every_scale(). Estimated errors exclude scales that cannot have the least error; if
+   several scales are left, their exact errors decide */
 static inline VecI
 search_likely_scales (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
 {
@@ -168,7 +169,7 @@ search_likely_scales (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, flo
       c[i] = candidate (start, offsets[i], tensor_scale);
       unit = vec_of_e4m3 (c[i].code);
       top_q = top * c[i].inverse;
-      /* the largest weight alone can be error enough */
+      /* the largest weight alone can have a large error */
       lower[i] = unit * ((top_q - 6.0f) * PARTS - UNSURE);
       norm = estimate_norm (shares, vec_min (top_q, limit));
       lower[i] = vec_select_less (top_q, limit, unit * (norm - UNSURE), lower[i]);
@@ -196,7 +197,7 @@ search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tens
   for (guint i = 0; i < QCONV_NVFP4_BLOCK; i++)
     m[i] = vec_abs (w[i]);
 #if QCONV_VECTOR == 512
-  /* where no square leaves the range of FP32 and no block is clipped to begin with */
+  /* if no square can leave the range of FP32 and the first candidate clips no block */
   if (tensor_scale >= 0x1p-40f && tensor_scale <= 0x1p40f
       && !vec_any (~(top * candidate (start, 0, tensor_scale).inverse < vec_set (LARGEST_Q))))
     return search_likely_scales (m, top, start, tensor_scale);

@@ -57,7 +57,8 @@ encode_group (QconvDType dtype, const guint8 *src, guint8 *codes, guint8 *scales
   vec_store_bytes (scales, scale);
 }
 
-/* Encodes @run. Its dtype and search are arguments too: callers give constants, which make code of their own. */
+/* Encodes @run. Its dtype and search are arguments too: callers give constants, for each of which the compiler makes
+   code. */
 static inline void
 encode_groups (const QconvNvfp4Run *run, QconvDType dtype, gboolean search)
 {

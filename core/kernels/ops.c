@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One level's table; data/operations.md says what each operation promises. */
+/* Lists the operations of one level; data/operations.md states what each operation promises. cpu.c reads the list. */
 #include "kernels/ops.h"
 
 const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {

@@ -19,7 +19,7 @@
 
 typedef float Vec __attribute__ ((vector_size (WIDTH * sizeof (float))));
 
-/* A stretch of the right matrix without gaps */
+/* A part of the right matrix without gaps */
 typedef struct {
   Vec items[PANEL][PANEL / WIDTH];
 } Panel;
@@ -78,8 +78,7 @@ add_rows (float *w, gsize stride, const Factors *f, guint n)
         add_block (w + r * stride + c, stride, f, c / WIDTH, r, 1);
 }
 
-/* Adds the product to @cols columns of @n rows. The right edge has fewer than PANEL columns: a copy is worked on there
- */
+/* Adds the product to @cols columns of @n rows. The right edge has fewer than PANEL columns and is added in a copy */
 static void
 add_panel (float *w, gsize stride, gsize cols, const Factors *f, guint n)
 {

@@ -5,8 +5,8 @@
 
 #define STRETCH 1024 /* columns that pass from step to step in the nearest cache: the largest group */
 
-/* Multiplies the highest base-4 digit of the column number by H4 and makes it the lowest one: after a step for every
-   digit all are back in their places. Reading and writing like this needs no strides that vectors lack */
+/* Multiplies the highest base-4 digit of the column number by H4 and makes it the lowest one. After one step for each
+   digit all digits are back in their places. This way of reading and writing needs no strides, which vectors lack */
 static inline void
 rotate_digit (const float *restrict x, float *restrict y, gsize quarter)
 {
@@ -22,7 +22,7 @@ rotate_digit (const float *restrict x, float *restrict y, gsize quarter)
     }
 }
 
-/* @x: halved for every digit already; overwritten */
+/* Rotates one group. @x: halved once for each digit already; it is overwritten */
 static inline void
 rotate_group (float *restrict x, float *restrict dst, gsize group)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The streams on which core runs operations; qconv-backend.h declares qconv_stream_run(). */
+/* Streams on which core runs operations; qconv-backend.h declares qconv_stream_run(). */
 #pragma once
 #include "base/buffer.h"
 

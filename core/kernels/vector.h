@@ -37,7 +37,7 @@ vec_any (VecI mask)
   return _mm512_test_epi32_mask ((__m512i) mask, (__m512i) mask) != 0;
 }
 
-/* The value of E2M1 nearest to each 16-bit number below 8, both in parts of 1/8192 */
+/* Returns the E2M1 value nearest to each 16-bit number below 8. Both count in parts of 1/8192 */
 static inline VecRaw
 vec_nearest_e2m1 (VecRaw q)
 {
@@ -50,28 +50,28 @@ vec_nearest_e2m1 (VecRaw q)
   return _mm512_permutexvar_epi16 (_mm512_srli_epi16 (q, 11), _mm512_loadu_si512 (nearest));
 }
 
-/* To nearest, ties to even */
+/* Rounds to nearest, ties to even */
 static inline VecI
 vec_round_to_int (VecF a)
 {
   return (VecI) _mm512_cvtps_epi32 (a);
 }
 
-/* The square root of numbers without a sign */
+/* Returns the square root of numbers without a sign */
 static inline VecF
 vec_root (VecRaw a)
 {
   return _mm512_sqrt_ps (_mm512_cvtepu32_ps (a));
 }
 
-/* Eight floats of one place beside eight of another */
+/* Joins eight floats of one place and eight of another */
 static inline VecRaw
 vec_join (__m256i low, __m256i high)
 {
   return _mm512_inserti64x4 (_mm512_castsi256_si512 (low), high, 1);
 }
 
-/* In every run of 256 bits: the low (high) half of @a, then that of @b */
+/* Returns, in every run of 256 bits, the low (high) half of @a, then that of @b */
 static inline VecRaw
 vec_low_halves (VecRaw a, VecRaw b)
 {
@@ -101,7 +101,7 @@ vec_store_bytes (guint8 *dst, VecI a)
 {
   _mm_storeu_si128 ((__m128i *) dst, _mm512_cvtepi32_epi8 ((__m512i) a));
 }
-/* Eight words of the first block, and of the one eight blocks on */
+/* Loads eight words of the first block, and eight of the block that lies eight blocks behind it */
 static inline VecRaw
 vec_load_words (const guint8 *src, gsize step)
 {
@@ -325,7 +325,7 @@ vec_transpose (VecRaw v[8])
     }
 }
 
-/* v[i]: word i of every block (of every block's F16, widened); blocks are @step bytes apart */
+/* Sets v[i] to word i of every block, or of its F16, widened. Blocks are @step bytes apart */
 static inline void
 vec_load_columns (VecI v[8], const guint8 *src, gsize step, gboolean f16)
 {
@@ -345,7 +345,7 @@ vec_abs (VecF a)
   return (VecF) ((VecI) a & 0x7fffffff);
 }
 
-/* The logical shift; >> on VecI keeps the sign */
+/* Shifts without sign; >> on VecI keeps the sign */
 static inline VecI
 vec_shift_right (VecI a, int by)
 {
