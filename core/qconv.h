@@ -25,7 +25,7 @@ QCONV_API const char *qconv_cpu_level (void);
 /**
  * QconvModule: one plugin module that was found.
  * @plugin: (nullable): NULL if it did not load
- * @reason: (nullable): why it did not load
+ * @reason: (nullable): the error that it did not load with
  */
 typedef struct {
   char *name, *path;
@@ -35,7 +35,8 @@ typedef struct {
 /* Loads all modules at the first call. Broken ones are reported once by g_warning() and stay in the list.
    Returns: (transfer none) (element-type QconvModule): sorted by name */
 QCONV_API GPtrArray *qconv_registry_modules (void);
-/* Returns: (transfer none) (element-type QconvContainer): in the order of their modules; readers, quantizers alike */
+/* Returns: (transfer none) (element-type QconvContainer): in the order of their modules. The next three lists have
+   the same order */
 QCONV_API GPtrArray *qconv_registry_containers (void);
 QCONV_API GPtrArray *qconv_registry_readers (void);
 QCONV_API GPtrArray *qconv_registry_quantizers (void);
@@ -59,7 +60,7 @@ typedef struct {
 /* Returns: (transfer none) (element-type QconvTargetInfo): every target whose plugins are loaded, sorted by name */
 QCONV_API GPtrArray *qconv_registry_targets (void);
 
-/* ---- Families: what family files say of models ---- */
+/* ---- Families: what family files know about models ---- */
 
 /**
  * QconvVariantInfo: one published size or kind of a family.
@@ -73,12 +74,12 @@ typedef struct {
 } QconvVariantInfo;
 
 /**
- * QconvFamilyRule: what becomes of layers unless the user says otherwise.
+ * QconvFamilyRule: the scheme of layers for which the user gave no rule.
  * @scheme: (nullable): NULL: they stay as they are
  * @pattern: (nullable): GRegex, searched in layer names of the original naming
- * @blocks: (nullable): instead of @pattern: how the names of blocks start; the first @first and the last @last blocks
- *   are meant
- * @classes: what these layers are for: "io" "cond" "final" "mod" …
+ * @blocks: (nullable): instead of @pattern: the start of the names of blocks; the rule is for the first @first and the
+ *   last @last blocks
+ * @classes: the purposes of these layers: "io" "cond" "final" "mod" …
  * @peers: other converters that keep some of them in high precision
  */
 typedef struct {
@@ -87,8 +88,8 @@ typedef struct {
   char **classes, **peers;
 } QconvFamilyRule;
 
-/* @schemes: which use the preset; @rules: (element-type QconvFamilyRule): the first that matches a layer counts. A
-   layer that none matches takes the scheme */
+/* @schemes: the schemes that use the preset; @rules: (element-type QconvFamilyRule): the first that matches a layer
+   counts. A layer that no rule matches takes the scheme */
 typedef struct {
   char **schemes;
   GPtrArray *rules;
@@ -97,7 +98,7 @@ typedef struct {
 /**
  * QconvFamilyInfo: one family of models.
  * @kind: "diffusion" "text_encoder" "llm"
- * @reads: namings that are recognised; @writes: namings that "original" names can be changed to and back
+ * @reads: namings that are recognised; @writes: namings to which and from which "original" names can be changed
  * @variants: (element-type QconvVariantInfo)
  * @presets: (nullable) (element-type QconvPresetInfo)
  * @probed: tensors that are never packed, because loaders tell models apart by their stored shape
@@ -140,11 +141,11 @@ typedef struct _QconvModel QconvModel;
 QCONV_API QconvModel *qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error);
 QCONV_API void qconv_model_free (QconvModel *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvModel, qconv_model_free)
-/* Returns: (transfer none) */
+/* Returns: (transfer none): the tensors and metadata of the file */
 QCONV_API const QconvDirectory *qconv_model_directory (const QconvModel *m);
 /* Returns: (transfer none): the id of the reader that claimed most layers, else of the container, such as "comfy" */
 QCONV_API const char *qconv_model_format (const QconvModel *m);
-/* Returns: (transfer none): as family files call it; NULL if it is unknown */
+/* Returns: (transfer none): the family or variant as family files call it; NULL if it is unknown */
 QCONV_API const char *qconv_model_family (const QconvModel *m);
 QCONV_API const char *qconv_model_variant (const QconvModel *m);
 
@@ -161,9 +162,9 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
 /* ---- Plan ---- */
 
 /**
- * QconvHintChange: what an edit changes in the markers of quantized layers.
+ * QconvHintChange: one change of the markers of quantized layers.
  * @value: (nullable): JSON, as the marker spells it; NULL: the key is removed
- * @if_absent: a value that is there stays
+ * @if_absent: a value that exists stays
  * @or_text: a @value that is not JSON becomes a JSON string
  */
 typedef struct {
@@ -172,13 +173,14 @@ typedef struct {
 } QconvHintChange;
 
 /**
- * QconvRuleOptions: which layers become what.
+ * QconvRuleOptions: the rules that give layers their schemes.
  * @keep, @only: (nullable): GRegex, searched in layer names
- * @hp_filter: (nullable): GRegex: layers with such names must be, and stay, floats of 16 bits or more
+ * @hp_filter: (nullable): GRegex: layers with such names must be floats of 16 bits or more, and stay so
  * @layers: (nullable): NULL-terminated "SCHEME[,key=value…]:REGEX" or "keep:REGEX": the first that matches wins
  * @layer_config: (nullable): a file of such rules, which come before @layers
- * @fallback: (nullable): scheme of layers that the model's family keeps; "keep": none, even if the family has one
- * @like: (nullable): a file of the same model: layers become quantized as they are there, or stay as they stayed there
+ * @fallback: (nullable): scheme of layers that the model's family keeps; "keep": they stay plain, even if the family
+ *   has a scheme for them
+ * @like: (nullable): a file of the same model: layers that it quantizes become quantized, all others stay
  * @skip_inefficient: leave layers alone that are too small or too lopsided to gain
  */
 typedef struct {
@@ -189,9 +191,9 @@ typedef struct {
 } QconvRuleOptions;
 
 /**
- * QconvNameOptions: what is taken along, under which names.
- * @naming: (nullable): of the layers in the output, as family files call it ("original", "diffusers"); "keep": that of
- *   the input; NULL: the first that the target's writer knows
+ * QconvNameOptions: the tensors that are written, and their names.
+ * @naming: (nullable): of the layers in the output, as family files call it ("original", "diffusers"); "keep": the
+ *   naming of the input; NULL: the first naming that the target's writer knows
  * @component: (nullable): the model of an all-in-one checkpoint to write: "diffusion", "text-encoder", "vae"; NULL or
  *   "all": all of them
  * @drop: (nullable): NULL-terminated GRegex: tensors with such names are left out
@@ -202,7 +204,7 @@ typedef struct {
 } QconvNameOptions;
 
 /**
- * QconvLoraOptions: what is merged into the weights.
+ * QconvLoraOptions: the LoRA files that are merged into the weights.
  * @files: (nullable): NULL-terminated "FILE[:STRENGTH]", merged in this order
  * @partial: leave out keys that belong to no layer
  */
@@ -212,7 +214,7 @@ typedef struct {
 } QconvLoraOptions;
 
 /**
- * QconvEditOptions: what an edit changes.
+ * QconvEditOptions: the changes that an edit makes.
  * @hints: (nullable): @n_hints changes of markers
  * @metadata: (nullable): NULL-terminated "KEY=VALUE"; "KEY" alone removes it
  */
@@ -223,7 +225,7 @@ typedef struct {
 } QconvEditOptions;
 
 /**
- * QconvRunOptions: how the plan is run.
+ * QconvRunOptions: the resources of a run and its checks.
  * @memory: bytes of working memory; 0: 1 GiB
  * @n_threads: 0: one for each processor
  * @force: an existing output may be replaced
@@ -237,9 +239,10 @@ typedef struct {
 } QconvRunOptions;
 
 /**
- * QconvJob: what to do with a model. Zero is the default; all pointers must stay valid until qconv_plan_new() returns.
+ * QconvJob: one conversion or edit of a model. Zero is the default; all pointers must stay valid until qconv_plan_new()
+ * returns.
  * @target: (nullable): "nvfp4-comfy"; NULL: an edit: format and numbers stay as they are, @edit and @input_scale change
- *   what the file says about the layers that @rules.only and @rules.keep leave
+ *   the markers of the layers that @rules.only and @rules.keep leave
  * @output: (nullable): path; NULL: the derived name, for an edit the file itself
  * @options: (nullable): NULL-terminated "[ID.]key=value", or "[ID.]key" for switches
  * @effort: (nullable): "rtn" or "search"
@@ -271,8 +274,8 @@ QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of work
 
 /**
  * QconvPlannedInfo: one weight of the plan.
- * @rule: that decided: "target" "keep" "only" "source" "probed" "size" "shape" "family" "fallback" "layers" "config:N"
- *   "like"
+ * @rule: the rule that decided: "target" "keep" "only" "source" "probed" "size" "shape" "family" "fallback" "layers"
+ *   "config:N" "like"
  * @how: "encode" "move" "adopt" "copy" "cast" "decode"
  * @short_name: @name without the prefix of the model; rules match it
  * @options: (nullable): "key=value,…" of its scheme, that a rule gave to this layer
@@ -323,7 +326,7 @@ QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpo
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 
 /**
- * QconvVerifyOptions: how a file is verified. Zero is the default.
+ * QconvVerifyOptions: the settings of a verification. Zero is the default.
  * @original: (nullable): report the error of every layer against this model, too
  * @memory, @n_threads: as in QconvJob
  * @progress: (nullable): is called with @progress_data as in qconv_plan_run()
@@ -338,6 +341,6 @@ typedef struct {
   GCancellable *cancellable;
 } QconvVerifyOptions;
 /* Checks the structure of a quantized file. @options: (nullable).
-   Returns: (transfer full): the report; NULL with an error only if it could not be made */
+   Returns: (transfer full): the report; NULL with an error only if the file could not be checked */
 QCONV_API QconvReport *qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError **error);
 G_END_DECLS
