@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sources hold bytes, directories list tensors and metadata, and containers make the second from the first. Containers,
+/* Sources hold bytes, directories list tensors and metadata, containers fill directories from sources. Containers,
    readers and writers include this. */
 #pragma once
 #include <gio/gio.h>
@@ -57,8 +57,8 @@ QCONV_API const QconvTensor *qconv_directory_tensor (const QconvDirectory *d, gu
 QCONV_API const QconvTensor *qconv_directory_find (const QconvDirectory *d, const char *name);
 /* Returns: (transfer none) (nullable): the tensor called @stem + @suffix. */
 QCONV_API const QconvTensor *qconv_directory_find2 (const QconvDirectory *d, const char *stem, const char *suffix);
-/* Returns: (transfer none) (nullable): the value of @key. Values of safetensors have the type "s", values of GGUF the
-   type that the file gives them. */
+/* Returns: (transfer none) (nullable): the value of @key. Values of safetensors have the type "s", values of GGUF have
+   the type that the file gives them. */
 QCONV_API GVariant *qconv_directory_metadata (const QconvDirectory *d, const char *key);
 /* Returns: (transfer none): all keys, sorted; ends with NULL. */
 QCONV_API const char *const *qconv_directory_metadata_keys (const QconvDirectory *d);
@@ -71,8 +71,8 @@ QCONV_API QconvSource *qconv_directory_source (const QconvDirectory *d);
 QCONV_API gboolean qconv_tensor_read (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **error);
 
 /**
- * QconvFact: what the file says about the model itself. Containers hand facts over under these names, so that core
- * reads no key of any format. A fact that the file lacks stays unset.
+ * QconvFact: a fact about the model itself that a file may state. Containers hand facts over under these names, so that
+ * core reads no key of any format. A fact that the file lacks stays unset.
  *
  * @QCONV_FACT_ARCHITECTURE: "s": the architecture, spelled as in "architectures" of the family files ("llama",
  *   "flux"). GGUF: general.architecture (ggml: docs/gguf.md)
@@ -85,7 +85,8 @@ QCONV_API GVariant *qconv_directory_fact (const QconvDirectory *d, QconvFact fac
 /* ---- For containers ---- */
 
 /* Appends @t. The tensor and its strings are copied; @t->source stays the container's. Fails with QCONV_ERROR_INPUT if
-   the name is taken, the range leaves the file, or the shape does not make @n_bytes (not asked of QCONV_OPAQUE). */
+   the name is taken, the range leaves the file, or the shape does not make @n_bytes (not checked for
+   QCONV_OPAQUE). */
 QCONV_API gboolean qconv_directory_add (QconvDirectory *d, const QconvTensor *t, GError **error);
 /* Sets @key to @value (transfer floating). Fails with QCONV_ERROR_INPUT if the key has a value. */
 QCONV_API gboolean qconv_directory_set_metadata (QconvDirectory *d, const char *key, GVariant *value, GError **error);
@@ -95,20 +96,20 @@ QCONV_API void qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVar
 QCONV_API void qconv_directory_warn (QconvDirectory *d, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /**
- * QconvContainer: how bytes lie in a file or a set of files.
+ * QconvContainer: one format of a file or of a set of files.
  *
  * @options: (nullable): ends with { NULL }
  * @suffixes: ".gguf" …; ends with NULL. They break ties of score() and mark the files of a folder
  * @entries: (nullable): globs that name the file to open in a folder, best first ("*.safetensors.index.json")
- * @score: returns 0 (cannot open it) … 100 (certain). @head holds the first @n <= 64 KiB bytes of the file @name of
- *   @size bytes
+ * @score: returns 0 (it cannot open the file) … 100 (certain). @head holds the first @n <= 64 KiB bytes of the file
+ *   @name of @size bytes
  * @open: fills @directory from @source and its siblings. The bytes are hostile: every length must be checked before it
- *   is used, and nothing may be allocated by a size that the file claims. Messages name the tensor or key; core adds
- *   the file
- * @lay_out: (nullable): the way back; NULL if the container is only read. @tensors are the @n planned tensors of one
- *   file: lay_out() must put them into the order of the file, set their offsets (bytes from the start of the file),
- *   append all bytes before the first tensor to @header and set @file_size. Core writes zeros into gaps. @planned
- *   holds the metadata
+ *   is used, and open() may not allocate memory by a size that the file claims. Messages name the tensor or key; core
+ *   adds the file
+ * @lay_out: (nullable): lays out a file to be written; NULL if the container is only read. @tensors are the @n planned
+ *   tensors of one file: lay_out() must put them into the order of the file, set their offsets (bytes from the start of
+ *   the file), append all bytes before the first tensor to @header and set @file_size. Core writes zeros into gaps.
+ *   @planned holds the metadata
  */
 typedef struct _QconvContainer QconvContainer;
 struct _QconvContainer {

@@ -5,9 +5,9 @@
 G_BEGIN_DECLS
 
 /* How a component or a packed tensor follows the rows of its weight: every @rows rows own @n consecutive items of axis
-   0 (component) or @n bytes (packed tensor). The last run takes what is left, which may be less or more (padding). With
-   rows 0 the array belongs to the whole layer. Core cuts tiles only where all runs of a layer start. Example: an array
-   with one scale for every 128 rows has { 128, 1 }. */
+   0 (component) or @n bytes (packed tensor). The last run takes all that is left, which may be fewer items or, because
+   of padding, more. With rows 0 the array belongs to the whole layer. Core cuts tiles only where all runs of a layer
+   start. Example: an array with one scale for every 128 rows has { 128, 1 }. */
 typedef struct {
   guint64 rows, n;
 } QconvRun;
@@ -15,7 +15,7 @@ typedef struct {
 #define QCONV_ROWWISE ((QconvRun) { 1, 1 })
 
 typedef enum {
-  QCONV_COMPONENT_OPTIONAL = 1, /* a source may lack it; decode() must do without */
+  QCONV_COMPONENT_OPTIONAL = 1, /* a source may lack it; decode() must then do without it */
   QCONV_COMPONENT_SHARED = 2,   /* one for all layers with the same input, filled by share(). This core does not call
                                    share() yet and refuses such schemes */
   QCONV_COMPONENT_GIVEN = 4,    /* no encoder makes it: it comes with the source or from the user, or is absent.
@@ -47,7 +47,7 @@ typedef struct {
  * @name: without ".weight"; planned: in the spelling of the target. Of a plain tensor its whole name
  * @scheme: id of a quantizer, or "plain"
  * @values: (nullable): the options of @scheme; NULL for "plain" and if no plugin has the scheme
- * @dtype: of the weight before it was quantized; BF16 if nobody knows
+ * @dtype: of the weight before it was quantized; BF16 if it is not known
  * @rows, @cols: the logical weight [out, in]. Other ranks: axis 0 × the product of the rest; rank 0: 1 × 1
  * @shape: of the weight as a plain tensor; [rows, cols] unless the reader set another one
  * @role: (nullable): the family's role class ("modulation", "attn_q" …)
@@ -75,7 +75,8 @@ QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, cons
 /* Returns: (transfer none) (nullable): the value of a hint. Hints come from qconv_claim_hint() while components move to
    the same scheme, from edits, and from the model's family. */
 QCONV_API const char *qconv_layer_hint (const QconvLayer *l, const char *key);
-/* Returns whether an edit set or removed the hint. A writer must refuse an edit of what follows from the weights. */
+/* Returns whether an edit set or removed the hint. A writer must refuse an edit of a value that follows from the
+   weights. */
 QCONV_API gboolean qconv_layer_hint_edited (const QconvLayer *l, const char *key);
 /* Returns: (transfer container): the keys of all hints that an edit set or removed, sorted; ends with NULL. */
 QCONV_API const char **qconv_layer_hints_edited (const QconvLayer *l);

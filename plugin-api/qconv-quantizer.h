@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A quantizer is the arithmetic of one scheme: it encodes float rows into components and decodes components into float
-   rows. It must keep no state: what its passes find out is a component. */
+   rows. It must keep no state: results of its passes are components. */
 #pragma once
 #include "qconv-backend.h"
 #include "qconv-layer.h"
@@ -21,7 +21,7 @@ G_BEGIN_DECLS
  * @floats: (nullable): [n_rows, cols], F32 or one of the quantizer's float_dtypes. encode() reads them, and they are
  *   finite; decode() fills them. NULL for an encoder with @from
  * @stream: where operations go
- * @n_threads: how many threads the call may use; they must not change the bytes
+ * @n_threads: the number of threads that the call may use; the bytes must not depend on it
  */
 typedef struct {
   const QconvLayer *layer;
@@ -43,20 +43,19 @@ QCONV_API QconvBuffer *qconv_tile_scratch (const QconvTile *t, gsize n, GError *
 /* Returns: (transfer none) (nullable): F32 [cols], a statistic of the layer's input ("amax", "sum", "sum2"), or NULL
    without --stats. */
 QCONV_API const float *qconv_tile_statistics (const QconvTile *t, const char *name);
-/* Returns: (transfer none) (nullable): what tells that the user cancels. Work that takes long should look at it often.
- */
+/* Returns: (transfer none) (nullable): the cancellable of the run. A hook that takes long should check it often. */
 QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
 
 /**
- * QconvWork: what it takes to encode one layer. Core sets all members to zero before it calls work().
+ * QconvWork: the passes and the memory that encode one layer. Core sets all members to zero before it calls work().
  *
- * @n_passes: how often the rows are read before encode()
+ * @n_passes: the number of times that the rows are read before encode()
  * @chunk_rows: rows of one partial result; 0: core's constant, which never depends on memory or threads
  * @partial_size: bytes of one partial result, whose buffer has the type F32. 0: passes read nothing, and core calls
  *   only finish(), for whole-layer components that do not depend on the rows
  * @whole: encode() needs all rows in one tile
- * @scratch: bytes that a call takes from qconv_tile_scratch(), whatever its rows
- * @scratch_per_row: bytes more for each row
+ * @scratch: bytes that every call takes from qconv_tile_scratch(), for any number of rows
+ * @scratch_per_row: further bytes for each row
  */
 typedef struct {
   guint n_passes;
@@ -73,16 +72,16 @@ typedef struct _QconvQuantizer QconvQuantizer;
  * QconvEncoder: one way into a scheme: from float rows, or from the components of another scheme that it adopts
  * exactly.
  *
- * @from: (nullable): the scheme whose components are taken; NULL: float rows
- * @operations: (nullable): those that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(), which runs
- *   on the CPU only
+ * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
+ * @operations: (nullable): the operations that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(),
+ *   which runs on the CPU only
  * @work: (nullable): fills @work from the layer; NULL: all zero
  * @accumulate: (nullable): adds one chunk of rows to @partial (partial_size bytes, zeroed at first). Core runs chunks
- *   in any order on any thread. The rows of one chunk may come in several calls, in order; each must go on with what
- *   the last one left in @partial. NULL if passes read nothing
- * @finish: fills whole-layer components, which are in host memory here, from all @n partials, which lie in the order
- *   of chunks back to back in host memory. It may set *exact = FALSE if these data do not fit; core then takes the
- *   next encoder. The last encoder must not
+ *   in any order on any thread. The rows of one chunk may come in several calls, in order; each call must continue with
+ *   the contents of @partial from the call before. NULL if passes read nothing
+ * @finish: fills whole-layer components, which are in host memory here, from all @n partials, which lie in the order of
+ *   chunks back to back in host memory. It may set *exact = FALSE if these data do not fit; core then takes the next
+ *   encoder. The last encoder may not set it
  * @encode: fills the components that follow rows
  */
 typedef struct {
@@ -105,20 +104,20 @@ QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent 
  * QconvQuantizer: one scheme.
  *
  * @id: the name of the scheme. A plugin that knows many block types has one table for each
- * @data: the plugin's own, to tell such tables apart
+ * @data: for the plugin, which tells such tables apart by it
  * @options: (nullable): ends with { NULL }. Readers set those with QCONV_OPTION_PARAMETER too; core compares them
  *   before it moves components
- * @statistics: (nullable): names of those that the encoders can use; ends with NULL
- * @float_dtypes: 1 << QCONV_BF16 | …: types of floats that it takes and gives besides F32
+ * @statistics: (nullable): names of the statistics that the encoders can use; ends with NULL
+ * @float_dtypes: 1 << QCONV_BF16 | …: types of floats that it reads and writes besides F32
  * @cols_multiple: core encodes a layer whose cols are not a multiple only if the user names it; 0: any
- * @components: lists the components of @layer, all of whose members but these are set. Must fail with
- *   QCONV_ERROR_UNSUPPORTED and the reason if the shape does not suit the scheme
+ * @components: lists the components of @layer, whose other members are all set. Must fail with QCONV_ERROR_UNSUPPORTED
+ *   and the reason if the shape does not suit the scheme
  * @bound: (nullable): returns the worst relative MSE that the check accepts for a layer; NULL: exact, or without bound
  * @encoders: (nullable): tried in order; ends with NULL. NULL: decode only
  * @decode_operations: (nullable): as in #QconvEncoder
- * @decode: (nullable): fills tile->floats from the components. A scale that is not a number must decode to what the
- *   format says; core looks at the result. NULL: encode only
- * @validate: (nullable): fails if a loader would not survive these components, which core is about to move without
+ * @decode: (nullable): fills tile->floats from the components. A scale that is not a number must decode to the numbers
+ *   that the format defines for it; core checks the result. NULL: encode only
+ * @validate: (nullable): fails if these components would break a loader; core calls it before it moves them without
  *   decoding
  * @share: (nullable): fills the QCONV_COMPONENT_SHARED components of @n layers with one input; a whole tile each, in
  *   host memory

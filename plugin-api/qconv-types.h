@@ -85,17 +85,17 @@ QCONV_API gboolean qconv_shape_equal (const QconvShape *a, const QconvShape *b);
 QCONV_API char *qconv_shape_to_string (const QconvShape *shape);
 
 /**
- * QconvError: whose fault an error is. The number in brackets is the exit status of the program. An error of reading
- * or writing a file, and cancelling, must stay the G_IO_ERROR that they came as [1, cancelled 130].
+ * QconvError: the cause of an error. The number in brackets is the exit status of the program. An error of reading or
+ * writing a file, and cancelling, must stay the G_IO_ERROR that they came as [1, cancelled 130].
  *
  * @QCONV_ERROR_INPUT: the file contradicts its own format [3]
- * @QCONV_ERROR_UNSUPPORTED: the file is well formed, but qconv cannot do this; also a shape that does not suit a
+ * @QCONV_ERROR_UNSUPPORTED: the file is well formed, but qconv cannot handle it; also a shape that does not suit a
  *   scheme [3]
  * @QCONV_ERROR_NON_FINITE: Inf or NaN in the place of a number [3]
  * @QCONV_ERROR_OPTION: an option is unknown, out of range, or contradicts another [2]
- * @QCONV_ERROR_NO_PLUGIN: no loaded plugin can do it [2]
+ * @QCONV_ERROR_NO_PLUGIN: no loaded plugin can do the work [2]
  * @QCONV_ERROR_CHECK: the written file differs from what was planned [4]
- * @QCONV_ERROR_LIMIT: it does not fit --memory or the disk [1]
+ * @QCONV_ERROR_LIMIT: the work does not fit --memory or the disk [1]
  * @QCONV_ERROR_DEVICE: a device failed; core may continue on the CPU [1]
  * @QCONV_ERROR_BUG: a plugin broke its contract [1]
  */
@@ -152,7 +152,7 @@ QCONV_API gint64 qconv_values_int (const QconvValues *v, const char *name);
 QCONV_API double qconv_values_double (const QconvValues *v, const char *name);
 /* Returns: (transfer none) (nullable): the text of a choice, string or file; NULL if it is unset. */
 QCONV_API const char *qconv_values_string (const QconvValues *v, const char *name);
-/* Returns whether somebody set @name; FALSE: it has its default. */
+/* Returns whether @name was set; FALSE: it has its default. */
 QCONV_API gboolean qconv_values_is_set (const QconvValues *v, const char *name);
 /* Sets @name to @value, which the table must allow. Only QconvQuantizer.settle() may call it. */
 QCONV_API void qconv_values_replace (QconvValues *v, const char *name, const char *value);

@@ -4,10 +4,11 @@
 #include "qconv-reader.h"
 G_BEGIN_DECLS
 
-typedef struct _QconvOutput QconvOutput; /* the planned file and what is known about the model */
+typedef struct _QconvOutput QconvOutput; /* the planned file, and the facts that are known about the model */
 
 /**
- * QconvPack: what a pack function must fill: the bytes of one tensor that rows [first_row, first_row + n_rows) own.
+ * QconvPack: the arguments of a pack function, which must fill the bytes of one tensor that rows [first_row, first_row
+ * + n_rows) own.
  *
  * @src: (nullable): the items of the tensor's component for these rows, or all of a whole-layer one; NULL if the
  *   tensor has no component
@@ -58,7 +59,7 @@ typedef struct {
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
 /* Sets the metadata @key to the text @value, or removes it if @value is NULL. At first the metadata are those of the
-   input without what readers dropped. */
+   input without the keys that readers dropped. */
 QCONV_API void qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value);
 /* Returns: (transfer none): the directory of the input. */
 QCONV_API const QconvDirectory *qconv_output_input (const QconvOutput *o);
