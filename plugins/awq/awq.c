@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The quantizer of ComfyUI's awq_w4a16, listed by this file's plugin descriptor. A weight is (code - 8) · scale +
-   zero; a group of columns shares the scale and the zero. */
+/* The quantizer of ComfyUI's awq_w4a16 and the descriptor of its plugin. A weight is (code - 8) · scale + zero; a
+   group of columns shares the scale and the zero. */
 #include <math.h>
 #include <string.h>
 
 #include "qconv-plugin.h"
 #include "quantizer-checks.h"
 
-/* Weights of one partial result; a long row has more. Depends on nothing but the layer. */
+/* The least weights of one partial result; a long row has more. Follows from the layer alone. */
 #define CHUNK_ITEMS ((guint64) 1 << 20)
-/* Code of the centre */
+/* The code of the centre */
 #define CENTRE 8
 
-/* Scale and centre of one group, in F32, before they are rounded to the stored type */
+/* The scale and centre of one group, in F32, before they are rounded to the stored type */
 typedef struct {
   float scale, zero;
 } Group;
@@ -30,7 +30,7 @@ settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values
     qconv_values_replace (values, "scale-dtype", layer->dtype == QCONV_F16 ? "f16" : "bf16");
 }
 
-/* Returns the stored type of scales and centres. Resolves "auto" itself, as it is also called before settle(). */
+/* Returns the stored type of scales and centres. Resolves "auto" itself, because it is also called before settle(). */
 static QconvDType
 scale_dtype (const QconvLayer *layer)
 {
@@ -106,7 +106,7 @@ f32_of_f16 (guint16 half)
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-/* The upper half of an F32 number */
+/* An F32 number; its bits give the upper half */
 typedef union {
   float f;
   guint32 u;

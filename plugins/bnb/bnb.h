@@ -7,12 +7,12 @@
 #define BNB_MAP 256
 
 /**
- * BnbSpelling: suffixes of a layer's name.
+ * BnbSpelling: the suffixes of one spelling of a layer's tensors.
  *
- * @state: the text; the type stands behind it where it ends with "__"
- * @nested_absmax, @nested_map, @rows: (nullable): not in this spelling. @rows: row maxima of 8-bit codes
+ * @state: the text; if it ends with "__", the type stands behind it
+ * @nested_absmax, @nested_map, @rows: (nullable): NULL if the spelling lacks it. @rows: row maxima of 8-bit codes
  * @low_first: the even weight lies in the low nibble
- * @foreign: bitsandbytes does not look for these names
+ * @foreign: bitsandbytes does not know this spelling
  */
 typedef struct {
   const char *absmax, *map, *nested_absmax, *nested_map, *state, *rows;
@@ -20,10 +20,10 @@ typedef struct {
 } BnbSpelling;
 
 /**
- * BnbLayer: tensors that belong together by their names.
+ * BnbLayer: the tensors of one layer, found by their names.
  *
  * @state: (nullable): the first of @n_states
- * @type: (nullable): behind its name
+ * @type: (nullable): the type behind the name of the state
  */
 typedef struct {
   char *name;
@@ -40,7 +40,7 @@ gboolean bnb_has_layers (const QconvDirectory *d);
 /* Returns the tensor @suffix of @l, or NULL if the file has none. @suffix may be NULL. */
 const QconvTensor *bnb_tensor (const QconvDirectory *d, const BnbLayer *l, const char *suffix);
 
-/* The content of a layer's quant_state */
+/* The contents of a layer's quant_state */
 typedef struct {
   char type[8]; /* "nf4", empty: unknown */
   guint64 block, rows, cols;
@@ -61,12 +61,12 @@ void bnb_print_number (char text[BNB_NUMBER_SIZE], double number);
 typedef struct {
   const char *word; /* for programs */
   QconvError code;
-  gboolean harmless; /* it can be read; bitsandbytes will trip */
+  gboolean harmless; /* qconv can read the layer; bitsandbytes has a problem */
   char *message;
 } BnbTrouble;
 
 /**
- * BnbLook: one layer, looked at.
+ * BnbLook: one layer and its problems.
  *
  * @weight, @absmax …: (nullable): the tensors
  * @troubles: of BnbTrouble

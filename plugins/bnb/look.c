@@ -17,7 +17,7 @@ free_trouble (gpointer data)
   g_free (t);
 }
 
-/* Records a problem. @harmless: qconv can read the layer all the same */
+/* Records a problem. @harmless: qconv can still read the layer */
 static void G_GNUC_PRINTF (5, 6)
     trouble (BnbLook *l, const char *word, QconvError code, gboolean harmless, const char *format, ...)
 {
@@ -71,7 +71,7 @@ check_scales (BnbLook *l, const QconvTensor *t, const char *suffix, guint64 n, Q
           sign == QCONV_SIGN_ANY ? "Inf or NaN" : "numbers that are NaN, infinite or negative");
 }
 
-/* Checks the tensor of codes. It may have any type, as only its bytes matter. */
+/* Checks the tensor of codes. It may have any type, because only its bytes matter. */
 static void
 check_packed (BnbLook *l, guint64 n)
 {
@@ -94,7 +94,7 @@ check_packed (BnbLook *l, guint64 n)
     NOTE (l, "packed-shape", "weight is %s, which bitsandbytes does not read as a column", text);
 }
 
-/* Notes a table that differs from the standard one: the GPU kernels of bitsandbytes ignore what the file holds. */
+/* Notes a table that differs from the standard one: the GPU kernels of bitsandbytes ignore the table of the file. */
 static void
 compare_map (BnbLook *l)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which tensors belong together (bitsandbytes: nn/modules.py Linear4bit, Linear8bitLt; GPTQModel:
-   nn_modules/qlinear/bitsandbytes.py; convert_to_quant before its comfy_quant markers). */
+/* Groups the tensors of a file by layer (bitsandbytes: nn/modules.py Linear4bit, Linear8bitLt; GPTQModel:
+   nn_modules/qlinear/bitsandbytes.py; convert_to_quant before its comfy_quant markers). Reader and look call it. */
 #include "bnb.h"
 
 #include <string.h>
@@ -54,8 +54,8 @@ is_state (const char *name, const BnbSpelling *s, Meaning *m)
   return TRUE;
 }
 
-/* Splits a tensor's name. Other formats use the suffixes of the last spelling too, so it counts only if the layer
-   has a quant_state. */
+/* Splits a tensor's name. Other formats use the suffixes of the last spelling too, so that spelling counts only if the
+   layer has a quant_state. */
 static gboolean
 understand (const QconvDirectory *d, const char *name, Meaning *m)
 {

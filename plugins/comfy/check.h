@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What ComfyUI's loader asks of the tensors of one layer. Looks check members; check() of the reader checks numbers. */
+/* Checks the tensors of one layer for ComfyUI's loader. Looks call it for members, check() of the reader for
+   numbers. */
 #pragma once
 #include "look.h"
 

@@ -7,7 +7,7 @@
 #include "marker-text.h"
 #include "swizzle.h"
 
-/* How block scales (@tiles, else plain rows) and nibbles (@high: even columns in high ones) of one layer lie. */
+/* The layout of block scales (@tiles, else plain rows) and nibbles (@high: even columns in high ones) of one layer. */
 typedef struct {
   gboolean tiles, high;
 } Layout;

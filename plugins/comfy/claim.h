@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers that were measured become claims. */
+/* Makes claims of measured layers. The reader calls it. */
 #pragma once
 #include "look.h"
 

@@ -5,7 +5,7 @@
 #include "qconv-plugin.h"
 
 /**
- * ComfySize: what the shapes of a layer's tensors follow from.
+ * ComfySize: the sizes from which the shapes of a layer's tensors follow.
  *
  * @rows, @cols: of the weight as the file stores it, padding included
  * @group: items that share a scale; 0: nothing is grouped
@@ -16,8 +16,8 @@ typedef struct {
   guint align;
 } ComfySize;
 
-/* How an array lies in a tensor. Forms of weights come first: BYTES, NIBBLES and SIXES by rows, FLAT without regard to
-   rows. ACROSS is [groups, rows]; SQUARES has one item for group × group weights */
+/* The form of an array in a tensor. Forms of weights come first: BYTES, NIBBLES and SIXES by rows, FLAT without regard
+   to rows. ACROSS is [groups, rows]; SQUARES has one item for group × group weights */
 typedef enum {
   COMFY_BYTES,
   COMFY_NIBBLES,
@@ -36,7 +36,7 @@ typedef enum {
   COMFY_SWIZZLED,
 } ComfyForm;
 
-/* What the numbers of a tensor must be. SCALE: finite and not negative; FACTOR: finite and positive */
+/* The numbers that a tensor must hold. SCALE: finite and not negative; FACTOR: finite and positive */
 typedef enum { COMFY_CODES, COMFY_NUMBERS, COMFY_SCALE, COMFY_FACTOR, COMFY_EXPONENTS } ComfyValues;
 
 /**
@@ -61,7 +61,7 @@ typedef struct {
   QconvPackFunc pack;
 } ComfyMember;
 
-/* What a key of the marker means. ROTATED: whether ROTATION counts. MAP: the code book, which is known last */
+/* The meaning of a key of the marker. ROTATED: TRUE if ROTATION counts. MAP: the code book, which is known last */
 typedef enum {
   COMFY_KEY_GROUP,
   COMFY_KEY_ROTATED,
@@ -87,10 +87,11 @@ typedef struct {
   guint64 fallback, base, min, max;
 } ComfyKey;
 
-/* Whether the key full_precision_matrix_mult means something, and whether it is written by default */
+/* The use of the key full_precision_matrix_mult. NEVER: it has no meaning. TOLD: it is written if the user or the family
+   asks for it. AUTO: it may also be written by default */
 typedef enum { COMFY_FULL_NEVER, COMFY_FULL_TOLD, COMFY_FULL_AUTO } ComfyFull;
 
-/* Whether a tensor has a form. ODD: readable, but not what the loader wants */
+/* The fit of a tensor to a form. ODD: readable, but not what the loader wants */
 typedef enum { COMFY_FIT_NOT, COMFY_FIT_ODD, COMFY_FIT_GOOD } ComfyFit;
 
 typedef struct _ComfyLook ComfyLook;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a layer is whose marker is blank or missing. Markers and claims of unmarked layers ask. */
+/* Guesses the format of a layer whose marker is blank or missing. Markers and claims of unmarked layers call it. */
 #pragma once
 #include "marker.h"
 

@@ -80,7 +80,7 @@ comfy_load_nibbles_high (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* A row of 6-bit codes is the low nibbles, two to a byte, then the upper two bits, four to a byte (comfy-kitchen:
+/* Loads 6-bit codes. A row is the low nibbles, two to a byte, then the upper two bits, four to a byte (comfy-kitchen:
    tensor/w4a8_int8.py). */
 gboolean
 comfy_load_sixes (const QconvLoad *load, GError **error)
@@ -154,7 +154,7 @@ comfy_load_flat_low (const QconvLoad *load, GError **error)
   return load_flat (load, FALSE, error);
 }
 
-/* The tensor has one group after the other, each with one number for every row. */
+/* Loads a tensor that has one group after the other, each with one number for every row. */
 gboolean
 comfy_load_across (const QconvLoad *load, GError **error)
 {

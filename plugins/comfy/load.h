@@ -3,7 +3,8 @@
 #pragma once
 #include "qconv-reader.h"
 
-/* "high": the even column is in the high nibble of a byte. "plain" and "swizzled": how block scales lie. */
+/* Load one component. "high": the even column is in the high nibble of a byte. "plain", "swizzled": block scales lie in
+   plain rows, or in tiles. */
 gboolean comfy_load_bytes (const QconvLoad *load, GError **error);
 gboolean comfy_load_nibbles_high (const QconvLoad *load, GError **error);
 gboolean comfy_load_nibbles_low (const QconvLoad *load, GError **error);

@@ -35,7 +35,7 @@ ComfyLook *comfy_look_new (const QconvDirectory *d, const char *layer, const Com
 void comfy_look_free (ComfyLook *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ComfyLook, comfy_look_free)
 
-/* For the table of formats: #ComfyFormat.measure. */
+/* Measure a layer; the table of formats names them as #ComfyFormat.measure. */
 gboolean comfy_measure_matrix (ComfyLook *l);
 gboolean comfy_measure_int8 (ComfyLook *l);
 gboolean comfy_measure_squares (ComfyLook *l);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads which layers a file calls quantized. If header and markers disagree, the header wins, as in ComfyUI
-   (comfy/utils.py convert_old_quants). */
+/* Reads the markers of the layers that a file calls quantized. If header and markers disagree, the header wins, as in
+   ComfyUI (comfy/utils.py convert_old_quants). */
 #include "marker.h"
 
 #include <string.h>
@@ -40,7 +40,8 @@ comfy_node_is (JsonNode *node, GType type)
   return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
 }
 
-/* The loader looks into "params" if it is an object (ComfyUI: comfy/ops.py _load_quantized_module). */
+/* Returns @key of the marker or, like the loader, of "params" if that is an object (ComfyUI: comfy/ops.py
+   _load_quantized_module). */
 JsonNode *
 comfy_marker_member (JsonObject *marker, const char *key)
 {

@@ -48,7 +48,7 @@ typedef struct {
 } ComfyMarkers;
 
 /* Reads the markers beside the weights and those of the header. @options: (nullable): of the reader; NULL: defaults.
-   Adds what is odd to @troubles. */
+   Adds oddities to @troubles. */
 ComfyMarkers *comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArray *troubles);
 void comfy_markers_free (ComfyMarkers *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ComfyMarkers, comfy_markers_free)

@@ -64,7 +64,8 @@ comfy_pack_sixes (const QconvPack *pack, GError **error)
   return TRUE;
 }
 
-/* A row with an odd number of columns shares a byte with the next row; tiles of such layers start at even rows. */
+/* Packs rows without gaps. A row with an odd number of columns shares a byte with the next row; tiles of such layers
+   start at even rows. */
 static void
 pack_flat (const QconvPack *pack, gboolean high)
 {
@@ -122,7 +123,7 @@ comfy_pack_scales_swizzled (const QconvPack *pack, GError **error)
   return TRUE;
 }
 
-/* The shortest text that is the same F32 again; JSON has no minus on a whole zero */
+/* Appends the shortest text that is the same F32 again. JSON has no minus on a whole zero */
 static void
 append_number (GString *out, float value)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The reader of marked layers: reads a file once, then claims it or lists what is wrong with it. */
+/* The reader of marked layers: reads a file once, then claims it or lists its problems. */
 #include "reader.h"
 
 #include <string.h>

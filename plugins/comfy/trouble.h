@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is wrong with a file. claim() stops at the first fatal trouble; check() lists all. */
+/* The problems of a file. claim() stops at the first fatal trouble; check() lists all. */
 #pragma once
 #include <glib.h>
 
@@ -7,7 +7,7 @@
 typedef enum { COMFY_NOTE, COMFY_WARN, COMFY_FATAL } ComfyWeight;
 
 /**
- * ComfyTrouble: one thing that is wrong.
+ * ComfyTrouble: one problem.
  *
  * @layer: (nullable): NULL: the file as a whole
  * @code: as in qconv_problems_add()

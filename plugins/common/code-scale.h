@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which scheme FP8 or INT8 codes and a scale beside them make, by their shapes alone. The readers comfy and legacy use
-   it for layers without a marker. */
+/* Finds the scheme that FP8 or INT8 codes and a scale beside them make, by their shapes alone. The readers comfy and
+   legacy use it for layers without a marker. */
 #pragma once
 #include "qconv-reader.h"
 
 /**
- * QconvCodeScale: which scheme a weight and its scale make.
+ * QconvCodeScale: the scheme that a weight and its scale make.
  *
  * @scheme: (nullable): NULL: no scheme fits the shapes
  * @component: that the scale is

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whether the numbers of a stored tensor are valid. Readers check scales with it. */
+/* Checks whether the numbers of a stored tensor are valid. Readers call it for scales. */
 #pragma once
 #include "qconv-container.h"
 

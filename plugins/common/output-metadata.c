@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which metadata of the input an output keeps. */
+/* Selects the metadata of the input that an output keeps. Writers call it. */
 #include "output-metadata.h"
 
 #include "gguf-keys.h"

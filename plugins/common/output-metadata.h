@@ -3,6 +3,6 @@
 #pragma once
 #include "qconv-writer.h"
 
-/* Keeps the input's metadata, but removes what would be wrong in the output: hashes of other bytes, keys that describe
-   a GGUF file, and values that are not text. Sets "format" to "pt" unless the input sets it. */
+/* Keeps the input's metadata, but removes keys that would be wrong in the output: hashes of other bytes, keys that
+   describe a GGUF file, and values that are not text. Sets "format" to "pt" unless the input sets it. */
 void qconv_output_inherit_metadata (QconvOutput *o);

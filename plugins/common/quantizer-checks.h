@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What most quantizers ask of a layer and of its numbers. */
+/* Checks layers and their numbers. Most quantizers call it. */
 #pragma once
 #include "finite.h"
 #include "qconv-quantizer.h"

@@ -4,7 +4,7 @@
 #pragma once
 #include "qconv-quantizer.h"
 
-/* For QconvQuantizer.settle(): replaces "auto" by the group for @layer. @none: the option has the choice "none", which
+/* Replaces "auto" by the group for @layer, for QconvQuantizer.settle(). @none: the option has the choice "none", which
    also replaces a group that does not suit the columns */
 void qconv_rotation_settle (const QconvLayer *layer, QconvValues *values, gboolean none);
 /* Returns the columns that are rotated together, also for "auto"; 1: no rotation. */

@@ -6,7 +6,7 @@
 
 extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
 
-/* A row of every table of options */
+/* The row "effort" of every table of options */
 /* clang-format off */
 #define FP8_EFFORT                                                                                     \
   { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search", .choices = QCONV_EFFORT_CHOICES,    \

@@ -9,11 +9,11 @@
 #define LEAST_SCALE 1e-12f
 #define N_SCALES 64
 #define MAGNITUDES 32768
-/* Weights of a partial result, and how many results there are at most; 128 KiB each */
+/* Weights of a partial result, and the most results; each has 128 KiB */
 #define CHUNK_WEIGHTS ((guint64) 1 << 23)
 #define N_CHUNKS 64
 
-/* What the operation "magnitudes" writes */
+/* The result of the operation "magnitudes" */
 typedef struct {
   float amax;
   guint32 flags;
@@ -27,7 +27,7 @@ typedef struct {
   gsize n;
 } Histogram;
 
-/* Rounding to the finite numbers of the codes. @largest: that of the range */
+/* The rounding to the finite numbers of the codes. @largest: the largest number of the option "range" */
 typedef struct {
   float largest, smallest_normal;
   guint32 mantissa;

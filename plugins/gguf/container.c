@@ -143,7 +143,7 @@ add_set (Opening *o, QconvSource *source, const GgufHeader *h, guint count, GErr
   return TRUE;
 }
 
-/* Hands over the facts about the model that the metadata hold. An array of head counts, one for each layer, is none. */
+/* Hands over the facts about the model in the metadata. An array of head counts, one for each layer, is not a fact. */
 static void
 add_facts (QconvDirectory *d)
 {

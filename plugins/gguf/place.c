@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where tensors lie in the file. The header checks the places before it is handed over. */
+/* Checks the places of tensors in the file, before the header is handed over. */
 #include "place.h"
 
 static gboolean
@@ -68,7 +68,7 @@ warn_of_alignment (GgufHeader *h)
                                                    h->alignment, n, first->name));
 }
 
-/* Warns of bytes behind the last tensor. Its padding is none of them. */
+/* Warns of bytes behind the last tensor. Padding behind it does not count. */
 static void
 warn_of_trailing_bytes (GgufHeader *h, guint64 used, guint64 size)
 {

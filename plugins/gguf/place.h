@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Places of tensors; the last step of reading a header. */
+/* Checks the places of tensors, as the last step of reading a header. */
 #pragma once
 #include "header.h"
 

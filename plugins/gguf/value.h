@@ -3,7 +3,7 @@
 #pragma once
 #include "cursor.h"
 
-/* What is odd about a value, for a warning. */
+/* Oddities of a value, for a warning. */
 typedef enum {
   GGUF_VALUE_ODD_BOOL = 1, /* a byte that is neither 0 nor 1 was taken as true */
   GGUF_VALUE_NOT_UTF8 = 2, /* text is kept as bytes */

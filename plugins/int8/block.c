@@ -58,7 +58,7 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
   return TRUE;
 }
 
-/* Encodes a tensor of zeros with scales of 1, as convert_to_quant does. A block of zeros in another tensor gets the
+/* Encodes a tensor of zeros with scales of 1, as convert_to_quant does. In any other tensor a block of zeros gets the
    least scale. */
 static void
 encode_zeros (const QconvTile *t)

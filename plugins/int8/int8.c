@@ -2,7 +2,7 @@
 /* The quantizer int8 and the descriptor of the plugin. */
 #include "int8.h"
 
-/* The least scale: comfy-kitchen divides a row or tensor of zeros by it */
+/* The least scale: comfy-kitchen divides a row or a tensor of zeros by it */
 #define LEAST_SCALE 1e-30f
 
 static gboolean

@@ -12,10 +12,10 @@ extern const QconvQuantizer int8_block_quantizer, w4a4_quantizer;
 
 /* Returns the bytes of scratch memory for one row of F32. */
 gsize rotation_row_bytes (const QconvLayer *layer);
-/* The worst relative MSE of @n numbers that share a scale of their largest magnitude / @highest. That one is exact; the
-   others, rounded to a step, are off by half of it and by no more than themselves; a rotation keeps lengths. With half
-   a step for each: (n / 4) / (highest^2 + n / 4). 1 % for FP32. Weights that are small beside the least scale may be
-   lost */
+/* Returns the worst relative MSE of @n numbers that share a scale of their largest magnitude / @highest. The largest is
+   exact; every other number, rounded to a step, is off by half a step or by less than itself; a rotation keeps lengths.
+   With half a step for each: (n / 4) / (highest^2 + n / 4). 1 % for FP32. Weights that are small beside the least scale
+   may be lost */
 double largest_error_of (guint highest, double n);
 /* Fails with QCONV_ERROR_NON_FINITE if rotated weights or their scales are Inf or NaN. */
 gboolean check_rotated (QconvBuffer *rotated, GError **error);

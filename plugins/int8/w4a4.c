@@ -2,7 +2,7 @@
 /* The quantizer convrot_w4a4: rotated rows as 4-bit integers with a scale for each row. */
 #include "int8.h"
 
-/* Fixed by the kernels of the runtime, which also quantize activations in such groups */
+/* The kernels of the runtime fix this; they also quantize activations in such groups */
 #define COLS_MULTIPLE 64
 
 static void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The reader: claims weights with a scale_weight, and lists what ComfyUI would trip over. */
+/* The reader: claims weights with a scale_weight, and lists the problems that ComfyUI would have. */
 #include "legacy.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ weight_beside (const QconvDirectory *d, const QconvTensor *t, const char *suffix
   return qconv_directory_find2 (d, *layer, ".weight");
 }
 
-/* As in ComfyUI, a file is not of the older form if its header names quantized layers. */
+/* Scores a file. As in ComfyUI, a file is not of the older form if its header names quantized layers. */
 static guint
 score (const QconvReader *self, const QconvDirectory *d)
 {

@@ -36,8 +36,9 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* A normal number of E4M3 is wrong by up to 1/17 of itself, the largest F32 by 1/16. Below its smallest normal number
-   weights are wrong by up to 2^-10, in a block whose largest weight is above 224: nothing beside the rest */
+/* Returns the worst error. A normal number of E4M3 is wrong by up to 1/17 of itself, the largest F32 by 1/16. Below its
+   smallest normal number weights are wrong by up to 2^-10 in a block whose largest weight is above 224, which adds
+   nothing to the sum */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {
@@ -53,7 +54,7 @@ tensor_scale_of (const QconvTile *t)
   return buffer != NULL ? qconv_buffer_data (buffer) : NULL;
 }
 
-/* Returns the tensor scale for the largest block exponent. Returns 1 if it is 0, as then all weights are zero. */
+/* Returns the tensor scale for the largest block exponent. Returns 1 if it is 0, because all weights are then zero. */
 static float
 scale_of_exponent (guint32 exponent)
 {
@@ -113,9 +114,9 @@ static const QconvEncoder from_floats = {
   .encode = encode_floats,
 };
 
-/* ---- Between plain and hybrid: all but the tensor scale stays ---- */
+/* ---- Between plain and hybrid: only the tensor scale changes ---- */
 
-/* What one chunk found */
+/* The result of one chunk */
 typedef struct {
   guint8 highest, broken;
 } Found;

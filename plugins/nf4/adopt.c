@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Encoders that turn nested absmax into plain absmax without changing a value. Nesting may have rounded an absmax
-   below zero, which plain files cannot hold: it becomes 0 if the block holds only zeros; else core decodes and
-   encodes the layer. */
+/* Encoders that turn nested absmax into plain absmax without changing a value. Nesting may have rounded an absmax below
+   zero, which plain files cannot hold. It becomes 0 if the block holds only zeros; else core decodes and encodes the
+   layer. */
 #include "nf4.h"
 
 #include <math.h>

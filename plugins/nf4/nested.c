@@ -48,7 +48,7 @@ fill_map (float map[NF4_MAP])
   qsort (map, NF4_MAP, sizeof *map, compare_floats);
 }
 
-/* Returns the index of the number in @map nearest to @u, the lower one if two are. */
+/* Returns the index of the number in @map nearest to @u, the lower one if two numbers are equally near. */
 static guint8
 nearest_in_map (const float map[NF4_MAP], float u)
 {
@@ -66,7 +66,7 @@ nearest_in_map (const float map[NF4_MAP], float u)
   return (guint8) low;
 }
 
-/* Nests @n absmax. The mean is summed up in FP64, so that it is the nearest F32 for any @n. */
+/* Nests @n absmax. The mean is summed up in FP64, so that the result is the nearest F32 for any @n. */
 void
 nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n)
 {

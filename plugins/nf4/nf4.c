@@ -6,9 +6,9 @@
 
 #include "quantizer-checks.h"
 
-/* Of one partial result, more where rows are long */
+/* Weights of one partial result; long rows have more */
 #define CHUNK_WEIGHTS ((guint64) 1 << 20)
-/* One byte of codes is [1, 1], which bitsandbytes takes for a packing that was transposed */
+/* The fewest weights: one byte of codes has the shape [1, 1], which bitsandbytes takes for a transposed packing */
 #define LEAST_WEIGHTS 3
 
 static guint64
@@ -66,7 +66,7 @@ nf4_chunk_rows (const QconvLayer *layer)
   return MAX (wanted / rows, 1) * rows;
 }
 
-/* ---- What a layer consists of ---- */
+/* ---- Components of a layer ---- */
 
 static gboolean
 check_shape (const QconvQuantizer *self, const QconvLayer *layer, GError **error)
@@ -127,7 +127,8 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   return TRUE;
 }
 
-/* Returns the worst error, which grows with the block: its absmax is larger beside a typical weight. */
+/* Returns the worst error. It grows with the block, because the absmax of a large block is larger beside a typical
+   weight. */
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {

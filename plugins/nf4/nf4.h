@@ -8,34 +8,34 @@
 #define NF4_NESTED_BLOCK 256
 #define NF4_MAP 256
 
-/* One scheme, the data of its quantizer. @table: returns levels by code, or NULL if the scheme has none for such
-   blocks */
+/* One scheme, which is the data of its quantizer. @table: returns levels by code, or NULL if the scheme has none for
+   such blocks */
 typedef struct {
   const float *(*table) (guint64 block);
-  double bound; /* at blocks of 64 */
+  double bound; /* of blocks of 64 */
 } Nf4Scheme;
 extern const Nf4Scheme nf4_scheme, nf4_scheme_fp4, nf4_scheme_af4;
 
 /**
- * Nf4Size: how blocks lie in a matrix. They run over all weights, row after row.
+ * Nf4Size: the places of blocks in a matrix. They run over all weights, row after row.
  *
- * @blocks: in the matrix, the last one may be shorter
- * @run: of plain absmax: as many rows as are whole blocks, and these blocks
+ * @blocks: the number of blocks; the last one may be shorter
+ * @run: run of plain absmax: the fewest rows that are whole blocks, and the number of these blocks
  */
 typedef struct {
   guint64 block, blocks;
   QconvRun run;
 } Nf4Size;
-/* @layer: not empty, with as many weights as fit 63 bits */
+/* Returns the places of blocks. @layer: not empty, with as many weights as fit 63 bits */
 Nf4Size nf4_size (const QconvLayer *layer);
-/* Return the first block of a tile, and how many it has. The last tile may end inside a block. */
+/* Return the first block of a tile, and the number of its blocks. The last tile may end inside a block. */
 guint64 nf4_first_block (const QconvLayer *layer, guint64 first_row);
 guint64 nf4_n_blocks (const QconvLayer *layer, guint64 n_rows);
 gboolean nf4_is_nested (const QconvLayer *layer);
-/* Returns the rows of one partial result, whole runs. Depends on nothing but the layer. */
+/* Returns the rows of one partial result, whole runs. Follows from the layer alone. */
 guint64 nf4_chunk_rows (const QconvLayer *layer);
 
-/* The nested form of absmax: a byte for each, which stands for a number of @map */
+/* Nested absmax: a byte for each, which is an index of @map */
 typedef struct {
   guint8 *codes;
   float *absmax, *map, *offset;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The encoder that takes MXFP4, which has the same codes under a power of two for 32 columns. If the exponents of
-   all non-zero blocks lie within the 18 powers of two of E4M3, it copies the codes and no value changes. */
+/* The encoder that takes MXFP4, which has the same codes under a power of two for 32 columns. If the exponents of all
+   non-zero blocks lie within the 18 powers of two of E4M3, the encoder copies the codes and no value changes. */
 #include "nvfp4.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 #define E4M3_LOWEST (-9)
 #define E4M3_HIGHEST 8
 
-/* What one chunk found in blocks that hold anything but zeros */
+/* The result of one chunk, from blocks that are not all zeros */
 typedef struct {
   guint8 seen, lowest, highest, broken;
 } Range;

@@ -7,7 +7,7 @@
 #include "amax-pass.h"
 #include "quantizer-checks.h"
 
-/* Largest E4M3 number times largest E2M1 number: the magnitude that a tensor scale of 1 reaches */
+/* The largest E4M3 number times the largest E2M1 number: the largest magnitude for a tensor scale of 1 */
 #define LARGEST 2688.0f
 #define E4M3_ONE 0x38
 
@@ -62,7 +62,7 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
   return TRUE;
 }
 
-/* @bits: up to a block of F32 numbers. Returns: the block scale */
+/* Encodes a block of at most NVFP4_BLOCK F32 numbers, given as bits. Returns: the block scale */
 static guint8
 encode_smallest_block (const guint32 *bits, guint64 n, guint8 *codes)
 {
@@ -81,9 +81,9 @@ encode_smallest_block (const guint32 *bits, guint64 n, guint8 *codes)
   return scale;
 }
 
-/* Below four times the smallest F32 the scale of a block underflows, whatever the tensor scale is. Codes hold such
-   numbers as they are under the smallest tensor scale and a block scale of 1. Only F32 is that small; memory of a
-   device cannot be looked at from here */
+/* Encodes weights below four times the smallest F32, whose block scales underflow with any tensor scale. Codes hold
+   such numbers as they are, with the smallest tensor scale and a block scale of 1. Only F32 is that small; memory of a
+   device cannot be read here */
 static void
 encode_smallest (const QconvTile *t)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks what the format promises about the bytes: no hole, no overlap, no byte without a tensor, sizes that follow
+/* Checks the promises of the format about the bytes: no hole, no overlap, no byte without a tensor, sizes that follow
    from the shapes. The order of the checks is that of the reference parser (safetensors: tensor.rs
    Metadata::validate). */
 #include "header.h"

@@ -53,7 +53,7 @@ qconv_safetensors_score (const QconvContainer *self, const char *name, const gui
           && is_json_object (head + 8, MIN (n - 8, (gsize) length)))
         return 95;
     }
-  /* A damaged file is still opened, so that the user hears what is wrong with it */
+  /* A damaged file still gets a score, so that opening it reports the fault */
   return g_str_has_suffix (name, SUFFIX) ? 10 : 0;
 }
 

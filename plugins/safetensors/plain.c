@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The writer of plain weights. Core casts and the container lays the file out; only metadata are left to the writer. */
+/* The writer of plain weights. Core casts and the container lays the file out, so the writer only adds metadata. */
 #include "plain.h"
 
 #include "output-metadata.h"

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes and scales as comfy-kitchen's eager backend finds them: every step is rounded to FP32, and sums are made in
-   eight lanes, so that they do not depend on who adds. */
+/* Finds codes and scales as comfy-kitchen's eager backend does: every step is rounded to FP32, and sums run in eight
+   lanes, so that they do not depend on threads. w4a8.c calls it. */
 #include <string.h>
 
 #include "encode.h"
 
-/* Floor of all scales, and of the sum that one is divided by */
+/* The least scale, and the least sum by which a number is divided */
 #define FLOOR 1e-8f
 #define LANES 8
 #define E4M3_LARGEST 0x7e
 
-/* Levels that suit weights scaled by the largest of their group, as comfy-kitchen has them */
+/* Levels for weights that were divided by the largest of their group, as comfy-kitchen has them */
 const float w4a8_table[W4A8_LEVELS]
     = { -0.980602f, -0.794529f, -0.638165f, -0.500986f, -0.377321f, -0.263187f, -0.155210f, -0.050720f,
         0.052541f,  0.156985f,  0.265284f,  0.379533f,  0.502636f,  0.638953f,  0.794876f,  0.980671f };
-/* Levels of a file without a codebook */
+/* The levels of a file without a codebook */
 const float w4a8_eighths[W4A8_LEVELS] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
 
 /* Returns the sum of @n numbers in eight lanes. @n must be a multiple of eight, as everywhere in this file: groups
@@ -32,11 +32,11 @@ sum_lanes (const float *x, guint n)
   return sum;
 }
 
-/* Four lanes side by side: compilers keep to one at a time in loops over levels */
+/* Four lanes: compilers do not make vectors of loops over levels */
 typedef float Floats __attribute__ ((vector_size (16)));
 typedef gint32 Ints __attribute__ ((vector_size (16)));
 
-/* @below: of each of eight numbers, how many levels are less */
+/* Counts, for each of eight numbers, the levels that are less. @below gets the counts */
 static void
 count_below (const float *x, const float *levels, guint n_levels, gint32 *below)
 {
@@ -54,8 +54,8 @@ count_below (const float *x, const float *levels, guint n_levels, gint32 *below)
   memcpy (below, counts, sizeof counts);
 }
 
-/* The nearest of ascending levels: of the last one below x and the next one, the lower where both are as far. Levels
-   may repeat, so that this is not the same as looking for the least distance */
+/* Picks the nearest of ascending levels: compares the last one below x and the next one, and takes the lower if both
+   are as far. Levels may repeat, so the least distance may be that of another level */
 static void
 pick_levels (const float *x, guint n, const float *levels, guint n_levels, guint8 *codes)
 {
@@ -123,7 +123,7 @@ fill_up (const W4a8Form *form, const float *group, float *weights)
   return n;
 }
 
-/* Returns: the scale of one group. @peak: raised to the largest magnitude that the codes stand for */
+/* Returns: the scale of one group. Raises @peak to the largest magnitude of the decoded codes */
 static float
 fit_group (const W4a8Form *form, const float *group, guint8 *codes, float *peak)
 {
@@ -150,7 +150,7 @@ fit_group (const W4a8Form *form, const float *group, guint8 *codes, float *peak)
   return scale;
 }
 
-/* @scale: not negative. Returns: its E4M3 code, nearest, ties to even, saturating */
+/* Returns: the E4M3 code of @scale, which is not negative: nearest, ties to even, saturating */
 static guint8
 code_of_scale (float scale)
 {
@@ -173,7 +173,7 @@ code_of_scale (float scale)
   return (guint8) (low + (above < below || (above == below && low % 2 == 1)));
 }
 
-/* @x: weights in units of the row's scale. Returns: the squared error */
+/* Returns: the squared error of the codes that it chooses. @x: weights in units of the row's scale */
 static float
 choose_steps (const W4a8Form *form, const float *x, guint n, float scale, guint8 *codes)
 {
@@ -193,7 +193,7 @@ choose_steps (const W4a8Form *form, const float *x, guint n, float scale, guint8
   return sum_lanes (errors, n);
 }
 
-/* Codes for the scale @e4m3 or a neighbour, which it then becomes, or for @scale */
+/* Chooses codes for @scale, or for the scale @e4m3 or a neighbour of it; sets @e4m3 to the scale that it took */
 static void
 choose_final (const W4a8Form *form, const float *group, float row_scale, float scale, guint8 *e4m3, guint8 *codes)
 {

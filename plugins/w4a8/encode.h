@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the two depths of asym_w4a8_int8 share: rotated rows whose codes stand for levels; a level times its group's
-   scale is a whole number of -127 … 127, and that times the row's scale is the weight. */
+/* Finds codes and scales for the two depths of asym_w4a8_int8. Rows are rotated and their codes stand for levels; a
+   level times its group's scale is a whole number of -127 … 127, and that times the row's scale is the weight. */
 #pragma once
 #include <math.h>
 
@@ -12,7 +12,7 @@
 #define W4A8_LARGEST_GROUP 256
 
 /**
- * W4a8Form: how codes and scales of one matrix are found.
+ * W4a8Form: the settings for the codes and scales of one matrix.
  *
  * @levels: @n_levels of them, ascending
  * @uniform: levels are consecutive whole numbers; codes for a group's own scale are found by rounding
@@ -28,18 +28,18 @@ typedef struct {
 extern const float w4a8_table[W4A8_LEVELS], w4a8_eighths[W4A8_LEVELS];
 
 /* Finds codes (indices of levels, one a byte) and scales of one rotated row. @scales: one for each group; with @e4m3
-   (nullable) they are only worked on, and what counts are its codes. Returns: the row's scale */
+   (nullable) they are scratch, and its codes count. Returns: the row's scale */
 float w4a8_encode_row (const W4a8Form *form, const float *row, guint64 cols, guint8 *codes, float *scales,
                        guint8 *e4m3);
 
-/* Nearest whole number, ties to even, of up to 2^21: the sum has no room for a fraction. NaN stays NaN */
+/* Returns the nearest whole number, ties to even, of up to 2^21: the sum has no room for a fraction. NaN stays NaN */
 static inline float
 w4a8_nearest (float x)
 {
   return (x + 0x1.8p23f) - 0x1.8p23f;
 }
 
-/* What a level is worth in a group, in units of the row's scale */
+/* Returns the value of a level in a group, in units of the row's scale */
 static inline float
 w4a8_step (float level, float scale)
 {
@@ -48,7 +48,7 @@ w4a8_step (float level, float scale)
   return w4a8_nearest (x < -127.0f ? -127.0f : x > 127.0f ? 127.0f : x);
 }
 
-/* Returns: the number that an E4M3 code ("fn" variant) stands for */
+/* Returns: the number of an E4M3 code ("fn" variant) */
 static inline float
 w4a8_scale_of_code (guint8 code)
 {

@@ -9,7 +9,7 @@
 
 /* Levels of 6 bits are code - 32 */
 #define W6A8_CENTRE 32
-/* Rotated weights beyond this could overflow in the sums of a group */
+/* The largest rotated weight: larger ones could overflow in the sums of a group */
 #define LARGEST_WEIGHT 1e36f
 
 static gboolean
@@ -99,7 +99,7 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* ---- Encoding ---- */
 
-/* Asks for a pass that reads nothing: only a pass may fill the codebook, a whole-layer component. */
+/* Asks for a pass that reads nothing, because only a pass may fill the codebook, a whole-layer component. */
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
@@ -150,7 +150,7 @@ form_of (const QconvQuantizer *self, const QconvLayer *layer)
   };
 }
 
-/* @codes: one a byte, indices of levels */
+/* Stores codes, which are indices of levels, one a byte */
 static void
 store_codes (gboolean six, const guint8 *codes, guint64 cols, guint8 *dst)
 {
@@ -203,7 +203,7 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Decoding ---- */
 
-/* The components to decode. @levels: of 4-bit codes, or NULL if codes have 6 bits, a byte each */
+/* The components to decode. @levels: of 4-bit codes; NULL if codes have 6 bits, a byte each */
 typedef struct {
   const float *levels;
   const guint8 *codes;
@@ -220,7 +220,7 @@ group_scale (const Stored *s, guint64 i)
   return w4a8_scale_of_code (((const guint8 *) data)[i]);
 }
 
-/* @first: number of the first item */
+/* Decodes one group. @first: the number of its first item in the row */
 static void
 decode_group (const Stored *s, guint64 first, guint n, float scale, float row_scale, float *dst)
 {
