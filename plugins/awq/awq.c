@@ -299,8 +299,8 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "auto",
     .choices = (const char *const[]) { "auto", "bf16", "f16", "f32", NULL },
-    .help = N_ ("type of scales and centres, in which the layer is computed; auto: the weight's own F16 or BF16, else "
-                "BF16; kernels for GPUs do not take f32"),
+    .help = N_ ("type of scales and centres, and of the layer's arithmetic; auto: F16 or BF16 if the weight has it, "
+                "else BF16; GPU kernels do not take f32"),
     .flags = QCONV_OPTION_PARAMETER },
   { .name = NULL },
 };

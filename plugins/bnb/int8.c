@@ -42,7 +42,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 const QconvQuantizer bnb_int8 = {
   .id = "bnb_int8",
-  .summary = N_ ("8-bit codes of rows under their largest magnitude, as bitsandbytes stores them"),
+  .summary = N_ ("8-bit codes with the largest magnitude of each row, as bitsandbytes stores them"),
   .components = list_components,
   .decode = decode,
   .validate = validate,

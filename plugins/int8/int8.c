@@ -159,8 +159,8 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "none",
     .choices = (const char *const[]) { "none", "auto", "4", "16", "64", "256", "1024", NULL },
-    .help = N_ ("columns that are rotated together, which spreads outliers; auto: the most that divide the columns, up "
-                "to 256; layers that do not suit are not rotated"),
+    .help = N_ ("columns that are rotated together, which spreads outliers; auto: the largest group, up to 256, that "
+                "divides the columns; layers whose columns the group does not divide are not rotated"),
     .flags = QCONV_OPTION_PARAMETER },
   { .name = NULL },
 };

@@ -90,7 +90,7 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "auto",
     .choices = (const char *const[]) { "auto", "4", "16", "64", "256", "1024", NULL },
-    .help = N_ ("columns that are rotated together; auto: 256, or 64 where columns are no multiple of that"),
+    .help = N_ ("columns that are rotated together; auto: 256, or 64 if 256 does not divide the columns"),
     .flags = QCONV_OPTION_PARAMETER },
   { .name = NULL },
 };

@@ -46,7 +46,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 static const QconvQuantizer mxfp4 = {
   .id = "mxfp4",
-  .summary = N_ ("FP4 with a power of two for 32 columns (OCP microscaling), decoded only"),
+  .summary = N_ ("FP4 with a power of two for 32 columns (OCP microscaling); qconv only decodes it"),
   .components = list_components,
   .decode_operations = (const QconvOpName[]) { { "mxfp4-decode", 1 }, { NULL, 0 } },
   .decode = decode,

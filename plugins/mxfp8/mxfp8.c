@@ -230,7 +230,7 @@ static const QconvOption options[] = {
   { .name = "hybrid",
     .type = QCONV_BOOLEAN,
     .value = "off",
-    .help = N_ ("say the largest block scale as a scale of the tensor, too"),
+    .help = N_ ("also store the largest block scale as the scale of the tensor"),
     .flags = QCONV_OPTION_PARAMETER },
   { .name = NULL },
 };

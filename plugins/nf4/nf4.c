@@ -194,7 +194,7 @@ static const QconvOption options[] = {
   { .name = "double-quant",
     .type = QCONV_BOOLEAN,
     .value = "off",
-    .help = N_ ("nest: store absmax itself in 8 bits"),
+    .help = N_ ("store each absmax in 8 bits (nested quantization)"),
     .flags = QCONV_OPTION_PARAMETER },
   EFFORT,
   { .name = NULL },
@@ -217,7 +217,7 @@ static const QconvOption af4_options[] = {
 
 static const QconvQuantizer nf4 = {
   .id = "nf4",
-  .summary = N_ ("4-bit codes into a table for normal weights, with the absmax of every block"),
+  .summary = N_ ("4-bit codes of a table for normally distributed weights, with the absmax of every block"),
   .data = &nf4_scheme,
   .options = options,
   .encoders = (const QconvEncoder *const[]) { &nf4_from_nested, &nf4_from_floats, NULL },
@@ -235,7 +235,7 @@ static const QconvQuantizer fp4 = {
 
 static const QconvQuantizer af4 = {
   .id = "af4",
-  .summary = N_ ("4-bit codes into a table for the least absolute error, with the absmax of every block"),
+  .summary = N_ ("4-bit codes of a table with the least absolute error, with the absmax of every block"),
   .data = &nf4_scheme_af4,
   .options = af4_options,
   .encoders = (const QconvEncoder *const[]) { &nf4_from_floats, NULL },

@@ -305,12 +305,12 @@ static const QconvEncoder from_floats = {
   .encode = encode_floats,
 };
 
-#define CONVROT_OPTION                                                                                  \
-  {                                                                                                     \
-    .name = "convrot", .type = QCONV_CHOICE, .value = "auto",                                           \
-    .choices = (const char *const[]) { "auto", "4", "16", "64", "256", "1024", NULL },                  \
-    .help = N_ ("columns that are rotated together; auto: the largest of 256, 64, 16 and 4 that fits"), \
-    .flags = QCONV_OPTION_PARAMETER                                                                     \
+#define CONVROT_OPTION                                                                                                 \
+  {                                                                                                                    \
+    .name = "convrot", .type = QCONV_CHOICE, .value = "auto",                                                          \
+    .choices = (const char *const[]) { "auto", "4", "16", "64", "256", "1024", NULL },                                 \
+    .help = N_ ("columns that are rotated together; auto: the largest of 256, 64, 16 and 4 that divides the columns"), \
+    .flags = QCONV_OPTION_PARAMETER                                                                                    \
   }
 /* clang-format off */
 #define SCALE_DTYPE_OPTION                                                                                             \
@@ -332,7 +332,7 @@ static const QconvOption options_4[] = {
     .type = QCONV_CHOICE,
     .value = "table",
     .choices = (const char *const[]) { "table", "none", NULL },
-    .help = N_ ("table: sixteen stored levels, none: evenly spaced ones, with a larger error"),
+    .help = N_ ("table: sixteen stored levels; none: evenly spaced levels, with a larger error"),
     .flags = QCONV_OPTION_PARAMETER },
   { .name = NULL },
 };
