@@ -25,7 +25,7 @@ tensor_free (gpointer data)
   g_free (t);
 }
 
-/* The next @width bytes, little-endian, as a number */
+/* Returns the next @width bytes, little-endian, as a number */
 static guint64
 take_number (const GoldenFile *file, gsize *at, guint width)
 {

@@ -9,7 +9,7 @@
  * @dtype: as safetensors spells it; NULL in a GGUF file
  * @ggml_type: the number in a GGUF file
  * @shape: row-major, axis 0 outermost, in both formats
- * @size: bytes; in a GGUF file, where it depends on the type, all that follow
+ * @size: number of bytes; in a GGUF file, which does not store it, all bytes up to the end of the file
  */
 typedef struct {
   char *name, *dtype;
@@ -20,7 +20,7 @@ typedef struct {
   gsize size;
 } GoldenTensor;
 
-/* @tensors: of #GoldenTensor, in the order of the file */
+/* An open golden file. @tensors: of #GoldenTensor, in the order of the file */
 typedef struct {
   guint8 *bytes;
   gsize size;
@@ -30,7 +30,7 @@ typedef struct {
 /* Returns: (transfer full): @relative inside the golden folder: QCONV_TEST_GOLDEN, else golden/ beside the tests */
 char *golden_path (const char *relative);
 
-/* Returns: (transfer full): a .safetensors or .gguf file inside the golden folder; it has a tensor at least */
+/* Returns: (transfer full): a .safetensors or .gguf file inside the golden folder; it has at least one tensor */
 GoldenFile *golden_file_open (const char *relative);
 void golden_file_free (GoldenFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
@@ -41,5 +41,5 @@ const GoldenTensor *golden_file_tensor (const GoldenFile *file, const char *name
 /* Returns whether the file's metadata marks the bytes of @layer as informative only, not as a target. */
 gboolean golden_file_informative (const GoldenFile *file, const char *layer);
 
-/* Asserts that bits are equal or both numbers are NaN */
+/* Asserts that bits are equal or that both numbers are NaN */
 void golden_assert_same_floats (const float *got, const float *want, gsize n);

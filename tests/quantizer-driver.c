@@ -9,14 +9,15 @@
 #include "layer/tile.h"
 #include "registry/values.h"
 
-/* @whole: data of all components, each in a block of its own size */
+/* @whole: the data of all components, each in memory of its own */
 struct _Encoded {
   const QconvQuantizer *quantizer;
   Layer *layer;
   Components *whole;
 };
 
-/* Memory of one call into the quantizer. @view: whole-layer components of the matrix, copies of the rows' shares */
+/* Memory of one call of the quantizer. @view: the whole-layer components of the matrix, and copies of the rows'
+   shares */
 typedef struct {
   const Encoded *e;
   Components view;
@@ -118,7 +119,7 @@ move_share (Share *s, guint i, guint64 first, guint64 n, gboolean store)
     s->view.buffers[i] = QCONV_BUFFER (memcpy (g_malloc (MAX (size, 1)), whole, size), size, c->dtype);
 }
 
-/* @n: 0: whole-layer components only, as passes have them; @scratch: what the call may take */
+/* Begins a call. @n: 0: whole-layer components only, as passes have them; @scratch: bytes that the call may take */
 static Share
 share_begin (const Encoded *e, guint64 first, guint64 n, gsize scratch)
 {
@@ -154,7 +155,7 @@ share_end (Share *s, guint64 first, guint64 n, gboolean store)
   g_aligned_free (s->arena.base);
 }
 
-/* @source: (nullable): encoder with "from" */
+/* Returns a tile. @source: the input of an encoder with "from", else NULL */
 static Tile
 make_tile (Share *s, const Share *source, guint64 first, guint64 n, QconvBuffer *floats)
 {
@@ -176,7 +177,7 @@ make_tile (Share *s, const Share *source, guint64 first, guint64 n, QconvBuffer 
 
 /* ---- Encoding ---- */
 
-/* What one encoder works on. @weights: (nullable); @source: (nullable) */
+/* The job of one encoder. @weights: NULL if it adopts @source; @source: NULL if it takes weights */
 typedef struct {
   Encoded *e;
   const Encoded *source;
@@ -207,7 +208,7 @@ load_floats (const Job *j, guint64 first, guint64 n)
   return floats;
 }
 
-/* accumulate() of @pass into @partial, or encode() where there is no @partial */
+/* Runs accumulate() of @pass into @partial, or encode() if @partial is NULL */
 static gboolean
 run_rows (const Job *j, guint64 first, guint64 n, guint pass, QconvBuffer *partial, GError **error)
 {

@@ -11,17 +11,17 @@ typedef struct _Encoded Encoded;
 const QconvQuantizer *driver_quantizer (const QconvPlugin *plugin, const char *id);
 
 /* Returns: (transfer full) (nullable): components filled with zeros. @options: (nullable): "key=value,key=value";
-   @dtype: of the weight before it is encoded. Options are settled. NULL with @error: an option, or a shape, will not
-   do */
+   @dtype: of the weight before it is encoded. Options are settled. NULL with @error if an option or the shape does not
+   suit */
 Encoded *encoded_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols,
                       GError **error);
 void encoded_free (Encoded *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Encoded, encoded_free)
 
-/* Returns: (transfer none): with settled options and components */
+/* Returns: (transfer none): the layer, with settled options and components */
 const QconvLayer *encoded_layer (const Encoded *e);
-/* Returns: (transfer none) (nullable): all bytes of a component, with their number in @size (nullable). NULL: there is
-   none of that name */
+/* Returns: (transfer none) (nullable): all bytes of a component, with their number in @size (nullable). NULL if there
+   is no such component */
 gpointer encoded_data (const Encoded *e, const char *name, gsize *size);
 /* Removes an optional component. */
 void encoded_drop (Encoded *e, const char *name);
@@ -29,16 +29,16 @@ void encoded_drop (Encoded *e, const char *name);
 /* Fills the components from @weights, [rows, cols] of encoded_layer()->dtype. @tile_rows: height of a tile, 0: all
    rows */
 gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, GError **error);
-/* The same from the components of @source, by the encoder that takes its scheme, which must exist. *@exact: FALSE
-   where the data did not fit, and the components hold nothing */
+/* Fills the components from those of @source, by the encoder that takes its scheme, which must exist. Sets *@exact to
+   FALSE if the data did not fit; the components then hold nothing */
 gboolean encoded_adopt (Encoded *e, const Encoded *source, guint64 tile_rows, gboolean *exact, GError **error);
-/* @floats: [rows, cols] */
+/* Decodes to @floats, [rows, cols] */
 gboolean encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **error);
-/* The same three; they abort the test on an error. */
+/* Do the same; abort the test on an error. */
 Encoded *encoded_must_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols);
 void encoded_must_encode (Encoded *e, gconstpointer weights, guint64 tile_rows);
 float *encoded_must_decode (const Encoded *e, guint64 tile_rows);
-/* In one tile; TRUE where the quantizer has no validate() */
+/* Validates in one tile. Returns TRUE if the quantizer has no validate() */
 gboolean encoded_validate (const Encoded *e, GError **error);
 /* Returns: Σ(reference − other)² / Σ reference²; @reference: of @dtype */
 double driver_relative_error (QconvDType dtype, gconstpointer reference, const float *other, guint64 rows,

@@ -13,5 +13,6 @@ typedef enum {
 
 extern const char *const random_kind_names[RANDOM_N_KINDS];
 
-/* Returns: (transfer full): [rows, cols], deviation 0.02 before anything is made larger; the same everywhere */
+/* Returns: (transfer full): [rows, cols], deviation 0.02 before single weights or columns are made larger; the same on
+   every machine */
 float *random_weights (RandomKind kind, guint64 rows, guint64 cols, guint64 seed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* awq: golden bytes of comfy-quants, worked examples, types of scales, tiles, shapes and numbers that are refused. */
+/* Tests awq: golden bytes of comfy-quants, worked examples, types of scales, tiles, and refused shapes and numbers. */
 #include <math.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ new_matrix (const char *options, QconvDType dtype, guint64 rows, guint64 cols)
   return encoded_must_new (driver_quantizer (qconv_plugin_awq (), "awq"), options, dtype, rows, cols);
 }
 
-/* Stored transposed. Equal but for the sign of zero */
+/* Compares with a stored tensor, which is transposed. Zeros may differ in sign */
 static void
 assert_transposed (const Encoded *e, const char *name, const GoldenTensor *stored)
 {
@@ -69,7 +69,7 @@ test_golden (void)
   g_assert_cmpuint (n, >=, 7);
 }
 
-/* Codes 0 … 15 at 1/8 and a centre of 1/2 */
+/* Tests codes 0 … 15 at 1/8 and a centre of 1/2 */
 static void
 test_example (void)
 {
@@ -96,7 +96,8 @@ test_example (void)
     }
 }
 
-/* The plugin's own conversions against the kernels'. Groups of two equal weights: the weight is the centre */
+/* Compares the plugin's own conversions with those of the kernels. Groups have two equal weights, so the weight is the
+   centre */
 static void
 test_half_precision (void)
 {
@@ -112,7 +113,7 @@ test_half_precision (void)
 
       for (guint64 i = 0; i < n; i++)
         {
-          /* all stored numbers, the middles between two, and what lies just beside those */
+          /* all stored numbers, the middles between two, and the numbers just beside those */
           float low = bf16 ? f32_of_bf16 ((guint16) i) : f32_of_f16 ((guint16) i);
           guint32 unit = bf16 ? 1u << 15 : 1u << 12, step = unit + kernel_random (&state) % 3 - 1;
           float x = f32_of_bits (bits_of_f32 (low) + (kernel_random (&state) % 2) * step);
@@ -151,7 +152,7 @@ assert_same_components (const Encoded *a, const Encoded *b)
     }
 }
 
-/* Rows enough for several chunks: whatever the height of a tile, the bytes are the same */
+/* Tests that the bytes do not depend on the height of a tile, with enough rows for several chunks */
 static void
 test_tiles (void)
 {
@@ -193,7 +194,7 @@ test_quality (void)
     }
 }
 
-/* What "auto" becomes */
+/* Tests the values that replace "auto" */
 static void
 test_settle (void)
 {
@@ -254,7 +255,7 @@ test_nonfinite (void)
         g_assert_false (encoded_validate (e, &error));
         g_assert_error (error, QCONV_ERROR, QCONV_ERROR_NON_FINITE);
       }
-  /* A weight that the stored type does not reach */
+  /* a weight that the stored type cannot hold */
   for (guint i = 0; i < 2; i++)
     {
       g_autoptr (GError) error = NULL;

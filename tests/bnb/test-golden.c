@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files of bitsandbytes: what they decode to, and the same bytes out of what they were made from. */
+/* Tests files of bitsandbytes: they decode to the library's numbers, and their sources are encoded to the same
+   bytes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ each_layer (const GoldenFile *file, const char *suffix, void (*check) (const cha
   return n;
 }
 
-/* A converted file beside the one of the library; counts of what was compared */
+/* A converted file beside the file of the library, and counts of the comparisons */
 typedef struct {
   const char *type;
   GoldenFile *golden, *expected;
@@ -68,14 +69,15 @@ close_pair (Pair *p)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Pair, close_pair)
 
-/* Zeros may differ in sign: FP4's second zero is a negative one in the library's own table, and none in the file's */
+/* Returns the bits without the sign of a zero: FP4's second zero is negative in the library's own table, and positive
+   in the file */
 static guint32
 bits_without_sign_of_zero (guint32 bits, guint32 sign)
 {
   return (bits & ~sign) == 0 ? 0 : bits;
 }
 
-/* FP32, rounded once to the layer's own dtype */
+/* Compares decoded numbers: FP32, rounded once to the layer's own dtype */
 static void
 check_decoded (const char *layer, gpointer data)
 {
@@ -140,7 +142,8 @@ check_absmax (const char *layer, gpointer data)
   p->checked++;
 }
 
-/* Becomes plain without any change of value. Absmax of zero blocks may have been rounded to a number below zero */
+/* Tests that nested absmax becomes plain without any change of value. Nesting may have rounded the absmax of a zero
+   block below zero */
 static void
 test_unnest (void)
 {
@@ -161,7 +164,7 @@ test_unnest (void)
 
 /* ---- Moving ---- */
 
-/* Whatever the type of the storage was, codes lie in bytes now; texts are padded */
+/* Tests that codes lie in bytes for any type of the storage, and that texts are padded */
 static void
 check_moved (const char *name, gpointer data)
 {
@@ -212,8 +215,8 @@ distance (guint8 a, guint8 b)
   return a > b ? a - b : b - a;
 }
 
-/* PyTorch sums the mean of absmax in FP32 and an order of its own: where the last bit of the offset differs, 8-bit
-   codes may by one. Returns: whether the offset is the same */
+/* Compares nested absmax. PyTorch sums the mean of absmax in FP32 and in an order of its own; if the last bit of the
+   offset differs, 8-bit codes may differ by one. Returns: whether the offset is the same */
 static gboolean
 assert_nested (const QconvModel *m, const GoldenFile *golden, const char *layer, const char *state, const char *text)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers that are incomplete, contradict themselves or are not done here; other spellings of names; what is said of
-   them. */
+/* Tests layers that are incomplete, contradict themselves or are not supported; other spellings of names; and the
+   messages about them. */
 #include <math.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #define NESTED "\"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": 1.5"
 #define NF4_NESTED "{\"quant_type\": \"nf4\", " STATE ", " NESTED "}"
 
-/* One tensor of a file; @text: its bytes, else @n bytes, zeros or all ones */
+/* One tensor of a file. Its bytes are @text, else @n zeros, or ones if @ones */
 typedef struct {
   const char *name, *dtype, *shape, *text;
   gsize n;
@@ -151,7 +151,7 @@ test_broken (void)
     }
 }
 
-/* NaN and the like are met when numbers are needed */
+/* Tests that NaN and the like are found when numbers are needed */
 static void
 test_numbers (void)
 {
@@ -187,7 +187,7 @@ assert_decodes_as (const char *path, const float *want, gsize n)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (m)), ==, 1);
 }
 
-/* The same layer of three rows of seven in three spellings */
+/* Tests one layer, three rows of seven, in three spellings */
 static void
 test_spellings (void)
 {
@@ -235,7 +235,7 @@ test_spellings (void)
     }
 }
 
-/* The files have no marker that could hold a word. A table of one's own is copied */
+/* Tests that no key can be edited, because the files have no marker. A table of the file's own is copied */
 static void
 test_edit (void)
 {
@@ -259,7 +259,7 @@ test_edit (void)
   g_assert_cmpstr (problems, ==, "");
 }
 
-/* One byte of codes has a shape that bitsandbytes reads in another way */
+/* Tests that one byte of codes is refused: bitsandbytes reads its shape in another way */
 static void
 test_too_few (void)
 {
@@ -282,7 +282,8 @@ test_too_few (void)
     }
 }
 
-/* Searched and nested, of odd size, there and back; other targets get plain weights and no describing tensors */
+/* Tests searched and nested layers of odd size, there and back; other targets get plain weights and no describing
+   tensors */
 static void
 test_round_trip (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fp8, fp8_row and fp8_block: golden bytes, worked examples, what the search gains and never loses, edges. */
+/* Tests fp8, fp8_row and fp8_block: golden bytes, worked examples, the gain of the search, edges. */
 #include <math.h>
 #include <string.h>
 
@@ -61,7 +61,7 @@ static const Golden goldens[] = {
 };
 static const Golden *current;
 
-/* Golden scales are stored as F32, in rows of tiles */
+/* Compares with golden bytes. Golden scales are stored as F32, in rows of tiles */
 static void
 check_golden (const ComfyGolden *g)
 {
@@ -211,7 +211,7 @@ test_never_worse (void)
         }
 }
 
-/* What is reached with a scale for tensor, row and block, in 10^-4 */
+/* Errors that a scale for tensor, row and block reaches, in 10^-4 */
 static const double reached[RANDOM_N_KINDS][3] = {
   [RANDOM_GAUSSIAN] = { 7.00, 6.24, 6.81 },
   [RANDOM_LAPLACE] = { 7.01, 5.98, 6.76 },
@@ -278,7 +278,7 @@ test_zeros (void)
     }
 }
 
-/* The floor of the reference formula takes all of such weights away; the search does not */
+/* Tests weights that the floor of the reference formula makes zero; the search keeps them */
 static void
 test_tiny (void)
 {
@@ -314,7 +314,7 @@ assert_same_components (const Encoded *a, const Encoded *b)
     }
 }
 
-/* Rows enough for several chunks, of the search's own size too */
+/* Tests enough rows for several chunks, which the search cuts at another size */
 static void
 test_tiles (void)
 {

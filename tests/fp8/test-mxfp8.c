@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mxfp8: golden bytes, worked examples, plain and hybrid, edges. */
+/* Tests mxfp8: golden bytes, worked examples, plain and hybrid, edges. */
 #include <math.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ encode (const char *options, QconvDType dtype, gconstpointer weights, guint64 ro
 
 /* ---- Golden bytes ---- */
 
-/* Stored: filled up to 32 rows and columns */
+/* Compares with stored codes, which are filled up to 32 rows and columns */
 static void
 assert_stored_codes (const ComfyGolden *g, const guint8 *got)
 {
@@ -41,7 +41,8 @@ assert_stored_codes (const ComfyGolden *g, const guint8 *got)
       g_assert_cmphex (stored->data[r * cols + c], ==, r < g->rows && c < g->cols ? got[r * g->cols + c] : 0);
 }
 
-/* Stored: tiles of 128 rows and 4 blocks, in a tile first the rows that are equal modulo 32 */
+/* Compares with stored scales, which lie in tiles of 128 rows and 4 blocks; in a tile the rows that are equal modulo 32
+   come first */
 static void
 assert_stored_scales (const ComfyGolden *g, const guint8 *got)
 {
@@ -204,7 +205,7 @@ test_hybrid (void)
     }
 }
 
-/* Such sources are decoded, and refused there */
+/* Tests that broken sources are decoded, and that decoding refuses them */
 static void
 test_adopt_broken (void)
 {
@@ -251,7 +252,7 @@ test_validate (void)
     }
 }
 
-/* Exponent 0 stands for zero; the smallest product is a subnormal number that is kept */
+/* Tests that exponent 0 stands for zero, and that the smallest product, a subnormal number, is kept */
 static void
 test_decode (void)
 {
@@ -269,7 +270,7 @@ test_decode (void)
   g_assert_cmpfloat (floats[33], ==, -448.0f * 0x1p-126f);
 }
 
-/* The largest numbers of F32 stay finite; one exponent lower nothing changes */
+/* Tests that the largest numbers of F32 stay finite, and that one exponent lower nothing changes */
 static void
 test_largest (void)
 {

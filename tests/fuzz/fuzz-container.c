@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fuzz target for the containers of one plugin: a file that opens must be readable as its directory says, and must be
-   the same after it is written again. */
+/* Fuzz target for the containers of one plugin: the tensors of every file that opens must be readable, and must be the
+   same after the file is written again. */
 #include <stdint.h>
 #include <string.h>
 

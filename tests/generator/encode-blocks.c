@@ -178,7 +178,7 @@ encode_mxfp4 (const float *src, gsize n, guint8 *dst)
     }
 }
 
-/* Encodes a scale as ggml's positive E4M3: ties round up, everything from 248 on becomes the largest code */
+/* Encodes a scale as ggml's positive E4M3: ties round up, numbers from 248 on become the largest code */
 static guint8
 encode_ue4m3 (float v)
 {

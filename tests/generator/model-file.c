@@ -35,7 +35,7 @@ model_tensor_type (const Model *m, const ModelTensor *t, gboolean gguf)
 
   if (!gguf)
     return m->type;
-  /* Published files have vectors and convolutions in F32. Rows that blocks do not fill are F16 here */
+  /* Published files have vectors and convolutions in F32. Rows that do not fill whole blocks are F16 here */
   if (!linear)
     return model_type_find ("f32");
   return t->shape.dim[1] % m->type->items == 0 ? m->type : model_type_find ("f16");

@@ -54,7 +54,7 @@ quantile_table (void)
     {
       float *made = g_new (float, QUANTILES);
 
-      /* Math libraries differ in the last digits, models must not: values are rounded coarsely */
+      /* Math libraries differ in the last digits, and models must not: values are rounded coarsely */
       for (int i = 0; i < QUANTILES / 2; i++)
         {
           made[i] = (float) (nearbyint (quantile ((i + 0.5) / QUANTILES) * 65536) / 65536);

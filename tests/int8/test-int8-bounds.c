@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How far weights may be off at most. */
+/* Tests the largest errors of weights against the bounds of the schemes. */
 #include "quantizer-driver.h"
 #include "random-weights.h"
 
 extern const QconvPlugin *qconv_plugin_int8 (void);
 
-/* The worst rows there are: one large weight, all others half a step. The bound holds them, and little more; what came
-   out of a rotation that was lost is worse */
+/* Tests the worst rows: one large weight, and all others off by half a step. The bound must hold them and little more;
+   rows whose rotation was lost are worse */
 static void
 test_bounds (void)
 {

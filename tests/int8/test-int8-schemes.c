@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The schemes int8, int8_block and convrot_w4a4 against other programs' bytes, worked examples and known errors. */
+/* Tests the schemes int8, int8_block and convrot_w4a4 against other programs' bytes, worked examples and known
+   errors. */
 #include <math.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ code_at (const guint8 *codes, gsize i, gboolean nibbles)
   return nibbles ? (gint8) (byte << (i % 2 == 0 ? 4 : 0)) >> 4 : (gint8) byte;
 }
 
-/* The order of sums differs between matrix products: a few codes on the edge of rounding may go the other way */
+/* Compares codes. Matrix products sum in different orders, so a few codes on the edge of rounding may differ by one */
 static void
 assert_codes (const guint8 *got, const guint8 *want, gsize n, gboolean nibbles, gboolean rotated)
 {
@@ -317,7 +318,7 @@ static const Method methods[] = {
   { "convrot_w4a4", "convrot=4" },
 };
 
-/* Same bytes whatever the height of a tile */
+/* Tests that the bytes do not depend on the height of a tile */
 static void
 test_tiles (void)
 {
@@ -422,7 +423,7 @@ test_validate (void)
     }
 }
 
-/* -8 is never written, but decodes */
+/* Tests that -8 is never written, but decodes */
 static void
 test_lowest_code (void)
 {
@@ -436,7 +437,8 @@ test_lowest_code (void)
     g_assert_cmpfloat (values[i], ==, -4.0f); /* rows of H4/2 add up to 1 */
 }
 
-/* What was measured elsewhere on matrices of these distributions; 0: printed only, for it depends on single weights */
+/* Tests errors against those that other programs measured on matrices of these distributions. An error of 0 is only
+   printed, because it depends on single weights */
 static void
 test_errors (void)
 {

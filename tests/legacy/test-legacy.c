@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scaled FP8 of older files: how it is read, what is odd about it, and conversions to markers and back. */
+/* Tests scaled FP8 of older files: reading them, their oddities, and conversions to markers and back. */
 #include "fixture.h"
 
 #include <string.h>
@@ -83,7 +83,8 @@ has (const QconvModel *m, const char *name)
   return qconv_directory_find (qconv_model_directory (m), name) != NULL;
 }
 
-/* Converting to markers and back changes no byte of a weight and no scale, with and without full precision. */
+/* Tests that converting to markers and back changes no byte of a weight and no scale, with and without full
+   precision. */
 static void
 test_there_and_back (gconstpointer data)
 {
@@ -149,7 +150,7 @@ test_full_precision_option (void)
   assert_text (told, "l.comfy_quant", "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": true}");
 }
 
-/* Each part of a checkpoint has its own marker */
+/* Tests that each part of a checkpoint has its own marker */
 static void
 test_prefixes (void)
 {
@@ -177,7 +178,7 @@ test_prefixes (void)
   g_assert_false (has (z, "scaled_fp8"));
 }
 
-/* E5M2 stays E5M2, unless the target is the older form, which has only E4M3. */
+/* Tests that E5M2 stays E5M2, unless the target is the older form, which has only E4M3. */
 static void
 test_e5m2 (void)
 {
@@ -197,7 +198,7 @@ test_e5m2 (void)
   assert_text (m, "l.comfy_quant", "{\"format\": \"float8_e5m2\"}");
 }
 
-/* Scales beside weights that were never quantized, and FP8 numbers without a scale */
+/* Tests scales beside weights that were never quantized, and FP8 numbers without a scale */
 static void
 test_dummies (void)
 {
@@ -227,7 +228,7 @@ test_dummies (void)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 4);
 }
 
-/* Scales without weights would be a problem in every output. */
+/* Tests that scales without weights are dropped: they would be a problem in every output. */
 static void
 test_alone (void)
 {
@@ -251,7 +252,7 @@ test_alone (void)
   g_assert_cmpstr (problems, ==, "");
 }
 
-/* No layer has a marker that could hold a key. */
+/* Tests that keys cannot be edited, because no layer has a marker. */
 static void
 test_edit (void)
 {
@@ -293,7 +294,7 @@ test_no_marker (void)
   g_assert_cmpstr (problems, ==, "no-marker l\n");
 }
 
-/* Schemes that follow from the shapes of scales, and shapes that fit none. */
+/* Tests schemes that follow from the shapes of scales, and shapes that fit no scheme. */
 static void
 test_shapes (void)
 {
@@ -339,7 +340,7 @@ test_shapes (void)
     }
 }
 
-/* Blocks in one row: the second scale belongs to columns 16 to 31 of rows 0 to 15 */
+/* Tests blocks in one row: the second scale belongs to columns 16 to 31 of rows 0 to 15 */
 static void
 test_flat_blocks (void)
 {
@@ -364,7 +365,7 @@ test_flat_blocks (void)
     g_assert_cmpfloat (x[i], ==, scales[i / COLS / 16 * 4 + i % COLS / 16]);
 }
 
-/* If the header names layers, the older form is ignored. */
+/* Tests that the older form is ignored if the header names layers. */
 static void
 test_header (void)
 {
@@ -380,7 +381,7 @@ test_header (void)
                       "unknown-scaled");
 }
 
-/* From floats: a file is written and read back; schemes with a scale for each row are refused. */
+/* Tests writing from floats: the file can be read back; schemes with a scale for each row are refused. */
 static void
 test_write (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* nf4, fp4, af4: golden bytes of bitsandbytes, worked examples, nesting, tiles, errors, what is refused. */
+/* Tests nf4, fp4 and af4: golden bytes of bitsandbytes, worked examples, nesting, tiles, errors, refusals. */
 #include <math.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ assert_same_component (const Encoded *a, const Encoded *b, const char *name)
 
 /* ---- Golden bytes ---- */
 
-/* Stored: the flat array, the even weight in the high half */
+/* Compares with the stored flat array, which has the even weight in the high half */
 static void
 check_golden (const ComfyGolden *g)
 {
@@ -89,7 +89,8 @@ test_example (void)
   g_assert_cmpmem (values, sizeof w, bits, sizeof bits);
 }
 
-/* Zero blocks have the code of 0, or the lower one of two; what is above zero and rounds to it has the upper one */
+/* Tests that zero blocks have the code of 0, or the lower one of two; numbers above zero that round to it have the
+   upper one */
 static void
 test_fp4 (void)
 {
@@ -115,7 +116,7 @@ test_fp4 (void)
     }
 }
 
-/* map 1/3, nested absmax 1.5, offset 0.3 */
+/* Tests map 1/3, nested absmax 1.5 and offset 0.3 */
 static void
 test_nested_example (void)
 {
@@ -173,7 +174,7 @@ test_tiles (void)
     }
 }
 
-/* RTN codes are those of plain absmax; searched codes belong to what nested absmax decodes to */
+/* Tests that RTN codes belong to plain absmax, and searched codes to the decoded nested absmax */
 static void
 test_nesting (void)
 {
@@ -247,7 +248,7 @@ error_of (const char *scheme, const char *options, gconstpointer w, guint64 rows
   return error;
 }
 
-/* Relative squared error in thousandths, within 1 to 2 %: searched, and with the reference formula */
+/* Tests relative squared errors, in thousandths, within 1 to 2 %: searched, and with the reference formula */
 static void
 test_errors (void)
 {
@@ -281,7 +282,7 @@ test_errors (void)
     }
 }
 
-/* ---- What is refused ---- */
+/* ---- Refusals ---- */
 
 static void
 test_refused (void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* w4a8 and w6a8 against layers that comfy-kitchen made. Its rotation adds in another order, so the last bits of sums
-   may differ. */
+/* Tests w4a8 and w6a8 against layers that comfy-kitchen made. Its rotation adds in another order, so the last bits of
+   sums may differ. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "fixture.h"
 #include "kernels/numbers.h"
 
-/* "w6a8_g16_r64_nosearch": as the options of the scheme */
+/* Returns the options for a format such as "w6a8_g16_r64_nosearch" */
 static char *
 options_of (const char *format)
 {
@@ -25,7 +25,7 @@ options_of (const char *format)
   return g_string_free (options, FALSE);
 }
 
-/* Rows as ComfyUI stores them: low halves of all codes, then, for 6 bits, the upper quarters four to a byte.
+/* Unpacks rows as ComfyUI stores them: low halves of all codes, then, for 6 bits, the upper quarters four to a byte.
    Returns: (transfer full): one code a byte */
 static guint8 *
 unpack_codes (const GoldenTensor *stored, gboolean six, guint64 cols)
@@ -86,7 +86,7 @@ assert_close_floats (const float *got, const GoldenTensor *want, guint32 ulps)
     }
 }
 
-/* 2^-19 of the largest */
+/* Asserts that numbers differ by at most 2^-19 of the largest */
 static void
 assert_decodes_alike (const Encoded *e, const GoldenTensor *want)
 {
@@ -109,7 +109,7 @@ assert_same_codes (const Encoded *e, const ComfyGolden *g)
   g_autofree guint8 *want = unpack_codes (comfy_golden_tensor (g, "weight"), has_six_bits (e), g->cols);
   gsize n = g->rows * g->cols, allowed = MAX (n * 4 / 1000000, 1), different = 0;
 
-  /* Ties of the search, which the order of sums decides */
+  /* ties of the search, which the order of sums decides */
   if (strcmp (g->format, "w6a8_g16_r256") == 0 && strcmp (g->variant, "outlier") == 0)
     allowed = n / 100;
   for (gsize i = 0; i < n; i++)

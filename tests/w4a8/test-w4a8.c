@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* w4a8 and w6a8: a worked example, foreign codebooks, zeros, tiles, errors, shapes and refused numbers. */
+/* Tests w4a8 and w6a8: a worked example, foreign codebooks, zeros, tiles, errors, shapes and refused numbers. */
 #include <math.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ test_example (void)
     g_assert_cmpfloat_with_epsilon (floats[i], decoded[i], 1e-4);
 }
 
-/* Levels may be any numbers, in any order; what they make is held within 127 */
+/* Tests levels that are any numbers in any order; their products are limited to 127 */
 static void
 test_any_codebook (void)
 {
@@ -111,7 +111,7 @@ assert_same_components (const Encoded *a, const Encoded *b)
     }
 }
 
-/* Every group and rotation; F16 and BF16 as the F32 numbers that they are */
+/* Tests every group and rotation; F16 and BF16 give the same codes as the same numbers in F32 */
 static void
 test_tiles (void)
 {
@@ -176,7 +176,7 @@ test_quality (void)
   g_assert_cmpfloat (error_of ("w4a8", "group=32,scale-dtype=f32", RANDOM_GAUSSIAN), <=, 6.5e-3);
 }
 
-/* ---- What is settled, and what is refused ---- */
+/* ---- Settled options, and refusals ---- */
 
 static void
 test_settle (void)

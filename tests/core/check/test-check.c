@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What verify and the check after a run find in files that were damaged, and what they measure in others. */
+/* Tests the check: the damage that verify and the check after a run find, and the errors that they measure. */
 #include <gio/gio.h>
 #include <math.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static const ToyTensor model[] = {
 
 /**
  * Damage: one byte of a converted file is changed.
- * @code: (nullable): of the problem; NULL: verify finds nothing
+ * @code: (nullable): of the problem; NULL if verify finds none
  * @alone: verify finds it without the original
  */
 typedef struct {
@@ -47,7 +47,7 @@ static const Damage damages[] = {
   { "number of a kept weight", "half-toy", "first.weight", 3, 0x01, NULL, "first" },
 };
 
-/* Returns: how many problems are of other layers than @layer */
+/* Returns: the number of problems of other layers than @layer */
 static guint
 others (const QconvReport *r, const char *layer)
 {
@@ -101,12 +101,12 @@ test_damage (gconstpointer data)
     g_assert_true (toy_reported (r, k->layer, k->code));
   if (k->alone)
     g_assert_true (toy_reported (alone, k->layer, k->code));
-  /* A kept weight has no bound, but its error is told */
+  /* a kept weight has no bound, but its error is reported */
   if (k->bits != 0)
     g_assert_cmpfloat (find_layer (r, k->layer)->relmse, >, 0);
 }
 
-/* All layers are looked at, whatever the first one is like */
+/* Tests that all layers are checked, even if the first one is damaged */
 static void
 test_all_problems (void)
 {
@@ -127,7 +127,7 @@ test_all_problems (void)
   g_assert_cmpuint (r->layers->len, ==, 3);
 }
 
-/* ---- What is measured ---- */
+/* ---- Measured errors ---- */
 
 static const float *
 floats (GBytes *b)
@@ -137,7 +137,7 @@ floats (GBytes *b)
 
 static const char *const measured[] = { "half-toy", "whole-toy", "once-toy", "f16-toy", "plain-toy" };
 
-/* Σ(w−ŵ)²/Σw², the same for any memory and any number of threads */
+/* Tests Σ(w−ŵ)²/Σw², which is the same for any memory and any number of threads */
 static void
 test_measure (gconstpointer data)
 {
@@ -177,7 +177,7 @@ test_measure (gconstpointer data)
     }
 }
 
-/* A long layer is cut into chunks; its sums must not depend on how many are read at once */
+/* Tests that the sums of a long layer do not depend on the number of chunks that are read at once */
 static void
 test_measure_chunks (void)
 {
@@ -200,7 +200,7 @@ test_measure_chunks (void)
     }
 }
 
-/* Without original there is nothing to measure, and no kept weight is listed */
+/* Tests that verify measures nothing without an original, and lists no kept weight */
 static void
 test_alone (void)
 {
@@ -221,7 +221,7 @@ test_alone (void)
 
 static float zeros[12 * 16], tiny[12 * 16], padded[12 * 16], filled[12 * 16], cut[12 * 16];
 
-/* What is verified is "a" in half, made from @made; the original is @original */
+/* @made: the layers of the model, from which "a" in half is verified; @original: the layers of the original */
 typedef struct {
   const char *title;
   ToyTensor made[2], original[2];
@@ -295,7 +295,7 @@ test_pairing (gconstpointer data)
   g_assert_cmpuint (r->problems->len, ==, k->code != NULL);
 }
 
-/* ---- Files that no reader understands ---- */
+/* ---- Files that no reader can read ---- */
 
 static const struct {
   const char *title, *marker, *scale;
@@ -342,7 +342,7 @@ typedef struct {
   gint n;
 } Watch;
 
-/* The check opens the temporary file again: it is damaged before that */
+/* Damages the temporary file before the check opens it again */
 static void
 damage_temporary (ToyHook hook, gpointer data)
 {
@@ -403,7 +403,7 @@ test_written (gconstpointer data)
     }
 }
 
-/* Without the numeric part the structure is still looked at */
+/* Tests that the structure is checked even without the numeric part */
 static void
 test_no_verify (void)
 {
@@ -440,7 +440,7 @@ test_limit (void)
   toy_assert_error (error, QCONV_ERROR_LIMIT, "layer \"*\" needs *--memory*");
 }
 
-/* A scheme that nobody decodes can be written, and has no error that could be measured */
+/* Tests that a scheme without decoder can be written, and has no measured error */
 static void
 test_encode_only (void)
 {

@@ -8,7 +8,7 @@
 /**
  * GraphModel: one variant of one family.
  *
- * @about: what the family says of the variant
+ * @about: the variant as the family describes it
  * @tensors: (element-type GraphTensor)
  */
 typedef struct {
@@ -25,9 +25,9 @@ const Families *graph_families (void);
 guint graph_each_model (void (*each) (const GraphModel *m, gpointer data), gpointer data);
 /* Returns the names and shapes of @tensors, each name behind @prefix. (transfer full) */
 Names *graph_names (GPtrArray *tensors, const char *prefix);
-/* Returns the name under which detection reports the variant */
+/* Returns the name of the variant that detection reports */
 const char *graph_detected_as (const GraphModel *m);
-/* Returns TRUE if presets speak of @t: if it is the matrix of a layer */
+/* Returns TRUE if presets decide about @t, because it is the matrix of a layer */
 gboolean graph_is_layer (const GraphTensor *t);
 /* Returns the name without ".weight". (transfer full) */
 char *graph_layer_name (const GraphTensor *t);

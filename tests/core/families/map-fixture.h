@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests that map names there and back, for each variant of each family with a keymap. */
+/* Maps names there and back, for each variant of each family with a keymap. The tests of keymaps call it. */
 #pragma once
 #include <string.h>
 

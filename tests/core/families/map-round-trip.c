@@ -87,8 +87,8 @@ is_unmapped (const Family *f, const char *naming, const char *name)
   return FALSE;
 }
 
-/* Returns the names in the other naming and the names of tensors that keep theirs. Asserts that each row was used once.
- */
+/* Returns the names in the other naming, and the names of tensors that keep their names. Asserts that each row was used
+   once. */
 static Names *
 mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray *maps)
 {
@@ -125,7 +125,7 @@ mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray
   return mapped;
 }
 
-/* What a map made: its tensors by name, and their rows */
+/* The result of a map: its tensors by name, and their rows */
 typedef struct {
   GHashTable *maps, *rows;
 } Made;
@@ -167,7 +167,7 @@ origin (const Made *made, const char *name, guint64 row)
   return g_array_index (rows, Row, row);
 }
 
-/* Asserts that @back, which was made of the result of @there, has every row of @names in its place */
+/* Asserts that @back, which was made from the result of @there, has every row of @names in its place */
 static void
 check_rows (const FamilyAliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
 {
@@ -186,7 +186,7 @@ check_rows (const FamilyAliases *aliases, const Names *names, const Names *mappe
       g_assert_cmpstr (map->name, ==, spelling);
       g_assert_true (qconv_shape_equal (&map->shape, qconv_names_find (names, source)));
       g_assert_true (before == NULL || before->transposed == map->transposed);
-      /* A whole tensor of a whole tensor has its rows in order */
+      /* A tensor that is made of a whole tensor has the rows in order */
       if (is_whole (map, mapped) && (before == NULL || is_whole (before, names)))
         continue;
       for (guint64 k = 0; k < rows_of (&map->shape); k++)

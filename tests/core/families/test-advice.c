@@ -7,7 +7,7 @@
 #include "families/advice.h"
 #include "graph-fixture.h"
 
-/* What advice about the layers of a model adds up to */
+/* The sums of the advice about the layers of a model */
 typedef struct {
   guint64 n[3], params[3];
 } Totals;
@@ -97,7 +97,7 @@ check_statistics (const GraphModel *m, gpointer data)
     }
 }
 
-/* The advice agrees with the counts in the family files */
+/* Tests that the advice agrees with the counts in the family files */
 static void
 test_statistics (void)
 {
@@ -177,7 +177,7 @@ test_operations (void)
   g_assert_cmpuint (n, >, 10000);
 }
 
-/* What is asked: about @layer of @variant (nullable) of @family for @scheme */
+/* A question: the advice about @layer of @variant (nullable) of @family for @scheme */
 typedef struct {
   const char *family, *variant, *scheme;
   guint bits;
@@ -203,7 +203,8 @@ assert_advice (const Question *q, AdviceKind kind, const char *fallback)
 static void
 test_presets (void)
 {
-  /* A scheme without a preset of its own takes the one that the base names, else the one for its bits */
+  /* A scheme without a preset of its own takes the preset that the base names, else the preset for its number of
+     bits */
   assert_advice (ASK ("flux1", "dev", "awq", 4, "double_blocks.0.img_mod.lin"), ADVICE_FALLBACK, "fp8");
   assert_advice (ASK ("flux1", "dev", "fp8_row", 8, "double_blocks.0.img_mod.lin"), ADVICE_TARGET, NULL);
   assert_advice (ASK ("flux1", "dev", "unheard_of", 6, "double_blocks.0.img_mod.lin"), ADVICE_FALLBACK, "fp8");
@@ -226,10 +227,10 @@ test_blocks (void)
       g_autofree char *layer = g_strdup_printf ("transformer_blocks.%u.attn1.to_q", i);
 
       assert_advice (ASK ("ltx2", "2.0-19b", "nvfp4", 4, layer), i < 2 || i >= 46 ? ADVICE_KEEP : ADVICE_TARGET, NULL);
-      /* Without dimensions nobody knows which blocks are the last */
+      /* Without dimensions no block counts as one of the last */
       assert_advice (ASK ("ltx2", NULL, "nvfp4", 4, layer), i < 2 ? ADVICE_KEEP : ADVICE_TARGET, NULL);
     }
-  /* Of two blocks all are first; there is no third */
+  /* If there are only two blocks, both are first */
   assert_advice (ASK ("ltx2", "tiny", "nvfp4", 4, "transformer_blocks.1.attn1.to_q"), ADVICE_KEEP, NULL);
   assert_advice (ASK ("ltx2", "tiny", "nvfp4", 4, "transformer_blocks.2.attn1.to_q"), ADVICE_TARGET, NULL);
 }

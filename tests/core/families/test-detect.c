@@ -6,7 +6,7 @@
 #include "families/keymap.h"
 #include "graph-fixture.h"
 
-/* What a test of names found out */
+/* The result of a test of names */
 typedef struct {
   guint tried;
 } Tried;
@@ -22,7 +22,7 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
       || g_strcmp0 (id->naming, naming) != 0 || g_strcmp0 (id->prefix, prefix) != 0)
     g_error ("%s %s, %s, prefix \"%s\" is taken for %s %s, %s, prefix \"%s\"", qconv_family_id (m->family), m->variant,
              naming, prefix, qconv_family_id (id->family), id->variant, id->naming, id->prefix);
-  /* Other namings do not show how FLUX.1's norms are spelt; loaders take both spellings */
+  /* Other namings do not show the spelling of FLUX.1's norms; loaders take both spellings */
   if (strcmp (naming, "original") != 0)
     qconv_dims_set (id->dims, "norm_weight", qconv_dims_get (m->dims, "norm_weight"));
   if (with_dims && !qconv_dims_equal (id->dims, m->dims))
@@ -53,7 +53,7 @@ detect_prefixes (const GraphModel *m, gpointer data)
     }
 }
 
-/* Every variant is recognized under every prefix of its family, and by no family before it */
+/* Tests that every variant is recognized under every prefix of its family, and by no family before it */
 static void
 test_prefixes (void)
 {
@@ -64,7 +64,7 @@ test_prefixes (void)
   g_assert_cmpuint (t.tried, >, 300);
 }
 
-/* How names start in shells of several models: pairs of the plain start and the start in the shell */
+/* The starts of names in shells of several models: pairs of the plain start and the start in the shell */
 static const char *const shells[][6] = {
   { "model.", "model.language_model.", "visual.", "model.visual.", NULL },
   { "model.", "language_model.model.", "lm_head.", "language_model.lm_head.", NULL },

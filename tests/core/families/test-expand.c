@@ -110,7 +110,7 @@ test_lists (void)
 
   graph_each_model (compare_list, &compared);
   g_test_message ("%u lists, %u missing", compared.compared, compared.missing);
-  /* The repository carries some of the lists, the folder beside the checkout all of them */
+  /* The repository has some of the lists; the folder beside the checkout has all of them */
   g_assert_cmpuint (compared.compared, >=, 28);
   if (compared.compared > 40)
     g_assert_cmpuint (compared.missing, ==, 0);
@@ -146,7 +146,7 @@ test_dims (void)
   g_assert_cmpuint (n, >, 1000);
 }
 
-/* All members of a group read the same activation */
+/* Asserts that all members of a group read the same activation */
 static void
 check_groups (const GraphModel *m, gpointer data)
 {
@@ -191,7 +191,7 @@ check_templates (const GraphModel *m, gpointer data)
   g_assert_null (qconv_family_template (m->family, m->dims, "no.such.tensor"));
 }
 
-/* A name leads back to the template that made it */
+/* Tests that a name leads back to the template that made it */
 static void
 test_templates (void)
 {

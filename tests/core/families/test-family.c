@@ -111,7 +111,7 @@ test_whole (void)
                                              "to_q"));
 }
 
-/* Every kind of member fills its field */
+/* Tests that every kind of member fills its field */
 static void
 test_fields (void)
 {
@@ -168,7 +168,7 @@ test_breakages (void)
     }
 }
 
-/* Every file cut anywhere is an error, not a crash */
+/* Tests that a file that was cut anywhere is an error, and not a crash */
 static void
 test_cuts (void)
 {
@@ -182,7 +182,7 @@ test_cuts (void)
     }
 }
 
-/* Uses a family that was accepted in every way that core does */
+/* Uses an accepted family in every way in which core uses it */
 static void
 use_family (const Family *f)
 {
@@ -195,7 +195,7 @@ use_family (const Family *f)
     qconv_family_advise (f, inferred, i % 2 ? "fp8" : "nvfp4", i, i < 4 ? "blocks.1.q" : "mine");
 }
 
-/* A file with a few changed bytes is accepted or refused, without a crash */
+/* Tests that a file with a few changed bytes is accepted or refused, without a crash */
 static void
 test_mutations (void)
 {
@@ -238,7 +238,7 @@ static const struct {
   { "[\"b\", \"hidden\"]", "[\"b\", \"2*hidden\"]", 2, "have 192 rows, the tensor has 128" },
 };
 
-/* A small file does not stand for an unlimited number of tensors or sizes */
+/* Tests that a small file cannot stand for an unlimited number of tensors or sizes */
 static void
 test_expansions (void)
 {

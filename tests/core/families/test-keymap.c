@@ -57,7 +57,7 @@ names_of (const char *name, ...)
   return names;
 }
 
-/* @request: without its family, which is that of the repository called @family */
+/* Asserts that @request fails. Its family is the one of the repository called @family */
 static void
 assert_fails (const char *family, const KeymapRequest *request, const char *message)
 {
@@ -123,7 +123,7 @@ test_flux_split (void)
   assert_fails ("flux1", MAP (NULL, NULL, NULL, names, "original", "diffusers"), "dimensions are not known");
 }
 
-/* Other spellings: norms of both namings, LongCat-Image's own name of an embedder */
+/* Tests other spellings: norms of both namings, and LongCat-Image's own name of an embedder */
 static void
 test_spellings (void)
 {
@@ -140,7 +140,7 @@ test_spellings (void)
   assert_map (in, "time_in.in_layer.weight", "time_embed.timestep_embedder.linear_1.weight 0+1*2");
 }
 
-/* The last context block's shift and scale change places, those of the others do not */
+/* Tests that shift and scale of the last context block change places, and those of other blocks do not */
 static void
 test_sd3 (void)
 {
@@ -202,7 +202,7 @@ test_renames (void)
   assert_map (c, "input_blocks.2.1.norm.weight", "down_blocks.0.attentions.1.norm.weight 0+1*2");
 }
 
-/* Two heads of six rows */
+/* Tests two heads of six rows */
 static void
 test_permuted (void)
 {
@@ -264,7 +264,7 @@ test_permuted_bounds (void)
     }
 }
 
-/* The first tensor behind a gap in the blocks is reported */
+/* Tests that the first tensor behind a gap in the blocks is reported */
 static void
 test_stray (void)
 {

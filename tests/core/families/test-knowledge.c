@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a process knows of families: read once, by whichever thread asks first; and short names of layers. */
+/* Tests the knowledge of families: a process reads it once, at the first call of any thread; and short names of
+   layers. */
 #include <gio/gio.h>
 
 #include "families/knowledge.h"
@@ -11,7 +12,7 @@ ask (gpointer data)
   return (gpointer) qconv_families_known (NULL);
 }
 
-/* Must run first: it is about the first call */
+/* Tests the first call, so it must run first */
 static void
 test_threads (void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where advice differs from what other converters keep: data/families/peers.md says all of it, and why. With --print
-   as its only argument this program prints the table. */
+/* Compares advice with the layers that other converters keep: data/families/peers.md explains each difference. With
+   --print as its only argument this program prints the table. */
 #include <stdio.h>
 #include <string.h>
 
@@ -36,8 +36,8 @@ free_row (gpointer data)
   g_free (row);
 }
 
-/* A peer's list counts for the schemes that it was made for; one that was made for none of ours counts for all. None
-   was made for nf4: those for the other scheme of 4 bits count */
+/* Returns whether a peer's list counts for @scheme: a list counts for the schemes that it was made for, and for all if
+   it was made for none of ours. No list was made for nf4: the lists for the other scheme of 4 bits count */
 static gboolean
 counts_for (const Family *f, const char *peer, const char *scheme)
 {
@@ -78,7 +78,7 @@ find_block (const GraphModel *m, const GraphTensor *t, gint64 *block, gint64 *la
   return FALSE;
 }
 
-/* @where: "all" or blocks: "0,1,last-1,last" */
+/* Returns whether the block of @t is one of @where: "all", or blocks such as "0,1,last-1,last" */
 static gboolean
 keeps_block (const GraphModel *m, const GraphTensor *t, const char *where)
 {

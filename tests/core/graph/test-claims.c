@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From what readers claim to layers: each case is a reader of its own over one small directory. */
+/* Tests the way from claims to layers: each case is a reader of its own over one small directory. */
 #include "graph/claims.h"
 
 #include <string.h>
@@ -74,7 +74,7 @@ load_anything (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* ---- What readers do beside or instead of claiming the layer @l ---- */
+/* ---- Things that readers may do beside or instead of claiming the layer @l ---- */
 
 static void
 bind_given (const World *w, QconvClaim *l)
@@ -150,7 +150,7 @@ rename_shape_only (const World *w, QconvClaim *none)
   qconv_claims_rename (w->claims, tensor (w, "c.weight"), NULL, &QCONV_SHAPE1 (24));
 }
 
-/* ---- What they must not do ---- */
+/* ---- Things that readers must not do ---- */
 
 static void
 claim_plain (const World *w, QconvClaim *none)
@@ -249,7 +249,7 @@ claim_a_name_twice (const World *w, QconvClaim *first)
 /**
  * Case: a reader claims layer "a" with these tensors, if @codes is set, then does @claim.
  * @scale, @claim: (nullable)
- * @opaque: it leaves the opaque tensor to others
+ * @opaque: the reader does not claim the opaque tensor
  * @error: (nullable): how qconv_claims_finish() fails, with @code; else a layer that must come out:
  * @gone: tensors that are no layers of their own
  */
@@ -383,7 +383,7 @@ test_case (gconstpointer data)
   world_clear (&w);
 }
 
-/* Claimed layers stand where their first tensor is */
+/* Tests that a claimed layer takes the place of its first tensor */
 static void
 test_order (void)
 {
@@ -401,7 +401,7 @@ test_order (void)
   world_clear (&w);
 }
 
-/* What is said about a layer arrives */
+/* Tests that statements of a reader about a layer arrive */
 static void
 test_said (void)
 {

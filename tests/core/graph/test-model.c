@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opening files: which container and readers take part, what the errors say, and what verify tolerates. */
+/* Tests opening files: the container and the readers that take part, the messages, and the faults that verify
+   tolerates. */
 #include "graph/model.h"
 
 #include <gio/gio.h>
@@ -30,8 +31,8 @@ static const ToyTensor incomplete[]
  * Case: a file is opened.
  * @tensors: (nullable): of it; NULL: it holds @bytes
  * @name: of the file
- * @format: what the model is; NULL: opening fails with @code, or with an error of I/O if that is -1
- * @verify: with @for_verify it opens
+ * @format: the format of the model; NULL: opening fails with @code, or with an error of I/O if that is -1
+ * @verify: the file opens with @for_verify
  */
 typedef struct {
   const char *title;
@@ -120,7 +121,7 @@ test_missing (void)
   g_assert_nonnull (strstr (error->message, path));
 }
 
-/* ---- What plugins say when a file is opened ---- */
+/* ---- Reports of plugins when a file is opened ---- */
 
 static const struct {
   const char *title;
@@ -167,7 +168,7 @@ test_fault (gconstpointer data)
     }
 }
 
-/* ---- What there is to know of an open model ---- */
+/* ---- Questions about an open model ---- */
 
 static void
 test_weights (void)
@@ -193,7 +194,7 @@ test_weights (void)
   g_assert_cmpuint (w->bytes, ==, 16 * 16 * sizeof (float));
 }
 
-/* Names are found behind a prefix, and exact ones before them */
+/* Tests that names are found behind a prefix, and that exact names come first */
 static void
 test_find (void)
 {

@@ -33,7 +33,7 @@ typedef struct {
   guint n_changed, n_models;
 } Check;
 
-/* Returns TRUE if @t has a bias. Without a bias nothing shows how many rows were folded. */
+/* Returns TRUE if @t has a bias. Without a bias nothing shows the number of rows that were folded. */
 static gboolean
 has_bias (const GraphModel *m, const GraphTensor *t)
 {
@@ -97,13 +97,13 @@ test_lost (gconstpointer spoil)
   g_test_message ("%u shapes of %u models", check.n_changed, check.n_models);
 }
 
-/* have, want (0: not known), rows of the first axis; restored of rank 0: the shape lost no axis that can be found */
+/* have, want (0: not known), rows of the first axis; the restored shape has rank 0 if no lost axis can be found */
 static const struct {
   QconvShape have, want;
   guint64 rows;
   QconvShape restored;
 } shapes[] = {
-  /* The first axes of ours are the last of GGUF's list: only ones there are dropped */
+  /* the first axes of ours are the last of GGUF's list: only ones there are dropped */
   { { 1, { 64 } }, { 3, { 1, 1, 64 } }, 0, { 3, { 1, 1, 64 } } },
   { { 2, { 16, 64 } }, { 3, { 1, 0, 0 } }, 0, { 3, { 1, 16, 64 } } },
   { { 2, { 16, 64 } }, { 3, { 0, 1, 64 } }, 0, { 3, { 16, 1, 64 } } },

@@ -33,7 +33,7 @@ static void
 teardown (Fixture *f, gconstpointer data)
 {
   g_unlink (f->path);
-  g_assert_cmpint (g_rmdir (f->folder), ==, 0); /* fails where a temporary file was left */
+  g_assert_cmpint (g_rmdir (f->folder), ==, 0); /* fails if a temporary file was left */
   g_free (f->folder);
   g_free (f->path);
 }
@@ -76,7 +76,7 @@ test_past_end (Fixture *f, gconstpointer data)
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
 }
 
-/* A file that appeared meanwhile is not overwritten; with force it is */
+/* Tests that a file that appeared meanwhile is overwritten only with force */
 static void
 test_existing (Fixture *f, gconstpointer data)
 {
@@ -93,7 +93,7 @@ test_existing (Fixture *f, gconstpointer data)
   qconv_save_free (s);
 }
 
-/* What a killed run left is removed; what a running one holds is not */
+/* Tests that the file of a killed run is removed, and the file of a running one is not */
 static void
 test_leftovers (Fixture *f, gconstpointer data)
 {
@@ -137,7 +137,7 @@ test_copy (Fixture *f, gconstpointer data)
   g_assert_no_error (error);
   if (!done)
     g_test_skip ("this file system does not copy by itself");
-  /* where the system cannot, it says so and nothing is wrong */
+  /* a system that cannot copy reports that, without an error */
   g_assert_true (qconv_save_copy (s, 0, &(SourceRange) { memory, 0, 2 }, &done, &error));
   g_assert_false (done);
   g_assert_true (qconv_save_copy (s, 0, &(SourceRange) { source, 9, 2 }, &done, &error)); /* the input ends */

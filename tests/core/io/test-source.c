@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests sources: reading, siblings, files that are none, and the checks of directories. */
+/* Tests sources: reading, siblings, paths that are not regular files, and the checks of directories. */
 #include "io/source.h"
 
 #include <glib/gstdio.h>
@@ -34,7 +34,7 @@ test_read (void)
   g_assert_false (qconv_source_read (s, G_MAXUINT64, 2, got, NULL));
   g_assert_nonnull (qconv_source_sibling (s, "b", NULL));
   g_assert_true (qconv_source_is_file (s, beside));
-  /* Somebody cuts it short: an error, not a signal */
+  /* another process cuts the file short: an error, not a signal */
   g_assert_cmpint (truncate (path, 4), ==, 0);
   g_assert_false (qconv_source_read (s, 2, 3, got, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PARTIAL_INPUT);

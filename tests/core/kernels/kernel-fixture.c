@@ -97,8 +97,8 @@ special_weight (guint32 r)
   return f32_of_bits (((r >> 8 & 127) + 64) << 23 | sign);
 }
 
-/* A block for a tensor scale of 1 (or any power of two): its largest weight belongs to a number on a step of E4M3,
-   between two, or a last place away from there */
+/* Fills a block for a tensor scale of 1 (or any power of two): its largest weight belongs to a number on a step of
+   E4M3, between two steps, or a last place away from there */
 static void
 fill_boundary_block (float *dst, gsize n, guint64 *state)
 {

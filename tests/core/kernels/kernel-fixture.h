@@ -26,17 +26,17 @@ QconvBuffer kernel_matrix_buffer (const KernelMatrix *m);
 /* Adds "/LEVEL@path" for every level; @test gets the level. A level that the processor lacks is skipped */
 void kernel_add_tests (const char *path, void (*test) (const QconvKernelLevel *level));
 
-/* A sequence that is the same everywhere */
+/* Returns the next number of a sequence that is the same on every machine */
 guint32 kernel_random (guint64 *state);
-/* Normal, deviation 1 */
+/* Returns a normally distributed number, deviation 1 */
 double kernel_normal (guint64 *state);
 
-/* What weights can look like */
+/* Kinds of weights */
 typedef enum {
   KERNEL_NORMAL,     /* deviation 0.02 */
   KERNEL_WIDE,       /* any finite bits at all */
   KERNEL_SPECIAL,    /* zeros of both signs, subnormals, powers of two, the largest numbers */
-  KERNEL_TIES,       /* multiples of a quarter up to 6, where codes meet */
+  KERNEL_TIES,       /* multiples of a quarter up to 6, between which codes change */
   KERNEL_BOUNDARIES, /* blocks of 16 whose largest weight lies on or beside a step of the block scale */
   KERNEL_SPARSE,     /* few weights among zeros, or 16 equal ones */
   KERNEL_OUTLIERS,   /* KERNEL_NORMAL with single weights up to 10^6 times larger */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables of 16 levels: every level of the instruction set against the reference, and what search promises. */
+/* Tests tables of 16 levels: every level of the instruction set against the reference, and the promises of the
+   search. */
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 
 #define LEVELS 16
 
-/* NF4; FP4, whose codes are not in order and hold zero twice; AF4, which descends */
+/* NF4; FP4, whose codes are not sorted and hold zero twice; AF4, which descends */
 static const float tables[3][LEVELS] = {
   { -1.0f, -0.6961928f, -0.52507305f, -0.3949175f, -0.28444138f, -0.18477343f, -0.091050036f, 0.0f, 0.0795803f,
     0.1609302f, 0.2461123f, 0.33791524f, 0.44070983f, 0.562617f, 0.72295684f, 1.0f },
@@ -17,7 +18,7 @@ static const float tables[3][LEVELS] = {
     -0.14982478f, -0.25607552f, -0.3736951f, -0.51243739f, -0.69441008f, -1.0f },
 };
 
-/* What an encoder gave; allocated to the byte, so that a sanitizer sees what is written behind */
+/* The result of an encoder; allocated to the byte, so that a sanitizer finds writes behind it */
 typedef struct {
   guint8 *codes;
   float *absmax;
@@ -32,7 +33,7 @@ clear_encoded (Encoded *e)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, clear_encoded)
 
-/* A matrix and how it is encoded */
+/* A matrix and the way to encode it */
 typedef struct {
   QconvDType dtype;
   const void *weight;
@@ -40,7 +41,7 @@ typedef struct {
   gsize rows, cols, block;
 } Matrix;
 
-/* @op: behind "codebook4-encode-"; @given: (nullable): absmax for it */
+/* Encodes with operation "codebook4-encode-" and @op. @given: its absmax, or NULL */
 static void
 encode (const QconvKernelLevel *level, const char *op, const Matrix *m, const float *given, Encoded *e)
 {
@@ -151,7 +152,7 @@ check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer l
   assert_equal_levels (level, &(Matrix) { dtype, weights, tables[cols % 3], 5, cols, cols % 2 ? 64 : 32 });
 }
 
-/* Blocks that span rows, rows of odd length, a last block that ends early, no alignment */
+/* Tests blocks that span rows, rows of odd length, a last block that ends early, and memory without alignment */
 static void
 test_tails (const QconvKernelLevel *level)
 {
@@ -166,8 +167,8 @@ code_at (const Encoded *e, gsize cols, gsize i)
   return e->codes[row * ((cols + 1) / 2) + col / 2] >> (col % 2 * 4) & 15;
 }
 
-/* The rule of bitsandbytes, one weight at a time: the lowest of the nearest levels by value; the two zeros of FP4
-   have a threshold of 0 between them */
+/* Finds the code by the rule of bitsandbytes, one weight at a time: the lowest of the nearest levels by value; between
+   the two zeros of FP4 the threshold is 0 */
 static guint
 nearest_code (const float *table, float t)
 {

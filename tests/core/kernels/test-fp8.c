@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* FP8 and MXFP8: every level against the reference, the reference against all codes, and the counts of magnitudes. */
+/* Tests FP8 and MXFP8: every level against the reference, the reference against all codes, and the counts of
+   magnitudes. */
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ largest_code (QconvDType dtype)
   return dtype == QCONV_F8_E4M3 ? 0x7e : 0x7b;
 }
 
-/* Memory of just @n bytes, so that a sanitizer sees what is written behind it */
+/* Returns memory of exactly @n bytes, so that a sanitizer finds writes behind it */
 static guint8 *
 filled (gsize n)
 {
@@ -41,7 +42,7 @@ encode (const QconvKernelLevel *level, const KernelMatrix *m, QconvDType codes_d
   return out;
 }
 
-/* Each number of the format, the middle to the next one, and both neighbours of that middle */
+/* Tests each number of the format, the middle to the next one, and both neighbours of that middle */
 static void
 test_all_codes (const QconvKernelLevel *level)
 {
@@ -61,7 +62,7 @@ test_all_codes (const QconvKernelLevel *level)
       }
 }
 
-/* Nothing becomes Inf or NaN, whatever the scale */
+/* Tests that nothing becomes Inf or NaN, with any scale */
 static void
 test_saturation (const QconvKernelLevel *level)
 {
@@ -247,7 +248,7 @@ test_tails (const QconvKernelLevel *level)
   kernel_each_tail (3, check_tail, level);
 }
 
-/* The largest numbers of F32 and BF16 become finite ones, in whole blocks and in the rest of a row */
+/* Tests that the largest numbers of F32 and BF16 become finite ones, in whole blocks and in the rest of a row */
 static void
 test_largest_mx (const QconvKernelLevel *level)
 {
@@ -311,7 +312,7 @@ test_magnitudes (const QconvKernelLevel *level)
       }
 }
 
-/* No counter beyond the last, for NaN of any payload */
+/* Tests that NaN of any payload never counts beyond the last counter */
 static void
 test_magnitudes_of_nan (const QconvKernelLevel *level)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decoding the block types of ggml: against vectors, golden files of ggml, and the reference level. */
+/* Tests decoding the block types of ggml: against vectors, golden files of ggml, and the reference level. */
 #include <string.h>
 
 #include "golden-file.h"
@@ -8,10 +8,10 @@
 #include "kernels/stream.h"
 
 /**
- * BlockType: a type and what one block of it decodes to. Byte k of that block is 37k + 11 modulo 256 but for the
+ * BlockType: a type and the values of one block of it. Byte k of that block is 37k + 11 modulo 256, except for the
  * scales; the values were found with ggml and with a decoder of exact arithmetic.
  *
- * @scale: where an F16 of 1 is put, -1: nowhere
+ * @scale: the place of an F16 of 1, -1: none
  * @second: the same for 0.5
  * @digest: the first half of the SHA-256 of the values, with +0 for -0
  */
@@ -243,7 +243,7 @@ test_levels (gconstpointer data)
     compare_levels (level, &type_q8_1, counts[k]);
 }
 
-/* A Q8_1 block is a Q8_0 block with two more bytes behind its scale */
+/* Tests that a Q8_1 block decodes as a Q8_0 block with two more bytes behind its scale */
 static void
 test_q8_1 (void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Operations on integers under F32 scales: every level against the reference, and the reference against its words. */
+/* Tests operations on integers under F32 scales: every level against the reference, and the reference against its
+   definition. */
 #include <math.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ static const Encoder encoders[] = {
 };
 
 /**
- * Encoded: what an encoder gave, allocated to the byte, so that a sanitizer sees what is written behind it.
+ * Encoded: the result of an encoder, allocated to the byte, so that a sanitizer finds writes behind it.
  */
 typedef struct {
   guint8 *codes;
@@ -35,7 +36,7 @@ encoded_clear (Encoded *e)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Encoded, encoded_clear)
 
-/* @last: group, or side of a block */
+/* Encodes a matrix. @last: group, or side of a block */
 static void
 encode (const QconvKernelLevel *level, const Encoder *how, const KernelMatrix *m, float scale, gsize last, Encoded *e)
 {
@@ -72,7 +73,8 @@ assert_equal_levels (const QconvKernelLevel *level, const KernelMatrix *m, float
     }
 }
 
-/* KERNEL_WIDE and KERNEL_SPECIAL hold numbers whose rotation overflows: those are encoded as they are only */
+/* Tests every kind of weights. KERNEL_WIDE and KERNEL_SPECIAL hold numbers whose rotation overflows: those are encoded
+   without rotation */
 static void
 test_kinds (const QconvKernelLevel *level)
 {
@@ -115,7 +117,7 @@ test_tails (const QconvKernelLevel *level)
       }
 }
 
-/* Ties go to the even code, and nothing leaves the range */
+/* Tests that ties go to the even code, and that no code leaves the range */
 static void
 test_rounding (const QconvKernelLevel *level)
 {
@@ -151,7 +153,7 @@ test_least_scales (const QconvKernelLevel *level)
     }
 }
 
-/* What a rotation cannot hold shows in the scale: the signs are those of a row of H */
+/* Tests that a rotation that overflows shows in the scale; the signs are those of a row of H */
 static void
 test_overflow (const QconvKernelLevel *level)
 {
@@ -173,7 +175,7 @@ test_overflow (const QconvKernelLevel *level)
     }
 }
 
-/* How many weights share a scale; rows of 4-bit codes need no size */
+/* The number of weights that share a scale; rows of 4-bit codes need no size */
 typedef struct {
   gsize n_scales, height, width;
 } Tiling;
@@ -227,7 +229,7 @@ test_decode (const QconvKernelLevel *level)
     }
 }
 
-/* Too small a buffer, and numbers that make no sense, are refused before memory is touched */
+/* Tests that too small a buffer, and senseless numbers, are refused before memory is touched */
 static void
 test_refused (const QconvKernelLevel *level)
 {

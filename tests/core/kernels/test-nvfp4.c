@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* NVFP4: every level against the reference, against golden bytes, and the search against what it promises. */
+/* Tests NVFP4: every level against the reference, against golden bytes, and the search against its promises. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include "kernel-fixture.h"
 
 /**
- * Encoded: what an encoder gave.
+ * Encoded: the result of an encoder.
  *
- * @codes, @scales: allocated to the byte, so that a sanitizer sees what is written behind them
+ * @codes, @scales: allocated to the byte, so that a sanitizer finds writes behind them
  */
 typedef struct {
   guint8 *codes, *scales;
@@ -107,7 +107,7 @@ test_kinds (const QconvKernelLevel *level)
         }
 }
 
-/* Many more blocks where two scales are nearly as good as each other or one is at its limit */
+/* Tests many more blocks in which two scales are nearly as good as each other, or one is at its limit */
 static void
 test_close_decisions (const QconvKernelLevel *level)
 {
@@ -137,7 +137,7 @@ test_tails (const QconvKernelLevel *level)
   kernel_each_tail (3, check_tail, level);
 }
 
-/* A block that ends early equals one with zeros behind it */
+/* Tests that a block that ends early equals a block with zeros behind it */
 static void
 test_padding (const QconvKernelLevel *level)
 {
@@ -171,7 +171,7 @@ test_zeros (const QconvKernelLevel *level)
       g_assert_cmphex (e.codes[0], ==, 0x87); /* minus zero beside other weights keeps its sign */
       g_assert_cmphex (e.scales[0], ==, 0x7e);
       for (guint k = 8; k < 24; k++)
-        g_assert_cmphex (e.codes[k], ==, 0); /* not in a zero block, nor where the scale underflows */
+        g_assert_cmphex (e.codes[k], ==, 0); /* not in a zero block, and not if the scale underflows */
       g_assert_cmphex (e.scales[1] | e.scales[2], ==, 0);
       encode (level, ops[i], KERNEL_MATRIX (QCONV_F32, w, 1, 48), 0.0f, &none);
       for (guint k = 0; k < 24; k++)
@@ -238,7 +238,7 @@ tensor_of_layer (const GoldenFile *file, const char *layer, const char *suffix)
   return NULL;
 }
 
-/* Stored: the even column in the high half, rows padded to a multiple of 16 columns */
+/* Compares with stored codes: the even column in the high half, rows padded to a multiple of 16 columns */
 static void
 assert_stored_codes (const GoldenTensor *stored, const Encoded *e, gsize rows, gsize cols)
 {
@@ -253,7 +253,8 @@ assert_stored_codes (const GoldenTensor *stored, const Encoded *e, gsize rows, g
       }
 }
 
-/* Stored: tiles of 128 rows and 4 blocks, in a tile first the rows that are equal modulo 32 */
+/* Compares with stored scales: tiles of 128 rows and 4 blocks; in a tile the rows that are equal modulo 32 come
+   first */
 static void
 assert_stored_scales (const GoldenTensor *stored, const Encoded *e, gsize rows, gsize blocks)
 {
@@ -302,7 +303,7 @@ check_golden_layer (const QconvKernelLevel *level, const GoldenFile *file, const
   encode (level, "nvfp4-encode-rtn", KERNEL_MATRIX (dtype, w->data, rows, cols), t, &e);
   assert_stored_codes (codes, &e, rows, cols);
   assert_stored_scales (tensor_of_layer (file, layer, "weight_scale"), &e, rows, (cols + 15) / 16);
-  if (stored_t == 0.0f) /* a tensor of zeros, where any scale will do */
+  if (stored_t == 0.0f) /* a tensor of zeros, for which any scale will do */
     g_assert_cmpfloat (t, ==, 1.0f);
   else
     g_assert_cmpmem (&stored_t, sizeof t, &t, sizeof t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tables of operations: every level against the first, and that one against data/operations.md. */
+/* Tests the tables of operations: every level against the first, and the first against data/operations.md. */
 #include <string.h>
 
 #include "kernel-fixture.h"

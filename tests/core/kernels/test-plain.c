@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Conversions, measures and decoding of 4-bit codes: known values, then every level against the reference. */
+/* Tests conversions, measures and decoding of 4-bit codes: known values, then every level against the reference. */
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ convert (const QconvKernelLevel *level, QconvDType from, gconstpointer src, Qcon
   KERNEL_RUN (level, "convert", QCONV_BUF (&a), QCONV_BUF (&b));
 }
 
-/* Against the compiler's own arithmetic and the definitions of the formats */
+/* Tests against the compiler's own arithmetic and the definitions of the formats */
 static void
 test_small_formats (const QconvKernelLevel *level)
 {
@@ -50,7 +50,7 @@ test_small_formats (const QconvKernelLevel *level)
     }
 }
 
-/* Every F16 there and back; BF16 likewise */
+/* Tests every F16 and every BF16, there and back */
 static void
 test_halves (const QconvKernelLevel *level)
 {
@@ -112,7 +112,7 @@ test_rounding (const QconvKernelLevel *level)
   g_assert_cmpmem (wide, sizeof of_truths, of_truths, sizeof of_truths);
 }
 
-/* Random bits of every dtype at every short length, one item off the allocation's alignment */
+/* Tests random bits of every dtype at every short length, one item off the allocation's alignment */
 static void
 test_convert_levels (const QconvKernelLevel *level)
 {
@@ -247,7 +247,7 @@ decode_one (gboolean mx, guint8 code, guint8 scale, float tensor_scale)
   return values[code] * (tensor_scale * f32_of_e4m3 (scale));
 }
 
-/* All codes with all scales at all lengths */
+/* Tests all codes with all scales at all lengths */
 static void
 test_decode (const QconvKernelLevel *level)
 {
@@ -287,7 +287,7 @@ test_decode (const QconvKernelLevel *level)
       }
 }
 
-/* What does not fit is refused before memory is touched */
+/* Tests that unsuitable arguments are refused before memory is touched */
 static void
 test_refusals (const QconvKernelLevel *level)
 {

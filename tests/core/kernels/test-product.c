@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Adding thin products: the definition, item by item, against every level. */
+/* Tests adding thin products: the definition, item by item, against every level. */
 #include <math.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ add_product (const QconvKernelLevel *level, float *w, const Product *p)
               QCONV_I (p->cols), QCONV_I (p->rank), QCONV_F (p->scale));
 }
 
-/* Compares the operation with its definition. @p: without matrices, which are filled here */
+/* Compares the operation with its definition. @p: without matrices, which this function fills */
 static void
 assert_product (const QconvKernelLevel *level, KernelKind kind, Product p, guint64 *state)
 {
@@ -56,7 +56,7 @@ assert_product (const QconvKernelLevel *level, KernelKind kind, Product p, guint
   g_assert_cmpfloat (got[rows * cols], ==, 1);
 }
 
-/* Every short number of columns and rows, ranks on both sides of a panel, all kinds of numbers */
+/* Tests every short number of columns and rows, ranks on both sides of a panel, all kinds of numbers */
 static void
 test_definition (const QconvKernelLevel *level)
 {
@@ -74,7 +74,7 @@ test_definition (const QconvKernelLevel *level)
       }
 }
 
-/* Rows and ranks in pieces give the same bytes as all at once */
+/* Tests that rows and ranks in pieces give the same bytes as all at once */
 static void
 test_pieces (const QconvKernelLevel *level)
 {

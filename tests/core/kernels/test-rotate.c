@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ConvRot rotation against its definition, and every level against the reference. */
+/* Tests the ConvRot rotation against its definition, and every level against the reference. */
 #include <math.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ rotate (const QconvKernelLevel *level, const KernelMatrix *src, float *dst, gsiz
               QCONV_I (group));
 }
 
-/* Every kind of weight, rows that end in the middle of a stretch, and a destination that is the source */
+/* Tests every kind of weight, rows that end in the middle of a stretch, and a destination that is also the source */
 static void
 test_levels (const QconvKernelLevel *level)
 {
@@ -99,7 +99,7 @@ test_definition (const QconvKernelLevel *level)
     }
 }
 
-/* A unit in column c gives column c of H, without any rounding */
+/* Tests that a unit in column c gives column c of H, without any rounding */
 static void
 test_units (const QconvKernelLevel *level)
 {

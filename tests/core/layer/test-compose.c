@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rows of composed layers, against what their parts say one by one. */
+/* Tests rows of composed layers against the rows of their parts, one by one. */
 #include "kernels/stream.h"
 #include "layer/compose.h"
 #include "layer/load.h"
@@ -13,7 +13,7 @@
 
 enum { ROWS = 24, COLS = 6 };
 
-/* Codes under a scale for four rows and, if it is there, one for all */
+/* Components: codes under a scale for four rows and, if it is there, one for all */
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
@@ -139,7 +139,7 @@ model_clear (Model *m)
   qconv_source_free (m->source);
 }
 
-/* Rows [first, first + n) in memory that is just what was declared */
+/* Loads rows [first, first + n) in memory of exactly the declared size */
 static float *
 load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
 {
@@ -164,7 +164,7 @@ load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
   return rows;
 }
 
-/* Row @row of the stack, by looking for it */
+/* Asserts that @got is row @row of the stack, found by counting through the parts */
 static void
 assert_row (const SourceLayer *s, guint64 row, const float *got)
 {
@@ -188,7 +188,7 @@ assert_row (const SourceLayer *s, guint64 row, const float *got)
   g_assert_not_reached ();
 }
 
-/* The components of rows [first, first + n) decode to the same */
+/* Asserts that the components of rows [first, first + n) decode to the same */
 static void
 assert_components (const SourceLayer *s, guint64 first, guint64 n, const float *want)
 {
@@ -281,7 +281,7 @@ test_case (gconstpointer data)
   model_clear (&m);
 }
 
-/* Rows that are not there, or do not fit together */
+/* Tests that rows that no source has, or that do not fit together, are refused */
 static void
 test_refused (void)
 {

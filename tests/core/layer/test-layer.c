@@ -2,7 +2,7 @@
 /* Tests how the components of a layer follow its rows. */
 #include "layer/layer.h"
 
-/* 300 rows; codes follow each row, scales every 128 rows (padded at the end), one scale for all */
+/* Lists components of 300 rows: codes for each row, scales for every 128 rows (padded at the end), one scale for all */
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
