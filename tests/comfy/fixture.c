@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Builds safetensors files, converts them, and reads results. */
+/* Builds safetensors files, converts them, and reads results for the tests of comfy and legacy. */
 #include "fixture.h"
 
 #include <glib/gstdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* MXFP4 becomes NVFP4 without a changed value if its exponents allow that, else through floats. */
+/* Tests that MXFP4 becomes NVFP4 without a changed value if its exponents allow that, else through floats. */
 #include "fixture.h"
 
 #include <math.h>

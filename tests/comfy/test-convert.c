@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whole conversions, there and back. */
+/* Tests whole conversions, there and back. */
 #include "fixture.h"
 
 #include <string.h>
 
-/* The peer divides by zero here; ours are zero codes, zero scales and a scale that decodes them. */
+/* Tests a tensor of zeros: the peer divides by zero here; ours are zero codes, zero scales and a scale that decodes
+   them. */
 static void
 test_zero_tensor (void)
 {

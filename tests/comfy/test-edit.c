@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which keys of a marker an edit may change, and which follow from the weights. */
+/* Tests which keys of a marker an edit may change, and which follow from the weights. */
 #include "fixture.h"
 
 #include <string.h>
 
 static const float one = 1.0f;
 
-/* One layer "l" of 16 by 64; @input: with a scale of its input */
+/* Writes one layer "l" of 16 by 64; @input: with a scale of its input */
 static char *
 write_layer (const char *dtype, const char *scale_shape, gsize n_scales, const char *marker, gboolean input)
 {
@@ -72,7 +72,7 @@ assert_refused (const char *input, const char *key, const char *value, const cha
                       QCONV_ERROR_OPTION, text);
 }
 
-/* Keys that follow from the weights, in every place where a loader looks for them. */
+/* Tests keys that follow from the weights, in every place in which a loader looks for them. */
 static void
 test_settled (void)
 {
@@ -94,7 +94,7 @@ test_settled (void)
                          "\"orig_shape\": [16, 64]}");
 }
 
-/* One bad value would make a loader refuse the whole marker. */
+/* Tests that one bad value is refused, because a loader would then refuse the whole marker. */
 static void
 test_not_json (void)
 {
@@ -128,7 +128,7 @@ test_full_precision (void)
   assert_marker (output, "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": true}");
 }
 
-/* Without the scale and the key ComfyUI would use 1 as the scale. */
+/* Tests an edit that removes the scale and the key: ComfyUI would use 1 as the scale. */
 static void
 test_dropped_scale (void)
 {
@@ -141,7 +141,7 @@ test_dropped_scale (void)
   assert_marker (told, "{\"format\": \"float8_e4m3fn\", \"full_precision_matrix_mult\": false}");
 }
 
-/* A key in "params" counts only if the marker lacks it. It must not start to count when the layer moves. */
+/* Tests that a key in "params" does not start to count when the layer moves. It counts only if the marker lacks it. */
 static void
 test_params (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Formats in files of ours: markers, moves, and files with wrong markers or shapes. */
+/* Tests formats in files of ours: markers, moves, and files with wrong markers or shapes. */
 #include <string.h>
 
 #include "fixture.h"
@@ -169,7 +169,7 @@ test_written (gconstpointer data)
   assert_same_file (a, b);
 }
 
-/* Keys of the marker move along, except those that follow from the layer, which are written anew. */
+/* Tests that keys of the marker move along, except those that follow from the layer, which are written anew. */
 static void
 test_hints (void)
 {
@@ -190,7 +190,7 @@ test_hints (void)
                          "\"zz\": [1, {\"a\": null}]}");
 }
 
-/* A moved layer keeps its key for full precision unless the user sets the option. */
+/* Tests that a moved layer keeps its key for full precision unless the user sets the option. */
 static void
 test_full_precision (void)
 {
@@ -363,7 +363,7 @@ test_broken (void)
     check_broken (i);
 }
 
-/* NULs behind the text of a marker. */
+/* Tests NULs behind the text of a marker. */
 static void
 test_trailing (void)
 {
@@ -380,7 +380,7 @@ test_trailing (void)
   g_assert_cmpstr (qconv_model_format (m), ==, "comfy");
 }
 
-/* The name weight_zero, and each layout of NF4 converted to the other. */
+/* Tests the name weight_zero, and each layout of NF4 converted to the other. */
 static void
 test_names (void)
 {
@@ -413,7 +413,7 @@ test_names (void)
   assert_same_file (first, third);
 }
 
-/* The header wins, as in ComfyUI, unless the user sets truth=markers. */
+/* Tests that the header wins, as in ComfyUI, unless the user sets truth=markers. */
 static void
 test_truth (void)
 {
@@ -440,7 +440,7 @@ test_truth (void)
   assert_marker (output, "{\"format\": \"int8_tensorwise\", \"convrot\": true, \"convrot_groupsize\": 64}");
 }
 
-/* A scale that is not a number, in every place that holds one. */
+/* Tests a scale that is not a number, in every place that holds one. */
 static void
 test_values (void)
 {

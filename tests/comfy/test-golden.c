@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every format, read and written, against the bytes of the programs that define it. */
+/* Tests every format, read and written, against the bytes of the programs that define it. */
 #include "fixture.h"
 #include "golden-file.h"
 
@@ -80,7 +80,8 @@ find (const GoldenFile *file, const char *name)
   return NULL;
 }
 
-/* Returns: (transfer full): what the file's metadata says of layers that are no reference; NULL: it has none */
+/* Returns: (transfer full): the note in the file's metadata about layers that are no reference; NULL if there is
+   none */
 static JsonObject *
 informative (const char *path)
 {
@@ -113,7 +114,7 @@ largest_of (const float *x, guint64 n)
   return top;
 }
 
-/* Rows and columns of padding decode to zeros, unless their scale is NaN. */
+/* Asserts that rows and columns of padding decode to zeros, unless their scale is NaN. */
 static void
 assert_decoded (const Kind *kind, const QconvModel *m, const char *layer, const GoldenTensor *want)
 {
@@ -138,7 +139,7 @@ assert_decoded (const Kind *kind, const QconvModel *m, const char *layer, const 
       }
 }
 
-/* Except for the names of its layers ComfyUI loads the file. */
+/* Checks decoding. ComfyUI loads the file, except for the names of its layers. */
 static guint
 check_decode (const Kind *kind, const char *path, const GoldenFile *file)
 {
@@ -176,7 +177,7 @@ ordered (guint32 bits)
   return bits >> 31 != 0 ? -(gint64) (bits & 0x7fffffff) : (gint64) bits;
 }
 
-/* Bytes as they are, zeros of either sign; @ulps: of F32 */
+/* Compares bytes as they are, and zeros of either sign as equal; @ulps: of F32 */
 static void
 assert_same (const char *name, const GoldenTensor *want, const guint8 *got, guint ulps)
 {
@@ -198,7 +199,7 @@ assert_same (const char *name, const GoldenTensor *want, const guint8 *got, guin
     g_error ("%s differs", name);
 }
 
-/* Codes of rotated weights: @allowed bytes may differ */
+/* Compares codes of rotated weights: @allowed bytes may differ */
 static void
 assert_codes (const char *name, const GoldenTensor *want, const guint8 *got, guint64 allowed)
 {
@@ -226,7 +227,7 @@ compare_tensor (const Kind *kind, const QconvModel *m, const char *suffix, const
     g_assert_cmpuint (t->shape.dim[i], ==, want->shape[i]);
   if (weight && g_str_equal (kind->stem, "nf4"))
     {
-      /* if the number of codes is odd, the last nibble holds none */
+      /* if the number of codes is odd, the last nibble holds no code */
       g_assert_cmpmem (got, want->size - 1, want->data, want->size - 1);
       g_assert_cmphex (got[want->size - 1] >> 4, ==, want->data[want->size - 1] >> 4);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tiles of block scales and nibbles, without files. */
+/* Tests tiles of block scales and nibbles, without files. */
 #include <string.h>
 
 #include "io/source.h"
@@ -22,7 +22,7 @@ some_bytes (gsize n, guint8 mask)
   return bytes;
 }
 
-/* comfy-kitchen: float_utils.py to_blocked, for 130 rows of 5 scales */
+/* Tests places that are known from comfy-kitchen (float_utils.py to_blocked), for 130 rows of 5 scales */
 static void
 test_known_places (void)
 {
@@ -178,7 +178,7 @@ test_codes (void)
       }
 }
 
-/* comfy-kitchen 0.2.40: columns 0 to 3 have the low nibbles 1 2 3 4 and the upper bits 0 1 2 3 */
+/* Tests 6-bit codes of comfy-kitchen 0.2.40: columns 0 to 3 have the low nibbles 1 2 3 4 and the upper bits 0 1 2 3 */
 static void
 test_sixes (void)
 {
@@ -191,7 +191,7 @@ test_sixes (void)
   g_assert_cmpmem (got, sizeof got, want, sizeof want);
 }
 
-/* [groups, rows] in the file, [rows, groups] here */
+/* Tests a component of [rows, groups] that the file holds as [groups, rows] */
 static void
 test_across (void)
 {
@@ -215,7 +215,7 @@ test_across (void)
   g_assert_cmpmem (got, sizeof got, scale, sizeof scale);
 }
 
-/* Numbers come back as they were, and the rest is spaces */
+/* Asserts that the numbers come back unchanged, and that the rest is spaces */
 static void
 test_map (void)
 {

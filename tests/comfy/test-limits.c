@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Odd sizes, tiny budgets and odd inputs through the whole program. */
+/* Tests odd sizes, tiny budgets and odd inputs through the whole program. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ one_tensor (const char *name, const char *dtype, const char *shape, gconstpointe
   return builder_write (b, "one.safetensors");
 }
 
-/* No bytes, but 2^40 rows */
+/* Tests a tensor without bytes, but with 2^40 rows */
 static void
 test_empty (void)
 {
@@ -86,7 +86,7 @@ test_many_threads (void)
   g_assert_no_error (error);
 }
 
-/* FP8 without a scale is a plain float. */
+/* Tests that FP8 without a scale is a plain float. */
 static void
 test_plain_fp8 (void)
 {
@@ -103,7 +103,7 @@ test_plain_fp8 (void)
   g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), expected, sizeof expected);
 }
 
-/* A broken quantized file is copied like any other. */
+/* Tests that a broken quantized file is copied like any other. */
 static void
 test_copy_broken (void)
 {
@@ -135,7 +135,7 @@ test_copy_broken (void)
     }
 }
 
-/* The output of a folder stands beside it, so that the folder can be converted again */
+/* Tests that the output of a folder stands beside it, so that the folder can be converted again */
 static void
 test_folder (void)
 {
@@ -186,10 +186,10 @@ test_input_scale_files (void)
     }
   g_assert_true (
       try_job (input, (QconvJob) { .target = "f32-safetensors", .output = output, .input_scale = "1" }, NULL));
-  g_assert_cmpuint (n_warnings, ==, 1); /* it does not reach a plain target */
+  g_assert_cmpuint (n_warnings, ==, 1); /* it is not written to a plain target */
 }
 
-/* A layer called "weight", and one without a name */
+/* Tests a layer called "weight", and a layer without a name */
 static void
 test_odd_names (void)
 {

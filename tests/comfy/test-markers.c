@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Markers and headers: how layers are read, and which problems are found. */
+/* Tests markers and headers: the layers that are read, and the problems that are found. */
 #include "fixture.h"
 
 #include <string.h>
@@ -8,7 +8,8 @@
 
 static const float one = 1.0f;
 
-/* A layer of 16 rows and 64 columns whose codes and scales are @codes and @scale; @suffixes: those that are left out */
+/* Adds a layer of 16 rows and 64 columns whose codes and scales are @codes and @scale; @suffixes: those that are left
+   out */
 static void
 add_layer (Builder *b, const char *name, guint8 codes, guint8 scale, const char *scale_shape, const char *without)
 {
@@ -143,7 +144,7 @@ test_nibbles (void)
     }
 }
 
-/* 128 rows and 64 columns: tiles and plain rows of scales have the same shape */
+/* Tests 128 rows and 64 columns: tiles and plain rows of scales then have the same shape */
 static void
 test_ambiguous (void)
 {
@@ -168,7 +169,7 @@ test_ambiguous (void)
   assert_scheme (told, "l", "nvfp4");
 }
 
-/* The header's names may lack the prefix, and it wins */
+/* Tests that the header's names may lack the prefix, and that the header wins */
 static void
 test_header (void)
 {
@@ -194,7 +195,7 @@ test_header (void)
   g_assert_cmpmem (g_bytes_get_data (marker, NULL), g_bytes_get_size (marker), want, strlen (want));
 }
 
-/* Layers are listed even if no plugin has their quantizer. */
+/* Tests that layers are listed even if no plugin has their quantizer. */
 static void
 test_other_formats (void)
 {
@@ -221,7 +222,7 @@ test_other_formats (void)
     }
 }
 
-/* The bias shows which rows are padding. */
+/* Tests that the bias shows which rows are padding. */
 static void
 test_bias (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What ComfyUI's loaders need of a model besides its layers, and what they do not use. */
+/* Tests models besides their layers: tensors that ComfyUI's loaders need, and tensors that they do not use. */
 #include <string.h>
 
 #include "fixture.h"
@@ -42,7 +42,8 @@ has_tensor (const QconvModel *m, const char *name)
   return qconv_directory_find (qconv_model_directory (m), name) != NULL;
 }
 
-/* A second copy of the embedding is dropped. The only copy stays, and both stay in a plain file. */
+/* Tests that a second copy of the embedding is dropped, that the only copy stays, and that both stay in a plain
+   file. */
 static void
 test_tied (void)
 {
@@ -69,7 +70,7 @@ test_tied (void)
       }
 }
 
-/* Only the metadata distinguish LTX-2.3 from LTX-2. */
+/* Tests LTX-2.3, which only the metadata distinguish from LTX-2. */
 static void
 test_config (void)
 {
@@ -95,7 +96,7 @@ test_config (void)
     }
 }
 
-/* A tensor that the family does not know stays, unless the user names it. */
+/* Tests that a tensor that the family does not know stays, unless the user names it. */
 static void
 test_strangers (void)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The check, with numbers that are too large, too small or in the padding. */
+/* Tests the check with numbers that are too large, too small or in the padding. */
 #include <math.h>
 #include <string.h>
 
 #include "fixture.h"
 
-/* BF16 of one number */
+/* Returns the BF16 of a number */
 static guint16
 narrow (float x)
 {
@@ -15,7 +15,7 @@ narrow (float x)
   return (guint16) (bits >> 16);
 }
 
-/* A layer "a" of @rows × @cols whose weights are ±@size in turn, rising a little */
+/* Writes a layer "a" of @rows × @cols. Its weights alternate between @size and -@size, and rise a little */
 static char *
 write_plain (const char *name, guint rows, guint cols, float size)
 {
@@ -41,7 +41,7 @@ try (const char *input, const char *output, const char *target, const char *only
   return plan != NULL && qconv_plan_run (plan, NULL, NULL, NULL, NULL, error);
 }
 
-/* Rows of padding, in tiles that hold nothing else */
+/* Tests rows of padding, in tiles that hold nothing else */
 static void
 test_padding (void)
 {
@@ -68,7 +68,7 @@ compare (const char *path, const char *against)
   return r;
 }
 
-/* A large error fails the check even if the weights are zero or tiny. */
+/* Tests that a large error fails the check even if the weights are zero or tiny. */
 static void
 test_vanishing (void)
 {
@@ -89,7 +89,7 @@ test_vanishing (void)
     }
 }
 
-/* Codes whose products with their scale are infinite */
+/* Tests codes whose products with their scale are infinite */
 static void
 test_overflow (void)
 {
@@ -110,7 +110,7 @@ test_overflow (void)
   g_assert_false (g_file_test (output, G_FILE_TEST_EXISTS));
 }
 
-/* If a quantizer cannot encode a layer, the error names the layer. */
+/* Tests that the error names the layer that a quantizer cannot encode. */
 static void
 test_names (void)
 {
@@ -122,7 +122,7 @@ test_names (void)
   g_assert_nonnull (strstr (error->message, "layer \"a\": "));
 }
 
-/* A layer that the source had quantized is converted, however small it is. */
+/* Tests that a layer that the source had quantized is converted, however small it is. */
 static void
 test_small (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files of other writers that differ from ComfyUI's own, and how they are read. */
+/* Tests files of other writers that differ from ComfyUI's own. */
 #include "fixture.h"
 
 #include <string.h>
@@ -55,7 +55,7 @@ test_single (gconstpointer data)
     }
 }
 
-/* For text encoders convert_to_quant copies the tiles of block scales into input_scale. */
+/* Tests input_scale with the tiles of block scales, which convert_to_quant copies there for text encoders. */
 static void
 test_tiled_input (void)
 {
@@ -96,7 +96,7 @@ test_tiled_input (void)
     }
 }
 
-/* A group of AWQ may run downwards */
+/* Tests that a group of AWQ may run downwards */
 static void
 test_negative_awq (void)
 {
@@ -114,7 +114,7 @@ test_negative_awq (void)
   convert (input, output, "awq-comfy", NULL);
 }
 
-/* All keys of a format with a code book in "params". The scale of a block of zeros may be negative. */
+/* Tests all keys of a format with a code book in "params". The scale of a block of zeros may be negative. */
 static void
 test_map_in_params (void)
 {
@@ -144,7 +144,7 @@ test_map_in_params (void)
     g_assert_cmpfloat (((const float *) g_bytes_get_data (bytes, NULL))[i], ==, i % 2 == 0 ? 2.0f : 1.0f);
 }
 
-/* Python's json.loads() refuses NULs behind the text. */
+/* Tests NULs behind the text, which Python's json.loads() refuses. */
 static void
 test_trailing_nul (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is decided before a weight is read, and what is refused. */
+/* Tests decisions that are made before a weight is read, and refusals. */
 #include <math.h>
 #include <string.h>
 
@@ -108,7 +108,7 @@ test_memory_too_small (void)
   assert_job_refused (input, &job, QCONV_ERROR_LIMIT, "--memory 1M");
 }
 
-/* From a quantized source only the layers that it had quantized. */
+/* Tests that from a quantized source only the layers that it had quantized are converted. */
 static void
 test_quantized_source (void)
 {
@@ -164,7 +164,7 @@ test_nonfinite (void)
     }
 }
 
-/* A finite value that becomes Inf */
+/* Tests a finite value that becomes Inf */
 static void
 test_overflow (void)
 {
@@ -193,7 +193,7 @@ test_foreign_names (void)
     builder_add (b, names[i], "F32", "[1]", &one, sizeof one);
   input = builder_write (b, "diffusers.safetensors");
   assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "diffusers naming");
-  convert (input, output, "bf16-safetensors", NULL); /* plain files keep any names */
+  convert (input, output, "bf16-safetensors", NULL); /* plain files keep all names */
 }
 
 static float
@@ -282,7 +282,7 @@ test_input_scale_refused (void)
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "positive");
   job.input_scale = "nan";
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "positive");
-  job.input_scale = fp8; /* 448 where 2688 is meant */
+  job.input_scale = fp8; /* 448, but 2688 is needed */
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "made for fp8");
 }
 
@@ -327,7 +327,7 @@ test_derived_names (void)
     }
 }
 
-/* The bytes do not depend on threads and memory. */
+/* Tests that the bytes do not depend on threads and memory. */
 static void
 test_deterministic (void)
 {

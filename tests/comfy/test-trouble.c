@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files whose numbers would be wrong or missing in the output. They are refused before anything is written. */
+/* Tests files whose numbers would be wrong or missing in the output. They are refused before anything is written. */
 #include <math.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ static const struct {
   { "F8_E4M3", "weight_scale", "F32", "[32]", 128, "fp8_row" },
   { "F8_E4M3", "weight_scale", "F32", "[2,4]", 32, "fp8_block" },
   { "F8_E4M3", "weight_scale", "F32", "[8]", 32, "fp8_block" },
-  { "F8_E4M3", "weight_scale", "F32", "[16,32]", 2048, "unknown-scaled" }, /* no blocks as small as 2 */
+  { "F8_E4M3", "weight_scale", "F32", "[16,32]", 2048, "unknown-scaled" }, /* there are no blocks as small as 2 */
   { "F8_E5M2", "weight_scale", "F32", "[32]", 128, "unknown-scaled" },
   { "F8_E4M3", "weight_scale", "F32", "[2,2]", 16, "unknown-scaled" },
   { "F8_E4M3", "weight_scale", "F32", "[0]", 0, "unknown-scaled" },
@@ -86,7 +86,7 @@ test_scaled (void)
     }
 }
 
-/* INT8 with a zero point is another scheme. */
+/* Tests that INT8 with a zero point is another scheme. */
 static void
 test_zero_point (void)
 {
@@ -100,7 +100,7 @@ test_zero_point (void)
   assert_one_layer (input, "unknown-scaled");
 }
 
-/* It is not known which one counts. */
+/* Tests two scales, of which it is not known which one counts. */
 static void
 test_two_scales (void)
 {
@@ -114,7 +114,7 @@ test_two_scales (void)
   assert_one_layer (input, "unknown-scaled");
 }
 
-/* Some files have scales of 1 beside weights that were never quantized. No output has these scales. */
+/* Tests scales of 1 beside weights that were never quantized, which some files have. No output has these scales. */
 static void
 test_scale_of_plain (void)
 {
@@ -143,7 +143,7 @@ test_scale_of_plain (void)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, 2);
 }
 
-/* A word of a file never becomes the scheme of a quantizer. */
+/* Tests that a word of a file never becomes the scheme of a quantizer. */
 static void
 test_foreign_words (void)
 {
@@ -171,7 +171,7 @@ test_foreign_words (void)
       }
 }
 
-/* An NVFP4 layer of 16 by 64 with one more tensor */
+/* Writes an NVFP4 layer of 16 by 64 with one more tensor */
 static char *
 nvfp4_file (const char *suffix, float value)
 {
@@ -216,7 +216,7 @@ test_other_scales (void)
     }
 }
 
-/* The layer is named once */
+/* Tests that the message names the layer once */
 static void
 test_named_once (void)
 {
@@ -262,7 +262,7 @@ test_kept_types (void)
     }
 }
 
-/* Layers of 16 by 32 whose largest magnitudes are a few times the smallest F32 */
+/* Tests layers of 16 by 32 whose largest magnitudes are a few times the smallest F32 */
 static void
 test_smallest (void)
 {

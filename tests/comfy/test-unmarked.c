@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers whose markers are missing, blank or ignored, and scales that belong to nothing. */
+/* Tests layers whose markers are missing, blank or ignored, and scales that belong to nothing. */
 #include "fixture.h"
 
 #include <string.h>
@@ -109,7 +109,7 @@ test_unmarked (gconstpointer data)
   g_assert_cmpstr (problems, ==, unmarked[i].problems);
 }
 
-/* A rotated layer whose marker got lost is read by the option as by the marker. */
+/* Tests that the option reads a rotated layer whose marker got lost as the marker would. */
 static void
 test_rotation (void)
 {
@@ -154,7 +154,7 @@ test_rotation (void)
     }
 }
 
-/* ComfyUI converts layers of the older form that have markers, and overwrites the markers. */
+/* Tests layers of the older form that have markers: ComfyUI converts them, and overwrites the markers. */
 static void
 test_both_forms (void)
 {
@@ -227,7 +227,7 @@ test_orphans (void)
   g_assert_cmpstr (problems, ==, "");
 }
 
-/* A file without markers and scaled codes may have parameters with such names. */
+/* Tests parameters with names of scales: a file without markers and scaled codes may have them. */
 static void
 test_parameters (void)
 {

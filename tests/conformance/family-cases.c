@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Own the families of all cases */
+/* Owns the families of all cases */
 static GPtrArray *parsers;
 
-/* Published variants are tested. llm_moe's have too many tensors: its synthetic ones are tested instead */
+/* Returns whether a variant is tested: published ones are. llm_moe's have too many tensors: its synthetic ones are
+   tested instead */
 static gboolean
 is_wanted (const char *family, JsonObject *variant)
 {

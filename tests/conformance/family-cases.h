@@ -9,10 +9,10 @@ typedef struct {
   const char *id, *name, *as;
 } FamilyCase;
 
-/* Returns: (transfer full): #FamilyCase, in the order of file names and variants, which is the same everywhere */
+/* Returns: (transfer full): #FamilyCase, in the order of file names and variants, which is the same on every machine */
 GArray *family_cases_load (void);
 /* Frees the cases and their families */
 void family_cases_free (GArray *cases);
 
-/* Whether @part, "K/N", runs case @i: every Nth from the Kth, where 0 is the first */
+/* Returns whether @part, "K/N", runs case @i: every Nth from the Kth, where 0 is the first */
 gboolean family_case_is_in_part (const char *part, guint i);

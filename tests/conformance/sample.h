@@ -3,7 +3,7 @@
 #pragma once
 #include "qconv.h"
 
-/* A folder for the files of this program, removed by sample_finish() */
+/* Returns a folder for the files of this program, which sample_finish() removes */
 const char *sample_folder (void);
 void sample_finish (void);
 

@@ -88,7 +88,7 @@ test_cut (gconstpointer data)
   gsize end;
   const guint8 *bytes = g_bytes_get_data (whole, &end);
 
-  /* A file may do without zeros at its end: they can be padding */
+  /* a file may lack zeros at its end: they can be padding */
   while (bytes[end - 1] == 0)
     end--;
   g_assert_true (opens (path, c->id));
@@ -100,7 +100,7 @@ test_cut (gconstpointer data)
     }
 }
 
-/* Damage may go unnoticed, but may not crash, and an error must say that the file is bad */
+/* Tests damaged files: damage may go unnoticed, but may not crash, and an error must name the file as bad */
 static void
 test_damage (gconstpointer data)
 {

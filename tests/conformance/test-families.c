@@ -14,7 +14,8 @@ typedef struct {
   char *arguments, *label;
 } Spelling;
 
-/* What a plan did with the layers of a model. @misaligned: kept, because their columns would have to be padded */
+/* The decisions of a plan about the layers of a model. @misaligned: kept, because their columns would have to be
+   padded */
 typedef struct {
   guint quantized, fallback, misaligned;
 } Counts;
@@ -147,7 +148,7 @@ lists (JsonObject *o, const char *member, const char *text)
   return FALSE;
 }
 
-/* Whether the family file can detect files in @naming */
+/* Returns whether the family file can detect files in @naming */
 static gboolean
 is_detected (const FamilyCase *c, const char *naming)
 {
@@ -261,7 +262,7 @@ without_never_pack (const FamilyCase *c)
   return path;
 }
 
-/* Whether the family file detects the model or its dimensions by this weight, as loaders do */
+/* Returns whether the family file detects the model or its dimensions by this weight, as loaders do */
 static gboolean
 is_looked_at (const FamilyCase *c, const char *name)
 {
@@ -278,7 +279,7 @@ is_looked_at (const FamilyCase *c, const char *name)
   return found;
 }
 
-/* Packing @layer must be refused without never_pack, too: loaders see a packed weight with half its columns.
+/* Checks that packing @layer is refused without never_pack, too: loaders see a packed weight with half its columns.
    @unprotected: opened with without_never_pack() */
 static void
 check_refused (const FamilyCase *c, QconvModel *unprotected, const char *only, const char *layer)
@@ -293,7 +294,7 @@ check_refused (const FamilyCase *c, QconvModel *unprotected, const char *only, c
     complain ("%s %s, %s: %s", c->id, c->name, layer, error->message);
 }
 
-/* The weight called @name must stay as it is, even if the user asks for its layer alone */
+/* Checks that the weight called @name stays as it is, even if the user asks for its layer alone */
 static void
 check_probed (const FamilyCase *c, QconvModel *m, QconvModel *unprotected, const char *name)
 {
@@ -326,7 +327,7 @@ check_probed (const FamilyCase *c, QconvModel *m, QconvModel *unprotected, const
   n_probed++;
 }
 
-/* The model must be recognised even if every other layer that the family keeps is packed */
+/* Checks that the model is recognised even if every other layer that the family keeps is packed */
 static void
 check_all_packed (const FamilyCase *c, QconvModel *m)
 {
@@ -337,7 +338,7 @@ check_all_packed (const FamilyCase *c, QconvModel *m)
     complain ("%s %s, all packed: %s", c->id, c->name, error->message);
 }
 
-/* @m: the variant in its original spelling, from @path */
+/* Checks the weights of never_pack. @m: the variant in its original spelling, from @path */
 static void
 check_never_pack (const FamilyCase *c, QconvModel *m, const char *path)
 {
@@ -354,7 +355,7 @@ check_never_pack (const FamilyCase *c, QconvModel *m, const char *path)
 
 /* ---- All ---- */
 
-/* @as_original: the counts of the original spelling, which comes first */
+/* Checks one spelling. @as_original: the counts of the original spelling, which comes first */
 static void
 check_spelling (const FamilyCase *c, const Spelling *s, Counts *as_original)
 {
@@ -390,7 +391,7 @@ test_variant (gconstpointer data)
 
 /* ---- Parts ---- */
 
-/* @data: the parts, a NULL-terminated list */
+/* Tests that the parts run each variant once. @data: the parts, a NULL-terminated list */
 static void
 test_parts (gconstpointer data)
 {

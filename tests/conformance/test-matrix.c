@@ -11,14 +11,14 @@ typedef struct {
   const char *target, *option, *arguments;
 } Form;
 
-/* @target: (nullable): that made it */
+/* @target: the target that made it, or NULL */
 typedef struct {
   char *path;
   const char *target;
   GHashTable *errors; /* layer -> relative MSE against the first weights, as gdouble */
 } Source;
 
-/* Beside what each target writes without options */
+/* Forms besides those that each target writes without options */
 static const Form variants[] = {
   { "fp8-comfy", "dtype=e5m2", NULL },
   { "fp8-legacy", "range=unit", NULL },
@@ -159,7 +159,7 @@ make_sources (void)
       add_source (variants[i].target, variants[i].option);
 }
 
-/* ‖w − c‖ ≤ ‖w − b‖ + ‖b − c‖, and ‖b‖ ≤ ‖w‖ + ‖w − b‖ */
+/* Checks that ‖w − c‖ ≤ ‖w − b‖ + ‖b − c‖, and ‖b‖ ≤ ‖w‖ + ‖w − b‖ */
 static void
 check_path (const Source *from, const QconvReport *step, const char *path)
 {
@@ -182,7 +182,7 @@ check_path (const Source *from, const QconvReport *step, const char *path)
     g_assert_cmpuint (n, >, 0);
 }
 
-/* A conversion to the same form must move the bytes, whatever the parameters: its error is 0 */
+/* Checks that a conversion to the same form moves the bytes, with any parameters: its error is 0 */
 static void
 check_moved (const QconvReport *step)
 {
@@ -221,7 +221,7 @@ test_target (gconstpointer data)
     }
 }
 
-/* An edit that changes nothing writes the same file */
+/* Tests that an edit that changes nothing writes the same file */
 static void
 test_edit (void)
 {

@@ -22,7 +22,7 @@ test_count (void)
   g_assert_cmpuint (modules->len, ==, QCONV_N_BUILT_PLUGINS);
 }
 
-/* Help must be one line without a full stop, because other text may follow it */
+/* Checks that a help text is one line without a full stop, because other text may follow it */
 static void
 check_help (const char *owner, const char *text)
 {

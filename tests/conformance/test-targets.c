@@ -6,7 +6,7 @@
 
 #include "sample.h"
 
-/* How a conversion is done, beside its target */
+/* The settings of a conversion besides its target */
 typedef struct {
   const char *name;
   guint n_threads;
@@ -40,7 +40,7 @@ make_plan (QconvModel *model, const char *target, const char *output, const Way 
   return qconv_plan_new (model, &job, error);
 }
 
-/* Every weight of the plan is in the file, encoded as planned */
+/* Checks that every weight of the plan is in the file, encoded as planned */
 static void
 check_weights (QconvPlan *plan, const char *path)
 {
@@ -62,7 +62,7 @@ check_weights (QconvPlan *plan, const char *path)
             continue;
           seen = TRUE;
           g_assert_cmpstr (got->scheme, ==, want->scheme);
-          /* The plan counts everything that the layer brings, markers too */
+          /* the plan counts all tensors of the layer, markers too */
           g_assert_cmpuint (got->bytes, >, 0);
           g_assert_cmpuint (got->bytes, <=, want->bytes);
         }
@@ -135,7 +135,7 @@ test_same_bytes (gconstpointer data)
     }
 }
 
-/* Converting an output to its own target again must move its bytes */
+/* Tests that converting an output to its own target again moves its bytes */
 static void
 test_again (gconstpointer data)
 {
@@ -209,7 +209,7 @@ source_of (guint32 bits, gboolean only_last, const char *name)
   return sample_write (changed, n, name);
 }
 
-/* One weight that is NaN or infinite must fail the run and leave no file */
+/* Tests that one weight that is NaN or infinite fails the run and leaves no file */
 static void
 test_not_finite (gconstpointer data)
 {
@@ -231,7 +231,7 @@ test_not_finite (gconstpointer data)
     }
 }
 
-/* Zeros of both signs must come back as zeros, and tiny numbers as finite numbers of 1e-30 at most */
+/* Tests that zeros of both signs come back as zeros, and tiny numbers as finite numbers of 1e-30 at most */
 static void
 test_vanishing (gconstpointer data)
 {

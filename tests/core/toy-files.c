@@ -142,7 +142,7 @@ toy_tensor (const char *path, const char *name)
   return t != NULL ? g_bytes_new_from_bytes (all, (gsize) t->offset, (gsize) t->n_bytes) : NULL;
 }
 
-/* In place: somebody may have opened the file */
+/* Turns bits in the file itself: somebody may have opened it */
 void
 toy_flip (const char *path, const char *name, guint64 offset, guint8 bits)
 {

@@ -141,7 +141,7 @@ static const QconvEncoder half_encoder = { .encode = half_encode };
 
 /* ---- whole: codes around the mean of the layer under one scale; two passes over chunks of five rows ---- */
 
-/* More than the slack that core gives to every tile */
+/* Bytes: more than the slack that core gives to every tile */
 enum { SCRATCH = 20000 };
 
 static gboolean
@@ -225,8 +225,7 @@ whole_decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static const QconvEncoder whole_encoder
     = { .work = whole_work, .accumulate = whole_accumulate, .finish = whole_finish, .encode = whole_encode };
 
-/* ---- once: a scale for each column; each code says how it differs from the one above, so all rows are one tile ----
- */
+/* ---- once: a scale for each column; each code is the difference to the one above, so all rows are one tile ---- */
 
 static gboolean
 once_components (const QconvQuantizer *self, const QconvLayer *l, QconvComponents *out, GError **error)
@@ -398,7 +397,7 @@ static const QconvEncoder twin_adopts = {
 };
 static const QconvEncoder twin_encoder = { .encode = twin_encode };
 
-/* ---- dark and light: signs that nobody decodes, made from all rows at once, and codes that nobody makes ---- */
+/* ---- dark and light: signs that no plugin decodes, made from all rows at once, and codes that no plugin makes ---- */
 
 static gboolean
 codes_components (const QconvQuantizer *self, const QconvLayer *l, QconvComponents *out, GError **error)

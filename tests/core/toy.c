@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The toy plugin's container, reader and writer, and what tests do with its files. */
+/* The toy plugin's container, reader and writer, and the functions by which tests use its files. */
 #include "toy.h"
 
 #include <glib/gstdio.h>
@@ -70,7 +70,7 @@ box_score (const QconvContainer *self, const char *name, const guint8 *head, gsi
   return n >= 4 && memcmp (head, "BOX ", 4) == 0 ? 100 : 0;
 }
 
-/* "T name dtype offset n_bytes axes…" or "M key=value" */
+/* Reads one line of the header: "T name dtype offset n_bytes axes…" or "M key=value" */
 static gboolean
 open_line (QconvDirectory *d, QconvSource *source, const char *line, GError **error)
 {
@@ -203,7 +203,8 @@ toy_score (const QconvReader *self, const QconvDirectory *d)
   return 0;
 }
 
-/* "scheme|parameters|rows|cols|dtype|key=value|…"; the key min_rows is the fewest rows worth loading, too */
+/* Claims the layer of a text "scheme|parameters|rows|cols|dtype|key=value|…". The key min_rows also sets the fewest
+   rows worth loading */
 static gboolean
 claim_layer (const QconvDirectory *d, const QconvTensor *marker, QconvClaims *claims, GError **error)
 {
@@ -257,7 +258,7 @@ toy_claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *
   return TRUE;
 }
 
-/* Every scale must be above zero */
+/* Reports every scale that is not above zero */
 static void
 toy_check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
 {
@@ -291,7 +292,7 @@ pack_codes (const QconvPack *pack, GError **error)
   return toy_call (TOY_PACK, error);
 }
 
-/* Parameters of the scheme, then what hints say */
+/* parameters of the scheme, then the keys of the hints */
 static GBytes *
 marker_text (const QconvLayer *l)
 {

@@ -6,11 +6,11 @@
 /**
  * The form "toy", which the container "box", the reader "toy" and the writer "toy" share: a layer L has the tensors
  * L.weight (its codes, every bit turned; one long row for the scheme once), L.scale … under the names of its other
- * components, and L.scheme, a text that says what they are. The schemes, which toy-quantizers.c explains: half, whole,
- * once, twin, dark (encode only), light (decode only).
+ * components, and L.scheme, a text with the scheme and its parameters. The schemes, which toy-quantizers.c explains:
+ * half, whole, once, twin, dark (encode only), light (decode only).
  */
 
-/* What the plugin does when core calls it */
+/* The hooks of the plugin that core calls */
 typedef enum {
   TOY_OPEN,
   TOY_LAY_OUT,
@@ -30,10 +30,10 @@ typedef enum {
 } ToyHook;
 
 /**
- * Toy: how the plugin behaves, and what it saw. Tests set and read it while nothing runs.
+ * Toy: settings and records of the plugin. Tests set and read it while nothing runs.
  *
- * @fail: this hook fails with @code after @spare calls that succeed; TOY_N_HOOKS: none fails
- * @watch: (nullable): called by every hook on whatever thread
+ * @fail: this hook fails with @code after @spare calls that succeed; TOY_N_HOOKS: no hook fails
+ * @watch: (nullable): called by every hook, on any thread
  * @calls: of each hook
  * @most_used: most bytes of a task's arena that were taken when encode() and pack functions were called
  */
@@ -50,22 +50,22 @@ extern Toy toy;
 
 /* Resets @toy */
 void toy_reset (void);
-/* For the plugin: counts a call; FALSE with @error: the test wants it to fail */
+/* Counts a call of a hook. Returns FALSE with @error if the test wants it to fail */
 gboolean toy_call (ToyHook hook, GError **error);
-/* For the plugin: records what the arena of @t holds, which is this thread's from now on */
+/* Records the arena of @t, which is this thread's from now on */
 void toy_note_tile (const QconvTile *t);
-/* For the plugin: records the arena of this thread up to the end of @bytes */
+/* Records the arena of this thread up to the end of @bytes */
 void toy_note_bytes (gconstpointer bytes, gsize n);
 
 extern const QconvQuantizer *const toy_quantizers[];
 
-/* Calls g_test_init(), and offers the plugin and the families of toy/families, and no others */
+/* Calls g_test_init(), and offers only the plugin and the families of toy/families */
 void toy_init (int *argc, char ***argv);
 
 /**
  * ToyTensor: one tensor of a file; a list ends with { NULL }.
  * @values: (nullable): F32 items, converted to @dtype; NULL: numbers that follow from the name
- * @text: (nullable): instead: bytes, filled up with NUL
+ * @text: (nullable): bytes instead of @values, filled up with NUL
  */
 typedef struct {
   const char *name;
@@ -75,7 +75,7 @@ typedef struct {
   const char *text;
 } ToyTensor;
 
-/* Returns: (transfer full): @name in a folder of this process; a file that is there is removed */
+/* Returns: (transfer full): the path of @name in a folder of this process. Removes a file of that name */
 char *toy_path (const char *name);
 /* Writes a file. @metadata: (nullable): NULL-terminated "KEY=VALUE" */
 void toy_write (const char *path, const ToyTensor *tensors, const char *const *metadata);
@@ -83,7 +83,7 @@ void toy_write (const char *path, const ToyTensor *tensors, const char *const *m
 void toy_write_text (const char *path, const char *text);
 /* Opens a model, which must succeed */
 QconvModel *toy_open (const char *path);
-/* Plans and runs. Returns: FALSE with @error */
+/* Plans and runs. Returns: FALSE with @error if either fails */
 gboolean toy_run (QconvModel *m, const QconvJob *job, QconvReport **report, GError **error);
 /* Converts @from to @to with @job, whose output is set; must succeed */
 void toy_convert (const char *from, const char *to, const QconvJob *job);
@@ -97,7 +97,7 @@ void toy_flip (const char *path, const char *name, guint64 offset, guint8 bits);
 guint toy_n_files (const char *path);
 /* Fails the test unless @error has @code and its message matches the glob @text */
 void toy_assert_error (const GError *error, gint code, const char *text);
-/* Returns: how @name is planned, or fails the test */
+/* Returns: the layer @name of the plan; fails the test if there is none */
 QconvPlannedInfo toy_planned (const QconvPlan *p, const char *name);
-/* Returns: whether the report has a problem with @code of @layer (nullable: any) */
+/* Returns: whether the report has a problem with @code of @layer (NULL: of any layer) */
 gboolean toy_reported (const QconvReport *r, const char *layer, const char *code);

@@ -21,14 +21,14 @@ typedef struct {
 /* Hides plugin modules, which would bring another core with them. Must be called before anything else. */
 void fixture_init (int *argc, char ***argv);
 
-/* Open a model. @options: (nullable): of the container */
+/* Open a model. @options: of the container, or NULL */
 Model *model_open (const char *path, const char *options);
 Model *model_open_bytes (gconstpointer bytes, gsize n, const char *options);
 Model *model_open_build (const Build *b, const char *options);
 void model_free (Model *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Model, model_free)
 
-/* Lets the reader claim, unless the model has an error. @options: (nullable): of the reader */
+/* Lets the reader claim, unless the model has an error. @options: of the reader, or NULL */
 void model_claim (Model *m, const char *options, gboolean allow_nonfinite);
 /* Returns: (transfer none): the layer called @name, which must exist. */
 const SourceLayer *model_layer (const Model *m, const char *name);

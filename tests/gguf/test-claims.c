@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How the reader claims tensors: names, shapes, scales beside weights, prefixes. */
+/* Tests the claims of the reader: names, shapes, scales beside weights, prefixes. */
 #include <string.h>
 
 #include "fixture.h"
@@ -87,7 +87,7 @@ test_orig_shape (void)
     }
 }
 
-/* SDXL files of stable-diffusion.cpp have no metadata. Tensors of other files keep their shapes. */
+/* Tests SDXL files of stable-diffusion.cpp, which have no metadata. Tensors of other files keep their shapes. */
 static void
 test_padded_projection (gconstpointer data)
 {
@@ -182,7 +182,7 @@ test_side_scales (void)
   assert_layer (forced, "m", "mxfp4_blocks", "m.weight", 2, 32);
 }
 
-/* @data: TRUE: as many scales as rows; FALSE: blocks in place of a number */
+/* Tests bad scales. @data: TRUE: as many scales as rows; FALSE: blocks in place of a number */
 static void
 test_bad_side_scale (gconstpointer data)
 {

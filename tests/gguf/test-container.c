@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Good files: names, shapes, types, metadata, versions and byte orders. */
+/* Tests good files: names, shapes, types, metadata, versions and byte orders. */
 #include <json-glib/json-glib.h>
 #include <string.h>
 
@@ -165,7 +165,7 @@ start_texts (guint64 n)
   return value;
 }
 
-/* Arrays of texts whose ends take 1, 2 and 4 bytes, and the sizes at which that changes. */
+/* Tests arrays of texts whose ends take 1, 2 and 4 bytes, and the sizes at which that changes. */
 static void
 test_text_arrays (void)
 {
@@ -201,7 +201,7 @@ test_text_arrays (void)
     }
 }
 
-/* Text that a GVariant cannot hold is kept as bytes, with a warning unless it is UTF-8. */
+/* Tests that text that a GVariant cannot hold is kept as bytes, with a warning unless it is UTF-8. */
 static void
 test_odd_texts (void)
 {
@@ -295,7 +295,7 @@ test_versions (void)
       }
 }
 
-/* Number, name and bytes of a block of each type, written a second time by hand. */
+/* Tests number, name and bytes of a block of each type, which are written by hand here a second time. */
 static void
 test_types (void)
 {

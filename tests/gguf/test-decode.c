@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whole files to F32 through all modules, compared with ggml's numbers. */
+/* Tests whole files, decoded to F32 through all modules, against ggml's numbers. */
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
@@ -26,7 +26,7 @@ result_clear (Result *r)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
 
-/* @option: (nullable): "key=value" */
+/* Converts a file. @option: "key=value", or NULL */
 static gboolean
 convert (const char *path, const char *target, const char *option, gboolean force, Result *r, GError **error)
 {
@@ -60,7 +60,7 @@ half_at (const guint8 *bytes)
   return (half & 0x8000) != 0 ? -size : size;
 }
 
-/* An item of a plain tensor as F32, rounded to nearest even */
+/* Returns an item of a plain tensor as F32, rounded to nearest even */
 static float
 number_at (const guint8 *item, QconvDType dtype)
 {
@@ -146,7 +146,7 @@ all_finite (const float *row, guint64 n)
   return TRUE;
 }
 
-/* The largest scales of two types decode to infinities, which needs --allow-nonfinite. */
+/* Tests one type. The largest scales of two types decode to infinities, which needs --allow-nonfinite. */
 static void
 test_type (gconstpointer data)
 {
@@ -188,7 +188,7 @@ add_finite_rows (Build *b, const GoldenTensor *blocks, const GoldenTensor *want,
   return n;
 }
 
-/* MXFP4 as codes and scales, which move to other formats. */
+/* Tests MXFP4 as codes and scales, which move to other formats. */
 static void
 test_unpacked_mxfp4 (void)
 {
@@ -218,7 +218,7 @@ test_unpacked_mxfp4 (void)
   g_remove (path);
 }
 
-/* Four rows of NVFP4 as two matrices with a scale each, or one for both */
+/* Tests four rows of NVFP4 as two matrices with a scale each, or with one scale for both */
 static void
 test_experts (gconstpointer data)
 {

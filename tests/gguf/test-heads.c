@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rows of attention heads, which llama.cpp's converter reorders. */
+/* Tests rows of attention heads, which llama.cpp's converter reorders. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 enum { HIDDEN = 64, KV = 32, FFN = 96, VOCAB = 40 };
 
-/* Every row holds its number */
+/* Adds rows that hold their own numbers */
 static void
 add_rows (Build *b, const char *name, guint rows, guint cols)
 {
@@ -27,7 +27,7 @@ add_vector (Build *b, const char *name, guint n)
   build_tensor (b, name, 0, x, n * sizeof *x, (int) n, -1);
 }
 
-/* A decoder of one block */
+/* Writes a decoder of one block */
 static char *
 write_llama (guint heads)
 {
@@ -72,7 +72,7 @@ convert (const char *input, const char *output)
   return written;
 }
 
-/* @d: rows of a head; 0: as they are */
+/* Asserts that rows have the order of heads with @d rows; 0: their own order */
 static void
 assert_rows (const QconvModel *m, const char *name, guint rows, guint d)
 {
@@ -90,7 +90,7 @@ assert_rows (const QconvModel *m, const char *name, guint rows, guint d)
     }
 }
 
-/* Only the metadata hold the number of heads. */
+/* Tests that the number of heads, which only the metadata hold, decides. */
 static void
 test_heads (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Broken and odd files: golden ones, and one cut at every byte. */
+/* Tests broken and odd files: golden ones, and one cut at every byte. */
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +43,8 @@ word_of (const char *kind)
   g_error ("unknown kind of fault \"%s\"", kind);
 }
 
-/* @data: a row of the list: file, case, the results of three programs in three columns, our result, kind */
+/* Tests one row of the list. @data: the row: file, case, the results of three programs in three columns, our result,
+   kind */
 static void
 test_row (gconstpointer data)
 {
@@ -90,7 +91,7 @@ add_rows (void)
   return n;
 }
 
-/* 320 bytes: the last tensor ends at 0x124, behind it is padding */
+/* Builds a file of 320 bytes: the last tensor ends at 0x124, and padding follows */
 static GByteArray *
 build_example (void)
 {
@@ -155,7 +156,7 @@ test_every_byte (void)
   g_assert_cmpuint (n_refused, >, 0xc0);
 }
 
-/* A header above the limit is refused. */
+/* Tests that a header above the limit is refused. */
 static void
 test_header_limit (void)
 {

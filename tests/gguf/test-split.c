@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sets of files, whole and broken. */
+/* Tests sets of files, whole and broken. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 #define PARTS 3
 
-/* What is wrong with a set; -1: nothing. @part: the part with the fault */
+/* The fault of a set; -1: no fault. @part: the part with the fault */
 typedef struct {
   const char *name;
   gint part;
@@ -103,7 +103,7 @@ test_fault (gconstpointer data)
 
   for (guint i = 0; i < PARTS; i++)
     write_part (folder, i, f);
-  /* Opening any part opens the set. */
+  /* Tests that opening any part opens the set. */
   for (guint i = 0; i < PARTS; i++)
     {
       g_autofree char *file = g_strdup_printf ("m-%05u-of-%05u.gguf", i + 1, PARTS);
@@ -121,7 +121,7 @@ test_fault (gconstpointer data)
   remove_folder (folder);
 }
 
-/* The name of a part must be one from which the names of the others follow. */
+/* Tests that the name of a part must be one from which the names of the others follow. */
 static void
 test_names (void)
 {
@@ -151,7 +151,7 @@ test_names (void)
     }
 }
 
-/* In memory there is nothing beside a part */
+/* Tests that a part in memory is refused, because no file lies beside it */
 static void
 test_memory (void)
 {

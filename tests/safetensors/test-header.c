@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Limits of headers, names in messages, the order of tensors, and how a file is recognised. */
+/* Tests limits of headers, names in messages, the order of tensors, and the recognition of files. */
 #include <string.h>
 
 #include "fixture.h"
@@ -84,7 +84,7 @@ test_order (void)
     g_assert_cmpstr (qconv_directory_tensor (m->directory, i)->name, ==, want[i]);
 }
 
-/* More entries than models on the hub have; -m perf takes the largest header that occurs in practice. */
+/* Tests more entries than models on the hub have; -m perf takes the largest header that occurs in practice. */
 static void
 test_many (void)
 {

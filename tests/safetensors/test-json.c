@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The JSON that plugins share: strict reading into json-glib's tree, and strings as serde_json writes them. */
+/* Tests the JSON that plugins share: strict reading into json-glib's tree, and strings as serde_json writes them. */
 #include <string.h>
 
 #include "json-parse.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every malformed file of the golden table has its outcome, for the reason that the table names. */
+/* Tests that every malformed file of the golden table has its outcome, for the reason that the table names. */
 #include <string.h>
 
 #include "fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sets of files with and without an index, and everything that can be wrong with them. */
+/* Tests sets of files with and without an index, and all their possible faults. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ open_name (const Fixture *f, const char *name)
   return model_open_file (path);
 }
 
-/* Two shards with the tensors "a" and "b" */
+/* Makes two shards with the tensors "a" and "b" */
 static void
 set_up (Fixture *f, gconstpointer data)
 {
@@ -272,7 +272,7 @@ test_broken_shard (Fixture *f, gconstpointer data)
   assert_refused (m, "shard \"" TWO "\": truncated");
 }
 
-/* Names that look like members of a set but are not. */
+/* Tests names that look like members of a set but are not. */
 static void
 test_single (Fixture *f, gconstpointer data)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Odd but valid files: we read the same as the reference package, and read the same again after writing. */
+/* Tests odd but valid files: qconv reads the same as the reference package, and reads the same again after writing. */
 #include <json-glib/json-glib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files that equal those of the reference serializer byte for byte, and tensors that cannot be written. */
+/* Tests files that equal those of the reference serializer byte for byte, and tensors that cannot be written. */
 #include <string.h>
 
 #include "fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Helpers of test-lora.c and test-lora-names.c. */
+/* Makes and merges LoRA files for test-lora.c and test-lora-names.c. */
 #include "lora-fixture.h"
 
 #include <string.h>

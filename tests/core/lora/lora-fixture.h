@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes models and LoRA files, merges them, and calculates what merging must give. The tests of LoRA use it. */
+/* Makes models and LoRA files, merges them, and calculates the expected result. The tests of LoRA use it. */
 #pragma once
 #include "fixture.h"
 
@@ -26,5 +26,5 @@ Matrix *lora_tensor (const QconvModel *m, const char *name);
 char *lora_changes (const QconvModel *a, const QconvModel *b);
 void matrix_assert_equal (const Matrix *a, const Matrix *b);
 
-/* Adds (@scale · @up) · @down to @w from row @first on, in the order and precision that merging promises */
+/* Adds (@scale · @up) · @down to @w from row @first on, in the order and the precision that merging promises */
 void matrix_add_product (Matrix *w, gsize first, const Matrix *up, const Matrix *down, float scale);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files of LoRA dialects: what they may contain, which file counts, and how spellings are looked up. */
+/* Tests files of LoRA dialects: their members, the files that count, and the look-up of spellings. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #define HEAD "\"schema\": \"qconv-lora-dialects\", \"schema_version\": 1"
 #define DIALECT(members) "{" HEAD ", \"dialects\": [{\"dialect\": \"mine\", " members "}]}"
 
-/* ---- What is wrong ---- */
+/* ---- Faults ---- */
 
 typedef struct {
   const char *title, *text, *message;
@@ -148,7 +148,7 @@ remove_file (const char *folder)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
-/* The user's files come before those of the program and add to them */
+/* Tests that the user's files come before those of the program and add to them */
 static void
 test_files (void)
 {
@@ -171,7 +171,7 @@ test_files (void)
   remove_file (folder);
 }
 
-/* Without the program's own dialects nothing can be merged */
+/* Tests that nothing can be merged without the program's own dialects */
 static void
 test_missing (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks which rows of which layer a key of a LoRA means, in every spelling, and what is refused. */
+/* Tests the rows of layers that keys of LoRA files mean, in every spelling, and refusals. */
 #include <string.h>
 
 #include "lora-fixture.h"
@@ -81,7 +81,7 @@ test_spellings (gconstpointer arguments)
     }
 }
 
-/* diffusers has the halves of this layer in the opposite order */
+/* Tests a layer whose halves diffusers has in the opposite order */
 static void
 test_swapped (void)
 {
@@ -118,8 +118,8 @@ matrix_zeros (gsize rows, gsize cols)
   return m;
 }
 
-/* A LoRA for q, k and v one by one gives the same weights as a LoRA for the fused layer, whatever the names of the
-   source and of the output */
+/* Tests that a LoRA for q, k and v one by one gives the same weights as a LoRA for the fused layer, for any names of
+   the source and of the output */
 static void
 test_fused (gconstpointer arguments)
 {
@@ -260,7 +260,7 @@ keep_warning (const char *message, gpointer text)
   g_string_append (text, message);
 }
 
-/* Keys that belong to no layer are an error, or with lora_partial a warning */
+/* Tests that keys that belong to no layer are an error, or with lora_partial a warning */
 static void
 test_partial (void)
 {
@@ -289,7 +289,7 @@ test_partial (void)
   g_assert_nonnull (strstr (warnings->str, "2 of 3 keys"));
 }
 
-/* Plans with a LoRA file that has @metadata; @told: whether it must warn of the strength that diffusers would use */
+/* Plans with a LoRA file that has @metadata; @told: TRUE if it must warn of the strength that diffusers would use */
 static void
 check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
 {
@@ -318,7 +318,7 @@ check_metadata (const char *metadata, gboolean with_alpha, gboolean told)
   g_assert_cmpint (strstr (warnings->str, "use strength 1.5") != NULL, ==, told);
 }
 
-/* An alpha in the metadata, which only diffusers applies, is a warning */
+/* Tests that an alpha in the metadata, which only diffusers applies, is a warning */
 static void
 test_metadata (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks merged weights bit for bit against the definition of each kind of LoRA. */
+/* Tests merged weights bit for bit against the definition of each kind of LoRA. */
 #include <string.h>
 
 #include "lora-fixture.h"
@@ -28,7 +28,7 @@ assert_tensor (const QconvModel *m, const char *name, const Matrix *want)
   matrix_assert_equal (got, want);
 }
 
-/* Strength and alpha scale the product, whatever form the source has */
+/* Tests that strength and alpha scale the product, for every form of the source */
 static void
 test_product (gconstpointer arguments)
 {
@@ -55,7 +55,7 @@ test_product (gconstpointer arguments)
     }
 }
 
-/* Several LoRAs are added in the order of the command line */
+/* Tests that several LoRAs are added in the order of the command line */
 static void
 test_two (void)
 {
@@ -79,7 +79,7 @@ test_two (void)
   assert_tensor (other, "double_blocks.0.img_attn.proj.weight", want_other);
 }
 
-/* A LoRA of strength 0 changes nothing */
+/* Tests that a LoRA of strength 0 changes nothing */
 static void
 test_zero (void)
 {
@@ -171,7 +171,7 @@ test_hadamard (void)
   assert_tensor (baked, "double_blocks.0.img_attn.proj.weight", want);
 }
 
-/* The factors have 8 × 16 and 32 × 16 items. Alpha counts if the second is a product */
+/* Tests factors of 8 × 16 and 32 × 16 items. Alpha counts if the second is a product */
 static void
 test_kronecker (void)
 {
@@ -212,7 +212,7 @@ test_kronecker (void)
     }
 }
 
-/* The kernel of a convolution belongs to the columns; the 1 × 1 kernel of a factor adds none */
+/* Tests that the kernel of a convolution belongs to the columns; the 1 × 1 kernel of a factor adds none */
 static void
 test_convolution (void)
 {
@@ -235,7 +235,7 @@ test_convolution (void)
   assert_tensor (baked, name, want);
 }
 
-/* Merging and encoding in one run gives the same bytes as in two */
+/* Tests that merging and encoding in one run gives the same bytes as in two */
 static void
 test_encoded (gconstpointer target)
 {
@@ -258,7 +258,7 @@ test_encoded (gconstpointer target)
   g_assert_cmpstr (changes, ==, "");
 }
 
-/* The number of threads and the memory budget change no byte */
+/* Tests that the number of threads and the memory budget change no byte */
 static void
 test_memory (void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How layers are cut into tiles: what a task is given against what it takes, and the least memory that a plan asks for
-   against what its run needs. */
+/* Tests the tiles of layers: the memory that a task gets against the memory that it takes, and the least memory of a
+   plan against the memory that its run needs. */
 #include <string.h>
 
 #include "layer/tile.h"
@@ -10,8 +10,8 @@
 /**
  * Case: a layer of @rows × @cols.
  * @source: (nullable): target that it is converted to first
- * @factor: a task is given at most this often what it takes, beside TILE_SLACK: layers that are decoded are given room
- *   for a decoder's scratch, which the toys do not use
+ * @factor: a task gets at most this many times the bytes that it takes, beside TILE_SLACK: layers that are decoded get
+ *   room for a decoder's scratch, which the toys do not use
  */
 typedef struct {
   const char *title, *source, *target;
@@ -36,7 +36,7 @@ static const Case cases[] = {
   { "once to half", "once-toy", "half-toy", QCONV_F32, 1000, 96, 2 },
   { "whole to half", "whole-toy", "half-toy", QCONV_F32, 3001, 96, 2 },
 };
-/* Plans in which the toys note no tile */
+/* Plans in which the toys record no tile */
 static const Case unseen[] = {
   { "cast", NULL, "f16-toy", QCONV_F32, 3001, 96 },
   { "widening", NULL, "f32-toy", QCONV_BF16, 3001, 96 },
@@ -74,7 +74,7 @@ make_model (const Case *k)
   return toy_open (k->source != NULL ? source : in);
 }
 
-/* @job: without what @k says. Writes to @out */
+/* Plans the job @job with the settings of @k. Writes to @out */
 static QconvPlan *
 make_plan (QconvModel *m, const Case *k, QconvJob job, const char *out, GError **error)
 {
@@ -94,7 +94,8 @@ run_plan (QconvPlan *p)
   g_assert_no_error (error);
 }
 
-/* Tiles are cut where runs start, fit the budget, and no task takes more than it was given or much less */
+/* Tests that tiles are cut where runs start and fit the budget, and that no task takes more than it gets, or much
+   less */
 static void
 test_tiles (gconstpointer data)
 {
@@ -131,7 +132,7 @@ test_tiles (gconstpointer data)
     }
 }
 
-/* A tile would be twice as high if that fitted: nothing is left unused */
+/* Tests that a tile is as high as possible: one of twice the height would not fit */
 static void
 test_as_high_as_fits (void)
 {
@@ -170,7 +171,7 @@ least_memory (QconvModel *m, const Case *k, gboolean no_verify, const char *out)
   return high;
 }
 
-/* It is enough for the run, and for the check behind it, however many threads share it */
+/* Tests that the least memory is enough for the run and for the check behind it, with any number of threads */
 static void
 test_least (gconstpointer data)
 {
@@ -191,7 +192,7 @@ test_least (gconstpointer data)
     }
 }
 
-/* A plan that cannot fit says what would; with that it does, and with a MiB less it does not */
+/* Tests that the error of a plan that does not fit names enough memory, and that a MiB less is not enough */
 static void
 test_limit (gconstpointer data)
 {
@@ -203,7 +204,7 @@ test_limit (gconstpointer data)
   const char *said;
   guint64 mib;
 
-  if (p != NULL) /* a copy takes what it gets */
+  if (p != NULL) /* a copy takes all memory that it gets */
     {
       g_assert_true (planned_layer (p)->copies);
       run_plan (p);
@@ -222,7 +223,7 @@ test_limit (gconstpointer data)
   g_assert_null (p);
 }
 
-/* Readers say how many rows are worth loading at once: all of them where memory allows, else as few as must be */
+/* Tests the reader's minimum of rows: all of them if the memory allows, else as few as possible */
 static void
 test_worth (void)
 {
@@ -258,7 +259,7 @@ test_worth (void)
     }
 }
 
-/* Each kind of run that a layer has is an edge where tiles may be cut */
+/* Each kind of run in a layer: tiles may be cut at its edges */
 static const struct {
   const char *title, *source, *target;
   guint64 align;
@@ -287,7 +288,7 @@ test_edge (gconstpointer data)
   g_assert_cmpuint (planned_layer (p)->tiling.align, ==, edges[i].align);
 }
 
-/* The file is as long as was planned */
+/* Tests that the file is as long as was planned */
 static void
 test_output_bytes (gconstpointer data)
 {

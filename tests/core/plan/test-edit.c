@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Edits of a small file: what changes, and that all else stays byte for byte. */
+/* Tests edits of a small file: the intended changes, and that everything else stays byte for byte. */
 #include "plan/edit.h"
 
 #include <string.h>
@@ -27,8 +27,8 @@ static const char *const metadata[] = { "author=nobody", "note=long ago", NULL }
  * Case: an edit of the model in half.
  * @hints, @n_hints, @metadata: of the job
  * @a, @b: markers afterwards
- * @author: (nullable): value of that key afterwards; NULL: it is gone
- * @changed: tensors beside markers that differ, or are gone or new; separated by blanks
+ * @author: (nullable): value of that key afterwards; NULL: it is removed
+ * @changed: tensors other than markers that differ, are removed or are new; separated by blanks
  * @error: (nullable): of QCONV_ERROR_OPTION
  */
 typedef struct {
@@ -131,7 +131,7 @@ assert_text (const char *path, const char *name, const char *want)
   g_assert_cmpmem (g_bytes_get_data (b, NULL), g_bytes_get_size (b), want, strlen (want));
 }
 
-/* Every tensor of either file is in the other, and the same, unless it is in @changed or a marker */
+/* Asserts that both files have the same tensors with the same bytes, except for those in @changed and markers */
 static void
 assert_same (const char *from, const char *to, const char *changed)
 {
@@ -205,7 +205,7 @@ test_case (gconstpointer data)
   assert_same (path, out, k->changed);
 }
 
-/* What an edit adds, another takes away: the file is as it was */
+/* Tests that an edit takes away what another edit added: the file is as it was before */
 static void
 test_back (void)
 {
@@ -222,7 +222,7 @@ test_back (void)
   g_assert_true (g_bytes_equal (before, after));
 }
 
-/* Without output the file itself is edited, and no other file is left */
+/* Tests that without output the file itself is edited, and no other file is left */
 static void
 test_in_place (void)
 {
@@ -243,7 +243,7 @@ test_in_place (void)
   g_assert_true (g_bytes_equal (there, here));
 }
 
-/* A file is as it was when its edit fails */
+/* Tests that a file is as it was if its edit fails */
 static void
 test_in_place_fails (void)
 {
@@ -254,7 +254,7 @@ test_in_place_fails (void)
   guint n = toy_n_files (path);
 
   toy_reset ();
-  toy.fail = TOY_CLAIM; /* when the check opens what was written */
+  toy.fail = TOY_CLAIM; /* when the check opens the written file */
   toy.code = QCONV_ERROR_INPUT;
   g_assert_false (toy_run (m, &(QconvJob) { .input_scale = "0.5" }, NULL, &error));
   toy_assert_error (error, QCONV_ERROR_CHECK, "*cannot be read back*the toy broke");
@@ -263,7 +263,7 @@ test_in_place_fails (void)
   g_assert_cmpuint (toy_n_files (path), ==, n);
 }
 
-/* What an edit cannot be, by what is set in the job beside it */
+/* Jobs that no edit can have, by the member that is set */
 static const struct {
   const char *title;
   QconvJob job;
@@ -290,7 +290,7 @@ test_refused (gconstpointer data)
   toy_assert_error (error, QCONV_ERROR_OPTION, refused[i].error);
 }
 
-/* Nothing is quantized, so the file has the form of its container, which nobody writes alone */
+/* Tests a file without quantized layers: it has the form of its container, for which there is no writer */
 static void
 test_no_writer (void)
 {
@@ -305,7 +305,7 @@ test_no_writer (void)
   toy_assert_error (error, QCONV_ERROR_OPTION, "nothing writes files of the form box*");
 }
 
-/* A scheme that no plugin knows cannot be written again */
+/* Tests that a scheme that no plugin knows cannot be written again */
 static void
 test_unknown_scheme (void)
 {
@@ -324,7 +324,7 @@ test_unknown_scheme (void)
   toy_assert_error (error, QCONV_ERROR_UNSUPPORTED, "*in.box: layer \"a\": no loaded plugin knows the scheme odd");
 }
 
-/* A file whose tensors have another shape than the writer would give them keeps it */
+/* Tests that tensors keep their shape even if the writer would give them another one */
 static void
 test_shape_stays (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The name of an output that nobody named, and outputs that are refused before any work. */
+/* Tests the derived name of an output, and outputs that are refused before any work. */
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,7 +70,7 @@ static const struct {
   { "link to nothing, forced", OUT_DANGLING, TRUE, "*out.box: is a link to nothing" },
 };
 
-/* Returns: (transfer full): the output, as it is there */
+/* Returns: (transfer full): the path of the output, which is made as @output states */
 static char *
 make_output (Output output, const char *in)
 {
@@ -119,7 +119,7 @@ test_output (gconstpointer data)
     g_assert_true (g_file_get_contents (out, &other, NULL, NULL) && strcmp (other, "precious") == 0);
 }
 
-/* A name that nearly is a target's is named */
+/* Tests that the error suggests the nearest target */
 static void
 test_unknown (void)
 {
@@ -133,7 +133,7 @@ test_unknown (void)
   g_assert_null (qconv_plan_new (m, &(QconvJob) { .target = "halv-toy" }, &error));
   toy_assert_error (error, QCONV_ERROR_NO_PLUGIN, "unknown target \"halv-toy\"; did you mean half-toy?");
   g_clear_error (&error);
-  /* There is a row for it, but its quantizer does not encode */
+  /* a target whose quantizer cannot encode */
   g_assert_null (qconv_plan_new (m, &(QconvJob) { .target = "light-toy" }, &error));
   toy_assert_error (error, QCONV_ERROR_NO_PLUGIN, "unknown target \"light-toy\"*");
 }

@@ -67,13 +67,13 @@ test_parameters (void)
   g_autoptr (QconvValues) a = qconv_values_new (table), b = qconv_values_new (table);
 
   g_assert_true (qconv_values_set (b, "on", "on", NULL));
-  g_assert_true (qconv_values_same_parameters (a, b)); /* on is no parameter */
+  g_assert_true (qconv_values_same_parameters (a, b)); /* "on" is not a parameter */
   g_assert_true (qconv_values_set (b, "n", "5", NULL));
   g_assert_false (qconv_values_same_parameters (a, b));
   qconv_values_follow (a, b);
   g_assert_cmpint (qconv_values_int (a, "n"), ==, 5);
   g_assert_true (qconv_values_set (a, "n", "7", NULL));
-  qconv_values_follow (a, b); /* the user's word stands */
+  qconv_values_follow (a, b); /* the user's value stays */
   g_assert_cmpint (qconv_values_int (a, "n"), ==, 7);
 }
 
@@ -116,7 +116,7 @@ test_settings (void)
   g_assert_true (apply ("second.n=8", TRUE, a, b, &error));
   g_assert_cmpint (qconv_values_int (b, "n"), ==, 8);
   g_assert_cmpint (qconv_values_int (a, "n"), ==, 3);
-  g_assert_false (apply ("n=8", TRUE, a, b, &error)); /* both know it */
+  g_assert_false (apply ("n=8", TRUE, a, b, &error)); /* both features know the key */
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_OPTION);
   g_clear_error (&error);
   g_assert_true (apply ("nobody=1", FALSE, a, b, &error));
@@ -144,7 +144,7 @@ test_bare (void)
   g_assert_cmpstr (qconv_values_string (v, "mode"), ==, "auto");
   g_assert_false (qconv_values_same_parameters (v, other));
   g_assert_true (qconv_values_set (other, "on", "true", &error));
-  g_assert_true (qconv_values_same_parameters (v, other)); /* however it is spelled */
+  g_assert_true (qconv_values_same_parameters (v, other)); /* in any spelling */
   g_assert_false (qconv_values_set_bare (v, "colour", &error));
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_OPTION);
   g_clear_error (&error);

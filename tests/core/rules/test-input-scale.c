@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* --input-scale: numbers, JSON files and models, read off the component of what is written. */
+/* Tests --input-scale with numbers, JSON files and models: reads the component in the output. */
 #include <gio/gio.h>
 #include <string.h>
 
@@ -153,7 +153,7 @@ test_case (gconstpointer data)
   g_assert_cmpint (warned, ==, k->warns);
 }
 
-/* A file that is not there is not a wrong option */
+/* Tests that a missing file is an error of GIO, not of the option */
 static void
 test_missing (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text of --layers and of --layer-config files: what it means, and what is wrong with it. */
+/* Tests the text of --layers and of --layer-config files: the rules that it means, and its faults. */
 #include "rules/layer-config.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "registry/target.h"
 #include "toy.h"
 
-/* One row that a text gives; @scheme NULL: it keeps */
+/* One row that a text gives. @scheme: NULL if it keeps layers */
 typedef struct {
   const char *match, *scheme, *options, *rule;
 } Want;

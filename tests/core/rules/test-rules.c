@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which rule decides about a layer, and what becomes of it: whole plans of small models, one row a case. */
+/* Tests which rule decides about a layer, and the decision: whole plans of small models, one row a case. */
 #include <string.h>
 
 #include "toy.h"
@@ -27,7 +27,7 @@ static const ToyTensor unknown[] = {
   FLOATS ("table", 16, 16),
   { NULL },
 };
-/* One that families/toyland.json knows */
+/* A model that families/toyland.json knows */
 static const ToyTensor known[] = {
   FLOATS ("model.door.weight", 16, 16),
   { .name = "model.door.bias", .dtype = QCONV_F32, .shape = { 1, { 16 } } },
@@ -45,7 +45,7 @@ static const ToyTensor known[] = {
 /* Both have as many items as --skip-inefficient asks for */
 static const ToyTensor large[] = { FLOATS ("square.weight", 512, 512), FLOATS ("thin.weight", 32, 8192), { NULL } };
 
-/* What the plan says of one layer */
+/* One layer of the plan */
 typedef struct {
   const char *name, *scheme, *rule, *how;
 } Want;
@@ -58,7 +58,7 @@ typedef struct {
  * @config: (nullable): text of a --layer-config
  * @like: (nullable): target that a copy of the model is converted to for --like
  * @like_keep: (nullable): --keep of that
- * @code, @error: with @error: the plan fails so
+ * @code, @error: the code and the message with which the plan must fail
  */
 typedef struct {
   const char *title;
@@ -74,7 +74,7 @@ typedef struct {
 } Case;
 
 static const Case cases[] = {
-  /* Nobody says anything */
+  /* No rule of the user */
   { "target", .job = { .target = "half-toy" },
     .want = { { "a", "half", "target", "encode" },
               { "x.mod", "half", "target", "encode" },

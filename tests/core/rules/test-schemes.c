@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The schemes of a run and whom options reach: read off the markers of what is written. */
+/* Tests the schemes of a run and the options that reach each of them: reads the markers in the output. */
 #include "rules/schemes.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@
     .name = n, .dtype = QCONV_F32, .shape = { 2, { r, c } } \
   }
 
-/* "x.mod" falls back to half where the target is whole */
+/* "x.mod" falls back to half if the target is whole */
 static const ToyTensor model[]
     = { FLOATS ("a.weight", 16, 16), FLOATS ("b.weight", 16, 16), FLOATS ("x.mod.weight", 16, 16), { NULL } };
 
@@ -64,7 +64,7 @@ static const Case cases[] = {
   { "of the writer", { .target = "half-toy" }, { "loud" }, .tensor = "a", .text = "half|group=4," },
   { "of the writer with id", { .target = "half-toy" }, { "toy.loud=on" }, .tensor = "a", .text = "half|" },
   { "of the writer, wrong", { .target = "half-toy" }, { "loud=2" }, .error = "*loud*" },
-  /* What a target fixes */
+  /* Options that a target fixes */
   { "fixed", { .target = "half8-toy" }, .tensor = "a", .text = "half|group=8," },
   { "fixed and said again", { .target = "half8-toy" }, { "group=8" }, .tensor = "a", .text = "half|group=8," },
   { "fixed and said otherwise", { .target = "half8-toy" }, { "group=4" }, .error = "half8-toy is half with group=8*" },
@@ -188,7 +188,7 @@ test_case (gconstpointer data)
   g_assert_cmpint (warned (warnings, "--effort*"), ==, k->warning != NULL);
 }
 
-/* --effort and -o effort=… say the same, and another than the default */
+/* Tests that --effort and -o effort=… give the same bytes, and other bytes than the default */
 static void
 test_effort_bytes (void)
 {
@@ -213,7 +213,8 @@ test_effort_bytes (void)
     g_bytes_unref (files[i]);
 }
 
-/* The target's own scheme stands first, each takes part once, and one that was implied is not once it is named */
+/* Tests that the target's own scheme is the first, that each scheme takes part once, and that a scheme is not implied
+   after the user named it */
 static void
 test_list (void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs of small plans: which bytes they write, and which numbers they refuse. */
+/* Tests runs of small plans: the bytes that they write, and the numbers that they refuse. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
     .name = n, .dtype = t, .shape = { 2, { r, c } } \
   }
 
-/* Groups, chunks and tiles end in the middle of each other; rows that are long against the memory */
+/* Groups, chunks and tiles end in the middle of each other; rows are long for the memory */
 static const ToyTensor model[] = {
   FLOATS ("a.weight", QCONV_F32, 301, 24),
   FLOATS ("long.weight", QCONV_F32, 23, 2048),
@@ -20,7 +20,7 @@ static const ToyTensor model[] = {
   { NULL },
 };
 
-/* ---- The same bytes however they are made ---- */
+/* ---- The same bytes in every way ---- */
 
 typedef struct {
   const char *title, *source, *target;
@@ -148,7 +148,7 @@ test_half_bytes (void)
   g_assert_cmpmem (g_bytes_get_data (bias, NULL), g_bytes_get_size (bias), narrow, sizeof narrow);
 }
 
-/* Partial results are merged in the order of the chunks, which have five rows */
+/* Tests that partial results are merged in the order of the chunks, which have five rows */
 static void
 test_whole_bytes (void)
 {
@@ -180,7 +180,7 @@ test_whole_bytes (void)
   g_assert_cmpmem (g_bytes_get_data (all, NULL), g_bytes_get_size (all), &scale, sizeof scale);
 }
 
-/* What moves is the source's, bit for bit, and is not decoded for it */
+/* Tests that moved components are the source's, bit for bit, and are not decoded */
 static void
 test_moved_bytes (void)
 {
@@ -202,7 +202,7 @@ test_moved_bytes (void)
     }
 }
 
-/* A twin lacks the code -127: a layer with one goes through floats, with the same sizes */
+/* Tests adoption: "twin" lacks the code -127, so a layer with that code goes through floats, with the same sizes */
 static void
 test_adopted (gconstpointer data)
 {
@@ -273,7 +273,7 @@ test_edge (gconstpointer data)
                                     ((const float *) g_bytes_get_data (b, NULL))[j], 0.05);
 }
 
-/* ---- Numbers that are none ---- */
+/* ---- Inf and NaN ---- */
 
 /**
  * Odd: a value at @at of the weight [ROWS, COLS].
@@ -322,7 +322,7 @@ test_odd (gconstpointer data)
   if (k->source != NULL)
     {
       toy_convert (in, source, &(QconvJob) { .target = k->source });
-      toy_flip (source, "a.scale", 3, 0x3e ^ 0x7f); /* 0.39… becomes a NaN */
+      toy_flip (source, "a.scale", 3, 0x3e ^ 0x7f); /* 0.39… becomes NaN */
     }
   n_files = toy_n_files (in);
   m = toy_open (k->source != NULL ? source : in);

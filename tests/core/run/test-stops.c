@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs that stop in the middle: what the error says, and what is left. */
+/* Tests runs that stop in the middle: the message of the error, and the files that are left. */
 #include <gio/gio.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
     .name = n, .dtype = t, .shape = { 2, { r, c } } \
   }
 
-/* Groups, chunks and tiles end in the middle of each other; rows that are long against the memory */
+/* Groups, chunks and tiles end in the middle of each other; rows are long for the memory */
 static const ToyTensor model[] = {
   FLOATS ("a.weight", QCONV_F32, 301, 24),
   FLOATS ("long.weight", QCONV_F32, 23, 2048),
@@ -22,11 +22,11 @@ static const ToyTensor model[] = {
 
 static const ToyTensor small[] = { FLOATS ("a.weight", QCONV_F32, 11, 8), { NULL } };
 
-/* ---- What a plugin's failure looks like ---- */
+/* ---- Failures of a plugin ---- */
 
 /**
  * Fault: @hook fails after @spare calls.
- * @anonymous: the hook is not called for a layer, whose name elsewhere stands in the message once
+ * @anonymous: the hook is not called for a layer; in all other cases the message names the layer once
  */
 typedef struct {
   const char *title, *source, *target;
@@ -58,7 +58,7 @@ static const Fault faults[] = {
   { "end", NULL, "half-toy", TOY_END, 0, TRUE },
   { "lay out", NULL, "half-toy", TOY_LAY_OUT, 0, TRUE },
 };
-/* Codes that plugins use, each of which must arrive */
+/* Codes that plugins use; each must arrive */
 static const QconvError codes[] = { QCONV_ERROR_UNSUPPORTED, QCONV_ERROR_BUG, QCONV_ERROR_INPUT };
 
 static void
@@ -122,7 +122,7 @@ watch (ToyHook hook, gpointer data)
     g_cancellable_cancel (w->cancellable);
 }
 
-/* Nothing is left, and a file that was to be overwritten is as it was */
+/* Tests that cancelling leaves no new file, and that a file to be overwritten is as it was */
 static void
 test_cancelled (gconstpointer data)
 {

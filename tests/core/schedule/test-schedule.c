@@ -66,7 +66,7 @@ advance (gpointer data, guint item, gboolean *more, GError **error)
   Fake *f = data;
 
   f->phase[item]++;
-  g_assert_cmpuint (f->done[item], ==, 5 * f->phase[item]); /* no phase starts before the last one is over */
+  g_assert_cmpuint (f->done[item], ==, 5 * f->phase[item]); /* no phase starts before the one before is over */
   *more = f->phase[item] < N_PHASES;
   return TRUE;
 }
@@ -116,7 +116,7 @@ test_tiny_budget (void)
   Fake f = { .fail_at = G_MAXUINT };
   g_autoptr (GError) error = NULL;
 
-  /* Smaller than any task: one at a time, but never a deadlock */
+  /* Tests a budget smaller than any task: tasks run one at a time, and never deadlock */
   g_assert_true (qconv_schedule_run (&ops, &f, N_ITEMS, &(Limits) { 1, 4 }, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (f.most_running, ==, 1);
