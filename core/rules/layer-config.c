@@ -94,7 +94,8 @@ is_text (JsonNode *node)
   return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING;
 }
 
-/* Returns: (transfer full): { "key": value } as "key=value,…"; NULL with an error if the JSON is not such an object */
+/* Returns: (transfer full): { "key": value } as "key=value,…"; NULL with an error if the JSON is not
+   such an object */
 static char *
 options_text (JsonNode *node, const char *said, GError **error)
 {

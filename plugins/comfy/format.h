@@ -87,8 +87,8 @@ typedef struct {
   guint64 fallback, base, min, max;
 } ComfyKey;
 
-/* The use of the key full_precision_matrix_mult. NEVER: it has no meaning. TOLD: it is written if the user or the family
-   asks for it. AUTO: it may also be written by default */
+/* The use of the key full_precision_matrix_mult. NEVER: it has no meaning. TOLD: it is written if the user or the
+   family asks for it. AUTO: it may also be written by default */
 typedef enum { COMFY_FULL_NEVER, COMFY_FULL_TOLD, COMFY_FULL_AUTO } ComfyFull;
 
 /* The fit of a tensor to a form. ODD: readable, but not what the loader wants */
