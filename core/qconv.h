@@ -20,7 +20,7 @@ QCONV_API const char *qconv_nearest (const char *word, const char *const *names)
 /* Returns: (transfer none): the level of the CPU kernels in use, such as "avx512" */
 QCONV_API const char *qconv_cpu_level (void);
 
-/* ---- Registry: what is loaded ---- */
+/* ---- Registry of loaded plugins ---- */
 
 /**
  * QconvModule: one plugin module that was found.
@@ -303,7 +303,7 @@ typedef struct {
 typedef void (*QconvProgressFunc) (const QconvProgress *progress, gpointer user_data);
 
 typedef struct {
-  char *layer; /* (nullable) */
+  char *layer; /* NULL: the whole file */
   char *code, *message;
 } QconvProblem;
 /* @relmse: Σ(w−ŵ)²/Σw²; < 0 without a reference; @sqnr_db: the same in dB, infinite for 0 */

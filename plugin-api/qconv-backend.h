@@ -18,7 +18,7 @@ QCONV_API void *qconv_buffer_data (QconvBuffer *b);
 /* Returns: (transfer none): the address of @b's first byte as the backend's alloc() counts it. For backends only. */
 QCONV_API gpointer qconv_buffer_address (const QconvBuffer *b);
 
-/* One argument of an operation. The letter in #QconvOp.args says which of the three members counts. */
+/* One argument of an operation. The letter in #QconvOp.args selects the member that counts. */
 typedef struct {
   QconvBuffer *buffer;
   gint64 i;

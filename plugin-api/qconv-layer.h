@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers and their components: what readers claim, quantizers encode and writers pack. All three include this. */
+/* Layers and their components: readers claim them, quantizers encode them, writers pack them. All three include
+   this. */
 #pragma once
 #include "qconv-container.h"
 G_BEGIN_DECLS
 
-/* How a component or a packed tensor follows the rows of its weight: every @rows rows own @n consecutive items of axis
-   0 (component) or @n bytes (packed tensor). The last run takes all that is left, which may be fewer items or, because
-   of padding, more. With rows 0 the array belongs to the whole layer. Core cuts tiles only where all runs of a layer
-   start. Example: an array with one scale for every 128 rows has { 128, 1 }. */
+/* The way in which a component or a packed tensor follows the rows of its weight: every @rows rows own @n consecutive
+   items of axis 0 (component) or @n bytes (packed tensor). The last run takes all that is left, which may be fewer
+   items or, because of padding, more. With rows 0 the array belongs to the whole layer. Core cuts tiles only where all
+   runs of a layer start. Example: an array with one scale for every 128 rows has { 128, 1 }. */
 typedef struct {
   guint64 rows, n;
 } QconvRun;

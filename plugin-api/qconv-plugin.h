@@ -8,7 +8,7 @@
 #include "qconv-writer.h"
 G_BEGIN_DECLS
 
-/* Version of what was added since the ABI began; raised with every addition to these headers. */
+/* Version of the additions since the ABI began; it rises with every addition to these headers. */
 #define QCONV_PLUGIN_API 1
 
 /**

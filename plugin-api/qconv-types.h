@@ -14,7 +14,7 @@ G_BEGIN_DECLS
 
 /**
  * QconvDType: type of one item. The numbers never change. Items of several bytes are little-endian wherever a plugin
- * sees them, unless their tensor says otherwise (#QconvTensor.big_endian).
+ * sees them, unless #QconvTensor.big_endian is set.
  *
  * @QCONV_OPAQUE: bytes that only a reader understands (GGUF blocks); an item is a byte
  * @QCONV_F8_E4M3: the finite variant "fn" of OCP OFP8: no infinity, 0x7f and 0xff are NaN
@@ -128,7 +128,7 @@ QCONV_API gboolean qconv_fail (GError **error, QconvError code, const char *form
  */
 typedef enum { QCONV_BOOLEAN, QCONV_INT, QCONV_DOUBLE, QCONV_CHOICE, QCONV_STRING, QCONV_FILE } QconvOptionType;
 typedef enum {
-  QCONV_OPTION_PARAMETER = 1, /* it changes what components mean: core moves components only if these are equal */
+  QCONV_OPTION_PARAMETER = 1, /* it changes the meaning of components: core moves components only if these are equal */
 } QconvOptionFlags;
 typedef struct {
   const char *name;

@@ -5,10 +5,10 @@
 #include "qconv-types.h"
 
 /**
- * ComfyGolden: one stored layer with what it was made from.
+ * ComfyGolden: one stored layer and its source.
  *
  * @format, @variant: the file's name up to the dot, and behind it: "w4a8_g16_r16", "kmin"
- * @layer: "bf16.A": the type of the source and who made it
+ * @layer: "bf16.A": the type of the source and its maker
  * @source: [rows, cols] of @dtype
  * @informative: the file marks the bytes as informative: tests decode them but do not compare encoded bytes
  */

@@ -14,7 +14,7 @@ gboolean cli_plan_carry_out (const CliShow *show, const QconvModel *model, Qconv
 void cli_report_json (const QconvReport *report);
 void cli_report_problems (const QconvReport *report);
 /* Prints a row for each scheme. @report: (nullable); @weights: (nullable) (element-type QconvPlannedInfo): adds the
-   sizes of what was written */
+   sizes of the written weights */
 void cli_report_schemes (const QconvReport *report, const GArray *weights);
 /* Prints the @most layers with the largest error, or all in their order if @most is 0 */
 void cli_report_layers (const QconvReport *report, guint most);

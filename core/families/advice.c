@@ -172,7 +172,7 @@ qconv_family_class (const Family *f, const Dims *dims, const char *name)
   return template != NULL ? template->class_ : rule != NULL ? rule->class_ : NULL;
 }
 
-/* Returns why @layer is kept whatever the scheme, or NULL if the preset decides */
+/* Returns the reason to keep @layer with any scheme, or NULL if the preset decides */
 static const char *
 always_kept (const Family *f, const Dims *dims, const char *layer)
 {

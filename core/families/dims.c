@@ -112,7 +112,7 @@ take_name (const char **at)
   return n > 0 ? g_strndup (*at - n, n) : NULL;
 }
 
-/* Reads a number or a dimension. Returns what is wrong, or NULL. @strict: every name must be known */
+/* Reads a number or a dimension. Returns the fault as a text, or NULL. @strict: every name must be known */
 static const char *
 take_factor (const Dims *d, gboolean strict, const char **at, gint64 *value)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One family file: what is known about the models of one architecture. The catalogue loads it; the rest of core reads
+/* One family file: the knowledge about the models of one architecture. The catalogue loads it; the rest of core reads
    its data. Checked whole when read, never changed, so any thread may read it. */
 #pragma once
 #include "families/family-data.h"

@@ -400,7 +400,7 @@ apply_filled (KeymapRun *m, const Rule *rule, char **names, GError **error)
   return is_from_whole (m, rule) ? split (m, rule, names, error) : stack (m, rule, names, error);
 }
 
-/* Applies a rule for all values of its variables. @leaf: what {p} stands for */
+/* Applies a rule for all values of its variables. @leaf: the text for {p} */
 static gboolean
 apply_leaf (KeymapRun *m, const Rule *rule, const char *leaf, GError **error)
 {

@@ -11,7 +11,7 @@
  * SchemaReader: the reading of one family file.
  *
  * @dims: names that expressions may contain
- * @store: memory of what is filled
+ * @store: memory of the filled structs
  * @path: of the member at hand; after a failure, of the member that failed
  * @reason: (nullable): of a failure
  */
@@ -46,8 +46,8 @@ struct _SchemaMember {
   gsize offset;
 };
 
-/* How to read the items of a list or of a map: each has @size bytes, and @read stores at @offset in it. Items of a map
-   begin with their name. */
+/* The way to read the items of a list or of a map: each has @size bytes, and @read stores at @offset in it. Items of a
+   map begin with their name. */
 typedef struct {
   SchemaFunc read;
   const SchemaMember *of;

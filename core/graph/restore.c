@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Restores axes that containers dropped or folded; restore.h says which. */
+/* Restores axes that containers dropped or folded; restore.h describes them. */
 #include "graph/restore.h"
 
 #include <string.h>
 
 #include "families/expand.h"
 
-/* Inserts a one where @want has one, until @have has all axes */
+/* Inserts axes of size 1 at the places at which @want has them, until @have has all axes */
 static gboolean
 insert_ones (const QconvShape *want, const QconvShape *have, QconvShape *out)
 {

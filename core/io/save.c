@@ -92,7 +92,7 @@ follow_replaced (const Save *s, GError **error)
 }
 
 /* Returns: whether the file is locked. Between open and lock another run's cleanup may unlink the file; st_nlink is
-   then 0 and the caller tries again. A file system without locks counts as locked: nobody removes anything there */
+   then 0 and the caller tries again. A file system without locks counts as locked: no run removes files there */
 static gboolean
 lock_file (int fd)
 {

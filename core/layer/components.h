@@ -8,7 +8,7 @@
 /**
  * Components: the components of @layer in memory.
  *
- * @buffers: by index of the component; data NULL: absent or not loaded
+ * @buffers: by index of the component; its data are NULL if the component is absent or not loaded
  * @sources: (nullable): the components of the @n_sources sources, if the layer is composed
  * @kept: (nullable): the kept buffers of the layer's deltas, DELTA_KEPT for each delta
  */

@@ -19,7 +19,8 @@ typedef struct {
 } DeltaRun;
 
 /**
- * Delta: @scale times what @kind says is added to @runs of a layer, in FP32: sums of products in the order of the rank.
+ * Delta: @scale times the matrix that @kind makes is added to @runs of a layer, in FP32: sums of products in the order
+ * of the rank.
  *
  * @factors: (nullable): plain tensors, which outlive the delta
  * @runs: (element-type DeltaRun): ascending
@@ -46,7 +47,7 @@ Delta *qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GEr
 gsize qconv_deltas_kept_cost (const GPtrArray *deltas);
 /* Returns: bytes in an arena that qconv_deltas_add() takes for @n_rows rows */
 gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows);
-/* Loads what the deltas need for every row. @kept: DELTA_KEPT buffers for each of @deltas */
+/* Loads the buffers that the deltas need for every row. @kept: DELTA_KEPT buffers for each of @deltas */
 gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);
 /* Adds to @rows, which @floats holds as F32 */
 gboolean qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats,

@@ -44,7 +44,7 @@ void qconv_layer_settle (Layer *l);
 gboolean qconv_layer_ask_components (Layer *l, GError **error);
 /* Sets the first hint of @l */
 void qconv_layer_set_hint (Layer *l, const char *key, const char *value);
-/* Removes a component that the source lacks or that nobody gives */
+/* Removes a component that neither the source nor the user gives */
 void qconv_layer_drop_component (Layer *l, const char *name);
 /* Returns: index of the component, or -1 */
 gint qconv_layer_component_index (const QconvLayer *l, const char *name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Cuts planned layers into tiles that fit the memory, and says how much memory a task takes. The plan calls it for
-   every layer. */
+/* Cuts planned layers into tiles that fit the memory, and calculates the memory of a task. The plan calls it for every
+   layer. */
 #include "plan/cost.h"
 
 #include "layer/load.h"

@@ -27,7 +27,7 @@ void qconv_output_init (QconvOutput *o, const QconvModel *model, QconvValues *op
 void qconv_output_clear (QconvOutput *o);
 /* Lets @w plan the tensors of @l. @l: (transfer full), also on failure */
 gboolean qconv_output_plan_layer (QconvOutput *o, const QconvWriter *w, PlannedLayer *l, GError **error);
-/* Takes back the last planned layer; @n_tensors: how many there were before it */
+/* Takes back the last planned layer; @n_tensors: the number of tensors before it */
 void qconv_output_take_back (QconvOutput *o, guint n_tensors);
 /* Returns: (transfer none): name, dtype, shape and place of @t */
 const QconvTensor *qconv_planned_tensor (const QconvOutput *o, const PlannedTensor *t);

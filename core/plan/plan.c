@@ -210,7 +210,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   return NULL;
 }
 
-/* ---- What a plan tells ---- */
+/* ---- Questions about a plan ---- */
 
 void
 qconv_plan_free (QconvPlan *p)

@@ -16,11 +16,11 @@ typedef struct {
   const ScheduleOps *ops;
   gpointer data;
   guint n_items, next_item;
-  guint64 memory, used; /* bytes of blocks, idle ones too, and of what items keep */
+  guint64 memory, used; /* bytes of all blocks, and the kept bytes of items */
   GMutex lock;
   GCond changed;
   GPtrArray *active; /* Active */
-  GPtrArray *idle;   /* Arena: blocks that nobody uses */
+  GPtrArray *idle;   /* Arena: blocks that no task uses */
   guint n_running;
   GCancellable *cancellable;
   GError *error;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Examines the tensors of one layer for the reader, which refuses what it cannot decode and reports the rest when a
-   file is verified. */
+/* Examines the tensors of one layer for the reader, which refuses layers that it cannot decode, and reports other
+   problems when a file is verified. */
 #include "bnb.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How arrays lie in tensors: the shape that is written, and the shapes that are read. */
+/* Calculates how arrays lie in tensors: the shape that is written, and the shapes that are read. */
 #include "format.h"
 #include "marker.h"
 #include "swizzle.h"
@@ -113,7 +113,7 @@ comfy_form_fit (ComfyForm form, const ComfySize *size, const QconvTensor *t)
     return COMFY_FIT_GOOD;
   if (!qconv_shape_items (&t->shape, &have) || !qconv_shape_items (&want, &items))
     return COMFY_FIT_NOT;
-  /* convert_to_quant stores one number without dimensions, whatever the form. With INT8 [] and [1] scale the tensor */
+  /* convert_to_quant stores one number without dimensions, for any form. With INT8 [] and [1] scale the tensor */
   if (form >= COMFY_ONE && form != COMFY_COLUMN && have == 1 && items == 1)
     return COMFY_FIT_GOOD;
   switch (form)

@@ -98,7 +98,7 @@ comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
   return weight != NULL && members[i].orphan && (qconv_dtype_is_float (weight->dtype) || is_fp8 (weight));
 }
 
-/* Returns whether the codes need more than @scale: it is no weight_scale, or another tensor counts, too. */
+/* Returns whether the codes need more than @scale: it is not a weight_scale, or another tensor counts, too. */
 static gboolean
 is_more (const QconvDirectory *d, const char *layer, const QconvTensor *scale)
 {
@@ -245,7 +245,7 @@ comfy_claim_scaled (const ComfyRest *r)
 
 /* ---- Scales that belong to nothing ---- */
 
-/* Returns: (transfer full): names of layers that have a tensor like a weight which is none of members[]. */
+/* Returns: (transfer full): names of layers that have a tensor like a weight that is not in members[]. */
 static GHashTable *
 other_stems (const QconvDirectory *d)
 {

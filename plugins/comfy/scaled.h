@@ -4,7 +4,7 @@
 #include "marker.h"
 
 /**
- * ComfyRest: what is left of a file after its marked layers are claimed.
+ * ComfyRest: the tensors that are left after the marked layers are claimed.
  *
  * @options: of the reader
  * @old_too: the older form counts, too

@@ -65,8 +65,8 @@ is_settled (const ComfyFormat *f, const QconvLayer *layer, const char *key)
   return comfy_format_key (f, key) != NULL || (before != NULL && comfy_format_key (before, key) != NULL);
 }
 
-/* Returns: (nullable): what is wrong with @value, which an edit gives to @key. One bad value would make readers refuse
-   the whole marker. The header holds markers three levels deep. */
+/* Returns: (nullable): the fault of @value, which an edit gives to @key. One bad value would make readers refuse the
+   whole marker. The header holds markers three levels deep. */
 static const char *
 wrong_value (const char *key, const char *value)
 {

@@ -22,7 +22,7 @@ divides (guint64 a, guint64 n)
   return a > 0 && n % a == 0;
 }
 
-/* Returns the side of square blocks, or 0 if the grid has none. A flat list of blocks is what convert_to_quant writes
+/* Returns the side of square blocks, or 0 if the grid has none. convert_to_quant writes a flat list of blocks
    (formats/format_migration.py). */
 static guint64
 block_side (const QconvShape *w, const QconvTensor *scale)

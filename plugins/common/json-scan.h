@@ -22,7 +22,7 @@ typedef enum {
 } QconvJsonToken;
 
 /**
- * QconvJsonScan: where a scan stands. The caller must refuse duplicate keys itself.
+ * QconvJsonScan: the state of a scan. The caller must refuse duplicate keys itself.
  *
  * @string: the last key or string, decoded, or the last number as written; it may hold NUL, so use @string->len
  * @depth: number of open objects and arrays, at most QCONV_JSON_MAX_DEPTH

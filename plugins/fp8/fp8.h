@@ -10,7 +10,7 @@ extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
 /* clang-format off */
 #define FP8_EFFORT                                                                                     \
   { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search", .choices = QCONV_EFFORT_CHOICES,    \
-    .help = N_ ("how scales are found: search has the smaller error, rtn is the reference formula") }
+    .help = N_ ("method for the scales: search has the smaller error, rtn is the reference formula") }
 /* clang-format on */
 
 /* Lists the components codes, @scales and input_scale. */

@@ -29,7 +29,7 @@ score (const QconvContainer *self, const char *name, const guint8 *head, gsize n
 }
 
 /* Decides the byte order of a tensor in a big-endian file. Two producers disagree: gguf-py's converter swaps BF16 and
-   the F16 fields of some block types, its writer does not swap what it is given as bytes. Both swap other plain
+   the F16 fields of some block types, its writer does not swap data that it gets as bytes. Both swap other plain
    types. */
 static gboolean
 find_byte_order (Opening *o, const GgufTensor *t, QconvTensor *out, GError **error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Parses a header of GGUF version 1 to 3 (ggml: docs/gguf.md). ggml and the specification differ in places; this
-   accepts what is safe and occurs in real files: any order of tensors, up to 8 dimensions, no padding at the end. */
+   accepts everything that is safe and occurs in real files: any order of tensors, up to 8 dimensions, no padding at the
+   end. */
 #include "header.h"
 
 #include <string.h>
@@ -63,7 +64,7 @@ warn_of_value (GgufHeader *h, const char *key, guint odd)
     g_ptr_array_add (h->warnings, g_strdup_printf ("key \"%s\": text that is not UTF-8 is kept as bytes", key));
 }
 
-/* Returns: (transfer full): a key or the name of a tensor; @what it is, for messages. */
+/* Returns: (transfer full): a key or the name of a tensor; @what: the word for it in messages. */
 static char *
 take_word (GgufCursor *c, const char *what, gsize longest, GError **error)
 {

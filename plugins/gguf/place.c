@@ -23,7 +23,7 @@ compare_offsets (gconstpointer a, gconstpointer b)
   return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Checks that no two tensors overlap; a tensor without bytes overlaps nothing. @used: where the last tensor ends */
+/* Checks that no two tensors overlap; a tensor without bytes overlaps nothing. @used: the end of the last tensor */
 static gboolean
 check_overlaps (const GgufHeader *h, guint64 *used, GError **error)
 {

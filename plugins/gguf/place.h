@@ -3,6 +3,6 @@
 #pragma once
 #include "header.h"
 
-/* Sets where the data start behind a header of @end bytes. Fails with QCONV_ERROR_INPUT if a tensor leaves the file of
+/* Sets the start of the data behind a header of @end bytes. Fails with QCONV_ERROR_INPUT if a tensor leaves the file of
    @size bytes or overlaps another one; warns of tensors off the alignment and of bytes behind the last tensor. */
 gboolean qconv_gguf_place_tensors (GgufHeader *h, guint64 end, guint64 size, GError **error);

@@ -134,9 +134,9 @@ append_end (GByteArray *body, guint64 end, guint width)
   g_byte_array_append (body, (const guint8 *) &le, width);
 }
 
-/* Makes an array of texts in GVariant's serialised form: the bytes of all texts with a NUL behind each, then the place
-   where each one ends. A GVariant for each word of a tokenizer would take ten times the memory. The form is the same
-   for "as" and "aay". @body: (transfer full) */
+/* Makes an array of texts in GVariant's serialised form: the bytes of all texts with a NUL behind each, then the end of
+   each text. A GVariant for each word of a tokenizer would take ten times the memory. The form is the same for "as" and
+   "aay". @body: (transfer full) */
 static GVariant *
 pack_texts (GByteArray *body, const GArray *ends, gboolean all_text)
 {

@@ -15,7 +15,7 @@ static const struct {
   { LEGACY_INPUT, "input_scale" },
 };
 
-/* Refuses edits of keys: no layer has a marker that could hold one. Removing a scale is no edit of a key. */
+/* Refuses edits of keys: no layer has a marker that could hold one. Removing a scale is not an edit of a key. */
 static gboolean
 check_edit (const QconvLayer *layer, GError **error)
 {

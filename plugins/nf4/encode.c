@@ -7,7 +7,7 @@
 
 #include "quantizer-checks.h"
 
-/* Alignment and bookkeeping of scratch memory */
+/* Bytes for the alignment and bookkeeping of scratch memory */
 #define SLACK 1024
 
 static gboolean

@@ -100,8 +100,8 @@ add_nested (const Nf4Size *size, QconvComponents *out)
   qconv_components_add (out, &(QconvComponent) { .name = "nested_offset", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
 }
 
-/* Lists the components. Core must cut tiles between blocks: the run of plain absmax says so, or that of the codes if
-   absmax is nested. */
+/* Lists the components. Core must cut tiles between blocks: the run of plain absmax states that, or the run of the
+   codes if absmax is nested. */
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
@@ -180,7 +180,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 /* clang-format off */
 #define EFFORT                                                                                               \
   { .name = QCONV_EFFORT, .type = QCONV_CHOICE, .value = "search", .choices = QCONV_EFFORT_CHOICES,          \
-    .help = N_ ("how the absmax of a block is found: search has the smaller error, rtn gives the bytes of " \
+    .help = N_ ("method for the absmax of a block: search has the smaller error, rtn gives the bytes of "   \
                 "bitsandbytes") }
 /* clang-format on */
 

@@ -183,8 +183,8 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "search",
     .choices = QCONV_EFFORT_CHOICES,
-    .help = N_ ("how block scales are found: search has the smaller error, rtn is the reference formula; for a file "
-                "that a LoRA is applied to at load time take rtn or, better, bake the LoRA") },
+    .help = N_ ("method for the block scales: search has the smaller error, rtn is the reference formula; if a LoRA "
+                "will be applied when the file is loaded, use rtn or, better, merge the LoRA with --lora") },
   { .name = NULL },
 };
 

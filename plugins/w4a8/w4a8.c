@@ -350,7 +350,7 @@ static const QconvOption options_6[] = {
     .type = QCONV_CHOICE,
     .value = "search",
     .choices = QCONV_EFFORT_CHOICES,
-    .help = N_ ("search tries the E4M3 scales next to the fitted one, as comfy-kitchen does; rtn leaves it") },
+    .help = N_ ("search also tries the E4M3 scales next to the fitted one, as comfy-kitchen does; rtn does not") },
   { .name = NULL },
 };
 

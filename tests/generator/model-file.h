@@ -5,7 +5,7 @@
 #include "tensors.h"
 
 /**
- * Model: what make-model writes.
+ * Model: a model to write.
  *
  * @architecture: general.architecture of a GGUF file
  * @config: (nullable): "config" of a safetensors header

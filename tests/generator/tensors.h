@@ -34,7 +34,7 @@ typedef struct {
 } ModelTensor;
 
 /**
- * ModelFamily: what to expand.
+ * ModelFamily: the family and variant to expand.
  *
  * @path: of the family file
  * @variant: name or alias

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Maps single tensors between namings, and refuses what cannot be mapped. */
+/* Tests mapping single tensors between namings, and refusals. */
 #include <stdarg.h>
 
 #include "map-fixture.h"

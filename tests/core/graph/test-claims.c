@@ -250,7 +250,7 @@ claim_a_name_twice (const World *w, QconvClaim *first)
  * Case: a reader claims layer "a" with these tensors, if @codes is set, then does @claim.
  * @scale, @claim: (nullable)
  * @opaque: the reader does not claim the opaque tensor
- * @error: (nullable): how qconv_claims_finish() fails, with @code; else a layer that must come out:
+ * @error: (nullable): the message of qconv_claims_finish(), with @code; else a layer that must come out:
  * @gone: tensors that are no layers of their own
  */
 typedef struct {

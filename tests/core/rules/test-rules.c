@@ -51,7 +51,7 @@ typedef struct {
 } Want;
 
 /**
- * Case: a job and what it must plan, or the error that it must give.
+ * Case: a job and the plan or the error that it must give.
  * @model: @unknown if NULL
  * @source: (nullable): target that the model is converted to first
  * @source_keep: (nullable): --keep of that
