@@ -64,7 +64,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SourceLayer, qconv_source_layer_free)
 gboolean qconv_source_layer_plain (const SourceLayer *s);
 /* Returns: whether any of it is stored as codes of a scheme */
 gboolean qconv_source_layer_quantized (const SourceLayer *s);
-/* Returns: whether it is a weight: quantized, or a tensor whose name says so. Biases and buffers are not */
+/* Returns: whether it is a weight: quantized, or a tensor whose name ends in ".weight". Biases and buffers are not */
 gboolean qconv_source_layer_is_weight (const SourceLayer *s);
 /* Returns: (nullable): the tensor whose bytes are the whole of a plain layer */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
