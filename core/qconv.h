@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 
 /* Returns: (transfer none): "0.1.0" */
 QCONV_API const char *qconv_version (void);
-/* Returns: the exit status of a program that ends with @error: 1 failed, 2 usage, 3 bad input, 4 check failed, 130
+/* Returns the exit status of a program that ends with @error: 1 failed, 2 usage, 3 bad input, 4 check failed, 130
    interrupted */
 QCONV_API int qconv_error_exit_status (const GError *error);
 /* Returns: (transfer none): the member of @names (NULL-terminated) that is nearest to @word; NULL if none is near */

@@ -40,6 +40,6 @@ void encoded_must_encode (Encoded *e, gconstpointer weights, guint64 tile_rows);
 float *encoded_must_decode (const Encoded *e, guint64 tile_rows);
 /* Validates in one tile. Returns TRUE if the quantizer has no validate() */
 gboolean encoded_validate (const Encoded *e, GError **error);
-/* Returns: Σ(reference − other)² / Σ reference²; @reference: of @dtype */
+/* Returns Σ(reference − other)² / Σ reference²; @reference: of @dtype */
 double driver_relative_error (QconvDType dtype, gconstpointer reference, const float *other, guint64 rows,
                               guint64 cols);

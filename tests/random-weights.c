@@ -8,7 +8,7 @@
 
 const char *const random_kind_names[RANDOM_N_KINDS] = { "Gaussian", "Laplace", "t(5)", "1 % columns x8" };
 
-/* Returns: a number of deviation 1 */
+/* Returns a number of deviation 1 */
 static double
 draw (RandomKind kind, guint64 *state)
 {

@@ -3,7 +3,7 @@
 #pragma once
 #include "qconv-types.h"
 
-/* Returns: whether F32 can hold the items of @dtype without a scale: floats of 16 bits or more, and FP8 */
+/* Returns whether F32 can hold the items of @dtype without a scale: floats of 16 bits or more, and FP8 */
 gboolean qconv_dtype_is_number (QconvDType dtype);
 /* Reverses the bytes of each item of @dtype in @n bytes at @data; of a C64 the bytes of each half */
 void qconv_swap_items (guint8 *data, gsize n, QconvDType dtype);

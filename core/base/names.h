@@ -5,7 +5,7 @@
 
 /* Compares two entries of an array of strings, for g_ptr_array_sort() and qsort() */
 gint qconv_compare_strings (gconstpointer a, gconstpointer b);
-/* Returns: whether a tensor called @name is the weight of a layer: "blocks.0.attn.q.weight" */
+/* Returns whether a tensor called @name is the weight of a layer: "blocks.0.attn.q.weight" */
 gboolean qconv_is_weight_name (const char *name);
 /* Returns: (transfer full): the name of the layer whose weight is called @name: "blocks.0.attn.q"; a copy of @name if
    it does not end in ".weight" */

@@ -6,7 +6,7 @@
 
 #include "qconv.h"
 
-/* Returns: how many letters must be inserted, deleted, changed or swapped with their neighbour to turn @a into @b.
+/* Returns how many letters must be inserted, deleted, changed or swapped with their neighbour to turn @a into @b.
    Three rows of the table are kept at a time */
 static guint
 edit_distance (const char *a, const char *b)
@@ -85,7 +85,7 @@ letters_of (const char *pattern)
   return g_string_free (letters, FALSE);
 }
 
-/* Returns: the fewest changes that turn @letters into a piece of @name (Sellers' algorithm) */
+/* Returns the fewest changes that turn @letters into a piece of @name (Sellers' algorithm) */
 static guint
 distance_in (const char *letters, const char *name)
 {

@@ -52,7 +52,7 @@ clear_pair (Pair *p)
   g_clear_pointer (&p->sums, g_free);
 }
 
-/* Returns: whether "squared-error" takes the type of @s without conversion */
+/* Returns whether "squared-error" takes the type of @s without conversion */
 static gboolean
 as_is (const SourceLayer *s)
 {

@@ -237,7 +237,7 @@ qconv_claims_warn (QconvClaims *c, const char *format, ...)
 
 /* ---- Claims become layers ---- */
 
-/* Returns: whether a tensor can be the component without a load function: the types are equal, both have 8 bits,
+/* Returns whether a tensor can be the component without a load function: the types are equal, both have 8 bits,
    or the component is F32 and the tensor is F16 or BF16 */
 static gboolean
 fits_component (QconvDType tensor, QconvDType component)
@@ -354,7 +354,7 @@ claimed_bytes (const QconvClaim *l)
   return bytes;
 }
 
-/* Returns: whether @t has the name of the layer, with or without a prefix, and no ".weight". A plain file then
+/* Returns whether @t has the name of the layer, with or without a prefix, and no ".weight". A plain file then
    names the tensor like the layer */
 static gboolean
 carries_name (const QconvTensor *t, const char *layer)

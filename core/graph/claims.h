@@ -11,7 +11,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvClaims, qconv_claims_free)
 void qconv_claims_set_reader (QconvClaims *c, const QconvReader *reader);
 /* Returns: (transfer none) (element-type utf8): the warnings of readers */
 GPtrArray *qconv_claims_warnings (const QconvClaims *c);
-/* Returns: whether a reader dropped the metadata @key, so that it is not copied */
+/* Returns whether a reader dropped the metadata @key, so that it is not copied */
 gboolean qconv_claims_metadata_dropped (const QconvClaims *c, const char *key);
 /* Returns: (transfer full) (element-type SourceLayer): the claimed layers, and each unclaimed tensor as a plain layer,
    in the order of the directory. QCONV_ERROR_INPUT, QCONV_ERROR_BUG: a claim contradicts its quantizer */

@@ -74,7 +74,7 @@ qconv_open_entry (const char *path, GError **error)
   return NULL;
 }
 
-/* Returns: whether the file is a Python pickle, by itself or in the zip that torch makes */
+/* Returns whether the file is a Python pickle, by itself or in the zip that torch makes */
 static gboolean
 looks_like_pickle (const guint8 *head, gsize n)
 {
@@ -91,7 +91,7 @@ has_suffix (const QconvContainer *c, QconvSource *source)
   return FALSE;
 }
 
-/* Returns: the container with the highest score; the suffix breaks ties. @by_suffix: only the suffix counts, because
+/* Returns the container with the highest score; the suffix breaks ties. @by_suffix: only the suffix counts, because
    the container of that suffix can report the faults of a file that no container recognises */
 static const QconvContainer *
 best_container (QconvSource *source, const guint8 *head, gsize n, gboolean by_suffix)

@@ -52,7 +52,7 @@ find_source (const Making *k, const char *name)
   return full != NULL ? qconv_model_find_tensor (k->model, full) : NULL;
 }
 
-/* Returns: the index of @s in @sources. Adds @s if @sources lacks it */
+/* Returns the index of @s in @sources. Adds @s if @sources lacks it */
 static guint
 source_index (GPtrArray *sources, SourceLayer *s)
 {

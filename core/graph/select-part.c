@@ -74,7 +74,7 @@ drop_matching (GPtrArray *layers, const char *pattern, GError **error)
   return layers->len < n || qconv_fail (error, QCONV_ERROR_OPTION, "--drop %s matches no tensor", pattern);
 }
 
-/* Returns: whether loaders have no use for @s. @names: of the model, behind its prefix */
+/* Returns whether loaders have no use for @s. @names: of the model, behind its prefix */
 static gboolean
 useless (const Identity *id, const Names *names, const SourceLayer *s)
 {

@@ -11,5 +11,5 @@ GPtrArray *qconv_select_component (const QconvModel *m, const char *component, G
    nothing. *n: how many the family removed */
 gboolean qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identity *id, guint *n,
                             GError **error);
-/* Returns: whether all names of @layers start with @prefix */
+/* Returns whether all names of @layers start with @prefix */
 gboolean qconv_select_all_behind (const GPtrArray *layers, const char *prefix);

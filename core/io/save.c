@@ -91,7 +91,7 @@ follow_replaced (const Save *s, GError **error)
   return fchmod (s->fd, st.st_mode & 07777) == 0 || io_error (error, s->path);
 }
 
-/* Returns: whether the file is locked. Between open and lock another run's cleanup may unlink the file; st_nlink is
+/* Returns whether the file is locked. Between open and lock another run's cleanup may unlink the file; st_nlink is
    then 0 and the caller tries again. A file system without locks counts as locked: no run removes files there */
 static gboolean
 lock_file (int fd)

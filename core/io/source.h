@@ -12,7 +12,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvSource, qconv_source_free)
 
 /* Returns: (transfer none): the path as it was opened; NULL in memory */
 const char *qconv_source_path (QconvSource *s);
-/* Returns: the descriptor of the open file; -1 in memory */
+/* Returns the descriptor of the open file; -1 in memory */
 int qconv_source_descriptor (QconvSource *s);
-/* Returns: whether @path is this very file, or a sibling that was opened */
+/* Returns whether @path is this very file, or a sibling that was opened */
 gboolean qconv_source_is_file (QconvSource *s, const char *path);

@@ -23,7 +23,7 @@ fp8_rounder (float t, Fp8 f)
   return (bits_of_f32 (t > smallest ? t : smallest) & 0x7f800000) + ((23 - f.mantissa) << 23);
 }
 
-/* Returns: the code nearest to @y, saturated: never Inf or NaN */
+/* Returns the code nearest to @y, saturated: never Inf or NaN */
 static inline guint8
 fp8_of_f32 (float y, Fp8 f)
 {

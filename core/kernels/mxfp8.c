@@ -26,7 +26,7 @@ take_size (Size *s, const QconvArg *args, GError **error)
   return TRUE;
 }
 
-/* Returns: the bits of the largest magnitude among BLOCK weights */
+/* Returns the bits of the largest magnitude among BLOCK weights */
 static inline guint32
 largest_of_block (const float *w)
 {

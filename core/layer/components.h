@@ -47,15 +47,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Components, qconv_components_free)
 
 /* Returns: (transfer none): a copy of @whole in @arena; a task may set the row components of the copy */
 Components *qconv_components_view (const Components *whole, Arena *arena);
-/* Returns: bytes that a view of the components of @l takes in an arena */
+/* Returns the bytes that a view of the components of @l takes in an arena */
 gsize qconv_components_view_cost (const Layer *l);
 
-/* Returns: the bytes that the @scope components of @n_rows rows take in an arena */
+/* Returns the bytes that the @scope components of @n_rows rows take in an arena */
 gsize qconv_components_cost (const Layer *l, Scope scope, guint64 n_rows);
 /* Places buffers for the @scope components of @rows in the arena. Fills layer components with zeros. Fails with
    QCONV_ERROR_BUG if the arena is too small */
 gboolean qconv_components_place (Components *c, Scope scope, const Rows *rows, GError **error);
-/* Returns: whether component @c belongs to @scope */
+/* Returns whether component @c belongs to @scope */
 gboolean qconv_component_in (const QconvComponent *c, Scope scope);
 /* Fails with QCONV_ERROR_BUG because the scheme of @l takes more memory than it declared; returns FALSE */
 gboolean qconv_components_exhausted (const Layer *l, GError **error);

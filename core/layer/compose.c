@@ -40,7 +40,7 @@ check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
   return TRUE;
 }
 
-/* Returns: the type of the sources, or F32 if the types differ */
+/* Returns the type of the sources, or F32 if the types differ */
 static QconvDType
 common_dtype (const SourceLayer *s)
 {
@@ -86,7 +86,7 @@ read_whole (const SourceLayer *of, const char *name)
              : NULL;
 }
 
-/* Returns: whether component @c is equal in all sources. @c belongs to the whole layer */
+/* Returns whether component @c is equal in all sources. @c belongs to the whole layer */
 static gboolean
 same_in_all (const SourceLayer *s, const QconvComponent *c)
 {
@@ -106,7 +106,7 @@ same_in_all (const SourceLayer *s, const QconvComponent *c)
   return TRUE;
 }
 
-/* Returns: whether component @c can be made from the components of the sources. A row component can, if no part is
+/* Returns whether component @c can be made from the components of the sources. A row component can, if no part is
    transposed and no part cuts a run in two. A layer component can, if the composed layer equals one source, if
    there is one source and @c is one number, or if @c is equal in all sources */
 static gboolean
@@ -250,7 +250,7 @@ qconv_compose_renamed (const SourceLayer *s, const char *plain_name, const Qconv
   return qconv_compose (plain_name, shape, sources, s->parts != NULL ? g_array_ref (s->parts) : all_rows (s), error);
 }
 
-/* Returns: the type of a sum: BF16 for F8, because F8 cannot hold sums; else the type of @s */
+/* Returns the type of a sum: BF16 for F8, because F8 cannot hold sums; else the type of @s */
 static QconvDType
 sum_dtype (const SourceLayer *s)
 {

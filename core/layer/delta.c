@@ -86,7 +86,7 @@ whole_cost (const SourceLayer *s)
   return s != NULL ? qconv_claimed_floats_cost (s, rows_of (s), FALSE) : 0;
 }
 
-/* Returns: bytes for @a · @b, which stays, and for making it */
+/* Returns the bytes for @a · @b, which stays, and for making it */
 static gsize
 made_cost (const SourceLayer *a, const SourceLayer *b)
 {

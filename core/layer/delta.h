@@ -43,9 +43,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Delta, qconv_delta_free)
    @factors do not fit together. @factors: plain claimed layers, as many as @kind needs, else NULL */
 Delta *qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GError **error);
 
-/* Returns: bytes in an arena that qconv_deltas_keep() takes. @deltas: (element-type Delta): of one layer */
+/* Returns the bytes in an arena that qconv_deltas_keep() takes. @deltas: (element-type Delta): of one layer */
 gsize qconv_deltas_kept_cost (const GPtrArray *deltas);
-/* Returns: bytes in an arena that qconv_deltas_add() takes for @n_rows rows */
+/* Returns the bytes in an arena that qconv_deltas_add() takes for @n_rows rows */
 gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows);
 /* Loads the buffers that the deltas need for every row. @kept: DELTA_KEPT buffers for each of @deltas */
 gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);

@@ -46,18 +46,18 @@ gboolean qconv_layer_ask_components (Layer *l, GError **error);
 void qconv_layer_set_hint (Layer *l, const char *key, const char *value);
 /* Removes a component that neither the source nor the user gives */
 void qconv_layer_drop_component (Layer *l, const char *name);
-/* Returns: index of the component, or -1 */
+/* Returns index of the component, or -1 */
 gint qconv_layer_component_index (const QconvLayer *l, const char *name);
 
 /* Finds the items along axis 0 of @c that rows [first, first + n) of @l own: all items if @c belongs to the whole layer
  */
 void qconv_component_share (const QconvLayer *l, const QconvComponent *c, guint64 first, guint64 n, guint64 *first_item,
                             guint64 *n_items);
-/* Returns: bytes of one item along axis 0 */
+/* Returns the bytes of one item along axis 0 */
 gsize qconv_component_stride (const QconvComponent *c);
-/* Returns: the most bytes of @c that @n_rows rows of @l own */
+/* Returns the most bytes of @c that @n_rows rows of @l own */
 gsize qconv_component_share_bytes (const QconvLayer *l, const QconvComponent *c, guint64 n_rows);
-/* Returns: the multiple of @align rows at which the runs of all components of @l start; 0 on overflow */
+/* Returns the multiple of @align rows at which the runs of all components of @l start; 0 on overflow */
 guint64 qconv_layer_alignment (const Layer *l, guint64 align);
-/* Returns: least common multiple, or 0 on overflow */
+/* Returns least common multiple, or 0 on overflow */
 guint64 qconv_lcm (guint64 a, guint64 b);

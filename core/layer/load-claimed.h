@@ -3,12 +3,12 @@
 #pragma once
 #include "layer/components.h"
 
-/* Returns: bytes that qconv_claimed_load() takes in an arena */
+/* Returns the bytes that qconv_claimed_load() takes in an arena */
 gsize qconv_claimed_cost (const SourceLayer *s, Scope scope, guint64 n_rows);
 /* Gives @c buffers for @scope of @rows and fills them from the tensors of @s. A plain layer needs no loading */
 gboolean qconv_claimed_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error);
 
-/* Returns: bytes that qconv_claimed_floats_load() takes in an arena */
+/* Returns the bytes that qconv_claimed_floats_load() takes in an arena */
 gsize qconv_claimed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
 /* Loads @rows of @s as floats: in their own type with @as_is (plain layers only), else as F32. @c: the components of
    @s, those of the whole layer loaded; NULL for plain layers */

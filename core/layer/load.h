@@ -3,13 +3,13 @@
 #pragma once
 #include "layer/components.h"
 
-/* Returns: bytes that qconv_components_load() takes in an arena */
+/* Returns the bytes that qconv_components_load() takes in an arena */
 gsize qconv_source_cost (const SourceLayer *s, Scope scope, guint64 n_rows);
 /* Gives @c buffers for @scope of @rows and fills them from @s. @c: of qconv_components_new_source() or a view of it */
 gboolean qconv_components_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error);
 
-/* Returns: bytes in an arena that @n_rows rows take when they are loaded as floats. @as_is: plain floats that need no
-   conversion */
+/* Returns the bytes in an arena that @n_rows rows take when they are loaded as floats. @as_is: plain floats that need
+   no conversion */
 gsize qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
 /* Loads @rows of @s as floats: in their own type with @as_is, else as F32. @c: the components of @s, those of the whole
    layer loaded */

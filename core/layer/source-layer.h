@@ -60,22 +60,22 @@ typedef struct {
 void qconv_source_layer_free (SourceLayer *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SourceLayer, qconv_source_layer_free)
 
-/* Returns: whether all of it is stored as plain numbers of its type, in one tensor or several */
+/* Returns whether all of it is stored as plain numbers of its type, in one tensor or several */
 gboolean qconv_source_layer_plain (const SourceLayer *s);
-/* Returns: whether any of it is stored as codes of a scheme */
+/* Returns whether any of it is stored as codes of a scheme */
 gboolean qconv_source_layer_quantized (const SourceLayer *s);
-/* Returns: whether it is a weight: quantized, or a tensor whose name ends in ".weight". Biases and buffers are not */
+/* Returns whether it is a weight: quantized, or a tensor whose name ends in ".weight". Biases and buffers are not */
 gboolean qconv_source_layer_is_weight (const SourceLayer *s);
 /* Returns: (nullable): the tensor whose bytes are the whole of a plain layer */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
-/* Returns: whether loaded plugins can decode it to floats */
+/* Returns whether loaded plugins can decode it to floats */
 gboolean qconv_source_layer_decodes (const SourceLayer *s);
-/* Returns: whether it can be loaded as floats: plain numbers, or codes that decode */
+/* Returns whether it can be loaded as floats: plain numbers, or codes that decode */
 gboolean qconv_source_layer_has_floats (const SourceLayer *s);
 /* Returns: (nullable): the binding of @component; NULL if the source lacks the component or is composed */
 const Binding *qconv_source_layer_binding (const SourceLayer *s, const char *component);
 
-/* Returns: the claimed layer whose rows part @i of a composed layer takes */
+/* Returns the claimed layer whose rows part @i of a composed layer takes */
 const SourceLayer *qconv_composed_source (const SourceLayer *s, guint i);
-/* Returns: whether a composed layer consists of all rows of one claimed layer, in their order */
+/* Returns whether a composed layer consists of all rows of one claimed layer, in their order */
 gboolean qconv_composed_whole (const SourceLayer *s);

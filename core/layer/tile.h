@@ -24,5 +24,5 @@ typedef struct {
   GCancellable *cancellable;
 } Tile;
 
-/* Returns: a tile of @rows of @layer for one thread on the CPU, without floats and source */
+/* Returns a tile of @rows of @layer for one thread on the CPU, without floats and source */
 Tile qconv_tile (const Layer *layer, const Components *components, const Rows *rows);

@@ -103,7 +103,7 @@ qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error)
 
 /* ---- Metadata ---- */
 
-/* Returns: the number in @member; 0 if there is none */
+/* Returns the number in @member; 0 if there is none */
 static double
 number_of (JsonObject *o, const char *member)
 {
@@ -122,7 +122,7 @@ starts_with_any (const char *name, const GPtrArray *prefixes)
   return FALSE;
 }
 
-/* Returns: alpha divided by rank, from the first pair of members such as "transformer.lora_alpha" and "transformer.r";
+/* Returns alpha divided by rank, from the first pair of members such as "transformer.lora_alpha" and "transformer.r";
    0 if there is no pair */
 static double
 find_ratio (JsonObject *o, const LoraMetadata *of)
@@ -147,7 +147,7 @@ find_ratio (JsonObject *o, const LoraMetadata *of)
   return 0;
 }
 
-/* Returns: alpha divided by rank, from the JSON under the key of @of; 0 if the metadata has none */
+/* Returns alpha divided by rank, from the JSON under the key of @of; 0 if the metadata has none */
 static double
 read_ratio (const LoraFile *f, const LoraMetadata *of)
 {

@@ -7,7 +7,7 @@
 #include "layer/tile.h"
 #include "plan/encoder.h"
 
-/* Returns: the most bytes of @t that @n_rows rows own. Adds the bytes of the last run, because the last run may be
+/* Returns the most bytes of @t that @n_rows rows own. Adds the bytes of the last run, because the last run may be
    the largest */
 static gsize
 packed_bytes (const QconvOutput *o, const PlannedTensor *t, guint64 n_rows)
@@ -49,7 +49,7 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
   return most;
 }
 
-/* Returns: bytes that one tile of @n_rows rows takes in any phase */
+/* Returns the bytes that one tile of @n_rows rows takes in any phase */
 static gsize
 tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
 {
@@ -70,7 +70,7 @@ tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
   return cost;
 }
 
-/* Returns: the bytes that the layer keeps from its first phase to its last */
+/* Returns the bytes that the layer keeps from its first phase to its last */
 static gsize
 kept_cost (const PlannedLayer *l)
 {
@@ -108,7 +108,7 @@ find_alignment (PlannedLayer *l, GError **error)
          || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
 }
 
-/* Returns: the rows of a tile. Starts with the reader's minimum if such a tile fits @per_thread, else with one
+/* Returns the rows of a tile. Starts with the reader's minimum if such a tile fits @per_thread, else with one
    alignment step; doubles while a tile stays within @target */
 static guint64
 fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize per_thread)
@@ -135,7 +135,7 @@ qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
                      layer, mib, mib);
 }
 
-/* Returns: whether the check compares the source in its own type: plain floats, even if the quantizer does not take
+/* Returns whether the check compares the source in its own type: plain floats, even if the quantizer does not take
    them */
 static gboolean
 compared_as_is (const PlannedLayer *l)
@@ -143,7 +143,7 @@ compared_as_is (const PlannedLayer *l)
   return qconv_source_layer_plain (l->source) && qconv_dtype_is_float (l->source->layer->pub.dtype);
 }
 
-/* Returns: the least bytes that the check of @l will take: one tile of the source and one of the written layer as
+/* Returns the least bytes that the check of @l will take: one tile of the source and one of the written layer as
    floats, the packed bytes of the written tile, and the sums of all chunks */
 static gsize
 verify_cost (const QconvOutput *o, const PlannedLayer *l)

@@ -18,7 +18,7 @@ struct _Edit {
   GPtrArray *values; /* (element-type utf8): for each change its value as JSON, or NULL */
 };
 
-/* Returns: the writer for the format of @model: files of it are read as that format. If no layer is quantized, it is
+/* Returns the writer for the format of @model: files of it are read as that format. If no layer is quantized, it is
    the writer of plain files */
 static const QconvWriter *
 find_writer (const QconvModel *model)
@@ -224,7 +224,7 @@ qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error)
   return TRUE;
 }
 
-/* Returns: the tensor of the source that @t can be copied from: the one with the same bytes, or with the same codes in
+/* Returns the tensor of the source that @t can be copied from: the one with the same bytes, or with the same codes in
    another layout that the reader knows; NULL if there is none */
 static const QconvTensor *
 same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *planned)

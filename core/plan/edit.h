@@ -24,5 +24,5 @@ gboolean qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError *
 void qconv_edit_settle (PlannedLayer *l, QconvOutput *o);
 /* Fails with QCONV_ERROR_OPTION if a change had no effect */
 gboolean qconv_edit_check (const Edit *e, GError **error);
-/* Returns: whether the edit replaces the file that was opened. QCONV_ERROR_OPTION: the model is a set of files */
+/* Returns whether the edit replaces the file that was opened. QCONV_ERROR_OPTION: the model is a set of files */
 gboolean qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **error);

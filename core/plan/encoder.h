@@ -3,15 +3,15 @@
 #pragma once
 #include "plan/planned.h"
 
-/* Returns: encoder number @i of those that core tries for the source of @l, in this order; NULL if there are fewer */
+/* Returns encoder number @i of those that core tries for the source of @l, in this order; NULL if there are fewer */
 const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);
-/* Returns: the passes and memory that encoder number @i of the planned layer takes */
+/* Returns the passes and memory that encoder number @i of the planned layer takes */
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
-/* Returns: whether the passes read the rows before encode() does */
+/* Returns whether the passes read the rows before encode() does */
 gboolean qconv_work_reads (const QconvWork *work);
-/* Returns: whether floats of @dtype go into @q as they are */
+/* Returns whether floats of @dtype go into @q as they are */
 gboolean qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype);
-/* Returns: whether the rows of @l, which is encoded, are loaded in the type that they are stored in */
+/* Returns whether the rows of @l, which is encoded, are loaded in the type that they are stored in */
 gboolean qconv_floats_as_is (const PlannedLayer *l);
-/* Returns: whether a cast goes from type to type in one step; casts from and to FP8 go through F32 */
+/* Returns whether a cast goes from type to type in one step; casts from and to FP8 go through F32 */
 gboolean qconv_casts_directly (const PlannedLayer *l);

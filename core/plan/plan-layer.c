@@ -125,7 +125,7 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
                                                                                                : NULL;
 }
 
-/* Returns: whether @l changes a stored shape by which loaders recognize the model */
+/* Returns whether @l changes a stored shape by which loaders recognize the model */
 static gboolean
 changes_probed (const Planning *pl, const PlannedLayer *l)
 {

@@ -64,7 +64,7 @@ plan_layers (Planning *pl, GError **error)
          && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }
 
-/* Returns: the naming to write, or NULL to keep the names */
+/* Returns the naming to write, or NULL to keep the names */
 static const char *
 output_naming (const Planning *pl)
 {

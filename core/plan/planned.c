@@ -33,7 +33,7 @@ qconv_planned_is_weight (const PlannedLayer *l)
   return l->layer->quantizer != NULL || l->how == HOW_DECODE || qconv_is_weight_name (l->source->plain_name);
 }
 
-/* Returns: the way in which the bytes of @t follow rows: as the writer stated, or as the component does */
+/* Returns the way in which the bytes of @t follow rows: as the writer stated, or as the component does */
 static QconvRun
 byte_run (const PlannedTensor *t)
 {

@@ -77,10 +77,10 @@ struct _PlannedLayer {
 PlannedLayer *qconv_planned_layer_new (Layer *layer, SourceLayer *source, How how, const char *rule);
 void qconv_planned_layer_free (PlannedLayer *l);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PlannedLayer, qconv_planned_layer_free)
-/* Returns: whether plans and reports list @l: weights, not biases and buffers */
+/* Returns whether plans and reports list @l: weights, not biases and buffers */
 gboolean qconv_planned_is_weight (const PlannedLayer *l);
 
-/* Returns: whether the bytes of tensor @t follow the rows of its layer */
+/* Returns whether the bytes of tensor @t follow the rows of its layer */
 gboolean qconv_planned_by_rows (const PlannedTensor *t);
 /* Finds the bytes [*first, *first + *n) of @t, @n_bytes long, that rows [first_row, first_row + n_rows) own: all bytes
    if @t belongs to the whole layer */

@@ -77,7 +77,7 @@ writer_problem (const QconvWriter *w)
   return qconv_option_table_problem (w->options);
 }
 
-/* Returns: the first problem of any table; NULL if there is none */
+/* Returns the first problem of any table; NULL if there is none */
 static const char *
 plugin_problem (const QconvPlugin *p)
 {

@@ -7,7 +7,7 @@
 #include "qconv.h"
 #include "registry/values.h"
 
-/* Returns: whether @option is "ID.key" with the id of @p. *key: the part behind the point */
+/* Returns whether @option is "ID.key" with the id of @p. *key: the part behind the point */
 static gboolean
 is_qualified (const Participant *p, const char *option, const char **key)
 {

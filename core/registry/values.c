@@ -38,7 +38,7 @@ parse_boolean (const char *text, gboolean *value)
   return FALSE;
 }
 
-/* Returns: the one spelling of a value that has several, so that parameters can be compared as text */
+/* Returns the one spelling of a value that has several, so that parameters can be compared as text */
 static const char *
 canonical_text (const QconvOption *o, const char *text)
 {
@@ -87,7 +87,7 @@ qconv_values_free (QconvValues *v)
   g_free (v);
 }
 
-/* Returns: the row of @name, or v->n */
+/* Returns the row of @name, or v->n */
 static guint
 find_row (const QconvValues *v, const char *name)
 {
@@ -177,7 +177,7 @@ qconv_values_set (QconvValues *v, const char *name, const char *value, GError **
   return TRUE;
 }
 
-/* Returns: the value that an option without one gets: "on" or "auto"; NULL if it needs one */
+/* Returns the value that an option without one gets: "on" or "auto"; NULL if it needs one */
 static const char *
 value_of_bare_name (const QconvOption *o)
 {
@@ -296,7 +296,7 @@ qconv_option_table_problem (const QconvOption *table)
   return NULL;
 }
 
-/* Returns: the text of a row of the plugin's own table */
+/* Returns the text of a row of the plugin's own table */
 static const char *
 text_of (const QconvValues *v, const char *name)
 {

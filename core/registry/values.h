@@ -16,13 +16,13 @@ gboolean qconv_values_set (QconvValues *v, const char *name, const char *value, 
 gboolean qconv_values_set_bare (QconvValues *v, const char *name, GError **error);
 /* Sets "key=value,key=value". @text: (nullable): NULL and "" change nothing */
 gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);
-/* Returns: whether the table has a row called @name */
+/* Returns whether the table has a row called @name */
 gboolean qconv_values_knows (const QconvValues *v, const char *name);
-/* Returns: whether all rows with QCONV_OPTION_PARAMETER are equal; both must be of the same table */
+/* Returns whether all rows with QCONV_OPTION_PARAMETER are equal; both must be of the same table */
 gboolean qconv_values_same_parameters (const QconvValues *a, const QconvValues *b);
 /* Copies to @v the values that are set in @other, which has the same table */
 void qconv_values_override (QconvValues *v, const QconvValues *other);
 /* Copies from @source each parameter that is not set in @v */
 void qconv_values_follow (QconvValues *v, const QconvValues *source);
-/* Returns: the fault of a table that cannot be used, such as "has an option twice"; NULL if there is none */
+/* Returns the fault of a table that cannot be used, such as "has an option twice"; NULL if there is none */
 const char *qconv_option_table_problem (const QconvOption *table);

@@ -145,7 +145,7 @@ read_model (InputScales *s, const char *path, GError **error)
   return g_hash_table_size (s->by_name) > 0 || qconv_fail (error, QCONV_ERROR_OPTION, "%s: holds no *" SUFFIX, path);
 }
 
-/* Returns: whether @path is called .json or begins like JSON */
+/* Returns whether @path is called .json or begins like JSON */
 static gboolean
 is_json (const char *path)
 {
@@ -186,7 +186,7 @@ qconv_input_scales_new (const char *text, GError **error)
   return (is_json (text) ? read_json (s, text, error) : read_model (s, text, error)) ? g_steal_pointer (&s) : NULL;
 }
 
-/* Returns: the scale of the layer, or NULL if there is none */
+/* Returns the scale of the layer, or NULL if there is none */
 static const Scale *
 find_scale (const InputScales *s, const char *plain_name)
 {

@@ -154,7 +154,7 @@ matches_name (Rules *r, const GRegex *re, const char *plain_name)
   return g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
 }
 
-/* Returns: whether @re matches the name of the layer in the output, or in the source */
+/* Returns whether @re matches the name of the layer in the output, or in the source */
 static gboolean
 matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
 {
@@ -166,7 +166,7 @@ matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
   return FALSE;
 }
 
-/* Returns: whether the rule matches the layer, and records the match. @fits: the layer can do as the rule says */
+/* Returns whether the rule matches the layer, and records the match. @fits: the layer can do as the rule says */
 static gboolean
 matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 {
@@ -179,7 +179,7 @@ matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
 
 /* ---- Decisions ---- */
 
-/* Returns: the first row that matches the layer, or NULL */
+/* Returns the first row that matches the layer, or NULL */
 static LayerRow *
 find_row (Rules *r, const SourceLayer *s)
 {
@@ -222,7 +222,7 @@ find_template (const Rules *r, const SourceLayer *s)
   return qconv_family_template (id->family, id->dims, name);
 }
 
-/* Returns: whether the family calls the layer linear or does not know the layer */
+/* Returns whether the family calls the layer linear or does not know the layer */
 static gboolean
 is_linear (const Rules *r, const SourceLayer *s)
 {

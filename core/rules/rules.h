@@ -64,9 +64,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Decision, qconv_decision_clear)
 void qconv_rules_settle (Rules *r);
 /* Decides what becomes of @s. Must be called after qconv_rules_settle() */
 Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
-/* Returns: whether loaders tell models apart by the stored shape of @s */
+/* Returns whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
-/* Returns: whether --only and --keep let an edit change @s */
+/* Returns whether --only and --keep let an edit change @s */
 gboolean qconv_rules_select (Rules *r, const SourceLayer *s);
 /* Fails with QCONV_ERROR_OPTION if --hp-filter matches @s, and it is not in high precision or will be @encoded */
 gboolean qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, GError **error);

@@ -68,7 +68,7 @@ qconv_schemes_find (const Schemes *s, const char *id)
   return known_scheme (s, id);
 }
 
-/* Returns: the scheme @id, which takes part from now on; NULL if the writer or the registry lacks it */
+/* Returns the scheme @id, which takes part from now on; NULL if the writer or the registry lacks it */
 static Scheme *
 join_scheme (Schemes *s, const char *id)
 {
@@ -148,7 +148,7 @@ warn_effort (const Schemes *s, const QconvJob *job)
   qconv_warn (&(Warn) { job->warn, job->warn_data }, "%s", _ ("--effort has no effect: this target has no search"));
 }
 
-/* Gives @option, "ID.key=value", to an implied scheme. Returns: whether an implied scheme has that ID */
+/* Gives @option, "ID.key=value", to an implied scheme. Returns whether an implied scheme has that ID */
 static gboolean
 tell_implied (const Schemes *s, const char *option, GError **error)
 {

@@ -7,7 +7,7 @@
 #include "base/names.h"
 #include "registry/values.h"
 
-/* Returns: whether @s has rows and columns and is quantized or a plain weight of numbers */
+/* Returns whether @s has rows and columns and is quantized or a plain weight of numbers */
 static gboolean
 is_matrix (const SourceLayer *s)
 {

@@ -8,5 +8,5 @@
 /* Converts all layers of @plan into @save and counts their bytes in @progress */
 gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
                                GError **error);
-/* Returns: the bytes that qconv_convert_layers() will count */
+/* Returns the bytes that qconv_convert_layers() will count */
 guint64 qconv_convert_bytes (const QconvPlan *plan);

@@ -3,7 +3,7 @@
 #pragma once
 #include "run/write-tensors.h"
 
-/* Returns: the number of pieces of the copied tensors of @l, at least 1 */
+/* Returns the number of pieces of the copied tensors of @l, at least 1 */
 guint64 qconv_copy_n_pieces (const PlannedLayer *l);
 /* Copies one piece. The file system does it if it can, else @arena holds the piece */
 gboolean qconv_copy_piece (const OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error);

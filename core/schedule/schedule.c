@@ -57,7 +57,7 @@ fits (Schedule *s, gsize n)
   return s->used + n <= s->memory || s->n_running == 0;
 }
 
-/* Returns: an idle or new block of at least @n bytes, or NULL if there is no room */
+/* Returns an idle or new block of at least @n bytes, or NULL if there is no room */
 static Arena *
 take_block (Schedule *s, gsize n)
 {
@@ -114,7 +114,7 @@ finish_item (Schedule *s, Active *a)
   g_ptr_array_remove (s->active, a);
 }
 
-/* Returns: a task to run, with a block for it; NULL if none can run now */
+/* Returns a task to run, with a block for it; NULL if none can run now */
 static Active *
 pick_task (Schedule *s, Arena **block)
 {

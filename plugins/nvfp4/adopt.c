@@ -105,7 +105,7 @@ finish_range (const QconvQuantizer *self, const QconvTile *t, guint pass, gconst
   return TRUE;
 }
 
-/* Returns: the E4M3 code of 2^@power, which lies between E4M3_LOWEST and E4M3_HIGHEST */
+/* Returns the E4M3 code of 2^@power, which lies between E4M3_LOWEST and E4M3_HIGHEST */
 static guint8
 e4m3_of_power (int power)
 {

@@ -62,7 +62,7 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
   return TRUE;
 }
 
-/* Encodes a block of at most NVFP4_BLOCK F32 numbers, given as bits. Returns: the block scale */
+/* Encodes a block of at most NVFP4_BLOCK F32 numbers, given as bits. Returns the block scale */
 static guint8
 encode_smallest_block (const guint32 *bits, guint64 n, guint8 *codes)
 {

@@ -123,7 +123,7 @@ fill_up (const W4a8Form *form, const float *group, float *weights)
   return n;
 }
 
-/* Returns: the scale of one group. Raises @peak to the largest magnitude of the decoded codes */
+/* Returns the scale of one group. Raises @peak to the largest magnitude of the decoded codes */
 static float
 fit_group (const W4a8Form *form, const float *group, guint8 *codes, float *peak)
 {
@@ -150,7 +150,7 @@ fit_group (const W4a8Form *form, const float *group, guint8 *codes, float *peak)
   return scale;
 }
 
-/* Returns: the E4M3 code of @scale, which is not negative: nearest, ties to even, saturating */
+/* Returns the E4M3 code of @scale, which is not negative: nearest, ties to even, saturating */
 static guint8
 code_of_scale (float scale)
 {
@@ -173,7 +173,7 @@ code_of_scale (float scale)
   return (guint8) (low + (above < below || (above == below && low % 2 == 1)));
 }
 
-/* Returns: the squared error of the codes that it chooses. @x: weights in units of the row's scale */
+/* Returns the squared error of the codes that it chooses. @x: weights in units of the row's scale */
 static float
 choose_steps (const W4a8Form *form, const float *x, guint n, float scale, guint8 *codes)
 {

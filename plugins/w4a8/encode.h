@@ -28,7 +28,7 @@ typedef struct {
 extern const float w4a8_table[W4A8_LEVELS], w4a8_eighths[W4A8_LEVELS];
 
 /* Finds codes (indices of levels, one a byte) and scales of one rotated row. @scales: one for each group; with @e4m3
-   (nullable) they are scratch, and its codes count. Returns: the row's scale */
+   (nullable) they are scratch, and its codes count. Returns the row's scale */
 float w4a8_encode_row (const W4a8Form *form, const float *row, guint64 cols, guint8 *codes, float *scales,
                        guint8 *e4m3);
 
@@ -48,7 +48,7 @@ w4a8_step (float level, float scale)
   return w4a8_nearest (x < -127.0f ? -127.0f : x > 127.0f ? 127.0f : x);
 }
 
-/* Returns: the number of an E4M3 code ("fn" variant) */
+/* Returns the number of an E4M3 code ("fn" variant) */
 static inline float
 w4a8_scale_of_code (guint8 code)
 {

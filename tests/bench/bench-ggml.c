@@ -60,7 +60,7 @@ decode (const Memory *m, const QconvOp *op, gsize out_bytes, gsize row)
     g_error ("%s: %s", op->name, error->message);
 }
 
-/* Returns: gigabytes per second of @op or, if that is NULL, of memcpy(), in calls of @out_bytes up to @large in total
+/* Returns gigabytes per second of @op or, if that is NULL, of memcpy(), in calls of @out_bytes up to @large in total
  */
 static double
 rate (const Memory *m, const QconvOp *op, gsize out_bytes, gsize row)

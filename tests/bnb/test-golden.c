@@ -216,7 +216,7 @@ distance (guint8 a, guint8 b)
 }
 
 /* Compares nested absmax. PyTorch sums the mean of absmax in FP32 and in an order of its own; if the last bit of the
-   offset differs, 8-bit codes may differ by one. Returns: whether the offset is the same */
+   offset differs, 8-bit codes may differ by one. Returns whether the offset is the same */
 static gboolean
 assert_nested (const QconvModel *m, const GoldenFile *golden, const char *layer, const char *state, const char *text)
 {

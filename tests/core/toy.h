@@ -83,7 +83,7 @@ void toy_write (const char *path, const ToyTensor *tensors, const char *const *m
 void toy_write_text (const char *path, const char *text);
 /* Opens a model, which must succeed */
 QconvModel *toy_open (const char *path);
-/* Plans and runs. Returns: FALSE with @error if either fails */
+/* Plans and runs. Returns FALSE with @error if either fails */
 gboolean toy_run (QconvModel *m, const QconvJob *job, QconvReport **report, GError **error);
 /* Converts @from to @to with @job, whose output is set; must succeed */
 void toy_convert (const char *from, const char *to, const QconvJob *job);
@@ -93,11 +93,11 @@ GBytes *toy_file (const char *path);
 GBytes *toy_tensor (const char *path, const char *name);
 /* Turns @bits of one byte of a tensor */
 void toy_flip (const char *path, const char *name, guint64 offset, guint8 bits);
-/* Returns: the number of files in the folder that holds @path */
+/* Returns the number of files in the folder that holds @path */
 guint toy_n_files (const char *path);
 /* Fails the test unless @error has @code and its message matches the glob @text */
 void toy_assert_error (const GError *error, gint code, const char *text);
-/* Returns: the layer @name of the plan; fails the test if there is none */
+/* Returns the layer @name of the plan; fails the test if there is none */
 QconvPlannedInfo toy_planned (const QconvPlan *p, const char *name);
-/* Returns: whether the report has a problem with @code of @layer (NULL: of any layer) */
+/* Returns whether the report has a problem with @code of @layer (NULL: of any layer) */
 gboolean toy_reported (const QconvReport *r, const char *layer, const char *code);

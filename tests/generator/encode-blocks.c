@@ -15,7 +15,7 @@ put_half (guint8 *dst, float x)
   dst[1] = (guint8) (h >> 8);
 }
 
-/* Returns: the first value of largest magnitude, with its sign */
+/* Returns the first value of largest magnitude, with its sign */
 static float
 extreme (const float *x, guint n)
 {
@@ -151,7 +151,7 @@ encode_q8_0 (const float *src, gsize n, guint8 *dst)
 /* The values of E2M1 times two, by code; code 8 is a second +0 */
 static const gint8 e2m1[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
-/* Returns: the code whose value times @scale is nearest to @x; the lower of two */
+/* Returns the code whose value times @scale is nearest to @x; the lower of two */
 static guint8
 nearest_e2m1 (float x, float scale)
 {

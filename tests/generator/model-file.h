@@ -20,7 +20,7 @@ typedef struct {
   gboolean sparse;
 } Model;
 
-/* Returns: the type that @t is stored as */
+/* Returns the type that @t is stored as */
 const ModelType *model_tensor_type (const Model *m, const ModelTensor *t, gboolean gguf);
 guint64 model_tensor_bytes (const ModelTensor *t, const ModelType *type);
 

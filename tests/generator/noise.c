@@ -27,7 +27,7 @@ noise_key (guint64 seed, const char *name)
   return h;
 }
 
-/* Returns: x with P(X < x) = @p < 1/2 for the standard normal distribution, by Newton's method from the left */
+/* Returns x with P(X < x) = @p < 1/2 for the standard normal distribution, by Newton's method from the left */
 static double
 quantile (double p)
 {

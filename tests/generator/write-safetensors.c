@@ -6,7 +6,7 @@
 
 #include "model-file.h"
 
-/* Returns: the header {"NAME":{"dtype":…,"shape":[…],"data_offsets":[…]},…}. Names of families need no
+/* Returns the header {"NAME":{"dtype":…,"shape":[…],"data_offsets":[…]},…}. Names of families need no
    escapes */
 static GString *
 header_text (const Model *m, guint first, guint end)

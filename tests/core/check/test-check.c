@@ -47,7 +47,7 @@ static const Damage damages[] = {
   { "number of a kept weight", "half-toy", "first.weight", 3, 0x01, NULL, "first" },
 };
 
-/* Returns: the number of problems of other layers than @layer */
+/* Returns the number of problems of other layers than @layer */
 static guint
 others (const QconvReport *r, const char *layer)
 {

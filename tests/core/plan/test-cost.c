@@ -154,7 +154,7 @@ test_as_high_as_fits (void)
     }
 }
 
-/* Returns: the least memory that a plan accepts */
+/* Returns the least memory that a plan accepts */
 static guint64
 least_memory (QconvModel *m, const Case *k, gboolean no_verify, const char *out)
 {
