@@ -143,8 +143,7 @@ same_rows (const LoraName *a, const LoraName *b)
 }
 
 /* Adds @spelling (transfer full). If another tensor has the spelling, that one keeps it and records @n, unless both
-   have the same rows
-
+   have the same rows */
 static void
 enter (GHashTable *table, char *spelling, LoraName *n)
 {
