@@ -328,7 +328,7 @@ QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpo
 /**
  * QconvVerifyOptions: the settings of a verification. Zero is the default.
  * @original: (nullable): report the error of every layer against this model, too
- * @memory, @n_threads: as in QconvJob
+ * @memory, @n_threads: as in QconvRunOptions
  * @progress: (nullable): is called with @progress_data as in qconv_plan_run()
  * @cancellable: (nullable)
  */

@@ -2,13 +2,7 @@
 /* Finds data files in the user's data folder, QCONV_DATA_PATH and the installed data. */
 #include "base/data-files.h"
 
-#include <string.h>
-
-static gint
-compare_texts (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
+#include "base/names.h"
 
 /* Moves the paths of the *.json files of @folder, sorted, to the end of @paths */
 static gboolean
@@ -23,7 +17,7 @@ add_folder (GPtrArray *paths, const char *folder, GError **error)
   while ((name = g_dir_read_name (dir)) != NULL)
     if (g_str_has_suffix (name, ".json"))
       g_ptr_array_add (found, g_build_filename (folder, name, NULL));
-  g_ptr_array_sort (found, compare_texts);
+  g_ptr_array_sort (found, qconv_compare_strings);
   g_ptr_array_extend_and_steal (paths, g_steal_pointer (&found));
   return TRUE;
 }

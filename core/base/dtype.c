@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names, widths and sizes of item types and shapes. All of core and every plugin call it. */
-/* Names and widths are those of safetensors */
 #include "base/dtype.h"
 
 #include <string.h>
 
+/* Names and widths are those of safetensors */
 static const struct {
   const char *name;
   guint bits;

@@ -45,18 +45,28 @@ qconv_error_exit_status (const GError *error)
   return 1;
 }
 
+/* Records a bug if a hook failed without setting @error. Returns whether @error is of our domain */
+static gboolean
+is_ours (GError **error)
+{
+  if (error == NULL)
+    return FALSE;
+  if (*error == NULL)
+    qconv_fail (error, QCONV_ERROR_BUG, "failed without saying why");
+  return (*error)->domain == QCONV_ERROR;
+}
+
 void
 qconv_error_name_file (GError **error, const char *path)
 {
-  static const guint elsewhere = 1u << QCONV_ERROR_OPTION | 1u << QCONV_ERROR_NO_PLUGIN | 1u << QCONV_ERROR_LIMIT;
-
-  if (error != NULL && (*error)->domain == QCONV_ERROR && (elsewhere & 1u << (*error)->code) == 0)
+  if (is_ours (error) && (*error)->code != QCONV_ERROR_OPTION && (*error)->code != QCONV_ERROR_NO_PLUGIN
+      && (*error)->code != QCONV_ERROR_LIMIT)
     g_prefix_error (error, "%s: ", path);
 }
 
 void
 qconv_error_name_layer (GError **error, const char *layer)
 {
-  if (error != NULL && (*error)->domain == QCONV_ERROR)
+  if (is_ours (error))
     g_prefix_error (error, "layer \"%s\": ", layer);
 }

@@ -8,12 +8,35 @@
 
 enum { MAX_DEPTH = 24 };
 
+guint
+qconv_json_text_depth (const char *text, gsize n)
+{
+  gboolean quoted = FALSE;
+  guint depth = 0, most = 0;
+
+  for (gsize i = 0; i < n; i++)
+    if (quoted)
+      {
+        quoted = text[i] != '"';
+        i += text[i] == '\\';
+      }
+    else if (text[i] == '"')
+      quoted = TRUE;
+    else if (text[i] == '[' || text[i] == '{')
+      {
+        depth++;
+        most = MAX (most, depth);
+      }
+    else if (text[i] == ']' || text[i] == '}')
+      depth -= depth > 0;
+  return most;
+}
+
 /* Fails if json-glib must not parse @text: it recurses into nested values without end and accepts comments */
 static gboolean
 check_text (const char *text, gsize n, GError **error)
 {
   gboolean quoted = FALSE;
-  guint depth = 0;
 
   if (!g_utf8_validate (text, (gssize) n, NULL))
     return qconv_fail (error, QCONV_ERROR_INPUT, "not UTF-8");
@@ -25,16 +48,9 @@ check_text (const char *text, gsize n, GError **error)
       }
     else if (text[i] == '"')
       quoted = TRUE;
-    else if (text[i] == '[' || text[i] == '{')
-      {
-        if (++depth > MAX_DEPTH)
-          return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nested too deeply");
-      }
-    else if (text[i] == ']' || text[i] == '}')
-      depth -= depth > 0;
-    else if (strchr (" \t\r\n:,+-.", text[i]) == NULL && !g_ascii_isalnum (text[i]))
+    else if (strchr (" \t\r\n:,+-.[]{}", text[i]) == NULL && !g_ascii_isalnum (text[i]))
       return qconv_fail (error, QCONV_ERROR_INPUT, "not JSON");
-  return TRUE;
+  return qconv_json_text_depth (text, n) <= MAX_DEPTH || qconv_fail (error, QCONV_ERROR_INPUT, "nested too deeply");
 }
 
 JsonNode *

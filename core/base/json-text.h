@@ -3,9 +3,10 @@
 #pragma once
 #include <json-glib/json-glib.h>
 
-/* Parses @n bytes of @text, which must end with NUL. QCONV_ERROR_INPUT: not JSON; QCONV_ERROR_UNSUPPORTED: nested too
-   deeply. The caller must add the name of the file. Returns: (transfer full): an immutable node; a null node for an
-   empty text */
+/* Returns how deep arrays and objects of @text are nested; json-glib recurses as deep */
+guint qconv_json_text_depth (const char *text, gsize n);
+/* Parses @n bytes of @text, which must end with NUL. QCONV_ERROR_INPUT: not JSON, or nested too deeply; the error does
+   not name the text. Returns: (transfer full): an immutable node; a null node for an empty text */
 JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
 /* Parses a file. Fails with an error of GLib if the file cannot be read */
 JsonNode *qconv_json_text_load (const char *path, GError **error);

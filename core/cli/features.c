@@ -146,12 +146,18 @@ GPtrArray *
 cli_naming_words (void)
 {
   GPtrArray *writers = qconv_registry_writers ();
+  g_autoptr (GHashTable) namings = g_hash_table_new (g_str_hash, g_str_equal);
   GPtrArray *words = g_ptr_array_new ();
 
   g_ptr_array_add (words, (gpointer) "keep");
   for (guint i = 0; i < writers->len; i++)
-    if (((const QconvWriter *) writers->pdata[i])->spellings != NULL)
-      g_ptr_array_add (words, (gpointer) ((const QconvWriter *) writers->pdata[i])->id);
+    {
+      const QconvWriter *w = writers->pdata[i];
+
+      /* The first writer that knows a naming gives it its word */
+      if (w->spellings != NULL && g_hash_table_add (namings, (gpointer) w->spellings[0]))
+        g_ptr_array_add (words, (gpointer) w->id);
+    }
   g_ptr_array_add (words, (gpointer) "diffusers");
   g_ptr_array_add (words, NULL);
   return words;

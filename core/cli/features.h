@@ -31,8 +31,8 @@ GPtrArray *cli_target_names (void);
 /* Returns: (transfer full): values of --names: "keep", a writer for the naming that its loader knows, or a naming of
    family files; ends with NULL */
 GPtrArray *cli_naming_words (void);
-/* Returns: (transfer none) (nullable): the naming for @word, a value of --names, as QconvJob.naming takes it; NULL if
-   @word is NULL */
+/* Returns: (transfer none) (nullable): the naming for @word, a value of --names, as QconvNameOptions.naming takes it;
+   NULL if @word is NULL */
 const char *cli_naming_of (const char *word);
 /* Returns: (transfer none) (nullable): the target called @name */
 const QconvTargetInfo *cli_target_find (const char *name);

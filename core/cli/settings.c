@@ -147,6 +147,23 @@ add_full_precision (CliSettings *s, GError **error)
   return TRUE;
 }
 
+/* Checks the values of options whose choices come from plugins. Only such an option loads them */
+static gboolean
+check_loaded (const CliSettings *s, GError **error)
+{
+  for (guint i = 0; i < cli_n_options (); i++)
+    {
+      const CliOption *o = &cli_options[i];
+      gboolean given = (s->given >> i & 1) != 0 && o->loaded != NULL && o->arg == NULL;
+      g_autoptr (GPtrArray) words = given ? o->loaded () : NULL;
+
+      if (given
+          && !check_choice (o, G_STRUCT_MEMBER (const char *, s, o->offset), (const char *const *) words->pdata, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
 {
@@ -177,21 +194,11 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
       if (!store (s, option_for_code (code), optarg, error))
         return FALSE;
     }
-  if (s->output.full_precision_mm && !add_full_precision (s, error))
+  if ((s->output.full_precision_mm && !add_full_precision (s, error)) || !check_loaded (s, error))
     return FALSE;
   s->words = (const char *const *) argv + optind;
   s->n_words = (guint) (argc - optind);
   return TRUE;
-}
-
-/* Checks the value of an option whose choices come from plugins. Only such an option loads them */
-static gboolean
-check_loaded (const CliSettings *s, const CliOption *o, GError **error)
-{
-  g_autoptr (GPtrArray) words = o->loaded != NULL && o->arg == NULL ? o->loaded () : NULL;
-
-  return words == NULL
-         || check_choice (o, G_STRUCT_MEMBER (const char *, s, o->offset), (const char *const *) words->pdata, error);
 }
 
 gboolean
@@ -206,8 +213,6 @@ cli_settings_check (const CliSettings *s, const char *name, guint command, GErro
         continue;
       if ((o->commands & command) == 0)
         return qconv_fail (error, QCONV_ERROR_OPTION, _ ("%s is not an option of \"%s\""), label, name);
-      if (!check_loaded (s, o, error))
-        return FALSE;
     }
   return TRUE;
 }

@@ -7,7 +7,7 @@
 /**
  * MappingOptions: zero is the default.
  * @naming: (nullable): NULL: names stay as they are
- * @component, @drop: (nullable): as in QconvJob
+ * @component, @drop: (nullable): as in QconvNameOptions
  * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/warn.h"
 #include "graph/container.h"
 #include "graph/identify.h"
 #include "io/directory.h"
@@ -132,13 +133,10 @@ tolerate_unclaimed (QconvModel *m, const QconvOpenOptions *o, GError **error)
 static void
 pass_warnings (const QconvModel *m, const GPtrArray *warnings, const QconvOpenOptions *o)
 {
-  for (guint i = 0; o->warn != NULL && i < warnings->len; i++)
-    {
-      g_autofree char *line
-          = g_strdup_printf ("%s: %s", qconv_source_name (m->source), (const char *) g_ptr_array_index (warnings, i));
+  Warn warn = { o->warn, o->warn_data };
 
-      o->warn (line, o->warn_data);
-    }
+  for (guint i = 0; i < warnings->len; i++)
+    qconv_warn (&warn, "%s: %s", qconv_source_name (m->source), (const char *) g_ptr_array_index (warnings, i));
 }
 
 static gboolean

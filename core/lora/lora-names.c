@@ -58,39 +58,6 @@ append_row (GArray *rows, const SourceLayer *source, guint64 row)
   g_array_append_val (rows, one);
 }
 
-/* Appends the rows that @p takes from @of. If @of is composed, they are rows of its sources. Returns FALSE if @of is
-   transposed */
-static gboolean
-append_part (GArray *rows, const SourceLayer *of, const Part *p)
-{
-  g_autoptr (GArray) whole = g_array_new (FALSE, FALSE, sizeof (NamedRows));
-
-  if (of->parts == NULL)
-    {
-      NamedRows same = { of, p->first, p->stride, p->n };
-
-      g_array_append_val (rows, same);
-      return TRUE;
-    }
-  if (!qconv_lora_rows (of, whole))
-    return FALSE;
-  for (guint64 i = 0, at = 0, k = 0; i < p->n && k < whole->len;)
-    {
-      const NamedRows *r = &g_array_index (whole, NamedRows, k);
-      guint64 row = p->first + i * p->stride;
-
-      if (row - at >= r->n)
-        {
-          at += r->n;
-          k++;
-          continue;
-        }
-      append_row (rows, r->source, r->first + (row - at) * r->stride);
-      i++;
-    }
-  return TRUE;
-}
-
 gboolean
 qconv_lora_rows (const SourceLayer *s, GArray *rows)
 {
@@ -102,8 +69,10 @@ qconv_lora_rows (const SourceLayer *s, GArray *rows)
   for (guint i = 0; s->parts != NULL && i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);
+      NamedRows some = { qconv_composed_source (s, i), p->first, p->stride, p->n };
 
-      upright &= append_part (rows, g_ptr_array_index (s->sources, p->source), p) && !p->transposed;
+      g_array_append_val (rows, some);
+      upright &= !p->transposed;
     }
   return upright;
 }
@@ -207,11 +176,9 @@ add_layer (LoraNames *names, const char *name, const SourceLayer *s)
 /* ---- Collecting names ---- */
 
 static void
-add_leaves (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
+add_leaf (GPtrArray *leaves, GHashTable *seen, SourceLayer *s)
 {
-  for (guint i = 0; s->parts != NULL && i < s->sources->len; i++)
-    add_leaves (leaves, seen, g_ptr_array_index (s->sources, i));
-  if (s->parts == NULL && g_hash_table_add (seen, s))
+  if (g_hash_table_add (seen, s))
     g_ptr_array_add (leaves, s);
 }
 
@@ -223,7 +190,14 @@ list_leaves (const Mapping *x)
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
 
   for (guint i = 0; i < x->layers->len; i++)
-    add_leaves (leaves, seen, g_ptr_array_index (x->layers, i));
+    {
+      SourceLayer *s = g_ptr_array_index (x->layers, i);
+
+      if (s->parts == NULL)
+        add_leaf (leaves, seen, s);
+      for (guint j = 0; s->parts != NULL && j < s->sources->len; j++)
+        add_leaf (leaves, seen, g_ptr_array_index (s->sources, j));
+    }
   return leaves;
 }
 

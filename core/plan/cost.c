@@ -148,12 +148,17 @@ compared_as_is (const PlannedLayer *l)
 static gsize
 verify_cost (const QconvOutput *o, const PlannedLayer *l)
 {
-  gsize floats = arena_round ((gsize) (l->tiling.align * l->layer->pub.cols) * sizeof (float) + 1);
+  guint64 items = l->tiling.align * l->layer->pub.cols;
+  gsize floats = arena_round ((gsize) items * sizeof (float) + 1);
+  gsize stored = arena_round ((gsize) items * qconv_dtype_bits (l->layer->pub.dtype) / 8 + 1);
+  gsize written = l->layer->quantizer == NULL
+                      ? stored + floats
+                      : 2 * floats + qconv_components_cost (l->layer, SCOPE_ROWS, l->tiling.align)
+                            + pack_cost (o, l, l->tiling.align) + qconv_components_cost (l->layer, SCOPE_LAYER, 0);
   gsize sums = (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
 
-  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, compared_as_is (l)) + 2 * floats
-         + qconv_components_cost (l->layer, SCOPE_ROWS, l->tiling.align) + pack_cost (o, l, l->tiling.align)
-         + qconv_source_cost (l->source, SCOPE_LAYER, 0) + qconv_components_cost (l->layer, SCOPE_LAYER, 0) + sums;
+  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, compared_as_is (l)) + written
+         + qconv_source_cost (l->source, SCOPE_LAYER, 0) + sums;
 }
 
 static gboolean

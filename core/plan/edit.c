@@ -53,25 +53,26 @@ check_texts (const QconvJob *job, GError **error)
   return TRUE;
 }
 
-/* Returns: (transfer full): the value of @change if it is JSON, else the JSON string that holds it; NULL with an error
-   if it nests too deeply */
+/* The deepest value that is parsed; parsers of markers in plugins refuse deeper ones */
+enum { MAX_DEPTH = 128 };
+
+/* Returns: (transfer full): the value of @change if json-glib reads it, else the JSON string that holds it; NULL with
+   an error if it nests too deeply. Writers check what they put into markers more strictly */
 static char *
 json_or_text (const QconvHintChange *change, GError **error)
 {
-  const char *value = change->value;
-  g_autoptr (GError) local = NULL;
-  g_autoptr (JsonNode) json = qconv_json_text_parse (value, strlen (value), &local);
-  g_autoptr (JsonNode) text = NULL;
+  g_autoptr (JsonNode) json = NULL;
 
-  if (g_error_matches (local, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED))
+  if (qconv_json_text_depth (change->value, strlen (change->value)) > MAX_DEPTH)
     {
-      qconv_fail (error, QCONV_ERROR_OPTION, "the value of \"%s\" for the markers is %s", change->key, local->message);
+      qconv_fail (error, QCONV_ERROR_OPTION, "the value of \"%s\" for the markers is nested too deeply", change->key);
       return NULL;
     }
-  if (json != NULL && value[strspn (value, " \t\r\n")] != '\0')
-    return g_strdup (value);
-  text = json_node_init_string (json_node_alloc (), value);
-  return json_to_string (text, FALSE);
+  json = json_from_string (change->value, NULL);
+  if (json != NULL)
+    return g_strdup (change->value);
+  json = json_node_init_string (json_node_alloc (), change->value);
+  return json_to_string (json, FALSE);
 }
 
 static gboolean

@@ -6,8 +6,9 @@
 
 #include "layer/tile.h"
 
-gboolean
-qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype)
+/* Returns whether floats of @dtype go into @q as they are */
+static gboolean
+takes_floats (const QconvQuantizer *q, QconvDType dtype)
 {
   return dtype == QCONV_F32 || (q->float_dtypes & (1u << dtype)) != 0;
 }
@@ -56,5 +57,5 @@ qconv_casts_directly (const PlannedLayer *l)
 gboolean
 qconv_floats_as_is (const PlannedLayer *l)
 {
-  return qconv_source_layer_plain (l->source) && qconv_takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
+  return qconv_source_layer_plain (l->source) && takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
 }

@@ -9,8 +9,6 @@ const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
 /* Returns whether the passes read the rows before encode() does */
 gboolean qconv_work_reads (const QconvWork *work);
-/* Returns whether floats of @dtype go into @q as they are */
-gboolean qconv_takes_floats (const QconvQuantizer *q, QconvDType dtype);
 /* Returns whether the rows of @l, which is encoded, are loaded in the type that they are stored in */
 gboolean qconv_floats_as_is (const PlannedLayer *l);
 /* Returns whether a cast goes from type to type in one step; casts from and to FP8 go through F32 */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/json-text.h"
 #include "graph/identify.h"
 #include "kernels/stream.h"
@@ -101,8 +102,10 @@ add_claimed (InputScales *s, const SourceLayer *layer, GError **error)
   c = qconv_components_new (layer->layer);
   arena.size = qconv_components_cost (layer->layer, SCOPE_LAYER, 0);
   arena.base = memory = g_malloc (arena.size);
-  return qconv_components_load (layer, c, SCOPE_LAYER, &(Rows) { .arena = &arena }, error)
-         && add_scale (s, layer->name, *(const float *) c->buffers[i].data, layer->layer->scheme, error);
+  if (qconv_components_load (layer, c, SCOPE_LAYER, &(Rows) { .arena = &arena }, error))
+    return add_scale (s, layer->name, *(const float *) c->buffers[i].data, layer->layer->scheme, error);
+  qconv_error_name_layer (error, layer->name);
+  return FALSE;
 }
 
 static gboolean

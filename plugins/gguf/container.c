@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "gguf-facts.h"
 #include "gguf-keys.h"
 #include "header.h"
 #include "split.h"
@@ -143,24 +144,6 @@ add_set (Opening *o, QconvSource *source, const GgufHeader *h, guint count, GErr
   return TRUE;
 }
 
-/* Hands over the facts about the model in the metadata. An array of head counts, one for each layer, is not a fact. */
-static void
-add_facts (QconvDirectory *d)
-{
-  GVariant *architecture = qconv_directory_metadata (d, GGUF_ARCHITECTURE), *heads;
-  g_autofree char *key = NULL;
-
-  if (architecture == NULL || !g_variant_is_of_type (architecture, G_VARIANT_TYPE_STRING))
-    return;
-  qconv_directory_set_fact (d, QCONV_FACT_ARCHITECTURE, architecture);
-  key = g_strconcat (g_variant_get_string (architecture, NULL), GGUF_HEAD_COUNT, NULL);
-  heads = qconv_directory_metadata (d, key);
-  if (heads != NULL && g_variant_is_of_type (heads, G_VARIANT_TYPE_UINT32))
-    qconv_directory_set_fact (d, QCONV_FACT_N_HEADS, g_variant_new_uint64 (g_variant_get_uint32 (heads)));
-  else if (heads != NULL && g_variant_is_of_type (heads, G_VARIANT_TYPE_UINT64))
-    qconv_directory_set_fact (d, QCONV_FACT_N_HEADS, heads);
-}
-
 static gboolean
 open_source (const QconvContainer *self, QconvSource *source, const QconvValues *options, QconvDirectory *directory,
              GError **error)
@@ -180,7 +163,7 @@ open_source (const QconvContainer *self, QconvSource *source, const QconvValues 
                           o.n_uncertain, o.uncertain);
   g_free (o.uncertain);
   if (ok)
-    add_facts (directory);
+    qconv_gguf_add_facts (directory);
   return ok;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "gguf-facts.h"
 #include "header.h"
 #include "index.h"
 
@@ -227,11 +228,15 @@ qconv_safetensors_open (const QconvContainer *self, QconvSource *source, const Q
 {
   Set set = { .source = source, .directory = directory };
   const char *name = qconv_source_name (source);
-  g_autofree char *base = NULL;
   guint n_shards;
+  g_autofree char *base = g_str_has_suffix (name, INDEX_SUFFIX) ? NULL : split_shard_name (name, &n_shards);
+  gboolean ok;
 
   if (g_str_has_suffix (name, INDEX_SUFFIX))
-    return open_indexed (&set, source, error);
-  base = split_shard_name (name, &n_shards);
-  return base != NULL ? open_shards (&set, base, n_shards, error) : add_file (&set, source, error);
+    ok = open_indexed (&set, source, error);
+  else
+    ok = base != NULL ? open_shards (&set, base, n_shards, error) : add_file (&set, source, error);
+  if (ok)
+    qconv_gguf_add_facts (directory);
+  return ok;
 }

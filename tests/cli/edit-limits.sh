@@ -29,8 +29,8 @@ nested ()
   printf '%*s' "$1" '' | tr ' ' '['
   printf '%*s' "$1" '' | tr ' ' ']'
 }
-run edit out.safetensors --dry-run --set "a=$(nested 10)" | grep =
-for depth in 100 10000; do
+run edit out.safetensors --dry-run --set "a=$(nested 100)" | grep =
+for depth in 1000 10000; do
   run edit out.safetensors --set "a=$(nested $depth)" | sed 's/a=.*/a=…/'
   run edit out.safetensors --add "a={\"b\":$(nested $depth)" | sed 's/a=.*/a=…/'
 done
