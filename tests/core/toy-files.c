@@ -139,7 +139,8 @@ toy_tensor (const char *path, const char *name)
   const QconvTensor *t = qconv_directory_find (qconv_model_directory (m), name);
   g_autoptr (GBytes) all = toy_file (path);
 
-  return t != NULL ? g_bytes_new_from_bytes (all, (gsize) t->offset, (gsize) t->n_bytes) : NULL;
+  /* A copy, so that the bytes are aligned for the type of the items */
+  return t != NULL ? g_bytes_new ((const guint8 *) g_bytes_get_data (all, NULL) + t->offset, (gsize) t->n_bytes) : NULL;
 }
 
 /* Turns bits in the file itself: somebody may have opened it */

@@ -56,7 +56,7 @@ toy_note_bytes (gconstpointer bytes, gsize n)
 {
   const guint8 *at = bytes;
 
-  if (at >= arena_base && at < arena_base + arena_size)
+  if (arena_base != NULL && at >= arena_base && at < arena_base + arena_size)
     note_used ((gsize) (at - arena_base) + n);
 }
 
