@@ -52,17 +52,11 @@ clear_pair (Pair *p)
   g_clear_pointer (&p->sums, g_free);
 }
 
-/* Returns whether "squared-error" takes the type of @s without conversion */
-static gboolean
-as_is (const SourceLayer *s)
-{
-  return qconv_source_layer_plain (s) && qconv_dtype_is_float (s->layer->pub.dtype);
-}
-
 static gsize
 rows_cost (const Pair *p, guint64 n)
 {
-  return TILE_SLACK + qconv_floats_cost (p->reference, n, as_is (p->reference)) + qconv_floats_cost (p->got, n, FALSE);
+  return TILE_SLACK + qconv_floats_cost (p->reference, n, qconv_source_layer_plain_floats (p->reference))
+         + qconv_floats_cost (p->got, n, FALSE);
 }
 
 static guint64
@@ -167,7 +161,7 @@ load_rows (const Pair *p, const Rows *rows, Compared *to, GError **error)
   *to = (Compared) { .n_reference = reference.n, .n_got = rows->n };
   return (reference.n == 0 /* all rows are padding */
           || qconv_floats_load (p->reference, qconv_components_view (p->reference_components, rows->arena), &reference,
-                                as_is (p->reference), &to->reference, error))
+                                qconv_source_layer_plain_floats (p->reference), &to->reference, error))
          && qconv_floats_load (p->got, qconv_components_view (p->got_components, rows->arena), rows, FALSE, &to->got,
                                error);
 }

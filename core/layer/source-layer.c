@@ -92,6 +92,12 @@ qconv_source_layer_decodes (const SourceLayer *s)
 }
 
 gboolean
+qconv_source_layer_plain_floats (const SourceLayer *s)
+{
+  return qconv_source_layer_plain (s) && qconv_dtype_is_float (s->layer->pub.dtype);
+}
+
+gboolean
 qconv_source_layer_has_floats (const SourceLayer *s)
 {
   return qconv_source_layer_decodes (s)

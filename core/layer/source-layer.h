@@ -70,6 +70,8 @@ gboolean qconv_source_layer_is_weight (const SourceLayer *s);
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
 /* Returns whether loaded plugins can decode it to floats */
 gboolean qconv_source_layer_decodes (const SourceLayer *s);
+/* Returns whether it is stored as plain floats of 16 bits or more, which the check compares without a conversion */
+gboolean qconv_source_layer_plain_floats (const SourceLayer *s);
 /* Returns whether it can be loaded as floats: plain numbers, or codes that decode */
 gboolean qconv_source_layer_has_floats (const SourceLayer *s);
 /* Returns: (nullable): the binding of @component; NULL if the source lacks the component or is composed */

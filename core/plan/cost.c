@@ -135,14 +135,6 @@ qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
                      layer, mib, mib);
 }
 
-/* Returns whether the check compares the source in its own type: plain floats, even if the quantizer does not take
-   them */
-static gboolean
-compared_as_is (const PlannedLayer *l)
-{
-  return qconv_source_layer_plain (l->source) && qconv_dtype_is_float (l->source->layer->pub.dtype);
-}
-
 /* Returns the least bytes that the check of @l will take: one tile of the source and one of the written layer as
    floats, the packed bytes of the written tile, and the sums of all chunks */
 static gsize
@@ -157,8 +149,8 @@ verify_cost (const QconvOutput *o, const PlannedLayer *l)
                             + pack_cost (o, l, l->tiling.align) + qconv_components_cost (l->layer, SCOPE_LAYER, 0);
   gsize sums = (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
 
-  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, compared_as_is (l)) + written
-         + qconv_source_cost (l->source, SCOPE_LAYER, 0) + sums;
+  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, qconv_source_layer_plain_floats (l->source))
+         + written + qconv_source_cost (l->source, SCOPE_LAYER, 0) + sums;
 }
 
 static gboolean
