@@ -140,6 +140,20 @@ test_metadata_kept (void)
   g_assert_cmpstr (g_variant_get_string (qconv_directory_metadata (m->directory, "b"), NULL), ==, "");
 }
 
+/* Tests that the architecture in the metadata, under the key of GGUF, is a fact about the model */
+static void
+test_facts (void)
+{
+  g_autoptr (Model) m = model_open_header ("{\"__metadata__\":{\"general.architecture\":\"llama\"}}", 0);
+  g_autoptr (Model) none = model_open_header ("{\"__metadata__\":{\"format\":\"pt\"}}", 0);
+
+  assert_opened (m);
+  g_assert_cmpstr (g_variant_get_string (qconv_directory_fact (m->directory, QCONV_FACT_ARCHITECTURE), NULL), ==,
+                   "llama");
+  assert_opened (none);
+  g_assert_null (qconv_directory_fact (none->directory, QCONV_FACT_ARCHITECTURE));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -151,5 +165,6 @@ main (int argc, char **argv)
   g_test_add_func ("/safetensors/header/many", test_many);
   g_test_add_func ("/safetensors/header/score", test_score);
   g_test_add_func ("/safetensors/header/metadata", test_metadata_kept);
+  g_test_add_func ("/safetensors/header/facts", test_facts);
   return g_test_run ();
 }
