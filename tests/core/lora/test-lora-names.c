@@ -4,7 +4,8 @@
 
 #include "lora-fixture.h"
 
-#define TINY "--family flux1 --variant tiny --type f32"
+/* One block of each kind: every spelling of a key is merged into a whole model */
+#define TINY "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --type f32"
 enum { HIDDEN = 256 };
 
 /* ---- Spellings ---- */
