@@ -20,6 +20,11 @@ QCONV_API const char *qconv_nearest (const char *word, const char *const *names)
 /* Returns: (transfer none): the level of the CPU kernels in use, such as "avx512" */
 QCONV_API const char *qconv_cpu_level (void);
 
+/* Turns guard zones around every buffer that hooks get @on or off. The bytes of a buffer are @fill before a hook writes
+   them, so that runs with different @fill show bytes that it leaves unset. A hook that writes beyond a buffer fails
+   with QCONV_ERROR_BUG. Builds with assertions (without NDEBUG) begin with @on. No plan may run meanwhile. */
+QCONV_API void qconv_guard_buffers (gboolean on, guint8 fill);
+
 /* ---- Registry of loaded plugins ---- */
 
 /**
@@ -270,7 +275,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvPlan, qconv_plan_free)
 QCONV_API const char *qconv_plan_output (const QconvPlan *p);   /* (transfer none) path */
 QCONV_API const char *qconv_plan_target (const QconvPlan *p);   /* (transfer none) name */
 QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p); /* of the whole file, exactly */
-QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of working memory */
+QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of working memory, the check included */
 
 /**
  * QconvPlannedInfo: one weight of the plan.

@@ -95,6 +95,14 @@ QCONV_API void qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVar
 /* Adds one line for the user about a file that is odd but usable. Core puts the file's name before it. */
 QCONV_API void qconv_directory_warn (QconvDirectory *d, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
+/* The output while complete() runs: all tensors are written, the bytes that no tensor owns are as lay_out() left
+   them. */
+typedef struct _QconvFile QconvFile;
+/* Reads exactly @n written bytes at @offset into @dst. Fails with QCONV_ERROR_BUG past the end of the file. */
+QCONV_API gboolean qconv_file_read (QconvFile *f, guint64 offset, gsize n, void *dst, GError **error);
+/* Writes @n bytes at @offset. Fails with QCONV_ERROR_BUG past the end of the file and where a tensor lies. */
+QCONV_API gboolean qconv_file_write (QconvFile *f, guint64 offset, gsize n, gconstpointer src, GError **error);
+
 /**
  * QconvContainer: one format of a file or of a set of files.
  *
@@ -108,8 +116,11 @@ QCONV_API void qconv_directory_warn (QconvDirectory *d, const char *format, ...)
  *   adds the file
  * @lay_out: (nullable): lays out a file to be written; NULL if the container is only read. @tensors are the @n planned
  *   tensors of one file: lay_out() must put them into the order of the file, set their offsets (bytes from the start of
- *   the file), append all bytes before the first tensor to @header and set @file_size. Core writes zeros into gaps.
- *   @planned holds the metadata
+ *   the file), append all bytes before the first tensor to @header and set @file_size. Tensors may not overlap each
+ *   other or @header. Core writes zeros into gaps and behind the last tensor. @planned holds the metadata
+ * @complete: (nullable): writes the bytes between and behind tensors that depend on their contents, such as checksums
+ *   and the directory of an archive. Core calls it once, after it has written all tensors; @tensors is as lay_out()
+ *   left it. A file of gigabytes may not be read into memory at once
  */
 typedef struct _QconvContainer QconvContainer;
 struct _QconvContainer {
@@ -122,6 +133,8 @@ struct _QconvContainer {
                     QconvDirectory *directory, GError **error);
   gboolean (*lay_out) (const QconvContainer *self, const QconvDirectory *planned, QconvTensor **tensors, guint n,
                        GByteArray *header, guint64 *file_size, GError **error);
-  gconstpointer reserved[4];
+  gboolean (*complete) (const QconvContainer *self, const QconvDirectory *planned, const QconvTensor *const *tensors,
+                        guint n, QconvFile *file, GError **error);
+  gconstpointer reserved[3];
 };
 G_END_DECLS

@@ -8,10 +8,12 @@ G_BEGIN_DECLS
 /* The way in which a component or a packed tensor follows the rows of its weight: every @rows rows own @n consecutive
    items of axis 0 (component) or @n bytes (packed tensor). The last run takes all that is left, which may be fewer
    items or, because of padding, more. With rows 0 the array belongs to the whole layer. Core cuts tiles only where all
-   runs of a layer start. Example: an array with one scale for every 128 rows has { 128, 1 }. */
+   runs of a layer start. Example: an array with one scale for every 128 rows has { 128, 1 }. Unless rows is 0, n must
+   not be 0, every run must start within the array, and padding may not be longer than QCONV_MAX_PADDING runs. */
 typedef struct {
   guint64 rows, n;
 } QconvRun;
+#define QCONV_MAX_PADDING 256
 #define QCONV_WHOLE ((QconvRun) { 0, 0 })
 #define QCONV_ROWWISE ((QconvRun) { 1, 1 })
 

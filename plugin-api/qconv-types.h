@@ -73,8 +73,8 @@ typedef struct {
 #define QCONV_SHAPE1(a) ((QconvShape) { 1, { (a) } })
 #define QCONV_SHAPE2(a, b) ((QconvShape) { 2, { (a), (b) } })
 
-/* Sets @n_items to the product of the dimensions. Returns FALSE if it does not fit 63 bits; a zero after an overflow
-   does not hide the overflow. */
+/* Sets @n_items to the product of the dimensions. Returns FALSE if it does not fit 63 bits, or the rank is above
+   QCONV_MAX_RANK; a zero after an overflow does not hide the overflow. */
 QCONV_API gboolean qconv_shape_items (const QconvShape *shape, guint64 *n_items);
 /* Sets @n_bytes to the size of the array. Types below a byte are rounded up to whole bytes: QCONV_U4 for each row (last
    axis), others for the whole array. Returns FALSE on overflow. */

@@ -91,6 +91,8 @@ qconv_shape_items (const QconvShape *shape, guint64 *n_items)
 {
   guint64 n = 1;
 
+  if (shape->rank > QCONV_MAX_RANK)
+    return FALSE;
   for (guint i = 0; i < shape->rank; i++)
     if (__builtin_mul_overflow (n, shape->dim[i], &n) || n > G_MAXINT64)
       return FALSE;
@@ -105,7 +107,7 @@ qconv_shape_bytes (const QconvShape *shape, QconvDType dtype, guint64 *n_bytes)
   QconvShape padded = *shape;
   guint64 n;
 
-  if (dtype == QCONV_U4 && shape->rank > 0)
+  if (dtype == QCONV_U4 && shape->rank > 0 && shape->rank <= QCONV_MAX_RANK)
     {
       guint64 *last = &padded.dim[shape->rank - 1];
       *last += *last & 1;

@@ -45,15 +45,10 @@ qconv_error_exit_status (const GError *error)
   return 1;
 }
 
-/* Records a bug if a hook failed without setting @error. Returns whether @error is of our domain */
 static gboolean
 is_ours (GError **error)
 {
-  if (error == NULL)
-    return FALSE;
-  if (*error == NULL)
-    qconv_fail (error, QCONV_ERROR_BUG, "failed without saying why");
-  return (*error)->domain == QCONV_ERROR;
+  return error != NULL && (*error)->domain == QCONV_ERROR;
 }
 
 void
@@ -67,6 +62,8 @@ qconv_error_name_file (GError **error, const char *path)
 void
 qconv_error_name_layer (GError **error, const char *layer)
 {
-  if (is_ours (error))
-    g_prefix_error (error, "layer \"%s\": ", layer);
+  g_autofree char *prefix = g_strdup_printf ("layer \"%s\": ", layer);
+
+  if (is_ours (error) && !g_str_has_prefix ((*error)->message, prefix))
+    g_prefix_error_literal (error, prefix);
 }

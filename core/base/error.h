@@ -7,5 +7,5 @@
 /* Puts "PATH: " before an error of our domain that is about the contents of a file, or a bug. Other errors stay: those
    of usage are about the command line, those of limits about the machine, and those of GLib name their file already */
 void qconv_error_name_file (GError **error, const char *path);
-/* Puts 'layer "NAME": ' before an error of our domain */
+/* Puts 'layer "NAME": ' before an error of our domain, unless it begins so */
 void qconv_error_name_layer (GError **error, const char *layer);

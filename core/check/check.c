@@ -9,8 +9,8 @@
 #include "base/names.h"
 #include "check/report.h"
 #include "kernels/stream.h"
+#include "layer/hooks.h"
 #include "layer/load.h"
-#include "layer/tile.h"
 #include "schedule/progress.h"
 #include "schedule/schedule.h"
 
@@ -80,8 +80,9 @@ cost_pair (Pair *p, const Limits *limits, GError **error)
                  + qconv_source_cost (p->got, SCOPE_LAYER, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
   per_thread = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   target = MIN (TILE_TARGET, per_thread);
-  worth = MIN (worth / align * align, p->chunk_rows);
-  p->tile_rows = worth > align && rows_cost (p, worth) <= per_thread ? worth : align;
+  p->tile_rows = MAX (MIN (worth / align * align, p->chunk_rows), align);
+  while (p->tile_rows > align && rows_cost (p, p->tile_rows) > per_thread)
+    p->tile_rows = MAX (p->tile_rows / 2 / align * align, align);
   while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
     p->tile_rows *= 2;
   p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
@@ -289,35 +290,41 @@ compare_pairs (GArray *pairs, const Limits *limits, const Listener *listener, Qc
   return ok;
 }
 
+typedef struct {
+  GArray *list; /* Pair */
+  QconvReport *report;
+} Pairs;
+
 /* Adds a pair, or reports why the two layers cannot be compared */
-static void
-add_pair (GArray *pairs, const SourceLayer *reference, const SourceLayer *got, const char *name, QconvReport *r)
+static gboolean
+add_pair (Pairs *pairs, const SourceLayer *reference, const SourceLayer *got, const char *name, GError **error)
 {
   const QconvQuantizer *q = got != NULL ? got->layer->quantizer : NULL;
   Pair p = { .reference = reference, .got = got, .bound = -1 };
   gboolean same_shape = got != NULL && qconv_shape_equal (&got->layer->pub.shape, &reference->layer->pub.shape);
 
   /* The rows of a quantized layer need not be its first axis. A plain tensor of the same shape takes the same rows */
-  if (same_shape && qconv_source_layer_plain (got))
+  if (same_shape && qconv_source_layer_tensor (got) != NULL)
     qconv_layer_set_rows (got->layer, reference->layer->pub.rows, reference->layer->pub.cols);
   else if (same_shape && qconv_source_layer_tensor (reference) != NULL && reference->parts == NULL)
     qconv_layer_set_rows (reference->layer, got->layer->pub.rows, got->layer->pub.cols);
   if (got == NULL)
-    qconv_report_problem (r, name, "missing", "the layer is not in the file");
+    qconv_report_problem (pairs->report, name, "missing", "the layer is not in the file");
   else if (got->layer->pub.rows < reference->layer->pub.rows || got->layer->pub.cols < reference->layer->pub.cols)
-    qconv_report_problem (r, name, "shape", "the layer is smaller than what it was made from");
+    qconv_report_problem (pairs->report, name, "shape", "the layer is smaller than what it was made from");
   else if (reference->layer->pub.rows == 0 || reference->layer->pub.cols == 0)
-    qconv_report_layer (r, got->name, got->layer->scheme, 0);
+    qconv_report_layer (pairs->report, got->name, got->layer->scheme, 0);
   else
     {
-      if (q != NULL && q->bound != NULL)
-        p.bound = q->bound (q, &got->layer->pub);
-      g_array_append_val (pairs, p);
+      if (q != NULL && q->bound != NULL && !qconv_call_bound (q, &got->layer->pub, &p.bound, error))
+        return FALSE;
+      g_array_append_val (pairs->list, p);
     }
+  return TRUE;
 }
 
-static void
-pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvReport *r)
+static gboolean
+pair_plan (const QconvPlan *p, const QconvModel *written, Pairs *pairs, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
     {
@@ -329,13 +336,17 @@ pair_plan (const QconvPlan *p, const QconvModel *written, GArray *pairs, QconvRe
       if (l->copies || !qconv_planned_is_weight (l) || !qconv_source_layer_has_floats (l->source))
         continue;
       if (got == NULL || qconv_source_layer_has_floats (got))
-        add_pair (pairs, l->source, got, l->layer->name, r);
+        {
+          if (!add_pair (pairs, l->source, got, l->layer->name, error))
+            return FALSE;
+        }
       else if (strcmp (got->layer->scheme, l->layer->scheme) == 0)
-        qconv_report_layer (r, got->name, got->layer->scheme, -1);
+        qconv_report_layer (pairs->report, got->name, got->layer->scheme, -1);
       else
-        qconv_report_problem (r, got->name, "scheme", "the layer is %s in the file instead of %s", got->layer->scheme,
-                              l->layer->scheme);
+        qconv_report_problem (pairs->report, got->name, "scheme", "the layer is %s in the file instead of %s",
+                              got->layer->scheme, l->layer->scheme);
     }
+  return TRUE;
 }
 
 /* Opens the written file by the reader that the writer names. If the reader refuses the file, qconv wrote a wrong
@@ -375,7 +386,8 @@ qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener
   qconv_report_structure (r, written);
   if (!p->verify)
     return g_steal_pointer (&r);
-  pair_plan (p, written, pairs, r);
+  if (!pair_plan (p, written, &(Pairs) { pairs, r }, error))
+    return NULL;
   return compare_pairs (pairs, &p->limits, listener, r, error) ? g_steal_pointer (&r) : NULL;
 }
 
@@ -421,8 +433,8 @@ index_mapping (const Mapping *x)
   return mapped;
 }
 
-static void
-pair_models (const QconvModel *model, const QconvModel *original, const Mapping *x, GArray *pairs, QconvReport *r)
+static gboolean
+pair_models (const QconvModel *model, const QconvModel *original, const Mapping *x, Pairs *pairs, GError **error)
 {
   g_autoptr (GHashTable) mapped = index_mapping (x);
 
@@ -435,12 +447,16 @@ pair_models (const QconvModel *model, const QconvModel *original, const Mapping 
       if (plain && (reference == NULL || !qconv_is_weight_name (s->plain_name)))
         continue;
       if (original != NULL && reference == NULL)
-        qconv_report_problem (r, s->name, "missing", "the original has no such layer");
+        qconv_report_problem (pairs->report, s->name, "missing", "the original has no such layer");
       else if (reference != NULL && qconv_source_layer_has_floats (s) && qconv_source_layer_has_floats (reference))
-        add_pair (pairs, reference, s, s->name, r);
+        {
+          if (!add_pair (pairs, reference, s, s->name, error))
+            return FALSE;
+        }
       else if (!plain)
-        qconv_report_layer (r, s->name, s->layer->scheme, -1);
+        qconv_report_layer (pairs->report, s->name, s->layer->scheme, -1);
     }
+  return TRUE;
 }
 
 QconvReport *
@@ -458,6 +474,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   if (!map_original (model, o->original, &x, error))
     return NULL;
   qconv_report_structure (r, model);
-  pair_models (model, o->original, x, pairs, r);
+  if (!pair_models (model, o->original, x, &(Pairs) { pairs, r }, error))
+    return NULL;
   return compare_pairs (pairs, &limits, &listener, r, error) ? g_steal_pointer (&r) : NULL;
 }

@@ -75,6 +75,7 @@ qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const
 {
   va_list args;
 
+  g_return_if_fail (p != NULL && code != NULL && format != NULL);
   va_start (args, format);
   add_problem (p->report, layer, code, g_strdup_vprintf (format, args));
   va_end (args);

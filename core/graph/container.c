@@ -103,8 +103,9 @@ best_container (QconvSource *source, const guint8 *head, gsize n, gboolean by_su
   for (guint i = 0; i < containers->len; i++)
     {
       const QconvContainer *c = g_ptr_array_index (containers, i);
-      guint score = by_suffix ? 0 : c->score (c, qconv_source_name (source), head, n, qconv_source_size (source)) * 2;
+      guint score = by_suffix ? 0 : c->score (c, qconv_source_name (source), head, n, qconv_source_size (source));
 
+      score = MIN (score, 100) * 2;
       if ((score > 0 || by_suffix) && has_suffix (c, source))
         score++;
       if (score > most)

@@ -10,6 +10,7 @@
 #include "graph/container.h"
 #include "graph/identify.h"
 #include "io/directory.h"
+#include "layer/hooks.h"
 #include "registry/values.h"
 
 void
@@ -54,7 +55,7 @@ open_container (QconvModel *m, const QconvOpenOptions *o, GError **error)
   add_participant (m, m->container->id, m->container->options);
   m->directory = qconv_directory_new (m->container->id, m->source);
   return qconv_settings_apply (o->options, (const Participant *) m->participants->data, 1, FALSE, error)
-         && m->container->open (m->container, m->source, values_of (m, 0), m->directory, error);
+         && qconv_call_open (m->container, m->source, values_of (m, 0), m->directory, error);
 }
 
 typedef struct {
@@ -82,6 +83,7 @@ score_readers (QconvModel *m, const char *from)
       gboolean forced = g_strcmp0 (from, r->id) == 0;
       Scored s = { r, forced ? G_MAXUINT : r->score (r, m->directory) };
 
+      s.score = forced ? s.score : MIN (s.score, 100);
       if (s.score > 0)
         g_array_append_val (scored, s);
     }
@@ -108,7 +110,7 @@ claim_layers (QconvModel *m, const QconvOpenOptions *o, GError **error)
       const QconvReader *r = g_ptr_array_index (m->readers, i);
 
       qconv_claims_set_reader (m->claims, r);
-      if (!r->claim (r, m->directory, values_of (m, i + 1), m->claims, error))
+      if (!qconv_call_claim (r, m->directory, values_of (m, i + 1), m->claims, error))
         return FALSE;
     }
   m->layers = qconv_claims_finish (m->claims, error);

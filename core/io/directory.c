@@ -58,12 +58,14 @@ qconv_directory_free (QconvDirectory *d)
 guint
 qconv_directory_n_tensors (const QconvDirectory *d)
 {
+  g_return_val_if_fail (d != NULL, 0);
   return d->tensors->len;
 }
 
 const QconvTensor *
 qconv_directory_tensor (const QconvDirectory *d, guint i)
 {
+  g_return_val_if_fail (d != NULL && i < d->tensors->len, NULL);
   return g_ptr_array_index (d->tensors, i);
 }
 
@@ -76,26 +78,31 @@ qconv_directory_planned (QconvDirectory *d, guint i)
 const QconvTensor *
 qconv_directory_find (const QconvDirectory *d, const char *name)
 {
+  g_return_val_if_fail (d != NULL && name != NULL, NULL);
   return g_hash_table_lookup (d->by_name, name);
 }
 
 const QconvTensor *
 qconv_directory_find2 (const QconvDirectory *d, const char *stem, const char *suffix)
 {
-  g_autofree char *name = g_strconcat (stem, suffix, NULL);
+  g_autofree char *name = NULL;
 
+  g_return_val_if_fail (d != NULL && stem != NULL && suffix != NULL, NULL);
+  name = g_strconcat (stem, suffix, NULL);
   return qconv_directory_find (d, name);
 }
 
 GVariant *
 qconv_directory_metadata (const QconvDirectory *d, const char *key)
 {
+  g_return_val_if_fail (d != NULL && key != NULL, NULL);
   return g_hash_table_lookup (d->metadata, key);
 }
 
 GVariant *
 qconv_directory_fact (const QconvDirectory *d, QconvFact fact)
 {
+  g_return_val_if_fail (d != NULL && (guint) fact < QCONV_N_FACTS, NULL);
   return d->facts[fact];
 }
 
@@ -103,8 +110,10 @@ void
 qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVariant *value)
 {
   static const char *const types[QCONV_N_FACTS] = { [QCONV_FACT_ARCHITECTURE] = "s", [QCONV_FACT_N_HEADS] = "t" };
-  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+  g_autoptr (GVariant) owned = NULL;
 
+  g_return_if_fail (d != NULL && value != NULL);
+  owned = g_variant_ref_sink (value);
   g_return_if_fail (fact < QCONV_N_FACTS && g_variant_is_of_type (owned, G_VARIANT_TYPE (types[fact])));
   g_clear_pointer (&d->facts[fact], g_variant_unref);
   d->facts[fact] = g_steal_pointer (&owned);
@@ -118,6 +127,7 @@ qconv_directory_metadata_keys (const QconvDirectory *d)
   GHashTableIter iter;
   gpointer key;
 
+  g_return_val_if_fail (d != NULL, NULL);
   if (self->keys != NULL)
     return (const char *const *) self->keys;
   keys = g_ptr_array_new ();
@@ -133,18 +143,21 @@ qconv_directory_metadata_keys (const QconvDirectory *d)
 const char *
 qconv_directory_container (const QconvDirectory *d)
 {
+  g_return_val_if_fail (d != NULL, NULL);
   return d->container;
 }
 
 QconvSource *
 qconv_directory_source (const QconvDirectory *d)
 {
+  g_return_val_if_fail (d != NULL, NULL);
   return d->source;
 }
 
 gboolean
 qconv_tensor_read (const QconvTensor *t, guint64 offset, gsize n, void *dst, GError **error)
 {
+  g_return_val_if_fail (t != NULL && (dst != NULL || n == 0), FALSE);
   if (offset > t->n_bytes || n > t->n_bytes - offset)
     return qconv_fail (error, QCONV_ERROR_BUG,
                        "%" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT " are outside tensor \"%s\"", n, offset,
@@ -173,11 +186,27 @@ check_place (const QconvTensor *t, GError **error)
   return TRUE;
 }
 
+/* Fails if a container, or core that plans a directory, states what no file can hold */
+static gboolean
+check_tensor (const QconvDirectory *d, const QconvTensor *t, GError **error)
+{
+  if (d->source != NULL && !g_utf8_validate (t->name, -1, NULL))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "a tensor has a name that is not UTF-8");
+  if ((guint) t->dtype >= QCONV_N_DTYPES || t->shape.rank > QCONV_MAX_RANK)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "tensor \"%s\" has an unknown type or more than %d dimensions",
+                       t->name, QCONV_MAX_RANK);
+  return d->source == NULL || t->source != NULL
+         || qconv_fail (error, QCONV_ERROR_BUG, "container %s: tensor \"%s\" has no source", d->container, t->name);
+}
+
 gboolean
 qconv_directory_add (QconvDirectory *d, const QconvTensor *t, GError **error)
 {
   QconvTensor *copy;
 
+  g_return_val_if_fail (d != NULL && t != NULL && t->name != NULL, FALSE);
+  if (!check_tensor (d, t, error))
+    return FALSE;
   if (g_hash_table_contains (d->by_name, t->name))
     return qconv_fail (error, QCONV_ERROR_INPUT, "duplicate tensor \"%s\"", t->name);
   if (t->source != NULL && !check_place (t, error))
@@ -216,8 +245,10 @@ qconv_directory_replace_metadata (QconvDirectory *d, const char *key, GVariant *
 gboolean
 qconv_directory_set_metadata (QconvDirectory *d, const char *key, GVariant *value, GError **error)
 {
-  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+  g_autoptr (GVariant) owned = NULL;
 
+  g_return_val_if_fail (d != NULL && key != NULL && value != NULL, FALSE);
+  owned = g_variant_ref_sink (value);
   if (g_hash_table_contains (d->metadata, key))
     return qconv_fail (error, QCONV_ERROR_INPUT, "duplicate metadata key \"%s\"", key);
   qconv_directory_replace_metadata (d, key, owned);
@@ -229,6 +260,7 @@ qconv_directory_warn (QconvDirectory *d, const char *format, ...)
 {
   va_list args;
 
+  g_return_if_fail (d != NULL && format != NULL);
   va_start (args, format);
   g_ptr_array_add (d->warnings, g_strdup_vprintf (format, args));
   va_end (args);

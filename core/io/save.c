@@ -171,6 +171,29 @@ qconv_save_temporary (const Save *s)
 }
 
 gboolean
+qconv_save_read (Save *s, guint64 offset, void *dst, gsize n, GError **error)
+{
+  guint8 *p = dst;
+
+  while (n > 0)
+    {
+      gssize got = pread (s->fd, p, MIN (n, 1u << 30), (off_t) offset);
+
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got <= 0)
+        {
+          errno = got == 0 ? EIO : errno;
+          return io_error (error, s->path);
+        }
+      p += got;
+      offset += (guint64) got;
+      n -= (gsize) got;
+    }
+  return TRUE;
+}
+
+gboolean
 qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error)
 {
   const guint8 *p = data;

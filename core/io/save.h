@@ -13,6 +13,8 @@ void qconv_save_free (Save *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Save, qconv_save_free)
 /* Returns: (transfer none): path of the temporary file */
 const char *qconv_save_temporary (const Save *s);
+/* Reads back @n bytes at @offset, which must be within the size */
+gboolean qconv_save_read (Save *s, guint64 offset, void *dst, gsize n, GError **error);
 /* Writes @n bytes at @offset; any thread */
 gboolean qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error);
 /* Bytes [start, start + n) of a source */

@@ -90,12 +90,14 @@ qconv_source_free (QconvSource *s)
 guint64
 qconv_source_size (QconvSource *s)
 {
+  g_return_val_if_fail (s != NULL, 0);
   return s->size;
 }
 
 const char *
 qconv_source_name (QconvSource *s)
 {
+  g_return_val_if_fail (s != NULL, NULL);
   return s->name;
 }
 
@@ -138,6 +140,7 @@ read_file (QconvSource *s, guint64 offset, gsize n, guint8 *dst, GError **error)
 gboolean
 qconv_source_read (QconvSource *s, guint64 offset, gsize n, void *dst, GError **error)
 {
+  g_return_val_if_fail (s != NULL && (dst != NULL || n == 0), FALSE);
   if (offset > s->size || n > s->size - offset)
     return qconv_fail (error, QCONV_ERROR_INPUT,
                        "%" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT " are past the end of the file", n, offset);
@@ -154,6 +157,7 @@ qconv_source_sibling (QconvSource *s, const char *name, GError **error)
   g_autofree char *folder = NULL, *path = NULL;
   QconvSource *sibling;
 
+  g_return_val_if_fail (s != NULL && name != NULL, NULL);
   if (*name == '\0' || strpbrk (name, "/\\") != NULL || strcmp (name, "..") == 0 || strcmp (name, ".") == 0)
     {
       qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is not a plain file name", name);

@@ -58,7 +58,7 @@ qconv_components_view (const Components *whole, Arena *arena)
 gsize
 qconv_components_view_cost (const Layer *l)
 {
-  return arena_round (sizeof (Components)) + arena_round (sizeof (QconvBuffer) * MAX (l->pub.n_components, 1));
+  return arena_cost (sizeof (Components)) + arena_cost (sizeof (QconvBuffer) * l->pub.n_components);
 }
 
 gboolean
@@ -74,7 +74,7 @@ qconv_components_cost (const Layer *l, Scope scope, guint64 n_rows)
 
   for (guint i = 0; i < l->pub.n_components; i++)
     if (qconv_component_in (l->pub.components[i], scope))
-      cost += arena_round (MAX (qconv_component_share_bytes (&l->pub, l->pub.components[i], n_rows), 1));
+      cost += arena_cost (qconv_component_share_bytes (&l->pub, l->pub.components[i], n_rows));
   return cost;
 }
 

@@ -90,8 +90,7 @@ whole_cost (const SourceLayer *s)
 static gsize
 made_cost (const SourceLayer *a, const SourceLayer *b)
 {
-  return (b != NULL ? arena_round (MAX (matrix_bytes (rows_of (a), cols_of (b)), 1)) : 0) + whole_cost (a)
-         + whole_cost (b);
+  return (b != NULL ? arena_cost (matrix_bytes (rows_of (a), cols_of (b))) : 0) + whole_cost (a) + whole_cost (b);
 }
 
 gsize
@@ -126,7 +125,7 @@ qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
       for (guint j = 0; d->kind != DELTA_KRONECKER && j < 4; j += 2)
         cost += d->factors[j] != NULL ? qconv_claimed_floats_cost (d->factors[j], n, FALSE) : 0;
       if (d->kind == DELTA_HADAMARD)
-        cost += 2 * arena_round (MAX (matrix_bytes (n, d->cols), 1));
+        cost += 2 * arena_cost (matrix_bytes (n, d->cols));
       most = MAX (most, cost);
     }
   return most;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "layer/hooks.h"
 #include "registry/values.h"
 
 struct _QconvComponents {
@@ -94,6 +95,7 @@ qconv_layer_free (Layer *l)
 void
 qconv_components_add (QconvComponents *out, const QconvComponent *component)
 {
+  g_return_if_fail (out != NULL && component != NULL);
   QconvComponent *copy = g_new (QconvComponent, 1);
 
   *copy = *component;
@@ -101,35 +103,49 @@ qconv_components_add (QconvComponents *out, const QconvComponent *component)
   g_ptr_array_add (out->list, copy);
 }
 
-static gboolean
-check_component (const Layer *l, const QconvComponent *c, GError **error)
+gboolean
+qconv_run_fits (const QconvRun *run, guint64 rows, guint64 n)
 {
-  guint64 bytes, runs;
+  guint64 runs = rows / run->rows + (rows % run->rows != 0), before, all;
 
+  return run->n > 0 && (runs == 0 || (g_uint64_checked_mul (&before, runs - 1, run->n) && before < MAX (n, 1)))
+         && (!g_uint64_checked_mul (&all, runs + QCONV_MAX_PADDING, run->n) || n <= all);
+}
+
+/* Checks what the quantizer states about component @c of @l */
+static gboolean
+check_component (const Layer *l, const QconvComponent *c, const Hook *hook, GError **error)
+{
+  const guint32 flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_SHARED | QCONV_COMPONENT_GIVEN;
+  guint64 bytes;
+
+  if (c->name == NULL || *c->name == '\0')
+    return qconv_hook_broke (hook, error, "lists a component without a name");
+  if (qconv_layer_component (&l->pub, c->name) != c)
+    return qconv_hook_broke (hook, error, "lists component %s twice", c->name);
   if ((c->flags & QCONV_COMPONENT_SHARED) != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is shared between layers, which is not done yet",
                        c->name);
+  if ((guint) c->dtype >= QCONV_N_DTYPES || c->dtype == QCONV_OPAQUE || c->shape.rank > QCONV_MAX_RANK
+      || (c->flags & ~flags) != 0)
+    return qconv_hook_broke (hook, error, "gives component %s an unknown type, rank or flag", c->name);
   if (!qconv_shape_bytes (&c->shape, c->dtype, &bytes) || bytes > G_MAXSIZE)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is too large", c->name);
-  if (c->run.rows == 0)
-    return TRUE;
-  runs = l->pub.rows / c->run.rows + (l->pub.rows % c->run.rows != 0);
-  if (c->shape.rank == 0 || (runs > 0 && (runs - 1) * c->run.n > c->shape.dim[0]))
-    return qconv_fail (error, QCONV_ERROR_BUG, "component %s of scheme %s does not follow its rows", c->name,
-                       l->scheme);
-  return TRUE;
+  return c->run.rows == 0 || (c->shape.rank > 0 && qconv_run_fits (&c->run, l->pub.rows, c->shape.dim[0]))
+         || qconv_hook_broke (hook, error, "gives component %s runs that do not fit its shape", c->name);
 }
 
 gboolean
 qconv_layer_ask_components (Layer *l, GError **error)
 {
+  const Hook hook = { "quantizer", l->quantizer, "components", l->name };
   QconvComponents out = { l->components };
 
-  if (!l->quantizer->components (l->quantizer, &l->pub, &out, error))
+  if (!qconv_call_components (l->quantizer, &l->pub, &out, error))
     return FALSE;
   show_components (l);
   for (guint i = 0; i < l->components->len; i++)
-    if (!check_component (l, g_ptr_array_index (l->components, i), error))
+    if (!check_component (l, g_ptr_array_index (l->components, i), &hook, error))
       return FALSE;
   return TRUE;
 }
@@ -163,8 +179,10 @@ qconv_layer_component_index (const QconvLayer *l, const char *name)
 const QconvComponent *
 qconv_layer_component (const QconvLayer *l, const char *name)
 {
-  gint i = qconv_layer_component_index (l, name);
+  gint i;
 
+  g_return_val_if_fail (l != NULL && name != NULL, NULL);
+  i = qconv_layer_component_index (l, name);
   return i >= 0 ? l->components[i] : NULL;
 }
 
@@ -173,6 +191,7 @@ qconv_layer_hint (const QconvLayer *l, const char *key)
 {
   const Layer *self = (const Layer *) l;
 
+  g_return_val_if_fail (l != NULL && key != NULL, NULL);
   return self->hints != NULL ? g_hash_table_lookup (self->hints, key) : NULL;
 }
 
@@ -181,6 +200,7 @@ qconv_layer_hint_edited (const QconvLayer *l, const char *key)
 {
   const Layer *self = (const Layer *) l;
 
+  g_return_val_if_fail (l != NULL && key != NULL, FALSE);
   return self->edited != NULL && g_hash_table_contains (self->edited, key);
 }
 
@@ -199,12 +219,14 @@ sorted_keys (GHashTable *table)
 const char **
 qconv_layer_hint_keys (const QconvLayer *l)
 {
+  g_return_val_if_fail (l != NULL, NULL);
   return sorted_keys (((const Layer *) l)->hints);
 }
 
 const char **
 qconv_layer_hints_edited (const QconvLayer *l)
 {
+  g_return_val_if_fail (l != NULL, NULL);
   return sorted_keys (((const Layer *) l)->edited);
 }
 

@@ -49,6 +49,9 @@ void qconv_layer_drop_component (Layer *l, const char *name);
 /* Returns index of the component, or -1 */
 gint qconv_layer_component_index (const QconvLayer *l, const char *name);
 
+/* Returns whether all runs of @rows rows start within @n items (or bytes), and no more than QCONV_MAX_PADDING runs of
+   padding follow them. run->rows may not be 0 */
+gboolean qconv_run_fits (const QconvRun *run, guint64 rows, guint64 n);
 /* Finds the items along axis 0 of @c that rows [first, first + n) of @l own: all items if @c belongs to the whole layer
  */
 void qconv_component_share (const QconvLayer *l, const QconvComponent *c, guint64 first, guint64 n, guint64 *first_item,

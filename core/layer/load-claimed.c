@@ -5,7 +5,7 @@
 
 #include "base/dtype.h"
 #include "kernels/stream.h"
-#include "layer/tile.h"
+#include "layer/hooks.h"
 
 /* ---- Components ---- */
 
@@ -48,10 +48,11 @@ load_component (const SourceLayer *s, const QconvComponent *c, const Rows *rows,
     .component = c,
     .tensors = (const QconvTensor *const *) b->tensors->pdata,
     .dst = buffer->data,
+    .data = b->data,
   };
 
   qconv_component_share (&s->layer->pub, c, rows->first, rows->n, &load.first, &load.n);
-  return b->load != NULL ? b->load (&load, error)
+  return b->load != NULL ? qconv_call_load (s->reader, b->load, &load, rows->arena, error)
                          : read_component (load.tensors[0], load.first, buffer, qconv_component_stride (c), error);
 }
 
@@ -89,14 +90,14 @@ plain_row_bytes (const SourceLayer *s)
 gsize
 qconv_claimed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is)
 {
-  gsize floats = arena_round (MAX ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float), 1));
+  gsize floats = arena_cost ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float));
   gsize stored;
 
   /* decode() may use scratch up to the size of its float output without declaring it */
   if (!qconv_source_layer_plain (s))
     return qconv_components_cost (s->layer, SCOPE_ROWS, n_rows) + 2 * floats + s->scratch;
-  stored = arena_round (MAX ((gsize) n_rows * plain_row_bytes (s), 1));
-  return as_is ? stored : stored + floats;
+  stored = arena_cost ((gsize) n_rows * plain_row_bytes (s));
+  return (as_is ? stored : stored + floats) + s->scratch;
 }
 
 static gboolean
@@ -114,8 +115,10 @@ load_plain (const SourceLayer *s, const Rows *rows, gboolean as_is, QconvBuffer 
   const QconvTensor *t = qconv_source_layer_tensor (s);
   QconvBuffer stored;
 
-  if (!take_floats (s, rows, t->dtype, &stored, error)
-      || !read_tensor (t, rows->first * plain_row_bytes (s), stored.size, stored.data, error))
+  if (!take_floats (s, rows, s->layer->pub.dtype, &stored, error))
+    return FALSE;
+  if (t != NULL ? !read_tensor (t, rows->first * plain_row_bytes (s), stored.size, stored.data, error)
+                : !load_component (s, s->layer->pub.components[0], rows, &stored, error))
     return FALSE;
   if (as_is)
     {
@@ -140,5 +143,5 @@ qconv_claimed_floats_load (const SourceLayer *s, Components *c, const Rows *rows
     return FALSE;
   tile = qconv_tile (s->layer, c, rows);
   tile.pub.floats = floats;
-  return q->decode (q, &tile.pub, error);
+  return qconv_call_decode (q, &tile, error);
 }

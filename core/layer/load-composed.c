@@ -111,7 +111,7 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
     }
   if (s->deltas != NULL)
     most = MAX (most, qconv_deltas_rows_cost (s->deltas, n_rows));
-  return arena_round (MAX ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float), 1)) + most;
+  return arena_cost ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float)) + most;
 }
 
 /* ---- Components ---- */

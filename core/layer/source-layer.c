@@ -20,30 +20,35 @@ qconv_source_layer_free (SourceLayer *s)
   g_free (s);
 }
 
-/* Returns the tensor of a layer that no reader claimed, or NULL */
-static const QconvTensor *
-unclaimed_tensor (const SourceLayer *s)
+/* Returns whether @s, which is not composed, is plain: a tensor that no reader claimed, or that a load function
+   reads */
+static gboolean
+is_plain (const SourceLayer *s)
 {
-  const Binding *b;
+  return s->layer->quantizer == NULL && strcmp (s->layer->scheme, QCONV_PLAIN) == 0;
+}
 
-  if (s->layer->quantizer != NULL || s->bindings->len != 1 || strcmp (s->layer->scheme, QCONV_PLAIN) != 0)
-    return NULL;
-  b = g_ptr_array_index (s->bindings, 0);
-  return g_ptr_array_index (b->tensors, 0);
+/* Returns the tensor that holds the items of the plain layer @s row by row, or NULL */
+static const QconvTensor *
+stored_tensor (const SourceLayer *s)
+{
+  const Binding *b = is_plain (s) ? g_ptr_array_index (s->bindings, 0) : NULL;
+
+  return b != NULL && b->load == NULL ? g_ptr_array_index (b->tensors, 0) : NULL;
 }
 
 gboolean
 qconv_source_layer_plain (const SourceLayer *s)
 {
   if (s->parts == NULL)
-    return unclaimed_tensor (s) != NULL;
+    return is_plain (s);
   if (s->deltas != NULL)
     return FALSE;
   for (guint i = 0; i < s->sources->len; i++)
     {
       const SourceLayer *of = g_ptr_array_index (s->sources, i);
 
-      if (unclaimed_tensor (of) == NULL || of->layer->pub.dtype != s->layer->pub.dtype)
+      if (!is_plain (of) || of->layer->pub.dtype != s->layer->pub.dtype)
         return FALSE;
     }
   return TRUE;
@@ -53,9 +58,9 @@ gboolean
 qconv_source_layer_quantized (const SourceLayer *s)
 {
   if (s->parts == NULL)
-    return unclaimed_tensor (s) == NULL;
+    return !is_plain (s);
   for (guint i = 0; i < s->sources->len; i++)
-    if (unclaimed_tensor (g_ptr_array_index (s->sources, i)) == NULL)
+    if (!is_plain (g_ptr_array_index (s->sources, i)))
       return TRUE;
   return FALSE;
 }
@@ -70,14 +75,14 @@ const QconvTensor *
 qconv_source_layer_tensor (const SourceLayer *s)
 {
   if (s->parts == NULL)
-    return unclaimed_tensor (s);
-  return s->deltas == NULL && qconv_composed_whole (s) ? unclaimed_tensor (qconv_composed_source (s, 0)) : NULL;
+    return stored_tensor (s);
+  return s->deltas == NULL && qconv_composed_whole (s) ? stored_tensor (qconv_composed_source (s, 0)) : NULL;
 }
 
 static gboolean
 claimed_decodes (const SourceLayer *s)
 {
-  return unclaimed_tensor (s) != NULL || (s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL);
+  return is_plain (s) || (s->layer->quantizer != NULL && s->layer->quantizer->decode != NULL);
 }
 
 gboolean

@@ -10,11 +10,13 @@
  *
  * @load: (nullable): unpacks @tensors into the component; NULL: the only tensor is stored as the component is
  * @tensors: (element-type QconvTensor): NULL-terminated
+ * @data: (nullable): what the reader gave for @load
  */
 typedef struct {
   char *component;
   QconvLoadFunc load;
   GPtrArray *tensors;
+  GBytes *data;
 } Binding;
 
 /**
@@ -32,7 +34,8 @@ typedef struct {
 
 /**
  * SourceLayer: one layer that can be loaded. It is either claimed or composed:
- * - claimed: a reader bound tensors to its components, or it is one plain tensor that nobody claimed. @bindings is set,
+ * - claimed: a reader bound tensors to its components (of a plain layer: to "weight", with a load function), or it is
+ *   one plain tensor that nobody claimed. @bindings is set,
  *   @sources, @parts and @deltas are NULL.
  * - composed: @parts of @sources, all of which are claimed. @bindings is NULL; @deltas may be set.
  *
@@ -66,7 +69,7 @@ gboolean qconv_source_layer_plain (const SourceLayer *s);
 gboolean qconv_source_layer_quantized (const SourceLayer *s);
 /* Returns whether it is a weight: quantized, or a tensor whose name ends in ".weight". Biases and buffers are not */
 gboolean qconv_source_layer_is_weight (const SourceLayer *s);
-/* Returns: (nullable): the tensor whose bytes are the whole of a plain layer */
+/* Returns: (nullable): the tensor whose bytes, row by row, are the whole of a plain layer */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
 /* Returns whether loaded plugins can decode it to floats */
 gboolean qconv_source_layer_decodes (const SourceLayer *s);

@@ -32,22 +32,26 @@ find_buffer (const Components *c, const char *name)
 QconvBuffer *
 qconv_tile_component (const QconvTile *t, const char *name)
 {
+  g_return_val_if_fail (t != NULL && name != NULL, NULL);
   return find_buffer (((const Tile *) t)->components, name);
 }
 
 QconvBuffer *
 qconv_tile_source (const QconvTile *t, const char *name)
 {
+  g_return_val_if_fail (t != NULL && name != NULL, NULL);
   return find_buffer (((const Tile *) t)->source, name);
 }
 
 QconvBuffer *
 qconv_tile_scratch (const QconvTile *t, gsize n, GError **error)
 {
-  Arena *arena = ((const Tile *) t)->arena;
-  QconvBuffer *b = arena_take (arena, sizeof *b);
-  void *data = b != NULL ? arena_take (arena, n) : NULL;
+  QconvBuffer *b;
+  void *data;
 
+  g_return_val_if_fail (t != NULL, NULL);
+  b = arena_take (((const Tile *) t)->arena, sizeof *b);
+  data = b != NULL ? arena_take (((const Tile *) t)->arena, n) : NULL;
   if (data == NULL)
     {
       qconv_fail (error, QCONV_ERROR_BUG, "more scratch memory was asked for than was declared");
@@ -60,11 +64,13 @@ qconv_tile_scratch (const QconvTile *t, gsize n, GError **error)
 const float *
 qconv_tile_statistics (const QconvTile *t, const char *name)
 {
+  g_return_val_if_fail (t != NULL && name != NULL, NULL);
   return NULL; /* --stats does not exist yet */
 }
 
 GCancellable *
 qconv_tile_cancellable (const QconvTile *t)
 {
+  g_return_val_if_fail (t != NULL, NULL);
   return ((const Tile *) t)->cancellable;
 }

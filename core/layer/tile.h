@@ -16,11 +16,13 @@
  *
  * @components: of the tile's layer
  * @source: (nullable): of the layer whose components are adopted
+ * @kept: (nullable): holds the layer components
  */
 typedef struct {
   QconvTile pub;
   const Components *components, *source;
   Arena *arena;
+  const Arena *kept;
   GCancellable *cancellable;
 } Tile;
 

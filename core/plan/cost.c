@@ -18,9 +18,9 @@ packed_bytes (const QconvOutput *o, const PlannedTensor *t, guint64 n_rows)
 
   qconv_planned_share (t, tensor->n_bytes, 0, n_rows, &first, &n);
   if (!qconv_planned_by_rows (t) || n_rows >= rows)
-    return arena_round ((gsize) MAX (tensor->n_bytes, 1));
+    return arena_cost ((gsize) tensor->n_bytes);
   qconv_planned_share (t, tensor->n_bytes, (rows - 1) / align * align, align, &first_last, &n_last);
-  return arena_round ((gsize) MIN (n + n_last, tensor->n_bytes) + 1);
+  return arena_cost ((gsize) MIN (n + n_last, tensor->n_bytes) + 1);
 }
 
 static gsize
@@ -83,9 +83,9 @@ kept_cost (const PlannedLayer *l)
       QconvWork work = qconv_encoder_work (l, i);
       guint64 n = l->layer->pub.rows / work.chunk_rows + 1;
 
-      partials = MAX (partials, (gsize) n * work.partial_size);
+      partials = MAX (partials, work.partial_size > 0 ? (gsize) n * arena_cost (work.partial_size) : 0);
     }
-  return cost + arena_round (partials + 1);
+  return cost + partials;
 }
 
 static gboolean
@@ -108,16 +108,16 @@ find_alignment (PlannedLayer *l, GError **error)
          || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
 }
 
-/* Returns the rows of a tile. Starts with the reader's minimum if such a tile fits @per_thread, else with one
-   alignment step; doubles while a tile stays within @target */
+/* Returns the rows of a tile. Starts with the reader's minimum and halves it until such a tile fits @per_thread;
+   doubles while a tile stays within @target */
 static guint64
 fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize per_thread)
 {
   guint64 worth = l->source->min_rows / l->tiling.align + (l->source->min_rows % l->tiling.align != 0);
-  guint64 n = MIN (worth * l->tiling.align, l->layer->pub.rows);
+  guint64 n = MIN (worth, l->layer->pub.rows / l->tiling.align + 1) * l->tiling.align;
 
-  if (worth <= 1 || tile_cost (o, l, n) > per_thread)
-    n = l->tiling.align;
+  while (n > l->tiling.align && tile_cost (o, l, n) > per_thread)
+    n = MAX (n / 2 / l->tiling.align, 1) * l->tiling.align;
   while (n < l->layer->pub.rows && tile_cost (o, l, 2 * n) <= target)
     n *= 2;
   return MIN (n, MAX (l->layer->pub.rows, 1));
@@ -135,49 +135,59 @@ qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error)
                      layer, mib, mib);
 }
 
-/* Returns the least bytes that the check of @l will take: one tile of the source and one of the written layer as
-   floats, the packed bytes of the written tile, and the sums of all chunks */
+/* Returns the bytes that the check takes for @n_rows rows: a tile of the source and one of the written layer as floats,
+   and the packed bytes of the written tile */
 static gsize
-verify_cost (const QconvOutput *o, const PlannedLayer *l)
+check_rows_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
 {
-  guint64 items = l->tiling.align * l->layer->pub.cols;
-  gsize floats = arena_round ((gsize) items * sizeof (float) + 1);
-  gsize stored = arena_round ((gsize) items * qconv_dtype_bits (l->layer->pub.dtype) / 8 + 1);
+  gsize items = (gsize) (n_rows * l->layer->pub.cols), floats = arena_cost (items * sizeof (float));
   gsize written = l->layer->quantizer == NULL
-                      ? stored + floats
-                      : 2 * floats + qconv_components_cost (l->layer, SCOPE_ROWS, l->tiling.align)
-                            + pack_cost (o, l, l->tiling.align) + qconv_components_cost (l->layer, SCOPE_LAYER, 0);
-  gsize sums = (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
+                      ? arena_cost (items * qconv_dtype_bits (l->layer->pub.dtype) / 8) + floats
+                      : 2 * floats + qconv_components_cost (l->layer, SCOPE_ROWS, n_rows) + pack_cost (o, l, n_rows);
 
-  return 2 * TILE_SLACK + qconv_floats_cost (l->source, l->tiling.align, qconv_source_layer_plain_floats (l->source))
-         + written + qconv_source_cost (l->source, SCOPE_LAYER, 0) + sums;
+  return TILE_SLACK + qconv_floats_cost (l->source, n_rows, qconv_source_layer_plain_floats (l->source)) + written;
 }
 
-static gboolean
-check_fits (const QconvOutput *o, const PlannedLayer *l, const Limits *limits, gboolean verify, GError **error)
+/* Returns the bytes that the check keeps for the layer: the layer components of both, and the sums of all chunks */
+static gsize
+check_kept_cost (const PlannedLayer *l)
 {
-  gsize need = l->tiling.kept_cost + l->tiling.task_cost;
+  return TILE_SLACK + qconv_source_cost (l->source, SCOPE_LAYER, 0) + qconv_components_cost (l->layer, SCOPE_LAYER, 0)
+         + (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
+}
 
-  if (verify && !l->copies && (l->layer->quantizer != NULL || l->how == HOW_DECODE))
-    need = MAX (need, verify_cost (o, l));
-  return qconv_cost_check (l->layer->name, need, limits->memory, error);
+/* Fills the part of the tiling that the check takes. Its tiles grow as those of the conversion do */
+static void
+cost_check (const QconvOutput *o, PlannedLayer *l, gsize target)
+{
+  gsize least = check_rows_cost (o, l, l->tiling.align), all = check_rows_cost (o, l, l->layer->pub.rows);
+
+  l->tiling.check_kept_cost = check_kept_cost (l);
+  l->tiling.check_task_cost = MAX (least, MIN (all, target));
+  l->tiling.check_least = l->tiling.check_kept_cost + least;
 }
 
 gboolean
 qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, gboolean verify, GError **error)
 {
-  gsize per_thread;
+  gsize per_thread, target;
 
+  if (l->how == HOW_ENCODE && !qconv_encoder_check (l, error))
+    return FALSE;
   l->tiling.kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
   per_thread = (gsize) ((limits->memory - MIN (l->tiling.kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
+  target = MIN (TILE_TARGET, per_thread);
   if (l->copies)
     {
-      l->tiling.task_cost = MAX (MIN (TILE_TARGET, per_thread), ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
-      return check_fits (o, l, limits, verify, error);
+      l->tiling.task_cost = MAX (target, ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
+      return qconv_cost_check (l->layer->name, l->tiling.kept_cost + l->tiling.task_cost, limits->memory, error);
     }
   if (!find_alignment (l, error))
     return FALSE;
-  l->tiling.rows = fitting_rows (o, l, MIN (TILE_TARGET, per_thread), per_thread);
+  l->tiling.rows = fitting_rows (o, l, target, per_thread);
   l->tiling.task_cost = tile_cost (o, l, l->tiling.rows);
-  return check_fits (o, l, limits, verify, error);
+  if (verify && (l->layer->quantizer != NULL || l->how == HOW_DECODE))
+    cost_check (o, l, target);
+  return qconv_cost_check (l->layer->name, MAX (l->tiling.kept_cost + l->tiling.task_cost, l->tiling.check_least),
+                           limits->memory, error);
 }

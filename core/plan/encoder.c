@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-#include "layer/tile.h"
+#include "layer/hooks.h"
+
+/* Bytes. Sums of a few such numbers fit 64 bits */
+#define MOST_WORK ((guint64) 1 << 48)
 
 /* Returns whether floats of @dtype go into @q as they are */
 static gboolean
@@ -38,6 +41,26 @@ qconv_encoder_work (const PlannedLayer *l, guint i)
   if (work.chunk_rows == 0)
     work.chunk_rows = CHUNK_ROWS (l->layer->pub.cols);
   return work;
+}
+
+gboolean
+qconv_encoder_check (const PlannedLayer *l, GError **error)
+{
+  guint64 rows = l->layer->pub.rows, partials, scratch;
+
+  for (guint i = 0; qconv_encoder (l, i) != NULL; i++)
+    {
+      const Hook hook = { "quantizer", l->layer->quantizer, "work", l->layer->name };
+      QconvWork work = qconv_encoder_work (l, i);
+
+      if (work.n_passes > 0 && qconv_encoder (l, i)->finish == NULL)
+        return qconv_hook_broke (&hook, error, "states passes, but the encoder has no finish()");
+      if (!g_uint64_checked_mul (&partials, rows / work.chunk_rows + 1, work.partial_size)
+          || !g_uint64_checked_mul (&scratch, rows, work.scratch_per_row)
+          || !g_uint64_checked_add (&scratch, scratch, work.scratch) || partials > MOST_WORK || scratch > MOST_WORK)
+        return qconv_hook_broke (&hook, error, "states more memory than any machine has");
+    }
+  return TRUE;
 }
 
 gboolean

@@ -7,6 +7,8 @@
 const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);
 /* Returns the passes and memory that encoder number @i of the planned layer takes */
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
+/* Fails with QCONV_ERROR_BUG if the work that an encoder of @l states is impossible */
+gboolean qconv_encoder_check (const PlannedLayer *l, GError **error);
 /* Returns whether the passes read the rows before encode() does */
 gboolean qconv_work_reads (const QconvWork *work);
 /* Returns whether the rows of @l, which is encoded, are loaded in the type that they are stored in */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/directory.h"
+#include "layer/hooks.h"
 #include "registry/values.h"
 
 static void
@@ -17,12 +18,13 @@ free_planned_tensor (gpointer data)
 }
 
 void
-qconv_output_init (QconvOutput *o, const QconvModel *model, QconvValues *options)
+qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvWriter *writer)
 {
   const char *const *keys = qconv_directory_metadata_keys (model->directory);
 
   o->model = model;
-  o->options = options;
+  o->writer = writer;
+  o->options = qconv_values_new (writer->options);
   o->directory = qconv_directory_new (NULL, NULL);
   o->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_planned_layer_free);
   o->tensors = g_ptr_array_new_with_free_func (free_planned_tensor);
@@ -40,50 +42,90 @@ qconv_output_clear (QconvOutput *o)
   g_clear_pointer (&o->options, qconv_values_free);
 }
 
-/* Checks that a tensor without pack function holds as many items as its component, whose bytes it takes */
+/* Checks that a tensor without pack function can take the items of its component: as many, of the same width or cast
+   from float to float */
 static gboolean
-check_items (const QconvComponent *c, const char *name, const QconvPlanned *p, GError **error)
+check_items (const QconvComponent *c, const QconvPlanned *p, const Hook *hook, GError **error)
 {
   guint64 have = 0, want = 0;
 
+  if (c->dtype != p->dtype && qconv_dtype_bits (c->dtype) != qconv_dtype_bits (p->dtype)
+      && !(qconv_dtype_is_float (c->dtype) && qconv_dtype_is_float (p->dtype)))
+    return qconv_hook_broke (hook, error, "plans %s for component %s, which is %s", qconv_dtype_name (p->dtype),
+                             p->from, qconv_dtype_name (c->dtype));
   return (qconv_shape_items (&c->shape, &have) && qconv_shape_items (&p->shape, &want) && have == want)
-         || qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": component %s has other items", name, p->from);
+         || qconv_hook_broke (hook, error, "plans another number of items than component %s has", p->from);
 }
 
-/* Checks a planned tensor. @component: the component that @p names, or NULL if the layer lacks it. *bytes: of the
+/* Checks that the runs of a packed tensor of @bytes start inside of it */
+static gboolean
+check_run (const QconvLayer *l, const QconvPlanned *p, guint64 bytes, const Hook *hook, GError **error)
+{
+  return p->run.rows == 0 || (l != NULL && qconv_run_fits (&p->run, l->rows, bytes))
+         || qconv_hook_broke (hook, error, "plans runs that do not fit the %" G_GUINT64_FORMAT " bytes of the tensor",
+                              bytes);
+}
+
+/* Returns the hook of the writer that is running */
+static Hook
+writer_hook (const QconvOutput *o)
+{
+  if (o->current == NULL)
+    return (Hook) { "writer", o->writer, "end", NULL };
+  return (Hook) { "writer", o->writer, o->current->layer->quantizer != NULL ? "layer" : "keep",
+                  o->current->layer->name };
+}
+
+/* Checks what a writer states about the tensor called @name. @layer: (nullable): that it belongs to; *bytes: of the
    tensor */
 static gboolean
-check_planned (const QconvOutput *o, const char *name, const QconvPlanned *p, const QconvComponent *component,
-               guint64 *bytes, GError **error)
+check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, const QconvPlanned *p, guint64 *bytes,
+               GError **error)
 {
+  const QconvComponent *component = layer != NULL && p->from != NULL ? qconv_layer_component (layer, p->from) : NULL;
+  const Hook hook = writer_hook (o);
+
+  if (layer != NULL && (o->current == NULL || layer != &o->current->layer->pub))
+    return qconv_hook_broke (&hook, error, "adds tensor \"%s\" to another layer", name);
+  if (!g_utf8_validate (name, -1, NULL) || *name == '\0')
+    return qconv_hook_broke (&hook, error, "adds a tensor whose name is empty or not UTF-8");
+  if ((guint) p->dtype >= QCONV_N_DTYPES || p->dtype == QCONV_OPAQUE || p->shape.rank > QCONV_MAX_RANK)
+    return qconv_hook_broke (&hook, error, "adds tensor \"%s\" of an unknown type or rank", name);
+  if (p->file != 0)
+    return qconv_hook_broke (&hook, error, "puts tensor \"%s\" into file %u; there is only file 0", name, p->file);
   if (qconv_directory_find (o->directory, name) != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "two output tensors are called \"%s\"", name);
   if (!qconv_shape_bytes (&p->shape, p->dtype, bytes))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "output tensor \"%s\" is too large", name);
   if (p->from != NULL && component == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": no component %s", name, p->from);
-  if (p->pack == NULL && p->data != NULL && g_bytes_get_size (p->data) != *bytes)
-    return qconv_fail (error, QCONV_ERROR_BUG, "output tensor \"%s\": planned bytes do not make its shape", name);
-  return p->pack != NULL || component == NULL || check_items (component, name, p, error);
+    return qconv_hook_broke (&hook, error, "plans tensor \"%s\" from component %s, which the layer lacks", name,
+                             p->from);
+  if (p->pack != NULL)
+    return check_run (layer, p, *bytes, &hook, error);
+  if (p->data != NULL && g_bytes_get_size (p->data) != *bytes)
+    return qconv_hook_broke (&hook, error, "plans bytes for tensor \"%s\" that do not make its shape", name);
+  return component == NULL || check_items (component, p, &hook, error);
 }
 
 gboolean
 qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix, const QconvPlanned *tensor,
                   GError **error)
 {
-  g_autofree char *name = g_strconcat (layer != NULL ? layer->name : "", suffix, NULL);
-  gint component = layer != NULL && tensor->from != NULL ? qconv_layer_component_index (layer, tensor->from) : -1;
-  QconvTensor planned = { .name = name, .dtype = tensor->dtype, .shape = tensor->shape, .file = tensor->file };
+  g_autofree char *name = NULL;
+  QconvTensor planned = { 0 };
   PlannedTensor *t;
 
-  if (!check_planned (o, name, tensor, component >= 0 ? layer->components[component] : NULL, &planned.n_bytes, error)
+  g_return_val_if_fail (o != NULL && suffix != NULL && tensor != NULL, FALSE);
+  name = g_strconcat (layer != NULL ? layer->name : "", suffix, NULL);
+  planned = (QconvTensor) { .name = name, .dtype = tensor->dtype, .shape = tensor->shape, .file = tensor->file };
+  if (!check_planned (o, layer, name, tensor, &planned.n_bytes, error)
       || !qconv_directory_add (o->directory, &planned, error))
     return FALSE;
   t = g_new (PlannedTensor, 1);
   *t = (PlannedTensor) {
     .layer = layer != NULL ? o->current : NULL,
     .tensor = qconv_directory_n_tensors (o->directory) - 1,
-    .component = component,
+    .component = layer != NULL && tensor->from != NULL ? qconv_layer_component_index (layer, tensor->from) : -1,
     .planned = *tensor,
   };
   if (tensor->data != NULL)
@@ -108,13 +150,19 @@ keep_as_it_is (QconvOutput *o, const Layer *l, GError **error)
 }
 
 gboolean
-qconv_output_plan_layer (QconvOutput *o, const QconvWriter *w, PlannedLayer *l, GError **error)
+qconv_output_plan_layer (QconvOutput *o, PlannedLayer *l, GError **error)
 {
+  const QconvWriter *w = o->writer;
+  gboolean ok;
+
   g_ptr_array_add (o->layers, l);
   o->current = l;
   if (l->layer->quantizer != NULL)
-    return w->layer (w, o, &l->layer->pub, error);
-  return w->keep != NULL ? w->keep (w, o, &l->layer->pub, error) : keep_as_it_is (o, l->layer, error);
+    ok = qconv_call_layer (w, o, &l->layer->pub, error);
+  else
+    ok = w->keep != NULL ? qconv_call_keep (w, o, &l->layer->pub, error) : keep_as_it_is (o, l->layer, error);
+  o->current = NULL;
+  return ok;
 }
 
 void
@@ -128,38 +176,45 @@ qconv_output_take_back (QconvOutput *o, guint n_tensors)
 void
 qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value)
 {
+  g_return_if_fail (o != NULL && key != NULL);
   qconv_directory_replace_metadata (o->directory, key, value != NULL ? g_variant_new_string (value) : NULL);
 }
 
 const QconvDirectory *
 qconv_output_input (const QconvOutput *o)
 {
+  g_return_val_if_fail (o != NULL, NULL);
   return o->model->directory;
 }
 
 const QconvValues *
 qconv_output_options (const QconvOutput *o)
 {
+  g_return_val_if_fail (o != NULL, NULL);
   return o->options;
 }
 
 guint
 qconv_output_n_layers (const QconvOutput *o)
 {
+  g_return_val_if_fail (o != NULL, 0);
   return o->layers->len;
 }
 
 const QconvLayer *
 qconv_output_layer (const QconvOutput *o, guint i)
 {
-  const PlannedLayer *l = g_ptr_array_index (o->layers, i);
+  const PlannedLayer *l;
 
+  g_return_val_if_fail (o != NULL && i < o->layers->len, NULL);
+  l = g_ptr_array_index (o->layers, i);
   return &l->layer->pub;
 }
 
 const char *
 qconv_output_fact (const QconvOutput *o, const char *name)
 {
+  g_return_val_if_fail (o != NULL && name != NULL, NULL);
   return NULL; /* no writer asks for one */
 }
 

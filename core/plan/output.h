@@ -8,25 +8,27 @@
  * QconvOutput: the planned file.
  *
  * @model: the model that it is made from
+ * @writer: plans the tensors
  * @directory: the planned tensors and the metadata
  * @options: of the writer
  * @layers: (element-type PlannedLayer): in order
  * @tensors: (element-type PlannedTensor): by index in @directory
- * @current: (nullable): the layer whose tensors the writer is planning
+ * @current: (nullable): the layer whose tensors the writer is planning; NULL in end()
  */
 struct _QconvOutput {
   const QconvModel *model;
+  const QconvWriter *writer;
   QconvDirectory *directory;
   QconvValues *options;
   GPtrArray *layers, *tensors;
   PlannedLayer *current;
 };
 
-/* Starts with the metadata of @model that no reader dropped. @options: (transfer full) */
-void qconv_output_init (QconvOutput *o, const QconvModel *model, QconvValues *options);
+/* Starts with the metadata of @model that no reader dropped, and the defaults of @writer's options */
+void qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvWriter *writer);
 void qconv_output_clear (QconvOutput *o);
-/* Lets @w plan the tensors of @l. @l: (transfer full), also on failure */
-gboolean qconv_output_plan_layer (QconvOutput *o, const QconvWriter *w, PlannedLayer *l, GError **error);
+/* Lets the writer plan the tensors of @l. @l: (transfer full), also on failure */
+gboolean qconv_output_plan_layer (QconvOutput *o, PlannedLayer *l, GError **error);
 /* Takes back the last planned layer; @n_tensors: the number of tensors before it */
 void qconv_output_take_back (QconvOutput *o, guint n_tensors);
 /* Returns: (transfer none): name, dtype, shape and place of @t */

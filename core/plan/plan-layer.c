@@ -164,7 +164,6 @@ gboolean
 qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
 {
   QconvPlan *p = pl->plan;
-  const QconvWriter *w = p->target->writer;
   guint n = qconv_directory_n_tensors (p->output.directory);
   g_auto (Decision) d = qconv_rules_decide (&pl->rules, s);
   gboolean move = p->edit != NULL && qconv_source_layer_quantized (s);
@@ -172,13 +171,13 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
                     : move           ? plan_moved (pl, s, error)
                                      : plan_plain (pl, s, d.rule, error);
 
-  if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
+  if (l == NULL || !qconv_output_plan_layer (&p->output, l, error))
     return FALSE;
   if (d.scheme != NULL && changes_probed (pl, l))
     {
       qconv_output_take_back (&p->output, n);
       l = plan_plain (pl, s, "probed", error);
-      if (l == NULL || !qconv_output_plan_layer (&p->output, w, l, error))
+      if (l == NULL || !qconv_output_plan_layer (&p->output, l, error))
         return FALSE;
     }
   l->packable = d.packable;

@@ -18,15 +18,10 @@ static gboolean
 lay_out (QconvPlan *p, GError **error)
 {
   const QconvContainer *c = qconv_registry_container (p->target->writer->container);
-  guint n = qconv_directory_n_tensors (p->output.directory);
-  g_autofree QconvTensor **tensors = g_new (QconvTensor *, n + 1);
 
-  for (guint i = 0; i < n; i++)
-    tensors[i] = qconv_directory_planned (p->output.directory, i);
-  p->header = g_byte_array_new ();
   if (c->lay_out == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
-  return c->lay_out (c, p->output.directory, tensors, n, p->header, &p->file_size, error);
+  return qconv_layout_make (&p->layout, c, p->output.directory, error);
 }
 
 static gboolean
@@ -60,7 +55,7 @@ plan_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->edit != NULL && !qconv_edit_metadata (p->edit, &p->output, error))
     return FALSE;
-  return (w->end == NULL || w->end (w, &p->output, error))
+  return qconv_call_end (w, &p->output, error)
          && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }
 
@@ -197,7 +192,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->force = job->run.force;
   p->allow_nonfinite = job->run.allow_nonfinite;
   p->warn = (Warn) { job->warn, job->warn_data };
-  qconv_output_init (&p->output, model, qconv_values_new (p->target->writer->options));
+  qconv_output_init (&p->output, model, p->target->writer);
   qconv_schemes_init (&pl.schemes, p->target);
   ok = make_plan (&pl, &local);
   qconv_rules_clear (&pl.rules);
@@ -220,7 +215,7 @@ qconv_plan_free (QconvPlan *p)
   g_clear_pointer (&p->mapping, qconv_mapping_free);
   g_clear_pointer (&p->loras, qconv_loras_free);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
-  g_clear_pointer (&p->header, g_byte_array_unref);
+  qconv_layout_clear (&p->layout);
   g_clear_pointer (&p->edit, qconv_edit_free);
   g_free (p->path);
   g_free (p);
@@ -241,7 +236,7 @@ qconv_plan_target (const QconvPlan *p)
 guint64
 qconv_plan_output_bytes (const QconvPlan *p)
 {
-  return p->file_size;
+  return p->layout.file_size;
 }
 
 guint64
@@ -251,9 +246,10 @@ qconv_plan_peak_memory (const QconvPlan *p)
 
   for (guint i = 0; i < p->output.layers->len; i++)
     {
-      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+      const Tiling *t = &((const PlannedLayer *) g_ptr_array_index (p->output.layers, i))->tiling;
 
-      peak = MAX (peak, l->tiling.kept_cost + (guint64) l->tiling.task_cost * p->limits.n_threads);
+      peak = MAX (peak, t->kept_cost + (guint64) t->task_cost * p->limits.n_threads);
+      peak = MAX (peak, t->check_kept_cost + (guint64) t->check_task_cost * p->limits.n_threads);
     }
   return MIN (peak, p->limits.memory);
 }

@@ -4,6 +4,7 @@
 #include "base/warn.h"
 #include "graph/mapping.h"
 #include "plan/cost.h"
+#include "plan/layout.h"
 #include "plan/output.h"
 
 #define QCONV_DEFAULT_MEMORY ((guint64) 1 << 30)
@@ -16,7 +17,7 @@
  * @loras: (nullable): the files that the deltas of the layers of @mapping read
  * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets whose files need no reader
  * @path: of the output
- * @header: the bytes at the start of the file; @file_size: bytes of the whole file
+ * @layout: where the tensors lie, the bytes at the start of the file, and the bytes of the whole file
  * @verify: compare the written numbers with the source
  * @force: an existing file may be replaced; @in_place: the file that was read is replaced
  */
@@ -29,8 +30,7 @@ struct _QconvPlan {
   const QconvTargetInfo *target;
   QconvOutput output;
   char *path;
-  GByteArray *header;
-  guint64 file_size;
+  Layout layout;
   Limits limits;
   gboolean verify, force, allow_nonfinite, in_place;
   Warn warn;

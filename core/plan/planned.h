@@ -41,10 +41,13 @@ typedef struct {
  * @rows: of one tile of the last phase; a pass reads as many at once
  * @task_cost: bytes that one task takes
  * @kept_cost: bytes that are kept from the layer's first task to its last
+ * @check_task_cost, @check_kept_cost: the same of the check; 0: the layer is not checked
+ * @check_least: the bytes without which the check cannot run
  */
 typedef struct {
   guint64 align, rows;
   gsize task_cost, kept_cost;
+  gsize check_task_cost, check_kept_cost, check_least;
 } Tiling;
 
 /**

@@ -117,8 +117,8 @@ add_plain (InputScales *s, const SourceLayer *layer, GError **error)
   guint8 bytes[8];
   float value = 0;
 
-  if (!qconv_shape_items (&t->shape, &items) || items != 1 || !qconv_dtype_is_float (t->dtype))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" is not one float", t->name);
+  if (t == NULL || !qconv_shape_items (&t->shape, &items) || items != 1 || !qconv_dtype_is_float (t->dtype))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" is not one float", layer->plain_name);
   if (!qconv_tensor_read (t, 0, (gsize) t->n_bytes, bytes, error))
     return FALSE;
   raw = QCONV_BUFFER (bytes, (gsize) t->n_bytes, t->dtype);

@@ -77,6 +77,13 @@ advise (const Rules *r, const SourceLayer *s, const Layer *trial)
                               qconv_mapping_original (r->mapping, s));
 }
 
+/* Returns: (transfer full): @s in @scheme, or NULL. Keeps the first broken contract for qconv_rules_check() */
+static Layer *
+try_scheme (Rules *r, const SourceLayer *s, const Scheme *scheme, const QconvValues *values)
+{
+  return qconv_target_layer (s, scheme, values, r->gave_up == NULL ? &r->gave_up : NULL);
+}
+
 /* Adds the fallback schemes of the family, before options are given to schemes */
 static void
 imply_fallbacks (Rules *r)
@@ -86,7 +93,7 @@ imply_fallbacks (Rules *r)
   for (guint i = 0; first != NULL && i < r->mapping->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (r->mapping->layers, i);
-      g_autoptr (Layer) trial = qconv_target_layer (s, first, NULL);
+      g_autoptr (Layer) trial = try_scheme (r, s, first, NULL);
       Advice advice = { .kind = ADVICE_TARGET };
 
       if (trial != NULL)
@@ -233,7 +240,7 @@ is_linear (const Rules *r, const SourceLayer *s)
 
 /* Decides between fallback and keeping, if the family advises against the target's scheme */
 static Decision
-fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
+fall_back (Rules *r, const SourceLayer *s, const Advice *advice)
 {
   const Scheme *scheme = r->fallback;
   Layer *layer = NULL;
@@ -241,7 +248,7 @@ fall_back (const Rules *r, const SourceLayer *s, const Advice *advice)
   if (scheme == NULL && advice->kind == ADVICE_FALLBACK && !r->no_fallback)
     scheme = qconv_schemes_find (r->schemes, advice->fallback);
   if (scheme != NULL && is_linear (r, s))
-    layer = qconv_target_layer (s, scheme, NULL);
+    layer = try_scheme (r, s, scheme, NULL);
   return layer != NULL ? becomes (scheme, layer, "fallback") : stays ("family");
 }
 
@@ -272,7 +279,7 @@ reason_to_stay (const Rules *r, const SourceLayer *s, const QconvQuantizer *q)
 /* Decides by source, size and family for a layer that no rule of the user names. @trial: the layer in @scheme;
    NULL afterwards if the decision took the layer */
 static Decision
-decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
+decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
 {
   const char *reason;
   Advice advice;
@@ -287,9 +294,9 @@ decide_unnamed (const Rules *r, const SourceLayer *s, const Scheme *scheme, Laye
 }
 
 static Decision
-decide_row (const SourceLayer *s, LayerRow *row)
+decide_row (Rules *r, const SourceLayer *s, LayerRow *row)
 {
-  Layer *layer = row->scheme != NULL ? qconv_target_layer (s, row->scheme, row->values) : NULL;
+  Layer *layer = row->scheme != NULL ? try_scheme (r, s, row->scheme, row->values) : NULL;
   gboolean fits = row->scheme == NULL || layer != NULL;
 
   row->matched |= fits;
@@ -302,7 +309,7 @@ decide_row (const SourceLayer *s, LayerRow *row)
 /* Decides by the file of --like: encodes a layer if that file quantizes the layer; in the fallback scheme if the
    family advises one. @trial: as in decide_unnamed() */
 static Decision
-decide_like (const Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial, gboolean packed)
+decide_like (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial, gboolean packed)
 {
   Advice advice = advise (r, s, *trial);
   Decision d = packed && advice.kind == ADVICE_FALLBACK ? fall_back (r, s, &advice) : stays ("like");
@@ -329,7 +336,7 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
   if (scheme == NULL)
     return stays ("target");
   if (row != NULL)
-    return decide_row (s, row);
+    return decide_row (r, s, row);
   if (keep)
     return stays ("keep");
   if (*trial == NULL)
@@ -345,7 +352,7 @@ Decision
 qconv_rules_decide (Rules *r, const SourceLayer *s)
 {
   const Scheme *scheme = qconv_schemes_main (r->schemes);
-  g_autoptr (Layer) trial = scheme != NULL ? qconv_target_layer (s, scheme, NULL) : NULL;
+  g_autoptr (Layer) trial = scheme != NULL ? try_scheme (r, s, scheme, NULL) : NULL;
   gboolean fits = trial != NULL;
   Decision d = decide (r, s, scheme, &trial);
 
@@ -436,6 +443,11 @@ check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **erro
 gboolean
 qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
 {
+  if (r->gave_up != NULL && r->gave_up->domain == QCONV_ERROR)
+    {
+      g_propagate_error (error, g_steal_pointer (&r->gave_up));
+      return FALSE;
+    }
   if (r->gave_up != NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "a regular expression is too hard for the names of this file: %s",
                        r->gave_up->message);

@@ -21,7 +21,8 @@ typedef struct {
  * @like_matched: this model has a layer that --like quantizes
  * @like: (nullable): of qconv_like_read()
  * @quantized: the source has quantized layers, so only these are encoded
- * @gave_up: (nullable): the error of an expression that could not be applied to a name
+ * @gave_up: (nullable): the first error of a layer: an expression could not be applied to its name, or a quantizer
+ *   broke its contract
  */
 typedef struct {
   const QconvJob *job;

@@ -19,11 +19,12 @@ is_matrix (const SourceLayer *s)
 }
 
 Layer *
-qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values)
+qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error)
 {
   const QconvLayer *from = &s->layer->pub;
   const QconvQuantizer *q = scheme->quantizer;
   g_autoptr (Layer) l = NULL;
+  g_autoptr (GError) refused = NULL;
   QconvValues *own;
 
   if (!is_matrix (s))
@@ -34,5 +35,9 @@ qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValue
   l = qconv_layer_new (s->name, &(Encoding) { q->id, q, own }, from->dtype, from->rows, from->cols);
   l->pub.shape = from->shape;
   qconv_layer_settle (l);
-  return qconv_layer_ask_components (l, NULL) ? g_steal_pointer (&l) : NULL;
+  if (qconv_layer_ask_components (l, &refused))
+    return g_steal_pointer (&l);
+  if (g_error_matches (refused, QCONV_ERROR, QCONV_ERROR_BUG))
+    g_propagate_error (error, g_steal_pointer (&refused));
+  return NULL;
 }

@@ -3,7 +3,8 @@
 #pragma once
 #include "rules/schemes.h"
 
-/* Returns: (transfer full): @s in @scheme, with its components; NULL if the scheme cannot hold it. @values: the options
+/* Returns: (transfer full): @s in @scheme, with its components; NULL if the scheme cannot hold it, without @error
+   unless the quantizer broke its contract (QCONV_ERROR_BUG). @values: the options
    of the scheme for this layer; NULL: those for all layers. Parameters that nobody set follow @s if it has the same
    scheme */
-Layer *qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values);
+Layer *qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error);

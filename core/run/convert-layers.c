@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "kernels/stream.h"
+#include "layer/hooks.h"
 #include "layer/load.h"
-#include "layer/tile.h"
 #include "plan/encoder.h"
 #include "rules/input-scale.h"
 #include "run/copy-tensors.h"
@@ -19,14 +19,16 @@ typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
 
 /**
  * LayerRun: one layer while it is worked on.
- * @source, @made: components of the source and of the planned layer; @kept holds their layer components
+ * @kept: holds the layer components, in its first @components bytes, and the partial results of one pass
+ * @source, @made: components of the source and of the planned layer
  * @encoder, @pass: the pass that PHASE_PASS runs
- * @partials: results of the chunks of this pass, in order
+ * @partials: results of the chunks of this pass, in order, arena_cost() of one result apart
  */
 typedef struct {
   PlannedLayer *plan;
   Phase phase;
   Arena kept;
+  gsize components;
   Components *source, *made;
   guint encoder, pass;
   QconvWork work;
@@ -80,6 +82,7 @@ encoder_tile (const LayerRun *r, const QconvEncoder *e, const Components *made, 
 {
   Tile tile = qconv_tile (r->plan->layer, made, rows);
 
+  tile.kept = &r->kept;
   if (e->from != NULL)
     {
       tile.source = in != NULL ? in->source : r->source;
@@ -115,14 +118,20 @@ cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
   floats->size = n * row_bytes;
 }
 
+static guint8 *
+partial_of (const LayerRun *r, guint64 chunk)
+{
+  return r->partials + chunk * arena_cost (r->work.partial_size);
+}
+
 /* Accumulates one chunk of rows. A chunk may begin inside a run of the source; loading begins at the start of that
    run */
 static gboolean
 run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error)
 {
-  const QconvQuantizer *q = r->plan->layer->quantizer;
   const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
-  QconvBuffer partial = QCONV_BUFFER (r->partials + chunk * r->work.partial_size, r->work.partial_size, QCONV_F32);
+  const Pass pass = { r->plan->layer->quantizer, e, r->pass };
+  QconvBuffer partial = QCONV_BUFFER (partial_of (r, chunk), r->work.partial_size, QCONV_F32);
   guint64 first = chunk * r->work.chunk_rows;
   guint64 rows = r->plan->layer->pub.rows, end = MIN (first + r->work.chunk_rows, rows);
   guint64 align = e->from == NULL ? qconv_layer_alignment (r->plan->source->layer, 1) : 1;
@@ -142,7 +151,7 @@ run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error
       if (e->from == NULL)
         cut_rows (&in.floats, r->plan->source->layer->pub.cols, lead, n);
       tile = encoder_tile (r, e, r->made, &(Rows) { first, n, arena, c->cancellable }, &in);
-      if (!e->accumulate (q, &tile.pub, r->pass, &partial, error))
+      if (!qconv_call_accumulate (&pass, &tile, &partial, error))
         return FALSE;
     }
   return TRUE;
@@ -159,14 +168,13 @@ encode_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
       || !qconv_components_place (made, SCOPE_ROWS, rows, error))
     return FALSE;
   tile = encoder_tile (r, e, made, rows, &in);
-  return e->encode (r->plan->layer->quantizer, &tile.pub, error);
+  return qconv_call_encode (r->plan->layer->quantizer, e, &tile, error);
 }
 
 /* Takes the row components of the source, by name, as row components of the planned layer */
 static gboolean
 move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
 {
-  const QconvQuantizer *q = r->plan->layer->quantizer;
   Components *source = qconv_components_view (r->source, rows->arena);
   Tile tile;
 
@@ -180,7 +188,7 @@ move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
         made->buffers[i] = source->buffers[from];
     }
   tile = qconv_tile (r->plan->layer, made, rows);
-  return q->validate == NULL || q->validate (q, &tile.pub, error);
+  return qconv_call_validate (r->plan->layer->quantizer, &tile, error);
 }
 
 /* Fails if the cast made Inf or NaN of a finite value */
@@ -262,18 +270,45 @@ fill_given (LayerRun *r)
     }
 }
 
+static guint64
+n_chunks (const LayerRun *r)
+{
+  return n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows);
+}
+
+/* Places the partial results of the next pass, all zero */
+static void
+place_partials (LayerRun *r)
+{
+  r->kept.used = r->components;
+  for (guint64 i = 0; r->work.partial_size > 0 && i < n_chunks (r); i++)
+    {
+      guint8 *partial = arena_take (&r->kept, r->work.partial_size);
+
+      memset (partial, 0, r->work.partial_size);
+      if (i == 0)
+        r->partials = partial;
+    }
+}
+
+/* Moves the partial results together, as finish() gets them */
+static void
+pack_partials (LayerRun *r)
+{
+  gsize n = r->work.partial_size;
+
+  r->kept.used = r->components;
+  for (guint64 i = 1; n > 0 && i < n_chunks (r); i++)
+    memmove (r->partials + i * n, partial_of (r, i), n);
+}
+
 static void
 start_encoder (LayerRun *r, guint encoder)
 {
-  guint64 n_chunks;
-
   r->encoder = encoder;
   r->pass = 0;
   r->work = qconv_encoder_work (r->plan, encoder);
-  n_chunks = n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows);
-  r->kept.used = r->kept.size - arena_round ((gsize) n_chunks * r->work.partial_size);
-  r->partials = r->kept.base + r->kept.used;
-  memset (r->partials, 0, (gsize) n_chunks * r->work.partial_size);
+  place_partials (r);
   r->phase = r->work.n_passes > 0 ? PHASE_PASS : PHASE_LAST;
 }
 
@@ -281,17 +316,18 @@ static gboolean
 finish_pass (Conversion *c, LayerRun *r, GError **error)
 {
   const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
-  gsize n = (gsize) n_pieces (r->plan->layer->pub.rows, r->work.chunk_rows);
+  const Pass pass = { r->plan->layer->quantizer, e, r->pass };
   Arena none = { 0 };
   gboolean exact = TRUE;
   Tile tile = encoder_tile (r, e, r->made, &(Rows) { 0, r->plan->layer->pub.rows, &none, c->cancellable }, NULL);
 
-  if (!e->finish (r->plan->layer->quantizer, &tile.pub, r->pass, r->partials, n, &exact, error))
+  pack_partials (r);
+  if (!qconv_call_finish (&pass, &tile, r->partials, (gsize) n_chunks (r), &exact, error))
     return FALSE;
-  memset (r->partials, 0, n * r->work.partial_size);
+  place_partials (r);
   if (!exact && qconv_encoder (r->plan, r->encoder + 1) == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "the last encoder of scheme %s refused the layer",
-                       r->plan->layer->scheme);
+    return qconv_hook_broke (&(Hook) { "quantizer", r->plan->layer->quantizer, "finish", NULL }, error,
+                             "refused the layer, and there is no further encoder");
   if (!exact)
     start_encoder (r, r->encoder + 1);
   else if (++r->pass == r->work.n_passes)
@@ -311,7 +347,7 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
 
       if (t->copied == NULL && !qconv_planned_by_rows (t))
-        arena.size += arena_round ((gsize) MAX (qconv_planned_tensor (c->file.output, t)->n_bytes, 1));
+        arena.size += arena_cost ((gsize) qconv_planned_tensor (c->file.output, t)->n_bytes);
     }
   arena.base = g_aligned_alloc (arena.size, 1, ARENA_ALIGN);
   ok = qconv_write_tensors (&c->file, l, SCOPE_LAYER, r->made,
@@ -382,6 +418,7 @@ static void
 finish_begin (LayerRun *r)
 {
   fill_given (r);
+  r->components = r->kept.used;
   if (r->plan->how == HOW_ENCODE)
     start_encoder (r, 0);
   else

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "check/check.h"
 #include "check/report.h"
+#include "run/complete.h"
 #include "run/convert-layers.h"
 #include "run/write-tensors.h"
 
@@ -51,7 +52,8 @@ write_file (QconvPlan *p, Save *save, const Listener *listener, GError **error)
   gboolean ok;
 
   qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
-  ok = qconv_write_header (p, save, error) && qconv_convert_layers (p, save, &counter, listener->cancellable, error);
+  ok = qconv_write_header (p, save, error) && qconv_convert_layers (p, save, &counter, listener->cancellable, error)
+       && qconv_complete_file (p, save, error);
   if (ok)
     qconv_progress_finish (&counter);
   else
@@ -71,7 +73,7 @@ qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GC
 
   if (!check_output (p, error))
     return FALSE;
-  save = qconv_save_new (p->path, p->file_size, error);
+  save = qconv_save_new (p->path, p->layout.file_size, error);
   if (save == NULL || !write_file (p, save, &listener, error))
     return FALSE;
   own = qconv_check_plan (p, qconv_save_temporary (save), &listener, error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/stream.h"
+#include "layer/hooks.h"
 
 /* Pack: a QconvPack with the components for qconv_pack_component(). @pub comes first, because hooks get only @pub */
 typedef struct {
@@ -16,9 +17,12 @@ typedef struct {
 gconstpointer
 qconv_pack_component (const QconvPack *p, const char *name)
 {
-  const Components *made = ((const Pack *) p)->made;
-  gint i = qconv_layer_component_index (&made->layer->pub, name);
+  const Components *made;
+  gint i;
 
+  g_return_val_if_fail (p != NULL && name != NULL, NULL);
+  made = ((const Pack *) p)->made;
+  i = qconv_layer_component_index (&made->layer->pub, name);
   return i >= 0 ? made->buffers[i].data : NULL;
 }
 
@@ -35,7 +39,8 @@ exhausted (const char *what, GError **error)
 }
 
 static gboolean
-run_pack (const PlannedTensor *t, const Components *made, const Rows *rows, Piece *piece, GError **error)
+run_pack (const QconvOutput *o, const PlannedTensor *t, const Components *made, const Rows *rows, Piece *piece,
+          GError **error)
 {
   Pack pack = { .made = made };
 
@@ -52,7 +57,7 @@ run_pack (const PlannedTensor *t, const Components *made, const Rows *rows, Piec
     return exhausted ("packing", error);
   memset (pack.pub.dst, 0, pack.pub.n_dst);
   piece->bytes = pack.pub.dst;
-  return t->planned.pack (&pack.pub, error);
+  return qconv_call_pack (o->writer, t->planned.pack, &pack.pub, rows->arena, error);
 }
 
 static gboolean
@@ -68,12 +73,13 @@ cast_component (const PlannedTensor *t, QconvBuffer *from, Arena *arena, Piece *
 }
 
 static gboolean
-make_piece (const PlannedTensor *t, const Components *made, const Rows *rows, Piece *piece, GError **error)
+make_piece (const QconvOutput *o, const PlannedTensor *t, const Components *made, const Rows *rows, Piece *piece,
+            GError **error)
 {
   QconvBuffer *from = t->component >= 0 ? &made->buffers[t->component] : NULL;
 
   if (t->planned.pack != NULL)
-    return run_pack (t, made, rows, piece, error);
+    return run_pack (o, t, made, rows, piece, error);
   if (from == NULL)
     {
       piece->bytes = t->planned.data != NULL ? g_bytes_get_data (t->planned.data, NULL) : NULL;
@@ -98,7 +104,7 @@ qconv_write_tensors (const OutputFile *file, const PlannedLayer *l, Scope scope,
       if (t->copied != NULL || qconv_planned_by_rows (t) != (scope == SCOPE_ROWS))
         continue;
       qconv_planned_share (t, tensor->n_bytes, rows->first, rows->n, &piece.first, &piece.n);
-      if (!make_piece (t, made, rows, &piece, error))
+      if (!make_piece (file->output, t, made, rows, &piece, error))
         return FALSE;
       /* Skips zeros, because the new file holds zeros */
       if (piece.bytes != NULL
@@ -111,7 +117,7 @@ qconv_write_tensors (const OutputFile *file, const PlannedLayer *l, Scope scope,
 gboolean
 qconv_write_header (const QconvPlan *plan, Save *save, GError **error)
 {
-  if (!qconv_save_write (save, 0, plan->header->data, plan->header->len, error))
+  if (!qconv_save_write (save, 0, plan->layout.header->data, plan->layout.header->len, error))
     return FALSE;
   for (guint i = 0; i < plan->output.tensors->len; i++)
     {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The toy plugin's container, reader and writer, and the functions by which tests use its files. */
+/* The toy plugin's reader and writer, and its settings. */
 #include "toy.h"
 
 #include <glib/gstdio.h>
@@ -60,113 +60,6 @@ toy_note_bytes (gconstpointer bytes, gsize n)
     note_used ((gsize) (at - arena_base) + n);
 }
 
-/* ---- The container: a header of lines, then the tensors ---- */
-
-enum { HEADER_LINE = 24, MAX_AXES = 4 };
-
-static guint
-box_score (const QconvContainer *self, const char *name, const guint8 *head, gsize n, guint64 size)
-{
-  return n >= 4 && memcmp (head, "BOX ", 4) == 0 ? 100 : 0;
-}
-
-/* Reads one line of the header: "T name dtype offset n_bytes axes…" or "M key=value" */
-static gboolean
-open_line (QconvDirectory *d, QconvSource *source, const char *line, GError **error)
-{
-  g_auto (GStrv) words = g_strsplit (line, " ", -1);
-  QconvTensor t = { .source = source };
-  char *equals = strchr (line, '=');
-
-  if (line[0] == 'M' && equals != NULL)
-    {
-      g_autofree char *key = g_strndup (line + 2, (gsize) (equals - line) - 2);
-
-      return qconv_directory_set_metadata (d, key, g_variant_new_string (equals + 1), error);
-    }
-  if (g_strv_length (words) < 5 || g_strv_length (words) > 5 + MAX_AXES || !qconv_dtype_from_name (words[2], &t.dtype))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is no line of a box", line);
-  t.name = words[1];
-  t.type = words[2];
-  t.offset = g_ascii_strtoull (words[3], NULL, 10);
-  t.n_bytes = g_ascii_strtoull (words[4], NULL, 10);
-  for (guint i = 5; words[i] != NULL; i++)
-    t.shape.dim[t.shape.rank++] = g_ascii_strtoull (words[i], NULL, 10);
-  return qconv_directory_add (d, &t, error);
-}
-
-static gboolean
-box_open (const QconvContainer *self, QconvSource *source, const QconvValues *options, QconvDirectory *directory,
-          GError **error)
-{
-  char head[HEADER_LINE + 1] = { 0 };
-  g_autofree char *text = NULL;
-  g_auto (GStrv) lines = NULL;
-  guint64 size;
-
-  if (!toy_call (TOY_OPEN, error) || !qconv_source_read (source, 0, HEADER_LINE, head, error))
-    return FALSE;
-  size = g_ascii_strtoull (head + 4, NULL, 10);
-  if (size < HEADER_LINE || size > qconv_source_size (source))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "the header is longer than the file");
-  text = g_malloc0 (size + 1);
-  if (!qconv_source_read (source, 0, size, text, error))
-    return FALSE;
-  lines = g_strsplit (text, "\n", -1);
-  for (guint i = 1; lines[i] != NULL && lines[i][0] != '\0'; i++)
-    if (!open_line (directory, source, lines[i], error))
-      return FALSE;
-  return TRUE;
-}
-
-static GString *
-write_header (const QconvDirectory *planned, QconvTensor **tensors, guint n, guint64 size)
-{
-  const char *const *keys = qconv_directory_metadata_keys (planned);
-  GString *header = g_string_new (NULL);
-
-  g_string_printf (header, "BOX %018" G_GUINT64_FORMAT " \n", size);
-  for (guint i = 0; keys[i] != NULL; i++)
-    g_string_append_printf (header, "M %s=%s\n", keys[i],
-                            g_variant_get_string (qconv_directory_metadata (planned, keys[i]), NULL));
-  for (guint i = 0; i < n; i++)
-    {
-      g_string_append_printf (header, "T %s %s %018" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, tensors[i]->name,
-                              qconv_dtype_name (tensors[i]->dtype), tensors[i]->offset, tensors[i]->n_bytes);
-      for (guint j = 0; j < tensors[i]->shape.rank; j++)
-        g_string_append_printf (header, " %" G_GUINT64_FORMAT, tensors[i]->shape.dim[j]);
-      g_string_append_c (header, '\n');
-    }
-  g_string_append_c (header, '\n');
-  return header;
-}
-
-/* Offsets have a fixed width, so the length of the header is known before they are */
-static gboolean
-box_lay_out (const QconvContainer *self, const QconvDirectory *planned, QconvTensor **tensors, guint n,
-             GByteArray *header, guint64 *file_size, GError **error)
-{
-  GString *text = write_header (planned, tensors, n, 0);
-  guint64 at = text->len, start = at;
-
-  g_string_free (text, TRUE);
-  for (guint i = 0; i < n; at += tensors[i++]->n_bytes)
-    tensors[i]->offset = at;
-  *file_size = at;
-  text = write_header (planned, tensors, n, start);
-  g_byte_array_append (header, (const guint8 *) text->str, (guint) text->len);
-  g_string_free (text, TRUE);
-  return toy_call (TOY_LAY_OUT, error);
-}
-
-static const char *const suffixes[] = { ".box", NULL };
-static const QconvContainer box = { .id = "box",
-                                    .summary = "toy files",
-                                    .suffixes = suffixes,
-                                    .score = box_score,
-                                    .open = box_open,
-                                    .lay_out = box_lay_out };
-
 /* ---- The reader ---- */
 
 #define MARKER ".scheme"
@@ -194,6 +87,41 @@ static const struct {
                 { "all", ".all", NULL },
                 { "input_scale", ".input_scale", NULL } };
 
+/* Reads a plain layer that is stored column by column, every byte XORed with the key that the reader hands over */
+static gboolean
+load_turned (const QconvLoad *load, GError **error)
+{
+  const guint8 *key = g_bytes_get_data (load->data, NULL);
+  const QconvTensor *t = load->tensors[0];
+  gsize width = qconv_dtype_bits (t->dtype) / 8, n = (gsize) load->n * width;
+  g_autofree guint8 *column = g_malloc (n);
+  guint64 cols = load->layer->cols, rows = load->layer->rows;
+
+  for (guint64 col = 0; col < cols; col++)
+    {
+      if (!qconv_tensor_read (t, (col * rows + load->first) * width, n, column, error))
+        return FALSE;
+      for (gsize i = 0; i < n; i++)
+        ((guint8 *) load->dst)[(i / width * cols + col) * width + i % width] = column[i] ^ *key;
+    }
+  return toy_call (TOY_LOAD, error);
+}
+
+/* Claims the plain layer of a marker "plain|KEY|rows|cols|dtype" */
+static void
+claim_turned (const QconvDirectory *d, const char *name, char **words, QconvClaims *claims)
+{
+  const QconvTensor *t = qconv_directory_find2 (d, name, ".weight");
+  const guint8 key = (guint8) g_ascii_strtoull (words[1], NULL, 16);
+  g_autoptr (GBytes) data = g_bytes_new (&key, 1);
+  g_autofree char *whole = g_strconcat (name, ".weight", NULL);
+  QconvClaim *claim = qconv_claims_layer (claims, whole, "plain", NULL, g_ascii_strtoull (words[2], NULL, 10),
+                                          g_ascii_strtoull (words[3], NULL, 10), t->dtype);
+
+  qconv_claim_bind_data (claim, "weight", load_turned, data, t, NULL);
+  qconv_claim_cost (claim, 1, (gsize) t->n_bytes);
+}
+
 static guint
 toy_score (const QconvReader *self, const QconvDirectory *d)
 {
@@ -219,6 +147,12 @@ claim_layer (const QconvDirectory *d, const QconvTensor *marker, QconvClaims *cl
   words = g_strsplit (text, "|", -1);
   if (g_strv_length (words) < 5 || !qconv_dtype_from_name (words[4], &dtype))
     return qconv_fail (error, QCONV_ERROR_INPUT, "layer \"%s\": the marker says nothing", name);
+  qconv_claims_drop (claims, marker);
+  if (strcmp (words[0], "plain") == 0)
+    {
+      claim_turned (d, name, words, claims);
+      return TRUE;
+    }
   claim = qconv_claims_layer (claims, name, words[0], words[1], g_ascii_strtoull (words[2], NULL, 10),
                               g_ascii_strtoull (words[3], NULL, 10), dtype);
   for (guint i = 5; words[i] != NULL; i++)
@@ -237,7 +171,6 @@ claim_layer (const QconvDirectory *d, const QconvTensor *marker, QconvClaims *cl
       if (t != NULL)
         qconv_claim_bind (claim, members[i].component, members[i].load, t, NULL);
     }
-  qconv_claims_drop (claims, marker);
   return TRUE;
 }
 
@@ -394,7 +327,6 @@ static const QconvWriter writer = { .id = "toy",
 
 /* ---- The plugin ---- */
 
-static const QconvContainer *const containers[] = { &box, NULL };
 static const QconvReader *const readers[] = { &reader, NULL };
 static const QconvWriter *const writers[] = { &writer, NULL };
 static const QconvPlugin plugin = { .abi = QCONV_PLUGIN_ABI,
@@ -402,7 +334,7 @@ static const QconvPlugin plugin = { .abi = QCONV_PLUGIN_ABI,
                                     .name = "toy",
                                     .summary = "a world for tests",
                                     .license = "LGPL-2.1-or-later",
-                                    .containers = containers,
+                                    .containers = toy_containers,
                                     .readers = readers,
                                     .quantizers = toy_quantizers,
                                     .writers = writers };

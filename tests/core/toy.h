@@ -7,7 +7,8 @@
  * The form "toy", which the container "box", the reader "toy" and the writer "toy" share: a layer L has the tensors
  * L.weight (its codes, every bit turned; one long row for the scheme once), L.scale … under the names of its other
  * components, and L.scheme, a text with the scheme and its parameters. The schemes, which toy-quantizers.c explains:
- * half, whole, once, twin, dark (encode only), light (decode only).
+ * half, whole, once, twin, dark (encode only), light (decode only). A text "plain|KEY|rows|cols" instead says that
+ * L.weight is plain, but stored column by column with every byte XORed with the hexadecimal KEY.
  */
 
 /* The hooks of the plugin that core calls */
@@ -26,6 +27,7 @@ typedef enum {
   TOY_KEEP,
   TOY_PACK,
   TOY_END,
+  TOY_COMPLETE,
   TOY_N_HOOKS
 } ToyHook;
 
@@ -35,6 +37,7 @@ typedef enum {
  * @fail: this hook fails with @code after @spare calls that succeed; TOY_N_HOOKS: no hook fails
  * @watch: (nullable): called by every hook, on any thread
  * @calls: of each hook
+ * @shift: bytes by which the container writes its tags too far behind
  * @most_used: most bytes of a task's arena that were taken when encode() and pack functions were called
  */
 typedef struct {
@@ -44,6 +47,7 @@ typedef struct {
   void (*watch) (ToyHook hook, gpointer data);
   gpointer watch_data;
   gint calls[TOY_N_HOOKS];
+  guint shift;
   gsize most_used;
 } Toy;
 extern Toy toy;
@@ -57,6 +61,7 @@ void toy_note_tile (const QconvTile *t);
 /* Records the arena of this thread up to the end of @bytes */
 void toy_note_bytes (gconstpointer bytes, gsize n);
 
+extern const QconvContainer *const toy_containers[];
 extern const QconvQuantizer *const toy_quantizers[];
 
 /* Calls g_test_init(), and offers only the plugin and the families of toy/families */

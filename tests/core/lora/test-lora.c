@@ -4,7 +4,9 @@
 
 #include "lora-fixture.h"
 
-#define TINY "--family flux1 --variant tiny --type f32"
+/* One block of each kind */
+#define BLOCKS "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1"
+#define TINY BLOCKS " --type f32"
 #define QKV "double_blocks.0.img_attn.qkv"
 enum { HIDDEN = 256 };
 
@@ -262,7 +264,7 @@ test_encoded (gconstpointer target)
 static void
 test_memory (void)
 {
-  g_autofree char *model = lora_model ("--family flux1 --variant tiny");
+  g_autofree char *model = lora_model (BLOCKS);
   g_autoptr (Matrix) up = matrix_noise (4 * HIDDEN, 90, 21), down = matrix_noise (90, HIDDEN, 22);
   g_autofree char *lora = write_lora ("large.safetensors", "double_blocks.0.txt_mlp.0", up, down, 90);
   g_autofree char *output = scratch_path ("out.safetensors"), *first = NULL;
@@ -305,10 +307,10 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   scratch_begin ();
   g_test_add_data_func ("/lora/product/f32", TINY, test_product);
-  g_test_add_data_func ("/lora/product/bf16", "--family flux1 --variant tiny", test_product);
+  g_test_add_data_func ("/lora/product/bf16", BLOCKS, test_product);
   g_test_add_data_func ("/lora/product/diffusers", TINY " --naming diffusers", test_product);
   g_test_add_data_func ("/lora/product/prefix", TINY " --prefix model.diffusion_model.", test_product);
-  g_test_add_data_func ("/lora/product/gguf", "--family flux1 --variant tiny --format gguf --type q8_0", test_product);
+  g_test_add_data_func ("/lora/product/gguf", BLOCKS " --format gguf --type q8_0", test_product);
   g_test_add_func ("/lora/two", test_two);
   g_test_add_func ("/lora/zero", test_zero);
   g_test_add_func ("/lora/diff", test_diff);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The last bytes of the output, which depend on the others. run.c calls it when all tensors are written. */
+#pragma once
+#include "io/save.h"
+#include "plan/plan.h"
+
+/* Lets the container of @plan write the bytes that no tensor owns */
+gboolean qconv_complete_file (const QconvPlan *plan, Save *save, GError **error);
