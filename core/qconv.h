@@ -23,14 +23,27 @@ QCONV_API const char *qconv_cpu_level (void);
 /* ---- Registry of loaded plugins ---- */
 
 /**
+ * QconvLeftOut: a feature or a target of a loaded plugin that is not used, because its id is taken.
+ * @kind: "container" "reader" "quantizer" "writer" "target"
+ * @id: of the feature, or the whole name of the target
+ * @reason: names the plugin that has the id, and its path
+ */
+typedef struct {
+  const char *kind;
+  char *id, *reason;
+} QconvLeftOut;
+
+/**
  * QconvModule: one plugin module that was found.
  * @plugin: (nullable): NULL if it did not load
  * @reason: (nullable): the error that it did not load with
+ * @left_out: (element-type QconvLeftOut): what is in the tables of @plugin, but not in the lists below
  */
 typedef struct {
   char *name, *path;
   const QconvPlugin *plugin;
   char *reason;
+  GPtrArray *left_out;
 } QconvModule;
 /* Loads all modules at the first call. Broken ones are reported once by g_warning() and stay in the list.
    Returns: (transfer none) (element-type QconvModule): sorted by name */
@@ -49,16 +62,31 @@ QCONV_API const QconvReader *qconv_registry_reader (const char *id);
 QCONV_API const QconvQuantizer *qconv_registry_quantizer (const char *id);
 QCONV_API const QconvWriter *qconv_registry_writer (const char *id);
 
-/* A way to write, called SCHEME-WRITER. @target: one row of the table of @writer; @quantizer: (nullable): NULL for
-   plain targets */
+/**
+ * QconvTargetInfo: a way to write, called SCHEME-WRITER.
+ * @target: one row of the table of @writer
+ * @quantizer: (nullable): NULL for plain targets
+ * @reason: (nullable): why the target is not offered; NULL if it is
+ */
 typedef struct {
   char *name;
   const QconvWriter *writer;
   const QconvTarget *target;
   const QconvQuantizer *quantizer;
+  char *reason;
 } QconvTargetInfo;
-/* Returns: (transfer none) (element-type QconvTargetInfo): every target whose plugins are loaded, sorted by name */
+/* Returns: (transfer none) (element-type QconvTargetInfo): every target that can be made, sorted by name */
 QCONV_API GPtrArray *qconv_registry_targets (void);
+/* Returns: (transfer none) (element-type QconvTargetInfo): the targets of loaded writers that cannot be made, sorted by
+   name */
+QCONV_API GPtrArray *qconv_registry_targets_not_offered (void);
+/* Fails with QCONV_ERROR_NO_PLUGIN, and says why, if the target @name of a loaded writer is not offered. Succeeds for
+   all other names */
+QCONV_API gboolean qconv_registry_check_target (const char *name, GError **error);
+/* Asks @quantizer, with the defaults of its options, for the components of a layer of 256 x 256 weights, or of the
+   next larger square up to 4096 x 4096 if it refuses that size. Sets @side to the rows of the layer.
+   Returns: (transfer full) (element-type QconvComponent): empty if the quantizer refuses all sizes */
+QCONV_API GPtrArray *qconv_quantizer_sample (const QconvQuantizer *quantizer, guint64 *side);
 
 /* ---- Families: what family files know about models ---- */
 

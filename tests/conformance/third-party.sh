@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: third-party.sh SRCDIR BUILDDIR CC
 # Builds a plugin outside the tree with the installed headers alone; qconv must find and use it. Broken modules must be
-# skipped with one line each that names them.
+# skipped with one line each that names them, and of a module with ids that are taken only these features.
 src=$1
 build=$2
 cc=${3:-cc}
@@ -91,8 +91,8 @@ for kind in abi incomplete nothing null symbol undefined; do
     give_up "compile broken_$kind"
 done
 echo "no module" >"$scratch/broken/broken_garbage.so"
-sed 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (broken_twin/' "$scratch/mine.c" >"$scratch/twin.c"
-compile "$scratch/twin.c" "$scratch/broken/broken_twin.so" || give_up "compile broken_twin"
+sed 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (twin/' "$scratch/mine.c" >"$scratch/twin.c"
+compile "$scratch/twin.c" "$scratch/broken/twin.so" || give_up "compile twin"
 cp "$scratch/mine/mine.so" "$scratch/second/mine.so"
 echo "not looked at" >"$scratch/broken/README"
 
@@ -101,13 +101,20 @@ QCONV_PLUGIN_PATH=$scratch/mine:$scratch/second:$scratch/broken:$installed
 result $? "with broken modules around, qconv goes on"
 grep -q '^nvfp4-comfy' "$scratch/out"
 result $? "and has its targets"
-for name in abi garbage incomplete nothing null symbol twin undefined; do
+for name in abi garbage incomplete nothing null symbol undefined; do
   [ "$(grep -c "/broken_$name\.so" "$scratch/said")" -eq 1 ]
   result $? "broken_$name: one line names it"
 done
 [ "$(grep -c 'second/mine\.so' "$scratch/said")" -eq 1 ]
 result $? "a second module of one name: one line names it"
-[ "$(wc -l <"$scratch/said")" -eq 9 ]
+taken=$(grep -c '/twin\.so: .* is left out: plugin mine (.*/mine/mine\.so) has that id' "$scratch/said")
+[ "$taken" -gt 0 ]
+result $? "a module with the ids of another: $taken lines name both"
+[ "$("$qconv" plugins twin 2>/dev/null | grep -c 'left out: plugin mine (.*/mine/mine\.so)')" -eq "$taken" ]
+result $? "qconv plugins lists them"
+[ "$("$qconv" plugins twin --json 2>/dev/null | grep -c '"reason" : "plugin mine (.*/mine/mine\.so) has that id"')" -eq "$taken" ]
+result $? "and --json does"
+[ "$(wc -l <"$scratch/said")" -eq $((8 + taken)) ]
 result $? "nothing else is said"
 
 echo "1..$n"
