@@ -353,6 +353,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)
 QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data,
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 
+/* Removes the temporary files of all runs of this process. For a program that must end at once, while runs go on: from
+   then on no output is created or gets its name. Must not be called from a signal handler */
+QCONV_API void qconv_abandon_outputs (void);
+
 /**
  * QconvVerifyOptions: the settings of a verification. Zero is the default.
  * @original: (nullable): report the error of every layer against this model, too
