@@ -2,6 +2,15 @@
 /* libqconv for programs: open a model, plan a conversion, run it, check a file. The qconv program includes nothing else
    of core. Nothing here prints.
 
+   Growth: a program sets every struct that it fills to zero first, as "= { 0 }" and named members do. New members of
+   these structs, and of structs that lie in a GArray, come out of reserved[]; zero means that nothing changes. Structs
+   that core allocates and hands out by pointer grow at their end, so a program must neither allocate nor copy them.
+
+   Soname: N of libqconv.so.N, which is soversion in meson.build. N rises in a release that removes a symbol, changes
+   its arguments or meaning, or changes an offset, a size or a number that programs were compiled with. Additions leave
+   it as it is. While the version is 0.x, N stays 0 and the notes of a release say what it breaks. Modules link the
+   library, so QCONV_PLUGIN_ABI rises with N; N does not rise with it. tests/abi keeps the lists.
+
    Threads: functions about plugins and families may be called from any thread. A model, and the plans made of it, must
    be used by one thread at a time; different models may be used at the same time. qconv_plan_run() and
    qconv_model_verify() start threads of their own and call QconvProgressFunc from any of them, one at a time; a
@@ -161,6 +170,7 @@ typedef struct {
   gboolean allow_nonfinite, for_verify;
   QconvWarnFunc warn;
   gpointer warn_data;
+  gconstpointer reserved[8];
 } QconvOpenOptions;
 
 typedef struct _QconvModel QconvModel;
@@ -183,6 +193,7 @@ typedef struct {
   const char *name, *scheme, *dtype;
   QconvShape shape;
   guint64 bytes;
+  gconstpointer reserved[4];
 } QconvWeightInfo;
 /* Returns: (transfer full) (element-type QconvWeightInfo): strings belong to @m */
 QCONV_API GArray *qconv_model_weights (const QconvModel *m);
@@ -198,6 +209,7 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
 typedef struct {
   const char *key, *value;
   gboolean if_absent, or_text;
+  gconstpointer reserved[2];
 } QconvHintChange;
 
 /**
@@ -216,6 +228,7 @@ typedef struct {
   const char *const *layers;
   const char *layer_config, *fallback, *like;
   gboolean skip_inefficient;
+  gconstpointer reserved[8];
 } QconvRuleOptions;
 
 /**
@@ -229,6 +242,7 @@ typedef struct {
 typedef struct {
   const char *naming, *component;
   const char *const *drop;
+  gconstpointer reserved[4];
 } QconvNameOptions;
 
 /**
@@ -239,6 +253,7 @@ typedef struct {
 typedef struct {
   const char *const *files;
   gboolean partial;
+  gconstpointer reserved[4];
 } QconvLoraOptions;
 
 /**
@@ -250,6 +265,7 @@ typedef struct {
   const QconvHintChange *hints;
   guint n_hints;
   const char *const *metadata;
+  gconstpointer reserved[4];
 } QconvEditOptions;
 
 /**
@@ -264,6 +280,7 @@ typedef struct {
   guint64 memory;
   guint n_threads;
   gboolean force, no_verify, allow_nonfinite;
+  gconstpointer reserved[8];
 } QconvRunOptions;
 
 /**
@@ -288,6 +305,7 @@ typedef struct {
   QconvRunOptions run;
   QconvWarnFunc warn;
   gpointer warn_data;
+  gconstpointer reserved[8];
 } QconvJob;
 
 typedef struct _QconvPlan QconvPlan;
@@ -315,6 +333,7 @@ typedef struct {
   gboolean packable;
   QconvShape shape;
   guint64 bytes;
+  gconstpointer reserved[4];
 } QconvPlannedInfo;
 /* Returns: (transfer full) (element-type QconvPlannedInfo): strings belong to @p */
 QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
@@ -371,6 +390,7 @@ typedef struct {
   QconvProgressFunc progress;
   gpointer progress_data;
   GCancellable *cancellable;
+  gconstpointer reserved[8];
 } QconvVerifyOptions;
 /* Checks the structure of a quantized file. @options: (nullable).
    Returns: (transfer full): the report; NULL with an error only if the file could not be checked */

@@ -43,7 +43,7 @@ export PKG_CONFIG_PATH
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir qconv)
 export LD_LIBRARY_PATH
 qconv=$(pkg-config --variable=prefix qconv)/bin/qconv
-QCONV_DATA_PATH=$(pkg-config --variable=prefix qconv)/share/qconv
+QCONV_DATA_PATH=$(pkg-config --variable=datadir qconv)
 export QCONV_DATA_PATH
 installed=$(pkg-config --variable=pluginsdir qconv-plugin)
 [ -x "$qconv" ] && [ -d "$installed" ]
