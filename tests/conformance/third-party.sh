@@ -46,8 +46,11 @@ qconv=$(pkg-config --variable=prefix qconv)/bin/qconv
 QCONV_DATA_PATH=$(pkg-config --variable=datadir qconv)
 export QCONV_DATA_PATH
 installed=$(pkg-config --variable=pluginsdir qconv-plugin)
-[ -x "$qconv" ] && [ -d "$installed" ]
-result $? "the program and the folder of plugins are installed"
+[ -x "$qconv" ] && [ -d "$installed" ] && [ -f "$QCONV_DATA_PATH/families/flux1.json" ]
+result $? "the program, the folder of plugins and the data are installed"
+docs=$(pkg-config --variable=prefix qconv)/share/doc/qconv
+[ -s "$docs/operations.md" ] && [ -s "$docs/family-files.md" ] && [ -s "$docs/plugins/nvfp4.md" ]
+result $? "the documents are installed"
 [ ! -e "$installed/template.so" ]
 result $? "the template is not installed"
 
