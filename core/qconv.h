@@ -2,6 +2,15 @@
 /* libqconv for programs: open a model, plan a conversion, run it, check a file. The qconv program includes nothing else
    of core. Nothing here prints.
 
+   Growth: a program sets every struct that it fills to zero first, as "= { 0 }" and named members do. New members of
+   these structs, and of structs that lie in a GArray, come out of reserved[]; zero means that nothing changes. Structs
+   that core allocates and hands out by pointer grow at their end, so a program must neither allocate nor copy them.
+
+   Soname: N of libqconv.so.N, which is soversion in meson.build. N rises in a release that removes a symbol, changes
+   its arguments or meaning, or changes an offset, a size or a number that programs were compiled with. Additions leave
+   it as it is. While the version is 0.x, N stays 0 and the notes of a release say what it breaks. Modules link the
+   library, so QCONV_PLUGIN_ABI rises with N; N does not rise with it. tests/abi keeps the lists.
+
    Threads: functions about plugins and families may be called from any thread. A model, and the plans made of it, must
    be used by one thread at a time; different models may be used at the same time. qconv_plan_run() and
    qconv_model_verify() start threads of their own and call QconvProgressFunc from any of them, one at a time; a
@@ -28,14 +37,27 @@ QCONV_API void qconv_guard_buffers (gboolean on, guint8 fill);
 /* ---- Registry of loaded plugins ---- */
 
 /**
+ * QconvLeftOut: a feature or a target of a loaded plugin that is not used, because its id is taken.
+ * @kind: "container" "reader" "quantizer" "writer" "target"
+ * @id: of the feature, or the whole name of the target
+ * @reason: names the plugin that has the id, and its path
+ */
+typedef struct {
+  const char *kind;
+  char *id, *reason;
+} QconvLeftOut;
+
+/**
  * QconvModule: one plugin module that was found.
  * @plugin: (nullable): NULL if it did not load
  * @reason: (nullable): the error that it did not load with
+ * @left_out: (element-type QconvLeftOut): what is in the tables of @plugin, but not in the lists below
  */
 typedef struct {
   char *name, *path;
   const QconvPlugin *plugin;
   char *reason;
+  GPtrArray *left_out;
 } QconvModule;
 /* Loads all modules at the first call. Broken ones are reported once by g_warning() and stay in the list.
    Returns: (transfer none) (element-type QconvModule): sorted by name */
@@ -54,16 +76,31 @@ QCONV_API const QconvReader *qconv_registry_reader (const char *id);
 QCONV_API const QconvQuantizer *qconv_registry_quantizer (const char *id);
 QCONV_API const QconvWriter *qconv_registry_writer (const char *id);
 
-/* A way to write, called SCHEME-WRITER. @target: one row of the table of @writer; @quantizer: (nullable): NULL for
-   plain targets */
+/**
+ * QconvTargetInfo: a way to write, called SCHEME-WRITER.
+ * @target: one row of the table of @writer
+ * @quantizer: (nullable): NULL for plain targets
+ * @reason: (nullable): why the target is not offered; NULL if it is
+ */
 typedef struct {
   char *name;
   const QconvWriter *writer;
   const QconvTarget *target;
   const QconvQuantizer *quantizer;
+  char *reason;
 } QconvTargetInfo;
-/* Returns: (transfer none) (element-type QconvTargetInfo): every target whose plugins are loaded, sorted by name */
+/* Returns: (transfer none) (element-type QconvTargetInfo): every target that can be made, sorted by name */
 QCONV_API GPtrArray *qconv_registry_targets (void);
+/* Returns: (transfer none) (element-type QconvTargetInfo): the targets of loaded writers that cannot be made, sorted by
+   name */
+QCONV_API GPtrArray *qconv_registry_targets_not_offered (void);
+/* Fails with QCONV_ERROR_NO_PLUGIN, and says why, if the target @name of a loaded writer is not offered. Succeeds for
+   all other names */
+QCONV_API gboolean qconv_registry_check_target (const char *name, GError **error);
+/* Asks @quantizer, with the defaults of its options, for the components of a layer of 256 x 256 weights, or of the
+   next larger square up to 4096 x 4096 if it refuses that size. Sets @side to the rows of the layer.
+   Returns: (transfer full) (element-type QconvComponent): empty if the quantizer refuses all sizes */
+QCONV_API GPtrArray *qconv_quantizer_sample (const QconvQuantizer *quantizer, guint64 *side);
 
 /* ---- Families: what family files know about models ---- */
 
@@ -138,6 +175,7 @@ typedef struct {
   gboolean allow_nonfinite, for_verify;
   QconvWarnFunc warn;
   gpointer warn_data;
+  gconstpointer reserved[8];
 } QconvOpenOptions;
 
 typedef struct _QconvModel QconvModel;
@@ -160,6 +198,7 @@ typedef struct {
   const char *name, *scheme, *dtype;
   QconvShape shape;
   guint64 bytes;
+  gconstpointer reserved[4];
 } QconvWeightInfo;
 /* Returns: (transfer full) (element-type QconvWeightInfo): strings belong to @m */
 QCONV_API GArray *qconv_model_weights (const QconvModel *m);
@@ -175,6 +214,7 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
 typedef struct {
   const char *key, *value;
   gboolean if_absent, or_text;
+  gconstpointer reserved[2];
 } QconvHintChange;
 
 /**
@@ -193,6 +233,7 @@ typedef struct {
   const char *const *layers;
   const char *layer_config, *fallback, *like;
   gboolean skip_inefficient;
+  gconstpointer reserved[8];
 } QconvRuleOptions;
 
 /**
@@ -206,6 +247,7 @@ typedef struct {
 typedef struct {
   const char *naming, *component;
   const char *const *drop;
+  gconstpointer reserved[4];
 } QconvNameOptions;
 
 /**
@@ -216,6 +258,7 @@ typedef struct {
 typedef struct {
   const char *const *files;
   gboolean partial;
+  gconstpointer reserved[4];
 } QconvLoraOptions;
 
 /**
@@ -227,6 +270,7 @@ typedef struct {
   const QconvHintChange *hints;
   guint n_hints;
   const char *const *metadata;
+  gconstpointer reserved[4];
 } QconvEditOptions;
 
 /**
@@ -241,6 +285,7 @@ typedef struct {
   guint64 memory;
   guint n_threads;
   gboolean force, no_verify, allow_nonfinite;
+  gconstpointer reserved[8];
 } QconvRunOptions;
 
 /**
@@ -265,6 +310,7 @@ typedef struct {
   QconvRunOptions run;
   QconvWarnFunc warn;
   gpointer warn_data;
+  gconstpointer reserved[8];
 } QconvJob;
 
 typedef struct _QconvPlan QconvPlan;
@@ -292,6 +338,7 @@ typedef struct {
   gboolean packable;
   QconvShape shape;
   guint64 bytes;
+  gconstpointer reserved[4];
 } QconvPlannedInfo;
 /* Returns: (transfer full) (element-type QconvPlannedInfo): strings belong to @p */
 QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
@@ -330,6 +377,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)
 QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data,
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 
+/* Removes the temporary files of all runs of this process. For a program that must end at once, while runs go on: from
+   then on no output is created or gets its name. Must not be called from a signal handler */
+QCONV_API void qconv_abandon_outputs (void);
+
 /**
  * QconvVerifyOptions: the settings of a verification. Zero is the default.
  * @original: (nullable): report the error of every layer against this model, too
@@ -344,6 +395,7 @@ typedef struct {
   QconvProgressFunc progress;
   gpointer progress_data;
   GCancellable *cancellable;
+  gconstpointer reserved[8];
 } QconvVerifyOptions;
 /* Checks the structure of a quantized file. @options: (nullable).
    Returns: (transfer full): the report; NULL with an error only if the file could not be checked */

@@ -43,8 +43,8 @@ typedef struct {
 /**
  * QconvOp: one row of a backend's table.
  *
- * @name: "amax", "nvfp4-encode-rtn", "q8_0-decode" …; data/operations.md lists all operations, their arguments and
- *   the bytes that they promise
+ * @name: "amax", "nvfp4-encode-rtn", "q8_0-decode" …; operations.md (in data/, installed in share/doc/qconv) lists
+ *   all operations, their arguments and the bytes that they promise
  * @args: one letter for each argument: b buffer, i integer, f number. Core checks the count before it calls run()
  * @run: enqueues the operation on @stream; must not keep @args
  */

@@ -78,8 +78,8 @@ QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, cons
 /* Returns: (transfer none) (nullable): the value of a hint. Hints come from qconv_claim_hint() while components move to
    the same scheme, from edits, and from the model's family. */
 QCONV_API const char *qconv_layer_hint (const QconvLayer *l, const char *key);
-/* Returns whether an edit set or removed the hint. A writer must refuse an edit of a value that follows from the
-   weights. */
+/* Returns whether an edit set or removed the hint. Edits reach only the hints that the writer lists (#QconvWriter). It
+   must refuse an edit of a value that follows from the weights. */
 QCONV_API gboolean qconv_layer_hint_edited (const QconvLayer *l, const char *key);
 /* Returns: (transfer container): the keys of all hints that an edit set or removed, sorted; ends with NULL. */
 QCONV_API const char **qconv_layer_hints_edited (const QconvLayer *l);

@@ -8,7 +8,8 @@
 #include "qconv-writer.h"
 G_BEGIN_DECLS
 
-/* Version of the additions since the ABI began; it rises with every addition to these headers. */
+/* Version of the additions since the ABI began: new members of tables, functions, and numbers of enums. It rises once
+   in every release whose headers have additions, and starts at 1 again when QCONV_PLUGIN_ABI rises. */
 #define QCONV_PLUGIN_API 1
 
 /**

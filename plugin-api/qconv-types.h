@@ -8,8 +8,11 @@ G_BEGIN_DECLS
 #define QCONV_API extern
 #endif
 
-/* Version of the tables of plugins and backends. It rises only when a table or a promise breaks: new members come out
-   of reserved[]. */
+/* Version of the tables of plugins and backends, of the functions that plugins call and of their promises. It rises
+   only when a module of an older build would break: a symbol goes, or an offset, a size, a number or a promise changes.
+   It also rises with the soname of libqconv. Additions do not raise it: new members of tables come out of reserved[],
+   and structs that core allocates grow at their end. "abi" in meson.build is the same number; tests/abi keeps the
+   lists. */
 #define QCONV_PLUGIN_ABI 1
 
 /**

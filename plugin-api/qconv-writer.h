@@ -111,7 +111,10 @@ typedef struct {
  * @keep: (nullable): adds one plain tensor, whose layer->name is the whole name and whose component is "weight"; NULL:
  *   core writes it as it is
  * @end: (nullable): adds tensors and metadata of the whole file, after all layers
+ * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
+ *   QCONV_ANY_HINT: every key. NULL: none. Core refuses edits of other keys; layer() may refuse more
  */
+#define QCONV_ANY_HINT "*"
 typedef struct _QconvWriter QconvWriter;
 struct _QconvWriter {
   const char *id, *summary;
@@ -124,6 +127,7 @@ struct _QconvWriter {
   gboolean (*layer) (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error);
   gboolean (*keep) (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error);
   gboolean (*end) (const QconvWriter *self, QconvOutput *o, GError **error);
-  gconstpointer reserved[8];
+  const char *const *hints;
+  gconstpointer reserved[7];
 };
 G_END_DECLS

@@ -15,6 +15,8 @@ check_choices (const CliSettings *s, GError **error)
 {
   if (s->output.to == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--to TARGET is missing; 'qconv targets' lists the targets"));
+  if (!qconv_registry_check_target (s->output.to, error))
+    return FALSE;
   if (cli_target_find (s->output.to) == NULL)
     {
       g_autoptr (GPtrArray) names = cli_target_names ();

@@ -4,15 +4,24 @@
 
 #include "cli/features.h"
 #include "cli/table.h"
+#include "cli/term.h"
 #include "qconv.h"
 
-static void
-add_feature (GArray *out, const QconvPlugin *plugin, CliFeatureKind kind, const char *id, const char *summary,
-             const QconvOption *options)
+void
+cli_warn_without_plugins (void)
 {
-  CliFeature f = { plugin, kind, id, summary, options };
+  g_autoptr (GError) error = NULL;
 
-  g_array_append_val (out, f);
+  if (!qconv_registry_check (&error))
+    cli_warn (error->message, NULL);
+}
+
+/* Appends a feature, unless the registry uses another one under its id: @used */
+static void
+add_feature (GArray *out, const CliFeature *feature, gconstpointer used)
+{
+  if (feature->table == used)
+    g_array_append_vals (out, feature, 1);
 }
 
 static void
@@ -24,13 +33,17 @@ add_features (GArray *out, const QconvPlugin *plugin)
   const QconvWriter *const *w = plugin->writers;
 
   for (; c != NULL && *c != NULL; c++)
-    add_feature (out, plugin, CLI_CONTAINER, (*c)->id, (*c)->summary, (*c)->options);
+    add_feature (out, &(CliFeature) { plugin, CLI_CONTAINER, *c, (*c)->id, (*c)->summary, (*c)->options },
+                 qconv_registry_container ((*c)->id));
   for (; r != NULL && *r != NULL; r++)
-    add_feature (out, plugin, CLI_READER, (*r)->id, (*r)->summary, (*r)->options);
+    add_feature (out, &(CliFeature) { plugin, CLI_READER, *r, (*r)->id, (*r)->summary, (*r)->options },
+                 qconv_registry_reader ((*r)->id));
   for (; q != NULL && *q != NULL; q++)
-    add_feature (out, plugin, CLI_QUANTIZER, (*q)->id, (*q)->summary, (*q)->options);
+    add_feature (out, &(CliFeature) { plugin, CLI_QUANTIZER, *q, (*q)->id, (*q)->summary, (*q)->options },
+                 qconv_registry_quantizer ((*q)->id));
   for (; w != NULL && *w != NULL; w++)
-    add_feature (out, plugin, CLI_WRITER, (*w)->id, (*w)->summary, (*w)->options);
+    add_feature (out, &(CliFeature) { plugin, CLI_WRITER, *w, (*w)->id, (*w)->summary, (*w)->options },
+                 qconv_registry_writer ((*w)->id));
 }
 
 GArray *

@@ -6,15 +6,19 @@
 
 typedef enum { CLI_CONTAINER, CLI_READER, CLI_QUANTIZER, CLI_WRITER } CliFeatureKind;
 
-/* A feature of a plugin. @options: NULL if it has none */
+/* A feature of a plugin. @table: the feature itself, of the type that @kind names; @options: NULL if it has none */
 typedef struct {
   const QconvPlugin *plugin;
   CliFeatureKind kind;
+  gconstpointer table;
   const char *id, *summary;
   const QconvOption *options;
 } CliFeature;
 
-/* Returns: (transfer full) (element-type CliFeature): the features of @only, or of all plugins if @only is NULL */
+/* Warns, and says why lists are empty, if no plugin was found */
+void cli_warn_without_plugins (void);
+/* Returns: (transfer full) (element-type CliFeature): the features of @only, or of all plugins if @only is NULL, that
+   are used */
 GArray *cli_features_list (const QconvPlugin *only);
 /* Returns: (transfer none): "reader", translated if @translated */
 const char *cli_feature_kind (CliFeatureKind kind, gboolean translated);

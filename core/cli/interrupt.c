@@ -20,7 +20,10 @@ wait_for_signals (gpointer unused)
   while (sigwait (&signals, &number) == 0)
     {
       if (!g_atomic_int_get (&running) || g_cancellable_is_cancelled (cancellable))
-        _exit (status);
+        {
+          qconv_abandon_outputs ();
+          _exit (status);
+        }
       g_cancellable_cancel (cancellable);
     }
   return NULL;

@@ -6,7 +6,7 @@
 /* Prepares the signals; must be called before any thread starts. SIGINT, SIGTERM and SIGHUP end the program until
    cli_interrupt_begin() */
 void cli_interrupt_init (void);
-/* Makes the first signal cancel the cancellable, and the next one end the program at once. Writing to a closed pipe
-   becomes an error.
+/* Makes the first signal cancel the cancellable, and the next one remove temporary files and end the program. Writing
+   to a closed pipe becomes an error.
    Returns: (transfer none) */
 GCancellable *cli_interrupt_begin (void);

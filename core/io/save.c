@@ -11,7 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "qconv-types.h"
+#include "qconv.h"
 
 #define SUFFIX ".qconv-part"
 
@@ -20,6 +20,13 @@ struct _Save {
   int fd;
   guint64 size;
 };
+
+/* The temporary files of all saves of this process. After qconv_abandon_outputs() no file is created or renamed */
+static struct {
+  GMutex lock;
+  GPtrArray *paths;
+  gboolean abandoned;
+} unfinished;
 
 static gboolean
 io_error (GError **error, const char *path)
@@ -102,8 +109,21 @@ lock_file (int fd)
 }
 
 static gboolean
+fail_abandoned (const Save *s, GError **error)
+{
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: the program ends", s->path);
+  return FALSE;
+}
+
+static gboolean
 create_locked (Save *s, const char *folder, const char *base, GError **error)
 {
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+
+  if (unfinished.abandoned)
+    return fail_abandoned (s, error);
+  if (unfinished.paths == NULL)
+    unfinished.paths = g_ptr_array_new ();
   for (guint i = 0; i < 8; i++)
     {
       g_autofree char *name = g_strdup_printf (".%s.%d-%08x" SUFFIX, base, (int) getpid (), g_random_int ());
@@ -115,6 +135,7 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
       if (lock_file (s->fd))
         {
           s->temporary = g_steal_pointer (&path);
+          g_ptr_array_add (unfinished.paths, s->temporary);
           return TRUE;
         }
       g_unlink (path);
@@ -153,10 +174,29 @@ qconv_save_new (const char *path, guint64 size, GError **error)
 }
 
 void
+qconv_abandon_outputs (void)
+{
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+
+  unfinished.abandoned = TRUE;
+  for (guint i = 0; unfinished.paths != NULL && i < unfinished.paths->len; i++)
+    g_unlink (g_ptr_array_index (unfinished.paths, i));
+}
+
+static void
+remove_temporary (Save *s)
+{
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+
+  g_unlink (s->temporary);
+  g_ptr_array_remove_fast (unfinished.paths, s->temporary);
+}
+
+void
 qconv_save_free (Save *s)
 {
   if (s->temporary != NULL)
-    g_unlink (s->temporary);
+    remove_temporary (s);
   if (s->fd >= 0)
     close (s->fd);
   g_free (s->temporary);
@@ -259,9 +299,14 @@ sync_folder (const char *path)
   close (fd);
 }
 
-gboolean
-qconv_save_commit (Save *s, gboolean replace, GError **error)
+/* Renames the temporary file, unless the program ends */
+static gboolean
+give_name (Save *s, gboolean replace, GError **error)
 {
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+
+  if (unfinished.abandoned)
+    return fail_abandoned (s, error);
   /* A file that appeared meanwhile belongs to somebody else */
   if (!replace && link (s->temporary, s->path) == 0)
     g_unlink (s->temporary);
@@ -269,6 +314,15 @@ qconv_save_commit (Save *s, gboolean replace, GError **error)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: appeared meanwhile; --force overwrites it", s->path);
   else if (g_rename (s->temporary, s->path) != 0)
     return io_error (error, s->path);
+  g_ptr_array_remove_fast (unfinished.paths, s->temporary);
+  return TRUE;
+}
+
+gboolean
+qconv_save_commit (Save *s, gboolean replace, GError **error)
+{
+  if (!give_name (s, replace, error))
+    return FALSE;
   g_clear_pointer (&s->temporary, g_free);
   sync_folder (s->path);
   return TRUE;

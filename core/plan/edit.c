@@ -144,10 +144,17 @@ copy_hints (GHashTable *hints)
   return copy;
 }
 
-void
-qconv_edit_hints (Edit *e, PlannedLayer *l)
+/* Returns whether files of @w can store the hint @key */
+static gboolean
+can_store (const QconvWriter *w, const char *key)
 {
-  GHashTable *hints = copy_hints (l->layer->hints);
+  return w->hints != NULL && (g_strv_contains (w->hints, key) || g_strv_contains (w->hints, QCONV_ANY_HINT));
+}
+
+gboolean
+qconv_edit_hints (Edit *e, PlannedLayer *l, GError **error)
+{
+  g_autoptr (GHashTable) hints = copy_hints (l->layer->hints);
 
   l->layer->edited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; i < e->job->edit.n_hints; i++)
@@ -160,6 +167,9 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
           e->found[i] |= change->value != NULL;
           continue;
         }
+      if (!can_store (e->target.writer, change->key))
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: files of the form %s have no place for the key \"%s\"",
+                           l->source->name, e->target.name, change->key);
       e->found[i] = TRUE;
       g_hash_table_add (l->layer->edited, g_strdup (change->key));
       if (change->value == NULL)
@@ -168,7 +178,8 @@ qconv_edit_hints (Edit *e, PlannedLayer *l)
         g_hash_table_replace (hints, g_strdup (change->key), g_strdup (g_ptr_array_index (e->values, i)));
     }
   g_clear_pointer (&l->layer->hints, g_hash_table_unref);
-  l->layer->hints = hints;
+  l->layer->hints = g_steal_pointer (&hints);
+  return TRUE;
 }
 
 /* Returns: (transfer full): the key of "KEY=VALUE". Sets *value to the value, or to NULL if there is no "=" */

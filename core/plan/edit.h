@@ -12,8 +12,9 @@ void qconv_edit_free (Edit *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Edit, qconv_edit_free)
 /* Returns: (transfer none): the writer of the model's format, as a target that keeps the schemes of layers */
 const QconvTargetInfo *qconv_edit_target (const Edit *e);
-/* Changes the hints that @l gives its writer. The components of @l must be moved */
-void qconv_edit_hints (Edit *e, PlannedLayer *l);
+/* Changes the hints that @l gives its writer. The components of @l must be moved. QCONV_ERROR_OPTION: the writer's
+   files cannot store a changed hint */
+gboolean qconv_edit_hints (Edit *e, PlannedLayer *l, GError **error);
 /* Changes the metadata of @o. QCONV_ERROR_OPTION: @o lacks a key that is to be removed */
 gboolean qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error);
 /* Fails with QCONV_ERROR_OPTION if the hook end() of the writer, which has run, gave a key another value */

@@ -119,8 +119,8 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
                                s, HOW_MOVE, "source");
   l->layer->pub.shape = from->shape;
   copy_hints (l->layer, s->layer);
-  if (selected)
-    qconv_edit_hints (pl->plan->edit, l);
+  if (selected && !qconv_edit_hints (pl->plan->edit, l, error))
+    return NULL;
   return qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, selected, error) ? g_steal_pointer (&l)
                                                                                                : NULL;
 }

@@ -1,49 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lists the features of all loaded modules. Folders are searched in order, and the first module of a name wins. All of
-   core and the program look features up by id. */
+/* Loads the modules and lists their features. Folders are searched in order, and the first module of a name wins. All
+   of core and the program look features up by id. */
 #include "registry/registry.h"
 
 #include <string.h>
 
 #include "base/names.h"
+#include "registry/features.h"
 #include "registry/module.h"
+#include "registry/target.h"
 
 typedef struct {
-  GPtrArray *modules;                                                     /* QconvModule */
-  GPtrArray *targets;                                                     /* QconvTargetInfo */
-  GPtrArray *all_containers, *all_readers, *all_quantizers, *all_writers; /* in the order of their modules */
-  GHashTable *containers, *readers, *quantizers, *writers;
+  GPtrArray *modules; /* QconvModule */
+  Features *features;
+  Targets *targets;
 } Registry;
-
-/* Adds the features of one table if @commit. Else returns the first id that is taken, or NULL */
-static const char *
-add_features (GHashTable *table, gconstpointer const *features, gboolean commit)
-{
-  for (guint i = 0; features != NULL && features[i] != NULL; i++)
-    {
-      const char *id = *(const char *const *) features[i]; /* the first member of every feature */
-
-      if (!commit && g_hash_table_contains (table, id))
-        return id;
-      if (commit)
-        g_hash_table_insert (table, (gpointer) id, (gpointer) features[i]);
-    }
-  return NULL;
-}
-
-static const char *
-add_plugin (Registry *r, const QconvPlugin *p, gboolean commit)
-{
-  const char *taken = add_features (r->containers, (gconstpointer const *) p->containers, commit);
-
-  if (taken == NULL)
-    taken = add_features (r->readers, (gconstpointer const *) p->readers, commit);
-  if (taken == NULL)
-    taken = add_features (r->quantizers, (gconstpointer const *) p->quantizers, commit);
-  if (taken == NULL)
-    taken = add_features (r->writers, (gconstpointer const *) p->writers, commit);
-  return taken;
-}
 
 static const QconvModule *
 find_module (const Registry *r, const char *name)
@@ -58,20 +29,22 @@ find_module (const Registry *r, const char *name)
   return NULL;
 }
 
-/* Adds the features of @m, or records why the registry refuses them */
+static QconvModule *
+new_module (const char *name, char *path)
+{
+  QconvModule *m = g_new0 (QconvModule, 1);
+
+  *m = (QconvModule) { .name = g_strdup (name), .path = path, .left_out = g_ptr_array_new () };
+  return m;
+}
+
+/* Adds @m and its features, or warns that it did not load */
 static void
 add_module (Registry *r, QconvModule *m)
 {
-  const char *taken = m->plugin != NULL ? add_plugin (r, m->plugin, FALSE) : NULL;
-
   g_ptr_array_add (r->modules, m);
-  if (taken != NULL)
-    {
-      m->reason = g_strdup_printf ("duplicate name, another plugin offers \"%s\"", taken);
-      m->plugin = NULL;
-    }
   if (m->plugin != NULL)
-    add_plugin (r, m->plugin, TRUE);
+    qconv_features_add (r->features, m);
   else
     g_warning ("plugin %s not loaded: %s", m->path, m->reason);
 }
@@ -91,9 +64,7 @@ load_module (Registry *r, const char *folder, const char *file)
       g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
       return;
     }
-  m = g_new0 (QconvModule, 1);
-  m->name = g_steal_pointer (&name);
-  m->path = g_build_filename (folder, file, NULL);
+  m = new_module (name, g_build_filename (folder, file, NULL));
   if (earlier != NULL)
     m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
   else
@@ -121,9 +92,8 @@ load_built_in (Registry *r)
     {
       const QconvPlugin *p = g_ptr_array_index (built_in, i);
       g_autoptr (GError) error = NULL;
-      QconvModule *m = g_new0 (QconvModule, 1);
+      QconvModule *m = new_module (p->name, g_strdup (p->name));
 
-      *m = (QconvModule) { .name = g_strdup (p->name), .path = g_strdup (p->name) };
       if (qconv_module_check (p, p->name, &error))
         m->plugin = p;
       else
@@ -132,11 +102,10 @@ load_built_in (Registry *r)
     }
 }
 
-/* Modules and targets begin with their name */
 static gint
-compare_names (gconstpointer a, gconstpointer b)
+compare_modules (gconstpointer a, gconstpointer b)
 {
-  return strcmp (**(const char *const *const *) a, **(const char *const *const *) b);
+  return strcmp ((*(const QconvModule *const *) a)->name, (*(const QconvModule *const *) b)->name);
 }
 
 static void
@@ -155,52 +124,6 @@ load_folder (Registry *r, const char *folder)
 }
 
 static void
-add_targets (Registry *r, const QconvWriter *w)
-{
-  for (const QconvTarget *t = w->targets; t->name != NULL; t++)
-    {
-      gboolean plain = t->scheme == NULL || strcmp (t->scheme, "plain") == 0;
-      const QconvQuantizer *q = plain ? NULL : g_hash_table_lookup (r->quantizers, t->scheme);
-      QconvTargetInfo *info;
-
-      /* Targets with roles are not offered: core cannot give layers of one target several schemes by role yet */
-      if (t->roles != NULL || !g_hash_table_contains (r->containers, w->container)
-          || (!plain && (q == NULL || q->encoders == NULL)))
-        continue;
-      info = g_new (QconvTargetInfo, 1);
-      *info = (QconvTargetInfo) { g_strconcat (t->name, "-", w->id, NULL), w, t, q };
-      g_ptr_array_add (r->targets, info);
-    }
-}
-
-static void
-list_features (GPtrArray *list, gconstpointer const *features)
-{
-  for (guint i = 0; features != NULL && features[i] != NULL; i++)
-    g_ptr_array_add (list, (gpointer) features[i]);
-}
-
-static void
-list_all_features (Registry *r)
-{
-  r->all_containers = g_ptr_array_new ();
-  r->all_readers = g_ptr_array_new ();
-  r->all_quantizers = g_ptr_array_new ();
-  r->all_writers = g_ptr_array_new ();
-  for (guint i = 0; i < r->modules->len; i++)
-    {
-      const QconvPlugin *p = ((const QconvModule *) g_ptr_array_index (r->modules, i))->plugin;
-
-      if (p == NULL)
-        continue;
-      list_features (r->all_containers, (gconstpointer const *) p->containers);
-      list_features (r->all_readers, (gconstpointer const *) p->readers);
-      list_features (r->all_quantizers, (gconstpointer const *) p->quantizers);
-      list_features (r->all_writers, (gconstpointer const *) p->writers);
-    }
-}
-
-static void
 load_folders (Registry *r)
 {
   const char *path = g_getenv ("QCONV_PLUGIN_PATH");
@@ -216,25 +139,16 @@ static Registry *
 load_all (void)
 {
   Registry *r = g_new0 (Registry, 1);
-  GHashTableIter iter;
-  gpointer writer;
 
   r->modules = g_ptr_array_new ();
-  r->targets = g_ptr_array_new ();
-  r->containers = g_hash_table_new (g_str_hash, g_str_equal);
-  r->readers = g_hash_table_new (g_str_hash, g_str_equal);
-  r->quantizers = g_hash_table_new (g_str_hash, g_str_equal);
-  r->writers = g_hash_table_new (g_str_hash, g_str_equal);
+  r->features = qconv_features_new ();
   if (built_in != NULL)
     load_built_in (r);
   else
     load_folders (r);
-  g_hash_table_iter_init (&iter, r->writers);
-  while (g_hash_table_iter_next (&iter, NULL, &writer))
-    add_targets (r, writer);
-  g_ptr_array_sort (r->modules, compare_names);
-  list_all_features (r);
-  g_ptr_array_sort (r->targets, compare_names);
+  g_ptr_array_sort (r->modules, compare_modules);
+  qconv_features_list (r->features, r->modules);
+  r->targets = qconv_targets_new (r->features);
   return r;
 }
 
@@ -265,53 +179,59 @@ qconv_registry_modules (void)
 GPtrArray *
 qconv_registry_targets (void)
 {
-  return registry ()->targets;
+  return registry ()->targets->offered;
+}
+
+GPtrArray *
+qconv_registry_targets_not_offered (void)
+{
+  return registry ()->targets->others;
 }
 
 GPtrArray *
 qconv_registry_containers (void)
 {
-  return registry ()->all_containers;
+  return registry ()->features->all[FEATURE_CONTAINER];
 }
 
 GPtrArray *
 qconv_registry_readers (void)
 {
-  return registry ()->all_readers;
+  return registry ()->features->all[FEATURE_READER];
 }
 
 GPtrArray *
 qconv_registry_quantizers (void)
 {
-  return registry ()->all_quantizers;
+  return registry ()->features->all[FEATURE_QUANTIZER];
 }
 
 GPtrArray *
 qconv_registry_writers (void)
 {
-  return registry ()->all_writers;
+  return registry ()->features->all[FEATURE_WRITER];
 }
 
 const QconvContainer *
 qconv_registry_container (const char *id)
 {
-  return g_hash_table_lookup (registry ()->containers, id);
+  return qconv_features_find (registry ()->features, FEATURE_CONTAINER, id);
 }
 
 const QconvReader *
 qconv_registry_reader (const char *id)
 {
-  return g_hash_table_lookup (registry ()->readers, id);
+  return qconv_features_find (registry ()->features, FEATURE_READER, id);
 }
 
 const QconvQuantizer *
 qconv_registry_quantizer (const char *id)
 {
-  return g_hash_table_lookup (registry ()->quantizers, id);
+  return qconv_features_find (registry ()->features, FEATURE_QUANTIZER, id);
 }
 
 const QconvWriter *
 qconv_registry_writer (const char *id)
 {
-  return g_hash_table_lookup (registry ()->writers, id);
+  return qconv_features_find (registry ()->features, FEATURE_WRITER, id);
 }

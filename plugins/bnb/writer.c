@@ -95,19 +95,6 @@ write_int8 (QconvOutput *o, const QconvLayer *layer, GError **error)
          && qconv_output_add (o, layer, ".weight_format", &mark, error);
 }
 
-/* Refuses edited keys: the format stores none. */
-static gboolean
-check_edit (const QconvLayer *layer, GError **error)
-{
-  g_autofree const char **edited = qconv_layer_hints_edited (layer);
-
-  for (guint i = 0; edited[i] != NULL; i++)
-    if (qconv_layer_hint (layer, edited[i]) != NULL)
-      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: a file of bitsandbytes has no place for the key \"%s\"",
-                         layer->name, edited[i]);
-  return TRUE;
-}
-
 static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
@@ -116,8 +103,6 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
                                             { ".weight.nested_absmax", "nested_absmax" },
                                             { ".weight.nested_quant_map", "nested_map" } };
 
-  if (!check_edit (layer, error))
-    return FALSE;
   if (g_str_equal (layer->scheme, "bnb_int8"))
     return write_int8 (o, layer, error);
   if (!g_str_equal (layer->scheme, "nf4") && !g_str_equal (layer->scheme, "fp4"))

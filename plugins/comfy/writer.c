@@ -309,4 +309,5 @@ const QconvWriter comfy_writer = {
   .layer = write_layer,
   .keep = qconv_comfyui_keep,
   .end = write_metadata,
+  .hints = (const char *const[]) { QCONV_ANY_HINT, NULL },
 };

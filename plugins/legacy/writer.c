@@ -15,21 +15,14 @@ static const struct {
   { LEGACY_INPUT, "input_scale" },
 };
 
-/* Refuses edits of keys: no layer has a marker that could hold one. Removing a scale is not an edit of a key. */
+/* Refuses to edit the one key: it is no layer's own. */
 static gboolean
 check_edit (const QconvLayer *layer, GError **error)
 {
-  g_autofree const char **edited = qconv_layer_hints_edited (layer);
-
-  for (guint i = 0; edited[i] != NULL; i++)
-    if (g_str_equal (edited[i], LEGACY_FULL_PRECISION))
-      return qconv_fail (error, QCONV_ERROR_OPTION,
-                         "%s: legacy files have one marker for all layers; use -o full-precision-mm=on|off",
-                         layer->name);
-    else if (qconv_layer_hint (layer, edited[i]) != NULL)
-      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: legacy files have no place for the key \"%s\"", layer->name,
-                         edited[i]);
-  return TRUE;
+  return !qconv_layer_hint_edited (layer, LEGACY_FULL_PRECISION)
+         || qconv_fail (error, QCONV_ERROR_OPTION,
+                        "%s: legacy files have one marker for all layers; use -o full-precision-mm=on|off",
+                        layer->name);
 }
 
 static gboolean
@@ -164,4 +157,5 @@ const QconvWriter legacy_writer = {
   .layer = write_layer,
   .keep = qconv_comfyui_keep,
   .end = write_markers,
+  .hints = (const char *const[]) { LEGACY_FULL_PRECISION, NULL },
 };

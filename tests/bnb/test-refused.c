@@ -248,7 +248,7 @@ test_edit (void)
   g_autoptr (QconvModel) m = NULL;
   g_autoptr (QconvPlan) plan = NULL;
 
-  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "has no place for the key \"a\"");
+  assert_job_refused (input, &job, QCONV_ERROR_OPTION, "files of the form bnb have no place for the key \"a\"");
   job = (QconvJob) { .output = out, .edit.metadata = metadata };
   m = open_model (input, NULL);
   plan = qconv_plan_new (m, &job, &error);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: third-party.sh SRCDIR BUILDDIR CC
 # Builds a plugin outside the tree with the installed headers alone; qconv must find and use it. Broken modules must be
-# skipped with one line each that names them.
+# skipped with one line each that names them, and of a module with ids that are taken only these features.
 src=$1
 build=$2
 cc=${3:-cc}
@@ -43,11 +43,14 @@ export PKG_CONFIG_PATH
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir qconv)
 export LD_LIBRARY_PATH
 qconv=$(pkg-config --variable=prefix qconv)/bin/qconv
-QCONV_DATA_PATH=$(pkg-config --variable=prefix qconv)/share/qconv
+QCONV_DATA_PATH=$(pkg-config --variable=datadir qconv)
 export QCONV_DATA_PATH
 installed=$(pkg-config --variable=pluginsdir qconv-plugin)
-[ -x "$qconv" ] && [ -d "$installed" ]
-result $? "the program and the folder of plugins are installed"
+[ -x "$qconv" ] && [ -d "$installed" ] && [ -f "$QCONV_DATA_PATH/families/flux1.json" ]
+result $? "the program, the folder of plugins and the data are installed"
+docs=$(pkg-config --variable=prefix qconv)/share/doc/qconv
+[ -s "$docs/operations.md" ] && [ -s "$docs/family-files.md" ] && [ -s "$docs/plugins/nvfp4.md" ]
+result $? "the documents are installed"
 [ ! -e "$installed/template.so" ]
 result $? "the template is not installed"
 
@@ -91,8 +94,8 @@ for kind in abi incomplete nothing null symbol undefined; do
     give_up "compile broken_$kind"
 done
 echo "no module" >"$scratch/broken/broken_garbage.so"
-sed 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (broken_twin/' "$scratch/mine.c" >"$scratch/twin.c"
-compile "$scratch/twin.c" "$scratch/broken/broken_twin.so" || give_up "compile broken_twin"
+sed 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (twin/' "$scratch/mine.c" >"$scratch/twin.c"
+compile "$scratch/twin.c" "$scratch/broken/twin.so" || give_up "compile twin"
 cp "$scratch/mine/mine.so" "$scratch/second/mine.so"
 echo "not looked at" >"$scratch/broken/README"
 
@@ -101,13 +104,20 @@ QCONV_PLUGIN_PATH=$scratch/mine:$scratch/second:$scratch/broken:$installed
 result $? "with broken modules around, qconv goes on"
 grep -q '^nvfp4-comfy' "$scratch/out"
 result $? "and has its targets"
-for name in abi garbage incomplete nothing null symbol twin undefined; do
+for name in abi garbage incomplete nothing null symbol undefined; do
   [ "$(grep -c "/broken_$name\.so" "$scratch/said")" -eq 1 ]
   result $? "broken_$name: one line names it"
 done
 [ "$(grep -c 'second/mine\.so' "$scratch/said")" -eq 1 ]
 result $? "a second module of one name: one line names it"
-[ "$(wc -l <"$scratch/said")" -eq 9 ]
+taken=$(grep -c '/twin\.so: .* is left out: plugin mine (.*/mine/mine\.so) has that id' "$scratch/said")
+[ "$taken" -gt 0 ]
+result $? "a module with the ids of another: $taken lines name both"
+[ "$("$qconv" plugins twin 2>/dev/null | grep -c 'left out: plugin mine (.*/mine/mine\.so)')" -eq "$taken" ]
+result $? "qconv plugins lists them"
+[ "$("$qconv" plugins twin --json 2>/dev/null | grep -c '"reason" : "plugin mine (.*/mine/mine\.so) has that id"')" -eq "$taken" ]
+result $? "and --json does"
+[ "$(wc -l <"$scratch/said")" -eq $((8 + taken)) ]
 result $? "nothing else is said"
 
 echo "1..$n"

@@ -323,7 +323,8 @@ static const QconvWriter writer = { .id = "toy",
                                     .targets = targets,
                                     .layer = toy_layer,
                                     .keep = toy_keep,
-                                    .end = toy_end };
+                                    .end = toy_end,
+                                    .hints = (const char *const[]) { "colour", "size", NULL } };
 
 /* ---- The plugin ---- */
 

@@ -5,7 +5,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "qconv-types.h"
+#include "qconv.h"
 
 typedef struct {
   char *folder, *path;
@@ -153,6 +153,27 @@ test_copy (Fixture *f, gconstpointer data)
   g_unlink (input);
 }
 
+/* Tests that a program that ends leaves no temporary file, and that no output appears afterwards. Must be the last
+   test: nothing can be saved after it */
+static void
+test_abandoned (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Save) s = qconv_save_new (f->path, 10, NULL), late = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (count_files (f), ==, 1);
+  qconv_abandon_outputs ();
+  g_assert_cmpuint (count_files (f), ==, 0);
+  g_assert_true (qconv_save_write (s, 3, "abc", 3, NULL));
+  g_assert_false (qconv_save_commit (s, TRUE, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  late = qconv_save_new (f->path, 10, &error);
+  g_assert_null (late);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (count_files (f), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -164,5 +185,6 @@ main (int argc, char **argv)
   g_test_add ("/save/leftovers", Fixture, NULL, setup, test_leftovers, teardown);
   g_test_add ("/save/copy", Fixture, NULL, setup, test_copy, teardown);
   g_test_add ("/save/too-large", Fixture, NULL, setup, test_too_large, teardown);
+  g_test_add ("/save/abandoned", Fixture, NULL, setup, test_abandoned, teardown);
   return g_test_run ();
 }
