@@ -39,9 +39,14 @@ QCONV_API gboolean qconv_claims_allow_nonfinite (const QconvClaims *c);
    Returns: (transfer none): the claim. */
 QCONV_API QconvClaim *qconv_claims_layer (QconvClaims *c, const char *name, const char *scheme, const char *parameters,
                                           guint64 rows, guint64 cols, QconvDType dtype);
-/* Binds @component to @tensor and those that follow; ends with NULL. If @load is NULL, the only tensor is the component
-   byte for byte; its shape may differ by ones ([], [1] and [1, 1] are equal), and F16 or BF16 become F32. If there is
-   no tensor, @load makes a constant. */
+/* Binds @component to @tensor and those that follow; ends with NULL. If there is no tensor, @load makes a constant.
+   If @load is NULL, the only tensor is the component byte for byte. Its shape may differ by ones: [], [1] and [1, 1]
+   are equal. Its dtype must be that of the component, with two exceptions:
+   - Types of 8 bits stand for each other, because files call codes and scales by different names: OPAQUE, F8_E4M3,
+     F8_E5M2, F8_E8M0, both FNUZ types, I8, U8 and BOOL. The bytes do not change: a U8 tensor bound to an I8 component
+     turns 255 into -1. A reader that must not take one of them compares dtypes itself.
+   - An F16 or BF16 tensor fills an F32 component; core converts the numbers.
+   Two 4-bit codes in a U8 tensor need a load function, because U4 does not have 8 bits. */
 QCONV_API void qconv_claim_bind (QconvClaim *l, const char *component, QconvLoadFunc load, const QconvTensor *tensor,
                                  ...) G_GNUC_NULL_TERMINATED;
 /* Sets the shape of the plain tensor if it is not [rows, cols]. It must have the same number of items. */
@@ -70,7 +75,12 @@ QCONV_API void qconv_problems_add (QconvProblems *p, const char *layer, const ch
  * QconvReader: reads one form of quantized (or plain) weights inside a directory.
  *
  * @options: (nullable): ends with { NULL }
- * @score: returns 0 (not this form) … 100 (certain) from names, shapes and metadata only. Higher scores claim first
+ * @score: returns 0 (not this form) … 100 (certain) from names, shapes and metadata only. All readers with a score
+ *   above 0 claim, the highest score first, and of equal scores the id that sorts first; --from puts its reader before
+ *   all others. Each finds taken what those before it claimed (qconv_claims_taken()). Bands that readers of qconv keep:
+ *   90 to 100 the file names the form (a marker, a metadata key, a container that has no other form); 80 to 89 tensors
+ *   that only this form has; 20 to 50 a guess from dtypes and names that other forms have, too; 10 no layer, but
+ *   remains of the form that claim() or check() should report
  * @claim: claims all layers of the form. Must fail if a layer is broken, with the name of the missing member. May read
  *   small tensors
  * @check: (nullable): adds every problem that the form's loader would have, not only the first; core also calls it
