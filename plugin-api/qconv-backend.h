@@ -57,7 +57,8 @@ typedef struct {
 
 /**
  * QconvBackend: a set of operations on one kind of device. A backend module exports its table by the function
- * qconv_backend_ID(). Each thread has a stream of its own; core never uses one stream from two threads at once.
+ * qconv_backend_ID(). This core does not load backend modules yet; it runs all operations on the CPU. Each thread has a
+ * stream of its own; core never uses one stream from two threads at once.
  *
  * @abi: QCONV_PLUGIN_ABI
  * @id: "cpu", "cuda"

@@ -110,7 +110,10 @@ QCONV_API gboolean qconv_file_write (QconvFile *f, guint64 offset, gsize n, gcon
  * @suffixes: ".gguf" …; ends with NULL. They break ties of score() and mark the files of a folder
  * @entries: (nullable): globs that name the file to open in a folder, best first ("*.safetensors.index.json")
  * @score: returns 0 (it cannot open the file) … 100 (certain). @head holds the first @n <= 64 KiB bytes of the file
- *   @name of @size bytes
+ *   @name of @size bytes. The highest score opens the file; of equal scores the one with the file's suffix, then the
+ *   plugin whose name sorts first. If all are 0, the container of the suffix opens the file, so that open() can say
+ *   what is wrong with it. Bands that containers of qconv keep: 100 a magic number; 95 no magic number, but a header
+ *   that hardly anything else has; 50 to 60 a general syntax (JSON, zip), and the name fits; 10 only the name fits
  * @open: fills @directory from @source and its siblings. The bytes are hostile: every length must be checked before it
  *   is used, and open() may not allocate memory by a size that the file claims. Messages name the tensor or key; core
  *   adds the file

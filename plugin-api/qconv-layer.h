@@ -53,8 +53,9 @@ typedef struct {
  * @dtype: of the weight before it was quantized; BF16 if it is not known
  * @rows, @cols: the logical weight [out, in]. Other ranks: axis 0 × the product of the rest; rank 0: 1 × 1
  * @shape: of the weight as a plain tensor; [rows, cols] unless the reader set another one
- * @role: (nullable): the family's role class ("modulation", "attn_q" …)
- * @part_rows: rows of each of the @n_parts that were stacked, in order; @n_parts is 1 if the layer is not fused
+ * @role: (nullable): the family's role class ("modulation", "attn_q" …). This core always leaves it NULL
+ * @part_rows: rows of each of the @n_parts that were stacked, in order; @n_parts is 1 if the layer is not fused. This
+ *   core always says 1, also of fused layers
  * @components: @n_components of them
  */
 typedef struct {

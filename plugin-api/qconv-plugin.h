@@ -3,6 +3,8 @@
 #pragma once
 #include <gmodule.h>
 
+#include "qconv-json.h"
+#include "qconv-numbers.h"
 #include "qconv-quantizer.h"
 #include "qconv-reader.h"
 #include "qconv-writer.h"

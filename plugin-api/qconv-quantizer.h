@@ -21,7 +21,8 @@ G_BEGIN_DECLS
  * @floats: (nullable): [n_rows, cols], F32 or one of the quantizer's float_dtypes. encode() reads them, and they are
  *   finite; decode() fills them. NULL for an encoder with @from
  * @stream: where operations go
- * @n_threads: the number of threads that the call may use; the bytes must not depend on it
+ * @n_threads: the number of threads that the call may use; the bytes must not depend on it. This core always passes 1:
+ *   it runs several tiles at once instead
  */
 typedef struct {
   const QconvLayer *layer;
@@ -41,7 +42,7 @@ QCONV_API QconvBuffer *qconv_tile_source (const QconvTile *t, const char *name);
    it. */
 QCONV_API QconvBuffer *qconv_tile_scratch (const QconvTile *t, gsize n, GError **error);
 /* Returns: (transfer none) (nullable): F32 [cols], a statistic of the layer's input ("amax", "sum", "sum2"), or NULL
-   without --stats. */
+   without --stats. This core has no --stats yet and always returns NULL. */
 QCONV_API const float *qconv_tile_statistics (const QconvTile *t, const char *name);
 /* Returns: (transfer none) (nullable): the cancellable of the run. A hook that takes long should check it often. */
 QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
@@ -53,7 +54,9 @@ QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
  * @chunk_rows: rows of one partial result; 0: core's constant, which never depends on memory or threads
  * @partial_size: bytes of one partial result, whose buffer has the type F32. 0: passes read nothing, and core calls
  *   only finish(), for whole-layer components that do not depend on the rows
- * @whole: encode() needs all rows in one tile
+ * @whole: encode() needs all rows in one tile, whose floats must then fit --memory (else QCONV_ERROR_LIMIT). It is
+ *   for encode() alone: accumulate() still gets chunks, and decode() gets any tile that starts and ends with the runs
+ *   of the components. If decode() needs all rows, too, give a component the run { layer->rows, all its items }
  * @scratch: bytes that every call takes from qconv_tile_scratch(), for any number of rows
  * @scratch_per_row: further bytes for each row
  */
@@ -74,7 +77,8 @@ typedef struct _QconvQuantizer QconvQuantizer;
  *
  * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
  * @operations: (nullable): the operations that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(),
- *   which runs on the CPU only
+ *   which runs on the CPU only. This core has the backend "cpu" alone and does not read it yet; an operation that is
+ *   missing fails when it is run
  * @work: (nullable): fills @work from the layer; NULL: all zero
  * @accumulate: (nullable): adds one chunk of rows to @partial (partial_size bytes, zeroed at first). Core runs chunks
  *   in any order on any thread. The rows of one chunk may come in several calls, in order; each call must continue with
@@ -107,7 +111,8 @@ QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent 
  * @data: for the plugin, which tells such tables apart by it
  * @options: (nullable): ends with { NULL }. Readers set those with QCONV_OPTION_PARAMETER too; core compares them
  *   before it moves components
- * @statistics: (nullable): names of the statistics that the encoders can use; ends with NULL
+ * @statistics: (nullable): names of the statistics that the encoders can use; ends with NULL. This core does not read
+ *   it yet
  * @float_dtypes: 1 << QCONV_BF16 | …: types of floats that it reads and writes besides F32
  * @cols_multiple: core encodes a layer whose cols are not a multiple only if the user names it; 0: any
  * @components: lists the components of @layer, whose other members are all set. Must fail with QCONV_ERROR_UNSUPPORTED
@@ -119,8 +124,8 @@ QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent 
  *   that the format defines for it; core checks the result. NULL: encode only
  * @validate: (nullable): fails if these components would break a loader; core calls it before it moves them without
  *   decoding
- * @share: (nullable): fills the QCONV_COMPONENT_SHARED components of @n layers with one input; a whole tile each, in
- *   host memory
+ * @share: (nullable): fills the QCONV_COMPONENT_SHARED components of @n layers with one input; a tile of all rows each,
+ *   in host memory. This core never calls it, and refuses schemes with such components (QCONV_ERROR_UNSUPPORTED)
  * @settle: (nullable): replaces "auto", and values that the shape of a planned layer rules out, by
  *   qconv_values_replace(), so that components(), the writer and the comparison with a source see one value. Readers
  *   must claim settled parameters

@@ -145,9 +145,20 @@ typedef struct {
 } QconvOption;
 
 /**
- * QconvValues: the values of one table of options, parsed from "key=value,key=value" (the grammar of -o, targets and
- * readers). Values are checked and complete: every name of the table has one. A plugin must not ask for a name that
- * its table lacks. Core owns the values; they live as long as the object that they came with.
+ * QconvValues: the values of one table of options. Values are checked and complete: every name of the table has one. A
+ * plugin must not ask for a name that its table lacks. Core owns the values; they live as long as the object that they
+ * came with.
+ *
+ * The texts that they are parsed from:
+ * - "-o [ID.]key=value" is one option: all behind the first "=" is its value, with commas and further "=". ID is that
+ *   of a scheme, reader, writer or container; without it the key goes to the one that knows it, and it is an error if
+ *   two of them do. "-o [ID.]key" gives a QCONV_BOOLEAN, and a QCONV_CHOICE that has it, the value "on"; else a choice
+ *   that has it "auto".
+ * - "key=value,key=value" is a list: parameters of targets and claims, and SCHEME[,key=value…] of --layers. The comma
+ *   always ends a value. There is no quoting and no space is removed, so a value with a comma can come by -o only.
+ * - If a key comes twice, in a list or with -o, the last one counts.
+ * - The words of QCONV_BOOLEAN are on, true, yes, 1 and off, false, no, 0, in lower case; they are kept as "on" and
+ *   "off". Numbers have a decimal point in every language.
  */
 typedef struct _QconvValues QconvValues;
 QCONV_API gboolean qconv_values_boolean (const QconvValues *v, const char *name);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "json-parse.h"
+#include "json-node.h"
 
 #define LARGEST_TEXT 65536
 #define LARGEST_WEIGHTS ((guint64) 1 << 62)
@@ -143,7 +143,7 @@ bnb_state_parse (BnbState *s, const QconvTensor *t, GError **error)
   text = g_malloc ((gsize) t->n_bytes);
   if (!qconv_tensor_read (t, 0, (gsize) t->n_bytes, text, error))
     return FALSE;
-  root = qconv_json_parse (text, (gsize) t->n_bytes, error);
+  root = qconv_json_node_parse (text, (gsize) t->n_bytes, error);
   return root != NULL && take_all (s, root, error);
 }
 

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "json-parse.h"
+#include "json-node.h"
 #include "marker.h"
 #include "swizzle.h"
 
@@ -209,7 +209,7 @@ gboolean
 comfy_load_map (const QconvLoad *load, GError **error)
 {
   const char *text = qconv_layer_hint (load->layer, COMFY_MAP);
-  g_autoptr (JsonNode) json = text != NULL ? qconv_json_parse (text, strlen (text), error) : NULL;
+  g_autoptr (JsonNode) json = text != NULL ? qconv_json_node_parse (text, strlen (text), error) : NULL;
   JsonArray *map = json != NULL && JSON_NODE_HOLDS_ARRAY (json) ? json_node_get_array (json) : NULL;
   float *dst = load->dst;
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "json-parse.h"
+#include "json-node.h"
 #include "json-write.h"
 
 void
@@ -143,7 +143,7 @@ const ComfyFormat *
 comfy_format_before (const QconvLayer *layer)
 {
   const char *text = qconv_layer_hint (layer, "format");
-  g_autoptr (JsonNode) json = text != NULL ? qconv_json_parse (text, strlen (text), NULL) : NULL;
+  g_autoptr (JsonNode) json = text != NULL ? qconv_json_node_parse (text, strlen (text), NULL) : NULL;
 
   return json != NULL && comfy_node_is (json, G_TYPE_STRING) ? comfy_format_find (json_node_get_string (json)) : NULL;
 }
@@ -167,7 +167,7 @@ comfy_append_marker (GString *out, const ComfyFormat *format, const QconvLayer *
     {
       const char *value = qconv_layer_hint (layer, keys[i]);
       g_autoptr (JsonNode) json
-          = is_said (format, from, keys[i]) ? NULL : qconv_json_parse (value, strlen (value), NULL);
+          = is_said (format, from, keys[i]) ? NULL : qconv_json_node_parse (value, strlen (value), NULL);
 
       if (json != NULL)
         append_pair (out, keys[i], value);

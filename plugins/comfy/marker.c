@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "guess.h"
-#include "json-parse.h"
+#include "json-node.h"
 #include "trouble.h"
 
 /* Most bytes of a marker. */
@@ -147,7 +147,7 @@ read_marker (const QconvTensor *t, gboolean *blank, gboolean *cut, GError **erro
     n--;
   *blank = n == 0;
   *cut = n > 0 && n < t->n_bytes;
-  json = qconv_json_parse (*blank ? "{}" : text, *blank ? 2 : n, error);
+  json = qconv_json_node_parse (*blank ? "{}" : text, *blank ? 2 : n, error);
   if (json != NULL && !JSON_NODE_HOLDS_OBJECT (json))
     {
       qconv_fail (error, QCONV_ERROR_INPUT, "not a JSON object");
@@ -241,7 +241,7 @@ read_header (ComfyMarkers *all, const QconvDirectory *d, gboolean header_wins, G
   if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
     return;
   text = g_variant_get_string (value, &n);
-  json = qconv_json_parse (text, n, &error);
+  json = qconv_json_node_parse (text, n, &error);
   if (json == NULL)
     {
       comfy_trouble (troubles, COMFY_FATAL, NULL, "header", "%s: %s", COMFY_HEADER, error->message);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "comfyui.h"
-#include "json-parse.h"
+#include "json-node.h"
 #include "json-write.h"
 #include "marker-text.h"
 #include "output-metadata.h"
@@ -70,12 +70,12 @@ is_settled (const ComfyFormat *f, const QconvLayer *layer, const char *key)
 static const char *
 wrong_value (const char *key, const char *value)
 {
-  g_autoptr (JsonNode) json = qconv_json_parse (value, strlen (value), NULL), nested = NULL;
+  g_autoptr (JsonNode) json = qconv_json_node_parse (value, strlen (value), NULL), nested = NULL;
   g_autofree char *text = g_strconcat ("[[[", value, "]]]", NULL);
 
   if (json == NULL)
     return "is not JSON; quote text as '\"text\"'";
-  nested = qconv_json_parse (text, strlen (text), NULL);
+  nested = qconv_json_node_parse (text, strlen (text), NULL);
   if (nested == NULL)
     return "is nested too deep";
   if (g_str_equal (key, COMFY_FULL_PRECISION) && !comfy_node_is (json, G_TYPE_BOOLEAN))

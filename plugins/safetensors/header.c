@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "json-scan.h"
+#include "qconv-json.h"
 
 /* The dtypes by rising alignment. The reference implementation sorts by this list when it writes (tensor.rs Dtype). */
 static const QconvDType dtype_order[] = {
@@ -52,9 +52,9 @@ parse_dtype (QconvJsonScan *s, SafetensorsEntry *e, GError **error)
 {
   if (!qconv_json_scan_expect (s, QCONV_JSON_STRING, "string for the dtype", error))
     return FALSE;
-  if (qconv_json_scan_has_nul (s) || !qconv_dtype_from_name (s->string->str, &e->dtype)
+  if (qconv_json_scan_has_nul (s) || !qconv_dtype_from_name (qconv_json_scan_text (s), &e->dtype)
       || qconv_safetensors_dtype_order (e->dtype) < 0)
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "unknown dtype \"%s\"", s->string->str);
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "unknown dtype \"%s\"", qconv_json_scan_text (s));
   return TRUE;
 }
 
@@ -70,7 +70,8 @@ parse_shape (QconvJsonScan *s, SafetensorsHeader *h, SafetensorsEntry *e, GError
   while ((token = qconv_json_scan_next (s, error)) == QCONV_JSON_NUMBER)
     {
       if (!qconv_json_scan_uint64 (s, &dim))
-        return qconv_json_scan_fail (s, error, "dimension %.40s is not a whole number below 2^64", s->string->str);
+        return qconv_json_scan_fail (s, error, "dimension %.40s is not a whole number below 2^64",
+                                     qconv_json_scan_text (s));
       g_array_append_val (h->dims, dim);
     }
   e->rank = h->dims->len - e->first_dim;
@@ -85,7 +86,7 @@ parse_offset (QconvJsonScan *s, guint64 *offset, GError **error)
   if (!qconv_json_scan_expect (s, QCONV_JSON_NUMBER, "pair of numbers for data_offsets", error))
     return FALSE;
   if (!qconv_json_scan_uint64 (s, offset))
-    return qconv_json_scan_fail (s, error, "offset %.40s is not a whole number below 2^64", s->string->str);
+    return qconv_json_scan_fail (s, error, "offset %.40s is not a whole number below 2^64", qconv_json_scan_text (s));
   return TRUE;
 }
 
@@ -103,7 +104,7 @@ parse_member (QconvJsonScan *s, SafetensorsHeader *h, SafetensorsEntry *e, guint
   static const char *const members[] = { "dtype", "shape", "data_offsets" };
   guint i = 0;
 
-  while (i < 3 && (qconv_json_scan_has_nul (s) || strcmp (s->string->str, members[i]) != 0))
+  while (i < 3 && (qconv_json_scan_has_nul (s) || strcmp (qconv_json_scan_text (s), members[i]) != 0))
     i++;
   if (i == 3)
     return qconv_json_scan_skip (s, qconv_json_scan_next (s, error), error);
@@ -140,10 +141,10 @@ parse_tensor (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
   char *name;
 
   if (qconv_json_scan_has_nul (s))
-    return qconv_json_scan_fail (s, error, "tensor name \"%s\" has a NUL in it", s->string->str);
-  name = g_strdup (s->string->str);
+    return qconv_json_scan_fail (s, error, "tensor name \"%s\" has a NUL in it", qconv_json_scan_text (s));
+  name = g_strdup (qconv_json_scan_text (s));
   if (!g_hash_table_add (h->names, name))
-    return qconv_json_scan_fail (s, error, "duplicate tensor name \"%s\"", s->string->str);
+    return qconv_json_scan_fail (s, error, "duplicate tensor name \"%s\"", qconv_json_scan_text (s));
   e.name = name;
   if (!parse_entry (s, h, &e, error))
     {
@@ -157,7 +158,7 @@ parse_tensor (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
 static gboolean
 parse_metadata_pair (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
 {
-  g_autofree char *key = g_strdup (s->string->str);
+  g_autofree char *key = g_strdup (qconv_json_scan_text (s));
 
   if (qconv_json_scan_has_nul (s))
     return qconv_json_scan_fail (s, error, "metadata key \"%s\" has a NUL in it", key);
@@ -171,7 +172,7 @@ parse_metadata_pair (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
   if (qconv_json_scan_has_nul (s))
     return qconv_json_scan_fail (s, error, "metadata key \"%s\": NUL in the value", key);
   g_ptr_array_add (h->keys, key);
-  g_hash_table_insert (h->metadata, g_steal_pointer (&key), g_strdup (s->string->str));
+  g_hash_table_insert (h->metadata, g_steal_pointer (&key), g_strdup (qconv_json_scan_text (s)));
   return TRUE;
 }
 
@@ -200,7 +201,7 @@ parse_header (QconvJsonScan *s, SafetensorsHeader *h, GError **error)
     return FALSE;
   while ((token = qconv_json_scan_next (s, error)) == QCONV_JSON_KEY)
     {
-      gboolean metadata = !qconv_json_scan_has_nul (s) && strcmp (s->string->str, "__metadata__") == 0;
+      gboolean metadata = !qconv_json_scan_has_nul (s) && strcmp (qconv_json_scan_text (s), "__metadata__") == 0;
 
       if (metadata && metadata_seen)
         return qconv_json_scan_fail (s, error, "duplicate __metadata__");
@@ -258,14 +259,15 @@ SafetensorsHeader *
 qconv_safetensors_header_read (QconvSource *source, GError **error)
 {
   g_autoptr (SafetensorsHeader) h = new_header ();
-  g_auto (QconvJsonScan) s = { 0 };
+  g_autoptr (QconvJsonScan) s = NULL;
   g_autofree char *text = NULL;
   gsize n = 0;
 
   text = read_header_text (source, &n, error);
   if (text == NULL)
     return NULL;
-  if (!qconv_json_scan_init (&s, text, n, error) || !parse_header (&s, h, error))
+  s = qconv_json_scan_new (text, n, error);
+  if (s == NULL || !parse_header (s, h, error))
     {
       g_prefix_error (error, "header: ");
       return NULL;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "header.h"
-#include "json-scan.h"
+#include "qconv-json.h"
 
 static SafetensorsIndex *
 new_index (void)
@@ -56,7 +56,7 @@ intern_shard (SafetensorsIndex *x, const char *name)
 static gboolean
 parse_mapping (QconvJsonScan *s, SafetensorsIndex *x, GError **error)
 {
-  g_autofree char *tensor = g_strdup (s->string->str);
+  g_autofree char *tensor = g_strdup (qconv_json_scan_text (s));
 
   if (qconv_json_scan_has_nul (s))
     return qconv_json_scan_fail (s, error, "tensor name \"%s\" has a NUL in it", tensor);
@@ -65,18 +65,18 @@ parse_mapping (QconvJsonScan *s, SafetensorsIndex *x, GError **error)
   if (!qconv_json_scan_expect (s, QCONV_JSON_STRING, "file name in weight_map", error))
     return FALSE;
   if (qconv_json_scan_has_nul (s))
-    return qconv_json_scan_fail (s, error, "file name \"%s\" has a NUL in it", s->string->str);
-  if (!check_shard_name (s->string->str, error))
+    return qconv_json_scan_fail (s, error, "file name \"%s\" has a NUL in it", qconv_json_scan_text (s));
+  if (!check_shard_name (qconv_json_scan_text (s), error))
     return FALSE;
   g_ptr_array_add (x->tensors, tensor);
-  g_hash_table_insert (x->map, g_steal_pointer (&tensor), (gpointer) intern_shard (x, s->string->str));
+  g_hash_table_insert (x->map, g_steal_pointer (&tensor), (gpointer) intern_shard (x, qconv_json_scan_text (s)));
   return TRUE;
 }
 
 static gboolean
 parse_metadata_member (QconvJsonScan *s, SafetensorsIndex *x, GError **error)
 {
-  gboolean total = strcmp (s->string->str, "total_size") == 0;
+  gboolean total = strcmp (qconv_json_scan_text (s), "total_size") == 0;
   QconvJsonToken token;
 
   if (total && x->total_size != G_MAXUINT64)
@@ -106,11 +106,12 @@ parse_members (QconvJsonScan *s, SafetensorsIndex *x, const char *what,
 static gboolean
 parse_top_member (QconvJsonScan *s, SafetensorsIndex *x, guint *seen, GError **error)
 {
-  gboolean map = strcmp (s->string->str, "weight_map") == 0, metadata = strcmp (s->string->str, "metadata") == 0;
+  gboolean map = strcmp (qconv_json_scan_text (s), "weight_map") == 0,
+           metadata = strcmp (qconv_json_scan_text (s), "metadata") == 0;
   guint bit = map ? 1 : metadata ? 2 : 0;
 
   if (*seen & bit)
-    return qconv_json_scan_fail (s, error, "duplicate %s", s->string->str);
+    return qconv_json_scan_fail (s, error, "duplicate %s", qconv_json_scan_text (s));
   *seen |= bit;
   if (map)
     return parse_members (s, x, "weight_map", parse_mapping, error);
@@ -141,7 +142,7 @@ SafetensorsIndex *
 qconv_safetensors_index_read (QconvSource *source, GError **error)
 {
   g_autoptr (SafetensorsIndex) x = new_index ();
-  g_auto (QconvJsonScan) s = { 0 };
+  g_autoptr (QconvJsonScan) s = NULL;
   g_autofree char *text = NULL;
   guint64 size = qconv_source_size (source);
 
@@ -154,7 +155,8 @@ qconv_safetensors_index_read (QconvSource *source, GError **error)
   text = qconv_safetensors_read_text (source, 0, (gsize) size, error);
   if (text == NULL)
     return NULL;
-  if (!qconv_json_scan_init (&s, text, (gsize) size, error) || !parse_index (&s, x, error))
+  s = qconv_json_scan_new (text, (gsize) size, error);
+  if (s == NULL || !parse_index (s, x, error))
     {
       g_prefix_error (error, "index: ");
       return NULL;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "io/source.h"
-#include "json-parse.h"
+#include "json-node.h"
 #include "load.h"
 #include "marker.h"
 #include "pack.h"
@@ -231,7 +231,7 @@ test_map (void)
   JsonArray *map;
 
   g_assert_true (comfy_pack_marker (&p, NULL));
-  json = qconv_json_parse ((const char *) text, sizeof text, NULL);
+  json = qconv_json_node_parse ((const char *) text, sizeof text, NULL);
   g_assert_nonnull (json);
   map = json_object_get_array_member (json_node_get_object (json), COMFY_MAP);
   for (guint i = 0; i < COMFY_MAP_SIZE; i++)

@@ -55,8 +55,11 @@ sample_generate (const char *arguments, const char *name)
 char *
 sample_make (const char *id)
 {
-  /* "QTML", 2 rows, 3 columns, 0.5, the codes */
-  static const guint8 template[] = "QTML\2\0\0\0\3\0\0\0\0\0\0\77\1\2\3\4\5\6";
+  /* "QTML" and two tensors: name, dtype, rank, dimensions; then 0.5 and six codes, each at a multiple of 8 */
+  static const guint8 template[] = "QTML\2\0\0\0"
+                                   "\7\0\0\0l.scale\2\0\0\0\0\0\0\0"
+                                   "\7\0\0\0l.codes\17\0\0\0\2\0\0\0\2\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0"
+                                   "\0\0\0\0\0\77\0\0\0\0\201\202\203\204\205\206";
 
   if (g_str_equal (id, "safetensors"))
     return sample_generate ("--layers 2 --rows 4 --cols 32 --type f32", "small.safetensors");

@@ -54,20 +54,22 @@ result $? "the documents are installed"
 [ ! -e "$installed/template.so" ]
 result $? "the template is not installed"
 
-# compile SOURCE MODULE [flags]
+# compile MODULE SOURCE... [flags]
 compile ()
 {
-  source=$1
-  module=$2
-  shift 2
+  module=$1
+  shift
   # shellcheck disable=SC2046 # lists of words
-  "$cc" -std=c17 -Wall -Wextra -Wno-unused-parameter -Werror -shared -fPIC "$@" $(pkg-config --cflags qconv-plugin) \
-    "$source" -o "$module" $(pkg-config --libs qconv-plugin) >"$scratch/said" 2>&1
+  "$cc" -std=c17 -Wall -Wextra -Wno-unused-parameter -Werror -shared -fPIC $(pkg-config --cflags qconv-plugin) "$@" \
+    -o "$module" $(pkg-config --libs qconv-plugin) -lm >"$scratch/said" 2>&1
 }
 
-mkdir "$scratch/mine" "$scratch/broken" "$scratch/second"
-sed 's/template/mine/g; s/QTML/MINE/; s/GETTEXT_PACKAGE/"mine"/' "$src/plugins/template/template.c" >"$scratch/mine.c"
-compile "$scratch/mine.c" "$scratch/mine/mine.so"
+mkdir "$scratch/mine" "$scratch/broken" "$scratch/second" "$scratch/source" "$scratch/twin"
+for file in "$src"/plugins/template/*.[ch]; do
+  name=$(basename "$file" | sed 's/template/mine/')
+  sed 's/template/mine/g; s/QTML/MINE/' "$file" >"$scratch/source/$name"
+done
+compile "$scratch/mine/mine.so" "$scratch"/source/*.c
 result $? "a plugin is compiled with what pkg-config says"
 
 QCONV_PLUGIN_PATH=$scratch/mine:$installed
@@ -78,24 +80,30 @@ result $? "it is listed"
 result $? "its features are listed"
 
 # 2 rows of 3 codes 1 … 6, scale 0.5
-printf 'MINE\002\000\000\000\003\000\000\000\000\000\000\077\001\002\003\004\005\006' >"$scratch/in.mine"
+{
+  printf 'MINE\002\000\000\000'
+  printf '\007\000\000\000l.scale\002\000\000\000\000\000\000\000'
+  printf '\007\000\000\000l.codes\017\000\000\000\002\000\000\000\002\000\000\000\000\000\000\000\003\000\000\000\000\000\000\000'
+  printf '\000\000\000\000\000\077\000\000\000\000\201\202\203\204\205\206'
+} >"$scratch/in.mine"
 "$qconv" --from mine --to f32-safetensors "$scratch/in.mine" "$scratch/out.safetensors" >"$scratch/said" 2>&1
 result $? "it reads a file"
 values=$(tail -c 24 "$scratch/out.safetensors" | od -An -v -tf4 | tr -s ' \n' ' ')
 [ "$values" = " 0.5 1 1.5 2 2.5 3 " ]
 result $? "its values arrive:$values"
-printf 'MINE\002\000\000\000\377\377\377\377\000\000\000\077\001' >"$scratch/bad.mine"
+printf 'MINE\377\377\377\377\377\377\377\377\000' >"$scratch/bad.mine"
 "$qconv" inspect "$scratch/bad.mine" >"$scratch/said" 2>&1
 [ $? -eq 3 ]
 result $? "what it refuses is exit status 3"
 
 for kind in abi incomplete nothing null symbol undefined; do
-  compile "$src/tests/conformance/broken-plugin.c" "$scratch/broken/broken_$kind.so" -DBROKEN_$kind || \
+  compile "$scratch/broken/broken_$kind.so" "$src/tests/conformance/broken-plugin.c" -DBROKEN_$kind || \
     give_up "compile broken_$kind"
 done
 echo "no module" >"$scratch/broken/broken_garbage.so"
-sed 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (twin/' "$scratch/mine.c" >"$scratch/twin.c"
-compile "$scratch/twin.c" "$scratch/broken/twin.so" || give_up "compile twin"
+cp "$scratch"/source/* "$scratch/twin"
+sed -i 's/QCONV_PLUGIN_DEFINE (mine/QCONV_PLUGIN_DEFINE (twin/' "$scratch/twin/mine.c"
+compile "$scratch/broken/twin.so" "$scratch"/twin/*.c || give_up "compile twin"
 cp "$scratch/mine/mine.so" "$scratch/second/mine.so"
 echo "not looked at" >"$scratch/broken/README"
 

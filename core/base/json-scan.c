@@ -1,32 +1,52 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scans JSON token by token. */
-#include "json-scan.h"
-
+/* Scans JSON token by token. qconv-json.h declares it; json-parse.c and containers call it. */
 #include <string.h>
 
-#include "qconv-types.h"
+#include "qconv-json.h"
 
-gboolean
-qconv_json_scan_init (QconvJsonScan *s, const char *text, gsize n, GError **error)
+enum { MAX_DEPTH = 128 };
+
+/**
+ * QconvJsonScan: the state of a scan.
+ *
+ * @string: the last key or string, decoded, or the last number as written; it may hold NUL
+ * @depth: number of open objects and arrays, at most MAX_DEPTH
+ * @begun: the innermost object or array has an item already
+ * @after_key: the next token is the value of a key
+ * @in_object: for each open level whether it is an object
+ */
+struct _QconvJsonScan {
+  GString *string;
+  guint depth;
+  const char *start, *p, *end;
+  gboolean begun, after_key;
+  gboolean in_object[MAX_DEPTH];
+};
+
+QconvJsonScan *
+qconv_json_scan_new (const char *text, gsize n, GError **error)
 {
+  QconvJsonScan *s;
   const char *bad;
 
-  memset (s, 0, sizeof *s);
+  /* The validator also stops at a NUL, which the scan then refuses, because JSON allows it nowhere */
+  if (!g_utf8_validate_len (text, n, &bad) && *bad != '\0')
+    {
+      qconv_fail (error, QCONV_ERROR_INPUT, "not valid UTF-8 at byte %" G_GSIZE_FORMAT, (gsize) (bad - text));
+      return NULL;
+    }
+  s = g_new0 (QconvJsonScan, 1);
   s->string = g_string_new (NULL);
   s->start = s->p = text;
   s->end = text + n;
-  /* The validator also stops at a NUL, which the scan then refuses, because JSON allows it nowhere */
-  if (!g_utf8_validate_len (text, n, &bad) && *bad != '\0')
-    return qconv_fail (error, QCONV_ERROR_INPUT, "not valid UTF-8 at byte %" G_GSIZE_FORMAT, (gsize) (bad - text));
-  return TRUE;
+  return s;
 }
 
 void
-qconv_json_scan_clear (QconvJsonScan *s)
+qconv_json_scan_free (QconvJsonScan *s)
 {
-  if (s->string != NULL)
-    g_string_free (s->string, TRUE);
-  s->string = NULL;
+  g_string_free (s->string, TRUE);
+  g_free (s);
 }
 
 gboolean
@@ -211,7 +231,7 @@ scan_word (QconvJsonScan *s, GError **error)
 static QconvJsonToken
 open_nested (QconvJsonScan *s, gboolean object, GError **error)
 {
-  if (s->depth == QCONV_JSON_MAX_DEPTH)
+  if (s->depth == MAX_DEPTH)
     return fail (s, error, "JSON nested more than 128 deep");
   s->in_object[s->depth++] = object;
   s->begun = FALSE;
@@ -323,4 +343,10 @@ gboolean
 qconv_json_scan_has_nul (const QconvJsonScan *s)
 {
   return memchr (s->string->str, '\0', s->string->len) != NULL;
+}
+
+const char *
+qconv_json_scan_text (const QconvJsonScan *s)
+{
+  return s->string->str;
 }
