@@ -9,9 +9,8 @@
 
 /* ---- Tensors and components ---- */
 
-/* Returns the bytes of one step along axis 0 of @c; of all of it if it has no axes */
-static guint64
-bytes_of_step (const QconvComponent *c)
+guint64
+check_bytes_of_step (const QconvComponent *c)
 {
   QconvShape step = c->shape;
   guint64 n = 0;
@@ -32,7 +31,7 @@ pack (const QconvPack *p, GError **error)
 static gboolean
 load (const QconvLoad *l, GError **error)
 {
-  guint64 step = bytes_of_step (l->component);
+  guint64 step = check_bytes_of_step (l->component);
 
   return qconv_tensor_read (l->tensors[0], l->first * step, l->n * step, l->dst, error);
 }
@@ -84,7 +83,7 @@ add_component (QconvOutput *o, const QconvLayer *l, const QconvComponent *c, GEr
 
   if (!qconv_shape_bytes (&c->shape, c->dtype, &planned.shape.dim[0]))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is too large", c->name);
-  planned.run = c->run.rows > 0 ? (QconvRun) { c->run.rows, c->run.n * bytes_of_step (c) } : QCONV_WHOLE;
+  planned.run = c->run.rows > 0 ? (QconvRun) { c->run.rows, c->run.n * check_bytes_of_step (c) } : QCONV_WHOLE;
   return qconv_output_add (o, l, suffix, &planned, error);
 }
 
@@ -100,8 +99,8 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GErro
       if (!add_component (o, l, l->components[i], error))
         return FALSE;
     }
-  value = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s %s %s", l->scheme, l->rows, l->cols,
-                           qconv_dtype_name (l->dtype), names->str, parameters);
+  value = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s %s %s", check_scheme_of (l->scheme),
+                           l->rows, l->cols, qconv_dtype_name (l->dtype), names->str, parameters);
   qconv_output_set_metadata (o, key, value);
   return TRUE;
 }
@@ -165,7 +164,17 @@ count (gconstpointer features)
   return features != NULL ? g_strv_length ((char **) features) : 0;
 }
 
-/* Returns: (transfer full): the targets of the carrier: one for each scheme that @plugin encodes, and plain F32 */
+/* Returns: (transfer full): the target @name with the scheme of this name */
+static QconvTarget
+scheme_target (const char *prefix, const char *id)
+{
+  const char *name = g_strconcat (prefix, id, NULL);
+
+  return (QconvTarget) { .name = name, .summary = "components as they are", .scheme = name };
+}
+
+/* Returns: (transfer full): the targets of the carrier: for each scheme of @plugin one of itself or of random numbers,
+   and one of its probe; and plain F32 */
 static QconvTarget *
 make_targets (const QconvPlugin *plugin)
 {
@@ -174,56 +183,87 @@ make_targets (const QconvPlugin *plugin)
 
   for (guint i = 0; i < n; i++)
     {
-      const char *id = plugin->quantizers[i]->id;
-
-      if (plugin->quantizers[i]->encoders != NULL)
-        *t++ = (QconvTarget) { .name = id, .summary = "components as they are", .scheme = id };
-      id = g_strconcat (PROBE, id, NULL);
-      *t++ = (QconvTarget) { .name = id, .summary = "hooks without a place for an error", .scheme = id };
+      *t++ = scheme_target (plugin->quantizers[i]->encoders != NULL ? "" : RANDOM, plugin->quantizers[i]->id);
+      *t++ = scheme_target (PROBE, plugin->quantizers[i]->id);
     }
   *t = (QconvTarget) { .name = "decoded", .summary = "all layers as F32", .scheme = "plain", .dtype = QCONV_F32 };
   return targets;
 }
 
+/* Returns: (transfer full): the probes of all containers of @plugin, and the carrier's own */
+static const QconvContainer **
+make_containers (const QconvPlugin *plugin)
+{
+  guint n = count (plugin->containers);
+  const QconvContainer **list = g_new0 (const QconvContainer *, n + 2);
+  QconvContainer *probes = g_new0 (QconvContainer, n);
+
+  for (guint i = 0; i < n; i++)
+    {
+      check_probe_container (&probes[i], plugin->containers[i]);
+      list[i] = &probes[i];
+    }
+  list[n] = &check_carrier_container;
+  return list;
+}
+
+static const QconvReader **
+make_readers (const QconvPlugin *plugin)
+{
+  guint n = count (plugin->readers);
+  const QconvReader **list = g_new0 (const QconvReader *, n + 2);
+  QconvReader *probes = g_new0 (QconvReader, n);
+
+  for (guint i = 0; i < n; i++)
+    {
+      check_probe_reader (&probes[i], plugin->readers[i]);
+      list[i] = &probes[i];
+    }
+  list[n] = &reader;
+  return list;
+}
+
+static const QconvQuantizer **
+make_quantizers (const QconvPlugin *plugin)
+{
+  guint n = count (plugin->quantizers);
+  const QconvQuantizer **list = g_new0 (const QconvQuantizer *, 2 * n + 1), **next = list;
+  QconvQuantizer *probes = g_new0 (QconvQuantizer, 2 * n);
+
+  for (guint i = 0; i < n; i++)
+    {
+      const QconvQuantizer *real = plugin->quantizers[i];
+
+      check_probe_quantizer (&probes[2 * i], real);
+      *next++ = &probes[2 * i];
+      if (real->encoders != NULL)
+        continue;
+      check_random_quantizer (&probes[2 * i + 1], real);
+      *next++ = &probes[2 * i + 1];
+    }
+  return list;
+}
+
 void
 check_carrier_add (const QconvPlugin *plugin)
 {
-  guint n_containers = count (plugin->containers), n_readers = count (plugin->readers);
-  guint n_quantizers = count (plugin->quantizers);
-  const QconvContainer **containers = g_new0 (const QconvContainer *, n_containers + 2);
-  const QconvReader **readers = g_new0 (const QconvReader *, n_readers + 2);
-  const QconvQuantizer **quantizers = g_new0 (const QconvQuantizer *, n_quantizers + 1);
-  const QconvWriter **writers = g_new0 (const QconvWriter *, 2);
-  QconvContainer *container_probes = g_new0 (QconvContainer, n_containers);
-  QconvReader *reader_probes = g_new0 (QconvReader, n_readers);
-  QconvQuantizer *quantizer_probes = g_new0 (QconvQuantizer, n_quantizers);
-  QconvWriter *writer = g_new0 (QconvWriter, 1);
-  QconvPlugin *own = g_new0 (QconvPlugin, 1);
+  static QconvWriter writer = { .id = CARRIER,
+                                .summary = "components as they are",
+                                .container = CARRIER,
+                                .suffix = "." CARRIER,
+                                .reader = CARRIER,
+                                .layer = write_layer };
+  static const QconvWriter *const writers[] = { &writer, NULL };
+  static QconvPlugin own = { .abi = QCONV_PLUGIN_ABI,
+                             .api = QCONV_PLUGIN_API,
+                             .name = CARRIER,
+                             .summary = "what qconv-plugin-check adds",
+                             .license = "LGPL-2.1-or-later",
+                             .writers = writers };
 
-  for (guint i = 0; i < n_containers; i++)
-    check_probe_container (&container_probes[i], plugin->containers[i]), containers[i] = &container_probes[i];
-  for (guint i = 0; i < n_readers; i++)
-    check_probe_reader (&reader_probes[i], plugin->readers[i]), readers[i] = &reader_probes[i];
-  for (guint i = 0; i < n_quantizers; i++)
-    check_probe_quantizer (&quantizer_probes[i], plugin->quantizers[i]), quantizers[i] = &quantizer_probes[i];
-  containers[n_containers] = &check_carrier_container;
-  readers[n_readers] = &reader;
-  *writer = (QconvWriter) { .id = CARRIER,
-                            .summary = "components as they are",
-                            .container = CARRIER,
-                            .suffix = "." CARRIER,
-                            .reader = CARRIER,
-                            .targets = make_targets (plugin),
-                            .layer = write_layer };
-  writers[0] = writer;
-  *own = (QconvPlugin) { .abi = QCONV_PLUGIN_ABI,
-                         .api = QCONV_PLUGIN_API,
-                         .name = CARRIER,
-                         .summary = "what qconv-plugin-check adds",
-                         .license = "LGPL-2.1-or-later",
-                         .containers = containers,
-                         .readers = readers,
-                         .quantizers = quantizers,
-                         .writers = writers };
-  qconv_registry_add (own);
+  writer.targets = make_targets (plugin);
+  own.containers = make_containers (plugin);
+  own.readers = make_readers (plugin);
+  own.quantizers = make_quantizers (plugin);
+  qconv_registry_add (&own);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Probes: copies of a plugin's tables under other ids. Their hooks call the plugin's hook again without a place for an
    error if it fails, and then fail in any case. carrier.c offers them. */
+#include <string.h>
+
 #include "plugin-check/carrier.h"
 
-/* Returns: (transfer none): the id of the feature that the probe @id stands for */
-static const char *
-real_id (const char *id)
+const char *
+check_scheme_of (const char *id)
 {
-  return id + sizeof PROBE - 1;
+  if (g_str_has_prefix (id, RANDOM))
+    return id + strlen (RANDOM);
+  return g_str_has_prefix (id, PROBE) ? id + strlen (PROBE) : id;
 }
 
 static gboolean
@@ -26,7 +29,7 @@ static gboolean
 probe_open (const QconvContainer *self, QconvSource *source, const QconvValues *options, QconvDirectory *d,
             GError **error)
 {
-  const QconvContainer *real = qconv_registry_container (real_id (self->id));
+  const QconvContainer *real = qconv_registry_container (check_scheme_of (self->id));
   gboolean ok = real->open (real, source, options, d, error);
 
   if (!ok)
@@ -58,7 +61,7 @@ static gboolean
 probe_claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
              GError **error)
 {
-  const QconvReader *real = qconv_registry_reader (real_id (self->id));
+  const QconvReader *real = qconv_registry_reader (check_scheme_of (self->id));
   gboolean ok = real->claim (real, d, options, claims, error);
 
   if (!ok)
@@ -76,10 +79,8 @@ check_probe_reader (QconvReader *probe, const QconvReader *real)
   probe->check = NULL;
 }
 
-/* Sets the scheme of a layer that the plan made for the probe, because a quantizer may expect its own. Returns the
-   scheme before */
-static const char *
-replace_scheme (const QconvLayer *layer, const char *scheme)
+const char *
+check_replace_scheme (const QconvLayer *layer, const char *scheme)
 {
   QconvLayer *own = (QconvLayer *) layer;
   const char *before = own->scheme;
@@ -91,24 +92,24 @@ replace_scheme (const QconvLayer *layer, const char *scheme)
 static gboolean
 probe_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
-  const QconvQuantizer *real = qconv_registry_quantizer (real_id (self->id));
-  const char *scheme = replace_scheme (layer, real->id);
+  const QconvQuantizer *real = qconv_registry_quantizer (check_scheme_of (self->id));
+  const char *scheme = check_replace_scheme (layer, real->id);
   gboolean ok = real->components (real, layer, out, error);
 
   if (!ok)
     real->components (real, layer, out, NULL);
-  replace_scheme (layer, scheme);
+  check_replace_scheme (layer, scheme);
   return done (ok, error);
 }
 
 static void
 probe_settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values)
 {
-  const QconvQuantizer *real = qconv_registry_quantizer (real_id (self->id));
-  const char *scheme = replace_scheme (layer, real->id);
+  const QconvQuantizer *real = qconv_registry_quantizer (check_scheme_of (self->id));
+  const char *scheme = check_replace_scheme (layer, real->id);
 
   real->settle (real, layer, values);
-  replace_scheme (layer, scheme);
+  check_replace_scheme (layer, scheme);
 }
 
 static gboolean

@@ -74,16 +74,21 @@ is_best (const QconvContainer *f, const char *path, GBytes *bytes)
   return own > 0;
 }
 
+/* Returns whether core takes the container or reader of @row for the file. A file at which a plugin breaks its contract
+   belongs to every reader, so that the rows report it */
 static gboolean
 belongs (const CheckRow *row, const char *path, GBytes *bytes)
 {
   const QconvContainer *container = qconv_registry_container (row->id);
+  g_autoptr (GError) failed = NULL;
   g_autoptr (QconvModel) model = NULL;
 
   if (container == row->feature)
     return is_best (container, path, bytes);
-  model = check_open (path, NULL, NULL);
-  return model != NULL && strcmp (qconv_model_format (model), row->id) == 0;
+  model = check_open (path, NULL, &failed);
+  if (model == NULL)
+    return g_error_matches (failed, QCONV_ERROR, QCONV_ERROR_BUG);
+  return strcmp (qconv_model_format (model), row->id) == 0;
 }
 
 typedef gboolean (*FileFunc) (Check *c, const CheckRow *row, const char *path, GBytes *bytes, guint n_files,
