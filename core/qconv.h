@@ -68,6 +68,9 @@ QCONV_API GPtrArray *qconv_registry_containers (void);
 QCONV_API GPtrArray *qconv_registry_readers (void);
 QCONV_API GPtrArray *qconv_registry_quantizers (void);
 QCONV_API GPtrArray *qconv_registry_writers (void);
+/* Offers @plugin, a plugin that is part of the program, behind all modules. Its table must be valid for ever. Must be
+   called before any other function of the registry, or one that opens a model */
+QCONV_API void qconv_registry_add (const QconvPlugin *plugin);
 /* Fails with QCONV_ERROR_NO_PLUGIN if no module was found; the error names the folders that were searched */
 QCONV_API gboolean qconv_registry_check (GError **error);
 /* Returns: (transfer none): the feature @id; NULL if no loaded plugin has it */

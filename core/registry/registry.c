@@ -74,21 +74,29 @@ load_module (Registry *r, const char *folder, const char *file)
   add_module (r, m);
 }
 
-/* Plugins that are part of the program; NULL: the program has none and loads modules */
+/* Plugins that are part of the program; NULL: it has none */
 static GPtrArray *built_in;
+static gboolean without_modules;
 
 void
-qconv_registry_add_built_in (const QconvPlugin *plugin)
+qconv_registry_add (const QconvPlugin *plugin)
 {
   if (built_in == NULL)
     built_in = g_ptr_array_new ();
   g_ptr_array_add (built_in, (gpointer) plugin);
 }
 
+void
+qconv_registry_add_built_in (const QconvPlugin *plugin)
+{
+  without_modules = TRUE;
+  qconv_registry_add (plugin);
+}
+
 static void
 load_built_in (Registry *r)
 {
-  for (guint i = 0; i < built_in->len; i++)
+  for (guint i = 0; built_in != NULL && i < built_in->len; i++)
     {
       const QconvPlugin *p = g_ptr_array_index (built_in, i);
       g_autoptr (GError) error = NULL;
@@ -142,10 +150,9 @@ load_all (void)
 
   r->modules = g_ptr_array_new ();
   r->features = qconv_features_new ();
-  if (built_in != NULL)
-    load_built_in (r);
-  else
+  if (!without_modules)
     load_folders (r);
+  load_built_in (r);
   g_ptr_array_sort (r->modules, compare_modules);
   qconv_features_list (r->features, r->modules);
   r->targets = qconv_targets_new (r->features);

@@ -38,7 +38,7 @@ good_tree ()
 # "FOLDER OTHER yes" or "FOLDER OTHER no" for each two folders of core: whether the table of CONTRIBUTING.md has the arrow
 list_arrows ()
 {
-  awk -F'|' '/^\| `core\/[a-z]*\/`/ {
+  awk -F'|' '/^\| `core\/[a-z-]*\/`/ {
     gsub (/[` ]/, "", $2)
     sub (/\/$/, "", $2)
     room[++n] = $2

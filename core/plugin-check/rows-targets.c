@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows about conversions: of every target of a writer, and of every quantizer through the carrier's target. */
+#include <math.h>
+#include <string.h>
+
+#include "plugin-check/carrier.h"
+#include "plugin-check/option-values.h"
+
+static gboolean
+test_same_bytes (Check *c, const CheckRow *row, GError **error)
+{
+  g_autofree char *input = check_usual_model (c, error);
+
+  return input != NULL && check_same_bytes (c, input, row->id, error);
+}
+
+/* Tests that decoding depends on nothing but the file */
+static gboolean
+test_decoding (Check *c, const CheckRow *row, GError **error)
+{
+  g_autofree char *input = check_usual_model (c, error), *coded = check_path (c, "coded.out");
+  g_autoptr (GBytes) bytes = NULL;
+
+  if (input != NULL)
+    bytes = check_convert (c, input, &(CheckWay) { .target = row->id }, "coded.out", error);
+  return bytes != NULL && check_same_bytes (c, coded, CHECK_DECODED, error);
+}
+
+/* Tests that converting an output to its own target, and an edit that changes nothing, write the same file */
+static gboolean
+test_again (Check *c, const CheckRow *row, GError **error)
+{
+  g_autofree char *input = check_usual_model (c, error), *once = check_path (c, "once.out");
+  const CheckWay way = { .target = row->id }, edit = { 0 };
+  g_autoptr (GBytes) want = NULL, got = NULL, edited = NULL;
+
+  if (input != NULL)
+    want = check_convert (c, input, &way, "once.out", error);
+  if (want != NULL)
+    got = check_convert (c, once, &way, "twice.out", error);
+  if (got != NULL)
+    edited = check_convert (c, once, &edit, "edited.out", error);
+  if (edited == NULL)
+    return FALSE;
+  if (!g_bytes_equal (got, want))
+    return check_fail (error, "converting an output to its own target changes its bytes");
+  return g_bytes_equal (edited, want) || check_fail (error, "an edit that changes nothing changes the bytes");
+}
+
+/* ---- Shapes ---- */
+
+/* Converts a model of every number of @rows and @cols, with all kinds of weights */
+static gboolean
+convert_shapes (Check *c, const char *target, const char *name, const guint64 *rows, guint n_rows, const guint64 *cols,
+                guint n_cols, QconvDType dtype, GError **error)
+{
+  g_autofree CheckLayer *layers = g_new0 (CheckLayer, n_rows * n_cols + 1);
+  g_autofree char *input = NULL, *file = g_strdup_printf ("%s-%s.model", name, qconv_dtype_name (dtype));
+  g_autoptr (GBytes) bytes = NULL;
+
+  for (guint i = 0; i < n_rows * n_cols; i++)
+    layers[i] = (CheckLayer) { rows[i / n_cols], cols[i % n_cols], (CheckFill) (i % CHECK_N_FILLS) };
+  input = check_model (c, file, layers, dtype, error);
+  if (input != NULL)
+    bytes = check_convert (c, input, &(CheckWay) { .target = target }, "shapes.out", error);
+  return bytes != NULL;
+}
+
+static gboolean
+test_shapes (Check *c, const CheckRow *row, GError **error)
+{
+  static const guint64 rows[] = { 1, 3, 16, 128, 257 }, cols[] = { 256, 512, 768 };
+  static const QconvDType dtypes[] = { QCONV_F32, QCONV_F16, QCONV_BF16 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (dtypes); i++)
+    if (!convert_shapes (c, row->id, "shapes", rows, G_N_ELEMENTS (rows), cols, G_N_ELEMENTS (cols), dtypes[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+/* Returns whether @error refuses a shape, as components() may */
+static gboolean
+refuses_shape (const GError *error)
+{
+  return g_error_matches (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED)
+         || g_error_matches (error, QCONV_ERROR, QCONV_ERROR_OPTION);
+}
+
+static gboolean
+test_odd_shapes (Check *c, const CheckRow *row, GError **error)
+{
+  static const guint64 rows[] = { 1, 3, 17 }, cols[] = { 1, 5, 33, 255, 257, 384 };
+  g_autoptr (GError) failed = NULL;
+
+  if (convert_shapes (c, row->id, "odd", rows, G_N_ELEMENTS (rows), cols, G_N_ELEMENTS (cols), QCONV_F32, &failed)
+      || refuses_shape (failed))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&failed));
+  return FALSE;
+}
+
+/* ---- Numbers ---- */
+
+/* Tests that one weight that is NaN or infinite fails the run and leaves no file */
+static gboolean
+test_not_finite (Check *c, const CheckRow *row, GError **error)
+{
+  static const guint32 wrong[] = { 0x7fc00000, 0x7f800000, 0xff800000 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autofree char *input = check_model_of_bits (c, wrong[i], TRUE, error), *path = check_path (c, "wrong.out");
+      g_autoptr (GError) failed = NULL;
+      g_autoptr (GBytes) bytes = NULL;
+
+      if (input == NULL)
+        return FALSE;
+      bytes = check_convert (c, input, &(CheckWay) { .target = row->id }, "wrong.out", &failed);
+      if (bytes != NULL || g_file_test (path, G_FILE_TEST_EXISTS))
+        return check_fail (error, "a weight that is not finite gives a file");
+      if (!g_error_matches (failed, QCONV_ERROR, QCONV_ERROR_NON_FINITE))
+        {
+          g_propagate_error (error, g_steal_pointer (&failed));
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* Checks that all weights of the decoded file @path are finite numbers of @most at most */
+static gboolean
+check_vanished (const char *path, double most, GError **error)
+{
+  g_autoptr (QconvModel) model = check_open (path, NULL, error);
+  const QconvDirectory *d = model != NULL ? qconv_model_directory (model) : NULL;
+
+  for (guint i = 0; d != NULL && i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      g_autofree float *x = g_malloc (t->n_bytes);
+
+      if (!qconv_tensor_read (t, 0, t->n_bytes, x, error))
+        return FALSE;
+      for (guint64 k = 0; k < t->n_bytes / sizeof *x; k++)
+        if (!(fabs ((double) x[k]) <= most))
+          return check_fail (error, "a weight of layer \"%s\" comes back as %g", t->name, (double) x[k]);
+    }
+  return d != NULL;
+}
+
+/* Tests that zeros of both signs come back as zeros, and tiny numbers as tiny numbers */
+static gboolean
+test_vanishing (Check *c, const CheckRow *row, GError **error)
+{
+  static const guint32 numbers[] = { 0, 0x80000000, 1, 0x00400000, 0x03800000 };
+  g_autofree char *coded = check_path (c, "vanishing.out"), *decoded = check_path (c, "vanished.out");
+
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    {
+      g_autofree char *input = check_model_of_bits (c, numbers[i], FALSE, error);
+      g_autoptr (GBytes) bytes = NULL, back = NULL;
+
+      if (input != NULL)
+        bytes = check_convert (c, input, &(CheckWay) { .target = row->id }, "vanishing.out", error);
+      if (bytes != NULL)
+        back = check_convert (c, coded, &(CheckWay) { .target = CHECK_DECODED }, "vanished.out", error);
+      if (back == NULL || !check_vanished (decoded, i < 2 ? 0 : 1e-30, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* ---- Options ---- */
+
+static gboolean
+test_option (Check *c, const CheckRow *row, const char *option, gboolean good, GError **error)
+{
+  const CheckWay way = { .target = row->id, .option = option };
+  g_autofree char *input = check_small_model (c, error);
+  g_autoptr (GError) failed = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  if (input == NULL)
+    return FALSE;
+  bytes = check_convert (c, input, &way, "option.out", &failed);
+  if (!good)
+    return (failed != NULL && qconv_error_exit_status (failed) == 2)
+           || check_fail (error, "a value that the table does not allow is not refused");
+  if (bytes != NULL || refuses_shape (failed))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&failed));
+  return FALSE;
+}
+
+static gboolean
+test_options (Check *c, const CheckRow *row, GError **error)
+{
+  const QconvTargetInfo *t = check_target (row->id);
+
+  return check_each_option (c, row, t->writer->id, t->writer->options, test_option, error)
+         && (t->quantizer == NULL
+             || check_each_option (c, row, t->quantizer->id, t->quantizer->options, test_option, error))
+         && test_option (c, row, "no-such-option=1", FALSE, error);
+}
+
+/* ---- Hooks without a place for an error ---- */
+
+static gboolean
+test_no_error (Check *c, const CheckRow *row, GError **error)
+{
+  static const CheckLayer layers[] = { { 1, 1 }, { 1, 3 }, { 3, 5 }, { 7, 33 }, { 16, 1 }, { 257, 255 }, { 0 } };
+  const QconvQuantizer *q = row->feature;
+  g_autofree char *target = g_strconcat (PROBE, q->id, "-" CARRIER, NULL), *output = check_path (c, "probe.out");
+  g_autofree char *input = check_model (c, "probe.model", layers, QCONV_F32, error);
+  g_autoptr (QconvModel) model = input != NULL ? check_open (input, NULL, error) : NULL;
+  g_autoptr (QconvPlan) plan = NULL;
+
+  if (model == NULL)
+    return FALSE;
+  plan = check_plan (model, &(CheckWay) { .target = target }, output, NULL);
+  return plan == NULL || check_fail (error, "the probe of components() was not asked");
+}
+
+/* ---- Lists of rows ---- */
+
+static const char decoding[] = "decoding gives the same numbers with any threads and memory";
+
+static const struct {
+  const char *what;
+  CheckFunc run;
+  gboolean encodes, decodes; /* the row needs a scheme that can be encoded, decoded */
+} target_rows[] = {
+  { "same bytes with any threads and memory", test_same_bytes },
+  { decoding, test_decoding, TRUE, TRUE },
+  { "an output is converted and edited without a change", test_again },
+  { "every shape and kind of weights", test_shapes, TRUE, FALSE },
+  { "odd shapes work or are refused", test_odd_shapes, TRUE, FALSE },
+  { "options in every range", test_options },
+  { "weights that are not finite are refused", test_not_finite, TRUE, FALSE },
+  { "zeros come back as zeros", test_vanishing, TRUE, TRUE },
+};
+
+static void
+add_rows (Check *c, const char *kind, const QconvTargetInfo *t)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (target_rows); i++)
+    if ((t->quantizer != NULL || !target_rows[i].encodes)
+        && (t->quantizer == NULL || t->quantizer->decode != NULL || !target_rows[i].decodes))
+      check_add_row (c, kind, t->name, target_rows[i].what, target_rows[i].run, t);
+}
+
+void
+check_add_quantizer_rows (Check *c)
+{
+  const QconvQuantizer *const *list = c->plugin->quantizers;
+
+  for (guint i = 0; list != NULL && list[i] != NULL; i++)
+    {
+      gboolean encodes = list[i]->encoders != NULL;
+      g_autofree char *name = g_strconcat (encodes ? "" : RANDOM, list[i]->id, "-" CARRIER, NULL);
+      const QconvTargetInfo *t = check_target (name);
+
+      check_add_row (c, "quantizer", list[i]->id, "components() needs no place for an error", test_no_error, list[i]);
+      if (t != NULL && encodes)
+        add_rows (c, "target", t);
+      else if (t != NULL)
+        check_add_row (c, "target", name, decoding, test_decoding, t);
+    }
+}
+
+static gboolean
+test_not_offered (Check *c, const CheckRow *row, GError **error)
+{
+  return check_skip (error, "this target is not offered: its quantizer or container is not loaded");
+}
+
+void
+check_add_writer_rows (Check *c)
+{
+  const QconvWriter *const *list = c->plugin->writers;
+
+  for (guint i = 0; list != NULL && list[i] != NULL; i++)
+    for (const QconvTarget *t = list[i]->targets; t->name != NULL; t++)
+      {
+        g_autofree char *name = g_strconcat (t->name, "-", list[i]->id, NULL);
+        const QconvTargetInfo *info = check_target (name);
+
+        if (info != NULL)
+          add_rows (c, "target", info);
+        else
+          check_add_row (c, "target", name, "conversion", test_not_offered, NULL);
+      }
+}
