@@ -12,8 +12,9 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RULE = """Lines with + alone are additions. A line with - breaks what was compiled before: core/qconv.h says when
-soversion rises, plugin-api/qconv-types.h when QCONV_PLUGIN_ABI does. --update records a change that is meant."""
+RULE = """Lines with + alone are additions, and so is a struct that core allocates and that grew at its end, or a member
+that took room from reserved. Any other line with - breaks what was compiled before: core/qconv.h says when soversion
+rises, plugin-api/qconv-types.h when QCONV_PLUGIN_ABI does. --update records a change that is meant."""
 
 
 def read_headers(source):
