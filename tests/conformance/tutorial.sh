@@ -25,7 +25,7 @@ PKG_CONFIG_PATH=$(dirname "$pc")${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 export PKG_CONFIG_PATH
 # What whoever installs into a usual place has without doing anything
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir qconv)
-QCONV_DATA_PATH=$(pkg-config --variable=prefix qconv)/share/qconv
+QCONV_DATA_PATH=$(pkg-config --variable=datadir qconv)
 QCONV_PLUGIN_PATH=$(pkg-config --variable=pluginsdir qconv-plugin)
 mkdir "$scratch/bin" "$scratch/work"
 ln -s "$(command -v "$cc")" "$scratch/bin/cc"
