@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 /* Version of the tables of plugins and backends, of the functions that plugins call and of their promises. It rises
    only when a module of an older build would break: a symbol goes, or an offset, a size, a number or a promise changes.
    It also rises with the soname of libqconv. Additions do not raise it: new members of tables come out of reserved[],
-   and structs that core allocates grow at their end. "abi" in meson.build is the same number; tests/abi keeps the
-   lists. */
+   and structs that core allocates grow at their end, so a plugin must neither allocate nor copy those. "abi" in
+   meson.build is the same number; tests/abi keeps the lists. */
 #define QCONV_PLUGIN_ABI 1
 
 /**
