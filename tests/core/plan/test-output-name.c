@@ -135,7 +135,8 @@ test_unknown (void)
   g_clear_error (&error);
   /* a target whose quantizer cannot encode */
   g_assert_null (qconv_plan_new (m, &(QconvJob) { .target = "light-toy" }, &error));
-  toy_assert_error (error, QCONV_ERROR_NO_PLUGIN, "target \"light-toy\" is not offered: the scheme \"light\" only decodes");
+  toy_assert_error (error, QCONV_ERROR_NO_PLUGIN,
+                    "target \"light-toy\" is not offered: the scheme \"light\" only decodes");
 }
 
 #define ADD(prefix, table, title, func)                                              \
