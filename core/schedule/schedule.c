@@ -21,7 +21,8 @@ typedef struct {
   GCond changed;
   GPtrArray *active; /* Active */
   GPtrArray *idle;   /* Arena: blocks that no task uses */
-  guint n_running;
+  guint n_running, n_threads;
+  GPtrArray *threads; /* GThread; the calling thread works too and is not among them */
   GCancellable *cancellable;
   GError *error;
 } Schedule;
@@ -141,6 +142,29 @@ keep_error (Schedule *s, GError *error)
     g_error_free (error);
 }
 
+static gpointer work (gpointer data);
+
+/* Starts one more thread if a task may wait for it. If the system has no thread left, the others do all work. The caller
+   holds the lock */
+static void
+start_thread (Schedule *s)
+{
+  gboolean waits = s->next_item < s->n_items;
+  GThread *thread;
+
+  for (guint i = 0; i < s->active->len; i++)
+    {
+      const Active *a = g_ptr_array_index (s->active, i);
+
+      waits |= a->next < a->n_tasks;
+    }
+  if (!waits || s->threads->len + 1 >= s->n_threads)
+    return;
+  thread = g_thread_try_new ("qconv", work, s, NULL);
+  if (thread != NULL)
+    g_ptr_array_add (s->threads, thread);
+}
+
 /* Runs one task. The last task of a phase takes its item to the next phase. The caller holds the lock; the task runs
    without it */
 static void
@@ -151,6 +175,7 @@ run_task (Schedule *s, Active *a, Arena *block)
   gboolean ok, more = TRUE;
 
   s->n_running++;
+  start_thread (s);
   g_mutex_unlock (&s->lock);
   ok = !g_cancellable_set_error_if_cancelled (s->cancellable, &error)
        && s->ops->run (s->data, a->item, task, block, &error);
@@ -200,21 +225,23 @@ gboolean
 qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                     GCancellable *cancellable, GError **error)
 {
-  Schedule s = { .ops = ops, .data = data, .n_items = n_items, .memory = limits->memory, .cancellable = cancellable };
-  guint n_threads = MIN (limits->n_threads, MAX_THREADS), n_started = 1; /* the calling thread works too */
-  g_autofree GThread **threads = NULL;
+  Schedule s = { .ops = ops,
+                 .data = data,
+                 .n_items = n_items,
+                 .memory = limits->memory,
+                 .n_threads = MIN (limits->n_threads, MAX_THREADS),
+                 .cancellable = cancellable };
 
-  threads = g_new0 (GThread *, MAX (n_threads, 1));
+  s.threads = g_ptr_array_new ();
   g_mutex_init (&s.lock);
   g_cond_init (&s.changed);
   s.active = g_ptr_array_new_with_free_func (g_free);
   s.idle = g_ptr_array_new_with_free_func (free_arena);
-  /* If no more threads can be started, the others do all work */
-  while (n_started < n_threads && (threads[n_started] = g_thread_try_new ("qconv", work, &s, NULL)) != NULL)
-    n_started++;
   work (&s);
-  while (n_started > 1)
-    g_thread_join (threads[--n_started]);
+  /* All work is done, so no thread starts another one */
+  for (guint i = 0; i < s.threads->len; i++)
+    g_thread_join (g_ptr_array_index (s.threads, i));
+  g_ptr_array_unref (s.threads);
   g_ptr_array_unref (s.active);
   g_ptr_array_unref (s.idle);
   g_mutex_clear (&s.lock);

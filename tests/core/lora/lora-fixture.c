@@ -97,6 +97,25 @@ lora_tensor (const QconvModel *m, const char *name)
   return x;
 }
 
+/* Returns whether @a and @b hold the same bytes. Compares words, because valgrind replaces memcmp() by a loop of bytes */
+static gboolean
+same_bytes (GBytes *a, GBytes *b)
+{
+  gsize n = g_bytes_get_size (a), at = 0;
+  const guint8 *x = g_bytes_get_data (a, NULL), *y = g_bytes_get_data (b, NULL);
+  guint64 differs = 0;
+
+  if (n != g_bytes_get_size (b))
+    return FALSE;
+  for (guint64 p, q; at + sizeof p <= n; at += sizeof p)
+    {
+      memcpy (&p, x + at, sizeof p);
+      memcpy (&q, y + at, sizeof q);
+      differs |= p ^ q;
+    }
+  return differs == 0 && memcmp (x + at, y + at, n - at) == 0;
+}
+
 char *
 lora_changes (const QconvModel *a, const QconvModel *b)
 {
@@ -110,7 +129,7 @@ lora_changes (const QconvModel *a, const QconvModel *b)
       const QconvTensor *t = qconv_directory_tensor (d, i);
       g_autoptr (GBytes) x = tensor_bytes (a, t->name), y = tensor_bytes (b, t->name);
 
-      if (!g_bytes_equal (x, y))
+      if (!same_bytes (x, y))
         g_string_append_printf (names, "%s\n", t->name);
     }
   return g_string_free (names, FALSE);
