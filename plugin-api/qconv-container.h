@@ -31,7 +31,7 @@ QCONV_API QconvSource *qconv_source_sibling (QconvSource *s, const char *name, G
  * @n_bytes: stored bytes
  * @source: (nullable): the file that holds the tensor; NULL in a planned directory, see @file
  * @offset: bytes from the start of that file to the tensor's first byte
- * @file: in a planned directory the number of the output file; 0 is OUTPUT
+ * @file: in a planned directory the number of the output file. This core writes only file 0, OUTPUT
  * @big_endian: the stored numbers are big-endian. Core swaps them when it reads; a reader must swap QCONV_OPAQUE
  *   itself
  */

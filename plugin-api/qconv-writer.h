@@ -39,7 +39,7 @@ QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *na
  * @pack: (nullable): makes the bytes
  * @run: of @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
  * @data: (transfer none) (nullable): core takes a reference. Without @pack exactly the tensor's bytes
- * @file: number of the output file; 0 is OUTPUT
+ * @file: number of the output file. This core writes only file 0, OUTPUT
  * @load: (nullable): the load function that undoes @pack. If an edited file bound this component by the same function,
  *   core copies the bytes, dtype and shape of the old tensor instead of unpacking them
  */
