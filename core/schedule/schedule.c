@@ -144,8 +144,8 @@ keep_error (Schedule *s, GError *error)
 
 static gpointer work (gpointer data);
 
-/* Starts one more thread if a task may wait for it. If the system has no thread left, the others do all work. The caller
-   holds the lock */
+/* Starts one more thread if a task may wait for it. If the system has no thread left, the others do all work. The
+   caller holds the lock */
 static void
 start_thread (Schedule *s)
 {

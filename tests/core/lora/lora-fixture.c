@@ -97,7 +97,8 @@ lora_tensor (const QconvModel *m, const char *name)
   return x;
 }
 
-/* Returns whether @a and @b hold the same bytes. Compares words, because valgrind replaces memcmp() by a loop of bytes */
+/* Returns whether @a and @b hold the same bytes. Compares words, because valgrind replaces memcmp() by a loop of
+   bytes */
 static gboolean
 same_bytes (GBytes *a, GBytes *b)
 {
