@@ -167,6 +167,30 @@ test_own_scores (Check *c, const CheckRow *row, GError **error)
   return each_file (c, row, test_score_of_file, error);
 }
 
+/* Tests that a reader gives no score above 100, whichever files it sees */
+static gboolean
+test_reader_scores (Check *c, const CheckRow *row, GError **error)
+{
+  const QconvReader *f = row->feature;
+  g_autofree char *plain = check_small_model (c, error);
+  g_autoptr (GPtrArray) files = g_ptr_array_copy (all_files (c), NULL, NULL);
+
+  g_ptr_array_add (files, plain);
+  for (guint i = 0; plain != NULL && i < files->len; i++)
+    {
+      const char *path = files->pdata[i];
+      g_autoptr (QconvModel) model = check_open (path, NULL, NULL);
+      guint score = 0;
+
+      check_step (c, "score of %s", path);
+      if (model != NULL)
+        score = f->score (f, qconv_model_directory (model));
+      if (score > 100)
+        return check_fail (error, "%s: the score is %u, above 100", path, score);
+    }
+  return plain != NULL;
+}
+
 /* ---- Whole files ---- */
 
 static gboolean
@@ -363,7 +387,7 @@ test_option (Check *c, const CheckRow *row, const char *option, gboolean good, G
   if (!good)
     return (failed != NULL && qconv_error_exit_status (failed) == 2)
            || check_fail (error, "a value that the table does not allow is not refused");
-  if (failed == NULL || is_decent (failed))
+  if (model != NULL || is_decent (failed))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&failed));
   return FALSE;
@@ -390,15 +414,16 @@ test_options (Check *c, const CheckRow *row, GError **error)
 static const struct {
   const char *what;
   CheckFunc run;
-  gboolean for_reader;
+  gboolean for_container, for_reader;
 } file_rows[] = {
-  { "other files have no score", test_scores, FALSE },
-  { "its files have the highest score", test_own_scores, FALSE },
-  { "its files open and decode", test_files, TRUE },
-  { "options in every range", test_options, TRUE },
-  { "a cut file is refused", test_cut, FALSE },
-  { "a damaged file does no harm", test_damaged, TRUE },
-  { "hooks need no place for an error", test_no_error, TRUE },
+  { "other files have no score", test_scores, TRUE, FALSE },
+  { "its files have the highest score", test_own_scores, TRUE, FALSE },
+  { "no file has a score above 100", test_reader_scores, FALSE, TRUE },
+  { "its files open and decode", test_files, TRUE, TRUE },
+  { "options in every range", test_options, TRUE, TRUE },
+  { "a cut file is refused", test_cut, TRUE, FALSE },
+  { "a damaged file does no harm", test_damaged, TRUE, TRUE },
+  { "hooks need no place for an error", test_no_error, TRUE, TRUE },
 };
 
 static void
@@ -406,7 +431,7 @@ add_rows (Check *c, const char *kind, gboolean reader, gconstpointer const *feat
 {
   for (guint i = 0; features != NULL && features[i] != NULL; i++)
     for (guint k = 0; k < G_N_ELEMENTS (file_rows); k++)
-      if (file_rows[k].for_reader || !reader)
+      if (reader ? file_rows[k].for_reader : file_rows[k].for_container)
         check_add_row (c, kind, *(const char *const *) features[i], file_rows[k].what, file_rows[k].run, features[i]);
 }
 

@@ -126,5 +126,15 @@ run_qconv 3 --to f32-safetensors out again
 result $? "$plugin: no second file is left"
 finds_it
 
+# Nothing can be said of a crash by the program that crashes
+offer crash
+QCONV_PLUGIN_PATH=$others timeout 120 "$check" "$modules/$plugin.so" >"$scratch/said" 2>&1
+[ $? -eq 4 ]
+result $? "$plugin: qconv-plugin-check survives it"
+grep -A 1 "^not ok .* - target $plugin-$plugin: decoding" "$scratch/said" | grep -qE '^# .*(crashed: |ended the process)'
+result $? "$plugin: the row says what it did last"
+grep -q '^ok .* odd shapes' "$scratch/said" || grep -q '^not ok .* odd shapes' "$scratch/said"
+result $? "$plugin: the rows behind it run"
+
 echo "1..$n"
 exit $rc
