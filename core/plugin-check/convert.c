@@ -32,6 +32,12 @@ check_open (const char *path, const char *from, GError **error)
   return model;
 }
 
+static guint
+threads_of (const CheckWay *way)
+{
+  return way->n_threads > 0 ? way->n_threads : 2;
+}
+
 QconvPlan *
 check_plan (QconvModel *model, const CheckWay *way, const char *output, GError **error)
 {
@@ -43,7 +49,7 @@ check_plan (QconvModel *model, const CheckWay *way, const char *output, GError *
                          /* Every layer that the scheme can hold, whatever its size */
                          .rules.only = t != NULL && t->quantizer != NULL ? "." : NULL,
                          .run.memory = way->memory,
-                         .run.n_threads = way->n_threads > 0 ? way->n_threads : 2,
+                         .run.n_threads = threads_of (way),
                          .run.force = TRUE,
                          .run.allow_nonfinite = t != NULL && t->quantizer == NULL };
 
@@ -93,7 +99,7 @@ check_convert (Check *c, const char *input, const CheckWay *way, const char *out
 
   check_step (c, "%s to %s%s%s, %u threads, %" G_GUINT64_FORMAT " KiB", input,
               way->target != NULL ? way->target : "an edit", way->option != NULL ? " with " : "",
-              way->option != NULL ? way->option : "", way->n_threads, way->memory >> 10);
+              way->option != NULL ? way->option : "", threads_of (way), way->memory >> 10);
   if (model != NULL)
     plan = check_plan (model, way, path, error);
   if (plan == NULL || !qconv_plan_run (plan, NULL, NULL, NULL, &report, error))

@@ -15,6 +15,21 @@ enum {
 
 /* ---- Files ---- */
 
+/* Returns: (transfer full) (nullable): a file that @target of @writer writes. NULL if it fails: the target has rows of
+   its own. A target that crashed or hung in an earlier child is not tried again */
+static char *
+own_file (Check *c, const QconvWriter *writer, const char *target, const char *input)
+{
+  g_autofree char *name = g_strconcat ("own-", target, writer->suffix, NULL), *path = check_path (c, name);
+  g_autofree char *tried_name = g_strconcat ("tried-", target, NULL), *tried = check_path (c, tried_name);
+  g_autoptr (GBytes) bytes = NULL;
+
+  if (!g_file_test (tried, G_FILE_TEST_EXISTS) && check_target (target) != NULL
+      && check_write (tried, (const guint8 *) "", 0, NULL))
+    bytes = check_convert (c, input, &(CheckWay) { .target = target }, name, NULL);
+  return g_file_test (path, G_FILE_TEST_EXISTS) ? g_steal_pointer (&path) : NULL;
+}
+
 /* Returns: (transfer none) (element-type utf8): the samples, and a file that each target of the plugin writes */
 static GPtrArray *
 all_files (Check *c)
@@ -32,17 +47,10 @@ all_files (Check *c)
     for (const QconvTarget *t = list[i]->targets; t->name != NULL; t++)
       {
         g_autofree char *target = g_strconcat (t->name, "-", list[i]->id, NULL);
-        g_autofree char *name = g_strconcat ("own-", target, list[i]->suffix, NULL);
-        char *path = check_path (c, name);
-        g_autoptr (GBytes) bytes = NULL;
+        char *path = own_file (c, list[i], target, input);
 
-        /* A target that fails has a row of its own */
-        if (!g_file_test (path, G_FILE_TEST_EXISTS) && check_target (target) != NULL)
-          bytes = check_convert (c, input, &(CheckWay) { .target = target }, name, NULL);
-        if (g_file_test (path, G_FILE_TEST_EXISTS))
+        if (path != NULL)
           g_ptr_array_add (files, path);
-        else
-          g_free (path);
       }
   return files;
 }

@@ -126,6 +126,24 @@ run_qconv 3 --to f32-safetensors out again
 result $? "$plugin: no second file is left"
 finds_it
 
+# What the program says of itself
+expect ()
+{
+  status=$1
+  line=$2
+  shift 2
+  "$check" "$@" >"$scratch/said" 2>&1
+  [ $? -eq "$status" ] && grep -qE "$line" "$scratch/said"
+  result $? "qconv-plugin-check ends with $status: $line"
+}
+
+echo "no module" >"$scratch/garbage.so"
+expect 1 '^qconv-plugin-check: .*garbage.so' "$scratch/garbage.so"
+expect 2 '^qconv-plugin-check: .*nowhere.so does not exist$' nowhere.so
+expect 2 '^qconv-plugin-check: usage: qconv-plugin-check FILE.so \[SAMPLE\.\.\.\]$'
+expect 2 '^qconv-plugin-check: usage:' "$scratch/in.safetensors"
+expect 0 '^qconv-plugin-check [0-9]' --version
+
 # Nothing can be said of a crash by the program that crashes
 offer crash
 QCONV_PLUGIN_PATH=$others timeout 120 "$check" "$modules/$plugin.so" >"$scratch/said" 2>&1
