@@ -51,6 +51,7 @@ check_plan (QconvModel *model, const CheckWay *way, const char *output, GError *
                          .run.memory = way->memory,
                          .run.n_threads = threads_of (way),
                          .run.force = TRUE,
+                         .run.no_verify = way->unverified,
                          .run.allow_nonfinite = t != NULL && t->quantizer == NULL };
 
   return qconv_plan_new (model, &job, error);

@@ -229,6 +229,27 @@ is_decent (const GError *error)
   return error->domain == G_IO_ERROR || (error->domain == QCONV_ERROR && error->code != QCONV_ERROR_BUG);
 }
 
+/* Verifies the file as `qconv verify` would, which asks check() of the readers. Fails if an error blames anything but
+   the file */
+static gboolean
+verifies (const char *path, const char *from, GError **error)
+{
+  const QconvOpenOptions options = { .from = from, .for_verify = TRUE };
+  g_autoptr (GError) failed = NULL;
+  g_autoptr (QconvModel) model = qconv_model_open (path, &options, &failed);
+  g_autoptr (QconvReport) report = NULL;
+
+  if (model != NULL)
+    report = qconv_model_verify (model, &(QconvVerifyOptions) { .n_threads = 1, .memory = 64 << 20 }, &failed);
+  if (report != NULL || is_decent (failed))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&failed));
+  return FALSE;
+}
+
+/* How damaged files are decoded */
+static const CheckWay junk_way = { .target = CHECK_DECODED, .n_threads = 1, .memory = 64 << 20, .unverified = TRUE };
+
 /* Opens the file and decodes all layers. Fails if an error blames anything but the file. *opened: it opens */
 static gboolean
 survives (Check *c, const char *path, const char *from, gboolean *opened, GError **error)
@@ -240,12 +261,11 @@ survives (Check *c, const char *path, const char *from, gboolean *opened, GError
 
   *opened = model != NULL;
   if (model != NULL)
-    plan = check_plan (model, &(CheckWay) { .target = CHECK_DECODED, .n_threads = 1, .memory = 64 << 20 }, output,
-                       &failed);
+    plan = check_plan (model, &junk_way, output, &failed);
   if (plan != NULL)
     qconv_plan_run (plan, NULL, NULL, NULL, NULL, &failed);
   if (failed == NULL || is_decent (failed))
-    return TRUE;
+    return verifies (path, from, error);
   g_propagate_error (error, g_steal_pointer (&failed));
   return FALSE;
 }
