@@ -99,8 +99,8 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GErro
       if (!add_component (o, l, l->components[i], error))
         return FALSE;
     }
-  value = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s %s %s", check_scheme_of (l->scheme),
-                           l->rows, l->cols, qconv_dtype_name (l->dtype), names->str, parameters);
+  value = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s %s %s", l->scheme, l->rows, l->cols,
+                           qconv_dtype_name (l->dtype), names->str, parameters);
   qconv_output_set_metadata (o, key, value);
   return TRUE;
 }

@@ -34,11 +34,12 @@ struct _CheckRow {
   char *id;
 };
 
-/* One way to convert a file. Zero is the default */
+/* One way to convert a file. Zero is the default. @unverified: without the check of core */
 typedef struct {
   const char *target, *option;
   guint n_threads;
   guint64 memory;
+  gboolean unverified;
 } CheckWay;
 
 /* Adds the row "@kind @id: @what" */

@@ -186,6 +186,7 @@ run_rows (const CheckJob *job, int fd)
 {
   Check c = { .name = job->name, .folder = job->folder, .samples = job->samples, .say = fd };
 
+  qconv_guard_buffers (TRUE, 0xa5);
   c.plugin = check_module_table (job->path, job->name);
   c.rows = g_ptr_array_new_with_free_func (free_row);
   check_carrier_add (c.plugin);

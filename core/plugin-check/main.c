@@ -18,7 +18,10 @@
 /* Time that a step of a row may take: one conversion, or one damaged file */
 #define STEP_SECONDS 120
 
-enum { STATUS_OK = 0, STATUS_NOT_LOADED = 1, STATUS_USAGE = 2, STATUS_FAILED = 4 };
+enum { STATUS_OK = 0, STATUS_NOT_LOADED = 1, STATUS_USAGE = 2, STATUS_FAILED = 4, STATUS_STOPPED = 130 };
+
+/* A signal asks to end, or the reader of the output has gone */
+static volatile sig_atomic_t stopped;
 
 /**
  * Run: the rows so far.
@@ -75,7 +78,23 @@ take_line (Run *r, const char *line)
 
 /* ---- Children ---- */
 
-/* Reads lines until the child closes the pipe. Returns FALSE if it says nothing for too long */
+static void
+stop (int signal_number)
+{
+  stopped = 1;
+}
+
+/* Sets what the signals do that end a program: @handler, or SIG_DFL. Scratch files must be removed before the end */
+static void
+handle_signals (void (*handler) (int))
+{
+  static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGTERM };
+
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    sigaction (signals[i], &(struct sigaction) { .sa_handler = handler }, NULL);
+}
+
+/* Reads lines until the child closes the pipe. Returns FALSE if the child says nothing for too long, or must stop */
 static gboolean
 read_lines (Run *r, int fd)
 {
@@ -89,7 +108,7 @@ read_lines (Run *r, int fd)
       gssize n = ready > 0 ? read (fd, buffer, sizeof buffer) : 0;
       char *end;
 
-      if (ready == 0)
+      if (ready == 0 || stopped)
         return FALSE;
       if ((ready < 0 || n < 0) && errno == EINTR)
         continue;
@@ -137,6 +156,9 @@ run_child (Run *r)
   if (child == 0)
     {
       close (ends[0]);
+      handle_signals (SIG_DFL);
+      /* What a plugin prints is no row */
+      dup2 (STDERR_FILENO, STDOUT_FILENO);
       check_child (&r->job, ends[1]);
       _exit (0);
     }
@@ -147,7 +169,7 @@ run_child (Run *r)
     kill (child, SIGKILL);
   while (child > 0 && waitpid (child, &status, 0) < 0 && errno == EINTR)
     ;
-  if (!r->ended)
+  if (!r->ended && !stopped)
     {
       g_autofree char *end = describe_end (r, hangs, status);
 
@@ -170,7 +192,9 @@ run_all (Run *r)
         r->job.first = (gint) r->n;
         if (!run_child (r))
           break;
-    } while (!r->ended && r->reason == NULL);
+    } while (!r->ended && r->reason == NULL && !stopped);
+  if (stopped)
+    return STATUS_STOPPED;
   if (r->reason == NULL && !r->ended)
     r->reason = g_strdup (g_strerror (errno));
   if (r->reason != NULL)
@@ -231,6 +255,7 @@ check_module (const char *file, char **samples)
       g_printerr ("qconv-plugin-check: %s\n", error != NULL ? error->message : g_strerror (errno));
       return STATUS_NOT_LOADED;
     }
+  handle_signals (stop);
   link = offer_module (plugins, file);
   *strrchr (name, '.') = '\0';
   r.job.path = link;
