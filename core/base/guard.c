@@ -17,21 +17,36 @@ typedef struct {
 } Zone;
 G_STATIC_ASSERT (sizeof (Zone) == ZONE);
 
+#ifdef NDEBUG
+#define DEFAULT FALSE
+#else
+#define DEFAULT TRUE
+#endif
+
 static struct {
+  gsize ready;
   gboolean on;
   guint8 fill;
-} guard = {
-#ifdef NDEBUG
-  FALSE,
-#else
-  TRUE,
-#endif
-  0xa5,
-};
+} guard = { 0, DEFAULT, 0xa5 };
+
+/* Reads QCONV_GUARD, unless the program has decided already */
+static void
+guard_init (void)
+{
+  const char *set;
+
+  if (!g_once_init_enter (&guard.ready))
+    return;
+  set = g_getenv ("QCONV_GUARD");
+  if (set != NULL)
+    guard.on = g_str_equal (set, "1");
+  g_once_init_leave (&guard.ready, 1);
+}
 
 void
 qconv_guard_buffers (gboolean on, guint8 fill)
 {
+  guard_init ();
   guard.on = on;
   guard.fill = fill;
 }
@@ -39,6 +54,7 @@ qconv_guard_buffers (gboolean on, guint8 fill)
 gsize
 qconv_guard_zone (void)
 {
+  guard_init ();
   return guard.on ? ZONE : 0;
 }
 

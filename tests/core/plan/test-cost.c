@@ -125,6 +125,7 @@ test_tiles (gconstpointer data)
         g_assert_cmpuint (l->tiling.task_cost, <=, MIN (share, TILE_TARGET));
       g_assert_cmpuint (qconv_plan_peak_memory (p), <=, budget);
       g_assert_cmpuint (qconv_plan_peak_memory (p), >=, l->tiling.kept_cost + l->tiling.task_cost);
+      g_assert_cmpuint (qconv_plan_peak_memory (p), >=, MIN (budget, l->tiling.check_least));
       toy_reset ();
       run_plan (p);
       g_assert_cmpuint (toy.most_used, <=, l->tiling.task_cost);
@@ -223,7 +224,7 @@ test_limit (gconstpointer data)
   g_assert_null (p);
 }
 
-/* Tests the reader's minimum of rows: all of them if the memory allows, else as few as possible */
+/* Tests the reader's minimum of rows: all of them if the memory allows, else the largest half, quarter … that fits */
 static void
 test_worth (void)
 {
@@ -254,7 +255,10 @@ test_worth (void)
       if (rows[i].kept)
         g_assert_cmpuint (planned_layer (p)->tiling.rows, >=, MIN (rows[i].min_rows, 4000));
       else
-        g_assert_cmpuint (planned_layer (p)->tiling.rows, <, rows[i].min_rows);
+        {
+          g_assert_cmpuint (planned_layer (p)->tiling.rows, <, rows[i].min_rows);
+          g_assert_cmpuint (planned_layer (p)->tiling.rows, >=, rows[i].min_rows / 8);
+        }
       g_assert_cmpuint (planned_layer (p)->tiling.rows % planned_layer (p)->tiling.align, ==, 0);
     }
 }
