@@ -140,7 +140,7 @@ take_term (const Dims *d, gboolean strict, const char **at, gint64 *value)
 
   for (skip_spaces (at); wrong == NULL && **at == '*'; skip_spaces (at))
     {
-      gint64 factor;
+      gint64 factor = 0;
 
       (*at)++;
       wrong = take_factor (d, strict, at, &factor);
@@ -158,7 +158,7 @@ take_sum (const Dims *d, gboolean strict, const char *at, gint64 *value)
   while (wrong == NULL && *at != '\0')
     {
       gboolean minus = *at == '-';
-      gint64 term;
+      gint64 term = 0;
 
       if (!minus && *at != '+')
         return "neither +, - nor * stands between two operands";
