@@ -138,7 +138,7 @@ read_text (DialectFile *f, JsonNode *node, gpointer to)
 static gboolean
 check_text (DialectFile *f, JsonNode *node, gpointer to)
 {
-  const char *text;
+  const char *text = NULL;
 
   return read_text (f, node, &text);
 }
@@ -152,7 +152,7 @@ check_texts (DialectFile *f, JsonNode *node, gpointer to)
 static gboolean
 append_text (DialectFile *f, JsonNode *node, gpointer to)
 {
-  const char *text;
+  const char *text = NULL;
 
   if (!read_text (f, node, &text))
     return FALSE;
@@ -182,7 +182,7 @@ read_spelling (DialectFile *f, JsonNode *node, const char **to)
 static gboolean
 append_prefix (DialectFile *f, JsonNode *node, gpointer to)
 {
-  const char *prefix;
+  const char *prefix = NULL;
 
   if (!read_spelling (f, node, &prefix))
     return FALSE;
@@ -259,7 +259,7 @@ static gboolean
 read_match (DialectFile *f, JsonNode *node, gpointer to)
 {
   g_autoptr (GError) broken = NULL;
-  const char *pattern;
+  const char *pattern = NULL;
 
   if (!read_text (f, node, &pattern))
     return FALSE;
@@ -350,7 +350,7 @@ read_dialects (DialectFile *f, JsonNode *node, gpointer to)
 static gboolean
 check_schema (DialectFile *f, JsonNode *node, gpointer to)
 {
-  const char *schema;
+  const char *schema = NULL;
 
   return read_text (f, node, &schema)
          && (strcmp (schema, SCHEMA) == 0 || fail (f, "not \"" SCHEMA "\", which files of LoRA dialects have"));

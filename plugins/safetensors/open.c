@@ -228,7 +228,7 @@ qconv_safetensors_open (const QconvContainer *self, QconvSource *source, const Q
 {
   Set set = { .source = source, .directory = directory };
   const char *name = qconv_source_name (source);
-  guint n_shards;
+  guint n_shards = 0;
   g_autofree char *base = g_str_has_suffix (name, INDEX_SUFFIX) ? NULL : split_shard_name (name, &n_shards);
   gboolean ok;
 

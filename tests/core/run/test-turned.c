@@ -13,7 +13,7 @@ write_model (const char *name, gboolean turned, QconvDType dtype)
 {
   char *path = toy_path (name);
   const ToyTensor plain[] = { { .name = "a.weight", .dtype = dtype, .shape = { 2, { ROWS, COLS } } }, { NULL } };
-  g_autofree char *straight = toy_path ("straight.box"), *marker = NULL, *text = NULL;
+  g_autofree char *straight = toy_path ("straight.box"), *marker = NULL;
   gsize width = qconv_dtype_bits (dtype) / 8;
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (QconvModel) m = NULL;
