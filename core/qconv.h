@@ -32,7 +32,7 @@ QCONV_API const char *qconv_cpu_level (void);
 /* Turns guard zones around every buffer that hooks get @on or off. The bytes of a buffer are @fill before a hook writes
    them, so that runs with different @fill show bytes that it leaves unset. A hook that writes beyond a buffer fails
    with QCONV_ERROR_BUG. Builds with assertions (without NDEBUG) begin with @on; the environment
-   variable QCONV_GUARD, 1 or 0, decides for one run of any program. No plan may run meanwhile. */
+   variable QCONV_GUARD, 1 or 0, decides for one run of any program. No plan may exist meanwhile. */
 QCONV_API void qconv_guard_buffers (gboolean on, guint8 fill);
 
 /* ---- Registry of loaded plugins ---- */

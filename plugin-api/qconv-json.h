@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads JSON of strangers (RFC 8259, strictly): as one tree, or token by token for texts as large as the headers of
-   files. A plugin needs no JSON library. Reading never recurses. Refused are text that is not UTF-8, comments, anything
-   behind the value, and nesting of more than 128 levels. Errors are QCONV_ERROR_INPUT and give the byte. */
+/* Reads JSON of untrusted files (RFC 8259, strictly): as one tree, or token by token for texts as large as the headers
+   of files. A plugin needs no JSON library. Reading never recurses. It refuses text that is not UTF-8, comments,
+   anything behind the value, and nesting of more than 128 levels. Errors are QCONV_ERROR_INPUT and give the byte. */
 #pragma once
 #include "qconv-types.h"
 G_BEGIN_DECLS

@@ -23,7 +23,7 @@ QCONV_API gboolean qconv_floats_from (QconvDType dtype, gconstpointer src, gsize
    F8_E4M3 and F8_E5M2: numbers beyond the largest finite one (448, 57344), Inf and NaN become the largest finite one
    with their sign, as the operation "fp8-encode" with the scale 1 does. The result is never Inf or NaN, so a caller
    that may have NaN must look for it before.
-   Returns FALSE, and writes nothing, if @dtype is another type. F8_E8M0 is one: which power of two stands for a number
-   is a matter of each scheme. */
+   Returns FALSE, and writes nothing, if @dtype is another type. F8_E8M0 is refused, because each scheme rounds to a
+   power of two in its own way. */
 QCONV_API gboolean qconv_floats_to (QconvDType dtype, const float *src, gsize n, gpointer dst);
 G_END_DECLS

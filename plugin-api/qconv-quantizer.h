@@ -57,7 +57,8 @@ QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
  * @whole: encode() needs all rows in one tile, whose floats must then fit --memory (else QCONV_ERROR_LIMIT). It is
  *   for encode() alone: accumulate() still gets chunks, and decode() gets any tile that starts and ends with the runs
  *   of the components. If decode() needs all rows, too, give a component the run { layer->rows, all its items }
- * @scratch: bytes that every call takes from qconv_tile_scratch(), for any number of rows
+ * @scratch: bytes that every call of accumulate() and encode() takes from qconv_tile_scratch(), for any number of rows;
+ *   finish() and validate() have none
  * @scratch_per_row: further bytes for each row
  */
 typedef struct {
@@ -118,7 +119,7 @@ QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent 
  * @components: lists the components of @layer, whose other members are all set. Must fail with QCONV_ERROR_UNSUPPORTED
  *   and the reason if the shape does not suit the scheme
  * @bound: (nullable): returns the worst relative MSE that the check accepts for a layer; NULL: exact, or without bound
- * @encoders: (nullable): tried in order; ends with NULL. NULL: decode only
+ * @encoders: (nullable): tried in order; ends with NULL, at least one. NULL: decode only
  * @decode_operations: (nullable): as in #QconvEncoder
  * @decode: (nullable): fills tile->floats from the components. A scale that is not a number must decode to the numbers
  *   that the format defines for it; core checks the result. NULL: encode only

@@ -37,7 +37,8 @@ QCONV_API gboolean qconv_claims_allow_nonfinite (const QconvClaims *c);
    tensor must be bound to it.
    @scheme: id of a quantizer, or "plain" for a plain tensor that its file does not hold row by row (transposed,
    strided, with swapped bytes): @name is then the whole name, and a load function must fill the component "weight",
-   which is [rows, cols] unless qconv_claim_shape() sets another shape. A tensor that no reader claims is plain as it is
+   which is [rows, cols] unless qconv_claim_shape() sets another shape whose axis 0 is rows. Its items are whole bytes,
+   not QCONV_OPAQUE. A tensor that no reader claims is plain as it is
    @parameters: (nullable): "key=value,…" of the scheme's options; NULL: defaults
    @dtype: of the weight before it was quantized; of the items of "weight" if @scheme is "plain"
    The shapes of the components follow from these. Core compares them with the tensors; the reader need not.
@@ -47,9 +48,9 @@ QCONV_API QconvClaim *qconv_claims_layer (QconvClaims *c, const char *name, cons
 /* Binds @component to @tensor and those that follow; ends with NULL. If there is no tensor, @load makes a constant.
    If @load is NULL, the only tensor is the component byte for byte. Its shape may differ by ones: [], [1] and [1, 1]
    are equal. Its dtype must be that of the component, with two exceptions:
-   - Types of 8 bits stand for each other, because files call codes and scales by different names: OPAQUE, F8_E4M3,
-     F8_E5M2, F8_E8M0, both FNUZ types, I8, U8 and BOOL. The bytes do not change: a U8 tensor bound to an I8 component
-     turns 255 into -1. A reader that must not take one of them compares dtypes itself.
+   - A tensor of any 8-bit type may fill a component of any other, because files name codes and scales differently:
+     OPAQUE, F8_E4M3, F8_E5M2, F8_E8M0, both FNUZ types, I8, U8 and BOOL. The bytes do not change: a U8 tensor bound to
+     an I8 component turns 255 into -1. A reader that must not take one of them compares dtypes itself.
    - An F16 or BF16 tensor fills an F32 component; core converts the numbers.
    Two 4-bit codes in a U8 tensor need a load function, because U4 does not have 8 bits. */
 QCONV_API void qconv_claim_bind (QconvClaim *l, const char *component, QconvLoadFunc load, const QconvTensor *tensor,

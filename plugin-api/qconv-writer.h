@@ -36,7 +36,7 @@ QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *na
  *
  * @dtype, @shape: of the tensor in the file
  * @from: (nullable): name of the component
- * @pack: (nullable): makes the bytes
+ * @pack: (nullable): makes the bytes; only for tensors of a layer
  * @run: of @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
  * @data: (transfer none) (nullable): core takes a reference. Without @pack exactly the tensor's bytes
  * @file: number of the output file. This core writes only file 0, OUTPUT

@@ -38,12 +38,14 @@ static const struct {
 guint
 qconv_dtype_bits (QconvDType dtype)
 {
+  g_return_val_if_fail ((guint) dtype < QCONV_N_DTYPES, 8);
   return dtypes[dtype].bits;
 }
 
 const char *
 qconv_dtype_name (QconvDType dtype)
 {
+  g_return_val_if_fail ((guint) dtype < QCONV_N_DTYPES, "?");
   return dtypes[dtype].name;
 }
 

@@ -10,10 +10,10 @@
 #define ZONE 64u
 #define PATTERN 0xdb
 
-/* @n, @room: of the buffer behind the zone */
+/* @n, @room: of the buffer behind the zone; @check: of both, so that numbers which a hook overwrote are not believed */
 typedef struct {
-  guint64 n, room;
-  guint8 pattern[ZONE - 16];
+  guint64 n, room, check;
+  guint8 pattern[ZONE - 24];
 } Zone;
 G_STATIC_ASSERT (sizeof (Zone) == ZONE);
 
@@ -58,10 +58,16 @@ qconv_guard_zone (void)
   return guard.on ? ZONE : 0;
 }
 
+static guint64
+check_of (guint64 n, guint64 room)
+{
+  return ~(n * 0x9e3779b97f4a7c15 ^ room);
+}
+
 void *
 qconv_guard_place (guint8 *place, gsize n, gsize room)
 {
-  Zone before = { n, room, { 0 } };
+  Zone before = { n, room, check_of (n, room), { 0 } };
 
   memset (before.pattern, PATTERN, sizeof before.pattern);
   memcpy (place, &before, ZONE);
@@ -86,7 +92,7 @@ qconv_guard_intact (const guint8 *place, gsize *room)
 
   memcpy (&before, place, ZONE);
   *room = 0;
-  if (!is_pattern (before.pattern, sizeof before.pattern))
+  if (before.check != check_of (before.n, before.room) || !is_pattern (before.pattern, sizeof before.pattern))
     return FALSE;
   *room = before.room;
   return is_pattern (place + ZONE + before.n, before.room - ZONE - before.n);

@@ -29,6 +29,7 @@ qconv_json_scan_new (const char *text, gsize n, GError **error)
   QconvJsonScan *s;
   const char *bad;
 
+  g_return_val_if_fail (text != NULL || n == 0, NULL);
   /* The validator also stops at a NUL, which the scan then refuses, because JSON allows it nowhere */
   if (!g_utf8_validate_len (text, n, &bad) && *bad != '\0')
     {

@@ -80,7 +80,7 @@ cost_pair (Pair *p, const Limits *limits, GError **error)
                  + qconv_source_cost (p->got, SCOPE_LAYER, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
   per_thread = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   target = MIN (TILE_TARGET, per_thread);
-  p->tile_rows = MAX (MIN (worth / align * align, p->chunk_rows), align);
+  p->tile_rows = MIN (MAX (worth / align + (worth % align != 0), 1), p->chunk_rows / align) * align;
   while (p->tile_rows > align && rows_cost (p, p->tile_rows) > per_thread)
     p->tile_rows = MAX (p->tile_rows / 2 / align * align, align);
   while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)

@@ -165,7 +165,7 @@ plain_layer (const QconvClaim *l, GError **error)
   const Binding *b = l->bindings->len == 1 ? g_ptr_array_index (l->bindings, 0) : NULL;
 
   if (b == NULL || b->load == NULL || strcmp (b->component, "weight") != 0 || l->dtype == QCONV_OPAQUE
-      || qconv_dtype_bits (l->dtype) % 8 != 0 || l->shape.dim[0] != l->rows)
+      || qconv_dtype_bits (l->dtype) % 8 != 0 || (l->shape.rank > 0 ? l->shape.dim[0] : 1) != l->rows)
     {
       qconv_hook_broke (&(Hook) { "reader", l->reader, "claim", l->name }, error,
                         "claims a plain layer, which must have a load function for \"weight\", items of whole bytes, "

@@ -237,11 +237,16 @@ qconv_claim_cost (QconvClaim *l, guint64 min_rows, gsize scratch)
 void
 qconv_claims_drop (QconvClaims *c, const QconvTensor *t)
 {
+  gpointer owner;
+
   g_return_if_fail (c != NULL && t != NULL);
-  if (is_listed (c, t))
-    g_hash_table_insert (c->owners, (gpointer) t, c);
-  else
+  owner = g_hash_table_lookup (c->owners, t);
+  if (!is_listed (c, t))
     record_broken (c, NULL, "drops a tensor that is not of the directory");
+  else if (owner != NULL && owner != c)
+    record_broken (c, NULL, "drops tensor \"%s\", which is bound to a layer", t->name);
+  else
+    g_hash_table_insert (c->owners, (gpointer) t, c);
 }
 
 void
@@ -260,12 +265,18 @@ qconv_claims_metadata_dropped (const QconvClaims *c, const char *key)
 void
 qconv_claims_rename (QconvClaims *c, const QconvTensor *t, const char *name, const QconvShape *shape)
 {
+  guint64 have = 0, want = 0;
   Rename *r;
 
   g_return_if_fail (c != NULL && t != NULL);
-  if (!is_listed (c, t) || (shape != NULL && shape->rank > QCONV_MAX_RANK))
+  if (!is_listed (c, t))
     {
-      record_broken (c, NULL, "renames a tensor that is not of the directory, or to a shape of an unknown rank");
+      record_broken (c, NULL, "renames a tensor that is not of the directory");
+      return;
+    }
+  if (shape != NULL && (!qconv_shape_items (shape, &want) || !qconv_shape_items (&t->shape, &have) || want != have))
+    {
+      record_broken (c, NULL, "gives tensor \"%s\" a shape of another number of items", t->name);
       return;
     }
   r = g_new0 (Rename, 1);

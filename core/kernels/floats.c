@@ -24,6 +24,7 @@ convert (QconvDType from, gconstpointer src, QconvDType to, gpointer dst, gsize 
 gboolean
 qconv_floats_from (QconvDType dtype, gconstpointer src, gsize n, float *dst)
 {
+  g_return_val_if_fail ((src != NULL && dst != NULL) || n == 0, FALSE);
   return dtype < QCONV_N_DTYPES && convert (dtype, src, QCONV_F32, dst, n);
 }
 
@@ -34,6 +35,7 @@ qconv_floats_to (QconvDType dtype, const float *src, gsize n, gpointer dst)
   QconvBuffer in = QCONV_BUFFER (src, array_size (QCONV_F32, n), QCONV_F32), out, scale;
   QconvArg args[] = { QCONV_BUF (&in), QCONV_BUF (&out), QCONV_BUF (&scale), QCONV_I (1), QCONV_I (n) };
 
+  g_return_val_if_fail ((src != NULL && dst != NULL) || n == 0, FALSE);
   if (dtype != QCONV_F8_E4M3 && dtype != QCONV_F8_E5M2)
     return dtype < QCONV_N_DTYPES && convert (QCONV_F32, src, dtype, dst, n);
   out = QCONV_BUFFER (dst, n, dtype);

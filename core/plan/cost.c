@@ -186,7 +186,7 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
     return FALSE;
   l->tiling.rows = fitting_rows (o, l, target, per_thread);
   l->tiling.task_cost = tile_cost (o, l, l->tiling.rows);
-  if (verify && (l->layer->quantizer != NULL || l->how == HOW_DECODE))
+  if (verify && qconv_planned_is_weight (l) && qconv_source_layer_has_floats (l->source))
     cost_check (o, l, target);
   return qconv_cost_check (l->layer->name, MAX (l->tiling.kept_cost + l->tiling.task_cost, l->tiling.check_least),
                            limits->memory, error);

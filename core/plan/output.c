@@ -47,13 +47,17 @@ qconv_output_clear (QconvOutput *o)
 static gboolean
 check_items (const QconvComponent *c, const QconvPlanned *p, const Hook *hook, GError **error)
 {
-  guint64 have = 0, want = 0;
+  guint64 have = 0, want = 0, bytes = 0, planned = 0;
 
   if (c->dtype != p->dtype && qconv_dtype_bits (c->dtype) != qconv_dtype_bits (p->dtype)
       && !(qconv_dtype_is_float (c->dtype) && qconv_dtype_is_float (p->dtype)))
     return qconv_hook_broke (hook, error, "plans %s for component %s, which is %s", qconv_dtype_name (p->dtype),
                              p->from, qconv_dtype_name (c->dtype));
-  return (qconv_shape_items (&c->shape, &have) && qconv_shape_items (&p->shape, &want) && have == want)
+  /* Rows of U4 are filled up to bytes, so other axes can make other bytes of as many items */
+  return (qconv_shape_items (&c->shape, &have) && qconv_shape_items (&p->shape, &want) && have == want
+          && (c->dtype != p->dtype
+              || (qconv_shape_bytes (&c->shape, c->dtype, &bytes) && qconv_shape_bytes (&p->shape, p->dtype, &planned)
+                  && bytes == planned)))
          || qconv_hook_broke (hook, error, "plans another number of items than component %s has", p->from);
 }
 
@@ -100,6 +104,8 @@ check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, 
   if (p->from != NULL && component == NULL)
     return qconv_hook_broke (&hook, error, "plans tensor \"%s\" from component %s, which the layer lacks", name,
                              p->from);
+  if (p->pack != NULL && layer == NULL)
+    return qconv_hook_broke (&hook, error, "plans a pack function for tensor \"%s\", which belongs to no layer", name);
   if (p->pack != NULL)
     return check_run (layer, p, *bytes, &hook, error);
   if (p->data != NULL && g_bytes_get_size (p->data) != *bytes)
@@ -176,7 +182,7 @@ qconv_output_take_back (QconvOutput *o, guint n_tensors)
 void
 qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value)
 {
-  g_return_if_fail (o != NULL && key != NULL);
+  g_return_if_fail (o != NULL && key != NULL && (value == NULL || g_utf8_validate (value, -1, NULL)));
   qconv_directory_replace_metadata (o->directory, key, value != NULL ? g_variant_new_string (value) : NULL);
 }
 

@@ -53,6 +53,8 @@ quantizer_problem (const QconvQuantizer *q)
     return "has a quantizer with the reserved id plain";
   if (q->components == NULL)
     return "has a quantizer that does not say its components";
+  if (q->encoders != NULL && q->encoders[0] == NULL)
+    return "has a quantizer with an empty list of encoders";
   if (q->encoders == NULL && q->decode == NULL)
     return "has a quantizer that neither encodes nor decodes";
   for (guint i = 0; problem == NULL && q->encoders != NULL && q->encoders[i] != NULL; i++)
@@ -69,8 +71,8 @@ writer_problem (const QconvWriter *w)
     return "has a writer without container, suffix or targets";
   for (const QconvTarget *t = w->targets; t->name != NULL; t++)
     {
-      if (t->summary == NULL)
-        return "has a target without summary";
+      if (t->summary == NULL || (guint) t->dtype >= QCONV_N_DTYPES)
+        return "has a target without summary or of an unknown type";
       if (t->scheme != NULL && strcmp (t->scheme, "plain") != 0 && w->layer == NULL)
         return "has a writer that cannot write the layers of its targets";
     }

@@ -23,7 +23,7 @@ find_obstacle (const Features *f, const QconvWriter *w, const QconvTarget *t, co
     return NULL;
   if (q == NULL)
     return g_strdup_printf ("no loaded plugin has the scheme \"%s\"", t->scheme);
-  if (q->encoders == NULL || q->encoders[0] == NULL)
+  if (q->encoders == NULL)
     return g_strdup_printf ("the scheme \"%s\" only decodes", t->scheme);
   return NULL;
 }

@@ -5,4 +5,4 @@
 #include "plan/plan.h"
 
 /* Lets the container of @plan write the bytes that no tensor owns */
-gboolean qconv_complete_file (const QconvPlan *plan, Save *save, GError **error);
+gboolean qconv_complete_file (const QconvPlan *plan, Save *save, GCancellable *cancellable, GError **error);

@@ -53,7 +53,7 @@ write_file (QconvPlan *p, Save *save, const Listener *listener, GError **error)
 
   qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
   ok = qconv_write_header (p, save, error) && qconv_convert_layers (p, save, &counter, listener->cancellable, error)
-       && qconv_complete_file (p, save, error);
+       && qconv_complete_file (p, save, listener->cancellable, error);
   if (ok)
     qconv_progress_finish (&counter);
   else

@@ -31,7 +31,7 @@ arena_take (Arena *a, gsize n)
   gsize cost = arena_cost (n);
   guint8 *p = a->base + a->used;
 
-  if (cost > a->size - a->used)
+  if (n > a->size - a->used || cost > a->size - a->used) /* the cost of almost 2^64 bytes is small */
     return NULL;
   a->used += cost;
   return qconv_guard_zone () > 0 ? qconv_guard_place (p, n, cost) : p;

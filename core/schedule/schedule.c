@@ -152,17 +152,21 @@ start_thread (Schedule *s)
   gboolean waits = s->next_item < s->n_items;
   GThread *thread;
 
+  if (s->threads->len + 1 >= s->n_threads)
+    return;
   for (guint i = 0; i < s->active->len; i++)
     {
       const Active *a = g_ptr_array_index (s->active, i);
 
       waits |= a->next < a->n_tasks;
     }
-  if (!waits || s->threads->len + 1 >= s->n_threads)
+  if (!waits)
     return;
   thread = g_thread_try_new ("qconv", work, s, NULL);
   if (thread != NULL)
     g_ptr_array_add (s->threads, thread);
+  else
+    s->n_threads = s->threads->len + 1;
 }
 
 /* Runs one task. The last task of a phase takes its item to the next phase. The caller holds the lock; the task runs

@@ -168,6 +168,18 @@ rename_copy (const World *w, QconvClaim *l)
 }
 
 static void
+rename_items (const World *w, QconvClaim *l)
+{
+  qconv_claims_rename (w->claims, world_tensor (w, "a.bias"), NULL, &QCONV_SHAPE1 (6));
+}
+
+static void
+drop_bound (const World *w, QconvClaim *l)
+{
+  qconv_claims_drop (w->claims, world_tensor (w, "a.weight"));
+}
+
+static void
 bind_twice (const World *w, QconvClaim *l)
 {
   qconv_claim_bind (l, "scale", NULL, world_tensor (w, "b.scale"), NULL);
@@ -302,6 +314,10 @@ const Case claim_cases[] = {
   { "tensor of nobody", "a.weight", NULL, bind_copy, "layer \"a\": plugin *not of the directory", QCONV_ERROR_BUG },
   { "dropped tensor of nobody", "a.weight", "a.scale", drop_copy, "plugin *not of the directory", QCONV_ERROR_BUG },
   { "renamed tensor of nobody", "a.weight", "a.scale", rename_copy, "plugin *not of the directory*", QCONV_ERROR_BUG },
+  { "renamed to other items", "a.weight", "a.scale", rename_items,
+    "plugin *gives tensor \"a.bias\" a shape of another number of items", QCONV_ERROR_BUG },
+  { "bound tensor is dropped", "a.weight", "a.scale", drop_bound,
+    "plugin *drops tensor \"a.weight\", which is bound to a layer", QCONV_ERROR_BUG },
   { "component bound twice", "a.weight", "a.scale", bind_twice, "layer \"a\": plugin *binds component scale twice",
     QCONV_ERROR_BUG },
   { "rank above the limit", "a.weight", "a.scale", set_high_rank, "layer \"a\": plugin *rank 17", QCONV_ERROR_BUG },

@@ -339,6 +339,31 @@ test_guards (void)
   mode.writes_beyond = FALSE;
 }
 
+/* Tests lengths whose cost wraps around, and zones whose own numbers were overwritten */
+static void
+test_hostile (void)
+{
+  guint8 *buffer;
+
+  for (guint on = 0; on < 2; on++)
+    {
+      qconv_guard_buffers (on == 1, 0xa5);
+      arena.used = 0;
+      for (gsize n = 0; n < 300; n += 7)
+        g_assert_null (arena_take (&arena, G_MAXSIZE - n));
+      g_assert_null (arena_take (&arena, 4097));
+      g_assert_cmpuint (arena.used, ==, 0);
+    }
+  for (guint i = 0; i < 64; i++)
+    {
+      arena.used = 0;
+      buffer = arena_take (&arena, 100);
+      buffer[(gint) i - 64] ^= 0x80;
+      g_assert_false (arena_intact (&arena));
+    }
+  arena.used = 0;
+}
+
 static void
 test_fill (void)
 {
@@ -376,6 +401,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hooks/returned", test_returned);
   g_test_add_func ("/hooks/bound", test_bound);
   g_test_add_func ("/hooks/guards", test_guards);
+  g_test_add_func ("/hooks/hostile", test_hostile);
   g_test_add_func ("/hooks/fill", test_fill);
   rc = g_test_run ();
   g_aligned_free (arena.base);
