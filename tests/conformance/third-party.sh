@@ -8,20 +8,7 @@ build=$2
 cc=${3:-cc}
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
-n=0
-rc=0
-
-result ()
-{
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    echo "not ok $n - $2"
-    [ -f "$scratch/said" ] && sed 's/^/# /' "$scratch/said"
-    rc=1
-  fi
-}
+. "$(dirname "$0")/tap.sh"
 
 give_up ()
 {

@@ -12,20 +12,7 @@ assertions=$5
 others=$QCONV_PLUGIN_PATH
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
-n=0
-rc=0
-
-result ()
-{
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$scratch/said"
-    rc=1
-  fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # offer NAME: the plugin and all others of the build, but no other broken one
 offer ()
