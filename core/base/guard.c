@@ -76,13 +76,11 @@ qconv_guard_place (guint8 *place, gsize n, gsize room)
   return place + ZONE;
 }
 
+/* @n: at least 1. Equal to itself one byte further: memcmp() looks at many bytes at a time */
 static gboolean
 is_pattern (const guint8 *bytes, gsize n)
 {
-  for (gsize i = 0; i < n; i++)
-    if (bytes[i] != PATTERN)
-      return FALSE;
-  return TRUE;
+  return bytes[0] == PATTERN && memcmp (bytes, bytes + 1, n - 1) == 0;
 }
 
 gboolean

@@ -13,9 +13,9 @@ qconv_aliases_apply (const FamilyAliases *aliases, const char *name)
       const FamilyAlias *alias = &aliases->at[i];
       char *next;
 
-      if (!g_utf8_validate (spelling, -1, NULL) || !g_regex_match (alias->match.regex, spelling, 0, NULL))
+      if (!qconv_regex_match (alias->match.compiled, spelling))
         continue;
-      next = g_regex_replace (alias->match.regex, spelling, -1, 0, alias->replace, 0, NULL);
+      next = g_regex_replace (qconv_regex_compiled (alias->match.compiled), spelling, -1, 0, alias->replace, 0, NULL);
       if (next == NULL)
         continue;
       g_free (spelling);

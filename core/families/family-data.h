@@ -10,6 +10,8 @@
 #pragma once
 #include <glib.h>
 
+#include "base/regex.h"
+
 /* A list of @n items. Each kind of list is a type of its own, so that it can be a parameter. */
 #define FAMILY_LIST(Item) \
   struct {                \
@@ -30,7 +32,7 @@ typedef FAMILY_LIST (FamilyPair) FamilyPairs;
 
 typedef struct {
   const char *pattern;
-  GRegex *regex;
+  Regex *compiled;
 } FamilyRegex;
 typedef FAMILY_LIST (FamilyRegex) FamilyRegexes;
 

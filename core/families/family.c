@@ -117,7 +117,7 @@ qconv_family_set_base (Family *f, const Family *base)
 gboolean
 qconv_family_match (const FamilyRegex *regex, const char *name)
 {
-  return g_utf8_validate (name, -1, NULL) && g_regex_match (regex->regex, name, 0, NULL);
+  return qconv_regex_match (regex->compiled, name);
 }
 
 const char *

@@ -72,7 +72,7 @@ count_or_ask (const Inference *in, const FamilyInfer *rule)
 
   if (rule->count != NULL)
     return qconv_names_count (in->names, rule->count, rule->with);
-  if (rule->present_re.regex != NULL)
+  if (rule->present_re.compiled != NULL)
     return find_match (in, &rule->present_re) != NULL;
   if (rule->present != NULL)
     return count_present (in, rule->present) == g_strv_length ((char **) rule->present);
@@ -118,7 +118,7 @@ infer_one (const Inference *in, const FamilyInfer *rule, gint64 *value, GError *
     return TRUE;
   if (rule->shape.tensor != NULL)
     return measure (in, rule, &rule->shape, value, error);
-  if (rule->shape_re.match.regex != NULL)
+  if (rule->shape_re.match.compiled != NULL)
     return measure (in, rule, &rule->shape_re, value, error);
   *value = count_or_ask (in, rule);
   return TRUE;

@@ -377,8 +377,8 @@ qconv_schema_regex (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpo
 
   if (!qconv_schema_text (r, node, NULL, &regex.pattern))
     return FALSE;
-  regex.regex = qconv_schema_store_regex (r->store, regex.pattern, &broken);
-  if (regex.regex == NULL)
+  regex.compiled = qconv_schema_store_regex (r->store, regex.pattern, &broken);
+  if (regex.compiled == NULL)
     return qconv_schema_fail (r, "%s", broken->message);
   if (into != NULL)
     *(FamilyRegex *) into = regex;

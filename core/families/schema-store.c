@@ -7,7 +7,7 @@ enum { CHUNK_BYTES = 4096 };
 struct _SchemaStore {
   GStringChunk *texts;
   GPtrArray *blocks;
-  GHashTable *regexes; /* pattern, of @texts -> GRegex */
+  GHashTable *regexes; /* pattern, of @texts -> Regex */
 };
 
 SchemaStore *
@@ -17,7 +17,7 @@ qconv_schema_store_new (void)
 
   s->texts = g_string_chunk_new (CHUNK_BYTES);
   s->blocks = g_ptr_array_new_with_free_func (g_free);
-  s->regexes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_regex_unref);
+  s->regexes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) qconv_regex_free);
   return s;
 }
 
@@ -45,15 +45,16 @@ qconv_schema_store_items (SchemaStore *s, guint n, gsize size)
   return items;
 }
 
-GRegex *
+Regex *
 qconv_schema_store_regex (SchemaStore *s, const char *pattern, GError **error)
 {
-  GRegex *regex = g_hash_table_lookup (s->regexes, pattern);
+  Regex *made = g_hash_table_lookup (s->regexes, pattern);
 
-  if (regex != NULL)
-    return regex;
-  regex = g_regex_new (pattern, 0, 0, error);
-  if (regex != NULL)
-    g_hash_table_insert (s->regexes, (gpointer) qconv_schema_store_text (s, pattern), regex);
-  return regex;
+  if (made != NULL)
+    return made;
+  pattern = qconv_schema_store_text (s, pattern);
+  made = qconv_regex_new (pattern, error);
+  if (made != NULL)
+    g_hash_table_insert (s->regexes, (gpointer) pattern, made);
+  return made;
 }

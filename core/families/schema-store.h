@@ -14,4 +14,4 @@ const char *qconv_schema_store_text (SchemaStore *s, const char *text);
 /* Returns @n zeroed items of @size bytes and one more, so that every list ends with a zeroed item. (transfer none) */
 gpointer qconv_schema_store_items (SchemaStore *s, guint n, gsize size);
 /* Returns @pattern compiled, once for all members that have it, or NULL with an error. (transfer none) */
-GRegex *qconv_schema_store_regex (SchemaStore *s, const char *pattern, GError **error);
+Regex *qconv_schema_store_regex (SchemaStore *s, const char *pattern, GError **error);
