@@ -33,6 +33,12 @@ draw (RandomKind kind, guint64 *state)
     }
 }
 
+guint64
+random_side (void)
+{
+  return g_getenv ("QCONV_TEST_SMALL") != NULL ? 256 : 1024;
+}
+
 float *
 random_weights (RandomKind kind, guint64 rows, guint64 cols, guint64 seed)
 {

@@ -13,6 +13,8 @@ typedef enum {
 
 extern const char *const random_kind_names[RANDOM_N_KINDS];
 
+/* Returns the side of a square matrix whose error is measured: 1024; 256 if QCONV_TEST_SMALL is set, for valgrind */
+guint64 random_side (void);
 /* Returns: (transfer full): [rows, cols], deviation 0.02 before single weights or columns are made larger; the same on
    every machine */
 float *random_weights (RandomKind kind, guint64 rows, guint64 cols, guint64 seed);

@@ -222,7 +222,7 @@ static const double reached[RANDOM_N_KINDS][3] = {
 static void
 test_quality (void)
 {
-  const guint64 n = 1024;
+  const guint64 n = random_side ();
 
   for (RandomKind kind = 0; kind < RANDOM_N_KINDS; kind++)
     {

@@ -139,7 +139,7 @@ test_example (void)
 static void
 test_quality (void)
 {
-  const guint64 n = 1024;
+  const guint64 n = random_side ();
 
   for (RandomKind kind = 0; kind < RANDOM_N_KINDS; kind++)
     {

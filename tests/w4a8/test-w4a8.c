@@ -147,7 +147,7 @@ test_tiles (void)
 static double
 error_of (const char *scheme, const char *options, RandomKind kind)
 {
-  const guint64 n = 1024;
+  const guint64 n = random_side ();
   const QconvQuantizer *q = find_quantizer (scheme);
   g_autofree float *weights = random_weights (kind, n, n, 1), *decoded = NULL;
   g_autofree guint16 *narrow = kernel_narrow (QCONV_BF16, weights, n * n);
