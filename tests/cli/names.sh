@@ -29,9 +29,11 @@ make_family flux1 tiny prefixed.safetensors --prefix model.diffusion_model.
 make_family flux1 tiny flux.gguf --format gguf --type q8_0
 
 echo "== every target of ComfyUI gets the same bytes from both namings"
+make_family flux1 tiny one-original.safetensors --set depth_double=1 --set depth_single=1
+make_family flux1 tiny one-diffusers.safetensors --set depth_double=1 --set depth_single=1 --naming diffusers
 for target in $("$QCONV" targets | sed -n 's/^\([^ ]*-comfy\) .*/\1/p'); do
   for naming in original diffusers; do
-    "$QCONV" --to $target --effort rtn --no-verify $naming.safetensors $naming.out --force >log 2>&1 || cat log
+    "$QCONV" --to $target --effort rtn --no-verify one-$naming.safetensors $naming.out --force >log 2>&1 || cat log
   done
   cmp original.out diffusers.out && echo "$target"
 done >same

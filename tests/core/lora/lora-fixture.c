@@ -46,12 +46,14 @@ lora_model (const char *arguments)
   char *path = scratch_path (suffixed);
   g_autofree char *line = g_strdup_printf ("%s %s %s", g_getenv ("QCONV_MAKE_MODEL"), arguments, path);
   g_auto (GStrv) words = g_strsplit (line, " ", -1);
+  /* With them left open GLib need not copy the page tables of a large process */
+  GSpawnFlags flags = G_SPAWN_SEARCH_PATH | G_SPAWN_LEAVE_DESCRIPTORS_OPEN;
   g_autoptr (GError) error = NULL;
   int status;
 
   if (g_file_test (path, G_FILE_TEST_EXISTS))
     return path;
-  g_spawn_sync (NULL, words, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, &error);
+  g_spawn_sync (NULL, words, NULL, flags, NULL, NULL, NULL, NULL, &status, &error);
   g_assert_no_error (error);
   g_spawn_check_wait_status (status, &error);
   g_assert_no_error (error);
