@@ -37,6 +37,7 @@ for target in $("$QCONV" targets | sed -n 's/^\([^ ]*-comfy\) .*/\1/p'); do
   done
   cmp original.out diffusers.out && echo "$target"
 done >same
+rm one-*.safetensors
 grep -x -e nvfp4-comfy -e fp8-comfy same
 [ "$(wc -l <same)" -eq "$("$QCONV" targets | grep -c '^[^ ]*-comfy ')" ] && echo "and all others"
 
