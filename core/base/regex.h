@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Regular expressions that are compiled for speed when a name first meets them: most of those in family files never
-   do, and the compilation takes longer than the first hundred matches save. */
+/* Regular expressions that many names are compared with, few of which match: those of family files. */
 #pragma once
 #include <glib.h>
 
-typedef struct _Pattern Regex;
+typedef struct _Regex Regex;
 
-/* Returns: (transfer full): NULL with an error of GRegex if @text is no regular expression. @text must live as long */
-Regex *qconv_regex_new (const char *text, GError **error);
-void qconv_regex_free (Regex *p);
-/* Returns: (transfer none). Threads may call it side by side */
-GRegex *qconv_regex_compiled (Regex *p);
-/* Returns whether @name is UTF-8 that @p matches */
-gboolean qconv_regex_match (Regex *p, const char *name);
+/* Returns: (transfer full): NULL with an error of GRegex if @pattern is no regular expression */
+Regex *qconv_regex_new (const char *pattern, GError **error);
+void qconv_regex_free (Regex *r);
+/* Returns whether @name is UTF-8 that @r matches */
+gboolean qconv_regex_match (const Regex *r, const char *name);
+/* Returns: (transfer none) */
+GRegex *qconv_regex_compiled (const Regex *r);
+/* Returns: (transfer full): a text that every match of @pattern contains, the longest that can be told without
+   understanding groups; "" if there is none. Threads may call it side by side */
+char *qconv_regex_needs (const char *pattern);
