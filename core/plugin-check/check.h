@@ -99,5 +99,7 @@ QconvPlan *check_plan (QconvModel *model, const CheckWay *way, const char *outpu
 GBytes *check_convert (Check *c, const char *input, const CheckWay *way, const char *output, GError **error);
 /* Finds the least memory, a power of two, that a plan accepts */
 gboolean check_least_memory (Check *c, const char *input, const char *target, guint64 *memory, GError **error);
+/* Converts a large layer to @target and back. Fails if that takes more memory than the plan states */
+gboolean check_memory (Check *c, const char *target, GError **error);
 /* Converts @input to @target in several ways: threads, memory, contents of memory. Fails if the bytes differ */
 gboolean check_same_bytes (Check *c, const char *input, const char *target, GError **error);

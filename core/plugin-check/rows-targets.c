@@ -47,6 +47,13 @@ test_again (Check *c, const CheckRow *row, GError **error)
   return g_bytes_equal (edited, want) || check_fail (error, "an edit that changes nothing changes the bytes");
 }
 
+/* Tests that hooks take no memory but the scratch memory that they state */
+static gboolean
+test_memory (Check *c, const CheckRow *row, GError **error)
+{
+  return check_memory (c, row->id, error);
+}
+
 /* ---- Shapes ---- */
 
 /* Converts a model of every number of @rows and @cols, with all kinds of weights */
@@ -237,6 +244,7 @@ static const struct {
   { "same bytes with any threads and memory", test_same_bytes },
   { decoding, test_decoding, TRUE, TRUE },
   { "an output is converted and edited without a change", test_again },
+  { "no more memory than planned", test_memory, TRUE, TRUE },
   { "every shape and kind of weights", test_shapes, TRUE, FALSE },
   { "odd shapes work or are refused", test_odd_shapes, TRUE, FALSE },
   { "options in every range", test_options },

@@ -113,6 +113,13 @@ run_qconv 3 --to f32-safetensors out again
 result $? "$plugin: no second file is left"
 finds_it
 
+# The program does not see what a hook allocates; the bytes are right
+offer hoard
+run_qconv 0 --to broken_hoard-broken_hoard ../in.safetensors out
+finds_it
+grep -qE '^# [0-9]+ KiB of memory were taken, the plan states [0-9]+: a hook allocates more' "$scratch/said"
+result $? "$plugin: the row says how much memory was taken"
+
 # What the program says of itself
 expect ()
 {
