@@ -77,8 +77,18 @@ QCONV_API gboolean qconv_tensor_read (const QconvTensor *t, guint64 offset, gsiz
  * @QCONV_FACT_ARCHITECTURE: "s": the architecture, spelled as in "architectures" of the family files ("llama",
  *   "flux"). GGUF: general.architecture (ggml: docs/gguf.md)
  * @QCONV_FACT_N_HEADS: "t": number of query heads of one attention layer. GGUF: ARCHITECTURE.attention.head_count
+ * @QCONV_FACT_HEAD_DIM: "t": rows of one query head; counts before the number of heads. GGUF:
+ *   ARCHITECTURE.attention.key_length
+ * @QCONV_FACT_ROW_ORDER: "s": "plain" or "permuted": the order of the rows of query and key in attention heads, if the
+ *   user states it; family files know it by architecture ("permute" in keymaps)
  */
-typedef enum { QCONV_FACT_ARCHITECTURE, QCONV_FACT_N_HEADS, QCONV_N_FACTS } QconvFact;
+typedef enum {
+  QCONV_FACT_ARCHITECTURE,
+  QCONV_FACT_N_HEADS,
+  QCONV_FACT_HEAD_DIM,
+  QCONV_FACT_ROW_ORDER,
+  QCONV_N_FACTS
+} QconvFact;
 /* Returns: (transfer none) (nullable): the value in the type that #QconvFact names, or NULL if it is not known. */
 QCONV_API GVariant *qconv_directory_fact (const QconvDirectory *d, QconvFact fact);
 

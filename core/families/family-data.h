@@ -189,9 +189,11 @@ typedef struct {
 } FamilyMapRule;
 typedef FAMILY_LIST (FamilyMapRule) FamilyMapRules;
 
-/* @tensors: NULL if the keymap permutes nothing */
+/* @tensors: NULL if the keymap permutes nothing; @permuted, @plain: architecture -> source, of files with rows in the
+   other order and of files with rows in their own order. The order of other architectures is unknown */
 typedef struct {
-  FamilyTexts architectures, tensors;
+  FamilyPairs permuted, plain;
+  FamilyTexts tensors;
   const char *when;
   FamilyExpression head;
 } FamilyPermute;
@@ -262,7 +264,7 @@ typedef struct {
   FamilyKeymaps keymaps;
   FamilyEvidences keep_evidence;
   FamilyPresets presets;
-  FamilyPairs scheme_presets;
+  FamilyPairs scheme_presets, foreign_names;
   const char *preset_to_6_bits, *preset_above_6_bits;
   FamilyRegexes keep;
   FamilyComponents components;

@@ -38,14 +38,50 @@ qconv_keymap_exists (const Family *f, const char *variant, const char *from, con
   return qconv_keymap_find (f, variant, from, to, &from_a) != NULL;
 }
 
-/* Returns TRUE if the keymap permutes rows in this file. If the file states no architecture, the dimensions decide. */
 static gboolean
-is_permuted (const FamilyPermute *permute, const char *architecture, const Dims *dims)
+lists (const FamilyPairs *architectures, const char *name)
 {
-  if (permute->tensors == NULL || dims == NULL)
+  for (guint i = 0; i < architectures->n; i++)
+    if (strcmp (architectures->at[i].from, name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Sets @permuted to whether the file has rows in the other order. If it states no architecture, the dimensions decide.
+   Fails for an architecture that the family does not list */
+static gboolean
+find_order (const FamilyPermute *permute, const KeymapRequest *r, gboolean *permuted, GError **error)
+{
+  if (r->row_order != NULL)
+    *permuted = strcmp (r->row_order, "permuted") == 0;
+  else if (r->architecture == NULL)
+    *permuted = qconv_dims_hold (r->dims, permute->when);
+  else
+    *permuted = lists (&permute->permuted, r->architecture);
+  return *permuted || r->row_order != NULL || r->architecture == NULL || lists (&permute->plain, r->architecture)
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                        "architecture \"%s\": the order of the rows of query and key in its files is not known; if you "
+                        "know it, use -o rows=plain or -o rows=permuted, else keep the names with --names keep",
+                        r->architecture);
+}
+
+/* Sets m->permuted if the map permutes rows in this file */
+static gboolean
+choose_order (KeymapRun *m, const KeymapRequest *r, GError **error)
+{
+  const FamilyPermute *permute = &m->map->permute;
+  gboolean permuted;
+
+  if (permute->tensors == NULL || r->dims == NULL || r->any_order)
+    return TRUE;
+  if (!find_order (permute, r, &permuted, error))
     return FALSE;
-  return architecture != NULL ? g_strv_contains (permute->architectures, architecture)
-                              : qconv_dims_hold (dims, permute->when);
+  if (permuted && r->heads_unknown)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "the rows of query and key lie in another order within each head, but the file does not state "
+                       "the number of heads; keep the names with --names keep");
+  m->permuted = permuted ? permute : NULL;
+  return TRUE;
 }
 
 static gboolean
@@ -84,8 +120,8 @@ qconv_keymap (const KeymapRequest *r, GError **error)
     }
   m.aliases_a = &qconv_family_data (r->family)->aliases;
   m.aliases_b = &m.map->aliases;
-  if (is_permuted (&m.map->permute, r->architecture, r->dims))
-    m.permuted = &m.map->permute;
+  if (!choose_order (&m, r, error))
+    return NULL;
   m.dims = r->dims != NULL ? qconv_dims_copy (r->dims) : qconv_dims_new ();
   m.sources = list_sources (r->names, m.from_a ? m.aliases_a : m.aliases_b);
   m.made = g_hash_table_new (g_str_hash, g_str_equal);

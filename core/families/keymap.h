@@ -12,11 +12,14 @@
  *
  * @variant: (nullable): of @family
  * @architecture: (nullable): the architecture that the file states. Some keymaps permute rows in files of some
- *   architectures only; if a file states none, @dims decide
+ *   architectures only; they fail for an architecture that they do not list. If a file states none, @dims decide
  * @dims: (nullable): of the original naming. If NULL, numbers of blocks are counted from @names, no tensor can be split
  *   by row counts, and no rows are permuted
  * @names: all tensors behind the prefix
  * @from, @to: two namings of @family
+ * @row_order: (nullable): "plain" or "permuted": counts instead of @architecture
+ * @heads_unknown: the rows of a head in @dims are a guess: permuting rows fails
+ * @any_order: the caller does not use the order of rows: an unknown one is no failure
  */
 typedef struct {
   const Family *family;
@@ -24,10 +27,13 @@ typedef struct {
   const Dims *dims;
   const Names *names;
   const char *from, *to;
+  const char *row_order;
+  gboolean heads_unknown, any_order;
 } KeymapRequest;
 
 /* Returns the tensors in naming @to, in the order of the family's rules. Leaves out tensors that no rule makes and
-   tensors of which all sources are missing; fails if only some sources are missing.
+   tensors of which all sources are missing; fails if only some sources are missing, or with
+   QCONV_ERROR_UNSUPPORTED if the order of rows is unknown.
    (transfer container) (element-type NameMap) */
 GPtrArray *qconv_keymap (const KeymapRequest *r, GError **error);
 /* Returns the first tensor that is not part of @maps although a rule moves such names, perhaps with other numbers of

@@ -35,15 +35,48 @@ qconv_model_architecture (const QconvModel *m)
   return v != NULL ? g_variant_get_string (v, NULL) : NULL;
 }
 
-/* Sets the dimension "head_dim" from the number of heads, which no shape shows. */
-static void
-count_heads (const QconvModel *m, Identity *id)
+const char *
+qconv_model_row_order (const QconvModel *m)
 {
-  GVariant *v = qconv_directory_fact (m->directory, QCONV_FACT_N_HEADS);
-  guint64 heads = v != NULL ? g_variant_get_uint64 (v) : 0, rows = (guint64) MAX (qconv_dims_get (id->dims, "q"), 0);
+  GVariant *v = qconv_directory_fact (m->directory, QCONV_FACT_ROW_ORDER);
 
-  if (qconv_dims_known (id->dims, "head_dim") && heads > 0 && rows % heads == 0)
-    qconv_dims_set (id->dims, "head_dim", (gint64) (rows / heads));
+  return v != NULL ? g_variant_get_string (v, NULL) : NULL;
+}
+
+static guint64
+number_fact (const QconvModel *m, QconvFact fact)
+{
+  GVariant *v = qconv_directory_fact (m->directory, fact);
+
+  return v != NULL ? g_variant_get_uint64 (v) : 0;
+}
+
+/* Returns the rows of a query head, which no shape shows, or 0 if the file does not state them. @q: rows of all
+   heads */
+static guint64
+rows_of_head (const QconvModel *m, guint64 q)
+{
+  guint64 stated = number_fact (m, QCONV_FACT_HEAD_DIM), heads = number_fact (m, QCONV_FACT_N_HEADS);
+
+  if (stated > 0 && stated <= G_MAXINT64 && q % stated == 0)
+    return stated;
+  return heads > 0 && q % heads == 0 ? q / heads : 0;
+}
+
+static void
+set_head_dim (const QconvModel *m, Identity *id)
+{
+  guint64 rows = rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0));
+
+  if (qconv_dims_known (id->dims, "head_dim") && rows > 0)
+    qconv_dims_set (id->dims, "head_dim", (gint64) rows);
+}
+
+gboolean
+qconv_model_states_heads (const QconvModel *m, const Identity *id)
+{
+  return qconv_model_architecture (m) == NULL
+         || rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0)) > 0;
 }
 
 Identity *
@@ -60,7 +93,7 @@ qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **er
       id = qconv_identify (families, restored, error);
     }
   if (id != NULL)
-    count_heads (m, id);
+    set_head_dim (m, id);
   return g_steal_pointer (&id);
 }
 

@@ -28,3 +28,8 @@ gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, 
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
 /* Returns the architecture that the file states, or NULL. (transfer none) */
 const char *qconv_model_architecture (const QconvModel *m);
+/* Returns "plain" or "permuted" if the user stated the order of rows in attention heads, or NULL. (transfer none) */
+const char *qconv_model_row_order (const QconvModel *m);
+/* Returns FALSE if the file states its architecture, but neither the rows of an attention head nor the number of
+   heads. @id: with dimensions */
+gboolean qconv_model_states_heads (const QconvModel *m, const Identity *id);

@@ -180,7 +180,9 @@ keymap_request (const Making *k, const Dims *dims, const char *to)
                            .dims = dims,
                            .names = k->names,
                            .from = id->naming,
-                           .to = to };
+                           .to = to,
+                           .row_order = qconv_model_row_order (k->model),
+                           .heads_unknown = id->dims != NULL && !qconv_model_states_heads (k->model, id) };
 }
 
 static gboolean
@@ -239,6 +241,7 @@ name_foreign (Making *k, GError **error)
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, ORIGINAL))
     return TRUE;
   request = keymap_request (k, none != NULL ? none : id->dims, ORIGINAL);
+  request.any_order = TRUE;
   maps = qconv_keymap (&request, error);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     {
@@ -332,17 +335,43 @@ strip_names (Making *k, GError **error)
   return TRUE;
 }
 
+/* Fails if names cannot be changed to @naming because the model is of no known family. The makers' names of such a
+   model may stay, unless the user asked for @naming; names of another program may not, because that program may have
+   changed the numbers, too */
 static gboolean
-make_mapping (Making *k, const char *naming, GError **error)
+check_unknown (const Making *k, const char *naming, gboolean asked, GError **error)
 {
+  const Families *families = qconv_model_families (k->model, error);
+  const char *architecture = qconv_model_architecture (k->model);
+  const FamilyPairs *foreign;
+
+  if (families == NULL)
+    return FALSE;
+  if (asked || strcmp (naming, ORIGINAL) != 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "nothing is known of this model, so %s names cannot be given to it",
+                       naming);
+  foreign = &qconv_family_data (qconv_families_generic (families))->foreign_names;
+  for (guint i = 0; i < foreign->n; i++)
+    if (qconv_names_starting (k->names, foreign->at[i].from))
+      return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                         "names such as \"%s\" are those of %s, and no family maps them%s%s%s: loaders of this target "
+                         "do not know them, and rows or norms may be changed; keep names and numbers with --names keep",
+                         foreign->at[i].from, foreign->at[i].to, architecture != NULL ? " (architecture " : "",
+                         architecture != NULL ? architecture : "", architecture != NULL ? ")" : "");
+  return TRUE;
+}
+
+static gboolean
+make_mapping (Making *k, const MappingOptions *o, GError **error)
+{
+  const char *naming = o->naming;
   Mapping *x = k->x;
   const Identity *id = x->identity;
   gboolean known = qconv_identity_known (id);
   gboolean foreign = known && strcmp (id->naming, ORIGINAL) != 0;
 
-  if (!known && naming != NULL && strcmp (naming, ORIGINAL) != 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "nothing is known of this model, so %s names cannot be given to it",
-                       naming);
+  if (!known && naming != NULL && !check_unknown (k, naming, o->asked, error))
+    return FALSE;
   if (known && naming != NULL && strcmp (naming, id->naming) != 0)
     {
       if (!qconv_keymap_exists (id->family, id->variant, id->naming, naming))
@@ -420,7 +449,7 @@ qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **
   x->originals = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   k.made = g_hash_table_new_full (NULL, NULL, NULL, free_list);
   k.used = g_hash_table_new (NULL, NULL);
-  ok = begin (&k, options, error) && make_mapping (&k, options->naming, error);
+  ok = begin (&k, options, error) && make_mapping (&k, options, error);
   g_clear_pointer (&k.names, qconv_names_free);
   g_clear_pointer (&k.from, g_ptr_array_unref);
   g_hash_table_unref (k.made);

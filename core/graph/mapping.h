@@ -7,13 +7,14 @@
 /**
  * MappingOptions: zero is the default.
  * @naming: (nullable): NULL: names stay as they are
+ * @asked: the user asked for @naming: it is an error if names cannot be changed
  * @component, @drop: (nullable): as in QconvNameOptions
  * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {
   const char *naming, *component;
   const char *const *drop;
-  gboolean for_loader;
+  gboolean asked, for_loader;
 } MappingOptions;
 
 /**
@@ -33,7 +34,8 @@ typedef struct {
   GHashTable *originals; /* SourceLayer -> its short name in the original naming */
 } Mapping;
 
-/* Maps the layers of @m. QCONV_ERROR_UNSUPPORTED: the family cannot write the naming, or tensors are missing. Returns:
+/* Maps the layers of @m. QCONV_ERROR_UNSUPPORTED: the family cannot write the naming, tensors are missing,
+   or the order of rows is unknown. Returns:
    (transfer full): must not outlive @m */
 Mapping *qconv_mapping_new (const QconvModel *m, const MappingOptions *options, GError **error);
 void qconv_mapping_free (Mapping *x);

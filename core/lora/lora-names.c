@@ -235,7 +235,9 @@ add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names
                               .dims = id->dims,
                               .names = behind,
                               .from = id->naming,
-                              .to = naming };
+                              .to = naming,
+                              .row_order = qconv_model_row_order (m),
+                              .heads_unknown = id->dims != NULL && !qconv_model_states_heads (m, id) };
   maps = qconv_keymap (&request, NULL);
   for (guint i = 0; maps != NULL && i < maps->len; i++)
     add_map (names, m, behind, g_ptr_array_index (maps, i));

@@ -87,6 +87,7 @@ map_layers (Planning *pl, GError **error)
             && (job->names.naming == NULL || strcmp (job->names.naming, "keep") == 0))
            || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
   options.naming = output_naming (pl);
+  options.asked = job->names.naming != NULL;
   options.for_loader = p->target->writer->spellings != NULL;
   p->mapping = qconv_mapping_new (p->model, &options, error);
   if (p->mapping != NULL && p->mapping->n_useless > 0)

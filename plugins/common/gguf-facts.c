@@ -4,19 +4,30 @@
 
 #include "gguf-keys.h"
 
+/* Records the number under @key, which stands behind the architecture, as @fact. Does nothing if it is missing or is
+   an array, as files with other heads in each layer have. */
+static void
+add_number (QconvDirectory *d, const char *architecture, const char *key, QconvFact fact)
+{
+  g_autofree char *full = g_strconcat (architecture, key, NULL);
+  GVariant *value = qconv_directory_metadata (d, full);
+
+  if (value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
+    qconv_directory_set_fact (d, fact, g_variant_new_uint64 (g_variant_get_uint32 (value)));
+  else if (value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64))
+    qconv_directory_set_fact (d, fact, value);
+}
+
 void
 qconv_gguf_add_facts (QconvDirectory *d)
 {
-  GVariant *architecture = qconv_directory_metadata (d, GGUF_ARCHITECTURE), *heads;
-  g_autofree char *key = NULL;
+  GVariant *value = qconv_directory_metadata (d, GGUF_ARCHITECTURE);
+  const char *architecture;
 
-  if (architecture == NULL || !g_variant_is_of_type (architecture, G_VARIANT_TYPE_STRING))
+  if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
     return;
-  qconv_directory_set_fact (d, QCONV_FACT_ARCHITECTURE, architecture);
-  key = g_strconcat (g_variant_get_string (architecture, NULL), GGUF_HEAD_COUNT, NULL);
-  heads = qconv_directory_metadata (d, key);
-  if (heads != NULL && g_variant_is_of_type (heads, G_VARIANT_TYPE_UINT32))
-    qconv_directory_set_fact (d, QCONV_FACT_N_HEADS, g_variant_new_uint64 (g_variant_get_uint32 (heads)));
-  else if (heads != NULL && g_variant_is_of_type (heads, G_VARIANT_TYPE_UINT64))
-    qconv_directory_set_fact (d, QCONV_FACT_N_HEADS, heads);
+  architecture = g_variant_get_string (value, NULL);
+  qconv_directory_set_fact (d, QCONV_FACT_ARCHITECTURE, value);
+  add_number (d, architecture, GGUF_HEAD_COUNT, QCONV_FACT_N_HEADS);
+  add_number (d, architecture, GGUF_KEY_LENGTH, QCONV_FACT_HEAD_DIM);
 }

@@ -16,6 +16,7 @@
 #define GGUF_QUANTIZATION_VERSION GGUF_GENERAL "quantization_version"
 /* Follows the value of GGUF_ARCHITECTURE: "llama.attention.head_count". */
 #define GGUF_HEAD_COUNT ".attention.head_count"
+#define GGUF_KEY_LENGTH ".attention.key_length"
 #define GGUF_SPLIT_NO GGUF_SPLIT "no"
 #define GGUF_SPLIT_COUNT GGUF_SPLIT "count"
 #define GGUF_SPLIT_TENSORS GGUF_SPLIT "tensors.count"

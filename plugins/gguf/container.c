@@ -164,6 +164,9 @@ open_source (const QconvContainer *self, QconvSource *source, const QconvValues 
   g_free (o.uncertain);
   if (ok)
     qconv_gguf_add_facts (directory);
+  if (ok && qconv_values_is_set (options, "rows"))
+    qconv_directory_set_fact (directory, QCONV_FACT_ROW_ORDER,
+                              g_variant_new_string (qconv_values_string (options, "rows")));
   return ok;
 }
 
@@ -174,6 +177,12 @@ static const QconvOption options[] = {
     .choices = (const char *const[]) { "swapped", "raw", NULL },
     .help = N_ ("BF16 and block types of big-endian files: swapped, as gguf-py's converter writes them, or raw, as its "
                 "writer does") },
+  { .name = "rows",
+    .type = QCONV_CHOICE,
+    .value = "plain",
+    .choices = (const char *const[]) { "plain", "permuted", NULL },
+    .help = N_ ("rows of query and key in attention heads: plain, as the model's makers order them, or permuted, as "
+                "llama.cpp orders them for llama; only for architectures that qconv does not know") },
   { .name = NULL },
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests rows of attention heads, which llama.cpp's converter reorders. */
+/* Tests rows of attention heads, which llama.cpp's converter reorders, and files of which nobody knows the order. */
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "build.h"
+#include "qconv-json.h"
 #include "qconv.h"
 
 enum { HIDDEN = 64, KV = 32, FFN = 96, VOCAB = 40 };
@@ -27,17 +28,22 @@ add_vector (Build *b, const char *name, guint n)
   build_tensor (b, name, 0, x, n * sizeof *x, (int) n, -1);
 }
 
-/* Writes a decoder of one block */
+/* Writes a decoder of one block. @heads: 0: the file does not state them; @d: rows of a head; 0: not stated */
 static char *
-write_llama (guint heads)
+write_decoder (const char *architecture, guint heads, guint d)
 {
   g_autoptr (Build) b = build_new (FALSE);
   g_autoptr (GByteArray) file = NULL;
   g_autoptr (GError) error = NULL;
+  g_autofree char *count = g_strconcat (architecture, ".attention.head_count", NULL);
+  g_autofree char *length = g_strconcat (architecture, ".attention.key_length", NULL);
   char *path = g_strdup_printf ("%s/qconv-heads-%u.gguf", g_get_tmp_dir (), g_random_int ());
 
-  build_text (b, "general.architecture", "llama");
-  build_integer (b, "llama.attention.head_count", KV_U32, heads);
+  build_text (b, "general.architecture", architecture);
+  if (heads > 0)
+    build_integer (b, count, KV_U32, heads);
+  if (d > 0)
+    build_integer (b, length, KV_U32, d);
   add_rows (b, "token_embd.weight", VOCAB, HIDDEN);
   add_vector (b, "output_norm.weight", HIDDEN);
   add_vector (b, "blk.0.attn_norm.weight", HIDDEN);
@@ -55,13 +61,28 @@ write_llama (guint heads)
   return path;
 }
 
-static QconvModel *
-convert (const char *input, const char *output)
+/* Plans a conversion to plain numbers with @names, or for a loader if @names is NULL. @order: (nullable): of rows, as
+   the user states it */
+static QconvPlan *
+plan_new (const char *input, const char *output, const char *order, const char *names, QconvModel **m, GError **error)
 {
-  QconvJob job = { .target = "f32-safetensors", .output = output, .names.naming = "original", .run.force = TRUE };
+  QconvJob job = { .target = names != NULL ? "f32-safetensors" : "fp8-comfy",
+                   .output = output,
+                   .names.naming = names,
+                   .run.force = TRUE };
+  const char *const options[] = { order, NULL };
+
+  *m = qconv_model_open (input, &(QconvOpenOptions) { .options = options }, error);
+  g_assert_nonnull (*m);
+  return qconv_plan_new (*m, &job, error);
+}
+
+static QconvModel *
+convert (const char *input, const char *output, const char *order)
+{
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvModel) m = qconv_model_open (input, NULL, &error);
-  g_autoptr (QconvPlan) plan = m != NULL ? qconv_plan_new (m, &job, &error) : NULL;
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvPlan) plan = plan_new (input, output, order, "original", &m, &error);
   QconvModel *written;
 
   g_assert_no_error (error);
@@ -90,6 +111,23 @@ assert_rows (const QconvModel *m, const char *name, guint rows, guint d)
     }
 }
 
+/* Converts a file of @architecture and asserts that query and key have heads with @d rows in the other order; 0: in
+   their own */
+static void
+assert_order (const char *input, const char *order, guint d)
+{
+  g_autofree char *output = g_strconcat (input, ".safetensors", NULL);
+  g_autoptr (QconvModel) m = convert (input, output, order);
+
+  g_assert_cmpstr (qconv_model_family (m), ==, "llm_dense");
+  assert_rows (m, "model.layers.0.self_attn.q_proj.weight", HIDDEN, d);
+  assert_rows (m, "model.layers.0.self_attn.k_proj.weight", KV, d);
+  assert_rows (m, "model.layers.0.self_attn.v_proj.weight", KV, 0);
+  assert_rows (m, "model.layers.0.self_attn.o_proj.weight", HIDDEN, 0);
+  g_unlink (input);
+  g_unlink (output);
+}
+
 /* Tests that the number of heads, which only the metadata hold, decides. */
 static void
 test_heads (void)
@@ -98,17 +136,149 @@ test_heads (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (heads); i++)
     {
-      g_autofree char *input = write_llama (heads[i]), *output = g_strconcat (input, ".safetensors", NULL);
-      g_autoptr (QconvModel) m = convert (input, output);
+      g_autofree char *input = write_decoder ("llama", heads[i], 0);
 
-      g_assert_cmpstr (qconv_model_family (m), ==, "llm_dense");
-      assert_rows (m, "model.layers.0.self_attn.q_proj.weight", HIDDEN, HIDDEN / heads[i]);
-      assert_rows (m, "model.layers.0.self_attn.k_proj.weight", KV, HIDDEN / heads[i]);
-      assert_rows (m, "model.layers.0.self_attn.v_proj.weight", KV, 0);
-      assert_rows (m, "model.layers.0.self_attn.o_proj.weight", HIDDEN, 0);
-      g_unlink (input);
-      g_unlink (output);
+      assert_order (input, NULL, HIDDEN / heads[i]);
     }
+}
+
+/* Tests that the rows of a head, if the file states them, count before the number of heads. */
+static void
+test_key_length (void)
+{
+  g_autofree char *both = write_decoder ("llama", 8, 16), *alone = write_decoder ("mistral3", 0, 16);
+
+  assert_order (both, NULL, 16);
+  assert_order (alone, NULL, 16);
+}
+
+/* Returns: (transfer full): @member of the row orders in the family file: architecture -> source */
+static GVariant *
+read_architectures (const char *member)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("QCONV_DATA_PATH"), "families", "llm_dense.json", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) root = NULL, keymaps = NULL, keymap = NULL, permute = NULL;
+  gsize n;
+
+  g_file_get_contents (path, &text, &n, &error);
+  g_assert_no_error (error);
+  root = qconv_json_parse (text, n, &error);
+  g_assert_no_error (error);
+  keymaps = g_variant_lookup_value (root, "keymaps", NULL);
+  g_variant_get_child (keymaps, 0, "v", &keymap);
+  permute = g_variant_lookup_value (keymap, "permute", NULL);
+  return g_variant_lookup_value (permute, member, NULL);
+}
+
+/* Converts a file of each architecture that the family lists as @member */
+static void
+walk (const char *member, guint d)
+{
+  g_autoptr (GVariant) list = read_architectures (member);
+  GVariantIter iter;
+  const char *architecture;
+  GVariant *source;
+  guint n = 0;
+
+  g_variant_iter_init (&iter, list);
+  for (; g_variant_iter_loop (&iter, "{&sv}", &architecture, &source); n++)
+    {
+      g_autofree char *input = write_decoder (architecture, HIDDEN / 16, 0);
+
+      g_assert_cmpstr (g_variant_get_string (source, NULL), !=, "");
+      assert_order (input, NULL, d);
+    }
+  g_assert_cmpuint (n, >=, 10);
+}
+
+static void
+test_listed (void)
+{
+  walk ("permuted", 16);
+  walk ("plain", 0);
+}
+
+/* Asserts that planning fails with @code, and that the message says @what and @instead */
+static void
+assert_refused (const char *input, const char *names, QconvError code, const char *what, const char *instead)
+{
+  g_autofree char *output = g_strconcat (input, ".safetensors", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvPlan) plan = plan_new (input, output, NULL, names, &m, &error);
+
+  g_assert_null (plan);
+  g_assert_error (error, QCONV_ERROR, (gint) code);
+  g_assert_nonnull (strstr (error->message, what));
+  g_assert_nonnull (strstr (error->message, instead));
+}
+
+/* Tests that an architecture that nobody listed is refused, unless the user states the order or keeps the names. */
+static void
+test_unlisted (void)
+{
+  g_autofree char *input = write_decoder ("newcomer", 4, 0), *other = write_decoder ("newcomer", 4, 0);
+  g_autofree char *output = g_strconcat (input, ".safetensors", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvPlan) plan = NULL;
+
+  assert_refused (input, "original", QCONV_ERROR_UNSUPPORTED, "newcomer", "-o rows=");
+  plan = plan_new (input, output, NULL, "keep", &m, &error);
+  g_assert_no_error (error);
+  assert_order (input, "rows=plain", 0);
+  assert_order (other, "gguf.rows=permuted", 16);
+}
+
+/* Tests that rows in the other order need the number of heads. */
+static void
+test_no_heads (void)
+{
+  g_autofree char *input = write_decoder ("granite", 0, 0), *plain = write_decoder ("qwen3", 0, 0);
+
+  assert_refused (input, "original", QCONV_ERROR_UNSUPPORTED, "number of heads", "--names keep");
+  assert_order (plain, NULL, 0);
+  g_unlink (input);
+}
+
+/* Writes the norms of one block of Gemma, which llama.cpp's converter makes one too large */
+static char *
+write_gemma (void)
+{
+  g_autoptr (Build) b = build_new (FALSE);
+  g_autoptr (GByteArray) file = NULL;
+  g_autoptr (GError) error = NULL;
+  char *path = g_strdup_printf ("%s/qconv-gemma-%u.gguf", g_get_tmp_dir (), g_random_int ());
+
+  build_text (b, "general.architecture", "gemma3");
+  add_rows (b, "token_embd.weight", VOCAB, HIDDEN);
+  add_vector (b, "blk.0.attn_norm.weight", HIDDEN);
+  add_rows (b, "blk.0.attn_q.weight", HIDDEN, HIDDEN);
+  add_vector (b, "blk.0.ffn_norm.weight", HIDDEN);
+  add_vector (b, "blk.0.post_ffw_norm.weight", HIDDEN);
+  file = build_file (b);
+  g_file_set_contents (path, (const char *) file->data, file->len, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+/* Tests that names of llama.cpp that no family maps are refused for loaders, and that renaming that was asked for is an
+   error. */
+static void
+test_unmapped (void)
+{
+  g_autofree char *input = write_gemma (), *output = g_strconcat (input, ".safetensors", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvPlan) plan = NULL;
+
+  assert_refused (input, NULL, QCONV_ERROR_UNSUPPORTED, "gemma3", "--names keep");
+  assert_refused (input, "original", QCONV_ERROR_OPTION, "nothing is known", "original");
+  plan = plan_new (input, output, NULL, "keep", &m, &error);
+  g_assert_no_error (error);
+  g_unlink (input);
 }
 
 int
@@ -116,5 +286,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/gguf/heads", test_heads);
+  g_test_add_func ("/gguf/heads/key-length", test_key_length);
+  g_test_add_func ("/gguf/heads/listed", test_listed);
+  g_test_add_func ("/gguf/heads/unlisted", test_unlisted);
+  g_test_add_func ("/gguf/heads/no-heads", test_no_heads);
+  g_test_add_func ("/gguf/heads/unmapped", test_unmapped);
   return g_test_run ();
 }

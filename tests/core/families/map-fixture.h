@@ -9,7 +9,8 @@
 #include "families/keymap.h"
 
 /* A request to map names of a file that states no architecture */
-#define MAP(f, variant, dims, names, from, to) (&(KeymapRequest) { f, variant, NULL, dims, names, from, to })
+#define MAP(f, variant, dims, names, from, to) \
+  (&(KeymapRequest) { f, variant, NULL, dims, names, from, to, NULL, FALSE, FALSE })
 
 /* Returns a family of the repository. (transfer full) */
 Family *map_family (const char *id);

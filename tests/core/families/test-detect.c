@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "families/advice.h"
-#include "families/keymap.h"
 #include "graph-fixture.h"
+#include "map-fixture.h"
 
 /* The result of a test of names */
 typedef struct {
@@ -118,7 +118,7 @@ map_names (const GraphModel *m, const char *naming, const char *prefix)
   g_autoptr (Names) original = graph_names (m->tensors, "");
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) maps
-      = qconv_keymap (&(KeymapRequest) { m->family, m->variant, NULL, m->dims, original, "original", naming }, &error);
+      = qconv_keymap (MAP (m->family, m->variant, m->dims, original, "original", naming), &error);
   g_autoptr (GHashTable) used = g_hash_table_new (g_str_hash, g_str_equal);
   Names *names = qconv_names_new ();
 

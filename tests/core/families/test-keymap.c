@@ -224,7 +224,10 @@ test_permuted (void)
               "model.layers.0.self_attn.k_proj.bias 0+3*2, model.layers.0.self_attn.k_proj.bias 1+3*2, "
               "model.layers.0.self_attn.k_proj.bias 2+3*2, model.layers.0.self_attn.k_proj.bias 6+3*2, "
               "model.layers.0.self_attn.k_proj.bias 7+3*2, model.layers.0.self_attn.k_proj.bias 8+3*2");
-  plain = qconv_keymap (&(KeymapRequest) { f, NULL, "qwen3", dims, theirs, "llama.cpp", "original" }, NULL);
+  plain = qconv_keymap (
+      &(KeymapRequest) {
+          .family = f, .architecture = "qwen3", .dims = dims, .names = theirs, .from = "llama.cpp", .to = "original" },
+      NULL);
   assert_map (plain, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
   qconv_dims_set (dims, "qkv_bias", 1);
   biased = qconv_keymap (MAP (f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
