@@ -297,7 +297,7 @@ typedef struct {
  * returns.
  * @target: (nullable): "nvfp4-comfy"; NULL: an edit: format and numbers stay as they are, @edit and @input_scale change
  *   the markers of the layers that @rules.only and @rules.keep leave
- * @output: (nullable): path; NULL: the derived name, for an edit the file itself
+ * @output: (nullable): path; NULL: the derived name, for an edit the file itself; a folder: the derived name in it
  * @options: (nullable): NULL-terminated "[ID.]key=value", or "[ID.]key" for switches
  * @effort: (nullable): "rtn" or "search"
  * @input_scale: (nullable): "none", which drops those of the source; a number, for layers without one; or a file
@@ -346,6 +346,10 @@ typedef struct {
 } QconvPlannedInfo;
 /* Returns: (transfer full) (element-type QconvPlannedInfo): strings belong to @p */
 QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
+
+/* Returns: (transfer full) (element-type utf8): what happens to every layer, one line each: its scheme, the rule that
+   decided, and the layers that it is made of if their names differ; then the layers of the model that are left out */
+QCONV_API GPtrArray *qconv_plan_decisions (const QconvPlan *p);
 
 /* ---- Run and check ---- */
 

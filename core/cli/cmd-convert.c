@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* `qconv convert`: opens the input, plans the conversion and carries it out. */
 #include <glib/gi18n.h>
+#include <string.h>
 
 #include "cli/command.h"
 #include "cli/features.h"
 #include "cli/open-model.h"
 #include "cli/show.h"
+#include "cli/table.h"
 #include "cli/term.h"
+#include "cli/unknown.h"
 #include "qconv.h"
 
 /* Refuses a target that is not loaded, and options that do not go together, before any file is opened */
@@ -18,13 +21,9 @@ check_choices (const CliSettings *s, GError **error)
   if (!qconv_registry_check_target (s->output.to, error))
     return FALSE;
   if (cli_target_find (s->output.to) == NULL)
-    {
-      g_autoptr (GPtrArray) names = cli_target_names ();
-
-      return cli_fail_unknown (error, QCONV_ERROR_NO_PLUGIN,
-                               g_strdup_printf (_ ("unknown target \"%s\""), s->output.to), s->output.to,
-                               (const char *const *) names->pdata);
-    }
+    return cli_fail_unknown_target (s->output.to, error);
+  if (!cli_check_settings (&s->input, error))
+    return FALSE;
   if (s->show.as_template && !s->show.dry_run)
     return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template needs --dry-run"));
   if (g_strcmp0 (s->run.device, "cuda") == 0)
@@ -71,20 +70,146 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
   return qconv_plan_new (model, &job, error);
 }
 
+/* ---- One input ---- */
+
+/* Converts @input. @output: (nullable): as in QconvJob; @written: (nullable): the outputs of earlier inputs of this
+   command; gets that of this one */
+static gboolean
+convert_one (const CliSettings *s, const char *input, const char *output, GHashTable *written, GError **error)
+{
+  /* A target that copies every tensor verbatim takes layers that no reader can claim */
+  gboolean verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
+  g_autoptr (QconvModel) model = cli_model_open (&s->input, input, s->input.from, verbatim, error);
+  g_autoptr (QconvPlan) plan = model != NULL ? make_plan (s, model, output, error) : NULL;
+  char *path;
+
+  if (plan == NULL)
+    return FALSE;
+  path = g_canonicalize_filename (qconv_plan_output (plan), NULL);
+  if (written != NULL && g_hash_table_contains (written, path))
+    {
+      g_free (path);
+      return qconv_fail (error, QCONV_ERROR_OPTION,
+                         _ ("%s: an earlier input has the same output, %s: convert it alone"), input,
+                         qconv_plan_output (plan));
+    }
+  if (written != NULL)
+    g_hash_table_add (written, path);
+  else
+    g_free (path);
+  return cli_plan_carry_out (&s->show, model, plan, error);
+}
+
+/* Refuses an output that exists before anything is read. It may be the second of several inputs. The plan refuses the
+   input and devices as output */
+static gboolean
+check_second (const CliSettings *s, const char *input, const char *output, GError **error)
+{
+  g_autofree char *in = g_canonicalize_filename (input, NULL);
+  g_autofree char *out = output != NULL ? g_canonicalize_filename (output, NULL) : NULL;
+
+  return out == NULL || g_str_equal (in, out) || g_str_has_prefix (out, "/dev/") || s->run.force
+         || !g_file_test (out, G_FILE_TEST_IS_REGULAR)
+         || qconv_fail (error, QCONV_ERROR_OPTION,
+                        _ ("%s: exists; --force overwrites it; if it is another input, add a folder for the outputs "
+                           "as the last name"),
+                        output);
+}
+
+/* ---- Several inputs ---- */
+
+/* Returns whether @name stands for a folder: one that exists, or a name that ends in "/" */
+static gboolean
+names_folder (const char *name)
+{
+  return g_str_has_suffix (name, G_DIR_SEPARATOR_S) || g_file_test (name, G_FILE_TEST_IS_DIR);
+}
+
+/* Returns: (transfer full): @input without its number in a set of shards, "m-00002-of-00005.gguf" */
+static char *
+name_of_set (const char *input)
+{
+  g_autoptr (GRegex) number = g_regex_new ("-[0-9]{5}(-of-[0-9]{5}\\.[^/.]*)$", G_REGEX_RAW, 0, NULL);
+
+  return g_regex_replace (number, input, -1, 0, "\\1", 0, NULL);
+}
+
+typedef struct {
+  guint n, failed;
+  CliTable *table;
+  GHashTable *sets, *written;
+} Several;
+
+/* Converts one of several inputs into @folder. Returns FALSE if no other input should follow */
+static gboolean
+convert_next (Several *all, const CliSettings *s, const char *input, const char *folder, GError **first)
+{
+  g_autofree char *set = name_of_set (input);
+  g_autoptr (GError) error = NULL;
+
+  if (strcmp (set, input) != 0 && !g_hash_table_add (all->sets, g_strdup (set)))
+    return TRUE; /* the first shard stands for all */
+  all->n++;
+  if (convert_one (s, input, folder, all->written, &error))
+    {
+      cli_table_row (all->table, input, s->show.dry_run ? _ ("can be converted") : _ ("converted"));
+      return TRUE;
+    }
+  all->failed++;
+  cli_table_row (all->table, input, _ ("failed"));
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      g_clear_error (first);
+      g_propagate_error (first, g_steal_pointer (&error));
+      return FALSE;
+    }
+  cli_report_error (error);
+  if (*first == NULL)
+    g_propagate_error (first, g_steal_pointer (&error));
+  return TRUE;
+}
+
+/* Converts @n inputs into the folder behind them. Goes on after an error; the exit status is that of the first */
+static gboolean
+convert_several (const CliSettings *s, const char *const *words, guint n, GError **error)
+{
+  g_autoptr (CliTable) table = cli_table_new ("ll");
+  g_autoptr (GHashTable) sets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) written = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GError) first = NULL;
+  Several all = { .table = table, .sets = sets, .written = written };
+  gboolean go_on = TRUE;
+
+  for (guint i = 0; go_on && i < n; i++)
+    go_on = convert_next (&all, s, words[i], words[n], &first);
+  if (!go_on)
+    {
+      g_propagate_error (error, g_steal_pointer (&first));
+      return FALSE;
+    }
+  if (!s->show.json)
+    {
+      cli_print ("\n");
+      cli_table_print (table, "");
+    }
+  if (all.failed == 0)
+    return TRUE;
+  g_set_error (error, first->domain, first->code, _ ("%u of %u inputs failed"), all.failed, all.n);
+  return FALSE;
+}
+
 gboolean
 cli_convert (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (QconvModel) model = NULL;
-  g_autoptr (QconvPlan) plan = NULL;
-  gboolean verbatim;
+  guint n = g_strv_length ((GStrv) words);
 
   if (!check_choices (s, error))
     return FALSE;
-  /* A target that copies every tensor verbatim takes layers that no reader can claim */
-  verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
-  model = cli_model_open (&s->input, words[0], s->input.from, verbatim, error);
-  if (model == NULL)
-    return FALSE;
-  plan = make_plan (s, model, words[1], error);
-  return plan != NULL && cli_plan_carry_out (&s->show, model, plan, error);
+  if (n <= 2)
+    return check_second (s, words[0], words[1], error) && convert_one (s, words[0], words[1], NULL, error);
+  if (!names_folder (words[n - 1]))
+    return qconv_fail (error, QCONV_ERROR_OPTION,
+                       _ ("several inputs need a folder for the outputs as the last name, and \"%s\" is none"),
+                       words[n - 1]);
+  return convert_several (s, words, n - 1, error);
 }

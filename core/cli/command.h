@@ -29,6 +29,7 @@ gboolean cli_targets (const CliSettings *s, const char *const *words, GError **e
 gboolean cli_formats (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_families (const CliSettings *s, const char *const *words, GError **error);
 gboolean cli_plugins (const CliSettings *s, const char *const *words, GError **error);
+gboolean cli_show_help (const CliSettings *s, const char *const *words, GError **error);
 
 /* Prints the words that may follow @words, one a line */
 void cli_complete (const char *const *words);

@@ -11,7 +11,8 @@
 #include "qconv.h"
 
 const CliCommand cli_commands[] = {
-  { "convert", N_ ("INPUT [OUTPUT]"), N_ ("convert a model; the default command"), CLI_CONVERT, 1, 2, cli_convert },
+  { "convert", N_ ("INPUT... [OUTPUT]"), N_ ("convert models; the default command"), CLI_CONVERT, 1, G_MAXUINT,
+    cli_convert },
   { "inspect", N_ ("FILE"), N_ ("show what a model contains"), CLI_INSPECT, 1, 1, cli_inspect },
   { "verify", N_ ("FILE"), N_ ("check a quantized file"), CLI_VERIFY, 1, 1, cli_verify },
   { "edit", N_ ("FILE [OUTPUT]"), N_ ("change markers, input scales and metadata of a file, not its weights"), CLI_EDIT,
@@ -20,6 +21,7 @@ const CliCommand cli_commands[] = {
   { "formats", "", N_ ("list the formats that can be read"), CLI_FORMATS, 0, 0, cli_formats },
   { "families", N_ ("[NAME]"), N_ ("list model families, or describe one"), CLI_FAMILIES, 0, 1, cli_families },
   { "plugins", N_ ("[NAME]"), N_ ("list plugins, or the features and options of one"), CLI_PLUGINS, 0, 1, cli_plugins },
+  { "help", N_ ("[COMMAND]"), N_ ("show the usual options, or those of a command"), CLI_HELP, 0, 1, cli_show_help },
   { .name = NULL },
 };
 
@@ -43,6 +45,17 @@ fail_unknown_command (const char *word, GError **error)
   g_ptr_array_add (names, NULL);
   return cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("unknown command \"%s\""), word), word,
                            (const char *const *) names->pdata);
+}
+
+gboolean
+cli_show_help (const CliSettings *s, const char *const *words, GError **error)
+{
+  const CliCommand *command = words[0] != NULL ? cli_command_find (words[0]) : NULL;
+
+  if (words[0] != NULL && command == NULL)
+    return fail_unknown_command (words[0], error);
+  cli_help (command, s->show.help_all);
+  return TRUE;
 }
 
 static gboolean
@@ -86,12 +99,12 @@ run_program (int argc, char **argv, GError **error)
 
   if (argc > 1 && strcmp (argv[1], "complete") == 0)
     {
-      cli_streams_init (FALSE);
+      cli_streams_init (FALSE, FALSE);
       cli_complete ((const char *const *) argv + 2);
       return;
     }
   parsed = cli_settings_parse (&settings, argc, argv, error);
-  cli_streams_init (settings.show.verbose);
+  cli_streams_init (settings.show.verbose, settings.show.quiet);
   if (parsed)
     run_command (&settings, error);
 }

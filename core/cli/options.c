@@ -87,12 +87,14 @@ const CliOption cli_options[] = {
   { "json", 0, CLI_ANY, CLI_FLAG, AT (show.json), NULL, NULL, FALSE, N_ ("print the result as JSON") },
   { "progress", 0, RUNS, CLI_TEXT, AT (show.progress), NULL, progresses, FALSE,
     N_ ("how to show progress on standard error (default auto: a bar on a terminal)") },
-  { "verbose", 'v', CLI_ANY, CLI_FLAG, AT (show.verbose), NULL, NULL, FALSE, N_ ("print more details") },
+  { "quiet", 'q', CLI_ANY, CLI_FLAG, AT (show.quiet), NULL, NULL, FALSE, N_ ("print only errors and the result") },
+  { "verbose", 'v', CLI_ANY, CLI_FLAG, AT (show.verbose), NULL, NULL, FALSE,
+    N_ ("also print what is decided about every layer, and what its tensors are made of") },
   { "help", 'h', CLI_ANY, CLI_FLAG, AT (show.help), NULL, NULL, FALSE,
     N_ ("show the usual options, or those of the named command") },
   { "help-all", 0, CLI_ANY, CLI_FLAG, AT (show.help_all), NULL, NULL, FALSE,
     N_ ("show all options, those of plugins included") },
-  { "version", 0, CLI_ANY, CLI_FLAG, AT (show.version), NULL, NULL, FALSE, N_ ("show the version") },
+  { "version", 'V', CLI_ANY, CLI_FLAG, AT (show.version), NULL, NULL, FALSE, N_ ("show the version") },
   { .name = NULL },
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (cli_options) - 1 <= 64); /* CliSettings.given */

@@ -13,7 +13,8 @@ typedef enum {
   CLI_PLUGINS = 32,
   CLI_EDIT = 64,
   CLI_FAMILIES = 128,
-  CLI_ANY = 255,
+  CLI_HELP = 256,
+  CLI_ANY = 511,
 } CliCommands;
 
 typedef enum { CLI_FLAG, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_COUNT } CliOptionKind;

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/settings.h"
 #include "cli/term.h"
+#include "cli/unknown.h"
 
 enum { LONG_BASE = 256 }; /* codes of long options begin above those of letters */
 
@@ -105,8 +106,7 @@ fail_unknown_option (const char *word, int code, GError **error)
   for (guint i = 0; i < cli_n_options (); i++)
     g_ptr_array_add (labels, cli_option_label (&cli_options[i]));
   g_ptr_array_add (labels, NULL);
-  return cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("unknown option \"%s\""), name), name,
-                           (const char *const *) labels->pdata);
+  return cli_fail_unknown_option (name, (const char *const *) labels->pdata, error);
 }
 
 /* Fills @rows and @letters, the two forms in which getopt_long() takes the table */

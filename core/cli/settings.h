@@ -44,7 +44,7 @@ typedef struct {
 /* Results and progress for the user */
 typedef struct {
   const char *progress;
-  gboolean json, all, verbose;
+  gboolean json, all, quiet, verbose;
   gboolean dry_run, as_template; /* shows only the plan; as a file for --layer-config */
   gboolean help, help_all, version;
 } CliShow;

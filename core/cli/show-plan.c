@@ -166,7 +166,10 @@ gboolean
 cli_plan_carry_out (const CliShow *show, const QconvModel *model, QconvPlan *plan, GError **error)
 {
   g_autoptr (GArray) weights = qconv_plan_weights (plan);
+  g_autoptr (GPtrArray) decisions = show->verbose ? qconv_plan_decisions (plan) : NULL;
 
+  for (guint i = 0; decisions != NULL && i < decisions->len; i++)
+    cli_detail (decisions->pdata[i]);
   if (!show->dry_run)
     return run_plan (show, model, plan, weights, error);
   if (show->as_template)

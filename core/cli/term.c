@@ -14,7 +14,7 @@
 
 static GMutex lock;
 static gboolean bar_drawn;
-static gboolean show_info;
+static gboolean show_info, errors_only;
 
 /* Replaces control characters: names in input files may hold some, which must not reach a terminal or start a new
    line */
@@ -59,13 +59,22 @@ cli_warn (const char *message, gpointer unused)
 {
   g_autofree char *prefix = g_strdup_printf ("qconv: %s: ", _ ("warning"));
 
-  print_line (prefix, message);
+  if (!errors_only)
+    print_line (prefix, message);
 }
 
 void
 cli_note (const char *message)
 {
-  print_line ("qconv: ", message);
+  if (!errors_only)
+    print_line ("qconv: ", message);
+}
+
+void
+cli_detail (const char *message)
+{
+  if (show_info)
+    cli_note (message);
 }
 
 void
@@ -77,6 +86,8 @@ cli_report_error (const GError *error)
 void
 cli_bar_draw (const char *text)
 {
+  if (errors_only)
+    return;
   g_mutex_lock (&lock);
   if (text != NULL)
     g_printerr ("\r\033[K%s", text);
@@ -107,19 +118,22 @@ write_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpoint
       message = fields[i].value;
   if ((level & G_LOG_LEVEL_WARNING) != 0)
     cli_warn (message, NULL);
-  else if ((level & G_LOG_LEVEL_MESSAGE) != 0 || show_info)
+  else if ((level & G_LOG_LEVEL_MESSAGE) != 0)
     cli_note (message);
+  else
+    cli_detail (message);
   return G_LOG_WRITER_HANDLED;
 }
 
 void
-cli_streams_init (gboolean verbose)
+cli_streams_init (gboolean verbose, gboolean quiet)
 {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl (fd, F_GETFD) < 0 && errno == EBADF)
       /* Opened in the wrong direction, so that reading stdin or writing stdout still fails */
       (void) !open ("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
   show_info = verbose;
+  errors_only = quiet;
   g_log_set_writer_func (write_log, NULL, NULL);
 }
 

@@ -7,6 +7,8 @@ void cli_print (const char *format, ...) G_GNUC_PRINTF (1, 2);
 /* Prints a warning; a QconvWarnFunc */
 void cli_warn (const char *message, gpointer unused);
 void cli_note (const char *message);
+/* Prints a line for those who asked for --verbose */
+void cli_detail (const char *message);
 void cli_report_error (const GError *error);
 /* Sets an error "@message; did you mean "…"?". @message: (transfer full); @names: NULL-terminated */
 gboolean cli_fail_unknown (GError **error, QconvError code, char *message, const char *word, const char *const *names);
@@ -15,8 +17,9 @@ gboolean cli_fail_unknown (GError **error, QconvError code, char *message, const
 void cli_bar_draw (const char *text);
 guint cli_bar_width (void);
 
-/* Opens descriptors 0 to 2 if they are closed, so that no file that is opened later becomes stdout */
-void cli_streams_init (gboolean verbose);
+/* Opens descriptors 0 to 2 if they are closed, so that no file that is opened later becomes stdout. @verbose: shows
+   messages of level info; @quiet: shows only errors */
+void cli_streams_init (gboolean verbose, gboolean quiet);
 /* Fails with an error of GIO if not all results were written */
 gboolean cli_streams_finish (GError **error);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/warn.h"
 #include "graph/container.h"
+#include "graph/folder.h"
 #include "graph/identify.h"
 #include "io/directory.h"
 #include "layer/hooks.h"

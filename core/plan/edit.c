@@ -6,6 +6,7 @@
 
 #include "base/json-text.h"
 #include "io/directory.h"
+#include "plan/output-name.h"
 #include "rules/input-scale.h"
 
 /* The target of an edit: plain layers stay plain */
@@ -309,5 +310,10 @@ qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **erro
     set |= qconv_directory_tensor (model->directory, i)->source != model->source;
   if (set)
     qconv_fail (error, QCONV_ERROR_OPTION, "%s: a set of files is not edited in place: name an output", model->path);
+  else if (!job->run.force && qconv_output_in_cache (model->path))
+    qconv_fail (error, QCONV_ERROR_OPTION,
+                "%s: lies in a download cache, whose files other programs share: name an output, or edit it there with "
+                "--force",
+                model->path);
   return !set;
 }

@@ -82,3 +82,11 @@ qconv_floats_as_is (const PlannedLayer *l)
 {
   return qconv_source_layer_plain (l->source) && takes_floats (l->layer->quantizer, l->source->layer->pub.dtype);
 }
+
+const char *
+qconv_how_name (const PlannedLayer *l)
+{
+  static const char *const names[] = { "copy", "cast", "decode", "move", "encode" };
+
+  return l->how == HOW_ENCODE && qconv_encoder (l, 0)->from != NULL ? "adopt" : names[l->how];
+}

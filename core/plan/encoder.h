@@ -5,6 +5,8 @@
 
 /* Returns encoder number @i of those that core tries for the source of @l, in this order; NULL if there are fewer */
 const QconvEncoder *qconv_encoder (const PlannedLayer *l, guint i);
+/* Returns the word for what happens to @l, as plans show it: "move", "encode", "adopt" … */
+const char *qconv_how_name (const PlannedLayer *l);
 /* Returns the passes and memory that encoder number @i of the planned layer takes */
 QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
 /* Fails with QCONV_ERROR_BUG if the work that an encoder of @l states is impossible */

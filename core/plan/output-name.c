@@ -2,6 +2,8 @@
 /* Derives the name of the output if the user gives none. The plan calls it. */
 #include "plan/output-name.h"
 
+#include <gio/gio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Cuts a match of @pattern off the end of *name, unless nothing would be left */
@@ -42,23 +44,114 @@ cut_target (char **name)
 /* The usual ends of file names that tell the type of numbers: "-Q4_K_M", "_bf16", "-mxfp8" */
 #define NUMBERS_SUFFIX "[-_.](BF16|FP?(16|32|64)|[A-Z]{0,5}FP[48]|[IT]?Q[0-9]+(_[0-9A-Z]{1,3})+)$"
 
+/* ---- Download caches ---- */
+
+/* Returns the length of the start of @path that is a managed download cache: it ends before "blobs" or "snapshots" in
+   the folder of one model; 0 if @path lies in no cache. The layouts are those of huggingface_hub
+   ("models--ORG--NAME") and of Ollama ("models/blobs"), which remove and replace files as they like */
+static gsize
+cache_length (const char *path)
+{
+  g_autoptr (GRegex) cache
+      = g_regex_new ("^.*/(models--[^/]+(?=/(blobs|snapshots|refs)(/|$))|models(?=/blobs(/|$)))", G_REGEX_RAW, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  gint start = 0, end = 0;
+
+  return g_regex_match (cache, path, 0, &match) && g_match_info_fetch_pos (match, 0, &start, &end) ? (gsize) end : 0;
+}
+
+/* Returns: (transfer full): @path without links, or as it is if it does not exist */
+static char *
+real_path (const char *path)
+{
+  char *real = realpath (path, NULL), *copy;
+
+  if (real == NULL)
+    return g_canonicalize_filename (path, NULL);
+  copy = g_strdup (real);
+  free (real);
+  return copy;
+}
+
+gboolean
+qconv_output_in_cache (const char *path)
+{
+  g_autofree char *real = real_path (path);
+
+  return cache_length (real) > 0;
+}
+
+/* Returns: (transfer full) (nullable): NAME of the cached model "models--ORG--NAME" that @real lies in */
+static char *
+cached_model (const char *real)
+{
+  gsize n = cache_length (real);
+  g_autofree char *cache = g_strndup (real, n), *base = g_path_get_basename (cache);
+  const char *name = g_strrstr (base, "--");
+
+  return n > 0 && name != NULL && name[2] != '\0' ? g_strdup (name + 2) : NULL;
+}
+
+/* ---- Names ---- */
+
+/* Returns: (transfer full): STEM-TARGET.SUFFIX for a file or a folder called @base, which is consumed */
+static char *
+name_for (const QconvTargetInfo *t, char *base, gboolean is_folder)
+{
+  g_autofree char *stem = base;
+
+  if (!is_folder)
+    {
+      cut_end (&stem, "\\.index\\.json$");
+      cut_end (&stem, "\\.[A-Za-z0-9_]+$");
+    }
+  cut_end (&stem, "-[0-9]{5}-of-[0-9]{5}$");
+  cut_target (&stem);
+  cut_end (&stem, NUMBERS_SUFFIX);
+  return g_strconcat (stem, "-", t->name, t->writer->suffix, NULL);
+}
+
 char *
 qconv_output_name (const QconvTargetInfo *t, const char *input)
 {
   gboolean is_folder = g_file_test (input, G_FILE_TEST_IS_DIR);
   g_autofree char *absolute = g_canonicalize_filename (input, NULL);
-  g_autofree char *base = g_path_get_basename (absolute), *name = NULL;
+  g_autofree char *base = g_path_get_basename (absolute), *input_base = g_path_get_basename (input), *name = NULL;
   /* Keeps the user's spelling of the folder if possible */
-  g_autofree char *folder = g_path_get_dirname (is_folder ? absolute : input);
+  g_autofree char *folder = g_path_get_dirname (is_folder ? absolute : input), *real = real_path (folder);
+  gboolean cached = cache_length (is_folder ? absolute : real) > 0 || cache_length (real) > 0;
+  g_autofree char *model = cached && (is_folder || strchr (base, '.') == NULL) ? cached_model (absolute) : NULL;
 
-  if (!is_folder)
+  /* Folders and blobs of a cache are called after checksums */
+  name = name_for (t, g_strdup (model != NULL ? model : base), is_folder || model != NULL);
+  if (cached || strcmp (folder, ".") == 0 || (is_folder && strcmp (input_base, ".") == 0))
+    return g_steal_pointer (&name);
+  return g_build_filename (folder, name, NULL);
+}
+
+char *
+qconv_output_path (const QconvTargetInfo *t, const char *input, const char *output, GError **error)
+{
+  g_autofree char *derived = NULL, *base = NULL;
+
+  if (output == NULL)
     {
-      cut_end (&base, "\\.index\\.json$");
-      cut_end (&base, "\\.[A-Za-z0-9_]+$");
+      derived = qconv_output_name (t, input);
+      base = g_path_get_dirname (derived);
+      if (!qconv_output_in_cache (base))
+        return g_steal_pointer (&derived);
+      qconv_fail (error, QCONV_ERROR_OPTION,
+                  "%s: lies in a download cache, where no output should be: name an output outside of it", input);
+      return NULL;
     }
-  cut_end (&base, "-[0-9]{5}-of-[0-9]{5}$");
-  cut_target (&base);
-  cut_end (&base, NUMBERS_SUFFIX);
-  name = g_strconcat (base, "-", t->name, t->writer->suffix, NULL);
-  return strcmp (folder, ".") == 0 ? g_steal_pointer (&name) : g_build_filename (folder, name, NULL);
+  if (!g_file_test (output, G_FILE_TEST_IS_DIR))
+    {
+      if (!g_str_has_suffix (output, G_DIR_SEPARATOR_S))
+        return g_strdup (output);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: there is no such folder: make it first", output);
+      return NULL;
+    }
+  derived = t != NULL ? qconv_output_name (t, input) : g_canonicalize_filename (input, NULL);
+  base = g_path_get_basename (derived);
+  return g_build_filename (output, base, NULL);
 }

@@ -158,8 +158,8 @@ find_target (QconvPlan *p, const QconvJob *job, GError **error)
     {
       p->target = qconv_target_find (job->target, error);
       if (p->target != NULL)
-        p->path = job->output != NULL ? g_strdup (job->output) : qconv_output_name (p->target, p->model->path);
-      return p->target != NULL;
+        p->path = qconv_output_path (p->target, p->model->path, job->output, error);
+      return p->path != NULL;
     }
   p->in_place = qconv_edit_in_place (p->model, job, &local);
   if (local == NULL)
@@ -170,8 +170,8 @@ find_target (QconvPlan *p, const QconvJob *job, GError **error)
       return FALSE;
     }
   p->target = qconv_edit_target (p->edit);
-  p->path = g_strdup (p->in_place ? p->model->path : job->output);
-  return TRUE;
+  p->path = p->in_place ? g_strdup (p->model->path) : qconv_output_path (NULL, p->model->path, job->output, error);
+  return p->path != NULL;
 }
 
 QconvPlan *
@@ -258,18 +258,16 @@ qconv_plan_peak_memory (const QconvPlan *p)
 GArray *
 qconv_plan_weights (const QconvPlan *p)
 {
-  static const char *const hows[] = { "copy", "cast", "decode", "move", "encode" };
   GArray *weights = g_array_new (FALSE, FALSE, sizeof (QconvPlannedInfo));
 
   for (guint i = 0; i < p->output.layers->len; i++)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-      gboolean adopts = l->how == HOW_ENCODE && qconv_encoder (l, 0)->from != NULL;
       QconvPlannedInfo w = {
         .name = l->source->name,
         .scheme = l->layer->scheme,
         .rule = l->rule,
-        .how = adopts ? "adopt" : hows[l->how],
+        .how = qconv_how_name (l),
         .short_name = qconv_strip_prefix (l->source->name),
         .options = l->options,
         .packable = l->packable,

@@ -22,9 +22,10 @@ is_qualified (const Participant *p, const char *option, const char **key)
 static gboolean
 unknown_key (const char *option, GError **error)
 {
-  return qconv_fail (error, QCONV_ERROR_OPTION,
-                     "option \"%s\": nothing that takes part in this run knows it; `qconv plugins NAME` lists options",
-                     option);
+  return qconv_fail (
+      error, QCONV_ERROR_OPTION,
+      "option \"%s\": nothing that takes part in this run knows it; `qconv plugins NAME` lists options%s", option,
+      strchr (option, '=') == NULL ? "; a file is named without -o" : "");
 }
 
 static gboolean

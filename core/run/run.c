@@ -30,7 +30,7 @@ check_output (QconvPlan *p, GError **error)
 {
   struct stat st;
 
-  if (strcmp (p->path, "-") == 0)
+  if (strcmp (p->path, "-") == 0 || g_str_has_prefix (p->path, "/dev/") || g_str_has_prefix (p->path, "/proc/"))
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        "the output is written in any order, which no pipe can take: name a file");
   if (!p->in_place && qconv_source_is_file (p->model->source, p->path))

@@ -122,9 +122,9 @@ add_shard (Set *set, const char *name, GError **error)
 }
 
 static gint
-compare_names (gconstpointer a, gconstpointer b)
+compare_names (gconstpointer a, gconstpointer b, gpointer unused)
 {
-  return strcmp (a, b);
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
 static gboolean
@@ -156,22 +156,55 @@ warn_of_index (const Set *set)
                           set->index->total_size, set->total_size);
 }
 
+enum { MOST_NAMED = 3 }; /* missing shards in a message */
+
+/* Fails and counts the shards, a NULL-terminated list of names, that are not there */
+static gboolean
+check_complete (const Set *set, const char *const *shards, GError **error)
+{
+  g_autoptr (GString) missing = g_string_new (NULL);
+  guint n = 0, all = 0;
+
+  for (; shards[all] != NULL; all++)
+    {
+      g_autoptr (GError) local = NULL;
+
+      if (strcmp (shards[all], qconv_source_name (set->source)) == 0
+          || qconv_source_sibling (set->source, shards[all], &local) != NULL
+          || !g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        continue; /* adding the shard reports other errors */
+      if (n++ < MOST_NAMED)
+        g_string_append_printf (missing, "%sshard \"%s\"", n > 1 ? ", " : "", shards[all]);
+    }
+  if (n > 0)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                 "%s: %u of %u shards are missing: %s%s: download them; if the index is older than the files, name the "
+                 "model itself",
+                 qconv_source_name (set->source), n, all, missing->str, n > MOST_NAMED ? ", …" : "");
+  return n == 0;
+}
+
 /* Opens all shards of an index. @set->source is the index or a shard beside it */
 static gboolean
 open_indexed (Set *set, QconvSource *index_source, GError **error)
 {
   g_autoptr (SafetensorsIndex) index = qconv_safetensors_index_read (index_source, error);
-  g_autoptr (GList) shards = NULL;
+  g_autofree const char **shards = NULL;
+  guint n;
 
   if (index == NULL)
     return FALSE;
   if (set->source != index_source && !g_hash_table_contains (index->shards, qconv_source_name (set->source)))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "the index \"%s\" beside it does not name this shard",
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "the index \"%s\" beside it does not name this shard: if the index is older, move it away",
                        qconv_source_name (index_source));
   set->index = index;
-  shards = g_list_sort (g_hash_table_get_keys (index->shards), compare_names);
-  for (GList *l = shards; l != NULL; l = l->next)
-    if (!add_shard (set, l->data, error))
+  shards = (const char **) g_hash_table_get_keys_as_array (index->shards, &n);
+  g_qsort_with_data (shards, (gint) n, sizeof *shards, compare_names, NULL);
+  if (!check_complete (set, shards, error))
+    return FALSE;
+  for (guint i = 0; i < n; i++)
+    if (!add_shard (set, shards[i], error))
       return FALSE;
   if (!check_map (set, error))
     return FALSE;
@@ -203,6 +236,7 @@ open_shards (Set *set, const char *base, guint n_shards, GError **error)
 {
   g_autofree char *index_name = g_strconcat (base, SUFFIX INDEX_SUFFIX, NULL);
   g_autoptr (GError) local = NULL;
+  g_autoptr (GPtrArray) names = NULL;
   QconvSource *index_source = qconv_source_sibling (set->source, index_name, &local);
 
   if (index_source != NULL)
@@ -212,13 +246,15 @@ open_shards (Set *set, const char *base, guint n_shards, GError **error)
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
+  names = g_ptr_array_new_with_free_func (g_free);
   for (guint k = 1; k <= n_shards; k++)
-    {
-      g_autofree char *name = g_strdup_printf ("%s-%05u-of-%05u" SUFFIX, base, k, n_shards);
-
-      if (!add_shard (set, name, error))
-        return FALSE;
-    }
+    g_ptr_array_add (names, g_strdup_printf ("%s-%05u-of-%05u" SUFFIX, base, k, n_shards));
+  g_ptr_array_add (names, NULL);
+  if (!check_complete (set, (const char *const *) names->pdata, error))
+    return FALSE;
+  for (guint k = 0; k < n_shards; k++)
+    if (!add_shard (set, g_ptr_array_index (names, k), error))
+      return FALSE;
   return TRUE;
 }
 

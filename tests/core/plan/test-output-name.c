@@ -49,7 +49,17 @@ test_name (gconstpointer data)
 
 /* ---- Outputs that are refused ---- */
 
-typedef enum { OUT_NEW, OUT_THERE, OUT_INPUT, OUT_FOLDER, OUT_PIPE, OUT_LINK, OUT_INPUT_LINK, OUT_DANGLING } Output;
+typedef enum {
+  OUT_NEW,
+  OUT_THERE,
+  OUT_INPUT,
+  OUT_FOLDER,
+  OUT_PIPE,
+  OUT_DEVICE,
+  OUT_LINK,
+  OUT_INPUT_LINK,
+  OUT_DANGLING
+} Output;
 
 static const struct {
   const char *title;
@@ -63,7 +73,8 @@ static const struct {
   { "input", OUT_INPUT, FALSE, "*in.box: the output is the input*" },
   { "input, forced", OUT_INPUT, TRUE, "*in.box: the output is the input*" },
   { "link to the input, forced", OUT_INPUT_LINK, TRUE, "*out.box: the output is the input*" },
-  { "folder, forced", OUT_FOLDER, TRUE, "*: exists and is not a file" },
+  { "folder", OUT_FOLDER, FALSE, NULL },
+  { "device, forced", OUT_DEVICE, TRUE, "*name a file" },
   { "pipe", OUT_PIPE, TRUE, "*" },
   { "link to a file", OUT_LINK, FALSE, "*exists*--force*" },
   { "link to a file, forced", OUT_LINK, TRUE, NULL },
@@ -85,6 +96,7 @@ make_output (Output output, const char *in)
   if (output == OUT_INPUT_LINK)
     g_assert_cmpint (symlink (in, out), ==, 0);
   return output == OUT_PIPE     ? g_strdup ("-")
+         : output == OUT_DEVICE ? g_strdup ("/dev/stdout")
          : output == OUT_FOLDER ? g_path_get_dirname (in)
          : output == OUT_INPUT  ? g_strdup (in)
                                 : g_steal_pointer (&out);
@@ -117,6 +129,67 @@ test_output (gconstpointer data)
     g_assert_true (g_file_test (out, G_FILE_TEST_IS_SYMLINK));
   if (!ok && outputs[i].output == OUT_THERE)
     g_assert_true (g_file_get_contents (out, &other, NULL, NULL) && strcmp (other, "precious") == 0);
+}
+
+/* ---- Folders and caches ---- */
+
+#define COMMIT "hub/models--org--name/snapshots/0123"
+
+/* An input, the output that is asked for, and the path that is planned. @blob: the input is a link to it */
+static const struct {
+  const char *title, *input, *output, *blob, *want;
+} places[] = {
+  { "folder with a slash", "in.box", "out/", NULL, "out/in-half-toy.box" },
+  { "folder", "in.box", "out", NULL, "out/in-half-toy.box" },
+  { "no such folder", "in.box", "none/", NULL, NULL },
+  { "file of a cache", COMMIT "/in.box", NULL, NULL, "in-half-toy.box" },
+  { "link of a cache", COMMIT "/in.box", NULL, "hub/models--org--name/blobs/0a", "in-half-toy.box" },
+  { "asked for in a cache", COMMIT "/in.box", COMMIT "/out.box", NULL, COMMIT "/out.box" },
+  { "blob", "hub/models--org--name/blobs/0a", NULL, NULL, "name-half-toy.box" },
+  { "blob of another cache", ".ollama/models/blobs/sha256-0a", NULL, NULL, "sha256-0a-half-toy.box" },
+  { "name like a cache", "models--org--name/in.box", NULL, NULL, "models--org--name/in-half-toy.box" },
+  { "link into a cache", "in.box", NULL, COMMIT "/in.box", "in-half-toy.box" },
+};
+
+static void
+make_folder (const char *file)
+{
+  g_autofree char *folder = g_path_get_dirname (file);
+
+  g_assert_cmpint (g_mkdir_with_parents (folder, 0777), ==, 0);
+}
+
+static void
+test_place (gconstpointer data)
+{
+  const guint i = GPOINTER_TO_UINT (data);
+  g_autofree char *here = g_get_current_dir (), *top = toy_path ("in.box"), *out = toy_path ("out");
+  g_autofree char *folder = g_path_get_dirname (top), *real = g_canonicalize_filename (folder, NULL);
+  g_autofree char *blob = places[i].blob != NULL ? g_build_filename (real, places[i].blob, NULL) : NULL;
+  g_autofree char *wanted = NULL;
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvPlan) p = NULL;
+  g_autoptr (GError) error = NULL;
+
+  toy_reset ();
+  g_mkdir (out, 0777);
+  g_assert_cmpint (g_chdir (folder), ==, 0);
+  make_folder (places[i].input);
+  if (blob != NULL)
+    make_folder (blob);
+  toy_write (blob != NULL ? blob : places[i].input, model, NULL);
+  if (blob != NULL)
+    g_assert_cmpint (symlink (blob, places[i].input), ==, 0);
+  m = qconv_model_open (places[i].input, NULL, &error);
+  g_assert_no_error (error);
+  p = qconv_plan_new (m, &(QconvJob) { .target = "half-toy", .output = places[i].output }, &error);
+  if (places[i].want != NULL)
+    g_assert_no_error (error);
+  else
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpstr (p != NULL ? qconv_plan_output (p) : NULL, ==, places[i].want);
+  g_unlink (places[i].input);
+  g_assert_cmpint (g_chdir (here), ==, 0);
 }
 
 /* Tests that the error suggests the nearest target */
@@ -152,6 +225,7 @@ main (int argc, char **argv)
 {
   toy_init (&argc, &argv);
   ADD ("name", names, names[i].input, test_name)
+  ADD ("place", places, places[i].title, test_place)
   ADD ("refused", outputs, outputs[i].title, test_output)
   g_test_add_func ("/core/output/unknown", test_unknown);
   return g_test_run ();
