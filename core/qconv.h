@@ -247,11 +247,13 @@ typedef struct {
  * @component: (nullable): the model of an all-in-one checkpoint to write: "diffusion", "text-encoder", "vae"; NULL or
  *   "all": all of them
  * @drop: (nullable): NULL-terminated GRegex: tensors with such names are left out
+ * @allow_incomplete: go on although tensors that the loader needs are missing
  */
 typedef struct {
   const char *naming, *component;
   const char *const *drop;
-  gconstpointer reserved[4];
+  gboolean allow_incomplete;
+  gconstpointer reserved[3];
 } QconvNameOptions;
 
 /**

@@ -5,11 +5,22 @@
 #include <string.h>
 
 #define WEIGHT ".weight"
+#define FIRST_NAMES 5 /* of a list in a message */
 
 gint
 qconv_compare_strings (gconstpointer a, gconstpointer b)
 {
   return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+char *
+qconv_first_names (const GPtrArray *names)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < MIN (names->len, FIRST_NAMES); i++)
+    g_string_append_printf (text, "%s%s", i > 0 ? ", " : "", (const char *) g_ptr_array_index (names, i));
+  return g_string_free (g_string_append (text, names->len > FIRST_NAMES ? ", …" : ""), FALSE);
 }
 
 gboolean

@@ -459,6 +459,17 @@ pair_models (const QconvModel *model, const QconvModel *original, const Mapping 
   return TRUE;
 }
 
+static void
+report_missing (QconvReport *r, const QconvModel *model)
+{
+  const Identity *id = qconv_model_known (model, NULL);
+  g_autoptr (GPtrArray) missing = id != NULL ? qconv_layers_missing (model->layers, id) : NULL;
+
+  for (guint i = 0; missing != NULL && i < missing->len; i++)
+    qconv_report_problem (r, g_ptr_array_index (missing, i), "missing", "%s needs this tensor, the file lacks it",
+                          qconv_family_id (id->family));
+}
+
 QconvReport *
 qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError **error)
 {
@@ -474,6 +485,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   if (!map_original (model, o->original, &x, error))
     return NULL;
   qconv_report_structure (r, model);
+  report_missing (r, model);
   if (!pair_models (model, o->original, x, &(Pairs) { pairs, r }, error))
     return NULL;
   return compare_pairs (pairs, &limits, &listener, r, error) ? g_steal_pointer (&r) : NULL;

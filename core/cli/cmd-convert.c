@@ -58,6 +58,7 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .names.naming = cli_naming_of (s->output.names),
                    .names.component = s->output.component,
                    .names.drop = texts_of (s->output.drop),
+                   .names.allow_incomplete = s->output.allow_incomplete,
                    .lora.files = texts_of (s->output.loras),
                    .lora.partial = s->output.lora_partial,
                    .run.memory = s->run.memory,

@@ -79,6 +79,8 @@ const CliOption cli_options[] = {
     N_ ("write only this part of an all-in-one checkpoint (default all)") },
   { "drop", 0, CLI_CONVERT, CLI_LIST, AT (output.drop), N_ ("REGEX"), NULL, TRUE,
     N_ ("leave out tensors whose names match; may be repeated") },
+  { "allow-incomplete", 0, CLI_CONVERT, CLI_FLAG, AT (output.allow_incomplete), NULL, NULL, TRUE,
+    N_ ("convert a model although tensors that its loaders need are missing") },
   { "allow-nonfinite", 0, OPENS & ~CLI_EDIT, CLI_FLAG, AT (input.allow_nonfinite), NULL, NULL, TRUE,
     N_ ("accept weights and scales that are Inf or NaN (plain targets only)") },
   { "against", 0, CLI_VERIFY, CLI_TEXT, AT (input.against), N_ ("ORIGINAL"), NULL, FALSE,

@@ -147,13 +147,14 @@ typedef struct {
 } FamilyPart;
 typedef FAMILY_LIST (FamilyPart) FamilyParts;
 
-/* @kept_by: evidence id -> "all" or numbers of blocks */
+/* @kept_by: evidence id -> "all" or numbers of blocks; @optional: loaders go without it */
 typedef struct {
   const char *name, *op, *role, *class_, *stream, *group, *when;
   FamilyExpressions shape;
   FamilyIndex index;
   FamilyParts split;
   FamilyPairs kept_by;
+  gboolean optional;
 } FamilyLayer;
 typedef FAMILY_LIST (FamilyLayer) FamilyLayers;
 
@@ -266,7 +267,7 @@ typedef struct {
   FamilyPresets presets;
   FamilyPairs scheme_presets, foreign_names;
   const char *preset_to_6_bits, *preset_above_6_bits;
-  FamilyRegexes keep;
+  FamilyRegexes keep, may_be_infinite;
   FamilyComponents components;
   gint64 min_dim;
 } FamilyData;

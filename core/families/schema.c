@@ -162,6 +162,7 @@ static const SchemaMember layer[] = { { "name", MUST (text), LAYER (name) },
                                       { "split", MAY (parts), LAYER (split) },
                                       { "in_concat", MAY (parts), UNUSED },
                                       { "kept_by", MAY (text_map), LAYER (kept_by) },
+                                      { "optional", MAY (truth), LAYER (optional) },
                                       { "note", MAY (text), UNUSED },
                                       END (FamilyLayer) };
 
@@ -340,6 +341,7 @@ static const SchemaMember family_file[]
         { "notes", MAY (texts), UNUSED },
         { "min_dim", MAY (count), DATA (min_dim) },
         { "keep", MAY (regexes), DATA (keep) },
+        { "may_be_infinite", MAY (regexes), DATA (may_be_infinite) },
         { "scheme_presets", MAY (text_map), DATA (scheme_presets) },
         { "foreign_names", MAY (text_map), DATA (foreign_names) },
         { "preset_to_6_bits", MAY (text), DATA (preset_to_6_bits) },

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "families/missing.h"
 #include "graph/restore.h"
 
 static Names *
@@ -127,6 +128,14 @@ qconv_layers_names (const GPtrArray *layers, const Identity *id)
   g_autoptr (Names) names = all_names (layers);
 
   return qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
+}
+
+GPtrArray *
+qconv_layers_missing (const GPtrArray *layers, const Identity *id)
+{
+  g_autoptr (Names) names = qconv_identity_known (id) ? qconv_layers_names (layers, id) : NULL;
+
+  return names != NULL ? qconv_identity_missing (id, names) : g_ptr_array_new_with_free_func (g_free);
 }
 
 /* Returns the first dimension in which the two differ and that loaders infer from shapes, or NULL */

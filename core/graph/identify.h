@@ -26,6 +26,9 @@ gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, 
                                        GError **error);
 /* Returns the names and logical shapes of @layers behind the model's prefix. (transfer full) */
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
+/* Returns the tensors, in the original naming, that loaders of @id's family need and @layers lack; empty if the family
+   is not known. (transfer full) (element-type utf8) */
+GPtrArray *qconv_layers_missing (const GPtrArray *layers, const Identity *id);
 /* Returns the architecture that the file states, or NULL. (transfer none) */
 const char *qconv_model_architecture (const QconvModel *m);
 /* Returns "plain" or "permuted" if the user stated the order of rows in attention heads, or NULL. (transfer none) */

@@ -33,6 +33,7 @@ qconv_mapping_free (Mapping *x)
   g_clear_pointer (&x->identity, qconv_identity_free);
   g_ptr_array_unref (x->layers);
   g_ptr_array_unref (x->composed);
+  g_clear_pointer (&x->missing, g_ptr_array_unref);
   g_hash_table_unref (x->originals);
   g_free (x);
 }
@@ -423,13 +424,16 @@ begin (Making *k, const MappingOptions *o, GError **error)
 {
   Mapping *x = k->x;
   gboolean part = o->component != NULL && strcmp (o->component, "all") != 0;
+  g_autoptr (GPtrArray) all = NULL;
 
   k->from = qconv_select_component (k->model, o->component, error);
+  all = k->from != NULL ? g_ptr_array_copy (k->from, NULL, NULL) : NULL;
   if (k->from == NULL || !qconv_select_drop (k->from, o->drop, NULL, &x->n_useless, error))
     return FALSE;
   x->identity = identify_selected (k, error);
   if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
+  x->missing = qconv_layers_missing (all, x->identity);
   /* A model of an all-in-one checkpoint loses the prefix if the model becomes a file of its own */
   x->prefix = part && qconv_select_all_behind (k->from, x->identity->prefix) ? "" : x->identity->prefix;
   x->naming = x->identity->naming;

@@ -23,6 +23,8 @@ typedef struct {
  * @prefix: the start of the model's names in the output
  * @layers: (element-type SourceLayer): the layers to write, in order; the model owns some of them
  * @naming: of @layers
+ * @missing: (element-type utf8): tensors that loaders need and the model lacks, in the original naming. What the user
+ *   drops does not count
  * @n_useless: tensors that were left out for the loader
  */
 typedef struct {
@@ -30,7 +32,7 @@ typedef struct {
   const char *prefix;
   guint n_useless;
   const char *naming;
-  GPtrArray *layers, *composed;
+  GPtrArray *layers, *composed, *missing;
   GHashTable *originals; /* SourceLayer -> its short name in the original naming */
 } Mapping;
 

@@ -160,6 +160,18 @@ settle_copy (PlannedLayer *l)
     }
 }
 
+/* Returns whether Inf and NaN in @s are an error. Edits and verbatim copies take any value */
+static gboolean
+must_be_finite (const QconvPlan *p, const SourceLayer *s)
+{
+  const Family *base;
+
+  if (p->edit != NULL || p->target->target->scheme == NULL || p->allow_nonfinite)
+    return FALSE;
+  base = qconv_family_base (p->mapping->identity->family);
+  return qconv_family_match_any (&qconv_family_data (base)->may_be_infinite, s->plain_name) == NULL;
+}
+
 gboolean
 qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
 {
@@ -181,6 +193,7 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
         return FALSE;
     }
   l->packable = d.packable;
+  l->finite = must_be_finite (p, s);
   if (move)
     qconv_edit_settle (l, &p->output);
   else

@@ -70,6 +70,29 @@ output_naming (const Planning *pl)
   return spellings != NULL ? spellings[0] : NULL;
 }
 
+/* Refuses an incomplete model if the target has a loader, else warns */
+static gboolean
+check_complete (const Planning *pl, GError **error)
+{
+  const Mapping *x = pl->plan->mapping;
+  const char *family = qconv_family_id (x->identity->family);
+  g_autofree char *names = qconv_first_names (x->missing);
+
+  if (x->missing->len == 0)
+    return TRUE;
+  if (pl->plan->target->writer->spellings == NULL || pl->job->names.allow_incomplete)
+    {
+      qconv_warn (&pl->plan->warn, _ ("the model is incomplete: %s needs %u tensors that are missing: %s"), family,
+                  x->missing->len, names);
+      return TRUE;
+    }
+  return qconv_fail (
+      error, QCONV_ERROR_INPUT,
+      "the model is incomplete: %s needs %u tensors that are missing: %s; --allow-incomplete converts it "
+      "without them",
+      family, x->missing->len, names);
+}
+
 /* Maps names and merges LoRAs. Edits and verbatim copies do neither */
 static gboolean
 map_layers (Planning *pl, GError **error)
@@ -90,6 +113,8 @@ map_layers (Planning *pl, GError **error)
   options.asked = job->names.naming != NULL;
   options.for_loader = p->target->writer->spellings != NULL;
   p->mapping = qconv_mapping_new (p->model, &options, error);
+  if (p->mapping != NULL && !check_complete (pl, error))
+    return FALSE;
   if (p->mapping != NULL && p->mapping->n_useless > 0)
     qconv_warn (&p->warn, _ ("%u tensors that no loader of %s uses are left out"), p->mapping->n_useless,
                 qconv_family_id (p->mapping->identity->family));

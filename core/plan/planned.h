@@ -61,6 +61,7 @@ typedef struct {
  * @input_scale: value of the component "input_scale", if @has_input_scale
  * @copies: every tensor that follows rows is copied, so there are no tiles
  * @packable: the target's scheme can hold it
+ * @finite: the run fails if a plain layer holds Inf or NaN
  * @bytes: of its tensors in the output, without the bias
  */
 struct _PlannedLayer {
@@ -70,7 +71,7 @@ struct _PlannedLayer {
   const char *rule;
   GPtrArray *tensors;
   char *options;
-  gboolean has_input_scale, copies, packable;
+  gboolean has_input_scale, copies, packable, finite;
   float input_scale;
   Tiling tiling;
   guint64 bytes;

@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "kernels/stream.h"
 #include "layer/hooks.h"
 #include "layer/load.h"
 #include "plan/encoder.h"
 #include "rules/input-scale.h"
+#include "run/cast-check.h"
 #include "run/copy-tensors.h"
 #include "schedule/schedule.h"
 
@@ -23,6 +25,7 @@ typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
  * @source, @made: components of the source and of the planned layer
  * @encoder, @pass: the pass that PHASE_PASS runs
  * @partials: results of the chunks of this pass, in order, arena_cost() of one result apart
+ * @seen: what the casts of a plain layer have found
  */
 typedef struct {
   PlannedLayer *plan;
@@ -33,6 +36,7 @@ typedef struct {
   guint encoder, pass;
   QconvWork work;
   guint8 *partials;
+  CastSeen seen;
 } LayerRun;
 
 typedef struct {
@@ -191,34 +195,15 @@ move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
   return qconv_call_validate (r->plan->layer->quantizer, &tile, error);
 }
 
-/* Fails if the cast made Inf or NaN of a finite value */
-static gboolean
-check_cast (QconvBuffer *from, QconvBuffer *to, GError **error)
-{
-  guint64 before = 0, after = 0;
-  QconvBuffer n_before = QCONV_BUFFER (&before, sizeof before, QCONV_U64);
-  QconvBuffer n_after = QCONV_BUFFER (&after, sizeof after, QCONV_U64);
-  QconvStream *cpu = qconv_stream_cpu ();
-
-  if (!qconv_stream_run (cpu, "nonfinite", 1, (QconvArg[]) { QCONV_BUF (from), QCONV_BUF (&n_before) }, 2, error)
-      || !qconv_stream_run (cpu, "nonfinite", 1, (QconvArg[]) { QCONV_BUF (to), QCONV_BUF (&n_after) }, 2, error))
-    return FALSE;
-  return after <= before
-         || qconv_fail (error, QCONV_ERROR_NON_FINITE,
-                        "%" G_GUINT64_FORMAT " values are too large for %s: choose a wider type", after - before,
-                        qconv_dtype_name (to->dtype));
-}
-
 /* Makes the plain weight, which is the only component of layers that are cast or decoded */
 static gboolean
 plain_tile (Conversion *c, LayerRun *r, Components *made, const Rows *rows, GError **error)
 {
-  gboolean decode = r->plan->how == HOW_DECODE;
   QconvBuffer floats;
 
   if (!qconv_floats_load (r->plan->source, qconv_components_view (r->source, rows->arena), rows,
                           qconv_casts_directly (r->plan), &floats, error)
-      || (decode && !c->plan->allow_nonfinite && !qconv_floats_check (&floats, error)))
+      || (r->plan->finite && qconv_dtype_is_number (floats.dtype) && !qconv_floats_check (&floats, error)))
     return FALSE;
   if (floats.dtype == made->layer->pub.dtype)
     {
@@ -228,7 +213,7 @@ plain_tile (Conversion *c, LayerRun *r, Components *made, const Rows *rows, GErr
   return qconv_components_place (made, SCOPE_ROWS, rows, error)
          && qconv_stream_run (qconv_stream_cpu (), "convert", 1,
                               (QconvArg[]) { QCONV_BUF (&floats), QCONV_BUF (&made->buffers[0]) }, 2, error)
-         && (c->plan->allow_nonfinite || check_cast (&floats, &made->buffers[0], error));
+         && (c->plan->allow_nonfinite || qconv_cast_check (&floats, &made->buffers[0], &r->seen, error));
 }
 
 static gboolean
@@ -342,6 +327,9 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
   Arena arena = { .size = ARENA_ALIGN };
   gboolean ok;
 
+  /* A bias may be that small: biases of attention keys have no effect, so training leaves them near 0 */
+  if (qconv_planned_is_weight (l) && !qconv_cast_check_layer (&r->seen, l->layer->pub.dtype, error))
+    return FALSE;
   for (guint i = 0; i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);

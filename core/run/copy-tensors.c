@@ -3,6 +3,7 @@
 #include "run/copy-tensors.h"
 
 #include "base/dtype.h"
+#include "layer/load.h"
 
 static guint64
 pieces_of (const PlannedLayer *l, const PlannedTensor *t)
@@ -22,11 +23,12 @@ qconv_copy_n_pieces (const PlannedLayer *l)
   return MAX (n, 1); /* an empty tensor still needs one task */
 }
 
-/* A stretch of a tensor: bytes [start, start + n) of @from go to @to of the output */
+/* A stretch of a tensor: bytes [start, start + n) of @from go to @to of the output. @finite: Inf and NaN are refused */
 typedef struct {
   const QconvTensor *from;
   guint64 start, to;
   gsize n;
+  gboolean finite;
 } Stretch;
 
 static gboolean
@@ -38,6 +40,8 @@ copy_through_memory (const Stretch *s, Arena *arena, Save *save, GError **error)
     return FALSE;
   if (s->from->big_endian)
     qconv_swap_items (bytes, s->n, s->from->dtype);
+  if (s->finite && !qconv_floats_check (&QCONV_BUFFER (bytes, s->n, s->from->dtype), error))
+    return FALSE;
   return qconv_save_write (save, s->to, bytes, s->n, error);
 }
 
@@ -46,7 +50,7 @@ copy_stretch (const Stretch *s, Arena *arena, Save *save, GError **error)
 {
   gboolean done = FALSE;
 
-  if (!s->from->big_endian
+  if (!s->from->big_endian && !s->finite
       && !qconv_save_copy (save, s->to, &(SourceRange) { s->from->source, s->from->offset + s->start, s->n }, &done,
                            error))
     return FALSE;
@@ -64,7 +68,8 @@ qconv_copy_piece (const OutputFile *file, const PlannedLayer *l, guint64 piece, 
 
       if (piece < n_pieces)
         return copy_stretch (&(Stretch) { t->copied, start, to->offset + start,
-                                          (gsize) MIN (l->tiling.task_cost, t->copied->n_bytes - start) },
+                                          (gsize) MIN (l->tiling.task_cost, t->copied->n_bytes - start),
+                                          l->finite && qconv_dtype_is_number (t->copied->dtype) },
                              arena, file->save, error);
       piece -= n_pieces;
     }

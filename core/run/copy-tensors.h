@@ -5,5 +5,6 @@
 
 /* Returns the number of pieces of the copied tensors of @l, at least 1 */
 guint64 qconv_copy_n_pieces (const PlannedLayer *l);
-/* Copies one piece. The file system does it if it can, else @arena holds the piece */
+/* Copies one piece. The file system does it if it can, else @arena holds the piece; so it does if Inf and NaN are
+   an error */
 gboolean qconv_copy_piece (const OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error);

@@ -82,11 +82,11 @@ test_same (gconstpointer data)
 
 /* ---- The right bytes ---- */
 
-enum { ROWS = 11, COLS = 8 };
+enum { ROWS = 11, COLS = 8, BIAS = 40 };
 static float numbers[ROWS * COLS];
 static const ToyTensor counted[]
     = { { .name = "a.weight", .dtype = QCONV_F32, .shape = { 2, { ROWS, COLS } }, .values = numbers },
-        { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { COLS } }, .values = numbers },
+        { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { COLS } }, .values = numbers + BIAS },
         { NULL } };
 
 static void
@@ -136,7 +136,7 @@ test_half_bytes (void)
     narrow[i] = (guint16) (((union {
                              float f;
                              guint32 u;
-                           }) { numbers[i] })
+                           }) { numbers[BIAS + i] })
                                .u
                            >> 16); /* small integers fit BF16 */
   toy_write (in, counted, NULL);
@@ -294,8 +294,12 @@ static const Odd odds[] = {
   { "nan in a pass", NULL, { .target = "whole-toy" }, 0, NAN, "*in.box: layer \"a\"*" },
   { "nan in the last chunk", NULL, { .target = "whole-toy" }, ROWS *COLS - 1, -INFINITY, "*in.box: layer \"a\"*" },
   { "nan in one tile", NULL, { .target = "once-toy" }, 20, NAN, "*in.box: layer \"a\"*" },
-  { "nan is copied", NULL, { .target = "f32-toy" }, 0, NAN, NULL },
-  { "inf is cast", NULL, { .target = "f16-toy" }, 0, INFINITY, NULL },
+  { "nan is copied", NULL, { .target = "f32-toy" }, 0, NAN, "*in.box: layer \"a\"*Inf or NaN" },
+  { "nan is copied at the end", NULL, { .target = "f32-toy" }, ROWS *COLS - 1, NAN, "*in.box: layer \"a\"*" },
+  { "nan is copied, but allowed", NULL, { .target = "f32-toy", .run.allow_nonfinite = TRUE }, 0, NAN, NULL },
+  { "inf is cast", NULL, { .target = "f16-toy" }, 0, INFINITY, "*in.box: layer \"a\"*Inf or NaN" },
+  { "inf is cast, but allowed", NULL, { .target = "f16-toy", .run.allow_nonfinite = TRUE }, 0, INFINITY, NULL },
+  { "nan is kept", NULL, { .target = "half-toy", .rules.keep = "^a$" }, 0, NAN, "*in.box: layer \"a\"*Inf or NaN" },
   { "too large for a cast", NULL, { .target = "f16-toy" }, 0, 70000, "*in.box: layer \"a\"*1 values*F16*" },
   { "too large, but allowed", NULL, { .target = "f16-toy", .run.allow_nonfinite = TRUE }, 0, 70000, NULL },
   { "nan for half, verbatim", NULL, { .target = "copy-toy" }, 5, NAN, NULL },
@@ -335,6 +339,29 @@ test_odd (gconstpointer data)
   g_assert_false (toy_run (m, &job, NULL, &error));
   toy_assert_error (error, QCONV_ERROR_NON_FINITE, k->error);
   g_assert_cmpuint (toy_n_files (in), ==, n_files);
+}
+
+/* Tests a weight and a bias of which a cast to F16 leaves nothing */
+static void
+test_vanishing (gconstpointer data)
+{
+  const gboolean allowed = GPOINTER_TO_INT (data);
+  g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box");
+  QconvJob job = { .target = "f16-toy", .output = out, .run.allow_nonfinite = allowed, .run.no_verify = TRUE };
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (GError) error = NULL;
+
+  toy_reset ();
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    numbers[i] = i % 2 == 0 ? 1e-9f : -1e-12f;
+  toy_write (in, counted, NULL);
+  m = toy_open (in);
+  g_assert_cmpint (toy_run (m, &job, NULL, &error), ==, allowed);
+  if (!allowed)
+    toy_assert_error (error, QCONV_ERROR_NON_FINITE, "*in.box: layer \"a\"*too small for F16*");
+  numbers[ROWS * COLS - 1] = 1; /* one value stays, so the layer does */
+  toy_write (in, counted, NULL);
+  toy_convert (in, out, &(QconvJob) { .target = "f16-toy", .run.force = TRUE });
 }
 
 /* ---- Progress ---- */
@@ -393,6 +420,8 @@ main (int argc, char **argv)
   toy_init (&argc, &argv);
   ADD ("same", paths, test_same)
   ADD ("non-finite", odds, test_odd)
+  g_test_add_data_func ("/core/convert/vanishing", GINT_TO_POINTER (FALSE), test_vanishing);
+  g_test_add_data_func ("/core/convert/vanishing, but allowed", GINT_TO_POINTER (TRUE), test_vanishing);
   ADD ("progress", paths, test_progress)
   for (guint i = 0; i < G_N_ELEMENTS (edges); i++)
     {
