@@ -138,11 +138,37 @@ add_strangers (Groups *groups)
     }
 }
 
+/* Returns: (transfer full): the groups of @list (transfer full elements) that have codes; frees all others. */
+static GPtrArray *
+keep_codes (const GPtrArray *list)
+{
+  GPtrArray *kept = g_ptr_array_new_with_free_func (free_group);
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      ScaledGroup *g = g_ptr_array_index (list, i);
+
+      if (g->codes == NULL)
+        {
+          free_group (g);
+          continue;
+        }
+      if (g->layer[0] == '\0') /* the file has one layer without a name */
+        {
+          g_free (g->layer);
+          g->layer = g_strdup (g->codes->name);
+        }
+      g_ptr_array_add (kept, g);
+    }
+  return kept;
+}
+
 GPtrArray *
 scaled_groups (const QconvDirectory *d, const QconvClaims *claims)
 {
   g_autoptr (GHashTable) by_layer = g_hash_table_new (g_str_hash, g_str_equal);
-  Groups groups = { g_ptr_array_new_with_free_func (free_group), by_layer };
+  g_autoptr (GPtrArray) list = g_ptr_array_new ();
+  Groups groups = { list, by_layer };
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
@@ -157,17 +183,5 @@ scaled_groups (const QconvDirectory *d, const QconvClaims *claims)
       add_tensor (&groups, t, layer, role);
     }
   add_strangers (&groups);
-  for (guint i = groups.list->len; i-- > 0;)
-    {
-      ScaledGroup *g = g_ptr_array_index (groups.list, i);
-
-      if (g->codes == NULL)
-        g_ptr_array_remove_index (groups.list, i);
-      else if (g->layer[0] == '\0')
-        {
-          g_free (g->layer);
-          g->layer = g_strdup (g->codes->name);
-        }
-    }
-  return groups.list;
+  return keep_codes (list);
 }
