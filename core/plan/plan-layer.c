@@ -10,6 +10,7 @@
 #include "layer/layer.h"
 #include "plan/edit.h"
 #include "plan/encoder.h"
+#include "plan/undecoded.h"
 #include "registry/values.h"
 
 /* Plans the layer as a plain tensor: copied, cast or decoded */
@@ -26,8 +27,7 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
 
   if (!qconv_source_layer_decodes (s))
     {
-      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes the scheme %s", s->name,
-                  s->layer->scheme);
+      qconv_fail_undecoded (pl->plan, s, error);
       return NULL;
     }
   layer = qconv_layer_new_plain (s->plain_name, dtype, &l->shape);
@@ -75,9 +75,13 @@ copy_hints (Layer *to, const Layer *from)
 
 /* Fails unless @l is moved, or the source can be decoded and an encoder for @l exists */
 static gboolean
-check_encodable (const PlannedLayer *l, GError **error)
+check_encodable (const QconvPlan *p, const PlannedLayer *l, GError **error)
 {
-  return l->how == HOW_MOVE || (qconv_source_layer_decodes (l->source) && qconv_encoder (l, 0) != NULL)
+  if (l->how == HOW_MOVE)
+    return TRUE;
+  if (!qconv_source_layer_decodes (l->source))
+    return qconv_fail_undecoded (p, l->source, error);
+  return qconv_encoder (l, 0) != NULL
          || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin makes %s from the scheme %s",
                         l->source->name, l->layer->scheme, l->source->layer->scheme);
 }
@@ -96,7 +100,7 @@ plan_encoded (Planning *pl, SourceLayer *s, Decision *d, GError **error)
     copy_hints (l->layer, s->layer);
   else if (d->full_precision)
     qconv_layer_set_hint (l->layer, QCONV_HINT_FULL_PRECISION, "true");
-  return settle_given (pl, l, TRUE, error) && check_encodable (l, error) ? g_steal_pointer (&l) : NULL;
+  return settle_given (pl, l, TRUE, error) && check_encodable (pl->plan, l, error) ? g_steal_pointer (&l) : NULL;
 }
 
 /* Plans a quantized layer of an edited file: moves its components without change */
@@ -110,8 +114,7 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
 
   if (q == NULL)
     {
-      qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin knows the scheme %s", s->name,
-                  from->scheme);
+      qconv_fail_undecoded (pl->plan, s, error);
       return NULL;
     }
   l = qconv_planned_layer_new (qconv_layer_new (s->name, &(Encoding) { q->id, q, qconv_values_copy (s->layer->values) },

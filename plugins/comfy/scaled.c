@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Codes beside a scale without a marker, as other toolkits write them. Read as plain numbers they would be wrong, so
-   they become layers of a scheme, whether or not a plugin decodes it. */
+/* Codes beside a scale without a marker, as other toolkits write them. Those that fit no scheme are left to the reader
+   scaled, which claims last. */
 #include "scaled.h"
 
 #include <string.h>
@@ -9,8 +9,6 @@
 #include "code-scale.h"
 #include "guess.h"
 #include "trouble.h"
-
-#define UNKNOWN "unknown-scaled"
 
 /* Tensors beside a weight. Each of the first N_DECIDING shows that the weight is scaled. @old: of the older form;
    @orphan: it may be left over beside a weight that is not quantized */
@@ -88,6 +86,17 @@ comfy_has_scaled (const QconvDirectory *d, const QconvTensor *scale)
   return weight != NULL && holds_codes (weight);
 }
 
+/* Returns whether a tensor beside the weight scales it. */
+static gboolean
+has_scale (const QconvDirectory *d, const char *layer)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (members); i++)
+    if (!g_str_equal (members[i].component, "input_scale")
+        && qconv_directory_find2 (d, layer, members[i].suffix) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
 comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
 {
@@ -95,7 +104,9 @@ comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
   guint i = find_member (scale, &layer);
   const QconvTensor *weight = layer != NULL ? qconv_directory_find2 (d, layer, ".weight") : NULL;
 
-  return weight != NULL && members[i].orphan && (qconv_dtype_is_float (weight->dtype) || is_fp8 (weight));
+  return weight != NULL && members[i].orphan
+         && (qconv_dtype_is_float (weight->dtype)
+             || (is_fp8 (weight) && g_str_equal (members[i].component, "input_scale") && !has_scale (d, layer)));
 }
 
 /* Returns whether the codes need more than @scale: it is not a weight_scale, or another tensor counts, too. */
@@ -126,25 +137,6 @@ claim_known (const ComfyRest *r, const Pair *p, const QconvCodeScale *found, con
     qconv_claim_bind (l, "input_scale", NULL, input, NULL);
   else if (input != NULL)
     qconv_claims_drop (r->claims, input);
-}
-
-static void
-claim_unknown (const ComfyRest *r, const Pair *p)
-{
-  const QconvShape *s = &p->weight->shape;
-  guint64 rows = s->rank > 0 ? s->dim[0] : 1, items = 0;
-  guint64 cols = qconv_shape_items (s, &items) && rows > 0 ? items / rows : 0;
-  QconvClaim *l = qconv_claims_layer (r->claims, p->layer, UNKNOWN, NULL, rows, cols, QCONV_BF16);
-
-  qconv_claim_shape (l, s);
-  qconv_claim_bind (l, "codes", NULL, p->weight, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (members); i++)
-    {
-      const QconvTensor *t = qconv_directory_find2 (r->directory, p->layer, members[i].suffix);
-
-      if (t != NULL && !qconv_claims_taken (r->claims, t))
-        qconv_claim_bind (l, members[i].component, NULL, t, NULL);
-    }
 }
 
 /* Claims packed codes if their format can be seen without a marker. Returns FALSE if it cannot. */
@@ -198,10 +190,7 @@ claim_codes (const ComfyRest *r, const Pair *p)
   if (!is_more (r->directory, p->layer, p->scale))
     qconv_code_scale (p->weight, p->scale, FALSE, &found);
   if (found.scheme == NULL)
-    {
-      claim_unknown (r, p);
-      return;
-    }
+    return;
   parameters = find_parameters (r, p->weight, &found, &rotation);
   claim_known (r, p, &found, parameters);
   comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker",

@@ -63,4 +63,5 @@ fp8_bound (QconvDType codes, guint64 n)
 }
 
 QCONV_PLUGIN_DEFINE (fp8, .summary = N_ ("FP8 quantizers"), .license = "LGPL-2.1-or-later", .gettext_domain = "qconv",
-                     .quantizers = (const QconvQuantizer *const[]) { &fp8_tensor, &fp8_row, &fp8_block, NULL })
+                     .quantizers
+                     = (const QconvQuantizer *const[]) { &fp8_tensor, &fp8_row, &fp8_block, &fp8_group, NULL })

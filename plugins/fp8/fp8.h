@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shared by the three FP8 quantizers of this plugin: a scale for the tensor, for every row, or for every square
-   block. */
+/* Shared by the FP8 quantizers of this plugin: a scale for the tensor, for every row, for every square block, or for
+   some columns of a row. */
 #pragma once
 #include "qconv-plugin.h"
 
-extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block;
+extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block, fp8_group;
 
 /* The row "effort" of every table of options */
 /* clang-format off */

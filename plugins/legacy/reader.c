@@ -7,8 +7,6 @@
 #include "code-scale.h"
 #include "finite.h"
 
-#define UNKNOWN "unknown-scaled"
-
 static gboolean
 is_fp8 (const QconvTensor *t)
 {
@@ -102,20 +100,7 @@ take_input (Reading *r, const char *layer, QconvClaim *l, gboolean wanted)
   r->n_inputs += wanted;
 }
 
-static void
-claim_unknown (const char *layer, const QconvTensor *weight, const QconvTensor *scale, QconvClaims *claims)
-{
-  g_autofree char *have = qconv_shape_to_string (&scale->shape), *codes = qconv_shape_to_string (&weight->shape);
-  guint64 rows = weight->shape.rank > 0 ? weight->shape.dim[0] : 1, n = items_of (weight);
-  QconvClaim *l = qconv_claims_layer (claims, layer, UNKNOWN, NULL, rows, rows > 0 ? n / rows : 0, QCONV_BF16);
-
-  qconv_claim_shape (l, &weight->shape);
-  qconv_claim_bind (l, "codes", NULL, weight, NULL);
-  qconv_claim_bind (l, "scale", NULL, scale, NULL);
-  qconv_claims_warn (claims, "%s: scale_weight is %s %s, which cannot scale %s %s; the layer cannot be decoded", layer,
-                     qconv_dtype_name (scale->dtype), have, qconv_dtype_name (weight->dtype), codes);
-}
-
+/* Claims the layer, or leaves it to the reader scaled if the scale fits no scheme. */
 static void
 claim_layer (Reading *r, const char *layer, const QconvTensor *weight, const QconvTensor *scale)
 {
@@ -126,10 +111,7 @@ claim_layer (Reading *r, const char *layer, const QconvTensor *weight, const Qco
   if (qconv_directory_find2 (r->directory, layer, ".weight_scale") == NULL)
     qconv_code_scale (weight, scale, TRUE, &found);
   if (found.scheme == NULL)
-    {
-      claim_unknown (layer, weight, scale, r->claims);
-      return;
-    }
+    return;
   l = qconv_claims_layer (r->claims, layer, found.scheme, found.parameters, weight->shape.dim[0], weight->shape.dim[1],
                           bias != NULL && bias->dtype == QCONV_F16 ? QCONV_F16 : QCONV_BF16);
   qconv_claim_bind (l, "codes", NULL, weight, NULL);
@@ -151,8 +133,9 @@ drop_dummies (Reading *r)
         const QconvTensor *t = qconv_directory_tensor (r->directory, i);
         g_autofree char *layer = NULL;
         const QconvTensor *weight = weight_beside (r->directory, t, suffixes[j], &layer);
+        gboolean scaled = layer != NULL && qconv_directory_find2 (r->directory, layer, LEGACY_SCALE) != NULL;
         gboolean plain = weight != NULL && !qconv_claims_taken (r->claims, weight)
-                         && (qconv_dtype_is_float (weight->dtype) || is_fp8 (weight));
+                         && (qconv_dtype_is_float (weight->dtype) || (is_fp8 (weight) && !scaled));
 
         if (layer == NULL || qconv_claims_taken (r->claims, t) || (weight != NULL && !plain))
           continue;

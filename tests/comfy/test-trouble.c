@@ -36,18 +36,18 @@ static const struct {
   { "F8_E4M3", "weight_scale", "F32", "[32]", 128, "fp8_row" },
   { "F8_E4M3", "weight_scale", "F32", "[2,4]", 32, "fp8_block" },
   { "F8_E4M3", "weight_scale", "F32", "[8]", 32, "fp8_block" },
-  { "F8_E4M3", "weight_scale", "F32", "[16,32]", 2048, "unknown-scaled" }, /* there are no blocks as small as 2 */
-  { "F8_E5M2", "weight_scale", "F32", "[32]", 128, "unknown-scaled" },
-  { "F8_E4M3", "weight_scale", "F32", "[2,2]", 16, "unknown-scaled" },
+  { "F8_E4M3", "weight_scale", "F32", "[16,32]", 2048, "fp8_group" }, /* there are no blocks as small as 2 */
+  { "F8_E5M2", "weight_scale", "F32", "[32]", 128, "fp8_group" },
+  { "F8_E4M3", "weight_scale", "F32", "[2,2]", 16, "fp8_group" },
   { "F8_E4M3", "weight_scale", "F32", "[0]", 0, "unknown-scaled" },
-  { "F8_E4M3", "weight_scale", "U8", "[32,2]", 64, "unknown-scaled" },
-  { "F8_E4M3", "weight_scale_inv", "F32", "[2,2]", 16, "unknown-scaled" },
-  { "F8_E4M3", "weight_scale_inv", "F8_E8M0", "[2,2]", 4, "unknown-scaled" },
+  { "F8_E4M3", "weight_scale", "U8", "[32,2]", 64, "mxfp8" },
+  { "F8_E4M3", "weight_scale_inv", "F32", "[2,2]", 16, "fp8_group" },
+  { "F8_E4M3", "weight_scale_inv", "F8_E8M0", "[2,2]", 4, "fp8_group" },
   { "I8", "weight_scale", "BF16", "[32,1]", 64, "int8" },
   { "I8", "weight_scale", "F32", "[]", 4, "int8" },
   { "I8", "weight_scale", "F32", "[2,4]", 32, "int8_block" },
   { "I8", "weight_scale", "F32", "[32]", 128, "unknown-scaled" }, /* INT8, or INT4 in pairs */
-  { "I8", "weight_scale_inv", "U8", "[32,4]", 128, "unknown-scaled" },
+  { "I8", "weight_scale_inv", "U8", "[32,4]", 128, "mxfp4" },
   { "U8", "weight_scale", "F32", "[32,2]", 256, "unknown-scaled" },
   { "U8", "weight_scale", "U8", "[32,4]", 128, "unknown-scaled" },
 };
@@ -242,7 +242,7 @@ test_kept_types (void)
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autoptr (Builder) b = builder_new ();
-      g_autofree char *input = NULL, *text = g_strdup_printf ("tensor \"odd\" is %s", rows[i].dtype);
+      g_autofree char *input = NULL, *text = g_strdup_printf ("\"odd\" is %s", rows[i].dtype);
       g_autoptr (QconvModel) m = NULL;
       g_autoptr (QconvPlan) plan = NULL;
       g_autoptr (GError) error = NULL;

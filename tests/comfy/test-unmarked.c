@@ -198,8 +198,8 @@ test_orphans (void)
       = { "l.weight_scale_2",   "l.scale_weight",    "p.input_scale",     "ghost.weight_scale",
           "ghost.scale_weight", "ghost.input_scale", "ghost.scale_input", "ghost.weight_scale_2" };
   static const Zeros kept[]
-      = { { "vector.input_scale", "F32", "[8]", 32 }, { "packed.weight_packed", "I32", "[4,4]", 64 },
-          { "packed.weight_scale", "F32", "[1]", 4 }, { "old.qweight", "I32", "[4,4]", 64 },
+      = { { "vector.input_scale", "F32", "[8]", 32 }, { "packed.weight_packed", "F32", "[4,4]", 64 },
+          { "packed.weight_scale", "F32", "[1]", 4 }, { "old.qweight", "F32", "[4,4]", 64 },
           { "old.input_scale", "F32", "[1]", 4 },     { NULL } };
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);

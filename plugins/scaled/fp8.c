@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* FP8 weights whose scales multiply the codes: one for the tensor, for each row, for blocks of any size, for experts
+   (transformers: integrations/finegrained_fp8.py Fp8Dequantize). I8 with exponents are pairs of FP4 codes there. */
+#include "fp8.h"
+
+#include "grid.h"
+#include "qconv-json.h"
+
+/* Largest config.json that is read. */
+#define CONFIG_LARGEST (1 << 22)
+#define MX_BLOCK 32
+/* Blocks that the scheme fp8_block has. */
+#define SMALLEST 8
+#define LARGEST 4096
+
+void
+scaled_read_block_size (const QconvDirectory *d, guint64 *block)
+{
+  QconvSource *beside = qconv_source_sibling (qconv_directory_source (d), "config.json", NULL);
+  gsize n = beside != NULL && qconv_source_size (beside) <= CONFIG_LARGEST ? (gsize) qconv_source_size (beside) : 0;
+  g_autofree char *text = g_malloc (n + 1);
+  g_autoptr (GVariant) root = NULL, config = NULL, size = NULL;
+
+  if (n == 0 || !qconv_source_read (beside, 0, n, text, NULL))
+    return;
+  root = qconv_json_parse (text, n, NULL);
+  if (root == NULL || !g_variant_is_of_type (root, G_VARIANT_TYPE_VARDICT))
+    return;
+  config = g_variant_lookup_value (root, "quantization_config", G_VARIANT_TYPE_VARDICT);
+  size = config != NULL ? g_variant_lookup_value (config, "weight_block_size", G_VARIANT_TYPE ("av")) : NULL;
+  if (size == NULL || g_variant_n_children (size) != 2)
+    return;
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GVariant) boxed = g_variant_get_child_value (size, i), side = g_variant_get_variant (boxed);
+
+      if (g_variant_is_of_type (side, G_VARIANT_TYPE_INT64) && g_variant_get_int64 (side) > 0)
+        block[i] = (guint64) g_variant_get_int64 (side);
+    }
+}
+
+static gboolean
+is_fp8 (const QconvTensor *t)
+{
+  return t->dtype == QCONV_F8_E4M3 || t->dtype == QCONV_F8_E5M2;
+}
+
+static gboolean
+is_exponent (const QconvTensor *t)
+{
+  return t->dtype == QCONV_F8_E8M0 || t->dtype == QCONV_U8;
+}
+
+/* Returns: (transfer none) (nullable): the scale, if nothing else but scales of the input stands beside the codes. */
+static const QconvTensor *
+only_scale (const ScaledGroup *g)
+{
+  const QconvTensor *scale = NULL;
+
+  for (guint i = 0; i < g->members->len; i++)
+    {
+      ScaledRole role = g_array_index (g->roles, ScaledRole, i);
+
+      if (role == SCALED_INPUT)
+        continue;
+      if (role != SCALED_FACTOR || scale != NULL)
+        return NULL;
+      scale = g_ptr_array_index (g->members, i);
+    }
+  return scale != NULL && (is_exponent (scale) || (qconv_dtype_is_float (scale->dtype) && scale->dtype != QCONV_F64))
+             ? scale
+             : NULL;
+}
+
+/* Leaves out the scales of the input: another scheme than that of the file has no place for them. */
+static void
+drop_inputs (const ScaledGroup *g, QconvClaims *claims)
+{
+  for (guint i = 0; i < g->members->len; i++)
+    if (g_array_index (g->roles, ScaledRole, i) == SCALED_INPUT)
+      qconv_claims_drop (claims, g_ptr_array_index (g->members, i));
+}
+
+/* Loads codes that are stored row by row under another shape. */
+static gboolean
+load_rows (const QconvLoad *load, GError **error)
+{
+  guint64 stride = load->tensors[0]->n_bytes / load->layer->rows;
+
+  return qconv_tensor_read (load->tensors[0], load->first * stride, (gsize) (load->n * stride), load->dst, error);
+}
+
+/* ---- FP8 ---- */
+
+/* The scheme of a grid. @step: rows of the weight for one row of @component */
+typedef struct {
+  const char *scheme, *component;
+  char *parameters;
+  guint64 step;
+} Found;
+
+static void
+find_scheme (const QconvTensor *codes, const ScaledGrid *grid, Found *found)
+{
+  const char *dtype = codes->dtype == QCONV_F8_E5M2 ? "e5m2" : "e4m3";
+  gboolean matrix = codes->shape.rank == 2, e4m3 = matrix && codes->dtype == QCONV_F8_E4M3;
+  guint64 high = grid->block[1], wide = grid->block[2];
+
+  if (matrix && high == grid->rows && wide == grid->cols)
+    *found = (Found) { "fp8", "tensor_scale", g_strdup_printf ("dtype=%s", dtype), 1 };
+  else if (e4m3 && high == 1 && wide == grid->cols)
+    *found = (Found) { "fp8_row", "row_scale", NULL, 1 };
+  else if (e4m3 && high == wide && high >= SMALLEST && high <= LARGEST && grid->rows % high == 0
+           && grid->cols % wide == 0)
+    *found = (Found) { "fp8_block", "block_scale", g_strdup_printf ("block=%" G_GUINT64_FORMAT, high), high };
+  else
+    *found
+        = (Found) { "fp8_group", "group_scale", g_strdup_printf ("dtype=%s,group=%" G_GUINT64_FORMAT, dtype, wide), 1 };
+}
+
+static void
+claim_grid (const ScaledGroup *g, const QconvTensor *scale, ScaledGrid *grid, QconvClaims *claims)
+{
+  gboolean mx = g->codes->dtype == QCONV_F8_E4M3 && g->codes->shape.rank == 2 && is_exponent (scale)
+                && grid->block[1] == 1 && grid->block[2] == MX_BLOCK;
+  Found found = { "mxfp8", "block_scale", NULL, 1 };
+  g_autoptr (GBytes) data = NULL;
+  QconvClaim *l;
+
+  if (!mx)
+    find_scheme (g->codes, grid, &found);
+  grid->step = found.step;
+  data = g_bytes_new (grid, sizeof *grid);
+  l = qconv_claims_layer (claims, g->layer, found.scheme, found.parameters, grid->matrices * grid->rows, grid->cols,
+                          QCONV_BF16);
+  g_free (found.parameters);
+  if (g->codes->shape.rank != 2)
+    qconv_claim_shape (l, &g->codes->shape);
+  qconv_claim_bind (l, "codes", g->codes->shape.rank == 2 ? NULL : load_rows, g->codes, NULL);
+  if (mx)
+    qconv_claim_bind (l, "block_scale", NULL, scale, NULL);
+  else
+    qconv_claim_bind_data (l, found.component, scaled_grid_load, data, scale, NULL);
+}
+
+/* ---- FP4 in pairs ---- */
+
+/* Claims I8 codes with an exponent for every 16 of them. */
+static gboolean
+claim_pairs (const ScaledGroup *g, const QconvTensor *scale, QconvClaims *claims)
+{
+  const QconvShape *w = &g->codes->shape, *s = &scale->shape;
+  QconvClaim *l;
+
+  if (g->codes->dtype != QCONV_I8 || !is_exponent (scale) || w->rank != 2 || s->rank != 2 || s->dim[0] != w->dim[0]
+      || w->dim[0] == 0 || s->dim[1] == 0 || w->dim[1] % (MX_BLOCK / 2) != 0 || w->dim[1] / (MX_BLOCK / 2) != s->dim[1])
+    return FALSE;
+  l = qconv_claims_layer (claims, g->layer, "mxfp4", NULL, w->dim[0], w->dim[1] * 2, QCONV_BF16);
+  qconv_claim_bind (l, "codes", load_rows, g->codes, NULL);
+  qconv_claim_bind (l, "block_scale", NULL, scale, NULL);
+  return TRUE;
+}
+
+gboolean
+scaled_claim_fp8 (const ScaledGroup *g, const guint64 *block, QconvClaims *claims, char **why)
+{
+  const QconvTensor *scale = only_scale (g);
+  ScaledGrid grid;
+
+  if (scale == NULL || !(is_fp8 (g->codes) || g->codes->dtype == QCONV_I8))
+    return FALSE;
+  if (!is_fp8 (g->codes))
+    {
+      if (!claim_pairs (g, scale, claims))
+        return FALSE;
+    }
+  else if (scaled_grid_find (g->codes, scale, block, &grid))
+    claim_grid (g, scale, &grid, claims);
+  else
+    {
+      *why = g_strdup ("the scale is not one number, one for each row, or a grid of blocks");
+      return FALSE;
+    }
+  drop_inputs (g, claims);
+  return TRUE;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reader of codes beside scales that no other reader explains, and the table of the plugin. It decodes the forms of
+   fp8.c; all others become layers that nothing decodes, so that no target takes the codes for numbers. */
+#include "formats.h"
+#include "fp8.h"
+#include "qconv-plugin.h"
+
+/* It claims last: the other readers know their forms better. */
+#define LAST 1
+
+static guint
+score (const QconvReader *self, const QconvDirectory *d)
+{
+  g_autoptr (GPtrArray) groups = scaled_groups (d, NULL);
+
+  return groups->len > 0 ? LAST : 0;
+}
+
+/* @why: (nullable): the reason that errors repeat; NULL: the scheme says it */
+static void
+claim_foreign (const ScaledGroup *g, const char *scheme, const char *why, QconvClaims *claims)
+{
+  const QconvShape *s = &g->codes->shape;
+  guint64 rows = s->rank > 0 ? s->dim[0] : 1, items = 0;
+  guint64 cols = qconv_shape_items (s, &items) && rows > 0 ? items / rows : 0;
+  QconvClaim *l = qconv_claims_layer (claims, g->layer, scheme, NULL, rows, cols, QCONV_BF16);
+
+  qconv_claim_shape (l, s);
+  if (why != NULL)
+    qconv_claim_hint (l, QCONV_HINT_UNDECODED, why);
+  qconv_claim_bind (l, "codes", NULL, g->codes, NULL);
+  for (guint i = 0; i < g->members->len; i++)
+    {
+      const QconvTensor *t = g_ptr_array_index (g->members, i);
+
+      qconv_claim_bind (l, t->name, NULL, t, NULL);
+    }
+}
+
+static gboolean
+claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
+       GError **error)
+{
+  g_autoptr (GPtrArray) groups = scaled_groups (d, claims);
+  guint64 block[2] = { 0, 0 };
+
+  if (groups->len > 0)
+    scaled_read_block_size (d, block);
+  for (guint i = 0; i < groups->len; i++)
+    {
+      const ScaledGroup *g = g_ptr_array_index (groups, i);
+      gboolean strange = scaled_is_strange (g->codes->dtype);
+      g_autofree char *why = NULL;
+
+      if (qconv_claims_taken (claims, g->codes) || (!g->scaled && !g->packed && !strange))
+        continue;
+      if (!strange && scaled_claim_fp8 (g, block, claims, &why))
+        continue;
+      if (strange && !g->scaled)
+        claim_foreign (g, qconv_dtype_name (g->codes->dtype), "qconv knows no numbers of this type", claims);
+      else
+        claim_foreign (g, scaled_foreign_scheme (g), why, claims);
+    }
+  return TRUE;
+}
+
+static const QconvReader reader = {
+  .id = "scaled",
+  .summary = N_ ("FP8 weights with weight_scale_inv and the like; names codes that cannot be decoded"),
+  .score = score,
+  .claim = claim,
+};
+
+QCONV_PLUGIN_DEFINE (scaled, .summary = N_ ("codes beside scales that no other reader explains"),
+                     .license = "LGPL-2.1-or-later", .gettext_domain = GETTEXT_PACKAGE,
+                     .readers = (const QconvReader *const[]) { &reader, NULL })
