@@ -209,6 +209,9 @@ QCONV_API GArray *qconv_model_weights (const QconvModel *m);
 
 /* ---- Plan ---- */
 
+/* Makes a NULL-terminated list of texts for a member of the structs below. It lives as long as the block around it */
+#define QCONV_LIST(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
 /**
  * QconvHintChange: one change of the markers of quantized layers.
  * @value: (nullable): JSON, as the marker spells it; NULL: the key is removed
@@ -222,20 +225,23 @@ typedef struct {
 } QconvHintChange;
 
 /**
- * QconvRuleOptions: the rules that give layers their schemes.
- * @keep, @only: (nullable): GRegex, searched in layer names
+ * QconvRuleOptions: the rules that give layers their schemes. Lists are NULL-terminated, and may be empty or NULL;
+ * QCONV_LIST() makes one.
+ * @keep, @only: (nullable): GRegex, searched in layer names: one that matches is enough
  * @hp_filter: (nullable): GRegex: layers with such names must be floats of 16 bits or more, and stay so
- * @layers: (nullable): NULL-terminated "SCHEME[,key=value…]:REGEX" or "keep:REGEX": the first that matches wins
- * @layer_config: (nullable): a file of such rules, which come before @layers
+ * @layers: (nullable): "SCHEME[,key=value…]:REGEX" or "keep:REGEX": the first that matches wins
+ * @layer_config: (nullable): files of such rules, which come before @layers
  * @fallback: (nullable): scheme of layers that the model's family keeps; "keep": they stay plain, even if the family
  *   has a scheme for them
- * @like: (nullable): a file of the same model: layers that it quantizes become quantized, all others stay
+ * @like: (nullable): files of the same model: layers that one of them quantizes become quantized, all others stay
  * @skip_inefficient: leave layers alone that are too small or too lopsided to gain
  */
 typedef struct {
-  const char *keep, *only, *hp_filter;
+  const char *const *keep, *const *only, *const *hp_filter;
   const char *const *layers;
-  const char *layer_config, *fallback, *like;
+  const char *const *layer_config;
+  const char *fallback;
+  const char *const *like;
   gboolean skip_inefficient;
   gconstpointer reserved[8];
 } QconvRuleOptions;

@@ -51,8 +51,8 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
   g_autoptr (QconvPlan) plan = NULL;
   QconvJob job = { .output = words[1],
                    .options = (const char *const *) s->input.plugin_options->pdata,
-                   .rules.keep = s->rules.keep,
-                   .rules.only = s->rules.only,
+                   .rules.keep = (const char *const *) s->rules.keep->pdata,
+                   .rules.only = (const char *const *) s->rules.only->pdata,
                    .input_scale = s->output.input_scale,
                    .edit.metadata = (const char *const *) s->changes.metadata->pdata,
                    .run.memory = s->run.memory,

@@ -16,9 +16,9 @@ typedef struct {
 
 /* Rules that give layers their scheme */
 typedef struct {
-  const char *keep, *only, *hp_filter, *layer_config, *fallback, *like;
+  const char *fallback;
   gboolean skip_inefficient;
-  GPtrArray *layers;
+  GPtrArray *keep, *only, *hp_filter, *layers, *layer_config, *like;
 } CliRules;
 
 /* The output: target, names, tensors, and how numbers are encoded */

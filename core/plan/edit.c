@@ -225,12 +225,19 @@ qconv_edit_check_metadata (const Edit *e, const QconvOutput *o, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_given (const char *const *list)
+{
+  return list != NULL && list[0] != NULL;
+}
+
 gboolean
 qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError **error)
 {
   const QconvOption *row = e->target.writer->options;
+  gboolean selects = is_given (e->job->rules.only) || is_given (e->job->rules.keep);
 
-  for (; row != NULL && row->name != NULL && (e->job->rules.only != NULL || e->job->rules.keep != NULL); row++)
+  for (; row != NULL && row->name != NULL && selects; row++)
     if (qconv_values_is_set (o->options, row->name))
       return qconv_fail (error, QCONV_ERROR_OPTION,
                          "%s is for the whole file: --only and --keep go with --set, --add and --remove", row->name);

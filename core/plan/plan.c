@@ -93,6 +93,20 @@ check_complete (const Planning *pl, GError **error)
       family, x->missing->len, names);
 }
 
+/* Fails if --names asks for names that the target's loader does not know */
+static gboolean
+check_naming (const Planning *pl, GError **error)
+{
+  const QconvTargetInfo *target = pl->plan->target;
+  const char *const *spellings = target->writer->spellings, *naming = pl->job->names.naming;
+
+  return naming == NULL || spellings == NULL || strcmp (naming, "keep") == 0 || g_strv_contains (spellings, naming)
+         || qconv_fail (error, QCONV_ERROR_OPTION,
+                        "--names %s: loaders of %s do not know these names; leave --names out, or keep those of the "
+                        "input with --names keep",
+                        naming, target->name);
+}
+
 /* Maps names and merges LoRAs. Edits and verbatim copies do neither */
 static gboolean
 map_layers (Planning *pl, GError **error)
@@ -109,6 +123,8 @@ map_layers (Planning *pl, GError **error)
     return (job->names.component == NULL && job->names.drop == NULL
             && (job->names.naming == NULL || strcmp (job->names.naming, "keep") == 0))
            || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
+  if (!check_naming (pl, error))
+    return FALSE;
   options.naming = output_naming (pl);
   options.asked = job->names.naming != NULL;
   options.for_loader = p->target->writer->spellings != NULL;
@@ -140,11 +156,11 @@ check_job (const Planning *pl, GError **error)
   const QconvPlan *p = pl->plan;
   const QconvJob *job = pl->job;
 
-  if (p->target->quantizer == NULL && p->edit == NULL && (job->rules.keep != NULL || job->rules.only != NULL))
+  if (p->target->quantizer == NULL && p->edit == NULL && (pl->rules.keep->len > 0 || pl->rules.only->len > 0))
     return qconv_fail (error, QCONV_ERROR_OPTION, "--keep and --only mean nothing for %s", p->target->name);
   if (p->target->quantizer == NULL
-      && (job->rules.layers != NULL || job->rules.layer_config != NULL || job->rules.fallback != NULL
-          || job->rules.like != NULL || job->rules.skip_inefficient))
+      && (pl->rules.rows->len > 0 || job->rules.fallback != NULL || pl->rules.like != NULL
+          || job->rules.skip_inefficient))
     return qconv_fail (error, QCONV_ERROR_OPTION, "schemes of single layers mean nothing for %s", p->target->name);
   return !p->allow_nonfinite || p->target->quantizer == NULL
          || qconv_fail (error, QCONV_ERROR_OPTION, "--allow-nonfinite is for plain targets, not for %s",

@@ -47,7 +47,7 @@ check_plan (QconvModel *model, const CheckWay *way, const char *output, GError *
                          .output = output,
                          .options = options,
                          /* Every layer that the scheme can hold, whatever its size */
-                         .rules.only = t != NULL && t->quantizer != NULL ? "." : NULL,
+                         .rules.only = t != NULL && t->quantizer != NULL ? QCONV_LIST (".") : NULL,
                          .run.memory = way->memory,
                          .run.n_threads = threads_of (way),
                          .run.force = TRUE,

@@ -147,7 +147,8 @@ check_keys (JsonObject *row, const char *said, GError **error)
 static gboolean
 read_row (GPtrArray *rows, const char *path, guint i, JsonNode *node, Schemes *schemes, GError **error)
 {
-  g_autofree char *said = g_strdup_printf ("%s: row %u", path, i + 1), *rule = g_strdup_printf ("config:%u", i + 1);
+  g_autofree char *said = g_strdup_printf ("%s: row %u", path, i + 1),
+                  *rule = g_strdup_printf ("config:%u", rows->len + 1);
   g_autofree char *options = NULL;
   JsonObject *row;
 

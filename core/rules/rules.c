@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "base/names.h"
-#include "base/nearest.h"
 #include "families/advice.h"
 #include "families/expand.h"
 #include "registry/values.h"
@@ -17,18 +15,6 @@
    are kept. Their scales and padding take the space that codes save */
 #define SMALL_ITEMS ((guint64) 1 << 18)
 #define LOPSIDED 64
-
-static gboolean
-compile (NameRule *n, const char *option, const char *pattern, GError **error)
-{
-  g_autoptr (GError) broken = NULL;
-
-  *n = (NameRule) { .option = option, .pattern = pattern };
-  if (pattern == NULL)
-    return TRUE;
-  n->re = g_regex_new (pattern, G_REGEX_OPTIMIZE, 0, &broken);
-  return n->re != NULL || qconv_fail (error, QCONV_ERROR_OPTION, "%s %s: %s", option, pattern, broken->message);
-}
 
 static gboolean
 init_fallback (Rules *r, const char *scheme, GError **error)
@@ -44,9 +30,9 @@ static gboolean
 init_rows (Rules *r, GError **error)
 {
   r->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_layer_row_free);
-  if (r->job->rules.layer_config != NULL
-      && !qconv_layer_config_read (r->rows, r->job->rules.layer_config, r->schemes, error))
-    return FALSE;
+  for (guint i = 0; r->job->rules.layer_config != NULL && r->job->rules.layer_config[i] != NULL; i++)
+    if (!qconv_layer_config_read (r->rows, r->job->rules.layer_config[i], r->schemes, error))
+      return FALSE;
   for (guint i = 0; r->job->rules.layers != NULL && r->job->rules.layers[i] != NULL; i++)
     if (!qconv_layer_config_add (r->rows, r->job->rules.layers[i], r->schemes, error))
       return FALSE;
@@ -103,21 +89,40 @@ imply_fallbacks (Rules *r)
     }
 }
 
+/* Adds the layers of a file of --like. A layer is quantized if one of the files quantizes it */
+static gboolean
+add_like (Rules *r, const char *path, GError **error)
+{
+  g_autoptr (GHashTable) more = qconv_like_read (path, error);
+  GHashTableIter iter;
+  gpointer name, packed;
+
+  if (more == NULL)
+    return FALSE;
+  if (r->like == NULL)
+    r->like = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_iter_init (&iter, more);
+  while (g_hash_table_iter_next (&iter, &name, &packed))
+    if (GPOINTER_TO_INT (packed) || !g_hash_table_contains (r->like, name))
+      g_hash_table_insert (r->like, g_strdup (name), packed);
+  return TRUE;
+}
+
 gboolean
 qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes, const QconvJob *job,
                   GError **error)
 {
   *r = (Rules) { .job = job, .mapping = mapping, .schemes = schemes };
-  if (!compile (&r->keep, "--keep", job->rules.keep, error) || !compile (&r->only, "--only", job->rules.only, error)
-      || !compile (&r->hp, "--hp-filter", job->rules.hp_filter, error) || !init_rows (r, error)
-      || !init_fallback (r, job->rules.fallback, error))
+  r->keep = qconv_name_rules_new ("--keep", job->rules.keep, error);
+  r->only = r->keep != NULL ? qconv_name_rules_new ("--only", job->rules.only, error) : NULL;
+  r->hp = r->only != NULL ? qconv_name_rules_new ("--hp-filter", job->rules.hp_filter, error) : NULL;
+  if (r->hp == NULL || !init_rows (r, error) || !init_fallback (r, job->rules.fallback, error))
     return FALSE;
   for (guint i = 0; i < model->layers->len; i++)
     r->quantized |= qconv_source_layer_quantized (g_ptr_array_index (model->layers, i));
-  if (job->rules.like != NULL)
-    r->like = qconv_like_read (job->rules.like, error);
-  if (job->rules.like != NULL && r->like == NULL)
-    return FALSE;
+  for (guint i = 0; job->rules.like != NULL && job->rules.like[i] != NULL; i++)
+    if (!add_like (r, job->rules.like[i], error))
+      return FALSE;
   if (mapping != NULL && r->fallback == NULL && !r->no_fallback)
     imply_fallbacks (r);
   return TRUE;
@@ -142,47 +147,15 @@ qconv_rules_settle (Rules *r)
 void
 qconv_rules_clear (Rules *r)
 {
-  g_clear_pointer (&r->keep.re, g_regex_unref);
-  g_clear_pointer (&r->only.re, g_regex_unref);
-  g_clear_pointer (&r->hp.re, g_regex_unref);
+  g_clear_pointer (&r->keep, g_array_unref);
+  g_clear_pointer (&r->only, g_array_unref);
+  g_clear_pointer (&r->hp, g_array_unref);
   g_clear_pointer (&r->rows, g_ptr_array_unref);
   g_clear_pointer (&r->like, g_hash_table_unref);
   g_clear_error (&r->gave_up);
 }
 
 /* ---- Names ---- */
-
-static gboolean
-matches_name (Rules *r, const GRegex *re, const char *plain_name)
-{
-  g_autofree char *name = qconv_short_name (plain_name);
-
-  /* If matching fails with an error, the name does not match; qconv_rules_check() reports the error */
-  return g_regex_match_full (re, name, -1, 0, 0, NULL, r->gave_up == NULL ? &r->gave_up : NULL);
-}
-
-/* Returns whether @re matches the name of the layer in the output, or in the source */
-static gboolean
-matches_layer (Rules *r, const GRegex *re, const SourceLayer *s)
-{
-  if (matches_name (r, re, s->plain_name))
-    return TRUE;
-  for (guint i = 0; s->sources != NULL && i < s->sources->len; i++)
-    if (matches_name (r, re, ((const SourceLayer *) g_ptr_array_index (s->sources, i))->plain_name))
-      return TRUE;
-  return FALSE;
-}
-
-/* Returns whether the rule matches the layer, and records the match. @fits: the layer can do as the rule says */
-static gboolean
-matches (Rules *r, NameRule *n, const SourceLayer *s, gboolean fits)
-{
-  gboolean hit = n->re != NULL && matches_layer (r, n->re, s);
-
-  n->matched |= hit && fits;
-  n->unfit |= hit && !fits;
-  return hit;
-}
 
 /* ---- Decisions ---- */
 
@@ -194,7 +167,7 @@ find_row (Rules *r, const SourceLayer *s)
     {
       LayerRow *row = g_ptr_array_index (r->rows, i);
 
-      if (matches_layer (r, row->match, s))
+      if (qconv_name_matches (row->match, s, &r->gave_up))
         return row;
     }
   return NULL;
@@ -327,7 +300,10 @@ static Decision
 decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
 {
   LayerRow *row = scheme != NULL ? find_row (r, s) : NULL;
-  gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, *trial != NULL);
+  const char *row_said = row != NULL ? row->said : NULL;
+  const NameRule *keep = qconv_name_rules_match (r->keep, s, TRUE, row_said, &r->gave_up);
+  const char *taken_by = row == NULL && keep != NULL ? keep->said : row_said;
+  gboolean only = qconv_name_rules_match (r->only, s, *trial != NULL, taken_by, &r->gave_up) != NULL;
   gpointer packed = NULL;
   gboolean like = r->like != NULL
                   && g_hash_table_lookup_extended (r->like, qconv_mapping_original (r->mapping, s), NULL, &packed);
@@ -337,11 +313,11 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
     return stays ("target");
   if (row != NULL)
     return decide_row (r, s, row);
-  if (keep)
+  if (keep != NULL)
     return stays ("keep");
   if (*trial == NULL)
     return stays ("shape");
-  if (r->only.re != NULL)
+  if (r->only->len > 0)
     return only ? becomes (scheme, g_steal_pointer (trial), "only") : stays ("only");
   if (like)
     return decide_like (r, s, scheme, trial, GPOINTER_TO_INT (packed));
@@ -372,9 +348,10 @@ qconv_rules_probed (const Rules *r, const SourceLayer *s)
 gboolean
 qconv_rules_select (Rules *r, const SourceLayer *s)
 {
-  gboolean keep = matches (r, &r->keep, s, TRUE), only = matches (r, &r->only, s, TRUE);
+  const NameRule *keep = qconv_name_rules_match (r->keep, s, TRUE, NULL, &r->gave_up);
+  const NameRule *only = qconv_name_rules_match (r->only, s, TRUE, keep != NULL ? keep->said : NULL, &r->gave_up);
 
-  return !keep && (only || r->only.re == NULL);
+  return keep == NULL && (only != NULL || r->only->len == 0);
 }
 
 /* ---- What has to hold ---- */
@@ -384,37 +361,10 @@ qconv_rules_check_precision (Rules *r, const SourceLayer *s, gboolean encoded, G
 {
   gboolean plain = !qconv_source_layer_quantized (s) && qconv_dtype_is_float (s->layer->pub.dtype);
 
-  if (!matches (r, &r->hp, s, TRUE) || (plain && !encoded))
+  if (qconv_name_rules_match (r->hp, s, TRUE, NULL, &r->gave_up) == NULL || (plain && !encoded))
     return TRUE;
   return qconv_fail (error, QCONV_ERROR_OPTION, "--hp-filter: layer \"%s\" %s", s->name,
                      plain ? "would be quantized; --keep leaves it alone" : "is not in high precision");
-}
-
-static gboolean
-matched_nothing (const char *said, const char *pattern, const GPtrArray *layers, GError **error)
-{
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  g_autofree char *near = NULL;
-
-  for (guint i = 0; i < layers->len; i++)
-    if (qconv_source_layer_is_weight (g_ptr_array_index (layers, i)))
-      g_ptr_array_add (names, ((SourceLayer *) g_ptr_array_index (layers, i))->name);
-  near = qconv_nearest_names (pattern, names);
-  return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer; layers have names such as %s", said, near);
-}
-
-static gboolean
-check_rule (const Rules *r, const NameRule *n, const GPtrArray *layers, GError **error)
-{
-  g_autofree char *said = n->re != NULL ? g_strdup_printf ("%s %s", n->option, n->pattern) : NULL;
-
-  if (n->re == NULL || n->matched)
-    return TRUE;
-  if (n->unfit && r->job->target == NULL) /* an edit */
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no quantized layer", said);
-  if (n->unfit)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s matches no layer that %s can hold", said, r->job->target);
-  return matched_nothing (said, n->pattern, layers, error);
 }
 
 /* Fails if @row decided nothing: no matching layer fits, earlier rows decide all matching layers, or no layer
@@ -432,17 +382,17 @@ check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **erro
       const SourceLayer *s = g_ptr_array_index (layers, i);
       const LayerRow *first = find_row (r, s);
 
-      if (first != NULL && matches_layer (r, row->match, s))
-        return qconv_fail (error, QCONV_ERROR_OPTION,
-                           "%s has no effect: every layer it matches, such as \"%s\", is already decided by %s",
-                           row->said, s->name, first->said);
+      if (first != NULL && qconv_name_matches (row->match, s, &r->gave_up))
+        return qconv_name_no_effect (row->said, s->name, first->said, error);
     }
-  return matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);
+  return qconv_name_matched_nothing (row->said, g_regex_get_pattern (row->match), layers, error);
 }
 
 gboolean
 qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
 {
+  const char *target = r->job->target;
+
   if (r->gave_up != NULL && r->gave_up->domain == QCONV_ERROR)
     {
       g_propagate_error (error, g_steal_pointer (&r->gave_up));
@@ -456,7 +406,8 @@ qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
       return FALSE;
   if (r->like != NULL && !r->like_matched)
     return qconv_fail (error, QCONV_ERROR_OPTION, "--like %s: it has quantized none of the layers of this model",
-                       r->job->rules.like);
-  return check_rule (r, &r->keep, layers, error) && check_rule (r, &r->hp, layers, error)
-         && check_rule (r, &r->only, layers, error);
+                       r->job->rules.like[0]);
+  return qconv_name_rules_check (r->keep, target, layers, error)
+         && qconv_name_rules_check (r->hp, target, layers, error)
+         && qconv_name_rules_check (r->only, target, layers, error);
 }

@@ -3,18 +3,12 @@
 #pragma once
 #include "graph/mapping.h"
 #include "rules/layer-config.h"
-
-/* An option that is a regular expression. @re: NULL if it was not given; @matched: it matched a layer; @unfit: it
-   matched a layer that the scheme cannot hold */
-typedef struct {
-  const char *option, *pattern;
-  GRegex *re;
-  gboolean matched, unfit;
-} NameRule;
+#include "rules/name-rules.h"
 
 /**
  * Rules:
  * @mapping: (nullable): NULL for edits
+ * @keep, @only, @hp: (element-type NameRule): of --keep, --only and --hp-filter
  * @rows: (element-type LayerRow): --layer-config, then --layers
  * @fallback: (nullable): of --fallback
  * @no_fallback: --fallback keep
@@ -28,7 +22,7 @@ typedef struct {
   const QconvJob *job;
   const Mapping *mapping;
   Schemes *schemes;
-  NameRule keep, only, hp;
+  GArray *keep, *only, *hp;
   GPtrArray *rows;
   const Scheme *fallback;
   gboolean no_fallback, quantized, like_matched;

@@ -159,7 +159,7 @@ test_numbers (void)
       = { WEIGHT, { "l.weight.absmax", "F32", "[4]", NULL, 16, TRUE }, MAP, TEXT (NF4), { NULL } };
   static const Member eight[] = { CODES_8, { "l.SCB", "F32", "[4]", NULL, 16, TRUE }, { NULL } };
   g_autofree char *out = scratch_path ("refused.safetensors");
-  const QconvJob move = { .target = "nf4-bnb", .output = out, .rules.only = ".*" };
+  const QconvJob move = { .target = "nf4-bnb", .output = out, .rules.only = QCONV_LIST (".*") };
   const QconvJob decode = { .target = "bf16-safetensors", .output = out };
 
   for (guint i = 0; i < 2; i++)

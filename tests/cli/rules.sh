@@ -38,7 +38,7 @@ what '^(time_in.in_layer|double_blocks.0.img_(mod.lin|mlp.0))$' --fallback fp8 i
 what '^double_blocks.0.img' --like in.gguf --layers keep:time_in in.safetensors
 what '^double_blocks.0.img' --like in.gguf --only img_mlp in.safetensors
 what '^double_blocks.0.img' --like in.gguf --only img_mlp --keep 'mlp.2' in.safetensors
-what '^double_blocks.0.img' --like in.gguf --only img_mlp --keep 'mlp.2' --layers fp8:img in.safetensors
+what '^double_blocks.0.img' --like in.gguf --only '_mlp' --keep 'mlp.2' --layers fp8:img in.safetensors
 config '{"match": "img_mlp.0", "scheme": "nvfp4"}' '{"match": "0.img_mlp", "scheme": "keep"}'
 what '^double_blocks.0.img' --keep 'mlp.2' --layers fp8:img --layer-config config.json in.safetensors
 what '^(img_in|txt_in|time_in.out_layer)$' --only 'img_in|time_in.out' in.safetensors
@@ -74,6 +74,22 @@ run --to nvfp4-comfy --like itself.safetensors other.safetensors none.safetensor
 rm itself.safetensors again.safetensors other.safetensors
 run --to nvfp4-comfy --like in.safetensors in.safetensors none.safetensors
 run --to nvfp4-comfy --like missing.safetensors in.safetensors none.safetensors
+
+echo "== repeated options all count"
+what '^double_blocks.[01].img_(attn.proj|mlp)' --keep 'mlp.0' --keep 'attn.proj' in.safetensors
+what '^double_blocks.[01].img_(attn.proj|mlp)' --only '0.img_mlp' --only '1.img_attn' in.safetensors
+config '{"match": "0.img_mlp", "scheme": "keep"}'
+mv config.json first.json
+config '{"match": "img_mlp", "scheme": "fp8"}'
+what '^double_blocks.[01].img_mlp' --layer-config first.json --layer-config config.json in.safetensors
+rm first.json
+"$QCONV" --to fp8-comfy --only '^double_blocks.1.img_mlp' in.safetensors more.safetensors --force >log
+what '^double_blocks.[01].img_mlp' --like like.safetensors --like more.safetensors in.safetensors
+rm more.safetensors
+run --to nvfp4-comfy --hp-filter img_in --hp-filter img_mlp.0 in.safetensors none.safetensors
+run --to nvfp4-comfy --keep img_mlp --keep imgmlp in.safetensors none.safetensors
+run --to nvfp4-comfy --keep img_mlp.2 --layers fp8:img_mlp in.safetensors none.safetensors
+run --to nvfp4-comfy --only img_mlp --keep img in.safetensors none.safetensors
 
 echo "== what is wrong"
 fails ()

@@ -138,7 +138,7 @@ convert (const char *input, const char *output, const char *target, const char *
                    .options = options,
                    .run.n_threads = 2,
                    .run.force = TRUE,
-                   .rules.only = g_str_has_suffix (target, "-safetensors") ? NULL : ".*",
+                   .rules.only = g_str_has_suffix (target, "-safetensors") ? NULL : QCONV_LIST (".*"),
                    .warn = collect_warning };
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) m = qconv_model_open (input, &open, &error);

@@ -54,7 +54,7 @@ write_gguf (const guint8 *exponents, const guint8 *codes)
 static char *
 how_planned (const char *input, const char *output)
 {
-  QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.only = ".*", .run.force = TRUE };
+  QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.only = QCONV_LIST (".*"), .run.force = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);

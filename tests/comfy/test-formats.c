@@ -197,7 +197,7 @@ test_full_precision (void)
   static const char *const on[] = { "full-precision-mm=on", NULL }, *const off[] = { "full-precision-mm=off", NULL };
   static const char *const automatic[] = { "full-precision-mm=auto", NULL };
   g_autofree char *input = NULL, *plain = plain_file (16, 64), *output = scratch_path ("full-out.safetensors");
-  QconvJob job = { .target = "int8-comfy", .output = output, .rules.only = ".*", .options = on };
+  QconvJob job = { .target = "int8-comfy", .output = output, .rules.only = QCONV_LIST (".*"), .options = on };
   g_autoptr (Builder) b = builder_new ();
 
   if (lacks ("fp8") || lacks ("int8"))

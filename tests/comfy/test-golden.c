@@ -245,7 +245,7 @@ encode (const Kind *kind, const char *input, const char *output, const char *dty
   QconvJob job = { .target = kind->target,
                    .output = output,
                    .options = options,
-                   .rules.only = ".*",
+                   .rules.only = QCONV_LIST (".*"),
                    .run.force = TRUE,
                    .run.no_verify = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);

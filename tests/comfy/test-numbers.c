@@ -33,9 +33,12 @@ static gboolean
 try (const char *input, const char *output, const char *target, const char *only, guint64 memory, GError **error)
 {
   g_autoptr (QconvModel) m = open_model (input, NULL);
-  QconvJob job = {
-    .target = target, .output = output, .rules.only = only, .run.memory = memory, .run.force = TRUE, .run.n_threads = 2
-  };
+  QconvJob job = { .target = target,
+                   .output = output,
+                   .rules.only = QCONV_LIST (only),
+                   .run.memory = memory,
+                   .run.force = TRUE,
+                   .run.n_threads = 2 };
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, error);
 
   return plan != NULL && qconv_plan_run (plan, NULL, NULL, NULL, NULL, error);

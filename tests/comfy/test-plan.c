@@ -68,9 +68,11 @@ test_rules (void)
   assert_decision (input, &job, "blocks.0.index", "shape/plain");
   assert_decision (input, &job, "img_in", "family/plain");
   assert_decision (input, &job, "final_layer.adaLN.1", "family/plain");
-  job.rules.keep = "attn\\.q$";
+  job.rules.keep = QCONV_LIST ("attn\\.q$");
   assert_decision (input, &job, "blocks.0.attn.q", "keep/plain");
-  job = (QconvJob) { .target = "nvfp4-comfy", .output = output, .rules.only = "small|odd|img_in|final|conv" };
+  job = (QconvJob) { .target = "nvfp4-comfy",
+                     .output = output,
+                     .rules.only = QCONV_LIST ("small|odd|img_in|final|conv") };
   assert_decision (input, &job, "blocks.0.attn.q", "only/plain");
   assert_decision (input, &job, "blocks.0.attn.small", "only/nvfp4");
   assert_decision (input, &job, "blocks.0.attn.odd", "only/nvfp4");
@@ -83,19 +85,19 @@ static void
 test_rules_refused (void)
 {
   g_autofree char *input = typical (), *output = scratch_path ("refused.safetensors");
-  QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.keep = "nothing" };
+  QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.keep = QCONV_LIST ("nothing") };
 
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
   job.rules.keep = NULL;
-  job.rules.only = "nothing";
+  job.rules.only = QCONV_LIST ("nothing");
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "matches no layer");
-  job.rules.only = "(";
+  job.rules.only = QCONV_LIST ("(");
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--only (");
   job.rules.only = NULL;
   job.target = "nvfp5-comfy";
   assert_job_refused (input, &job, QCONV_ERROR_NO_PLUGIN, "nvfp4-comfy");
   job.target = "bf16-safetensors";
-  job.rules.keep = "attn";
+  job.rules.keep = QCONV_LIST ("attn");
   assert_job_refused (input, &job, QCONV_ERROR_OPTION, "--keep");
 }
 
@@ -114,7 +116,7 @@ test_quantized_source (void)
 {
   g_autofree char *input = typical (), *half = scratch_path ("half.safetensors");
   g_autofree char *output = scratch_path ("source.safetensors");
-  QconvJob job = { .target = "nvfp4-comfy", .output = half, .rules.only = "small", .run.force = TRUE };
+  QconvJob job = { .target = "nvfp4-comfy", .output = half, .rules.only = QCONV_LIST ("small"), .run.force = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, NULL);
 
@@ -338,7 +340,8 @@ test_deterministic (void)
   for (guint i = 0; i < G_N_ELEMENTS (memories); i++)
     for (guint threads = 1; threads <= 5; threads += 2)
       {
-        QconvJob job = { .target = "nvfp4-comfy", .output = output, .rules.only = ".*", .run.force = TRUE };
+        QconvJob job
+            = { .target = "nvfp4-comfy", .output = output, .rules.only = QCONV_LIST (".*"), .run.force = TRUE };
         g_autofree char *got = NULL;
         gsize n = 0;
 

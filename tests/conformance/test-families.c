@@ -285,7 +285,8 @@ static void
 check_refused (const FamilyCase *c, QconvModel *unprotected, const char *only, const char *layer)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = make_plan (unprotected, "nvfp4-comfy", &(QconvJob) { .rules.only = only }, &error);
+  g_autoptr (QconvPlan) p
+      = make_plan (unprotected, "nvfp4-comfy", &(QconvJob) { .rules.only = QCONV_LIST (only) }, &error);
 
   if (p != NULL)
     complain ("%s %s: without never_pack, packing %s is not refused, although a loader would mistake the model", c->id,
@@ -301,7 +302,7 @@ check_probed (const FamilyCase *c, QconvModel *m, QconvModel *unprotected, const
   g_autofree char *layer = g_strndup (name, strlen (name) - strlen (".weight"));
   g_autofree char *escaped = g_regex_escape_string (layer, -1), *only = g_strdup_printf ("^%s$", escaped);
   g_autoptr (GError) error = NULL;
-  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .rules.only = only }, &error);
+  g_autoptr (QconvPlan) p = make_plan (m, "nvfp4-comfy", &(QconvJob) { .rules.only = QCONV_LIST (only) }, &error);
   g_autoptr (GArray) weights = p != NULL ? qconv_plan_weights (p) : NULL;
 
   /* A variant may lack the layer, or have one that NVFP4 cannot hold */

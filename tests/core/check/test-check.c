@@ -287,7 +287,7 @@ test_pairing (gconstpointer data)
   fill_numbers ();
   toy_write (in, k->made, NULL);
   toy_write (original, k->original, NULL);
-  toy_convert (in, out, &(QconvJob) { .target = "half-toy", .rules.only = "^a$" });
+  toy_convert (in, out, &(QconvJob) { .target = "half-toy", .rules.only = QCONV_LIST ("^a$") });
   r = verify (out, original, 0, 0);
   g_assert_cmpint (r->ok, ==, k->code == NULL);
   if (k->code != NULL)

@@ -277,7 +277,7 @@ test_memory (void)
                        .output = output,
                        .lora.files = loras,
                        .run.force = TRUE,
-                       .rules.only = "mlp",
+                       .rules.only = QCONV_LIST ("mlp"),
                        .run.n_threads = i % 2 * 3 + 1,
                        .run.memory = i < 2 ? 0 : 4 << 20 };
       g_autoptr (QconvModel) m = open_model (model, NULL);

@@ -70,7 +70,7 @@ make_model (const Case *k)
   toy_reset ();
   toy_write (in, tensors, NULL);
   if (k->source != NULL)
-    toy_convert (in, source, &(QconvJob) { .target = k->source, .rules.only = "^a$" });
+    toy_convert (in, source, &(QconvJob) { .target = k->source, .rules.only = QCONV_LIST ("^a$") });
   return toy_open (k->source != NULL ? source : in);
 }
 
@@ -79,7 +79,7 @@ static QconvPlan *
 make_plan (QconvModel *m, const Case *k, QconvJob job, const char *out, GError **error)
 {
   job.target = k->target;
-  job.rules.only = strstr ("f16-toy f32-toy copy-toy", k->target) == NULL ? "^a$" : NULL;
+  job.rules.only = strstr ("f16-toy f32-toy copy-toy", k->target) == NULL ? QCONV_LIST ("^a$") : NULL;
   job.output = out;
   job.run.force = TRUE;
   return qconv_plan_new (m, &job, error);

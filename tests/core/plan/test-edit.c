@@ -122,9 +122,10 @@ make_file (void)
   toy_reset ();
   toy_write (in, model, metadata);
   toy_convert (in, path, &(QconvJob) { .target = "half-toy" });
-  toy_convert (
-      path, hinted,
-      &(QconvJob) { .edit.hints = &(QconvHintChange) { "colour", "red" }, .edit.n_hints = 1, .rules.only = "^a$" });
+  toy_convert (path, hinted,
+               &(QconvJob) { .edit.hints = &(QconvHintChange) { "colour", "red" },
+                             .edit.n_hints = 1,
+                             .rules.only = QCONV_LIST ("^a$") });
   return g_steal_pointer (&hinted);
 }
 
@@ -177,8 +178,6 @@ make_job (const Case *k)
                       .edit.n_hints = k->n_hints,
                       .edit.metadata = k->metadata[0] != NULL ? k->metadata : NULL,
                       .options = k->options[0] != NULL ? k->options : NULL,
-                      .rules.only = k->only,
-                      .rules.keep = k->keep,
                       .input_scale = k->input_scale };
 }
 
@@ -192,6 +191,8 @@ test_case (gconstpointer data)
   QconvJob job = make_job (k);
   gboolean ok;
 
+  job.rules.only = QCONV_LIST (k->only);
+  job.rules.keep = QCONV_LIST (k->keep);
   job.output = out;
   toy_reset ();
   ok = toy_run (m, &job, NULL, &error);

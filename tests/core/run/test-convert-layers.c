@@ -261,7 +261,7 @@ test_edge (gconstpointer data)
 
   toy_reset ();
   if (strcmp (job.target, "f16-toy") != 0 && strcmp (job.target, "copy-toy") != 0 && edges[i].rows * edges[i].cols > 0)
-    job.rules.only = "^a$";
+    job.rules.only = QCONV_LIST ("^a$");
   toy_write (in, tensors, NULL);
   toy_convert (in, out, &job);
   toy_convert (out, back, &(QconvJob) { .target = "f32-toy" });
@@ -299,7 +299,12 @@ static const Odd odds[] = {
   { "nan is copied, but allowed", NULL, { .target = "f32-toy", .run.allow_nonfinite = TRUE }, 0, NAN, NULL },
   { "inf is cast", NULL, { .target = "f16-toy" }, 0, INFINITY, "*in.box: layer \"a\"*Inf or NaN" },
   { "inf is cast, but allowed", NULL, { .target = "f16-toy", .run.allow_nonfinite = TRUE }, 0, INFINITY, NULL },
-  { "nan is kept", NULL, { .target = "half-toy", .rules.keep = "^a$" }, 0, NAN, "*in.box: layer \"a\"*Inf or NaN" },
+  { "nan is kept",
+    NULL,
+    { .target = "half-toy", .rules.keep = QCONV_LIST ("^a$") },
+    0,
+    NAN,
+    "*in.box: layer \"a\"*Inf or NaN" },
   { "too large for a cast", NULL, { .target = "f16-toy" }, 0, 70000, "*in.box: layer \"a\"*1 values*F16*" },
   { "too large, but allowed", NULL, { .target = "f16-toy", .run.allow_nonfinite = TRUE }, 0, 70000, NULL },
   { "nan for half, verbatim", NULL, { .target = "copy-toy" }, 5, NAN, NULL },
