@@ -278,12 +278,12 @@ test_partial (void)
   g_autoptr (GError) error = NULL;
 
   lora_add (b, LAYER, ".diff", diff, NULL);
-  lora_add (b, "lora_te1_text_model_encoder_layers_0_mlp_fc1", ".diff", diff, NULL);
+  lora_add (b, "double_blocks.66.img_attn.proj", ".diff", diff, NULL);
   lora_add (b, "double_blocks.77.img_attn.proj", ".dora_scale", diff, NULL);
   loras[0] = lora = builder_write (b, "partial.safetensors");
   assert_job_refused (model, &job, QCONV_ERROR_OPTION,
                       "2 of 3 keys belong to no layer of this model: the first is "
-                      "lora_te1_text_model_encoder_layers_0_mlp_fc1.diff");
+                      "double_blocks.66.img_attn.proj.diff");
   job.lora.partial = TRUE;
   plan = qconv_plan_new (m, &job, &error);
   g_assert_no_error (error);
