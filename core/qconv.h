@@ -264,8 +264,8 @@ typedef struct {
 
 /**
  * QconvLoraOptions: the LoRA files that are merged into the weights.
- * @files: (nullable): NULL-terminated "FILE[:STRENGTH]", merged in this order
- * @partial: leave out keys that belong to no layer
+ * @files: (nullable): NULL-terminated "FILE[:STRENGTH]", merged in this order; FILE may be a folder
+ * @partial: leave out keys that belong to no layer or do not fit it
  */
 typedef struct {
   const char *const *files;

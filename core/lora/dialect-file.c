@@ -12,9 +12,9 @@ enum { VERSION = 1 };
 
 /* In the order of LoraRole */
 static const char *const role_names[LORA_REFUSED]
-    = { "up",           "down",         "alpha",       "diff",         "diff_bias",
-        "hadamard_1a",  "hadamard_1b",  "hadamard_2a", "hadamard_2b",  "kronecker_1",
-        "kronecker_1a", "kronecker_1b", "kronecker_2", "kronecker_2a", "kronecker_2b" };
+    = { "up",           "down",        "alpha",        "diff",        "diff_bias",   "up_bias",
+        "hadamard_1a",  "hadamard_1b", "hadamard_2a",  "hadamard_2b", "kronecker_1", "kronecker_1a",
+        "kronecker_1b", "kronecker_2", "kronecker_2a", "kronecker_2b" };
 
 /**
  * DialectFile: a file while it is read.
@@ -309,7 +309,7 @@ read_rewrites (DialectFile *f, JsonNode *node, gpointer to)
 /* ---- Dialects ---- */
 
 static const Member metadata_members[]
-    = { { "key", read_text, G_STRUCT_OFFSET (LoraMetadata, key), TRUE },
+    = { { "key", read_text, G_STRUCT_OFFSET (LoraMetadata, key), FALSE },
         { "alpha", read_text, G_STRUCT_OFFSET (LoraMetadata, alpha), TRUE },
         { "rank", read_text, G_STRUCT_OFFSET (LoraMetadata, rank), TRUE },
         { "other_models", read_texts, G_STRUCT_OFFSET (LoraMetadata, other_models), TRUE },
@@ -324,6 +324,54 @@ read_metadata (DialectFile *f, JsonNode *node, gpointer to)
   return read_object (f, node, metadata_members, &g_array_index (metadata, LoraMetadata, metadata->len - 1));
 }
 
+/* Reads what a file beside a LoRA may not state: words for people -> texts */
+static gboolean
+read_refusals (DialectFile *f, JsonNode *node, gpointer to)
+{
+  GArray *refused = g_array_new (FALSE, FALSE, sizeof (LoraRefusal));
+  JsonObject *o = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  g_autoptr (GList) names = o != NULL ? json_object_get_members (o) : NULL;
+
+  *(GArray **) to = refused;
+  if (o == NULL)
+    return fail (f, "not an object");
+  for (const GList *l = names; l != NULL; l = l->next)
+    {
+      g_autoptr (GPtrArray) texts = g_ptr_array_new ();
+      LoraRefusal r = { NULL, g_string_chunk_insert_const (f->dialects->texts, l->data) };
+
+      if (!read_items (f, json_object_get_member (o, l->data), append_text, texts))
+        return FALSE;
+      for (guint i = 0; i < texts->len; i++)
+        {
+          r.text = g_ptr_array_index (texts, i);
+          g_array_append_val (refused, r);
+        }
+    }
+  return TRUE;
+}
+
+static const Member config_members[]
+    = { { "file", read_text, G_STRUCT_OFFSET (LoraConfigForm, file), TRUE },
+        { "prefix", read_text, G_STRUCT_OFFSET (LoraConfigForm, prefix), TRUE },
+        { "alpha", read_texts, G_STRUCT_OFFSET (LoraConfigForm, alpha), TRUE },
+        { "alpha_pattern", read_text, G_STRUCT_OFFSET (LoraConfigForm, alpha_pattern), TRUE },
+        { "root", read_text, G_STRUCT_OFFSET (LoraConfigForm, root), TRUE },
+        { "refused", read_refusals, G_STRUCT_OFFSET (LoraConfigForm, refused), TRUE },
+        { .name = NULL } };
+
+static gboolean
+read_config (DialectFile *f, JsonNode *node, gpointer to)
+{
+  GArray *configs = *(GArray **) to;
+  LoraConfigForm *form;
+
+  g_array_set_size (configs, configs->len + 1);
+  form = &g_array_index (configs, LoraConfigForm, configs->len - 1);
+  return read_object (f, node, config_members, form)
+         && (form->alpha->len > 0 || fail (f, "\"alpha\" is an empty list"));
+}
+
 static const Member dialect_members[]
     = { { "dialect", check_text, 0, TRUE },
         { "source_refs", check_texts, 0, FALSE },
@@ -332,6 +380,9 @@ static const Member dialect_members[]
         { "prefixes", read_prefixes, G_STRUCT_OFFSET (LoraDialects, prefixes), FALSE },
         { "flat_prefixes", read_prefixes, G_STRUCT_OFFSET (LoraDialects, flat_prefixes), FALSE },
         { "rewrites", read_rewrites, G_STRUCT_OFFSET (LoraDialects, rewrites), FALSE },
+        { "files", read_prefixes, G_STRUCT_OFFSET (LoraDialects, files), FALSE },
+        { "other_models", read_prefixes, G_STRUCT_OFFSET (LoraDialects, other_models), FALSE },
+        { "adapter_config", read_config, G_STRUCT_OFFSET (LoraDialects, configs), FALSE },
         { "adapter_metadata", read_metadata, G_STRUCT_OFFSET (LoraDialects, metadata), FALSE },
         { .name = NULL } };
 

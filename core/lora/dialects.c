@@ -15,6 +15,15 @@ clear_metadata (gpointer data)
   g_clear_pointer (&((LoraMetadata *) data)->other_models, g_ptr_array_unref);
 }
 
+static void
+clear_config (gpointer data)
+{
+  LoraConfigForm *form = data;
+
+  g_clear_pointer (&form->alpha, g_ptr_array_unref);
+  g_clear_pointer (&form->refused, g_array_unref);
+}
+
 LoraDialects *
 qconv_lora_dialects_new (void)
 {
@@ -27,12 +36,19 @@ qconv_lora_dialects_new (void)
   d->rewrites = g_ptr_array_new_with_free_func ((GDestroyNotify) g_array_unref);
   d->metadata = g_array_new (FALSE, TRUE, sizeof (LoraMetadata));
   g_array_set_clear_func (d->metadata, clear_metadata);
+  d->configs = g_array_new (FALSE, TRUE, sizeof (LoraConfigForm));
+  g_array_set_clear_func (d->configs, clear_config);
+  d->files = g_ptr_array_new ();
+  d->other_models = g_ptr_array_new ();
   return d;
 }
 
 void
 qconv_lora_dialects_free (LoraDialects *d)
 {
+  g_ptr_array_unref (d->other_models);
+  g_ptr_array_unref (d->files);
+  g_array_unref (d->configs);
   g_array_unref (d->metadata);
   g_ptr_array_unref (d->rewrites);
   g_ptr_array_unref (d->flat_prefixes);
@@ -72,8 +88,9 @@ qconv_lora_dialects_load (GError **error)
   return g_steal_pointer (&d);
 }
 
-const LoraSuffix *
-qconv_lora_dialects_suffix (const LoraDialects *d, const char *key)
+/* Finds the longest suffix of @key, as it is written in the table */
+static const LoraSuffix *
+find_suffix (const LoraDialects *d, const char *key)
 {
   for (const char *end = key; *end != '\0' && end[1] != '\0'; end++)
     {
@@ -83,6 +100,33 @@ qconv_lora_dialects_suffix (const LoraDialects *d, const char *key)
         return s;
     }
   return NULL;
+}
+
+/* Returns: (transfer full) (nullable): @key with "*" instead of the last but one of its names */
+static char *
+with_any_name (const char *key)
+{
+  const char *last = strrchr (key, '.'), *name = last;
+
+  while (name != NULL && name > key && name[-1] != '.')
+    name--;
+  return name != NULL && name > key ? g_strdup_printf ("%.*s*%s", (int) (name - key), key, last) : NULL;
+}
+
+const LoraSuffix *
+qconv_lora_dialects_suffix (const LoraDialects *d, const char *key, gsize *layer_length)
+{
+  const LoraSuffix *s = find_suffix (d, key);
+  g_autofree char *any = with_any_name (key);
+  const LoraSuffix *wide = any != NULL ? find_suffix (d, any) : NULL;
+
+  if (wide != NULL && strchr (wide->text, '*') != NULL && (s == NULL || strlen (wide->text) > strlen (s->text)))
+    {
+      *layer_length = strlen (any) - strlen (wide->text);
+      return wide;
+    }
+  *layer_length = strlen (key) - (s != NULL ? strlen (s->text) : 0);
+  return s;
 }
 
 const char *

@@ -11,6 +11,7 @@ typedef enum {
   LORA_ALPHA,
   LORA_DIFF,
   LORA_DIFF_BIAS,
+  LORA_UP_BIAS,
   LORA_HADAMARD_1A,
   LORA_HADAMARD_1B,
   LORA_HADAMARD_2A,
@@ -43,9 +44,9 @@ typedef struct {
 } LoraRewrite;
 
 /**
- * LoraMetadata: alpha and rank as JSON in the metadata of a file.
+ * LoraMetadata: alpha and rank in the metadata of a file.
  *
- * @key: of the metadata
+ * @key: (nullable): of the metadata, which holds JSON; NULL: @alpha and @rank are keys of the metadata themselves
  * @alpha, @rank: the ends of the names of the two members; the text before them is the same in both
  * @other_models: (element-type utf8): members that start with one of these are of another model
  */
@@ -53,6 +54,27 @@ typedef struct {
   const char *key, *alpha, *rank;
   GPtrArray *other_models;
 } LoraMetadata;
+
+/* What cannot be merged: "MEMBER" is true, or the text of "MEMBER=START" begins so; @what: the same for people */
+typedef struct {
+  const char *text, *what;
+} LoraRefusal;
+
+/**
+ * LoraConfigForm: the file beside a LoRA that holds its alpha, as JSON.
+ *
+ * @file: its name
+ * @prefix: the start of the keys of LoRAs that have such a file
+ * @alpha: (element-type utf8): members of which the first number is alpha
+ * @alpha_pattern: the member that gives layers an alpha of their own
+ * @root: the member that is true if alpha is divided by the square root of the rank
+ * @refused: (element-type LoraRefusal)
+ */
+typedef struct {
+  const char *file, *prefix, *alpha_pattern, *root;
+  GPtrArray *alpha;
+  GArray *refused;
+} LoraConfigForm;
 
 /**
  * LoraDialects: the spellings of all dialect files. No spelling is empty; the first of two equal suffixes counts.
@@ -63,12 +85,15 @@ typedef struct {
  * @flat_prefixes: (element-type utf8): in front of names with underscores instead of dots
  * @rewrites: (element-type GArray of LoraRewrite): one for each dialect that has rewrites
  * @metadata: (element-type LoraMetadata)
+ * @configs: (element-type LoraConfigForm)
+ * @files: (element-type utf8): the names of LoRAs in folders
+ * @other_models: (element-type utf8): the starts of keys for other models, such as text encoders
  */
 typedef struct {
   GStringChunk *texts;
   GHashTable *suffixes;
-  GPtrArray *prefixes, *flat_prefixes, *rewrites;
-  GArray *metadata;
+  GPtrArray *prefixes, *flat_prefixes, *rewrites, *files, *other_models;
+  GArray *metadata, *configs;
 } LoraDialects;
 
 /* Reads the dialect files of qconv_data_files(). Returns: (transfer full): NULL and an error that names file and member
@@ -81,8 +106,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraDialects, qconv_lora_dialects_free)
 /* Adds the dialects of one file, @text of @n bytes and NUL-terminated; errors begin with @path and the member */
 gboolean qconv_lora_dialects_add (LoraDialects *d, const char *path, const char *text, gsize n, GError **error);
 
-/* Returns: (transfer none) (nullable): the longest suffix that @key ends with and that is shorter than @key */
-const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char *key);
+/* Returns: (transfer none) (nullable): the longest suffix that @key ends with and that is shorter than @key. "*" in a
+   suffix stands for the last but one of the names that dots separate. Sets @layer_length to the bytes of @key before
+   the suffix */
+const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char *key, gsize *layer_length);
 /* Returns: (nullable): @name behind the longest of @prefixes that it starts with; NULL if it starts with none */
 const char *qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name);
 /* Returns: (transfer full) (element-type utf8): the other names that rewrites make of @layer, which has neither prefix

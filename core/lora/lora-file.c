@@ -40,8 +40,10 @@ find_group (LoraFile *f, GHashTable *by_layer, char *layer)
 }
 
 static gboolean
-put_tensor (LoraFile *f, const LoraSuffix *suffix, GHashTable *by_layer, SourceLayer *s, GError **error)
+put_tensor (LoraFile *f, const LoraDialects *dialects, GHashTable *by_layer, SourceLayer *s, GError **error)
 {
+  gsize length;
+  const LoraSuffix *suffix = qconv_lora_dialects_suffix (dialects, s->plain_name, &length);
   LoraGroup *g;
 
   if (suffix == NULL)
@@ -49,7 +51,7 @@ put_tensor (LoraFile *f, const LoraSuffix *suffix, GHashTable *by_layer, SourceL
       g_ptr_array_add (f->unknown, s);
       return TRUE;
     }
-  g = find_group (f, by_layer, g_strndup (s->plain_name, strlen (s->plain_name) - strlen (suffix->text)));
+  g = find_group (f, by_layer, g_strndup (s->plain_name, length));
   if (suffix->role == LORA_REFUSED)
     g->refused = suffix->refused;
   else if (g->roles[suffix->role] != NULL)
@@ -70,7 +72,7 @@ list_groups (LoraFile *f, const LoraDialects *dialects, GError **error)
       SourceLayer *s = g_ptr_array_index (f->tensors, i);
       QconvDType dtype = s->layer->pub.dtype;
 
-      if (!put_tensor (f, qconv_lora_dialects_suffix (dialects, s->plain_name), by_layer, s, error))
+      if (!put_tensor (f, dialects, by_layer, s, error))
         return FALSE;
       if (!qconv_dtype_is_number (dtype))
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\" holds %s, not floats: it cannot be merged",
@@ -147,19 +149,42 @@ find_ratio (JsonObject *o, const LoraMetadata *of)
   return 0;
 }
 
-/* Returns alpha divided by rank, from the JSON under the key of @of; 0 if the metadata has none */
+/* Returns: (nullable): the text under @key in the metadata */
+static const char *
+metadata_text (const LoraFile *f, const char *key, gsize *n)
+{
+  GVariant *text = qconv_directory_metadata (f->model->directory, key);
+
+  return text != NULL && g_variant_is_of_type (text, G_VARIANT_TYPE_STRING) ? g_variant_get_string (text, n) : NULL;
+}
+
+/* Returns the number that is the whole text under @key in the metadata; 0 if there is none */
+static double
+metadata_number (const LoraFile *f, const char *key)
+{
+  const char *text = metadata_text (f, key, NULL);
+  char *end = NULL;
+  double value = text != NULL ? g_ascii_strtod (text, &end) : 0;
+
+  return text != NULL && end > text && *end == '\0' && isfinite (value) ? value : 0;
+}
+
+/* Returns alpha divided by rank, from the JSON under the key of @of or from two keys; 0 if the metadata has none */
 static double
 read_ratio (const LoraFile *f, const LoraMetadata *of)
 {
-  GVariant *text = qconv_directory_metadata (f->model->directory, of->key);
   g_autoptr (JsonNode) node = NULL;
   const char *json;
   gsize n;
 
-  if (text == NULL || !g_variant_is_of_type (text, G_VARIANT_TYPE_STRING))
-    return 0;
-  json = g_variant_get_string (text, &n);
-  node = qconv_json_text_parse (json, n, NULL);
+  if (of->key == NULL)
+    {
+      double alpha = metadata_number (f, of->alpha), rank = metadata_number (f, of->rank);
+
+      return alpha > 0 && rank > 0 ? alpha / rank : 0;
+    }
+  json = metadata_text (f, of->key, &n);
+  node = json != NULL ? qconv_json_text_parse (json, n, NULL) : NULL;
   return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node), of) : 0;
 }
 
@@ -178,6 +203,30 @@ qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects)
 
 /* ---- Files ---- */
 
+/* Reads the file beside @f that holds alpha, if the keys are of a dialect that has one */
+static gboolean
+read_config (LoraFile *f, const LoraDialects *dialects, GError **error)
+{
+  for (guint i = 0; i < dialects->configs->len; i++)
+    {
+      const LoraConfigForm *form = &g_array_index (dialects->configs, LoraConfigForm, i);
+      const LoraGroup *first = f->groups->len > 0 ? g_ptr_array_index (f->groups, 0) : NULL;
+      g_autoptr (GError) local = NULL;
+
+      if (first == NULL || !g_str_has_prefix (first->layer, form->prefix))
+        continue;
+      f->config = qconv_lora_config_read (f->path, form, &local);
+      f->missing = f->config == NULL ? form->file : NULL;
+      if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+      return TRUE;
+    }
+  return TRUE;
+}
+
 /* Splits "FILE[:STRENGTH]" at the last colon. If no number follows it, the whole @text is the path */
 static void
 parse_file (const char *text, LoraFile *f)
@@ -192,9 +241,26 @@ parse_file (const char *text, LoraFile *f)
   f->path = number ? g_strndup (text, (gsize) (colon - text)) : g_strdup (text);
 }
 
+/* Replaces the path of a folder by that of the LoRA in it, if it has a name that a dialect knows */
+static void
+enter_folder (LoraFile *f, const LoraDialects *dialects)
+{
+  for (guint i = 0; g_file_test (f->path, G_FILE_TEST_IS_DIR) && i < dialects->files->len; i++)
+    {
+      g_autofree char *inside = g_build_filename (f->path, g_ptr_array_index (dialects->files, i), NULL);
+
+      if (!g_file_test (inside, G_FILE_TEST_IS_REGULAR))
+        continue;
+      g_free (f->path);
+      f->path = g_steal_pointer (&inside);
+      return;
+    }
+}
+
 void
 qconv_lora_file_free (LoraFile *f)
 {
+  g_clear_pointer (&f->config, qconv_lora_config_free);
   g_ptr_array_unref (f->groups);
   g_ptr_array_unref (f->unknown);
   g_clear_pointer (&f->tensors, g_ptr_array_unref);
@@ -210,6 +276,7 @@ qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **e
   g_autoptr (LoraFile) f = g_new0 (LoraFile, 1);
 
   parse_file (text, f);
+  enter_folder (f, dialects);
   f->groups = g_ptr_array_new_with_free_func (free_group);
   f->unknown = g_ptr_array_new ();
   f->model = qconv_model_open (f->path, &options, error);
@@ -219,7 +286,7 @@ qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **e
       return NULL;
     }
   f->tensors = qconv_model_verbatim (f->model, error);
-  if (f->tensors != NULL && list_groups (f, dialects, error))
+  if (f->tensors != NULL && list_groups (f, dialects, error) && read_config (f, dialects, error))
     return g_steal_pointer (&f);
   g_prefix_error (error, "--lora %s: ", f->path);
   return NULL;

@@ -2,7 +2,7 @@
 /* Opens a LoRA file and groups its tensors by layer; lora.c merges the groups. */
 #pragma once
 #include "graph/model.h"
-#include "lora/dialects.h"
+#include "lora/lora-config.h"
 
 /**
  * LoraGroup: the tensors of a file whose keys differ only in the suffix.
@@ -25,16 +25,21 @@ typedef struct {
  * @tensors: (element-type SourceLayer): every tensor as a layer of its own
  * @groups: (element-type LoraGroup): in the order of the file
  * @unknown: (element-type SourceLayer): tensors whose keys do not end with a suffix of a dialect
+ * @config: (nullable): the file beside it that holds alpha
+ * @missing: (nullable): the name of that file, if it is missing though the keys are of a dialect that has one
  */
 typedef struct {
   char *path;
   double strength;
   QconvModel *model;
   GPtrArray *tensors, *groups, *unknown;
+  LoraConfig *config;
+  const char *missing;
 } LoraFile;
 
-/* Opens @text, "FILE[:STRENGTH]". Returns: (transfer full): must not outlive @dialects. Errors name the file;
-   QCONV_ERROR_UNSUPPORTED: a tensor does not hold floats; QCONV_ERROR_INPUT: two tensors have one role */
+/* Opens @text, "FILE[:STRENGTH]"; FILE may be a folder. Returns: (transfer full): must not outlive @dialects. Errors
+   name the file; QCONV_ERROR_UNSUPPORTED: a tensor does not hold floats; QCONV_ERROR_INPUT: two tensors have one role,
+   or the file that holds alpha is broken */
 LoraFile *qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Merges LoRA files: finds the rows that each of their tensors changes and attaches the changes to the mapped layers,
    which add them when they are loaded. The plan calls qconv_loras_apply(). */
-#include <glib/gi18n-lib.h>
 #include <math.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "layer/compose.h"
 #include "layer/delta.h"
 #include "lora/lora-file.h"
 #include "lora/lora-names.h"
+#include "lora/lora-report.h"
 #include "lora/lora-runs.h"
 #include "lora/lora.h"
 
@@ -26,7 +27,8 @@ struct _Loras {
  * @sums: mapped layer -> GPtrArray of Delta
  * @file: the file at hand
  * @changed: rows that the file changes -> the file's spelling of them
- * @n_unmatched, @unmatched: the number of the file's keys that belong to no layer, and the first of them
+ * @counts: of the file's keys and layers
+ * @misfits: the last failure was a LoRA of another shape than its layer
  */
 typedef struct {
   const LoraJob *job;
@@ -35,8 +37,8 @@ typedef struct {
   LoraNames *names;
   GHashTable *users, *sums, *changed;
   const LoraFile *file;
-  guint n_unmatched;
-  const char *unmatched;
+  LoraCounts counts;
+  gboolean misfits;
 } Baking;
 
 void
@@ -107,7 +109,10 @@ add_delta (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], doubl
   g_autoptr (Delta) d = qconv_delta_new (kind, factors, error);
   g_autoptr (GHashTable) done = g_hash_table_new (NULL, NULL);
 
-  if (d == NULL || !check_shape (d, n, error))
+  if (d == NULL)
+    return FALSE;
+  b->misfits = !check_shape (d, n, error);
+  if (b->misfits)
     return FALSE;
   d->scale = (float) scale;
   for (guint i = 0; b->file->strength != 0 && i < n->rows->len; i++)
@@ -124,18 +129,22 @@ add_delta (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], doubl
   return TRUE;
 }
 
-/* Calculates strength · alpha / rank. @ranked: the factor with rank rows; NULL: alpha is ignored */
+/* Calculates strength · alpha / rank. Alpha is a tensor or stands in the file beside the LoRA. @ranked: the factor
+   with rank rows; NULL: alpha is ignored */
 static gboolean
 find_scale (const Baking *b, const LoraGroup *g, const SourceLayer *ranked, double *scale, GError **error)
 {
   double alpha;
 
   *scale = b->file->strength;
-  if (g->roles[LORA_ALPHA] == NULL || ranked == NULL || ranked->layer->pub.rows == 0)
+  if (ranked == NULL || ranked->layer->pub.rows == 0)
     return TRUE;
-  if (!qconv_lora_alpha (g->roles[LORA_ALPHA], &alpha, error))
+  if (g->roles[LORA_ALPHA] != NULL && !qconv_lora_alpha (g->roles[LORA_ALPHA], &alpha, error))
     return FALSE;
-  *scale *= alpha / (double) ranked->layer->pub.rows;
+  if (g->roles[LORA_ALPHA] != NULL)
+    *scale *= alpha / (double) ranked->layer->pub.rows;
+  else if (b->file->config != NULL)
+    *scale *= qconv_lora_config_factor (b->file->config, g->layer, ranked->layer->pub.rows);
   return isfinite ((float) *scale)
          || qconv_fail (error, QCONV_ERROR_INPUT, "strength times alpha is too large: use a smaller strength");
 }
@@ -251,13 +260,81 @@ merge_weight (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
   return FALSE;
 }
 
+/* Adds the bias of the second factor of a product, which is scaled as the product is */
+static gboolean
+merge_up_bias (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
+{
+  const SourceLayer *const factors[4] = { g->roles[LORA_UP_BIAS] };
+  double scale;
+
+  return factors[0] == NULL
+         || (find_scale (b, g, g->roles[LORA_DOWN], &scale, error)
+             && add_delta (b, DELTA_FULL, factors, scale, n, error));
+}
+
 static gboolean
 merge_bias (Baking *b, const LoraGroup *g, const LoraName *n, GError **error)
 {
-  if (record_rows (b, g, n, error) && merge_diff (b, g, LORA_DIFF_BIAS, n, error))
+  const SourceLayer *of = g->roles[LORA_DIFF_BIAS] != NULL ? g->roles[LORA_DIFF_BIAS] : g->roles[LORA_UP_BIAS];
+
+  if (record_rows (b, g, n, error) && merge_diff (b, g, LORA_DIFF_BIAS, n, error) && merge_up_bias (b, g, n, error))
     return TRUE;
-  g_prefix_error (error, "%s: ", g->roles[LORA_DIFF_BIAS]->plain_name);
+  g_prefix_error (error, "%s: ", of->plain_name);
   return FALSE;
+}
+
+static gboolean
+is_bias (guint role)
+{
+  return role == LORA_DIFF_BIAS || role == LORA_UP_BIAS;
+}
+
+static gboolean
+starts_with_any (const char *key, const GPtrArray *starts)
+{
+  for (guint i = 0; i < starts->len; i++)
+    if (g_str_has_prefix (key, g_ptr_array_index (starts, i)))
+      return TRUE;
+  return FALSE;
+}
+
+/* Counts a key that belongs to no layer */
+static void
+count_unmatched (Baking *b, const char *key)
+{
+  if (starts_with_any (key, b->loras->dialects->other_models))
+    b->counts.n_other++;
+  else if (b->counts.n_unmatched++ == 0)
+    b->counts.unmatched = key;
+}
+
+/* Leaves the layer out if its LoRA has another shape and the user allows it. Returns FALSE if @error stays */
+static gboolean
+forgive_misfit (Baking *b, GError **error)
+{
+  if (!b->job->partial || !b->misfits)
+    return FALSE;
+  b->misfits = FALSE;
+  if (b->counts.n_misfits++ == 0)
+    b->counts.misfit = g_strdup ((*error)->message);
+  g_clear_error (error);
+  return TRUE;
+}
+
+/* Merges the tensors of @g. @weight, @bias: (nullable): what the model has under its name */
+static gboolean
+merge_tensors (Baking *b, const LoraGroup *g, const LoraName *weight, const LoraName *bias, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if ((weight == NULL || merge_weight (b, g, weight, &local)) && (bias == NULL || merge_bias (b, g, bias, &local)))
+    b->counts.n_merged += weight != NULL || bias != NULL;
+  else if (!forgive_misfit (b, &local))
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -265,42 +342,37 @@ merge_group (Baking *b, const LoraGroup *g, GError **error)
 {
   const LoraName *weight = qconv_lora_names_find (b->names, g->layer, FALSE);
   const LoraName *bias = qconv_lora_names_find (b->names, g->layer, TRUE);
-  gboolean has_weight = FALSE;
+  gboolean has_weight = FALSE, has_bias = FALSE;
 
   for (guint i = 0; i < LORA_N_ROLES; i++)
     {
-      gboolean known = i == LORA_DIFF_BIAS ? bias != NULL : weight != NULL || (i == LORA_ALPHA && bias != NULL);
+      gboolean known = is_bias (i) ? bias != NULL : weight != NULL || (i == LORA_ALPHA && bias != NULL);
 
-      has_weight |= g->roles[i] != NULL && i != LORA_DIFF_BIAS && i != LORA_ALPHA;
-      if (g->roles[i] != NULL && !known && b->n_unmatched++ == 0)
-        b->unmatched = g->roles[i]->plain_name;
+      has_weight |= g->roles[i] != NULL && !is_bias (i) && i != LORA_ALPHA;
+      has_bias |= g->roles[i] != NULL && is_bias (i);
+      if (g->roles[i] != NULL && !known)
+        count_unmatched (b, g->roles[i]->plain_name);
     }
   if (g->refused != NULL && (weight != NULL || bias != NULL))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "\"%s\": %s cannot be merged",
                        g->roles[LORA_REFUSED]->plain_name, g->refused);
-  if (weight != NULL && !has_weight && g->roles[LORA_DIFF_BIAS] == NULL)
+  if (weight != NULL && !has_weight && !has_bias)
     return fail_incomplete (g, error);
-  return (weight == NULL || !has_weight || merge_weight (b, g, weight, error))
-         && (bias == NULL || g->roles[LORA_DIFF_BIAS] == NULL || merge_bias (b, g, bias, error));
+  return merge_tensors (b, g, has_weight ? weight : NULL, has_bias ? bias : NULL, error);
 }
 
+/* Counts a tensor whose key has no known suffix. Fails if it is a whole tensor of the model */
 static gboolean
-check_unmatched (const Baking *b, GError **error)
+take_unknown (Baking *b, const char *key, GError **error)
 {
-  guint n = b->file->tensors->len;
+  g_autofree char *layer = qconv_weight_stem (key);
 
-  if (b->n_unmatched == 0 && n > 0)
-    return TRUE;
-  if (b->n_unmatched == n)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "none of its %u keys belongs to this model%s%s", n,
-                       n > 0 ? ": the first is " : "", n > 0 ? b->unmatched : "");
-  if (!b->job->partial)
-    return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "%u of %u keys belong to no layer of this model: the first is %s; --lora-partial leaves "
-                       "them out",
-                       b->n_unmatched, n, b->unmatched);
-  qconv_warn (&b->job->warn, _ ("%s: %u of %u keys belong to no layer and are left out: the first is %s"),
-              b->file->path, b->n_unmatched, n, b->unmatched);
+  if (b->file->groups->len > 0 && !b->job->partial && qconv_lora_names_find (b->names, layer, FALSE) != NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "\"%s\" replaces a tensor of the model instead of changing it, which cannot be merged; "
+                       "--lora-partial leaves it out",
+                       key);
+  count_unmatched (b, key);
   return TRUE;
 }
 
@@ -310,12 +382,15 @@ merge_file (Baking *b, GError **error)
   const LoraFile *f = b->file;
   gboolean ok = TRUE;
 
-  b->n_unmatched = f->unknown->len;
-  b->unmatched = f->unknown->len > 0 ? ((SourceLayer *) g_ptr_array_index (f->unknown, 0))->plain_name : NULL;
+  b->counts = (LoraCounts) { 0 };
   b->changed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; ok && i < f->unknown->len; i++)
+    ok = take_unknown (b, ((const SourceLayer *) g_ptr_array_index (f->unknown, i))->plain_name, error);
   for (guint i = 0; ok && i < f->groups->len; i++)
     ok = merge_group (b, g_ptr_array_index (f->groups, i), error);
   g_hash_table_unref (b->changed);
+  ok = ok && qconv_lora_report (f, &b->counts, b->job, error);
+  g_clear_pointer (&b->counts.misfit, g_free);
   return ok;
 }
 
@@ -362,22 +437,6 @@ replace_layers (Baking *b)
     }
 }
 
-/* Warns of an alpha in the metadata. Loaders disagree on whether it counts: it is ignored, and the user is told which
-   strength would apply it */
-static void
-warn_ratio (const Baking *b)
-{
-  const LoraFile *f = b->file;
-  double ratio = qconv_lora_file_ratio (f, b->loras->dialects);
-
-  for (guint i = 0; i < f->groups->len; i++)
-    if (((const LoraGroup *) g_ptr_array_index (f->groups, i))->roles[LORA_ALPHA] != NULL)
-      return;
-  if (ratio != 1)
-    qconv_warn (&b->job->warn, _ ("%s: the alpha in its metadata is ignored; to apply it, use strength %g"), f->path,
-                f->strength * ratio);
-}
-
 static gboolean
 merge_files (Baking *b, GError **error)
 {
@@ -389,12 +448,12 @@ merge_files (Baking *b, GError **error)
         return FALSE;
       g_ptr_array_add (b->loras->files, f);
       b->file = f;
-      if (!merge_file (b, error) || !check_unmatched (b, error))
+      if (!merge_file (b, error))
         {
           g_prefix_error (error, "--lora %s: ", f->path);
           return FALSE;
         }
-      warn_ratio (b);
+      qconv_lora_report_alpha (f, b->loras->dialects, b->job);
     }
   return TRUE;
 }

@@ -10,7 +10,7 @@ typedef struct _Loras Loras;
  * LoraJob: the files that one run merges.
  *
  * @files: NULL-terminated "FILE[:STRENGTH]"; added in this order
- * @partial: keys that belong to no layer are a warning instead of an error
+ * @partial: keys that belong to no layer and layers of another shape are a warning instead of an error
  * @warn: gets the warnings
  */
 typedef struct {

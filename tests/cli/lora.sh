@@ -25,7 +25,8 @@ make_lora ()
 make_lora one.safetensors diffusion_model.layers.1 .lora_up.weight '[256,2]' 1024 \
   diffusion_model.layers.1 .lora_down.weight '[2,512]' 2048
 make_lora other.safetensors lora_unet_layers_2 .diff '[256,512]' 262144
-make_lora partial.safetensors layers.1 .diff '[256,512]' 262144 lora_te_text_model_fc1 .alpha '[1]' 2
+make_lora partial.safetensors layers.1 .diff '[256,512]' 262144 layers.77 .alpha '[1]' 2 \
+  lora_te_text_model_fc1 .alpha '[1]' 2
 make_lora stranger.safetensors double_blocks.0.img_attn.qkv .diff '[256,512]' 262144
 make_lora dora.safetensors layers.1 .dora_scale '[256]' 512
 make_lora shape.safetensors layers.1 .diff '[128,512]' 131072
@@ -46,6 +47,15 @@ run --to bf16-safetensors --lora partial.safetensors in.safetensors bad.safetens
 run --to bf16-safetensors --lora partial.safetensors:2 --lora-partial in.safetensors partly.safetensors | without_times
 run --to nvfp4-comfy --lora dora.safetensors in.safetensors bad.safetensors
 run --to nvfp4-comfy --lora shape.safetensors in.safetensors bad.safetensors
+run --to bf16-safetensors --lora-partial --lora shape.safetensors in.safetensors bad.safetensors
+mkdir peft
+make_lora peft/adapter_model.safetensors base_model.model.layers.1 .lora_B.weight '[256,2]' 1024 \
+  base_model.model.layers.1 .lora_A.weight '[2,512]' 2048
+run --to bf16-safetensors --lora peft in.safetensors unknown.safetensors | without_times
+echo '{"peft_type": "LORA", "lora_alpha": 4, "fan_in_fan_out": true}' >peft/adapter_config.json
+run --to bf16-safetensors --lora peft in.safetensors bad.safetensors
+echo '{"peft_type": "LORA", "lora_alpha": 4}' >peft/adapter_config.json
+run --to bf16-safetensors --lora peft in.safetensors twice.safetensors | without_times
 run --to nvfp4-comfy --lora missing.safetensors:1 in.safetensors bad.safetensors
 run --to copy-safetensors --lora one.safetensors in.safetensors bad.safetensors
 run edit --lora one.safetensors in.safetensors bad.safetensors

@@ -80,19 +80,36 @@ parse (const char *text)
 static void
 test_suffix (void)
 {
+  gsize n;
   g_autoptr (LoraDialects) d = parse (
       DIALECT ("\"suffixes\": {\"up\": [\".a\", \".b.a\"], \"diff\": [\".d\"]}, \"refused\": {\"it\": [\".c.b.a\"]}"));
 
-  g_assert_null (qconv_lora_dialects_suffix (d, ""));
-  g_assert_null (qconv_lora_dialects_suffix (d, ".a"));
-  g_assert_null (qconv_lora_dialects_suffix (d, "layer.A"));
-  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.a")->text, ==, ".a");
-  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.b.a")->text, ==, ".b.a");
-  g_assert_cmpstr (qconv_lora_dialects_suffix (d, ".b.a")->text, ==, ".a");
-  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.d")->role, ==, LORA_DIFF);
-  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.c.b.a")->role, ==, LORA_REFUSED);
-  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.c.b.a")->refused, ==, "it");
-  g_assert_null (qconv_lora_dialects_suffix (d, "layer.d")->refused);
+  g_assert_null (qconv_lora_dialects_suffix (d, "", &n));
+  g_assert_null (qconv_lora_dialects_suffix (d, ".a", &n));
+  g_assert_null (qconv_lora_dialects_suffix (d, "layer.A", &n));
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.a", &n)->text, ==, ".a");
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.b.a", &n)->text, ==, ".b.a");
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, ".b.a", &n)->text, ==, ".a");
+  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.d", &n)->role, ==, LORA_DIFF);
+  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.c.b.a", &n)->role, ==, LORA_REFUSED);
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.c.b.a", &n)->refused, ==, "it");
+  g_assert_null (qconv_lora_dialects_suffix (d, "layer.d", &n)->refused);
+}
+
+/* Tests that "*" stands for one name, which may not be empty or missing */
+static void
+test_any_name (void)
+{
+  g_autoptr (LoraDialects) d = parse (DIALECT ("\"suffixes\": {\"up\": [\".a.*.w\", \".a.w\"], \"down\": [\".w\"]}"));
+  gsize n;
+
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.1.a.my-style.w", &n)->text, ==, ".a.*.w");
+  g_assert_cmpuint (n, ==, strlen ("layer.1"));
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.a.w", &n)->text, ==, ".a.w");
+  g_assert_cmpuint (n, ==, strlen ("layer"));
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "layer.a.x.y.w", &n)->text, ==, ".w");
+  g_assert_cmpstr (qconv_lora_dialects_suffix (d, "a.x.w", &n)->text, ==, ".w");
+  g_assert_null (qconv_lora_dialects_suffix (d, ".a.x.v", &n));
 }
 
 static void
@@ -152,6 +169,7 @@ remove_file (const char *folder)
 static void
 test_files (void)
 {
+  gsize n;
   g_autofree char *folder = g_build_filename (g_get_user_data_dir (), "qconv", "lora", NULL);
   g_autoptr (GError) error = NULL, wrong = NULL;
   g_autoptr (LoraDialects) d = NULL;
@@ -159,10 +177,10 @@ test_files (void)
   write_file (folder, DIALECT ("\"suffixes\": {\"down\": [\".lora_B\"], \"up\": [\".mine\"]}"));
   d = qconv_lora_dialects_load (&error);
   g_assert_no_error (error);
-  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.mine")->role, ==, LORA_UP);
-  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.lora_B")->role, ==, LORA_DOWN);
-  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.lora_A")->role, ==, LORA_DOWN);
-  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.dora_scale")->role, ==, LORA_REFUSED);
+  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.mine", &n)->role, ==, LORA_UP);
+  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.lora_B", &n)->role, ==, LORA_DOWN);
+  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.lora_A", &n)->role, ==, LORA_DOWN);
+  g_assert_cmpint (qconv_lora_dialects_suffix (d, "layer.dora_scale", &n)->role, ==, LORA_REFUSED);
   write_file (folder, DIALECT ("\"more\": 1"));
   g_assert_null (qconv_lora_dialects_load (&wrong));
   g_assert_error (wrong, QCONV_ERROR, QCONV_ERROR_INPUT);
@@ -209,6 +227,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, &broken[i], test_broken);
     }
   g_test_add_func ("/lora-dialects/suffix", test_suffix);
+  g_test_add_func ("/lora-dialects/any-name", test_any_name);
   g_test_add_func ("/lora-dialects/prefix", test_prefix);
   g_test_add_func ("/lora-dialects/rewrite", test_rewrite);
   g_test_add_func ("/lora-dialects/files", test_files);

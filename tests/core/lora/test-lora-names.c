@@ -22,6 +22,8 @@ static const Suffixes suffixes[] = {
   { ".lora.up.weight", ".lora.down.weight" },
   { "_lora.up.weight", "_lora.down.weight" },
   { ".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight" },
+  { ".lora_B.my-style.weight", ".lora_A.my-style.weight" },
+  { ".up.weight", ".down.weight" },
 };
 
 /* @key means rows [first, first + n) of @tensor of the FLUX model */
@@ -48,6 +50,11 @@ static const Spelling spellings[] = {
   { "lycoris_transformer_blocks_0_ff_net_0_proj", "double_blocks.0.img_mlp.0.weight", 0, 1024, 256 },
   { "lora_unet_single_transformer_blocks_0_proj_mlp", "single_blocks.0.linear1.weight", 768, 1024, 256 },
   { "transformer.single_transformer_blocks.0.attn.to_q", "single_blocks.0.linear1.weight", 0, 256, 256 },
+  { "diffusion_model.double_blocks.0.processor.qkv_lora1", "double_blocks.0.img_attn.qkv.weight", 0, 768, 256 },
+  { "double_blocks.0.processor.proj_lora2", "double_blocks.0.txt_attn.proj.weight", 0, 256, 256 },
+  { "double_blocks.0.processor.qkv_lora2", "double_blocks.0.txt_attn.qkv.weight", 0, 768, 256 },
+  { "double_blocks.0.processor.proj_lora1", "double_blocks.0.img_attn.proj.weight", 0, 256, 256 },
+  { "single_blocks.0.processor.proj_lora", "single_blocks.0.linear2.weight", 0, 256, 1280 },
 };
 
 static char *
@@ -278,12 +285,12 @@ test_partial (void)
   g_autoptr (GError) error = NULL;
 
   lora_add (b, LAYER, ".diff", diff, NULL);
-  lora_add (b, "lora_te1_text_model_encoder_layers_0_mlp_fc1", ".diff", diff, NULL);
+  lora_add (b, "double_blocks.66.img_attn.proj", ".diff", diff, NULL);
   lora_add (b, "double_blocks.77.img_attn.proj", ".dora_scale", diff, NULL);
   loras[0] = lora = builder_write (b, "partial.safetensors");
   assert_job_refused (model, &job, QCONV_ERROR_OPTION,
                       "2 of 3 keys belong to no layer of this model: the first is "
-                      "lora_te1_text_model_encoder_layers_0_mlp_fc1.diff");
+                      "double_blocks.66.img_attn.proj.diff");
   job.lora.partial = TRUE;
   plan = qconv_plan_new (m, &job, &error);
   g_assert_no_error (error);

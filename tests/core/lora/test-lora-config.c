@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests an alpha that stands outside a LoRA's tensors, LoRAs in folders, and what a LoRA may leave out. */
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+
+#include "lora-fixture.h"
+
+#define TINY "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --type f32"
+#define LAYER "double_blocks.0.img_attn.proj"
+#define PEFT "base_model.model."
+enum { HIDDEN = 256, RANK = 4 };
+
+/* Writes PEFT's LoRA for one layer into a folder of its own, with @config (nullable) beside it. Returns: (transfer
+   full): the folder */
+static char *
+write_peft (const char *name, const char *config, const Matrix *bias)
+{
+  g_autofree char *inside = g_build_filename (name, "adapter_model.safetensors", NULL), *path = NULL;
+  g_autofree char *beside = NULL;
+  g_autoptr (Matrix) up = matrix_noise (HIDDEN, RANK, 1), down = matrix_noise (RANK, HIDDEN, 2);
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (GError) error = NULL;
+  char *folder = scratch_path (name);
+
+  g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
+  lora_add (b, PEFT LAYER, ".lora_B.my-style.weight", up, NULL);
+  lora_add (b, PEFT LAYER, ".lora_A.my-style.weight", down, NULL);
+  if (bias != NULL)
+    lora_add (b, PEFT LAYER, ".lora_B.my-style.bias", bias, NULL);
+  path = builder_write (b, inside);
+  beside = g_build_filename (folder, "adapter_config.json", NULL);
+  if (config != NULL)
+    g_file_set_contents (beside, config, -1, &error);
+  g_assert_no_error (error);
+  return folder;
+}
+
+static const struct {
+  const char *name, *config;
+  double factor;
+} configs[] = {
+  { "alpha", "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 32}", 8 },
+  { "fraction", "{\"lora_alpha\": 2.5, \"use_rslora\": false, \"init_lora_weights\": true}", 0.625 },
+  { "root", "{\"lora_alpha\": 8, \"use_rslora\": true}", 4 },
+  { "lycoris", "{\"alpha\": 2}", 0.5 },
+  { "pattern", "{\"lora_alpha\": 8, \"alpha_pattern\": {\"img_attn\": 1, \"img_attn.proj\": 2, \".*\": 3}}", 0.5 },
+  { "root-pattern", "{\"lora_alpha\": 8, \"use_rslora\": true, \"alpha_pattern\": {\"double_blocks.*\": 6}}", 3 },
+  { "no-pattern", "{\"lora_alpha\": 8, \"alpha_pattern\": {\"attn.pro\": 2, \"proj.x\": 1}}", 2 },
+};
+
+/* Tests that the alpha beside the file scales the product as PEFT scales it, for the file and for its folder */
+static void
+test_factor (gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+  g_autofree char *model = lora_model (TINY), *folder = write_peft (configs[i].name, configs[i].config, NULL);
+  g_autofree char *file = g_build_filename (folder, "adapter_model.safetensors", NULL);
+  g_autofree char *half = g_strconcat (folder, ":0.5", NULL);
+  const char *paths[] = { file, folder, half };
+  const double strengths[] = { 1, 1, 0.5 };
+  g_autoptr (Matrix) up = matrix_noise (HIDDEN, RANK, 1), down = matrix_noise (RANK, HIDDEN, 2);
+  g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL);
+
+  for (guint j = 0; j < G_N_ELEMENTS (paths); j++)
+    {
+      const char *loras[] = { paths[j], NULL };
+      g_autoptr (QconvModel) baked = lora_bake (model, "f32-safetensors", NULL, loras);
+      g_autoptr (Matrix) want = lora_tensor (plain, LAYER ".weight"), got = lora_tensor (baked, LAYER ".weight");
+
+      matrix_add_product (want, 0, up, down, (float) (strengths[j] * configs[i].factor));
+      matrix_assert_equal (got, want);
+    }
+}
+
+/* Tests that the bias of the second factor is scaled as the product is */
+static void
+test_bias (void)
+{
+  g_autoptr (Matrix) bias = matrix_noise (HIDDEN, 1, 3);
+  g_autofree char *model = lora_model (TINY), *folder = write_peft ("bias", "{\"lora_alpha\": 2}", bias);
+  const char *loras[] = { folder, NULL };
+  g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL);
+  g_autoptr (QconvModel) baked = lora_bake (model, "f32-safetensors", NULL, loras);
+  g_autoptr (Matrix) want = lora_tensor (plain, LAYER ".bias"), got = lora_tensor (baked, LAYER ".bias");
+
+  for (gsize i = 0; i < HIDDEN; i++)
+    want->items[i] += 0.5f * bias->items[i];
+  matrix_assert_equal (got, want);
+}
+
+static void
+keep_warning (const char *message, gpointer text)
+{
+  g_string_append_printf (text, "%s\n", message);
+}
+
+/* Plans a merge. Returns: (transfer full): the warnings and the error, each followed by a line feed */
+static char *
+plan_messages (const char *lora, gboolean partial, gboolean right)
+{
+  g_autofree char *model = lora_model (TINY), *output = scratch_path ("planned.safetensors");
+  GString *messages = g_string_new (NULL);
+  const char *loras[] = { lora, NULL };
+  QconvJob job = { .target = "f32-safetensors",
+                   .output = output,
+                   .lora.files = loras,
+                   .lora.partial = partial,
+                   .warn = keep_warning,
+                   .warn_data = messages };
+  g_autoptr (QconvModel) m = open_model (model, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);
+
+  if (error != NULL)
+    g_string_append_printf (messages, "%s\n", error->message);
+  if ((plan != NULL) != right)
+    g_error ("%s", messages->str);
+  return g_string_free (messages, FALSE);
+}
+
+static void
+assert_says (const char *messages, const char *what)
+{
+  if (strstr (messages, what) == NULL)
+    g_error ("\"%s\" does not say \"%s\"", messages, what);
+}
+
+/* Tests that a file from which the strength cannot be known is refused, and that a missing one is a warning */
+static void
+test_refused (void)
+{
+  static const struct {
+    const char *config, *says;
+  } cases[] = {
+    { "{", "adapter_config.json" },
+    { "[]", "not a JSON object" },
+    { "{\"r\": 4}", "lora_alpha" },
+    { "{\"lora_alpha\": \"8\"}", "lora_alpha" },
+    { "{\"lora_alpha\": 1e300}", "lora_alpha" },
+    { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"(\": 1}}", "alpha_pattern" },
+    { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"a\": null}}", "alpha_pattern" },
+    { "{\"lora_alpha\": 8, \"fan_in_fan_out\": true}", "fan_in_fan_out" },
+    { "{\"lora_alpha\": 8, \"init_lora_weights\": \"pissa_niter_4\"}", "pissa" },
+  };
+  g_autofree char *alone = write_peft ("alone", NULL, NULL), *messages = plan_messages (alone, FALSE, TRUE);
+
+  assert_says (messages, "adapter_config.json is not beside it");
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *folder = write_peft ("refused", cases[i].config, NULL);
+      g_autofree char *error = plan_messages (folder, TRUE, FALSE);
+
+      assert_says (error, cases[i].says);
+    }
+}
+
+/* Tests that alpha and rank in the keys of the metadata are a warning with the strength that would apply them */
+static void
+test_header (void)
+{
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (Matrix) up = matrix_noise (HIDDEN, 2, 3), down = matrix_noise (2, HIDDEN, 4);
+  g_autofree char *lora = NULL, *messages = NULL;
+
+  builder_add_metadata (b, "ss_network_alpha", "1.0");
+  builder_add_metadata (b, "ss_network_dim", "4");
+  lora_add (b, "lora_unet_double_blocks_0_img_attn_proj", ".lora_up.weight", up, NULL);
+  lora_add (b, "lora_unet_double_blocks_0_img_attn_proj", ".lora_down.weight", down, NULL);
+  lora = builder_write (b, "header.safetensors");
+  messages = plan_messages (lora, FALSE, TRUE);
+  assert_says (messages, "use strength 0.25");
+}
+
+/* Tests that a layer of another shape is left out only if the user allows it, and only if another layer fits */
+static void
+test_misfit (void)
+{
+  g_autoptr (Builder) b = builder_new (), alone = builder_new ();
+  g_autoptr (Matrix) fits = matrix_noise (HIDDEN, HIDDEN, 3), narrow = matrix_noise (HIDDEN, HIDDEN - 64, 4);
+  g_autofree char *lora = NULL, *only = NULL, *error = NULL, *warning = NULL, *nothing = NULL;
+
+  lora_add (b, LAYER, ".diff", fits, NULL);
+  lora_add (b, "double_blocks.0.txt_attn.proj", ".diff", narrow, NULL);
+  lora_add (alone, "double_blocks.0.txt_attn.proj", ".diff", narrow, NULL);
+  lora = builder_write (b, "misfit.safetensors");
+  only = builder_write (alone, "only.safetensors");
+  error = plan_messages (lora, FALSE, FALSE);
+  assert_says (error, "double_blocks.0.txt_attn.proj: the LoRA has 256 × 192 items");
+  warning = plan_messages (lora, TRUE, TRUE);
+  assert_says (warning, "1 layers for which it has another shape are left out");
+  assert_says (warning, "double_blocks.0.txt_attn.proj");
+  nothing = plan_messages (only, TRUE, FALSE);
+  assert_says (nothing, "fits no layer");
+}
+
+/* Tests that keys of a text encoder are left out with a note, and that whole tensors are refused by what they are */
+static void
+test_others (void)
+{
+  g_autoptr (Builder) b = builder_new (), saved = builder_new ();
+  g_autoptr (Matrix) diff = matrix_noise (HIDDEN, HIDDEN, 3);
+  g_autofree char *lora = NULL, *whole = NULL, *note = NULL, *error = NULL, *left_out = NULL;
+
+  lora_add (b, LAYER, ".diff", diff, NULL);
+  lora_add (b, "lora_te1_text_model_encoder_layers_0_mlp_fc1", ".diff", diff, NULL);
+  lora_add (b, "text_encoder.layers.0.fc1", ".weight", diff, NULL);
+  lora = builder_write (b, "others.safetensors");
+  note = plan_messages (lora, FALSE, TRUE);
+  assert_says (note, "2 keys are for a text encoder");
+  lora_add (saved, LAYER, ".diff", diff, NULL);
+  lora_add (saved, PEFT "double_blocks.0.txt_attn.proj", ".weight", diff, NULL);
+  whole = builder_write (saved, "saved.safetensors");
+  error = plan_messages (whole, FALSE, FALSE);
+  assert_says (error, "replaces a tensor of the model");
+  left_out = plan_messages (whole, TRUE, TRUE);
+  assert_says (left_out, "txt_attn.proj.weight");
+}
+
+/* Tests that diff_m changes the modulation of a block */
+static void
+test_modulation (void)
+{
+  g_autofree char *model = lora_model ("--family wan --variant tiny-t2v --type f32"), *lora = NULL, *changes = NULL;
+  g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL);
+  const QconvTensor *t = qconv_directory_find (qconv_model_directory (plain), "blocks.1.modulation");
+  g_autofree char *shape = g_strdup_printf ("[1,6,%" G_GUINT64_FORMAT "]", t->shape.dim[2]);
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (Matrix) diff = matrix_noise (6, (gsize) t->shape.dim[2], 3);
+  g_autoptr (QconvModel) baked = NULL;
+  const char *loras[2] = { NULL };
+
+  lora_add (b, "diffusion_model.blocks.1", ".diff_m", diff, shape);
+  loras[0] = lora = builder_write (b, "modulation.safetensors");
+  baked = lora_bake (model, "f32-safetensors", NULL, loras);
+  changes = lora_changes (plain, baked);
+  g_assert_cmpstr (changes, ==, "blocks.1.modulation\n");
+}
+
+int
+main (int argc, char **argv)
+{
+  int result;
+
+  g_test_init (&argc, &argv, NULL);
+  scratch_begin ();
+  for (guint i = 0; i < G_N_ELEMENTS (configs); i++)
+    {
+      g_autofree char *path = g_strconcat ("/lora-config/factor/", configs[i].name, NULL);
+
+      g_test_add_data_func (path, GUINT_TO_POINTER (i), test_factor);
+    }
+  g_test_add_func ("/lora-config/bias", test_bias);
+  g_test_add_func ("/lora-config/refused", test_refused);
+  g_test_add_func ("/lora-config/header", test_header);
+  g_test_add_func ("/lora-config/misfit", test_misfit);
+  g_test_add_func ("/lora-config/others", test_others);
+  g_test_add_func ("/lora-config/modulation", test_modulation);
+  result = g_test_run ();
+  scratch_end ();
+  return result;
+}
