@@ -395,11 +395,11 @@ qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener
 static gboolean
 map_original (const QconvModel *model, const QconvModel *original, Mapping **x, GError **error)
 {
-  const Identity *a = qconv_model_known (model, NULL);
-  const Identity *b = original != NULL ? qconv_model_known (original, NULL) : NULL;
-  MappingOptions options = { .naming = a != NULL ? a->naming : NULL };
+  const Identity *a = qconv_model_identity (model, NULL);
+  const Identity *b = original != NULL ? qconv_model_identity (original, NULL) : NULL;
+  MappingOptions options = { .naming = a != NULL ? a->naming : NULL, .component = "all" };
 
-  if (a == NULL || b == NULL || strcmp (a->naming, b->naming) == 0
+  if (a == NULL || b == NULL || (strcmp (a->naming, b->naming) == 0 && a->foreign == b->foreign)
       || strcmp (qconv_family_id (a->family), qconv_family_id (b->family)) != 0)
     return TRUE;
   *x = qconv_mapping_new (original, &options, error);

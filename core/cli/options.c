@@ -8,7 +8,7 @@
 
 static const char *const devices[] = { "cpu", "auto", "cuda", NULL };
 static const char *const progresses[] = { "auto", "bar", "plain", "json", "none", NULL };
-static const char *const components[] = { "all", "diffusion", "text-encoder", "vae", NULL };
+static const char *const components[] = { "all", "diffusion", "text-encoder", "text-encoder:NAME", "vae", NULL };
 
 #define WRITES (CLI_CONVERT | CLI_EDIT)
 #define OPENS (WRITES | CLI_INSPECT | CLI_VERIFY)

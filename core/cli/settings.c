@@ -34,12 +34,22 @@ parse_size (const char *text, guint64 *bytes)
   return TRUE;
 }
 
+/* Returns whether @value is "text-encoder:t5xxl" and the choice "text-encoder:NAME" exists */
+static gboolean
+names_choice (const char *value, const char *const *choices)
+{
+  const char *colon = strchr (value, ':');
+  g_autofree char *choice = colon != NULL ? g_strdup_printf ("%.*s:NAME", (int) (colon - value), value) : NULL;
+
+  return choice != NULL && colon[1] != '\0' && g_strv_contains (choices, choice);
+}
+
 static gboolean
 check_choice (const CliOption *o, const char *value, const char *const *choices, GError **error)
 {
   g_autofree char *label = cli_option_label (o);
 
-  return g_strv_contains (choices, value)
+  return g_strv_contains (choices, value) || names_choice (value, choices)
          || cli_fail_unknown (error, QCONV_ERROR_OPTION, g_strdup_printf (_ ("%s does not take \"%s\""), label, value),
                               value, choices);
 }

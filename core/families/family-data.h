@@ -268,6 +268,8 @@ typedef struct {
   FamilyPairs scheme_presets, foreign_names;
   const char *preset_to_6_bits, *preset_above_6_bits;
   FamilyRegexes keep, may_be_infinite;
+  FamilyTexts wrappers;
   FamilyComponents components;
+  FamilyPairs component_roots;
   gint64 min_dim;
 } FamilyData;

@@ -3,6 +3,7 @@
    graph/identify.c calls it. */
 #include <string.h>
 
+#include "families/advice.h"
 #include "families/identity.h"
 #include "families/keymap.h"
 
@@ -24,6 +25,7 @@ qconv_identity_free (Identity *id)
   if (id == NULL)
     return;
   g_free (id->prefix);
+  g_free (id->shared);
   qconv_dims_free (id->dims);
   g_free (id);
 }
@@ -35,6 +37,7 @@ qconv_identity_copy (const Identity *id)
 
   *copy = *id;
   copy->prefix = g_strdup (id->prefix);
+  copy->shared = g_strdup (id->shared);
   copy->dims = id->dims != NULL ? qconv_dims_copy (id->dims) : NULL;
   return copy;
 }
@@ -217,17 +220,96 @@ try_prefix (Views *views, const Family *f, const char *prefix, Identity *id, GEr
   return find_variant (id, behind, error);
 }
 
+/* Tries the names behind the first @foreign bytes of @start, then behind each prefix of @f that follows them */
 static gboolean
-try_family (Views *views, const Family *f, Identity *id, GError **error)
+try_family (Views *views, const Family *f, const char *start, gsize foreign, Identity *id, GError **error)
 {
   FamilyTexts prefixes = qconv_family_data (f)->prefixes;
+  g_autofree char *first = g_strndup (start, foreign);
 
-  if (!try_prefix (views, f, "", id, error))
+  if (!try_prefix (views, f, first, id, error))
     return FALSE;
   for (guint i = 0; id->family == NULL && prefixes[i] != NULL; i++)
-    if (!try_prefix (views, f, prefixes[i], id, error))
+    {
+      g_autofree char *prefix = g_strconcat (first, prefixes[i], NULL);
+
+      if (!try_prefix (views, f, prefix, id, error))
+        return FALSE;
+    }
+  id->foreign = id->family != NULL ? foreign : 0;
+  return TRUE;
+}
+
+/* Tries all families behind the first @foreign bytes of @start */
+static gboolean
+try_families (Views *views, const GPtrArray *list, const char *start, gsize foreign, Identity *id, GError **error)
+{
+  for (guint i = 0; id->family == NULL && i < list->len; i++)
+    if (!try_family (views, g_ptr_array_index (list, i), start, foreign, id, error))
       return FALSE;
   return TRUE;
+}
+
+/* Returns the start that all names share, up to a dot. Names without a dot do not count: they are markers of a whole
+   file. (transfer full) */
+static char *
+shared_start (const Names *names)
+{
+  g_autofree char *shared = NULL;
+  char *dot;
+
+  for (guint i = 0; i < qconv_names_length (names); i++)
+    {
+      const char *name = qconv_names_name (names, i);
+      gsize n = 0;
+
+      if (strchr (name, '.') == NULL)
+        continue;
+      if (shared == NULL)
+        shared = g_strdup (name);
+      while (shared[n] != '\0' && shared[n] == name[n])
+        n++;
+      shared[n] = '\0';
+    }
+  dot = shared != NULL ? strrchr (shared, '.') : NULL;
+  return dot != NULL ? g_strndup (shared, (gsize) (dot - shared) + 1) : g_strdup ("");
+}
+
+/* The most parts of a shared start, such as "pipe." and "dit.", that are tried as a prefix */
+enum { MOST_PARTS = 6 };
+
+/* Tries the families behind "pipe.", then behind "pipe.dit.", if that is what all names share */
+static gboolean
+try_shared (Views *views, const GPtrArray *list, Identity *id, GError **error)
+{
+  const char *end = id->shared;
+
+  for (guint i = 0; i < MOST_PARTS && id->family == NULL && *end != '\0'; i++)
+    {
+      end = strchr (end, '.') + 1;
+      if (!try_families (views, list, id->shared, (gsize) (end - id->shared), id, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+qconv_identity_probes (const Identity *id, const char *layer)
+{
+  gsize known = strlen (id->prefix), all = strlen (id->shared);
+  const char *start = layer, *dot;
+
+  if (qconv_family_is_probed (id->family, layer))
+    return TRUE;
+  if (qconv_family_base (id->family) != id->family)
+    return FALSE;
+  while ((dot = strchr (start, '.')) != NULL && (gsize) (dot + 1 - layer) + known <= all)
+    {
+      start = dot + 1;
+      if (qconv_family_is_probed (id->family, start))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 /* A loader strips a prefix that more than this number of names have, even if most names lack it */
@@ -255,23 +337,52 @@ common_prefix (const Family *generic, const Names *names)
   return best < n ? prefixes[best] : "";
 }
 
+/* Makes @id the generic family. Removes wrappers such as "_orig_mod." at the start that all names share, or @start */
+static void
+be_generic (Identity *id, const Families *families, const Names *names, const char *start)
+{
+  const Family *generic = qconv_families_generic (families);
+  FamilyTexts wrappers = qconv_family_data (generic)->wrappers;
+  g_autoptr (Names) behind = NULL;
+  g_autofree char *first = NULL;
+
+  id->foreign = strlen (start);
+  for (guint i = 0; *start == '\0' && wrappers != NULL && wrappers[i] != NULL;)
+    if (g_str_has_prefix (id->shared + id->foreign, wrappers[i]))
+      {
+        id->foreign += strlen (wrappers[i]);
+        i = 0;
+      }
+    else
+      i++;
+  id->family = generic;
+  id->naming = "original";
+  first = *start != '\0' ? g_strdup (start) : g_strndup (id->shared, id->foreign);
+  behind = qconv_names_behind (names, first, NULL);
+  id->prefix = g_strconcat (first, common_prefix (generic, behind), NULL);
+  id->dims = qconv_dims_new ();
+}
+
 Identity *
-qconv_identify (const Families *families, const Names *names, GError **error)
+qconv_identify_behind (const Families *families, const Names *names, const char *start, GError **error)
 {
   g_autoptr (GHashTable) behind = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_names);
   g_autoptr (Identity) id = g_new0 (Identity, 1);
   GPtrArray *list = qconv_families_list (families);
   Views views = { names, behind };
 
-  for (guint i = 0; id->family == NULL && i < list->len; i++)
-    if (!try_family (&views, g_ptr_array_index (list, i), id, error))
-      return NULL;
+  id->shared = shared_start (names);
+  if (!try_families (&views, list, start, strlen (start), id, error))
+    return NULL;
+  if (id->family == NULL && *start == '\0' && !try_shared (&views, list, id, error))
+    return NULL;
   if (id->family == NULL)
-    {
-      id->family = qconv_families_generic (families);
-      id->naming = "original";
-      id->prefix = g_strdup (common_prefix (id->family, names));
-      id->dims = qconv_dims_new ();
-    }
+    be_generic (id, families, names, start);
   return g_steal_pointer (&id);
+}
+
+Identity *
+qconv_identify (const Families *families, const Names *names, GError **error)
+{
+  return qconv_identify_behind (families, names, "", error);
 }

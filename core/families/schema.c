@@ -305,8 +305,11 @@ static const SchemaMember exception[] = {
 static gboolean
 read_components (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  static const SchemaMember members[]
-      = { { "text-encoder", MAY (texts), UNUSED }, { "vae", MAY (texts), UNUSED }, { .name = NULL } };
+  static const SchemaMember members[] = { { "diffusion", MAY (texts), UNUSED },
+                                          { "text-encoder", MAY (texts), UNUSED },
+                                          { "vae", MAY (texts), UNUSED },
+                                          { "ema", MAY (texts), UNUSED },
+                                          { .name = NULL } };
   static const SchemaItem item
       = { qconv_schema_texts, NULL, sizeof (FamilyComponent), offsetof (FamilyComponent, starts) };
 
@@ -342,11 +345,13 @@ static const SchemaMember family_file[]
         { "min_dim", MAY (count), DATA (min_dim) },
         { "keep", MAY (regexes), DATA (keep) },
         { "may_be_infinite", MAY (regexes), DATA (may_be_infinite) },
+        { "wrappers", MAY (texts), DATA (wrappers) },
         { "scheme_presets", MAY (text_map), DATA (scheme_presets) },
         { "foreign_names", MAY (text_map), DATA (foreign_names) },
         { "preset_to_6_bits", MAY (text), DATA (preset_to_6_bits) },
         { "preset_above_6_bits", MAY (text), DATA (preset_above_6_bits) },
         { "components", read_components, SCHEMA_OPTIONAL, NULL, DATA (components) },
+        { "component_roots", MAY (text_map), DATA (component_roots) },
         END (FamilyData) };
 
 /* Declares the dimensions of the file, each with a value, so that expressions can be checked wherever they stand */

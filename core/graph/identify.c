@@ -81,17 +81,17 @@ qconv_model_states_heads (const QconvModel *m, const Identity *id)
 }
 
 Identity *
-qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error)
+qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, const char *start, GError **error)
 {
   const Families *families = qconv_model_families (m, error);
   g_autoptr (Names) names = families != NULL ? all_names (layers) : NULL;
-  g_autoptr (Identity) id = families != NULL ? qconv_identify (families, names, error) : NULL;
+  g_autoptr (Identity) id = families != NULL ? qconv_identify_behind (families, names, start, error) : NULL;
   g_autoptr (Names) restored = id != NULL ? qconv_restore_shapes (id, names) : NULL;
 
   if (restored != NULL)
     {
       g_clear_pointer (&id, qconv_identity_free);
-      id = qconv_identify (families, restored, error);
+      id = qconv_identify_behind (families, restored, start, error);
     }
   if (id != NULL)
     set_head_dim (m, id);
@@ -104,7 +104,7 @@ qconv_model_identity (const QconvModel *m, GError **error)
   Knowledge *k = m->knowledge;
 
   if (k->identity == NULL)
-    k->identity = qconv_layers_identify (m, m->layers, error);
+    k->identity = qconv_layers_identify (m, m->layers, "", error);
   return k->identity;
 }
 

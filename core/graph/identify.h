@@ -13,8 +13,9 @@ const Identity *qconv_model_identity (const QconvModel *m, GError **error);
 const Identity *qconv_model_known (const QconvModel *m, GError **error);
 /* Returns the families in which the model is looked up. (transfer none) */
 const Families *qconv_model_families (const QconvModel *m, GError **error);
-/* Returns the identity of @layers, a part of @m, as a model of their own. (transfer full) */
-Identity *qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, GError **error);
+/* Returns the identity of @layers, a part of @m, as a model of their own. @start: the start of its names in the
+   checkpoint, or "". (transfer full) */
+Identity *qconv_layers_identify (const QconvModel *m, const GPtrArray *layers, const char *start, GError **error);
 /* Returns TRUE unless @id is the generic family */
 gboolean qconv_identity_known (const Identity *id);
 /* Returns the JSON that loaders of this variant need in the metadata, or NULL if the family file has none. (transfer

@@ -18,6 +18,7 @@
 typedef struct {
   const QconvModel *model;
   GPtrArray *from; /* SourceLayer: the selected layers of @model */
+  gboolean part;   /* they are one part of a checkpoint */
   Mapping *x;
   Names *names;          /* behind the prefix */
   GHashTable *made;      /* SourceLayer -> GPtrArray of the composed layers whose first source it is */
@@ -262,7 +263,10 @@ name_foreign (Making *k, GError **error)
 static void
 name_layers (Making *k)
 {
-  gboolean original = g_strcmp0 (k->x->naming, ORIGINAL) == 0;
+  const Identity *id = k->x->identity;
+  /* The generic rules know the parts of a checkpoint, such as a VAE, by the start of their names */
+  gboolean whole = k->part && id->foreign > 0 && !qconv_identity_known (id);
+  gboolean original = g_strcmp0 (k->x->naming, ORIGINAL) == 0 && !whole;
 
   for (guint i = 0; i < k->x->layers->len; i++)
     {
@@ -270,7 +274,7 @@ name_layers (Making *k)
       /* A layer that is composed for another naming has the original name of its first source */
       const SourceLayer *of = !original && s->sources != NULL ? g_ptr_array_index (s->sources, 0) : s;
       const char *known = g_hash_table_lookup (k->x->originals, of);
-      const char *prefix = of == s ? k->x->prefix : k->x->identity->prefix, *name = of->plain_name;
+      const char *prefix = of == s ? k->x->prefix : whole ? "" : id->prefix, *name = of->plain_name;
 
       if (g_hash_table_contains (k->x->originals, s))
         continue;
@@ -315,19 +319,31 @@ restore_shapes (Making *k, GError **error)
   return TRUE;
 }
 
-/* Removes the prefix from the names of layers that are not composed */
+/* Returns: (transfer full): the name in the output of a tensor that is not composed */
+static char *
+stripped_name (const Making *k, const char *name)
+{
+  const Identity *id = k->x->identity;
+
+  if (k->part)
+    return g_strdup (qconv_select_bare (k->model, id, name));
+  if (g_str_has_prefix (name, id->prefix))
+    return g_strconcat (k->x->prefix, name + strlen (id->prefix), NULL);
+  return g_strdup (name + (strncmp (name, id->prefix, id->foreign) == 0 ? id->foreign : 0));
+}
+
+/* Removes prefixes from the names of layers that are not composed */
 static gboolean
 strip_names (Making *k, GError **error)
 {
-  gsize n = strlen (k->x->identity->prefix);
-
   for (guint i = 0; i < k->x->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (k->x->layers, i), *bare;
+      g_autofree char *name = stripped_name (k, s->plain_name);
 
-      if (s->parts != NULL || *k->x->prefix != '\0')
+      if (s->parts != NULL || strcmp (name, s->plain_name) == 0)
         continue;
-      bare = qconv_compose_renamed (s, s->plain_name + n, &s->layer->pub.shape, error);
+      bare = qconv_compose_renamed (s, name, &s->layer->pub.shape, error);
       if (bare == NULL)
         return FALSE;
       g_ptr_array_add (k->x->composed, bare);
@@ -389,7 +405,7 @@ make_mapping (Making *k, const MappingOptions *o, GError **error)
         }
     }
   list_layers (k);
-  if (strcmp (x->prefix, id->prefix) != 0 && !strip_names (k, error))
+  if ((strcmp (x->prefix, id->prefix) != 0 || k->part) && !strip_names (k, error))
     return FALSE;
   if (foreign && !name_foreign (k, error))
     return FALSE;
@@ -413,7 +429,11 @@ identify_selected (const Making *k, GError **error)
   const Identity *whole;
 
   if (k->from->len < k->model->layers->len)
-    return qconv_layers_identify (k->model, k->from, error);
+    {
+      g_autofree char *start = k->part ? qconv_select_start (k->model, k->from) : g_strdup ("");
+
+      return qconv_layers_identify (k->model, k->from, start, error);
+    }
   whole = qconv_model_identity (k->model, error);
   return whole != NULL ? qconv_identity_copy (whole) : NULL;
 }
@@ -423,10 +443,14 @@ static gboolean
 begin (Making *k, const MappingOptions *o, GError **error)
 {
   Mapping *x = k->x;
-  gboolean part = o->component != NULL && strcmp (o->component, "all") != 0;
+  const Identity *whole = qconv_model_identity (k->model, error);
   g_autoptr (GPtrArray) all = NULL;
 
-  k->from = qconv_select_component (k->model, o->component, error);
+  k->part = o->component != NULL && strcmp (o->component, "all") != 0;
+  if (whole == NULL)
+    return FALSE;
+  k->from = qconv_select_component (k->model, k->model->layers, whole, o->component, error);
+  x->n_ema = k->from != NULL && o->component == NULL ? k->model->layers->len - k->from->len : 0;
   all = k->from != NULL ? g_ptr_array_copy (k->from, NULL, NULL) : NULL;
   if (k->from == NULL || !qconv_select_drop (k->from, o->drop, NULL, &x->n_useless, error))
     return FALSE;
@@ -435,7 +459,7 @@ begin (Making *k, const MappingOptions *o, GError **error)
     return FALSE;
   x->missing = qconv_layers_missing (all, x->identity);
   /* A model of an all-in-one checkpoint loses the prefix if the model becomes a file of its own */
-  x->prefix = part && qconv_select_all_behind (k->from, x->identity->prefix) ? "" : x->identity->prefix;
+  x->prefix = k->part ? "" : x->identity->prefix + (o->keep_prefix ? 0 : x->identity->foreign);
   x->naming = x->identity->naming;
   k->names = qconv_layers_names (k->from, x->identity);
   return TRUE;

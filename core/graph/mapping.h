@@ -9,12 +9,13 @@
  * @naming: (nullable): NULL: names stay as they are
  * @asked: the user asked for @naming: it is an error if names cannot be changed
  * @component, @drop: (nullable): as in QconvNameOptions
+ * @keep_prefix: names keep a prefix that no loader knows
  * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {
   const char *naming, *component;
   const char *const *drop;
-  gboolean asked, for_loader;
+  gboolean asked, keep_prefix, for_loader;
 } MappingOptions;
 
 /**
@@ -26,11 +27,12 @@ typedef struct {
  * @missing: (element-type utf8): tensors that loaders need and the model lacks, in the original naming. What the user
  *   drops does not count
  * @n_useless: tensors that were left out for the loader
+ * @n_ema: tensors of an averaged copy that were left out
  */
 typedef struct {
   Identity *identity;
   const char *prefix;
-  guint n_useless;
+  guint n_useless, n_ema;
   const char *naming;
   GPtrArray *layers, *composed, *missing;
   GHashTable *originals; /* SourceLayer -> its short name in the original naming */

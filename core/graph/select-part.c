@@ -4,7 +4,10 @@
 
 #include <string.h>
 
+#include "base/names.h"
+
 #define ALL "all"
+#define EMA "ema"
 #define DIFFUSION "diffusion"
 #define TEXT_ENCODER "text-encoder"
 
@@ -28,31 +31,190 @@ whole_part (const Identity *id)
   return strcmp (kind, DIFFUSION) == 0 ? DIFFUSION : TEXT_ENCODER;
 }
 
-GPtrArray *
-qconv_select_component (const QconvModel *m, const char *component, GError **error)
+/* Returns the length of the start of @name that @root stands for, or 0 if @name starts differently. A "*" in @root is
+   one part of a name: *part and *n are its text and length */
+static gsize
+root_length (const char *root, const char *name, const char **part, gsize *n)
 {
-  const Families *families = qconv_model_families (m, error);
-  const Identity *id = qconv_model_identity (m, error);
-  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
-  const FamilyComponents *components;
+  const char *star = strchr (root, '*');
+  gsize before = star != NULL ? (gsize) (star - root) : strlen (root);
 
-  if (families == NULL || id == NULL)
-    return NULL;
-  components = &qconv_family_data (qconv_families_generic (families))->components;
-  for (guint i = 0; i < m->layers->len; i++)
+  if (strncmp (name, root, before) != 0)
+    return 0;
+  *part = name + before;
+  *n = star != NULL ? strcspn (*part, ".") : 0;
+  if (star == NULL)
+    return before;
+  return g_str_has_prefix (*part + *n, star + 1) ? before + *n + strlen (star + 1) : 0;
+}
+
+/* Returns: (transfer full): the name of the model that tensor @name belongs to, such as "t5xxl", or NULL. Sets *length
+   to the length of the start of its names in the checkpoint */
+static char *
+root_name (const QconvModel *m, const char *name, gsize *length)
+{
+  const Families *families = qconv_model_families (m, NULL);
+  const FamilyPairs *roots = &qconv_family_data (qconv_families_generic (families))->component_roots;
+  const char *part = NULL;
+  gsize n = 0;
+
+  for (guint i = 0; i < roots->n; i++)
     {
-      SourceLayer *s = g_ptr_array_index (m->layers, i);
-      const char *part = part_of (components, s->plain_name);
+      *length = root_length (roots->at[i].from, name, &part, &n);
+      if (*length > 0)
+        return strcmp (roots->at[i].to, "*") == 0 ? g_strndup (part, n) : g_strdup (roots->at[i].to);
+    }
+  return NULL;
+}
+
+/* Returns @name behind the start that the names of its model have in a checkpoint */
+static const char *
+behind_root (const QconvModel *m, const char *name)
+{
+  gsize length = 0;
+  g_autofree char *root = root_name (m, name, &length);
+
+  return name + (root != NULL ? length : 0);
+}
+
+const char *
+qconv_select_bare (const QconvModel *m, const Identity *id, const char *name)
+{
+  if (g_str_has_prefix (name, id->prefix) && *id->prefix != '\0')
+    return name + strlen (id->prefix);
+  return behind_root (m, name + (strncmp (name, id->prefix, id->foreign) == 0 ? id->foreign : 0));
+}
+
+/* Leaves in @layers those of the model @wanted of a component; without @wanted, fails if there are several.
+   @component: for messages */
+static gboolean
+choose_model (const QconvModel *m, GPtrArray *layers, const char *component, const char *wanted, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *all = NULL;
+
+  for (guint i = layers->len; i-- > 0;)
+    {
+      gsize length;
+      char *name = root_name (m, ((const SourceLayer *) g_ptr_array_index (layers, i))->plain_name, &length);
+
+      if (wanted != NULL && g_strcmp0 (name, wanted) != 0)
+        g_ptr_array_remove_index (layers, i);
+      if (name != NULL && !g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
+        g_ptr_array_add (names, name);
+      else
+        g_free (name);
+    }
+  g_ptr_array_sort (names, qconv_compare_strings);
+  all = qconv_first_names (names);
+  if (wanted != NULL && layers->len == 0)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--component %s:%s: this file holds %s", component, wanted, all);
+  return wanted != NULL || names->len < 2
+         || qconv_fail (error, QCONV_ERROR_OPTION, "--component %s: this file holds %s: name one, such as %s:%s",
+                        component, all, component, (const char *) g_ptr_array_index (names, 0));
+}
+
+/* Returns whether @component takes a layer of @part. Without a component, all but the copy that a training averages */
+static gboolean
+takes_part (const char *component, const char *part)
+{
+  if (component == NULL)
+    return g_strcmp0 (part, EMA) != 0;
+  return strcmp (component, ALL) == 0 || g_strcmp0 (part, component) == 0;
+}
+
+GPtrArray *
+qconv_select_component (const QconvModel *m, const GPtrArray *from, const Identity *id, const char *component,
+                        GError **error)
+{
+  const FamilyComponents *components = &qconv_family_data (qconv_family_base (id->family))->components;
+  g_auto (GStrv) words = g_strsplit (component != NULL ? component : "", ":", 2);
+  const char *kind = component != NULL ? words[0] : NULL;
+  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
+
+  for (guint i = 0; i < from->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (from, i);
+      gsize wrapper = strncmp (s->plain_name, id->prefix, id->foreign) == 0 ? id->foreign : 0;
+      const char *part = part_of (components, s->plain_name + wrapper);
 
       if (part == NULL && g_str_has_prefix (s->plain_name, id->prefix))
         part = whole_part (id);
-      if (component == NULL || strcmp (component, ALL) == 0 || g_strcmp0 (part, component) == 0)
+      if (takes_part (kind, part))
         g_ptr_array_add (layers, s);
     }
-  if (layers->len > 0 || m->layers->len == 0)
-    return g_steal_pointer (&layers);
-  qconv_fail (error, QCONV_ERROR_OPTION, "--component %s: there is no such part in this file", component);
-  return NULL;
+  if (layers->len == 0 && from->len > 0)
+    {
+      qconv_fail (error, QCONV_ERROR_OPTION, "--component %s: there is no such part in this file", kind);
+      return NULL;
+    }
+  if (kind != NULL && strcmp (kind, ALL) != 0 && strcmp (kind, DIFFUSION) != 0
+      && !choose_model (m, layers, kind, words[1], error))
+    return NULL;
+  return g_steal_pointer (&layers);
+}
+
+char *
+qconv_select_start (const QconvModel *m, const GPtrArray *layers)
+{
+  g_autoptr (GHashTable) votes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autofree char *best = g_strdup ("");
+  guint most = 0;
+
+  for (guint i = 0; i < layers->len; i++)
+    {
+      const char *name = ((const SourceLayer *) g_ptr_array_index (layers, i))->plain_name;
+      g_autofree char *start = g_strndup (name, (gsize) (behind_root (m, name) - name));
+      guint n = GPOINTER_TO_UINT (g_hash_table_lookup (votes, start)) + 1;
+
+      if (n > most && *start != '\0')
+        {
+          most = n;
+          g_free (best);
+          best = g_strdup (start);
+        }
+      g_hash_table_replace (votes, g_steal_pointer (&start), GUINT_TO_POINTER (n));
+    }
+  return g_steal_pointer (&best);
+}
+
+/* Gives @s, a tensor by itself, another name */
+static void
+rename_verbatim (SourceLayer *s, const char *name)
+{
+  char *plain = g_strdup (name);
+
+  g_free (s->plain_name);
+  g_free (s->name);
+  s->plain_name = plain;
+  s->name = qconv_weight_stem (plain);
+}
+
+GPtrArray *
+qconv_select_verbatim (const QconvModel *m, const char *component, GError **error)
+{
+  g_autoptr (GPtrArray) all = qconv_model_verbatim (m, error), selected = NULL;
+  g_autoptr (GHashTable) taken = g_hash_table_new (NULL, NULL);
+  g_autoptr (Identity) id = NULL;
+
+  if (all == NULL || component == NULL || strcmp (component, ALL) == 0)
+    return g_steal_pointer (&all);
+  id = qconv_layers_identify (m, all, "", error);
+  selected = id != NULL ? qconv_select_component (m, all, id, component, error) : NULL;
+  if (selected == NULL)
+    return NULL;
+  for (guint i = 0; i < selected->len; i++)
+    g_hash_table_add (taken, g_ptr_array_index (selected, i));
+  for (guint i = all->len; i-- > 0;)
+    {
+      SourceLayer *s = g_ptr_array_index (all, i);
+
+      if (g_hash_table_contains (taken, s))
+        rename_verbatim (s, qconv_select_bare (m, id, s->plain_name));
+      else
+        g_ptr_array_remove_index (all, i);
+    }
+  return g_steal_pointer (&all);
 }
 
 static gboolean
@@ -109,14 +271,5 @@ qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identit
     if (useless (id, names, g_ptr_array_index (layers, i)))
       g_ptr_array_remove_index (layers, i);
   *n = before - layers->len;
-  return TRUE;
-}
-
-gboolean
-qconv_select_all_behind (const GPtrArray *layers, const char *prefix)
-{
-  for (guint i = 0; i < layers->len; i++)
-    if (!g_str_has_prefix (((const SourceLayer *) g_ptr_array_index (layers, i))->plain_name, prefix))
-      return FALSE;
   return TRUE;
 }

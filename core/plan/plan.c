@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "graph/select-part.h"
 #include "io/directory.h"
 #include "lora/lora.h"
 #include "plan/edit.h"
@@ -42,7 +43,7 @@ plan_layers (Planning *pl, GError **error)
 
   if (p->target->target->scheme == NULL)
     {
-      layers = p->verbatim = qconv_model_verbatim (p->model, error);
+      layers = p->verbatim = qconv_select_verbatim (p->model, pl->job->names.component, error);
       if (layers == NULL)
         return FALSE;
     }
@@ -107,6 +108,20 @@ check_naming (const Planning *pl, GError **error)
                         naming, target->name);
 }
 
+/* Warns about names and tensors that the output lacks */
+static void
+warn_names (const QconvPlan *p, const MappingOptions *options)
+{
+  const Identity *id = p->mapping->identity;
+
+  if (id->foreign > 0 && !options->keep_prefix && options->component == NULL)
+    qconv_warn (&p->warn, _ ("names begin with \"%.*s\", which no loader knows: it is removed"), (int) id->foreign,
+                id->prefix);
+  if (p->mapping->n_ema > 0)
+    qconv_warn (&p->warn, _ ("%u tensors of an averaged copy (EMA) are left out; --component all writes them, too"),
+                p->mapping->n_ema);
+}
+
 /* Maps names and merges LoRAs. Edits and verbatim copies do neither */
 static gboolean
 map_layers (Planning *pl, GError **error)
@@ -120,17 +135,20 @@ map_layers (Planning *pl, GError **error)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
                        p->target->name);
   if (p->edit != NULL || p->target->target->scheme == NULL)
-    return (job->names.component == NULL && job->names.drop == NULL
+    return ((p->edit == NULL || job->names.component == NULL) && job->names.drop == NULL
             && (job->names.naming == NULL || strcmp (job->names.naming, "keep") == 0))
            || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
   if (!check_naming (pl, error))
     return FALSE;
   options.naming = output_naming (pl);
   options.asked = job->names.naming != NULL;
+  options.keep_prefix = g_strcmp0 (job->names.naming, "keep") == 0;
   options.for_loader = p->target->writer->spellings != NULL;
   p->mapping = qconv_mapping_new (p->model, &options, error);
   if (p->mapping != NULL && !check_complete (pl, error))
     return FALSE;
+  if (p->mapping != NULL)
+    warn_names (p, &options);
   if (p->mapping != NULL && p->mapping->n_useless > 0)
     qconv_warn (&p->warn, _ ("%u tensors that no loader of %s uses are left out"), p->mapping->n_useless,
                 qconv_family_id (p->mapping->identity->family));

@@ -341,8 +341,7 @@ qconv_rules_decide (Rules *r, const SourceLayer *s)
 gboolean
 qconv_rules_probed (const Rules *r, const SourceLayer *s)
 {
-  return r->mapping != NULL
-         && qconv_family_is_probed (r->mapping->identity->family, qconv_mapping_original (r->mapping, s));
+  return r->mapping != NULL && qconv_identity_probes (r->mapping->identity, qconv_mapping_original (r->mapping, s));
 }
 
 gboolean

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Models that lack tensors, and models with names that no loader knows
 . "$LIB"
-"$MAKE_MODEL" --family=wan --variant=tiny-t2v whole.safetensors >/dev/null
+make_family wan tiny-t2v whole.safetensors
 run --to bf16-safetensors --drop '^blocks\.1\.self_attn\.q$' whole.safetensors hole.safetensors | grep '^[$!=]'
 
 run --to nvfp4-comfy hole.safetensors out.safetensors | grep '^[$!=]'
@@ -10,3 +10,30 @@ run --to nvfp4-comfy --allow-incomplete hole.safetensors out.safetensors | grep 
 run verify hole.safetensors
 run --to nvfp4-comfy --drop '^blocks\.1\.self_attn\.q$' whole.safetensors dropped.safetensors | grep '^[$!=]'
 list
+rm *.safetensors
+
+echo "== prefixes that no loader knows"
+for prefix in _orig_mod. module.model.diffusion_model. pipe.dit. my.trainer.; do
+  make_family z_image tiny --prefix=$prefix prefixed.safetensors
+  run --to nvfp4-comfy --force prefixed.safetensors out.safetensors | grep '^[$!=]'
+  "$QCONV" inspect out.safetensors --all | awk '/cap_embedder.1.weight / { print $1, $3, $4 }'
+done
+run verify out.safetensors --against prefixed.safetensors | grep -e '^[$!=]' -e problems
+run --to bf16-safetensors --names keep --force prefixed.safetensors out.safetensors | grep '^[$!=]'
+"$QCONV" inspect out.safetensors --all | awk '/cap_embedder.1.weight / { print $1 }'
+
+echo "== parts of a checkpoint"
+mkdir parts
+make_family sdxl tiny --prefix=model.diffusion_model. parts/model-00001-of-00004.safetensors
+make_family clip_text tiny --prefix=conditioner.embedders.0.transformer. parts/model-00002-of-00004.safetensors
+make_family t5 tiny --prefix=text_encoders.t5xxl.transformer. parts/model-00003-of-00004.safetensors
+"$MAKE_MODEL" --layers 2 --rows 256 --cols 256 --prefix model_ema. parts/model-00004-of-00004.safetensors >/dev/null
+rm -f out.safetensors
+"$QCONV" --to copy-safetensors parts all.safetensors >/dev/null
+for words in "fp8-comfy" "fp8-comfy --component all" "fp8-comfy --component text-encoder" "fp8-comfy --component text-encoder:t5" \
+  "fp8-comfy --component text-encoder:t5xxl" "copy-safetensors --component text-encoder:clip_l" "copy-safetensors --component diffusion"; do
+  run --to $words --progress none all.safetensors out.safetensors | grep '^[$!=]'
+  [ -e out.safetensors ] &&
+    "$QCONV" inspect out.safetensors --all | awk '/(model_ema.*|position_embedding|attention_bias|time_embed.0).weight / { print $1 }'
+  rm -f out.safetensors
+done

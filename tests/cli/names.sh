@@ -117,7 +117,7 @@ done
 "$QCONV" --to fp8-comfy --component diffusion original.safetensors bare.safetensors --force >log
 cmp out.safetensors bare.safetensors && echo "the diffusion part is the model by itself"
 run --to fp8-comfy --component vae original.safetensors none.safetensors
-run --to copy-safetensors --component vae all.safetensors none.safetensors
+run --to copy-safetensors --component vae all.safetensors none.safetensors | without_times
 run --to fp8-comfy --component unet all.safetensors none.safetensors
 
 echo "== what no loader uses, and what nobody wants"

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "families/missing.h"
+
 const Families *
 graph_families (void)
 {
@@ -90,4 +92,16 @@ graph_n_items (const GraphTensor *t)
   for (guint i = 0; i < t->shape.rank; i++)
     n *= t->shape.dim[i];
   return n;
+}
+
+void
+graph_assert_missing (const Identity *id, const Names *names, const char *want)
+{
+  g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
+  g_autoptr (GPtrArray) missing = qconv_identity_missing (id, behind);
+  const char *first = missing->len > 0 ? g_ptr_array_index (missing, 0) : NULL;
+
+  if (missing->len != (want != NULL) || g_strcmp0 (first, want) != 0)
+    g_error ("%s %s lacks %u tensors such as %s, not %s", qconv_family_id (id->family), id->variant, missing->len,
+             first, want);
 }

@@ -32,3 +32,5 @@ gboolean graph_is_layer (const GraphTensor *t);
 /* Returns the name without ".weight". (transfer full) */
 char *graph_layer_name (const GraphTensor *t);
 guint64 graph_n_items (const GraphTensor *t);
+/* Asserts that @names, of a file identified as @id, lack @want; nothing if it is NULL */
+void graph_assert_missing (const Identity *id, const Names *names, const char *want);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "families/advice.h"
-#include "families/missing.h"
 #include "graph-fixture.h"
 #include "map-fixture.h"
 
@@ -11,19 +10,6 @@
 typedef struct {
   guint tried;
 } Tried;
-
-/* Asserts that @names, of a file identified as @id, lack @want; nothing if it is NULL */
-static void
-assert_missing (const Identity *id, const Names *names, const char *want)
-{
-  g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
-  g_autoptr (GPtrArray) missing = qconv_identity_missing (id, behind);
-  const char *first = missing->len > 0 ? g_ptr_array_index (missing, 0) : NULL;
-
-  if (missing->len != (want != NULL) || g_strcmp0 (first, want) != 0)
-    g_error ("%s %s lacks %u tensors such as %s, not %s", qconv_family_id (id->family), id->variant, missing->len,
-             first, want);
-}
 
 static void
 assert_detected (const GraphModel *m, const Names *names, const char *naming, const char *prefix, gboolean with_dims)
@@ -37,7 +23,7 @@ assert_detected (const GraphModel *m, const Names *names, const char *naming, co
     g_error ("%s %s, %s, prefix \"%s\" is taken for %s %s, %s, prefix \"%s\"", qconv_family_id (m->family), m->variant,
              naming, prefix, qconv_family_id (id->family), id->variant, id->naming, id->prefix);
   if (with_dims)
-    assert_missing (id, names, NULL);
+    graph_assert_missing (id, names, NULL);
   /* Other namings do not show the spelling of FLUX.1's norms; loaders take both spellings */
   if (strcmp (naming, "original") != 0)
     qconv_dims_set (id->dims, "norm_weight", qconv_dims_get (m->dims, "norm_weight"));
@@ -192,116 +178,60 @@ test_namings (void)
   g_assert_cmpuint (t.tried, >, 100);
 }
 
-/* Returns the names of @m without tensor @i */
-static Names *
-names_without (const GraphModel *m, guint i)
+/* Tests that every model is recognised behind a prefix that nobody knows */
+static void
+detect_foreign (const GraphModel *m, gpointer data)
 {
-  Names *names = qconv_names_new ();
+  g_autoptr (Names) names = graph_names (m->tensors, "my.trainer.");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Identity) id = qconv_identify (graph_families (), names, &error);
 
-  for (guint k = 0; k < m->tensors->len; k++)
-    {
-      const GraphTensor *t = g_ptr_array_index (m->tensors, k);
-
-      if (k != i)
-        qconv_names_add (names, t->name, &t->shape);
-    }
-  return names;
+  g_assert_no_error (error);
+  assert_detected (m, names, "original", "my.trainer.", TRUE);
+  g_assert_cmpuint (id->foreign, ==, strlen ("my.trainer."));
+  ((Tried *) data)->tried++;
 }
 
-/* Takes away one weight after the other, of every eighth tensor. Without some of them the family or another dimension
-   is recognised: that is another model */
 static void
-lose_weights (const GraphModel *m, gpointer data)
-{
-  Tried *tried = data;
-
-  if (!m->about->synthetic)
-    return;
-  for (guint i = 0; i < m->tensors->len; i++)
-    {
-      const GraphTensor *t = g_ptr_array_index (m->tensors, i);
-      g_autoptr (GError) error = NULL;
-      g_autoptr (Names) names = NULL;
-      g_autoptr (Identity) id = NULL;
-
-      if (i % 8 != 0 || !graph_is_layer (t) || t->layer->optional || t->layer->when != NULL)
-        continue;
-      names = names_without (m, i);
-      id = qconv_identify (graph_families (), names, &error);
-      g_assert_no_error (error);
-      if (id->family != m->family || !qconv_dims_equal (id->dims, m->dims))
-        continue;
-      assert_missing (id, names, t->name);
-      tried->tried++;
-    }
-}
-
-/* Tests that every weight that a model lacks is named */
-static void
-test_missing (void)
+test_foreign (void)
 {
   Tried t = { 0 };
 
-  graph_each_model (lose_weights, &t);
-  g_test_message ("%u weights", t.tried);
-  g_assert_cmpuint (t.tried, >, 100);
+  graph_each_model (detect_foreign, &t);
+  g_assert_cmpuint (t.tried, >, 50);
 }
 
-/* Adds the tensors of @m whose names do not start with @start */
-static Identity *
-identify_without (const GraphModel *m, const char *start, Names *names)
-{
-  g_autoptr (GError) error = NULL;
-  Identity *id;
-
-  for (guint i = 0; i < m->tensors->len; i++)
-    {
-      const GraphTensor *t = g_ptr_array_index (m->tensors, i);
-
-      if (!g_str_has_prefix (t->name, start))
-        qconv_names_add (names, t->name, &t->shape);
-    }
-  id = qconv_identify (graph_families (), names, &error);
-  g_assert_no_error (error);
-  return id;
-}
-
-/* Takes away a block and the tensors that tell a variant from others */
+/* Tests the weights that loaders probe, in models of no known family */
 static void
-lose_parts (const GraphModel *m, gpointer data)
+test_probed (void)
 {
   static const struct {
-    const char *variant, *start, *want;
-  } parts[] = { { "2.1-vace-14b", "vace_patch_embedding.w", "vace_patch_embedding.weight" },
-                { "2.1-i2v-14b", "blocks.0.cross_attn.v_img.b", "blocks.0.cross_attn.v_img.bias" },
-                { "2.1-t2v-14b", "blocks.7.self_attn.q.w", "blocks.7.self_attn.q.weight" },
-                { "2.1-t2v-14b", "blocks.7.", "" } };
+    const char *prefix, *removed, *layer;
+    gboolean probed;
+  } cases[] = { { "", "", "cap_embedder.1", TRUE },
+                { "_orig_mod.module.", "_orig_mod.module.", "cap_embedder.1", TRUE },
+                { "_orig_mod.model.", "_orig_mod.model.", "cap_embedder.1", TRUE },
+                { "my.trainer.", "", "my.trainer.cap_embedder.1", TRUE },
+                { "my.trainer.", "", "my.trainer.other.cap_embedder.1", FALSE } };
 
-  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
-    if (strcmp (m->variant, parts[i].variant) == 0)
-      {
-        g_autoptr (Names) names = qconv_names_new ();
-        g_autoptr (Identity) id = identify_without (m, parts[i].start, names);
-        g_autoptr (GPtrArray) missing = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      static const char *const ends[] = { "cap_embedder.1.weight", "other.cap_embedder.1.weight", "q.weight" };
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Names) names = qconv_names_new ();
+      g_autoptr (Identity) id = NULL;
 
-        g_assert_true (id->family == m->family);
-        if (*parts[i].want != '\0')
-          assert_missing (id, names, parts[i].want);
-        missing = qconv_identity_missing (id, names);
-        for (guint k = 0; k < missing->len; k++)
-          g_assert_true (g_str_has_prefix (g_ptr_array_index (missing, k), parts[i].start));
-        g_assert_cmpuint (missing->len, >, 0);
-        ((Tried *) data)->tried++;
-      }
-}
+      for (guint k = 0; k < G_N_ELEMENTS (ends); k++)
+        {
+          g_autofree char *name = g_strconcat (cases[i].prefix, ends[k], NULL);
 
-static void
-test_missing_parts (void)
-{
-  Tried t = { 0 };
-
-  graph_each_model (lose_parts, &t);
-  g_assert_cmpuint (t.tried, ==, 4);
+          qconv_names_add (names, name, &QCONV_SHAPE2 (256, 256));
+        }
+      id = qconv_identify (graph_families (), names, &error);
+      g_assert_no_error (error);
+      g_assert_cmpstr (id->prefix, ==, cases[i].removed);
+      g_assert_cmpint (qconv_identity_probes (id, cases[i].layer), ==, cases[i].probed);
+    }
 }
 
 /* Returns the tensors as a file of 4-bit weights has them: two items in a byte, scales beside them */
@@ -445,7 +375,7 @@ main (int argc, char **argv)
   g_test_add_func ("/graph/detect/generic", test_generic);
   g_test_add_func ("/graph/detect/hostile-shapes", test_hostile_shapes);
   g_test_add_func ("/graph/detect/spellings", test_spellings);
-  g_test_add_func ("/graph/missing/weights", test_missing);
-  g_test_add_func ("/graph/missing/parts", test_missing_parts);
+  g_test_add_func ("/graph/detect/foreign", test_foreign);
+  g_test_add_func ("/graph/detect/probed", test_probed);
   return g_test_run ();
 }
