@@ -118,6 +118,7 @@ done
 cmp out.safetensors bare.safetensors && echo "the diffusion part is the model by itself"
 run --to fp8-comfy --component vae original.safetensors none.safetensors
 run --to copy-safetensors --component vae all.safetensors none.safetensors | without_times
+rm none.safetensors
 run --to fp8-comfy --component unet all.safetensors none.safetensors
 
 echo "== what no loader uses, and what nobody wants"
