@@ -32,9 +32,9 @@ static const GOptionEntry entries[] = {
   G_OPTION_ENTRY_NULL,
 };
 
-/* Returns: (transfer full) (element-type ModelTensor). @arch, @config: (out): as of model_expand_family() */
+/* Returns: (transfer full) (element-type ModelTensor). @facts: (out) */
 static GPtrArray *
-list_tensors (char **arch, char **config, GError **error)
+list_tensors (ModelFacts *facts, GError **error)
 {
   const char *data = g_getenv ("QCONV_DATA_PATH");
   g_autofree char *file = NULL, *path = NULL;
@@ -46,7 +46,7 @@ list_tensors (char **arch, char **config, GError **error)
 
   if (layers > 0 && rows > 0 && cols > 0 && (guint64) rows <= G_MAXINT64 / 4 / (guint64) cols)
     {
-      *arch = g_strdup ("unknown");
+      facts->architecture = g_strdup ("unknown");
       return model_plain_layers ((guint) layers, (guint64) rows, (guint64) cols, from.prefix);
     }
   if (family == NULL || variant == NULL)
@@ -59,17 +59,16 @@ list_tensors (char **arch, char **config, GError **error)
   path = g_str_has_suffix (family, ".json") ? g_strdup (family)
                                             : g_build_filename (data != NULL ? data : "data", "families", file, NULL);
   from.path = path;
-  return model_expand_family (&from, arch, config, error);
+  return model_expand_family (&from, facts, error);
 }
 
 static gboolean
 make (const char *path, GError **error)
 {
-  g_autofree char *arch = NULL, *config = NULL;
-  g_autoptr (GPtrArray) tensors = list_tensors (&arch, &config, error);
-  Model m
-      = { tensors, model_type_find (type != NULL ? type : "bf16"), arch, config, (guint64) seed, (guint64) shard_size,
-          sparse };
+  g_auto (ModelFacts) facts = { 0 };
+  g_autoptr (GPtrArray) tensors = list_tensors (&facts, error);
+  Model m = { tensors, model_type_find (type != NULL ? type : "bf16"), &facts, (guint64) seed, (guint64) shard_size,
+              sparse };
   gboolean gguf = g_strcmp0 (format, "gguf") == 0;
 
   if (tensors == NULL)

@@ -7,15 +7,14 @@
 /**
  * Model: a model to write.
  *
- * @architecture: general.architecture of a GGUF file
- * @config: (nullable): "config" of a safetensors header
+ * @facts: what headers state
  * @shard_size: data bytes after which the next shard starts
  * @sparse: write holes instead of data, so that a file of any size takes no space
  */
 typedef struct {
   GPtrArray *tensors; /* ModelTensor */
   const ModelType *type;
-  const char *architecture, *config;
+  const ModelFacts *facts;
   guint64 seed, shard_size;
   gboolean sparse;
 } Model;

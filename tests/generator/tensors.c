@@ -210,7 +210,7 @@ count_items (GPtrArray *tensors, GError **error)
 }
 
 GPtrArray *
-model_expand_family (const ModelFamily *from, char **architecture, char **config, GError **error)
+model_expand_family (const ModelFamily *from, ModelFacts *facts, GError **error)
 {
   g_autoptr (Family) f = qconv_family_load (from->path, error);
   g_autoptr (Dims) dims = f != NULL ? qconv_family_variant_dims (f, from->variant, error) : NULL;
@@ -229,9 +229,18 @@ model_expand_family (const ModelFamily *from, char **architecture, char **config
              : map_names (f, from, variant->name, arch, dims, graph, error);
   if (maps == NULL || !add_renamed (tensors, from->prefix, graph, maps, error) || !count_items (tensors, error))
     return NULL;
-  *architecture = g_steal_pointer (&arch);
-  *config = config_of (variant);
+  facts->architecture = g_steal_pointer (&arch);
+  facts->config = config_of (variant);
+  if (g_strcmp0 (from->naming, "llama.cpp") == 0)
+    facts->head_rows = (guint32) CLAMP (qconv_dims_get (dims, "head_dim"), 0, G_MAXINT32);
   return g_steal_pointer (&tensors);
+}
+
+void
+model_facts_clear (ModelFacts *facts)
+{
+  g_clear_pointer (&facts->architecture, g_free);
+  g_clear_pointer (&facts->config, g_free);
 }
 
 GPtrArray *

@@ -48,8 +48,21 @@ typedef struct {
   const char *const *sets;
 } ModelFamily;
 
-/* Expands a family. @architecture: (out): general.architecture. @config: (out) (nullable): JSON text of the header's
-   "config"; NULL if the variant needs none. Returns: (transfer full) (element-type ModelTensor) */
-GPtrArray *model_expand_family (const ModelFamily *from, char **architecture, char **config, GError **error);
+/**
+ * ModelFacts: what headers state about a model.
+ *
+ * @architecture: (transfer full): general.architecture of a GGUF file
+ * @config: (transfer full) (nullable): JSON text of "config" of a safetensors header; NULL if the variant needs none
+ * @head_rows: rows of an attention head, which files of llama.cpp state; 0: not stated
+ */
+typedef struct {
+  char *architecture, *config;
+  guint32 head_rows;
+} ModelFacts;
+
+/* Expands a family and fills @facts. Returns: (transfer full) (element-type ModelTensor) */
+GPtrArray *model_expand_family (const ModelFamily *from, ModelFacts *facts, GError **error);
+void model_facts_clear (ModelFacts *facts);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ModelFacts, model_facts_clear)
 /* Returns: (transfer full) (element-type ModelTensor): @n layers of one shape, named layers.I.weight */
 GPtrArray *model_plain_layers (guint n, guint64 rows, guint64 cols, const char *prefix);

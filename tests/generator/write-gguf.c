@@ -91,12 +91,18 @@ header_bytes (const Model *m)
   g_byte_array_append (b, (const guint8 *) "GGUF", 4);
   put32 (b, 3);
   put64 (b, n_tensors);
-  put64 (b, 3);
+  put64 (b, m->facts->head_rows > 0 ? 4 : 3);
   put_string (b, "general.architecture");
   put32 (b, KV_STRING);
-  put_string (b, m->architecture);
+  put_string (b, m->facts->architecture);
   put_number_key (b, "general.quantization_version", 2);
   put_number_key (b, "general.file_type", m->type->file_type);
+  if (m->facts->head_rows > 0)
+    {
+      g_autofree char *key = g_strconcat (m->facts->architecture, ".attention.key_length", NULL);
+
+      put_number_key (b, key, m->facts->head_rows);
+    }
   g_byte_array_append (b, list->data, list->len);
   g_byte_array_unref (list);
   while (b->len % ALIGNMENT != 0)

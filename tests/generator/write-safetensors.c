@@ -14,9 +14,9 @@ header_text (const Model *m, guint first, guint end)
   GString *text = g_string_new ("{\"__metadata__\":{\"format\":\"pt\"");
   guint64 offset = 0;
 
-  if (m->config != NULL)
+  if (m->facts->config != NULL)
     {
-      g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), m->config);
+      g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), m->facts->config);
       g_autofree char *quoted = json_to_string (node, FALSE);
 
       g_string_append_printf (text, ",\"config\":%s", quoted);
