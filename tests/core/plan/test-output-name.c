@@ -166,7 +166,6 @@ test_place (gconstpointer data)
   g_autofree char *here = g_get_current_dir (), *top = toy_path ("in.box"), *out = toy_path ("out");
   g_autofree char *folder = g_path_get_dirname (top), *real = g_canonicalize_filename (folder, NULL);
   g_autofree char *blob = places[i].blob != NULL ? g_build_filename (real, places[i].blob, NULL) : NULL;
-  g_autofree char *wanted = NULL;
   g_autoptr (QconvModel) m = NULL;
   g_autoptr (QconvPlan) p = NULL;
   g_autoptr (GError) error = NULL;
