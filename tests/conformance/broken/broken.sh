@@ -116,8 +116,10 @@ finds_it
 # The program does not see what a hook allocates; the bytes are right
 offer hoard
 run_qconv 0 --to broken_hoard-broken_hoard ../in.safetensors out
-finds_it
-grep -qE '^# [0-9]+ KiB of memory were taken, the plan states [0-9]+: a hook allocates more' "$scratch/said"
+QCONV_PLUGIN_PATH=$others timeout 120 "$check" "$modules/$plugin.so" "$scratch/in.safetensors" >"$scratch/said" 2>&1
+# Sanitizers take memory of their own: their builds skip the row
+grep -qE -e '^# [0-9]+ KiB of memory were taken, the plan states [0-9]+: a hook allocates more' \
+  -e '# SKIP the sanitizer takes memory of its own' "$scratch/said"
 result $? "$plugin: the row says how much memory was taken"
 
 # What the program says of itself
