@@ -3,6 +3,7 @@
 #include "graph/folder.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/names.h"
@@ -67,8 +68,10 @@ remove_parts (GPtrArray *names, const char *folder, const char *index)
 {
   g_autofree char *path = g_build_filename (folder, index, NULL), *text = NULL;
   gsize length = 0;
+  struct stat st;
 
-  if (!g_file_get_contents (path, &text, &length, NULL) || length > MOST_INDEX)
+  if (stat (path, &st) != 0 || !S_ISREG (st.st_mode) || st.st_size > MOST_INDEX
+      || !g_file_get_contents (path, &text, &length, NULL))
     return;
   for (guint i = names->len; i > 0; i--)
     {

@@ -11,18 +11,19 @@
 #include "trouble.h"
 
 /* Tensors beside a weight. Each of the first N_DECIDING shows that the weight is scaled. @old: of the older form;
-   @orphan: it may be left over beside a weight that is not quantized */
+   @orphan: it may be left over beside a weight that is not quantized; @unmarked: of the form of transformers, which has
+   no markers */
 static const struct {
   const char *suffix, *component;
-  gboolean old, orphan;
+  gboolean old, orphan, unmarked;
 } members[] = {
-  { ".weight_scale", "scale", FALSE, TRUE },          { ".scale_weight", "scale", TRUE, TRUE },
-  { ".weight_scale_inv", "scale", FALSE, TRUE },      { ".weight_s_rel", "scale", FALSE, FALSE },
-  { ".weight_s_channel", "row_scale", FALSE, FALSE }, { ".absmax", "scale", FALSE, FALSE },
-  { ".weight_scale_2", "second_scale", FALSE, TRUE }, { ".weight_zero_point", "zero", FALSE, FALSE },
-  { ".weight_zeros", "zero", FALSE, FALSE },          { ".weight_zero", "zero", FALSE, FALSE },
-  { ".weight_codebook", "codebook", FALSE, FALSE },   { ".input_scale", "input_scale", FALSE, TRUE },
-  { ".scale_input", "input_scale", TRUE, TRUE },      { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
+  { ".weight_scale", "scale", FALSE, TRUE },           { ".scale_weight", "scale", TRUE, TRUE },
+  { ".weight_scale_inv", "scale", FALSE, TRUE, TRUE }, { ".weight_s_rel", "scale", FALSE, FALSE },
+  { ".weight_s_channel", "row_scale", FALSE, FALSE },  { ".absmax", "scale", FALSE, FALSE },
+  { ".weight_scale_2", "second_scale", FALSE, TRUE },  { ".weight_zero_point", "zero", FALSE, FALSE },
+  { ".weight_zeros", "zero", FALSE, FALSE },           { ".weight_zero", "zero", FALSE, FALSE },
+  { ".weight_codebook", "codebook", FALSE, FALSE },    { ".input_scale", "input_scale", FALSE, TRUE },
+  { ".scale_input", "input_scale", TRUE, TRUE },       { ".pre_quant_scale", "pre_quant_scale", FALSE, FALSE },
 };
 #define N_DECIDING 6
 
@@ -317,6 +318,7 @@ comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrAr
       gboolean scales = row < N_DECIDING || (layer != NULL && g_str_equal (members[row].suffix, ".weight_scale_2"));
 
       if (weight == NULL || !scales || (members[row].old && !old_too) || g_hash_table_contains (markers->named, layer)
+          || (members[row].unmarked && holds_codes (weight))
           || (!members[row].orphan && (!holds_codes (weight) || has_table (d, layer))))
         continue;
       comfy_trouble (troubles, COMFY_NOTE, layer, "no-marker", "%s has no effect without a marker",

@@ -42,6 +42,20 @@ count_wrong_codes (QconvBuffer *codes)
 }
 
 gboolean
+fp8_decode (const QconvTile *t, const char *scales, guint64 high, guint64 wide, GError **error)
+{
+  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, scales)),
+                            QCONV_BUF (t->floats),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols),
+                            QCONV_I (high),
+                            QCONV_I (wide) };
+
+  return qconv_stream_run (t->stream, "fp8-decode", 1, args, G_N_ELEMENTS (args), error);
+}
+
+gboolean
 fp8_validate (const QconvTile *t, const char *scales, GError **error)
 {
   gsize wrong = count_wrong_codes (qconv_tile_component (t, "codes"));

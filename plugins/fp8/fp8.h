@@ -16,6 +16,16 @@ extern const QconvQuantizer fp8_tensor, fp8_row, fp8_block, fp8_group;
 /* Lists the components codes, @scales and input_scale. */
 gboolean fp8_list_components (const QconvLayer *layer, QconvDType codes, const QconvComponent *scales,
                               QconvComponents *out, GError **error);
+/* The row "dtype" of the tables of schemes for both formats */
+/* clang-format off */
+#define FP8_DTYPE                                                                        \
+  { .name = "dtype", .type = QCONV_CHOICE, .value = "e4m3",                              \
+    .choices = (const char *const[]) { "e4m3", "e5m2", NULL },                           \
+    .help = N_ ("number format of the codes"), .flags = QCONV_OPTION_PARAMETER }
+/* clang-format on */
+
+/* Decodes a tile. @scales: name of the component; @high, @wide: rows and columns that share a scale */
+gboolean fp8_decode (const QconvTile *t, const char *scales, guint64 high, guint64 wide, GError **error);
 /* Fails with QCONV_ERROR_NON_FINITE if a code is Inf or NaN, a scale is negative, Inf or NaN, or input_scale is not
    positive. @scales: name of the component */
 gboolean fp8_validate (const QconvTile *t, const char *scales, GError **error);

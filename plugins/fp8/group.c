@@ -32,15 +32,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
-                            QCONV_BUF (qconv_tile_component (t, "group_scale")),
-                            QCONV_BUF (t->floats),
-                            QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols),
-                            QCONV_I (1),
-                            QCONV_I (MIN (group_of (t->layer), t->layer->cols)) };
-
-  return qconv_stream_run (t->stream, "fp8-decode", 1, args, G_N_ELEMENTS (args), error);
+  return fp8_decode (t, "group_scale", 1, MIN (group_of (t->layer), t->layer->cols), error);
 }
 
 static gboolean
@@ -50,12 +42,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 static const QconvOption options[] = {
-  { .name = "dtype",
-    .type = QCONV_CHOICE,
-    .value = "e4m3",
-    .choices = (const char *const[]) { "e4m3", "e5m2", NULL },
-    .help = N_ ("number format of the codes"),
-    .flags = QCONV_OPTION_PARAMETER },
+  FP8_DTYPE,
   { .name = "group",
     .type = QCONV_INT,
     .value = "64",

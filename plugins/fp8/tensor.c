@@ -232,15 +232,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
-                            QCONV_BUF (qconv_tile_component (t, "tensor_scale")),
-                            QCONV_BUF (t->floats),
-                            QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols),
-                            QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols) };
-
-  return qconv_stream_run (t->stream, "fp8-decode", 1, args, G_N_ELEMENTS (args), error);
+  return fp8_decode (t, "tensor_scale", t->n_rows, t->layer->cols, error);
 }
 
 static gboolean
@@ -258,12 +250,7 @@ static const QconvEncoder from_floats = {
 };
 
 static const QconvOption options[] = {
-  { .name = "dtype",
-    .type = QCONV_CHOICE,
-    .value = "e4m3",
-    .choices = (const char *const[]) { "e4m3", "e5m2", NULL },
-    .help = N_ ("number format of the codes"),
-    .flags = QCONV_OPTION_PARAMETER },
+  FP8_DTYPE,
   { .name = "range",
     .type = QCONV_CHOICE,
     .value = "full",

@@ -106,15 +106,8 @@ static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   const Form *f = self->data;
-  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
-                            QCONV_BUF (qconv_tile_component (t, f->scales)),
-                            QCONV_BUF (t->floats),
-                            QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols),
-                            QCONV_I (height_of (f, t->layer)),
-                            QCONV_I (width_of (f, t->layer)) };
 
-  return qconv_stream_run (t->stream, "fp8-decode", 1, args, G_N_ELEMENTS (args), error);
+  return fp8_decode (t, f->scales, height_of (f, t->layer), width_of (f, t->layer), error);
 }
 
 static gboolean

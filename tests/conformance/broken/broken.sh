@@ -117,9 +117,12 @@ finds_it
 offer hoard
 run_qconv 0 --to broken_hoard-broken_hoard ../in.safetensors out
 QCONV_PLUGIN_PATH=$others timeout 120 "$check" "$modules/$plugin.so" "$scratch/in.safetensors" >"$scratch/said" 2>&1
+got=$?
 # Sanitizers take memory of their own: their builds skip the row
-grep -qE -e '^# [0-9]+ KiB of memory were taken, the plan states [0-9]+: a hook allocates more' \
-  -e '# SKIP the sanitizer takes memory of its own' "$scratch/said"
+grep -q '# SKIP the sanitizer takes memory of its own' "$scratch/said" || {
+  [ $got -eq 4 ] &&
+    grep -qE '^# [0-9]+ KiB of memory were taken, the plan states [0-9]+: a hook allocates more' "$scratch/said"
+}
 result $? "$plugin: the row says how much memory was taken"
 
 # What the program says of itself
