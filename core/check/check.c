@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "check/read-back.h"
 #include "check/report.h"
 #include "kernels/stream.h"
 #include "layer/hooks.h"
@@ -261,32 +262,57 @@ report_pair (QconvReport *r, const Pair *p)
     qconv_report_problem (r, p->got->name, "padding", "%.0f padding items are not zero", sums[2]);
 }
 
+/* Compares the layers of @pairs, whose costs are known */
 static gboolean
-compare_pairs (GArray *pairs, const Limits *limits, const Listener *listener, QconvReport *r, GError **error)
+compare_pairs (GArray *pairs, const Limits *limits, Progress *progress, QconvReport *r, GError **error)
 {
   static const ScheduleOps ops = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
-  Progress counter;
-  Check c = { (Pair *) pairs->data, pairs->len, &counter, listener->cancellable };
-  guint64 total = 0;
-  gboolean ok;
+  GCancellable *cancellable = progress->listener->cancellable;
+  Check c = { (Pair *) pairs->data, pairs->len, progress, cancellable };
+  gboolean ok = qconv_schedule_run (&ops, &c, pairs->len, limits, cancellable, error);
 
-  for (guint i = 0; i < pairs->len; i++)
-    {
-      if (!cost_pair (&c.pairs[i], limits, error))
-        return FALSE;
-      total += c.pairs[i].reference->bytes;
-    }
-  qconv_progress_init (&counter, total, "checking", listener);
-  ok = qconv_schedule_run (&ops, &c, pairs->len, limits, listener->cancellable, error);
-  if (ok)
-    qconv_progress_finish (&counter);
-  qconv_progress_clear (&counter);
   for (guint i = 0; i < pairs->len; i++)
     {
       if (ok)
         report_pair (r, &c.pairs[i]);
       clear_pair (&c.pairs[i]);
     }
+  return ok;
+}
+
+/**
+ * Comparison: all that is compared with one file.
+ * @sums: (nullable): name → CRC-32 of the tensors of @model
+ * @pairs: (element-type Pair): its layers and their sources
+ */
+typedef struct {
+  const QconvModel *model;
+  GHashTable *sums;
+  GArray *pairs;
+  QconvReport *report;
+} Comparison;
+
+static gboolean
+compare (const Comparison *c, const Limits *limits, const Listener *listener, GError **error)
+{
+  Progress counter;
+  guint64 total = c->sums != NULL ? qconv_read_back_bytes (c->model) : 0;
+  gboolean ok;
+
+  for (guint i = 0; i < c->pairs->len; i++)
+    {
+      Pair *p = &g_array_index (c->pairs, Pair, i);
+
+      if (!cost_pair (p, limits, error))
+        return FALSE;
+      total += p->reference->bytes;
+    }
+  qconv_progress_init (&counter, total, "checking", listener);
+  ok = (c->sums == NULL || qconv_read_back (c->model, c->sums, limits, &counter, c->report, error))
+       && compare_pairs (c->pairs, limits, &counter, c->report, error);
+  if (ok)
+    qconv_progress_finish (&counter);
+  qconv_progress_clear (&counter);
   return ok;
 }
 
@@ -371,24 +397,53 @@ open_written (const QconvPlan *p, const char *path, GError **error)
   return NULL;
 }
 
-QconvReport *
-qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener, GError **error)
+/* Compares the start of the file, which holds the header and the metadata, with the planned bytes */
+static gboolean
+check_header (const QconvPlan *p, const QconvModel *written, QconvReport *r, GError **error)
 {
-  g_autoptr (QconvModel) written = open_written (p, path, error);
+  const GByteArray *header = p->layout.header;
+  g_autofree guint8 *bytes = g_malloc (header->len);
+
+  if (!qconv_source_read (written->source, 0, header->len, bytes, error))
+    return FALSE;
+  if (memcmp (bytes, header->data, header->len) != 0)
+    qconv_report_problem (r, NULL, "header", "the header is not the one that was written");
+  return TRUE;
+}
+
+/* Returns: (transfer full): name → CRC-32 of the planned tensors */
+static GHashTable *
+sums_by_name (const QconvPlan *p, const Checksum *sums)
+{
+  GHashTable *by_name = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < qconv_directory_n_tensors (p->output.directory); i++)
+    g_hash_table_insert (by_name, (char *) qconv_directory_tensor (p->output.directory, i)->name,
+                         GUINT_TO_POINTER (sums[i].crc));
+  return by_name;
+}
+
+QconvReport *
+qconv_check_plan (const QconvPlan *p, const Written *file, const Listener *listener, GError **error)
+{
+  g_autoptr (QconvModel) written = open_written (p, file->path, error);
   g_autoptr (QconvReport) r = NULL;
   g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
+  g_autoptr (GHashTable) sums = NULL;
+  gboolean verbatim = p->target->target->scheme == NULL; /* no reader has to understand the copy */
 
   if (written == NULL)
     return NULL;
   r = qconv_report_new ();
-  if (p->target->target->scheme == NULL) /* no reader has to understand a verbatim copy */
-    return g_steal_pointer (&r);
-  qconv_report_structure (r, written);
+  if (!verbatim)
+    qconv_report_structure (r, written);
   if (!p->verify)
     return g_steal_pointer (&r);
-  if (!pair_plan (p, written, &(Pairs) { pairs, r }, error))
+  sums = sums_by_name (p, file->sums);
+  if (!check_header (p, written, r, error) || (!verbatim && !pair_plan (p, written, &(Pairs) { pairs, r }, error))
+      || !compare (&(Comparison) { written, sums, pairs, r }, &p->limits, listener, error))
     return NULL;
-  return compare_pairs (pairs, &p->limits, listener, r, error) ? g_steal_pointer (&r) : NULL;
+  return g_steal_pointer (&r);
 }
 
 /* Maps @original to the names of @model if both are one model in different namings. @x: left alone if they are not */
@@ -470,6 +525,18 @@ report_missing (QconvReport *r, const QconvModel *model)
                           qconv_family_id (id->family));
 }
 
+/* Returns: (transfer full) (nullable): the checksums that the metadata of @model state; a problem if they are damaged */
+static GHashTable *
+stated_sums (const QconvModel *model, QconvReport *r)
+{
+  g_autoptr (GError) damaged = NULL;
+  GHashTable *stated = qconv_checksums_of (model->directory, &damaged);
+
+  if (damaged != NULL)
+    qconv_report_problem (r, NULL, "checksum", "%s", damaged->message);
+  return stated;
+}
+
 QconvReport *
 qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError **error)
 {
@@ -481,6 +548,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   g_autoptr (QconvReport) r = qconv_report_new ();
   g_autoptr (GArray) pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
   g_autoptr (Mapping) x = NULL;
+  g_autoptr (GHashTable) sums = NULL;
 
   if (!map_original (model, o->original, &x, error))
     return NULL;
@@ -488,5 +556,6 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   report_missing (r, model);
   if (!pair_models (model, o->original, x, &(Pairs) { pairs, r }, error))
     return NULL;
-  return compare_pairs (pairs, &limits, &listener, r, error) ? g_steal_pointer (&r) : NULL;
+  sums = stated_sums (model, r);
+  return compare (&(Comparison) { model, sums, pairs, r }, &limits, &listener, error) ? g_steal_pointer (&r) : NULL;
 }

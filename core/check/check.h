@@ -4,6 +4,12 @@
 #include "plan/plan.h"
 #include "schedule/progress.h"
 
-/* Checks the file at @path, which @p planned: its structure, and with p->verify the numbers of every layer. Adds
+/* Written: a file that a run wrote, and the checksums of what it meant to write, by index in the planned directory */
+typedef struct {
+  const char *path;
+  const Checksum *sums;
+} Written;
+
+/* Checks the file that @p planned: its structure, and with p->verify every byte and the numbers of every layer. Adds
    problems to the report; fails only if the check itself cannot be done. Returns: (transfer full) */
-QconvReport *qconv_check_plan (const QconvPlan *p, const char *path, const Listener *listener, GError **error);
+QconvReport *qconv_check_plan (const QconvPlan *p, const Written *written, const Listener *listener, GError **error);

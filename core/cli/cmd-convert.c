@@ -65,6 +65,7 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .run.n_threads = s->run.n_threads,
                    .run.force = s->run.force,
                    .run.no_verify = s->run.no_verify,
+                   .run.no_checksums = s->run.no_checksums,
                    .run.allow_nonfinite = s->input.allow_nonfinite,
                    .warn = cli_warn };
 

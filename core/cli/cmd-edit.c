@@ -58,6 +58,7 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
                    .run.memory = s->run.memory,
                    .run.n_threads = s->run.n_threads,
                    .run.force = s->run.force,
+                   .run.no_checksums = s->run.no_checksums,
                    .warn = cli_warn };
 
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++)

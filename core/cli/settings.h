@@ -38,7 +38,7 @@ typedef struct {
   const char *device;
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify;
+  gboolean force, no_verify, no_checksums;
 } CliRun;
 
 /* Results and progress for the user */

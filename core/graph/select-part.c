@@ -221,7 +221,7 @@ static gboolean
 drop_matching (GPtrArray *layers, const char *pattern, GError **error)
 {
   g_autoptr (GError) broken = NULL;
-  g_autoptr (GRegex) re = g_regex_new (pattern, G_REGEX_OPTIMIZE, 0, &broken);
+  g_autoptr (GRegex) re = g_regex_new (pattern, G_REGEX_DEFAULT, 0, &broken);
   guint n = layers->len;
 
   for (guint i = layers->len; re != NULL && broken == NULL && i-- > 0;)

@@ -263,7 +263,7 @@ read_match (DialectFile *f, JsonNode *node, gpointer to)
 
   if (!read_text (f, node, &pattern))
     return FALSE;
-  *(GRegex **) to = g_regex_new (pattern, G_REGEX_OPTIMIZE, 0, &broken);
+  *(GRegex **) to = g_regex_new (pattern, G_REGEX_DEFAULT, 0, &broken);
   return broken == NULL || fail (f, "%s", broken->message);
 }
 

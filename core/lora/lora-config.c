@@ -74,7 +74,7 @@ read_patterns (LoraConfig *c, JsonObject *o, GError **error)
       if (!read_number (json_object_get_member (patterns, l->data), &p.alpha))
         return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": \"%s\" is not a number", c->form->alpha_pattern,
                            (const char *) l->data);
-      p.match = g_regex_new (whole, G_REGEX_OPTIMIZE, 0, NULL);
+      p.match = g_regex_new (whole, G_REGEX_DEFAULT, 0, NULL);
       if (p.match == NULL)
         return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": \"%s\" is not a regular expression",
                            c->form->alpha_pattern, (const char *) l->data);

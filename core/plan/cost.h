@@ -4,6 +4,9 @@
 #include "plan/output.h"
 #include "schedule/schedule.h"
 
+/* Bytes that each thread of the check holds while it reads the written file back */
+#define READ_BACK_PIECE (256u << 10)
+
 /* Fills the tiling of @l. @verify: the check afterwards must fit, too. QCONV_ERROR_LIMIT: the layer does not fit
    @limits; the error names the memory that it needs */
 gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, gboolean verify,

@@ -15,14 +15,37 @@
 #include "registry/target.h"
 #include "registry/values.h"
 
+/* Lays the file out. @sums: (nullable): of the tensors, by index; NULL: checksums of the same length are laid out */
 static gboolean
-lay_out (QconvPlan *p, GError **error)
+lay_out (QconvPlan *p, const Checksum *sums, Layout *layout, GError **error)
 {
   const QconvContainer *c = qconv_registry_container (p->target->writer->container);
+  g_autofree char *text = p->checksums ? qconv_checksums_text (p->output.directory, sums) : NULL;
 
   if (c->lay_out == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
-  return qconv_layout_make (&p->layout, c, p->output.directory, error);
+  qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, text);
+  return qconv_layout_make (layout, c, p->output.directory, error);
+}
+
+gboolean
+qconv_plan_set_checksums (QconvPlan *p, const Checksum *sums, GError **error)
+{
+  Layout with = { 0 };
+  gboolean ok = !p->checksums || lay_out (p, sums, &with, error);
+
+  if (ok && p->checksums && (with.file_size != p->layout.file_size || with.header->len != p->layout.header->len))
+    ok = qconv_fail (error, QCONV_ERROR_BUG, "container %s makes headers of two lengths from texts of one length",
+                     p->target->writer->container);
+  if (ok && p->checksums)
+    {
+      Layout without = p->layout;
+
+      p->layout = with;
+      with = without;
+    }
+  qconv_layout_clear (&with);
+  return ok;
 }
 
 static gboolean
@@ -202,7 +225,8 @@ make_plan (Planning *pl, GError **error)
   if (pl->scales != NULL
       && !qconv_input_scales_check (pl->scales, p->mapping != NULL ? p->mapping->layers : p->model->layers, error))
     return FALSE;
-  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, error) || !plan_costs (p, error))
+  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, NULL, &p->layout, error)
+      || !plan_costs (p, error))
     return FALSE;
   qconv_plan_warn (p, pl->scales != NULL);
   return TRUE;
@@ -249,6 +273,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
     .n_threads = job->run.n_threads > 0 ? job->run.n_threads : g_get_num_processors (),
   };
   p->verify = !job->run.no_verify;
+  p->checksums = !job->run.no_checksums;
   p->force = job->run.force;
   p->allow_nonfinite = job->run.allow_nonfinite;
   p->warn = (Warn) { job->warn, job->warn_data };
@@ -302,7 +327,7 @@ qconv_plan_output_bytes (const QconvPlan *p)
 guint64
 qconv_plan_peak_memory (const QconvPlan *p)
 {
-  guint64 peak = 0;
+  guint64 peak = p->verify ? (guint64) READ_BACK_PIECE * p->limits.n_threads : 0;
 
   for (guint i = 0; i < p->output.layers->len; i++)
     {

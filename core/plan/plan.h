@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan: what happens to every layer, and where every output tensor lies. qconv.h declares the functions. */
 #pragma once
+#include "base/checksum.h"
 #include "base/warn.h"
 #include "graph/mapping.h"
 #include "plan/cost.h"
@@ -18,7 +19,7 @@
  * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets whose files need no reader
  * @path: of the output
  * @layout: where the tensors lie, the bytes at the start of the file, and the bytes of the whole file
- * @verify: compare the written numbers with the source
+ * @verify: compare the written numbers with the source; @checksums: the header states one of each tensor
  * @force: an existing file may be replaced; @in_place: the file that was read is replaced
  */
 struct _QconvPlan {
@@ -32,6 +33,10 @@ struct _QconvPlan {
   char *path;
   Layout layout;
   Limits limits;
-  gboolean verify, force, allow_nonfinite, in_place;
+  gboolean verify, checksums, force, allow_nonfinite, in_place;
   Warn warn;
 };
+
+/* Puts the checksums of the tensors, by their index in the planned directory, into the header. No tensor moves. Does
+   nothing if the plan goes without checksums */
+gboolean qconv_plan_set_checksums (QconvPlan *p, const Checksum *sums, GError **error);

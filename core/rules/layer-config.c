@@ -55,7 +55,7 @@ add_row (GPtrArray *rows, LayerRow *row, const char *match, const char *scheme, 
   g_autoptr (LayerRow) own = row;
   g_autoptr (GError) broken = NULL;
 
-  row->match = g_regex_new (match, G_REGEX_OPTIMIZE, 0, &broken);
+  row->match = g_regex_new (match, G_REGEX_DEFAULT, 0, &broken);
   if (row->match == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s: %s", row->said, match, broken->message);
   if (strcmp (scheme, KEEP) != 0 && !set_scheme (row, scheme, schemes, error))

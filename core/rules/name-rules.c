@@ -27,7 +27,7 @@ qconv_name_rules_new (const char *option, const char *const *patterns, GError **
       g_autoptr (GError) broken = NULL;
       NameRule n = { .said = g_strdup_printf ("%s %s", option, *patterns), .pattern = *patterns };
 
-      n.re = g_regex_new (*patterns, G_REGEX_OPTIMIZE, 0, &broken);
+      n.re = g_regex_new (*patterns, G_REGEX_DEFAULT, 0, &broken);
       g_array_append_val (rules, n);
       if (n.re == NULL)
         {

@@ -41,7 +41,7 @@ typedef struct {
 
 typedef struct {
   const QconvPlan *plan;
-  OutputFile file;
+  OutputFile *file;
   Progress *progress;
   GCancellable *cancellable;
   LayerRun *runs;
@@ -232,7 +232,7 @@ run_tile (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
     ok = move_tile (r, made, &rows, error);
   else
     ok = plain_tile (c, r, made, &rows, error);
-  return ok && qconv_write_tensors (&c->file, l, SCOPE_ROWS, made, &rows, error);
+  return ok && qconv_write_tensors (c->file, l, SCOPE_ROWS, made, &rows, error);
 }
 
 /* ---- Phases ---- */
@@ -335,11 +335,11 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
 
       if (t->copied == NULL && !qconv_planned_by_rows (t))
-        arena.size += arena_cost ((gsize) qconv_planned_tensor (c->file.output, t)->n_bytes);
+        arena.size += arena_cost ((gsize) qconv_planned_tensor (c->file->output, t)->n_bytes);
     }
   arena.base = g_aligned_alloc (arena.size, 1, ARENA_ALIGN);
-  ok = qconv_write_tensors (&c->file, l, SCOPE_LAYER, r->made,
-                            &(Rows) { 0, l->layer->pub.rows, &arena, c->cancellable }, error);
+  ok = qconv_write_tensors (c->file, l, SCOPE_LAYER, r->made, &(Rows) { 0, l->layer->pub.rows, &arena, c->cancellable },
+                            error);
   g_aligned_free (arena.base);
   return ok;
 }
@@ -378,7 +378,7 @@ run_task (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
   if (r->phase == PHASE_BEGIN)
     return run_begin (r, error);
   if (r->plan->copies)
-    return qconv_copy_piece (&c->file, r->plan, task, arena, error);
+    return qconv_copy_piece (c->file, r->plan, task, arena, error);
   if (r->phase == PHASE_LAST)
     return run_tile (c, r, task, arena, error);
   return !qconv_work_reads (&r->work) || run_chunk (c, r, task, arena, error);
@@ -452,12 +452,13 @@ qconv_convert_bytes (const QconvPlan *plan)
 }
 
 gboolean
-qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable, GError **error)
+qconv_convert_layers (const QconvPlan *plan, OutputFile *file, Progress *progress, GCancellable *cancellable,
+                      GError **error)
 {
   static const ScheduleOps ops
       = { conversion_kept_cost, conversion_task_cost, conversion_n_tasks, conversion_run, conversion_advance };
   guint n = plan->output.layers->len;
-  Conversion c = { plan, { &plan->output, save }, progress, cancellable, g_new0 (LayerRun, n) };
+  Conversion c = { plan, file, progress, cancellable, g_new0 (LayerRun, n) };
   gboolean ok;
 
   for (guint i = 0; i < n; i++)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Converts every layer of a plan into a file. The run calls it. */
 #pragma once
-#include "io/save.h"
-#include "plan/plan.h"
+#include "run/output-file.h"
 #include "schedule/progress.h"
 
-/* Converts all layers of @plan into @save and counts their bytes in @progress */
-gboolean qconv_convert_layers (const QconvPlan *plan, Save *save, Progress *progress, GCancellable *cancellable,
+/* Converts all layers of @plan into @file and counts their bytes in @progress */
+gboolean qconv_convert_layers (const QconvPlan *plan, OutputFile *file, Progress *progress, GCancellable *cancellable,
                                GError **error);
 /* Returns the bytes that qconv_convert_layers() will count */
 guint64 qconv_convert_bytes (const QconvPlan *plan);

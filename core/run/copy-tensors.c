@@ -23,54 +23,55 @@ qconv_copy_n_pieces (const PlannedLayer *l)
   return MAX (n, 1); /* an empty tensor still needs one task */
 }
 
-/* A stretch of a tensor: bytes [start, start + n) of @from go to @to of the output. @finite: Inf and NaN are refused */
+/* A stretch of a tensor: bytes [start, start + n) of the source. @finite: Inf and NaN are refused */
 typedef struct {
-  const QconvTensor *from;
-  guint64 start, to;
+  const PlannedTensor *tensor;
+  guint64 start;
   gsize n;
   gboolean finite;
 } Stretch;
 
 static gboolean
-copy_through_memory (const Stretch *s, Arena *arena, Save *save, GError **error)
+copy_through_memory (OutputFile *file, const Stretch *s, guint8 *bytes, GError **error)
 {
-  guint8 *bytes = arena->base; /* a task of copies has the block for itself */
+  const QconvTensor *from = s->tensor->copied;
 
-  if (!qconv_tensor_read (s->from, s->start, s->n, bytes, error))
+  if (!qconv_tensor_read (from, s->start, s->n, bytes, error))
     return FALSE;
-  if (s->from->big_endian)
-    qconv_swap_items (bytes, s->n, s->from->dtype);
-  if (s->finite && !qconv_floats_check (&QCONV_BUFFER (bytes, s->n, s->from->dtype), error))
+  if (from->big_endian)
+    qconv_swap_items (bytes, s->n, from->dtype);
+  if (s->finite && !qconv_floats_check (&QCONV_BUFFER (bytes, s->n, from->dtype), error))
     return FALSE;
-  return qconv_save_write (save, s->to, bytes, s->n, error);
+  return qconv_output_file_write (file, s->tensor, s->start, bytes, s->n, error);
 }
 
 static gboolean
-copy_stretch (const Stretch *s, Arena *arena, Save *save, GError **error)
+copy_stretch (OutputFile *file, const Stretch *s, Arena *arena, GError **error)
 {
+  const QconvTensor *from = s->tensor->copied;
+  guint8 *room = arena->base; /* a task of copies has the block for itself */
   gboolean done = FALSE;
 
-  if (!s->from->big_endian && !s->finite
-      && !qconv_save_copy (save, s->to, &(SourceRange) { s->from->source, s->from->offset + s->start, s->n }, &done,
-                           error))
+  if (!from->big_endian && !s->finite
+      && !qconv_output_file_copy (file, s->tensor, s->start,
+                                  &(SourceRange) { from->source, from->offset + s->start, s->n }, room, &done, error))
     return FALSE;
-  return done || copy_through_memory (s, arena, save, error);
+  return done || copy_through_memory (file, s, room, error);
 }
 
 gboolean
-qconv_copy_piece (const OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error)
+qconv_copy_piece (OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error)
 {
   for (guint i = 0; i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
       guint64 n_pieces = pieces_of (l, t), start = piece * l->tiling.task_cost;
-      const QconvTensor *to = qconv_planned_tensor (file->output, t);
 
       if (piece < n_pieces)
-        return copy_stretch (&(Stretch) { t->copied, start, to->offset + start,
-                                          (gsize) MIN (l->tiling.task_cost, t->copied->n_bytes - start),
+        return copy_stretch (file,
+                             &(Stretch) { t, start, (gsize) MIN (l->tiling.task_cost, t->copied->n_bytes - start),
                                           l->finite && qconv_dtype_is_number (t->copied->dtype) },
-                             arena, file->save, error);
+                             arena, error);
       piece -= n_pieces;
     }
   return TRUE;

@@ -7,4 +7,4 @@
 guint64 qconv_copy_n_pieces (const PlannedLayer *l);
 /* Copies one piece. The file system does it if it can, else @arena holds the piece; so it does if Inf and NaN are
    an error */
-gboolean qconv_copy_piece (const OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error);
+gboolean qconv_copy_piece (OutputFile *file, const PlannedLayer *l, guint64 piece, Arena *arena, GError **error);

@@ -45,15 +45,23 @@ check_output (QconvPlan *p, GError **error)
          || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
 }
 
+/* Writes the header, which states the checksums of the tensors and so comes last */
 static gboolean
-write_file (QconvPlan *p, Save *save, const Listener *listener, GError **error)
+write_header (QconvPlan *p, const OutputFile *file, GError **error)
+{
+  return qconv_output_file_complete (file, error) && qconv_plan_set_checksums (p, file->sums, error)
+         && qconv_save_write (file->save, 0, p->layout.header->data, p->layout.header->len, error);
+}
+
+static gboolean
+write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **error)
 {
   Progress counter;
   gboolean ok;
 
   qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
-  ok = qconv_write_header (p, save, error) && qconv_convert_layers (p, save, &counter, listener->cancellable, error)
-       && qconv_complete_file (p, save, listener->cancellable, error);
+  ok = qconv_write_given (file, error) && qconv_convert_layers (p, file, &counter, listener->cancellable, error)
+       && write_header (p, file, error) && qconv_complete_file (p, file->save, listener->cancellable, error);
   if (ok)
     qconv_progress_finish (&counter);
   else
@@ -62,24 +70,36 @@ write_file (QconvPlan *p, Save *save, const Listener *listener, GError **error)
   return ok;
 }
 
+/* Writes and checks the temporary file. @report: (out) (nullable): what the check found */
+static gboolean
+make_file (QconvPlan *p, Save *save, const Listener *listener, QconvReport **report, GError **error)
+{
+  OutputFile file;
+  g_autoptr (QconvReport) own = NULL;
+  gboolean ok;
+
+  qconv_output_file_init (&file, &p->output, save);
+  ok = write_file (p, &file, listener, error);
+  if (ok)
+    own = qconv_check_plan (p, &(Written) { qconv_save_temporary (save), file.sums }, listener, error);
+  qconv_output_file_clear (&file);
+  ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error));
+  if (report != NULL)
+    *report = g_steal_pointer (&own);
+  return ok;
+}
+
 gboolean
 qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
                 QconvReport **report, GError **error)
 {
   Listener listener = { progress, user_data, cancellable };
-  g_autoptr (QconvReport) own = NULL;
   g_autoptr (Save) save = NULL;
-  gboolean ok;
 
   if (!check_output (p, error))
     return FALSE;
   save = qconv_save_new (p->path, p->layout.file_size, error);
-  if (save == NULL || !write_file (p, save, &listener, error))
-    return FALSE;
-  own = qconv_check_plan (p, qconv_save_temporary (save), &listener, error);
-  ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error));
-  if (report != NULL)
-    *report = g_steal_pointer (&own);
-  return ok && qconv_save_sync (save, error) && !g_cancellable_set_error_if_cancelled (cancellable, error)
+  return save != NULL && make_file (p, save, &listener, report, error) && qconv_save_sync (save, error)
+         && !g_cancellable_set_error_if_cancelled (cancellable, error)
          && qconv_save_commit (save, p->force || p->in_place, error);
 }

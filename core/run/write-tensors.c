@@ -92,41 +92,35 @@ make_piece (const QconvOutput *o, const PlannedTensor *t, const Components *made
 }
 
 gboolean
-qconv_write_tensors (const OutputFile *file, const PlannedLayer *l, Scope scope, const Components *made,
-                     const Rows *rows, GError **error)
+qconv_write_tensors (OutputFile *file, const PlannedLayer *l, Scope scope, const Components *made, const Rows *rows,
+                     GError **error)
 {
   for (guint i = 0; i < l->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
-      const QconvTensor *tensor = qconv_planned_tensor (file->output, t);
       Piece piece = { 0, 0, NULL };
 
       if (t->copied != NULL || qconv_planned_by_rows (t) != (scope == SCOPE_ROWS))
         continue;
-      qconv_planned_share (t, tensor->n_bytes, rows->first, rows->n, &piece.first, &piece.n);
-      if (!make_piece (file->output, t, made, rows, &piece, error))
-        return FALSE;
-      /* Skips zeros, because the new file holds zeros */
-      if (piece.bytes != NULL
-          && !qconv_save_write (file->save, tensor->offset + piece.first, piece.bytes, (gsize) piece.n, error))
+      qconv_planned_share (t, qconv_planned_tensor (file->output, t)->n_bytes, rows->first, rows->n, &piece.first,
+                           &piece.n);
+      if (!make_piece (file->output, t, made, rows, &piece, error)
+          || !qconv_output_file_write (file, t, piece.first, piece.bytes, piece.n, error))
         return FALSE;
     }
   return TRUE;
 }
 
 gboolean
-qconv_write_header (const QconvPlan *plan, Save *save, GError **error)
+qconv_write_given (OutputFile *file, GError **error)
 {
-  if (!qconv_save_write (save, 0, plan->layout.header->data, plan->layout.header->len, error))
-    return FALSE;
-  for (guint i = 0; i < plan->output.tensors->len; i++)
+  for (guint i = 0; i < file->output->tensors->len; i++)
     {
-      const PlannedTensor *t = g_ptr_array_index (plan->output.tensors, i);
-      const QconvTensor *tensor = qconv_planned_tensor (&plan->output, t);
+      const PlannedTensor *t = g_ptr_array_index (file->output->tensors, i);
+      gconstpointer bytes = t->planned.data != NULL ? g_bytes_get_data (t->planned.data, NULL) : NULL;
 
-      if (t->layer == NULL && t->planned.data != NULL
-          && !qconv_save_write (save, tensor->offset, g_bytes_get_data (t->planned.data, NULL), (gsize) tensor->n_bytes,
-                                error))
+      if (t->layer == NULL
+          && !qconv_output_file_write (file, t, 0, bytes, qconv_planned_tensor (file->output, t)->n_bytes, error))
         return FALSE;
     }
   return TRUE;

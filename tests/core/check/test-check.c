@@ -89,7 +89,7 @@ test_damage (gconstpointer data)
 
   toy_reset ();
   toy_write (in, model, NULL);
-  toy_convert (in, out, &(QconvJob) { .target = k->target });
+  toy_convert (in, out, &(QconvJob) { .target = k->target, .run.no_checksums = TRUE });
   toy_flip (out, k->tensor, k->offset, k->bits);
   r = verify (out, in, 0, 0);
   alone = verify (out, NULL, 0, 0);
@@ -106,6 +106,49 @@ test_damage (gconstpointer data)
     g_assert_cmpfloat (find_layer (r, k->layer)->relmse, >, 0);
 }
 
+/* Tests that the checksums in the metadata show any damage, without the original, in the damaged tensor alone */
+static void
+test_checksums (gconstpointer data)
+{
+  const Damage *k = data;
+  g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box");
+  g_autoptr (QconvReport) r = NULL;
+  guint n = 0;
+
+  toy_reset ();
+  toy_write (in, model, NULL);
+  toy_convert (in, out, &(QconvJob) { .target = k->target });
+  toy_flip (out, k->tensor, k->offset, k->bits);
+  r = verify (out, NULL, 0, 0);
+  for (guint i = 0; i < r->problems->len; i++)
+    n += strcmp (((const QconvProblem *) g_ptr_array_index (r->problems, i))->code, "checksum") == 0;
+  g_assert_cmpuint (n, ==, k->bits != 0);
+  if (k->bits != 0)
+    g_assert_true (toy_reported (r, k->tensor, "checksum"));
+}
+
+/* Tests that verify names tensors that came or went since the file was written, and damaged checksums */
+static void
+test_changed_checksums (void)
+{
+  static const ToyTensor changed[] = { FLOATS ("a.weight", 12, 16), FLOATS ("new.weight", 2, 2), { NULL } };
+  g_autofree char *path = toy_path ("in.box");
+  g_autoptr (QconvReport) r = NULL, damaged = NULL;
+
+  toy_reset ();
+  toy_write (path, changed,
+             QCONV_LIST ("qconv_checksums={\"a.weight\":\"crc32:00000001\",\"old.weight\":\"crc32:00000000\"}"));
+  r = verify (path, NULL, 0, 0);
+  g_assert_true (toy_reported (r, "a.weight", "checksum"));
+  g_assert_true (toy_reported (r, "new.weight", "checksum"));
+  g_assert_true (toy_reported (r, "old.weight", "checksum"));
+  g_assert_cmpuint (r->problems->len, ==, 3);
+  toy_write (path, changed, QCONV_LIST ("qconv_checksums=[]"));
+  damaged = verify (path, NULL, 0, 0);
+  g_assert_true (toy_reported (damaged, NULL, "checksum"));
+  g_assert_cmpuint (damaged->problems->len, ==, 1);
+}
+
 /* Tests that all layers are checked, even if the first one is damaged */
 static void
 test_all_problems (void)
@@ -115,7 +158,7 @@ test_all_problems (void)
 
   toy_reset ();
   toy_write (in, model, NULL);
-  toy_convert (in, out, &(QconvJob) { .target = "half-toy" });
+  toy_convert (in, out, &(QconvJob) { .target = "half-toy", .run.no_checksums = TRUE });
   toy_flip (out, "a.weight", 7, 0x40);
   toy_flip (out, "b.weight", 7, 0x40);
   toy_flip (out, "b.scale", 3, 0x80);
@@ -368,6 +411,8 @@ static const Damage written[] = {
   { "scale", "half-toy", "b.scale", 7, 0x01, "error-bound", "b" },
   { "sign of a scale", "half-toy", "b.scale", 39, 0x80, "bad-scale", "b" },
   { "marker", "half-toy", "b.scheme", 0, 0x20, "scheme", "b" },
+  { "kept weight", "half-toy", "first.weight", 3, 0x01, "checksum", "first.weight" },
+  { "plain weight", "plain-toy", "b.weight", 0, 0x01, "checksum", "b.weight" },
 };
 
 static void
@@ -474,10 +519,12 @@ main (int argc, char **argv)
 {
   toy_init (&argc, &argv);
   ADD ("damage", damages, damages[i].title, &damages[i], test_damage)
+  ADD ("checksums", damages, damages[i].title, &damages[i], test_checksums)
   ADD ("measure", measured, measured[i], measured[i], test_measure)
   ADD ("pairing", pairings, pairings[i].title, &pairings[i], test_pairing)
   ADD ("broken", broken, broken[i].title, GUINT_TO_POINTER (i), test_broken)
   ADD ("written", written, written[i].title, &written[i], test_written)
+  g_test_add_func ("/core/check/changed-checksums", test_changed_checksums);
   g_test_add_func ("/core/check/all-problems", test_all_problems);
   g_test_add_func ("/core/check/measure/chunks", test_measure_chunks);
   g_test_add_func ("/core/check/alone", test_alone);
