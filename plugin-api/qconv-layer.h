@@ -23,6 +23,9 @@ typedef enum {
                                    share() yet and refuses such schemes */
   QCONV_COMPONENT_GIVEN = 4,    /* no encoder makes it: it comes with the source or from the user, or is absent.
                                    Core fills "input_scale" (F32, []) from --input-scale */
+  QCONV_COMPONENT_ANY_ROWS = 8, /* it belongs to the whole layer and holds for any of its rows in any order: a table of
+                                   levels, a factor for each column. One number holds for any rows without this flag,
+                                   unless stack() makes it */
 } QconvComponentFlags;
 
 /**

@@ -101,6 +101,17 @@ typedef struct {
   gconstpointer reserved[4];
 } QconvEncoder;
 
+/**
+ * QconvStackPart: rows of a source of a stacked layer, in the order of the stacked layer.
+ *
+ * @source: the layer and its components that belong to the whole layer, in host memory, for qconv_tile_component()
+ * @first, @stride, @n: rows first, first + stride, …: @n of them. @stride is 1 unless every row is a run by itself
+ */
+typedef struct {
+  const QconvTile *source;
+  guint64 first, stride, n;
+} QconvStackPart;
+
 typedef struct _QconvComponents QconvComponents;
 /* Appends a copy of @component and its name. */
 QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent *component);
@@ -130,6 +141,12 @@ QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent 
  * @settle: (nullable): replaces "auto", and values that the shape of a planned layer rules out, by
  *   qconv_values_replace(), so that components(), the writer and the comparison with a source see one value. Readers
  *   must claim settled parameters
+ * @stack: (nullable): core stacks rows of layers with equal parameters, in another order, and moves the components that
+ *   follow rows. stack() makes those that belong to the whole layer, except QCONV_COMPONENT_ANY_ROWS, from the same
+ *   components of the @n sources, in host memory and without scratch. NULL: core decodes such layers, unless each of
+ *   these components is one number or has that flag, and is equal in all sources
+ * @stack_bound: (nullable): returns the worst relative MSE of a stacked layer against the rows that it is made of;
+ *   NULL: stack() changes no value
  */
 struct _QconvQuantizer {
   const char *id, *summary;
@@ -146,6 +163,9 @@ struct _QconvQuantizer {
   gboolean (*validate) (const QconvQuantizer *self, const QconvTile *t, GError **error);
   gboolean (*share) (const QconvQuantizer *self, const QconvTile *const *tiles, guint n, GError **error);
   void (*settle) (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values);
-  gconstpointer reserved[7];
+  gboolean (*stack) (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n,
+                     GError **error);
+  double (*stack_bound) (const QconvQuantizer *self, const QconvLayer *layer);
+  gconstpointer reserved[5];
 };
 G_END_DECLS

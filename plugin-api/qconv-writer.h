@@ -87,6 +87,8 @@ typedef struct {
  *   same scheme
  * @roles: (nullable): other schemes for some role classes; ends with { NULL }. This core does not offer targets with
  *   roles
+ * @beside: the loader also takes layers of @scheme in files of the writer's other targets. Layers that a source has in
+ *   this scheme, and that core would keep, are then moved instead of decoded
  */
 typedef struct {
   const char *name, *summary;
@@ -94,7 +96,8 @@ typedef struct {
   QconvDType dtype;
   const char *parameters;
   const QconvRoleScheme *roles;
-  gconstpointer reserved[2];
+  gboolean beside;
+  gconstpointer reserved[1];
 } QconvTarget;
 
 /**

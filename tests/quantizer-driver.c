@@ -381,6 +381,80 @@ encoded_validate (const Encoded *e, GError **error)
   return ok;
 }
 
+/* ---- Stacking ---- */
+
+/* Copies the items of component @i that rows of the part own. @at: the first row of the part in @e */
+static void
+copy_part (Encoded *e, guint i, const EncodedPart *p, guint64 at)
+{
+  const QconvLayer *to = &e->layer->pub, *from = &p->source->layer->pub;
+  gsize stride = qconv_component_stride (to->components[i]);
+  guint64 step = p->stride == 1 ? p->n : 1;
+
+  for (guint64 row = 0; row < p->n; row += step)
+    {
+      guint64 item, n, source_item, source_n;
+
+      qconv_component_share (to, to->components[i], at + row, step, &item, &n);
+      qconv_component_share (from, from->components[i], p->first + row * p->stride, step, &source_item, &source_n);
+      g_assert_cmpuint (n, ==, source_n);
+      memcpy (e->whole->buffers[i].data + item * stride, p->source->whole->buffers[i].data + source_item * stride,
+              n * stride);
+    }
+}
+
+static void
+call_stack (Encoded *e, const EncodedPart *parts, guint n)
+{
+  g_autofree Share *shares = g_new (Share, n + 1);
+  g_autofree Tile *tiles = g_new (Tile, n + 1);
+  g_autofree QconvStackPart *list = g_new (QconvStackPart, n);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i <= n; i++)
+    {
+      const Encoded *of = i < n ? parts[i].source : e;
+
+      shares[i] = share_begin (of, 0, 0, 0);
+      tiles[i] = make_tile (&shares[i], NULL, 0, of->layer->pub.rows, NULL);
+    }
+  for (guint i = 0; i < n; i++)
+    list[i] = (QconvStackPart) { &tiles[i].pub, parts[i].first, parts[i].stride, parts[i].n };
+  e->quantizer->stack (e->quantizer, &tiles[n].pub, list, n, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i <= n; i++)
+    share_end (&shares[i], 0, 0, FALSE);
+}
+
+float *
+encoded_must_stack (Encoded *e, const EncodedPart *parts, guint n)
+{
+  const QconvLayer *l = &e->layer->pub;
+  float *want = g_new (float, l->rows * l->cols);
+  gboolean by_scheme = FALSE;
+  guint64 at = 0;
+
+  for (guint i = 0; i < l->n_components; i++)
+    by_scheme |= l->components[i]->run.rows == 0 && (l->components[i]->flags & QCONV_COMPONENT_ANY_ROWS) == 0;
+  for (guint k = 0; k < n; at += parts[k++].n)
+    {
+      g_autofree float *all = encoded_must_decode (parts[k].source, 0);
+
+      for (guint i = 0; i < l->n_components; i++)
+        if (l->components[i]->run.rows > 0)
+          copy_part (e, i, &parts[k], at);
+        else if ((l->components[i]->flags & QCONV_COMPONENT_ANY_ROWS) != 0)
+          memcpy (e->whole->buffers[i].data, parts[k].source->whole->buffers[i].data, e->whole->buffers[i].size);
+      for (guint64 row = 0; row < parts[k].n; row++)
+        memcpy (want + (at + row) * l->cols, all + (parts[k].first + row * parts[k].stride) * l->cols,
+                l->cols * sizeof *want);
+    }
+  g_assert_cmpuint (at, ==, l->rows);
+  if (by_scheme)
+    call_stack (e, parts, n);
+  return want;
+}
+
 double
 driver_relative_error (QconvDType dtype, gconstpointer reference, const float *other, guint64 rows, guint64 cols)
 {

@@ -32,6 +32,14 @@ gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, G
 /* Fills the components from those of @source, by the encoder that takes its scheme, which must exist. Sets *@exact to
    FALSE if the data did not fit; the components then hold nothing */
 gboolean encoded_adopt (Encoded *e, const Encoded *source, guint64 tile_rows, gboolean *exact, GError **error);
+/* Rows of @source: first, first + stride, …: @n of them, which begin and end at runs */
+typedef struct {
+  const Encoded *source;
+  guint64 first, stride, n;
+} EncodedPart;
+/* Makes @e of the rows of other matrices as core does: copies components that follow rows or hold for any rows, and
+   calls stack() for the others. Returns: (transfer full): the decoded rows of the sources in this order */
+float *encoded_must_stack (Encoded *e, const EncodedPart *parts, guint n);
 /* Decodes to @floats, [rows, cols] */
 gboolean encoded_decode (const Encoded *e, float *floats, guint64 tile_rows, GError **error);
 /* Do the same; abort the test on an error. */

@@ -68,22 +68,12 @@ same_scheme (const SourceLayer *s)
   return TRUE;
 }
 
-/* Returns: (transfer full): the bytes of a component that belongs to the whole layer @of; NULL if it follows rows or is
-   too large to be read while planning */
+/* Returns: (transfer full): the bytes of component @c, which belongs to the whole layer @of; NULL if it is too large to
+   be read while planning */
 static GBytes *
-read_whole (const SourceLayer *of, const char *name)
+read_whole (const SourceLayer *of, const QconvComponent *c)
 {
-  gint i = qconv_layer_component_index (&of->layer->pub, name);
-  Arena arena = { .size = qconv_components_cost (of->layer, SCOPE_LAYER, 0) };
-  g_autoptr (Components) c = qconv_components_new (of->layer);
-  g_autofree guint8 *memory = NULL;
-
-  if (i < 0 || of->layer->pub.components[i]->run.rows > 0 || arena.size > LARGEST_WHOLE)
-    return NULL;
-  arena.base = memory = g_malloc (arena.size);
-  return qconv_claimed_load (of, c, SCOPE_LAYER, &(Rows) { .arena = &arena }, NULL)
-             ? g_bytes_new (c->buffers[i].data, c->buffers[i].size)
-             : NULL;
+  return qconv_component_share_bytes (&of->layer->pub, c, 0) <= LARGEST_WHOLE ? qconv_claimed_component (of, c) : NULL;
 }
 
 /* Returns whether component @c is equal in all sources. @c belongs to the whole layer */
@@ -96,8 +86,13 @@ same_in_all (const SourceLayer *s, const QconvComponent *c)
     {
       const SourceLayer *of = g_ptr_array_index (s->sources, i);
       const QconvComponent *have = qconv_layer_component (&of->layer->pub, c->name);
-      g_autoptr (GBytes) bytes = qconv_shape_equal (&have->shape, &c->shape) ? read_whole (of, c->name) : NULL;
+      g_autoptr (GBytes) bytes = NULL;
 
+      if (have->run.rows > 0 || !qconv_shape_equal (&have->shape, &c->shape))
+        return FALSE;
+      if (s->sources->len == 1)
+        return TRUE;
+      bytes = read_whole (of, have);
       if (bytes == NULL || (first != NULL && !g_bytes_equal (first, bytes)))
         return FALSE;
       if (first == NULL)
@@ -106,17 +101,10 @@ same_in_all (const SourceLayer *s, const QconvComponent *c)
   return TRUE;
 }
 
-/* Returns whether component @c can be made from the components of the sources. A row component can, if no part is
-   transposed and no part cuts a run in two. A layer component can, if the composed layer equals one source, if
-   there is one source and @c is one number, or if @c is equal in all sources */
+/* Returns whether the items of row component @c can be stacked: no part cuts a run in two */
 static gboolean
-component_stacks (const SourceLayer *s, const QconvComponent *c)
+runs_stack (const SourceLayer *s, const QconvComponent *c)
 {
-  guint64 items = 0;
-
-  if (c->run.rows == 0)
-    return qconv_composed_whole (s) || (s->sources->len == 1 && qconv_shape_items (&c->shape, &items) && items == 1)
-           || same_in_all (s, c);
   for (guint i = 0; i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);
@@ -127,6 +115,21 @@ component_stacks (const SourceLayer *s, const QconvComponent *c)
         return FALSE;
     }
   return TRUE;
+}
+
+/* Returns whether component @c of a layer in scheme @q can be made from the components of the sources. A layer
+   component can, if the composed layer equals one source, if stack() makes @c, or if @c holds for any rows and is equal
+   in all sources. Any other layer component belongs to the rows in their old order */
+static gboolean
+component_stacks (const SourceLayer *s, const QconvQuantizer *q, const QconvComponent *c)
+{
+  guint64 items = 0;
+  gboolean any_rows;
+
+  if (c->run.rows > 0)
+    return runs_stack (s, c);
+  any_rows = (c->flags & QCONV_COMPONENT_ANY_ROWS) != 0 || (qconv_shape_items (&c->shape, &items) && items == 1);
+  return qconv_composed_whole (s) || qconv_composed_makes (s, q, c) || (any_rows && same_in_all (s, c));
 }
 
 /* Returns: (transfer full): the layer in the scheme of its sources; NULL if the components cannot be stacked */
@@ -158,7 +161,7 @@ stack_components (const SourceLayer *s, guint64 rows, guint64 cols)
                 != NULL;
       if (have == 0)
         qconv_layer_drop_component (l, c->name);
-      else if (have < s->sources->len || !component_stacks (s, c))
+      else if (have < s->sources->len || !component_stacks (s, l->quantizer, c))
         return NULL;
     }
   return g_steal_pointer (&l);

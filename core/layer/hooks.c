@@ -149,12 +149,35 @@ qconv_call_components (const QconvQuantizer *q, const QconvLayer *layer, QconvCo
   return judge (ok, &own, &(Hook) { "quantizer", q, "components", layer->name }, error);
 }
 
+/* Fails unless @bound, which @hook returned, is a finite number, at least 0 */
+static gboolean
+check_bound (double bound, const Hook *hook, GError **error)
+{
+  return (isfinite (bound) && bound >= 0) || qconv_hook_broke (hook, error, "returned %g", bound);
+}
+
 gboolean
 qconv_call_bound (const QconvQuantizer *q, const QconvLayer *layer, double *bound, GError **error)
 {
   *bound = q->bound (q, layer);
-  return (isfinite (*bound) && *bound >= 0)
-         || qconv_hook_broke (&(Hook) { "quantizer", q, "bound", layer->name }, error, "returned %g", *bound);
+  return check_bound (*bound, &(Hook) { "quantizer", q, "bound", layer->name }, error);
+}
+
+gboolean
+qconv_call_stack (const QconvQuantizer *q, const Tile *tile, const QconvStackPart *parts, guint n, GError **error)
+{
+  const Hook hook = { "quantizer", q, "stack", NULL };
+  GError *own = NULL;
+  gboolean ok = q->stack (q, &tile->pub, parts, n, &own);
+
+  return end_tile (ok, &own, tile, &hook, error);
+}
+
+gboolean
+qconv_call_stack_bound (const QconvQuantizer *q, const QconvLayer *layer, double *bound, GError **error)
+{
+  *bound = q->stack_bound != NULL ? q->stack_bound (q, layer) : 0;
+  return check_bound (*bound, &(Hook) { "quantizer", q, "stack_bound", layer->name }, error);
 }
 
 gboolean

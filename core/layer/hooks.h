@@ -67,6 +67,10 @@ gboolean qconv_call_encode (const QconvQuantizer *q, const QconvEncoder *e, cons
 gboolean qconv_call_decode (const QconvQuantizer *q, const Tile *tile, GError **error);
 /* Returns TRUE if @q has no hook validate() */
 gboolean qconv_call_validate (const QconvQuantizer *q, const Tile *tile, GError **error);
+gboolean qconv_call_stack (const QconvQuantizer *q, const Tile *tile, const QconvStackPart *parts, guint n,
+                           GError **error);
+/* The same as qconv_call_bound() of the hook stack_bound(). Sets @bound to 0 if @q has no such hook */
+gboolean qconv_call_stack_bound (const QconvQuantizer *q, const QconvLayer *layer, double *bound, GError **error);
 
 /* ---- Writers ---- */
 

@@ -116,7 +116,8 @@ qconv_run_fits (const QconvRun *run, guint64 rows, guint64 n)
 static gboolean
 check_component (const Layer *l, const QconvComponent *c, const Hook *hook, GError **error)
 {
-  const guint32 flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_SHARED | QCONV_COMPONENT_GIVEN;
+  const guint32 flags
+      = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_SHARED | QCONV_COMPONENT_GIVEN | QCONV_COMPONENT_ANY_ROWS;
   guint64 bytes;
 
   if (c->name == NULL || *c->name == '\0')

@@ -79,6 +79,19 @@ qconv_claimed_load (const SourceLayer *s, Components *c, Scope scope, const Rows
   return TRUE;
 }
 
+GBytes *
+qconv_claimed_component (const SourceLayer *s, const QconvComponent *c)
+{
+  gsize size = qconv_component_share_bytes (&s->layer->pub, c, 0);
+  Arena arena = { .size = arena_cost (size) };
+  g_autofree guint8 *memory = g_malloc (arena.size);
+  QconvBuffer buffer;
+
+  arena.base = memory;
+  buffer = QCONV_BUFFER (arena_take (&arena, size), size, c->dtype);
+  return load_component (s, c, &(Rows) { .arena = &arena }, &buffer, NULL) ? g_bytes_new (buffer.data, size) : NULL;
+}
+
 /* ---- Floats ---- */
 
 static gsize

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "layer/delta.h"
+#include "layer/hooks.h"
 #include "layer/load-claimed.h"
 
 /**
@@ -77,6 +78,8 @@ layer_cost (const SourceLayer *s)
 
   for (guint i = 0; i < s->sources->len; i++)
     cost += qconv_claimed_cost (g_ptr_array_index (s->sources, i), SCOPE_LAYER, 0);
+  if (qconv_source_layer_stacked (s))
+    cost += qconv_components_cost (s->layer, SCOPE_LAYER, 0);
   return cost + (s->deltas != NULL ? qconv_deltas_kept_cost (s->deltas) : 0);
 }
 
@@ -116,22 +119,52 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
 
 /* ---- Components ---- */
 
-/* Loads the layer components of each source and the kept buffers of deltas. Takes the layer components of the
-   composed layer from the first source; component_stacks() in compose.c has checked this */
+/* Lets the quantizer make the layer components that depend on the order of rows */
+static gboolean
+stack_layer (const SourceLayer *s, const Components *c, const Rows *rows, GError **error)
+{
+  Rows all = { 0, s->layer->pub.rows, rows->arena, rows->cancellable };
+  Tile tile = qconv_tile (s->layer, c, &all);
+  g_autofree Tile *sources = g_new (Tile, s->sources->len);
+  g_autofree QconvStackPart *parts = g_new (QconvStackPart, s->parts->len);
+
+  for (guint i = 0; i < s->sources->len; i++)
+    {
+      all.n = c->sources[i]->layer->pub.rows;
+      sources[i] = qconv_tile (c->sources[i]->layer, c->sources[i], &all);
+    }
+  for (guint i = 0; i < s->parts->len; i++)
+    {
+      const Part *p = &g_array_index (s->parts, Part, i);
+
+      parts[i] = (QconvStackPart) { &sources[p->source].pub, p->first, p->stride, p->n };
+    }
+  return qconv_call_stack (s->layer->quantizer, &tile, parts, s->parts->len, error);
+}
+
+/* Loads the layer components of each source and the kept buffers of deltas. Layer components of the composed layer are
+   those of the first source, unless stack() makes them; component_stacks() in compose.c has checked this */
 static gboolean
 load_layer (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
 {
+  const QconvQuantizer *q = s->layer->quantizer;
+  gboolean stacked = qconv_source_layer_stacked (s);
+
   for (guint i = 0; i < s->sources->len; i++)
     if (!qconv_claimed_load (g_ptr_array_index (s->sources, i), c->sources[i], SCOPE_LAYER, rows, error))
       return FALSE;
-  for (guint i = 0; i < s->layer->pub.n_components && s->layer->quantizer != NULL; i++)
+  if (stacked && !qconv_components_place (c, SCOPE_LAYER, rows, error))
+    return FALSE;
+  for (guint i = 0; i < s->layer->pub.n_components && q != NULL; i++)
     {
       const QconvComponent *component = s->layer->pub.components[i];
       gint from = qconv_layer_component_index (&c->sources[0]->layer->pub, component->name);
 
-      if (component->run.rows == 0)
+      if (component->run.rows == 0 && !qconv_composed_makes (s, q, component))
         c->buffers[i] = c->sources[0]->buffers[from];
     }
+  if (stacked && !stack_layer (s, c, rows, error))
+    return FALSE;
   return s->deltas == NULL || qconv_deltas_keep (s->deltas, c->kept, rows->arena, error);
 }
 

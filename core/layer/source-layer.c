@@ -136,3 +136,21 @@ qconv_composed_whole (const SourceLayer *s)
   return s->parts->len == 1 && p->first == 0 && !p->transposed
          && (p->n == qconv_composed_source (s, 0)->layer->pub.rows && (p->stride == 1 || p->n <= 1));
 }
+
+gboolean
+qconv_composed_makes (const SourceLayer *s, const QconvQuantizer *q, const QconvComponent *c)
+{
+  return q->stack != NULL && c->run.rows == 0 && (c->flags & QCONV_COMPONENT_ANY_ROWS) == 0
+         && !qconv_composed_whole (s);
+}
+
+gboolean
+qconv_source_layer_stacked (const SourceLayer *s)
+{
+  const Layer *l = s->layer;
+
+  for (guint i = 0; s->parts != NULL && l->quantizer != NULL && i < l->pub.n_components; i++)
+    if (qconv_composed_makes (s, l->quantizer, l->pub.components[i]))
+      return TRUE;
+  return FALSE;
+}

@@ -84,3 +84,7 @@ const Binding *qconv_source_layer_binding (const SourceLayer *s, const char *com
 const SourceLayer *qconv_composed_source (const SourceLayer *s, guint i);
 /* Returns whether a composed layer consists of all rows of one claimed layer, in their order */
 gboolean qconv_composed_whole (const SourceLayer *s);
+/* Returns whether the hook stack() of @q makes component @c of the composed layer @s */
+gboolean qconv_composed_makes (const SourceLayer *s, const QconvQuantizer *q, const QconvComponent *c);
+/* Returns whether @s is composed, and stack() of its quantizer makes any of its components */
+gboolean qconv_source_layer_stacked (const SourceLayer *s);

@@ -66,7 +66,7 @@ warn_nothing (const QconvPlan *p)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
 
-      if (l->layer->quantizer != NULL)
+      if (l->layer->quantizer != NULL && (l->how != HOW_MOVE || l->layer->quantizer == p->target->quantizer))
         return;
       decoded |= l->how == HOW_DECODE;
     }

@@ -62,6 +62,7 @@ typedef struct {
  * @copies: every tensor that follows rows is copied, so there are no tiles
  * @packable: the target's scheme can hold it
  * @finite: the run fails if a plain layer holds Inf or NaN
+ * @adopted: the run took the components of another scheme, which changes no value
  * @bytes: of its tensors in the output, without the bias
  */
 struct _PlannedLayer {
@@ -71,7 +72,7 @@ struct _PlannedLayer {
   const char *rule;
   GPtrArray *tensors;
   char *options;
-  gboolean has_input_scale, copies, packable, finite;
+  gboolean has_input_scale, copies, packable, finite, adopted;
   float input_scale;
   Tiling tiling;
   guint64 bytes;

@@ -34,12 +34,14 @@ struct _CheckRow {
   char *id;
 };
 
-/* One way to convert a file. Zero is the default. @unverified: without the check of core */
+/* One way to convert a file. Zero is the default. @unverified: without the check of core; @family_file, @naming: as in
+   QconvOpenOptions and QconvNameOptions */
 typedef struct {
   const char *target, *option;
   guint n_threads;
   guint64 memory;
   gboolean unverified;
+  const char *family_file, *naming;
 } CheckWay;
 
 /* Adds the row "@kind @id: @what" */

@@ -70,9 +70,10 @@ try_scheme (Rules *r, const SourceLayer *s, const Scheme *scheme, const QconvVal
   return qconv_target_layer (s, scheme, values, r->gave_up == NULL ? &r->gave_up : NULL);
 }
 
-/* Adds the fallback schemes of the family, before options are given to schemes */
+/* Adds the fallback schemes of the family, and the schemes of the source that kept layers may stay in, before options
+   are given to schemes */
 static void
-imply_fallbacks (Rules *r)
+imply_schemes (Rules *r)
 {
   const Scheme *first = qconv_schemes_main (r->schemes);
 
@@ -86,6 +87,8 @@ imply_fallbacks (Rules *r)
         advice = advise (r, s, trial);
       if (advice.kind == ADVICE_FALLBACK)
         qconv_schemes_imply (r->schemes, advice.fallback);
+      if (s->layer->quantizer != NULL)
+        qconv_schemes_imply_beside (r->schemes, s->layer->scheme);
     }
 }
 
@@ -124,7 +127,7 @@ qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Sch
     if (!add_like (r, job->rules.like[i], error))
       return FALSE;
   if (mapping != NULL && r->fallback == NULL && !r->no_fallback)
-    imply_fallbacks (r);
+    imply_schemes (r);
   return TRUE;
 }
 
@@ -211,6 +214,42 @@ is_linear (const Rules *r, const SourceLayer *s)
   return template == NULL || strcmp (template->op, "linear") == 0;
 }
 
+/* Returns whether the target's loader takes @s in the scheme of the source. @layer: @s in that scheme.
+   Diffusion models: linear layers, because the family keeps these for their precision only. Text encoders: layers that
+   the family quantizes in this scheme, because loaders need others plain. Layers that the family does not know: those
+   of a file that this loader reads */
+static gboolean
+loads_quantized (const Rules *r, const SourceLayer *s, const Layer *layer)
+{
+  const Identity *id = r->mapping->identity;
+  const char *reader = r->schemes->info->writer->reader;
+  const FamilyLayer *template = find_template (r, s);
+
+  if (!g_str_has_prefix (s->plain_name, r->mapping->prefix)) /* another model of an all-in-one checkpoint */
+    return FALSE;
+  if (qconv_identity_known (id) && strcmp (qconv_family_kind (id->family), "diffusion") != 0)
+    return advise (r, s, layer).kind == ADVICE_TARGET;
+  return template != NULL ? strcmp (template->op, "linear") == 0
+                          : s->reader != NULL && g_strcmp0 (s->reader->id, reader) == 0;
+}
+
+/* Decides for a layer that no rule of the user names and that does not become the target's scheme. It stays in the
+   scheme of the source if the target's loader takes that beside its own; else it becomes or stays plain */
+static Decision
+stays_small (Rules *r, const SourceLayer *s, const char *rule)
+{
+  const Scheme *scheme = qconv_schemes_find (r->schemes, s->layer->scheme);
+  g_autoptr (Layer) layer = NULL;
+
+  if (r->fallback != NULL || r->no_fallback || scheme == NULL || !scheme->target->beside)
+    return stays (rule);
+  layer = try_scheme (r, s, scheme, NULL);
+  return layer != NULL && qconv_values_same_parameters (layer->values, s->layer->values)
+                 && loads_quantized (r, s, layer)
+             ? becomes (scheme, g_steal_pointer (&layer), rule)
+             : stays (rule);
+}
+
 /* Decides between fallback and keeping, if the family advises against the target's scheme */
 static Decision
 fall_back (Rules *r, const SourceLayer *s, const Advice *advice)
@@ -256,14 +295,18 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
 {
   const char *reason;
   Advice advice;
+  Decision d;
 
   if (strcmp (s->layer->scheme, scheme->quantizer->id) == 0)
     return becomes (scheme, g_steal_pointer (trial), "target");
   reason = reason_to_stay (r, s, scheme->quantizer);
   if (reason != NULL)
-    return stays (reason);
+    return stays_small (r, s, reason);
   advice = advise (r, s, *trial);
-  return advice.kind == ADVICE_TARGET ? becomes (scheme, g_steal_pointer (trial), "target") : fall_back (r, s, &advice);
+  if (advice.kind == ADVICE_TARGET)
+    return becomes (scheme, g_steal_pointer (trial), "target");
+  d = fall_back (r, s, &advice);
+  return d.scheme != NULL ? d : stays_small (r, s, d.rule);
 }
 
 static Decision
@@ -316,7 +359,7 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
   if (keep != NULL)
     return stays ("keep");
   if (*trial == NULL)
-    return stays ("shape");
+    return r->only->len > 0 || r->like != NULL ? stays ("shape") : stays_small (r, s, "shape");
   if (r->only->len > 0)
     return only ? becomes (scheme, g_steal_pointer (trial), "only") : stays ("only");
   if (like)

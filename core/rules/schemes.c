@@ -97,6 +97,14 @@ qconv_schemes_imply (Schemes *s, const char *id)
   return scheme;
 }
 
+void
+qconv_schemes_imply_beside (Schemes *s, const char *id)
+{
+  for (const QconvTarget *t = s->info->writer->targets; t != NULL && t->name != NULL; t++)
+    if (t->beside && t->scheme != NULL && strcmp (t->scheme, id) == 0)
+      qconv_schemes_imply (s, id);
+}
+
 const Scheme *
 qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **error)
 {

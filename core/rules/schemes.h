@@ -31,6 +31,8 @@ const Scheme *qconv_schemes_find (const Schemes *s, const char *id);
 /* Adds a scheme that a family advises; must be called before options are handed out.
    Returns: (transfer none): NULL if the writer or the registry lacks it */
 const Scheme *qconv_schemes_imply (Schemes *s, const char *id);
+/* The same for the scheme @id of a source, if the writer's loader takes it beside the target's own */
+void qconv_schemes_imply_beside (Schemes *s, const char *id);
 /* Adds a scheme that the user named in @option. QCONV_ERROR_OPTION: the writer cannot hold it; the error lists what it
    can hold. Returns: (transfer none) */
 const Scheme *qconv_schemes_add (Schemes *s, const char *id, const char *option, GError **error);

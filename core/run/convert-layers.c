@@ -323,9 +323,11 @@ finish_pass (Conversion *c, LayerRun *r, GError **error)
 static gboolean
 finish_layer (Conversion *c, LayerRun *r, GError **error)
 {
-  const PlannedLayer *l = r->plan;
+  PlannedLayer *l = r->plan;
   Arena arena = { .size = ARENA_ALIGN };
   gboolean ok;
+
+  l->adopted = l->how == HOW_ENCODE && qconv_encoder (l, r->encoder)->from != NULL;
 
   /* A bias may be that small: biases of attention keys have no effect, so training leaves them near 0 */
   if (qconv_planned_is_weight (l) && !qconv_cast_check_layer (&r->seen, l->layer->pub.dtype, error))

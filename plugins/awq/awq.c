@@ -263,6 +263,28 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return TRUE;
 }
 
+/* Copies the scales and centres of the parts' rows, group by group of a row. */
+static gboolean
+stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n, GError **error)
+{
+  static const char *const names[] = { "scale", "zero" };
+  gsize row_bytes = (gsize) (t->layer->cols / group_of (t->layer)) * qconv_dtype_bits (scale_dtype (t->layer)) / 8;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      guint8 *dst = qconv_buffer_data (qconv_tile_component (t, names[i]));
+
+      for (guint k = 0; k < n; k++)
+        {
+          const guint8 *src = qconv_buffer_data (qconv_tile_component (parts[k].source, names[i]));
+
+          for (guint64 row = 0; row < parts[k].n; row++, dst += row_bytes)
+            memcpy (dst, src + (parts[k].first + row * parts[k].stride) * row_bytes, row_bytes);
+        }
+    }
+  return TRUE;
+}
+
 static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
@@ -316,6 +338,7 @@ static const QconvQuantizer quantizer = {
   .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
   .decode = decode,
   .validate = validate,
+  .stack = stack,
 };
 
 QCONV_PLUGIN_DEFINE (awq, .summary = N_ ("AWQ W4A16 quantizer"), .license = "LGPL-2.1-or-later",

@@ -241,13 +241,15 @@ write_metadata (const QconvWriter *self, QconvOutput *o, GError **error)
 
 static const QconvTarget targets[] = {
   { .name = "nvfp4", .summary = N_ ("NVFP4, 4.5 bits a weight"), .scheme = "nvfp4" },
-  { .name = "fp8", .summary = N_ ("FP8 with one scale, 8 bits a weight"), .scheme = "fp8" },
+  { .name = "fp8", .summary = N_ ("FP8 with one scale, 8 bits a weight"), .scheme = "fp8", .beside = TRUE },
   { .name = "mxfp8",
     .summary = N_ ("MXFP8, 8.25 bits a weight; hybrid=on needs the QuantOps extension"),
-    .scheme = "mxfp8" },
+    .scheme = "mxfp8",
+    .beside = TRUE },
   { .name = "int8",
     .summary = N_ ("INT8 with a scale for each row, 8 bits a weight; needs ComfyUI 0.27"),
-    .scheme = "int8" },
+    .scheme = "int8",
+    .beside = TRUE },
   { .name = "convrot-w4a4",
     .summary = N_ ("rotated INT4 with a scale for each row, 4 bits a weight"),
     .scheme = "convrot_w4a4" },

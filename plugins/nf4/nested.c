@@ -66,28 +66,38 @@ nearest_in_map (const float map[NF4_MAP], float u)
   return (guint8) low;
 }
 
+void
+nf4_nest_begin (const Nf4Nested *nested, double sum, guint64 n)
+{
+  fill_map (nested->map);
+  *nested->offset = (float) (sum / (double) n);
+}
+
+void
+nf4_nest_group (const Nf4Nested *nested, guint64 group, const float *absmax, guint64 n)
+{
+  guint8 *codes = nested->codes + group * NF4_NESTED_BLOCK;
+  float top = 0.0f, inverse;
+
+  for (guint64 i = 0; i < n; i++)
+    top = MAX (top, fabsf (absmax[i] - *nested->offset));
+  inverse = 1.0f / MAX (top, SMALLEST_DIVISOR);
+  for (guint64 i = 0; i < n; i++)
+    codes[i] = nearest_in_map (nested->map, (absmax[i] - *nested->offset) * inverse);
+  nested->absmax[group] = top;
+}
+
 /* Nests @n absmax. The mean is summed up in FP64, so that the result is the nearest F32 for any @n. */
 void
 nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n)
 {
   double sum = 0;
 
-  fill_map (nested->map);
   for (guint64 i = 0; i < n; i++)
     sum += (double) absmax[i];
-  *nested->offset = (float) (sum / (double) n);
+  nf4_nest_begin (nested, sum, n);
   for (guint64 first = 0; first < n; first += NF4_NESTED_BLOCK)
-    {
-      guint64 end = MIN (n, first + NF4_NESTED_BLOCK);
-      float top = 0.0f, inverse;
-
-      for (guint64 i = first; i < end; i++)
-        top = MAX (top, fabsf (absmax[i] - *nested->offset));
-      inverse = 1.0f / MAX (top, SMALLEST_DIVISOR);
-      for (guint64 i = first; i < end; i++)
-        nested->codes[i] = nearest_in_map (nested->map, (absmax[i] - *nested->offset) * inverse);
-      nested->absmax[first / NF4_NESTED_BLOCK] = top;
-    }
+    nf4_nest_group (nested, first / NF4_NESTED_BLOCK, absmax + first, MIN (n - first, NF4_NESTED_BLOCK));
 }
 
 void

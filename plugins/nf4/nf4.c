@@ -116,8 +116,10 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                .dtype = QCONV_U4,
                                .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
                                .run = nested ? (QconvRun) { size.run.rows, size.run.rows } : QCONV_ROWWISE });
-  qconv_components_add (
-      out, &(QconvComponent) { .name = "codebook", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (NF4_LEVELS) });
+  qconv_components_add (out, &(QconvComponent) { .name = "codebook",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE1 (NF4_LEVELS),
+                                                 .flags = QCONV_COMPONENT_ANY_ROWS });
   if (nested)
     add_nested (&size, out);
   else
@@ -213,7 +215,7 @@ static const QconvOption af4_options[] = {
 
 #define COMMON                                                                                         \
   .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components, \
-  .bound = largest_error, .decode = decode, .validate = validate
+  .bound = largest_error, .decode = decode, .validate = validate, .stack = nf4_stack, .stack_bound = nf4_stack_bound
 
 static const QconvQuantizer nf4 = {
   .id = "nf4",

@@ -43,8 +43,17 @@ typedef struct {
 /* Returns the nested absmax of @t, or of its source if @source. */
 Nf4Nested nf4_nested_of (const QconvTile *t, gboolean source);
 void nf4_nest (const Nf4Nested *nested, const float *absmax, guint64 n);
+/* The same group by group: nf4_nest_begin() gets the sum and the number of all absmax, nf4_nest_group() those of group
+   @group, at most NF4_NESTED_BLOCK. */
+void nf4_nest_begin (const Nf4Nested *nested, double sum, guint64 n);
+void nf4_nest_group (const Nf4Nested *nested, guint64 group, const float *absmax, guint64 n);
 /* Decodes the absmax of blocks [first, first + n). */
 void nf4_unnest (const Nf4Nested *nested, guint64 first, guint64 n, float *absmax);
+
+/* Make the nested absmax of a stacked layer, and bound its error: see QconvQuantizer. */
+gboolean nf4_stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n,
+                    GError **error);
+double nf4_stack_bound (const QconvQuantizer *self, const QconvLayer *layer);
 
 extern const QconvEncoder nf4_from_floats;
 /* Turn nested absmax into plain absmax; no value changes. */

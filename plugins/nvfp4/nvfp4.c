@@ -31,10 +31,11 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = QCONV_F32,
                                                  .shape = QCONV_SHAPE0,
                                                  .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
-  qconv_components_add (out, &(QconvComponent) { .name = "pre_quant_scale",
-                                                 .dtype = QCONV_F32,
-                                                 .shape = QCONV_SHAPE1 (layer->cols),
-                                                 .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
+  qconv_components_add (
+      out, &(QconvComponent) { .name = "pre_quant_scale",
+                               .dtype = QCONV_F32,
+                               .shape = QCONV_SHAPE1 (layer->cols),
+                               .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN | QCONV_COMPONENT_ANY_ROWS });
   return TRUE;
 }
 

@@ -82,9 +82,11 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
       out, &(QconvComponent) {
                .name = "row_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (layer->rows), .run = QCONV_ROWWISE });
   if (has_codebook (self, layer))
-    qconv_components_add (
-        out, &(QconvComponent) {
-                 .name = "codebook", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (W4A8_LEVELS), .run = QCONV_WHOLE });
+    qconv_components_add (out, &(QconvComponent) { .name = "codebook",
+                                                   .dtype = QCONV_F32,
+                                                   .shape = QCONV_SHAPE1 (W4A8_LEVELS),
+                                                   .run = QCONV_WHOLE,
+                                                   .flags = QCONV_COMPONENT_ANY_ROWS });
   return TRUE;
 }
 

@@ -173,6 +173,25 @@ test_tiles (void)
     }
 }
 
+/* Tests that rows of two matrices in another order keep their values */
+static void
+test_stack (void)
+{
+  enum { ROWS = 20, COLS = 192 };
+  g_autofree float *a = random_weights (RANDOM_LAPLACE, ROWS, COLS, 1), *want = NULL, *got = NULL;
+  g_autofree float *b = random_weights (RANDOM_LAPLACE, ROWS, COLS, 2);
+  g_autoptr (Encoded) first = new_matrix (NULL, QCONV_F32, ROWS, COLS);
+  g_autoptr (Encoded) second = new_matrix (NULL, QCONV_F32, ROWS, COLS);
+  g_autoptr (Encoded) stack = new_matrix (NULL, QCONV_F32, ROWS + 6, COLS);
+  const EncodedPart parts[] = { { first, 10, 1, 10 }, { second, 1, 3, 6 }, { first, 0, 1, 10 } };
+
+  encoded_must_encode (first, a, 0);
+  encoded_must_encode (second, b, 0);
+  want = encoded_must_stack (stack, parts, G_N_ELEMENTS (parts));
+  got = encoded_must_decode (stack, 0);
+  g_assert_cmpmem (got, (ROWS + 6) * COLS * sizeof *got, want, (ROWS + 6) * COLS * sizeof *want);
+}
+
 static void
 test_quality (void)
 {
@@ -276,6 +295,7 @@ main (int argc, char **argv)
   g_test_add_func ("/awq/example", test_example);
   g_test_add_func ("/awq/half-precision", test_half_precision);
   g_test_add_func ("/awq/tiles", test_tiles);
+  g_test_add_func ("/awq/stack", test_stack);
   g_test_add_func ("/awq/quality", test_quality);
   g_test_add_func ("/awq/settle", test_settle);
   g_test_add_func ("/awq/shapes", test_shapes);

@@ -63,6 +63,20 @@ what '^double_blocks.0.img_(attn|mlp)' --keep 'ff.net.2' diffusers.safetensors
 echo "== too small or too lopsided"
 what '^(double_blocks.0.img_(attn|mlp.0)|single_blocks.0.linear1)' --skip-inefficient in.safetensors
 
+echo "== layers that are small already"
+already='^(img_in|final_layer.linear|double_blocks.0.img_(mod.lin|mlp.0))$'
+"$QCONV" --to fp8-comfy --only . in.safetensors small.safetensors --force >log
+what "$already" small.safetensors
+what "$already" --fallback keep small.safetensors
+what "$already" --layers keep:final_layer small.safetensors
+"$QCONV" --to bf16-safetensors --dry-run small.safetensors | awk '$1 == "img_in" { print "  " $1, $2, $3, $4 }'
+"$QCONV" --to int8-comfy --only . in.safetensors small.safetensors --force >log
+what "$already" small.safetensors
+"$QCONV" --to nvfp4-comfy small.safetensors out.safetensors --force >log
+"$QCONV" verify --against small.safetensors out.safetensors | awk '$1 ~ /^(img_in|int8)$/ { print "  " $1, $2, $4, $5 }'
+what "$already" in.gguf
+rm small.safetensors
+
 echo "== what another file has"
 "$QCONV" --to fp8-comfy --only '^double_blocks.0' in.safetensors like.safetensors --force >log
 what 'img_(attn.proj|mlp.0)' --like like.safetensors diffusers.safetensors

@@ -231,8 +231,10 @@ static gboolean
 once_components (const QconvQuantizer *self, const QconvLayer *l, QconvComponents *out, GError **error)
 {
   add_codes (l, (QconvRun) { l->rows, l->rows }, out);
-  qconv_components_add (out,
-                        &(QconvComponent) { .name = "scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (l->cols) });
+  qconv_components_add (out, &(QconvComponent) { .name = "scale",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE1 (l->cols),
+                                                 .flags = QCONV_COMPONENT_ANY_ROWS });
   return toy_call (TOY_COMPONENTS, error);
 }
 

@@ -305,7 +305,7 @@ static const QconvOption writer_options[] = { { "loud", QCONV_BOOLEAN, "off", .h
 static const QconvTarget targets[] = { { "half", "codes", .scheme = "half" },
                                        { "half8", "codes", .scheme = "half", .parameters = "group=8" },
                                        { "whole", "codes", .scheme = "whole" },
-                                       { "once", "codes", .scheme = "once" },
+                                       { "once", "codes", .scheme = "once", .beside = TRUE },
                                        { "twin", "codes", .scheme = "twin" },
                                        { "dark", "signs", .scheme = "dark" },
                                        { "light", "codes", .scheme = "light" },

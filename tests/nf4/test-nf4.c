@@ -231,6 +231,68 @@ test_adopt (void)
     }
 }
 
+/* ---- Stacking ---- */
+
+/* Parts of two matrices of 256 rows. @exact: nested absmax are copied in whole groups */
+typedef struct {
+  const char *options;
+  guint64 cols;
+  struct {
+    guint source;
+    guint64 first, stride, n;
+  } parts[3];
+  guint n_parts;
+  gboolean exact;
+} Stack;
+
+static const Stack stacked[] = {
+  { "double-quant=on", 256, { { 0, 128, 1, 128 }, { 0, 0, 1, 128 } }, 2, TRUE },
+  { "double-quant=on", 256, { { 0, 64, 1, 192 }, { 0, 0, 1, 64 } }, 2, TRUE },
+  { "double-quant=on", 256, { { 0, 0, 1, 100 } }, 1, TRUE },
+  { "double-quant=on", 256, { { 0, 100, 1, 156 }, { 0, 0, 1, 100 } }, 2, FALSE },
+  { "double-quant=on", 256, { { 0, 128, 1, 128 }, { 1, 0, 1, 128 } }, 2, FALSE },
+  { "double-quant=on", 256, { { 0, 1, 2, 128 }, { 1, 0, 3, 50 }, { 0, 0, 2, 128 } }, 3, FALSE },
+  { "double-quant=on", 96, { { 0, 130, 1, 126 }, { 1, 2, 1, 254 }, { 0, 0, 1, 130 } }, 3, FALSE },
+  { "double-quant=on,block=2048", 96, { { 0, 192, 1, 64 }, { 0, 0, 1, 192 } }, 2, FALSE },
+  { NULL, 256, { { 0, 100, 1, 156 }, { 1, 0, 3, 80 } }, 2, TRUE },
+};
+
+/* Tests that stacked rows keep their codes and absmax, or that each absmax is rounded once */
+static void
+test_stack (void)
+{
+  enum { ROWS = 256 };
+  const QconvQuantizer *q = driver_quantizer (qconv_plugin_nf4 (), "nf4");
+
+  for (guint i = 0; i < G_N_ELEMENTS (stacked); i++)
+    {
+      const Stack *k = &stacked[i];
+      g_autofree float *a = random_weights (RANDOM_STUDENT, ROWS, k->cols, 5), *b = g_memdup2 (a, ROWS * k->cols * 4);
+      g_autoptr (Encoded) first = new_matrix ("nf4", k->options, QCONV_F32, ROWS, k->cols), stack = NULL;
+      g_autoptr (Encoded) second = new_matrix ("nf4", k->options, QCONV_F32, ROWS, k->cols);
+      g_autofree float *want = NULL, *got = NULL;
+      EncodedPart parts[3];
+      guint64 rows = 0;
+      double error;
+
+      for (guint n = 0; n < ROWS * k->cols; n++)
+        b[n] *= 3.0f;
+      encoded_must_encode (first, a, 0);
+      encoded_must_encode (second, b, 0);
+      for (guint n = 0; n < k->n_parts; rows += parts[n++].n)
+        parts[n] = (EncodedPart) { k->parts[n].source == 0 ? first : second, k->parts[n].first, k->parts[n].stride,
+                                   k->parts[n].n };
+      stack = new_matrix ("nf4", k->options, QCONV_F32, rows, k->cols);
+      want = encoded_must_stack (stack, parts, k->n_parts);
+      got = encoded_must_decode (stack, 0);
+      error = driver_relative_error (QCONV_F32, want, got, rows, k->cols);
+      g_test_message ("case %u: %.3e", i, error);
+      g_assert_cmpint (error > 0.0, ==, !k->exact);
+      g_assert_cmpfloat (error, <, 3e-4);
+      g_assert_cmpfloat (error, <=, q->stack_bound (q, encoded_layer (stack)));
+    }
+}
+
 /* ---- Errors ---- */
 
 static double
@@ -358,6 +420,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nf4/tiles", test_tiles);
   g_test_add_func ("/nf4/nesting", test_nesting);
   g_test_add_func ("/nf4/adopt", test_adopt);
+  g_test_add_func ("/nf4/stack", test_stack);
   g_test_add_func ("/nf4/errors", test_errors);
   g_test_add_func ("/nf4/refused", test_refused);
   g_test_add_func ("/nf4/validate", test_validate);

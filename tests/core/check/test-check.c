@@ -23,7 +23,7 @@ static const ToyTensor model[] = {
 /**
  * Damage: one byte of a converted file is changed.
  * @code: (nullable): of the problem; NULL if verify finds none
- * @alone: verify finds it without the original
+ * @alone: verify finds it without the original; @source: (nullable): target that the model is converted to before
  */
 typedef struct {
   const char *title, *target, *tensor;
@@ -31,6 +31,7 @@ typedef struct {
   guint8 bits;
   const char *code, *layer;
   gboolean alone;
+  const char *source;
 } Damage;
 
 static const Damage damages[] = {
@@ -405,6 +406,11 @@ damage_temporary (ToyHook hook, gpointer data)
       }
 }
 
+/* Weights above zero, whose codes the scheme twin adopts */
+static float rising[12 * 16];
+static const ToyTensor adoptable[]
+    = { { .name = "b.weight", .dtype = QCONV_F32, .shape = { 2, { 12, 16 } }, .values = rising }, { NULL } };
+
 static const Damage written[] = {
   { "nothing", "half-toy", "a.weight", 0, 0 },
   { "code", "half-toy", "a.weight", 0, 0x40, "error-bound", "a" },
@@ -413,6 +419,9 @@ static const Damage written[] = {
   { "marker", "half-toy", "b.scheme", 0, 0x20, "scheme", "b" },
   { "kept weight", "half-toy", "first.weight", 3, 0x01, "checksum", "first.weight" },
   { "plain weight", "plain-toy", "b.weight", 0, 0x01, "checksum", "b.weight" },
+  { "least change of an encoded layer", "half-toy", "b.scale", 4, 0x01 },
+  { "least change of a moved layer", "half-toy", "b.scale", 4, 0x01, "error-bound", "b", .source = "half-toy" },
+  { "least change of an adopted layer", "twin-toy", "b.scale", 4, 0x01, "error-bound", "b", .source = "half-toy" },
 };
 
 static void
@@ -420,6 +429,7 @@ test_written (gconstpointer data)
 {
   const Damage *k = data;
   g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box"), *folder = g_path_get_dirname (in);
+  g_autofree char *coded = toy_path ("coded.box");
   Watch w = { folder, k, 0 };
   g_autoptr (QconvModel) m = NULL;
   g_autoptr (QconvReport) r = NULL;
@@ -428,8 +438,11 @@ test_written (gconstpointer data)
   guint n_files;
 
   toy_reset ();
-  toy_write (in, model, NULL);
-  m = toy_open (in);
+  for (guint i = 0; i < G_N_ELEMENTS (rising); i++)
+    rising[i] = (float) (i % 23 + 1) / 16;
+  toy_write (in, k->source != NULL ? adoptable : model, NULL);
+  toy_convert (in, coded, &(QconvJob) { .target = k->source != NULL ? k->source : "plain-toy" });
+  m = toy_open (coded);
   n_files = toy_n_files (in);
   toy.watch = damage_temporary;
   toy.watch_data = &w;
@@ -510,7 +523,6 @@ test_encode_only (void)
   for (guint i = 0; i < G_N_ELEMENTS (table); i++)                                  \
     {                                                                               \
       g_autofree char *path = g_strconcat ("/core/check/" prefix "/", title, NULL); \
-                                                                                    \
       g_test_add_data_func (path, data, func);                                      \
     }
 

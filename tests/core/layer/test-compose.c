@@ -13,7 +13,8 @@
 
 enum { ROWS = 24, COLS = 6 };
 
-/* Components: codes under a scale for four rows and, if it is there, one for all */
+/* Components: codes under a scale for four rows and, if they are there, one for all and, in one piece, one for each
+   row */
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
@@ -27,6 +28,10 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   qconv_components_add (
       out, &(QconvComponent) {
                .name = "all", .dtype = QCONV_F32, .shape = QCONV_SHAPE0, .flags = QCONV_COMPONENT_OPTIONAL });
+  qconv_components_add (out, &(QconvComponent) { .name = "each",
+                                                 .dtype = QCONV_F32,
+                                                 .shape = QCONV_SHAPE1 (layer->rows),
+                                                 .flags = QCONV_COMPONENT_OPTIONAL });
   return TRUE;
 }
 
@@ -35,17 +40,35 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   const gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
   const float *scale = qconv_buffer_data (qconv_tile_component (t, "scale"));
-  QconvBuffer *all = qconv_tile_component (t, "all");
+  QconvBuffer *all = qconv_tile_component (t, "all"), *each = qconv_tile_component (t, "each");
   float *floats = qconv_buffer_data (t->floats);
 
   g_assert_cmpuint (t->first_row % 4, ==, 0);
   for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
     floats[i] = (float) codes[i] * scale[i / t->layer->cols / 4]
-                * (all != NULL ? *(const float *) qconv_buffer_data (all) : 1);
+                * (all != NULL ? *(const float *) qconv_buffer_data (all) : 1)
+                * (each != NULL ? ((const float *) qconv_buffer_data (each))[t->first_row + i / t->layer->cols] : 1);
+  return TRUE;
+}
+
+static gboolean
+stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n, GError **error)
+{
+  QconvBuffer *each = qconv_tile_component (t, "each");
+  float *to = qconv_buffer_data (each);
+  guint64 at = 0;
+
+  for (guint i = 0; i < n; i++)
+    for (guint64 row = 0; row < parts[i].n; row++)
+      to[at++] = ((const float *) qconv_buffer_data (
+          qconv_tile_component (parts[i].source, "each")))[parts[i].first + row * parts[i].stride];
+  g_assert_cmpuint (at, ==, t->layer->rows);
   return TRUE;
 }
 
 static const QconvQuantizer quantizer = { .id = "test", .components = list_components, .decode = decode };
+static const QconvQuantizer stacks
+    = { .id = "stacks", .components = list_components, .decode = decode, .stack = stack };
 
 typedef struct {
   QconvSource *source;
@@ -88,11 +111,15 @@ bind (SourceLayer *s, const char *component, const QconvTensor *t)
   g_ptr_array_add (s->bindings, b);
 }
 
-/* Layers 0 and 1: plain F32 and BF16; 2 and 3: of the scheme; 4: with a scale for all */
+enum { LAYERS = 8 };
+
+/* Layers 0 and 1: plain F32 and BF16; 2 and 3: of the scheme; 4: with a scale for all; 5: with a scale for each row; 6
+   and 7: the same in the scheme that stacks these */
 static void
 model_init (Model *m)
 {
   static const QconvShape shape = QCONV_SHAPE2 (ROWS, COLS), scale_shape = QCONV_SHAPE1 (ROWS / 4), none = QCONV_SHAPE0;
+  static const QconvShape each_shape = QCONV_SHAPE1 (ROWS);
   float *numbers = g_new (float, 2 * ROWS * COLS);
   g_autoptr (GBytes) bytes = NULL;
   guint64 offset = 0;
@@ -103,10 +130,12 @@ model_init (Model *m)
   bytes = g_bytes_new_take (numbers, 2 * ROWS * COLS * sizeof *numbers);
   m->source = qconv_source_new_for_bytes (bytes, "test");
   m->directory = qconv_directory_new (NULL, m->source);
-  for (guint i = 0; i < 5; i++)
+  for (guint i = 0; i < LAYERS; i++)
     {
+      const QconvQuantizer *q = i < 6 ? &quantizer : &stacks;
       SourceLayer *s = g_new0 (SourceLayer, 1);
       g_autofree char *codes = g_strdup_printf ("codes%u", i), *scale = g_strdup_printf ("scale%u", i);
+      g_autofree char *each = g_strdup_printf ("each%u", i);
       QconvDType dtype = i == 0 ? QCONV_F32 : QCONV_BF16;
 
       s->name = g_strdup_printf ("layer%u", i);
@@ -114,9 +143,9 @@ model_init (Model *m)
       s->bindings = g_ptr_array_new_with_free_func (free_binding);
       s->bytes = ROWS * COLS;
       offset = i * 4;
-      s->layer = i < 2 ? qconv_layer_new_plain (s->plain_name, dtype, &shape)
-                       : qconv_layer_new (s->name, &(Encoding) { "test", &quantizer, qconv_values_new (NULL) }, dtype,
-                                          ROWS, COLS);
+      s->layer = i < 2
+                     ? qconv_layer_new_plain (s->plain_name, dtype, &shape)
+                     : qconv_layer_new (s->name, &(Encoding) { q->id, q, qconv_values_new (NULL) }, dtype, ROWS, COLS);
       bind (s, i < 2 ? "weight" : "codes", add_tensor (m, codes, i < 2 ? dtype : QCONV_I8, &shape, &offset));
       offset = i * 12;
       if (i >= 2)
@@ -127,6 +156,11 @@ model_init (Model *m)
         bind (s, "all", add_tensor (m, "all", QCONV_F32, &none, &offset));
       else if (i >= 2)
         qconv_layer_drop_component (s->layer, "all");
+      offset = i * 20;
+      if (i >= 5)
+        bind (s, "each", add_tensor (m, each, QCONV_F32, &each_shape, &offset));
+      else if (i >= 2)
+        qconv_layer_drop_component (s->layer, "each");
       g_ptr_array_add (m->layers, s);
     }
 }
@@ -231,6 +265,21 @@ static const Case cases[] = {
   { "stack with a scale for all", { 2, 4 }, 2, { { 0, 0, 1, ROWS, FALSE }, { 1, 0, 1, ROWS, FALSE } }, 2, FALSE },
   { "halves swapped", { 4 }, 1, { { 0, 12, 1, 12, FALSE }, { 0, 0, 1, 12, FALSE } }, 2, TRUE },
   { "halves that cut runs", { 2 }, 1, { { 0, 10, 1, 14, FALSE }, { 0, 0, 1, 10, FALSE } }, 2, FALSE },
+  { "whole with a scale for each row", { 5 }, 1, { { 0, 0, 1, ROWS, FALSE } }, 1, TRUE },
+  { "scales of rows swapped", { 5 }, 1, { { 0, 12, 1, 12, FALSE }, { 0, 0, 1, 12, FALSE } }, 2, FALSE },
+  { "scales of rows swapped by the scheme", { 6 }, 1, { { 0, 12, 1, 12, FALSE }, { 0, 0, 1, 12, FALSE } }, 2, TRUE },
+  { "scales of rows stacked by the scheme",
+    { 6, 7 },
+    2,
+    { { 0, 4, 1, 16, FALSE }, { 1, 0, 1, ROWS, FALSE }, { 0, 20, 1, 4, FALSE } },
+    3,
+    TRUE },
+  { "scales of rows and halves that cut runs",
+    { 6 },
+    1,
+    { { 0, 10, 1, 14, FALSE }, { 0, 0, 1, 10, FALSE } },
+    2,
+    FALSE },
   { "split", { 2 }, 1, { { 0, 8, 1, 8, FALSE } }, 1, TRUE },
   { "split with a short run", { 2, 3 }, 2, { { 0, 8, 1, 8, FALSE }, { 1, 18, 1, 6, FALSE } }, 2, FALSE },
   { "every other row",

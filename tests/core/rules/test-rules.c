@@ -54,7 +54,7 @@ typedef struct {
  * Case: a job and the plan or the error that it must give.
  * @model: @unknown if NULL
  * @source: (nullable): target that the model is converted to first
- * @source_keep: (nullable): --keep of that
+ * @source_keep, @source_only: (nullable): --keep and --only of that
  * @config: (nullable): text of a --layer-config
  * @like: (nullable): target that a copy of the model is converted to for --like
  * @like_keep: (nullable): --keep of that
@@ -63,7 +63,7 @@ typedef struct {
 typedef struct {
   const char *title;
   const ToyTensor *model;
-  const char *source, *source_keep;
+  const char *source, *source_keep, *source_only;
   QconvJob job;
   const char *layers[4];
   const char *config;
@@ -131,6 +131,25 @@ static const Case cases[] = {
     .want = { { "b", "plain", "source", "copy" }, { "a", "whole", "target", "encode" } } },
   { "source against the family", .source = "half-toy", .job = { .target = "whole-toy" },
     .want = { { "last", "plain", "family", "decode" }, { "x.mod", "half", "fallback", "move" } } },
+  { "the family keeps, the source stays", known, .source = "once-toy", .source_only = ".",
+    .job = { .target = "half-toy" },
+    .want = { { "model.stairs", "once", "family", "move" },
+              { "model.mat", "plain", "family", "decode" },
+              { "vae.part", "plain", "family", "decode" },
+              { "model.tables.0.up", "half", "target", "encode" } } },
+  { "a layer of no family stays in its own format", .source = "once-toy", .source_only = ".",
+    .job = { .target = "whole-toy" },
+    .want = { { "last", "once", "family", "move" }, { "x.mod", "half", "fallback", "encode" } } },
+  { "a shape that the target cannot hold stays", .source = "once-toy", .job = { .target = "half-toy" },
+    .want = { { "bad", "once", "shape", "move" } } },
+  { "no fallback: the source is decoded", known, .source = "once-toy", .source_only = ".",
+    .job = { .target = "half-toy", .rules.fallback = "keep" },
+    .want = { { "model.stairs", "plain", "family", "decode" } } },
+  { "keep decodes", .source = "once-toy", .source_only = ".",
+    .job = { .target = "whole-toy", .rules.keep = QCONV_LIST ("^last$") },
+    .want = { { "last", "plain", "keep", "decode" } } },
+  { "plain targets decode all", .source = "once-toy", .source_only = ".", .job = { .target = "f32-toy" },
+    .want = { { "last", "plain", "target", "decode" } } },
   { "only names what the source kept", .source = "half-toy", .source_keep = "^b$",
     .job = { .target = "half-toy", .rules.only = QCONV_LIST ("^b$") },
     .want = { { "b", "half", "only", "encode" }, { "a", "plain", "only", "decode" } } },
@@ -299,7 +318,10 @@ test_case (gconstpointer data)
   toy_reset ();
   toy_write (in, k->model != NULL ? k->model : unknown, NULL);
   if (k->source != NULL)
-    toy_convert (in, source, &(QconvJob) { .target = k->source, .rules.keep = QCONV_LIST (k->source_keep) });
+    toy_convert (in, source,
+                 &(QconvJob) { .target = k->source,
+                               .rules.keep = QCONV_LIST (k->source_keep),
+                               .rules.only = QCONV_LIST (k->source_only) });
   if (k->like != NULL)
     toy_convert (in, like, &(QconvJob) { .target = k->like, .rules.keep = QCONV_LIST (k->like_keep) });
   if (k->config != NULL)

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Compares pairs of layers, chunk by chunk, and reports their errors. check.c finds the pairs. */
+#include "check/compare.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "kernels/stream.h"
+#include "layer/load.h"
+#include "layer/tile.h"
+#include "plan/cost.h"
+#include "schedule/schedule.h"
+
+/* Limits the root mean square of weights without effect. A format may round such weights to zero, because its
+   scales have a smallest value */
+#define VANISHING 1e-7
+
+/**
+ * Comparison: the work on one pair.
+ * @chunk_rows: rows of one partial sum, a multiple of the alignment of tiles. Does not depend on the memory,
+ *   so that the sums do not either
+ * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero
+ */
+typedef struct {
+  Pair pair;
+  gboolean begun;
+  guint64 chunk_rows, tile_rows;
+  gsize task_cost, kept_cost;
+  Arena kept;
+  Components *reference_components, *got_components;
+  double (*sums)[3];
+} Comparison;
+
+typedef struct {
+  Comparison *pairs;
+  guint n;
+  Progress *progress;
+  GCancellable *cancellable;
+} Check;
+
+static void
+clear_pair (Comparison *p)
+{
+  g_clear_pointer (&p->reference_components, qconv_components_free);
+  g_clear_pointer (&p->got_components, qconv_components_free);
+  g_clear_pointer (&p->kept.base, g_aligned_free);
+  g_clear_pointer (&p->sums, g_free);
+}
+
+static gsize
+rows_cost (const Comparison *p, guint64 n)
+{
+  return TILE_SLACK + qconv_floats_cost (p->pair.reference, n, qconv_source_layer_plain_floats (p->pair.reference))
+         + qconv_floats_cost (p->pair.got, n, FALSE);
+}
+
+static guint64
+n_chunks (const Comparison *p)
+{
+  guint64 rows = p->pair.got->layer->pub.rows;
+
+  return MAX (rows / p->chunk_rows + (rows % p->chunk_rows != 0), 1);
+}
+
+static gboolean
+cost_pair (Comparison *p, const Limits *limits, GError **error)
+{
+  guint64 align = qconv_layer_alignment (p->pair.reference->layer, qconv_layer_alignment (p->pair.got->layer, 1));
+  guint64 rows = p->pair.got->layer->pub.rows, worth = MAX (p->pair.reference->min_rows, p->pair.got->min_rows);
+  gsize per_thread, target;
+
+  align = align == 0 ? rows : MIN (align, MAX (rows, 1));
+  p->chunk_rows = align * MAX (CHUNK_ROWS (p->pair.got->layer->pub.cols) / align, 1);
+  p->kept_cost = TILE_SLACK + qconv_source_cost (p->pair.reference, SCOPE_LAYER, 0)
+                 + qconv_source_cost (p->pair.got, SCOPE_LAYER, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
+  per_thread = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
+  target = MIN (TILE_TARGET, per_thread);
+  p->tile_rows = MIN (MAX (worth / align + (worth % align != 0), 1), p->chunk_rows / align) * align;
+  while (p->tile_rows > align && rows_cost (p, p->tile_rows) > per_thread)
+    p->tile_rows = MAX (p->tile_rows / 2 / align * align, align);
+  while (p->tile_rows < p->chunk_rows && rows_cost (p, 2 * p->tile_rows) <= target)
+    p->tile_rows *= 2;
+  p->tile_rows = MIN (p->tile_rows, p->chunk_rows);
+  p->task_cost = rows_cost (p, p->tile_rows);
+  return qconv_cost_check (p->pair.got->name, p->kept_cost + p->task_cost, limits->memory, error);
+}
+
+/* ---- Tasks ---- */
+
+static gboolean
+begin_pair (Comparison *p, GError **error)
+{
+  Rows rows = { .arena = &p->kept };
+
+  p->kept = (Arena) { .size = p->kept_cost };
+  p->kept.base = g_aligned_alloc0 (arena_round (p->kept.size), 1, ARENA_ALIGN);
+  p->reference_components = qconv_components_new_source (p->pair.reference);
+  p->got_components = qconv_components_new_source (p->pair.got);
+  p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
+  return qconv_components_load (p->pair.reference, p->reference_components, SCOPE_LAYER, &rows, error)
+         && qconv_components_load (p->pair.got, p->got_components, SCOPE_LAYER, &rows, error);
+}
+
+static double
+count_nonzero (const float *x, guint64 n)
+{
+  guint64 count = 0;
+
+  for (guint64 i = 0; i < n; i++)
+    count += x[i] != 0;
+  return (double) count;
+}
+
+/* Compared: rows of both layers as floats. The written layer may have more rows: padding */
+typedef struct {
+  QconvBuffer reference, got;
+  guint64 n_reference, n_got;
+} Compared;
+
+/* Adds the error of the rows to @sums. Counts padding that is not zero in sums[2]; padding is the items of @got
+   beyond @reference */
+static gboolean
+compare_rows (const Comparison *p, const Compared *rows, double *sums, GError **error)
+{
+  guint64 cols = p->pair.reference->layer->pub.cols, got_cols = p->pair.got->layer->pub.cols;
+  guint64 step = cols == got_cols ? MAX (rows->n_reference, 1) : 1;
+  gsize row_bytes = (gsize) cols * qconv_dtype_bits (rows->reference.dtype) / 8;
+  const float *got = (const float *) rows->got.data;
+  QconvBuffer out = QCONV_BUFFER (sums, 2 * sizeof (double), QCONV_F64);
+
+  for (guint64 i = 0; i < rows->n_reference; i += step)
+    {
+      const float *row = got + i * got_cols;
+      QconvBuffer a = QCONV_BUFFER (rows->reference.data + i * row_bytes, step * row_bytes, rows->reference.dtype);
+      QconvBuffer b = QCONV_BUFFER (row, step * cols * sizeof (float), QCONV_F32);
+
+      if (!qconv_stream_run (
+              qconv_stream_cpu (), "squared-error", 1,
+              (QconvArg[]) { QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&out), QCONV_I (step), QCONV_I (cols) }, 5,
+              error))
+        return FALSE;
+      if (cols < got_cols)
+        sums[2] += count_nonzero (row + cols, got_cols - cols);
+    }
+  sums[2] += count_nonzero (got + rows->n_reference * got_cols, (rows->n_got - rows->n_reference) * got_cols);
+  return TRUE;
+}
+
+/* Loads @rows of the written layer, and the same rows of the source if the source has them */
+static gboolean
+load_rows (const Comparison *p, const Rows *rows, Compared *to, GError **error)
+{
+  guint64 n_rows = p->pair.reference->layer->pub.rows;
+  Rows reference = *rows;
+
+  reference.n = rows->first < n_rows ? MIN (rows->n, n_rows - rows->first) : 0;
+  *to = (Compared) { .n_reference = reference.n, .n_got = rows->n };
+  return (reference.n == 0 /* all rows are padding */
+          || qconv_floats_load (p->pair.reference, qconv_components_view (p->reference_components, rows->arena),
+                                &reference, qconv_source_layer_plain_floats (p->pair.reference), &to->reference, error))
+         && qconv_floats_load (p->pair.got, qconv_components_view (p->got_components, rows->arena), rows, FALSE,
+                               &to->got, error);
+}
+
+static gboolean
+compare_chunk (const Check *c, const Comparison *p, guint chunk, Arena *arena, GError **error)
+{
+  guint64 first = chunk * p->chunk_rows, end = MIN (first + p->chunk_rows, p->pair.got->layer->pub.rows);
+
+  for (guint64 n; first < end; first += n)
+    {
+      Compared rows;
+
+      arena->used = 0;
+      n = MIN (p->tile_rows, end - first);
+      if (!load_rows (p, &(Rows) { first, n, arena, c->cancellable }, &rows, error)
+          || !compare_rows (p, &rows, p->sums[chunk], error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gsize
+check_kept_cost (gpointer data, guint item)
+{
+  return ((Check *) data)->pairs[item].kept_cost;
+}
+
+static gsize
+check_task_cost (gpointer data, guint item)
+{
+  return ((Check *) data)->pairs[item].task_cost;
+}
+
+static guint
+check_n_tasks (gpointer data, guint item)
+{
+  const Comparison *p = &((Check *) data)->pairs[item];
+
+  return p->begun ? (guint) n_chunks (p) : 1;
+}
+
+static gboolean
+check_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
+{
+  Check *c = data;
+  Comparison *p = &c->pairs[item];
+  gboolean ok = p->begun ? compare_chunk (c, p, task, arena, error) : begin_pair (p, error);
+
+  if (!ok)
+    qconv_error_name_layer (error, p->pair.got->name);
+  else if (p->begun)
+    qconv_progress_add (c->progress, p->pair.reference->bytes / n_chunks (p), p->pair.got->name);
+  return ok;
+}
+
+static gboolean
+check_advance (gpointer data, guint item, gboolean *more, GError **error)
+{
+  Comparison *p = &((Check *) data)->pairs[item];
+  double sums[3] = { 0 };
+
+  *more = !p->begun;
+  if (*more)
+    {
+      p->begun = TRUE;
+      return TRUE;
+    }
+  for (guint64 i = 0; i < n_chunks (p); i++)
+    for (guint j = 0; j < 3; j++)
+      sums[j] += p->sums[i][j];
+  clear_pair (p);
+  p->sums = g_malloc (sizeof *p->sums);
+  memcpy (p->sums, sums, sizeof sums);
+  return TRUE;
+}
+
+/* ---- All pairs ---- */
+
+static void
+report_pair (QconvReport *r, const Comparison *p)
+{
+  const double *sums = p->sums[0];
+  double relmse = sums[0] == 0 ? 0 : sums[0] / sums[1];
+  guint64 items = p->pair.reference->layer->pub.rows * p->pair.reference->layer->pub.cols;
+  double floor = VANISHING * VANISHING * (double) items;
+  gboolean vanishes = sums[1] <= floor && sums[0] <= 4 * floor;
+
+  qconv_report_layer (r, p->pair.got->name, p->pair.got->layer->scheme, isnan (relmse) ? -1 : relmse);
+  if (p->pair.bound >= 0 && !isfinite (sums[1]))
+    qconv_report_problem (r, p->pair.got->name, QCONV_PROBLEM_NON_FINITE, "the weights hold Inf or NaN");
+  else if (p->pair.moved && !(relmse <= p->pair.bound))
+    qconv_report_problem (r, p->pair.got->name, "error-bound",
+                          "the layer was moved without encoding, but its relative MSE is %.3g, beyond %.3g", relmse,
+                          p->pair.bound);
+  else if (p->pair.bound >= 0 && !(relmse <= p->pair.bound) && !vanishes)
+    qconv_report_problem (r, p->pair.got->name, "error-bound", "relative MSE %.3g is beyond the bound %.3g of %s",
+                          relmse, p->pair.bound, p->pair.got->layer->scheme);
+  if (sums[2] > 0)
+    qconv_report_problem (r, p->pair.got->name, "padding", "%.0f padding items are not zero", sums[2]);
+}
+
+guint64
+qconv_compare_bytes (const GArray *pairs)
+{
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < pairs->len; i++)
+    bytes += g_array_index (pairs, Pair, i).reference->bytes;
+  return bytes;
+}
+
+gboolean
+qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progress, QconvReport *r, GError **error)
+{
+  static const ScheduleOps ops = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
+  g_autofree Comparison *all = g_new0 (Comparison, MAX (pairs->len, 1));
+  Check c = { all, pairs->len, progress, progress->listener->cancellable };
+  gboolean ok;
+
+  for (guint i = 0; i < pairs->len; i++)
+    {
+      all[i].pair = g_array_index (pairs, Pair, i);
+      if (!cost_pair (&all[i], limits, error))
+        return FALSE;
+    }
+  ok = qconv_schedule_run (&ops, &c, pairs->len, limits, c.cancellable, error);
+  for (guint i = 0; i < pairs->len; i++)
+    {
+      if (ok)
+        report_pair (r, &all[i]);
+      clear_pair (&all[i]);
+    }
+  return ok;
+}

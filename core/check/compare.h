@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Compares a written layer with its source. check.c calls it for all layers of a file at once. */
+#pragma once
+#include "check/report.h"
+#include "layer/source-layer.h"
+#include "schedule/progress.h"
+#include "schedule/schedule.h"
+
+/**
+ * Pair: a layer, @got, and its source, @reference.
+ * @bound: the largest relative MSE that passes; negative: every MSE passes
+ * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding
+ */
+typedef struct {
+  const SourceLayer *reference, *got;
+  double bound;
+  gboolean moved;
+} Pair;
+
+/* Returns the bytes that qconv_compare_pairs() counts in its progress */
+guint64 qconv_compare_bytes (const GArray *pairs);
+/* Compares all @pairs (element-type Pair). Adds their errors, and the problem of each that differs too much, to @r.
+   Fails if a layer cannot be loaded within @limits */
+gboolean qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progress, QconvReport *r,
+                              GError **error);
