@@ -419,7 +419,7 @@ static const Damage written[] = {
   { "marker", "half-toy", "b.scheme", 0, 0x20, "scheme", "b" },
   { "kept weight", "half-toy", "first.weight", 3, 0x01, "checksum", "first.weight" },
   { "plain weight", "plain-toy", "b.weight", 0, 0x01, "checksum", "b.weight" },
-  { "least change of an encoded layer", "half-toy", "b.scale", 4, 0x01 },
+  { "least change of an encoded layer", "half-toy", "b.scale", 4, 0x01, "checksum", "b.scale" },
   { "least change of a moved layer", "half-toy", "b.scale", 4, 0x01, "error-bound", "b", .source = "half-toy" },
   { "least change of an adopted layer", "twin-toy", "b.scale", 4, 0x01, "error-bound", "b", .source = "half-toy" },
 };
