@@ -48,10 +48,8 @@ root_length (const char *root, const char *name, const char **part, gsize *n)
   return g_str_has_prefix (*part + *n, star + 1) ? before + *n + strlen (star + 1) : 0;
 }
 
-/* Returns: (transfer full): the name of the model that tensor @name belongs to, such as "t5xxl", or NULL. Sets *length
-   to the length of the start of its names in the checkpoint */
-static char *
-root_name (const QconvModel *m, const char *name, gsize *length)
+char *
+qconv_select_root (const QconvModel *m, const char *name, gsize *length)
 {
   const Families *families = qconv_model_families (m, NULL);
   const FamilyPairs *roots = &qconv_family_data (qconv_families_generic (families))->component_roots;
@@ -72,7 +70,7 @@ static const char *
 behind_root (const QconvModel *m, const char *name)
 {
   gsize length = 0;
-  g_autofree char *root = root_name (m, name, &length);
+  g_autofree char *root = qconv_select_root (m, name, &length);
 
   return name + (root != NULL ? length : 0);
 }
@@ -96,7 +94,7 @@ choose_model (const QconvModel *m, GPtrArray *layers, const char *component, con
   for (guint i = layers->len; i-- > 0;)
     {
       gsize length;
-      char *name = root_name (m, ((const SourceLayer *) g_ptr_array_index (layers, i))->plain_name, &length);
+      char *name = qconv_select_root (m, ((const SourceLayer *) g_ptr_array_index (layers, i))->plain_name, &length);
 
       if (wanted != NULL && g_strcmp0 (name, wanted) != 0)
         g_ptr_array_remove_index (layers, i);

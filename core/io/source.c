@@ -199,3 +199,16 @@ qconv_source_is_file (QconvSource *s, const char *path)
       return TRUE;
   return FALSE;
 }
+
+void
+qconv_source_list_files (QconvSource *s, GPtrArray *paths)
+{
+  GHashTableIter iter;
+  gpointer sibling;
+
+  if (s->path != NULL)
+    g_ptr_array_add (paths, g_strdup (s->path));
+  g_hash_table_iter_init (&iter, s->siblings);
+  while (g_hash_table_iter_next (&iter, NULL, &sibling))
+    qconv_source_list_files (sibling, paths);
+}

@@ -16,3 +16,5 @@ const char *qconv_source_path (QconvSource *s);
 int qconv_source_descriptor (QconvSource *s);
 /* Returns whether @path is this very file, or a sibling that was opened */
 gboolean qconv_source_is_file (QconvSource *s, const char *path);
+/* Appends to @paths (element-type utf8) the path of this file and those of the siblings that were opened */
+void qconv_source_list_files (QconvSource *s, GPtrArray *paths);

@@ -41,14 +41,40 @@ product_shape (const SourceLayer *a, const SourceLayer *b, guint64 *rows, guint6
                         a->plain_name, cols_of (a), b->plain_name, rows_of (b));
 }
 
+/* Returns the items of the kernel of each column of a Tucker product, in @mid; 0 if @mid and @down do not fit */
+static guint64
+kernel_items (const SourceLayer *down, const SourceLayer *mid)
+{
+  guint64 rank = rows_of (down);
+
+  return rank > 0 && cols_of (mid) % rank == 0 ? cols_of (mid) / rank : 0;
+}
+
+static gboolean
+tucker_shape (Delta *d, GError **error)
+{
+  const SourceLayer *up = d->factors[0], *down = d->factors[1], *mid = d->factors[2];
+  guint64 kernel = kernel_items (down, mid), items;
+
+  d->rows = rows_of (up);
+  if (kernel == 0 || cols_of (up) != rows_of (mid))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s does not fit between %s and %s", mid->plain_name, up->plain_name,
+                       down->plain_name);
+  return (g_uint64_checked_mul (&d->cols, cols_of (down), kernel)
+          && g_uint64_checked_mul (&items, d->cols, rows_of (mid)) && items <= G_MAXINT64 / sizeof (float))
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s is too large", mid->plain_name);
+}
+
 static gboolean
 find_shape (Delta *d, GError **error)
 {
   const SourceLayer *const *f = d->factors;
   guint64 rows, cols;
 
-  if (d->kind == DELTA_FULL || d->kind == DELTA_PRODUCT)
+  if (d->kind == DELTA_FULL || d->kind == DELTA_REPLACE || d->kind == DELTA_PRODUCT)
     return product_shape (f[0], f[1], &d->rows, &d->cols, error);
+  if (d->kind == DELTA_TUCKER)
+    return tucker_shape (d, error);
   if (!product_shape (f[0], f[1], &d->rows, &d->cols, error) || !product_shape (f[2], f[3], &rows, &cols, error))
     return FALSE;
   if (d->kind == DELTA_HADAMARD)
@@ -105,6 +131,8 @@ qconv_deltas_kept_cost (const GPtrArray *deltas)
 
       if (d->kind == DELTA_KRONECKER)
         cost += made_cost (f[0], f[1]) + made_cost (f[2], f[3]);
+      else if (d->kind == DELTA_TUCKER)
+        cost += arena_cost (matrix_bytes (rows_of (f[2]), d->cols)) + whole_cost (f[1]) + whole_cost (f[2]);
       else
         cost += whole_cost (f[1]) + whole_cost (f[3]);
     }
@@ -122,7 +150,7 @@ qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
       guint64 n = MIN (n_rows, d->rows);
       gsize cost = 0;
 
-      for (guint j = 0; d->kind != DELTA_KRONECKER && j < 4; j += 2)
+      for (guint j = 0; d->kind != DELTA_KRONECKER && j < (d->kind == DELTA_HADAMARD ? 4 : 1); j += 2)
         cost += d->factors[j] != NULL ? qconv_claimed_floats_cost (d->factors[j], n, FALSE) : 0;
       if (d->kind == DELTA_HADAMARD)
         cost += 2 * arena_cost (matrix_bytes (n, d->cols));
@@ -186,6 +214,34 @@ make (const SourceLayer *a, const SourceLayer *b, Arena *arena, QconvBuffer *mad
   return TRUE;
 }
 
+/* Makes the second factor of a Tucker product: factor 2, with each of its columns of kernels replaced by the sum that
+   factor 1 makes of them */
+static gboolean
+make_tucker (const Delta *d, Arena *arena, QconvBuffer *made, GError **error)
+{
+  const SourceLayer *down = d->factors[1], *mid = d->factors[2];
+  gsize rank = (gsize) rows_of (down), inputs = (gsize) cols_of (down), kernel = (gsize) kernel_items (down, mid);
+  gsize n = (gsize) rows_of (mid), mark;
+  QconvBuffer factor, kernels;
+  const float *a, *k;
+  float *sums;
+
+  if (!take_zeros (arena, n, d->cols, made, error))
+    return FALSE;
+  mark = arena->used;
+  if (!load_floats (down, 0, rank, arena, &factor, error) || !load_floats (mid, 0, n, arena, &kernels, error))
+    return FALSE;
+  a = qconv_buffer_data (&factor);
+  k = qconv_buffer_data (&kernels);
+  sums = qconv_buffer_data (made);
+  for (gsize row = 0; row < n; row++)
+    for (gsize t = 0; t < rank; t++)
+      for (gsize col = 0; col < inputs * kernel; col++)
+        sums[row * inputs * kernel + col] += a[t * inputs + col / kernel] * k[(row * rank + t) * kernel + col % kernel];
+  arena->used = mark;
+  return TRUE;
+}
+
 gboolean
 qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error)
 {
@@ -193,7 +249,9 @@ qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GEr
     {
       const Delta *d = g_ptr_array_index (deltas, i);
 
-      for (guint j = 0; j < 2; j++)
+      if (d->kind == DELTA_TUCKER && !make_tucker (d, arena, &kept[i * DELTA_KEPT], error))
+        return FALSE;
+      for (guint j = 0; d->kind != DELTA_TUCKER && j < 2; j++)
         {
           const SourceLayer *a = d->factors[2 * j], *b = d->factors[2 * j + 1];
           QconvBuffer *to = &kept[i * DELTA_KEPT + j];
@@ -265,6 +323,7 @@ add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GE
   switch (d->kind)
     {
     case DELTA_PRODUCT:
+    case DELTA_TUCKER:
       return load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error)
              && add_product (w, rows->n, &(Product) { &left, &kept[0], d->cols, cols_of (d->factors[0]), d->scale },
                              error);
@@ -272,6 +331,11 @@ add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GE
       if (!load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error))
         return FALSE;
       add_scaled (qconv_buffer_data (w), qconv_buffer_data (&left), (gsize) (rows->n * d->cols), d->scale);
+      return TRUE;
+    case DELTA_REPLACE:
+      if (!load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error))
+        return FALSE;
+      memcpy (qconv_buffer_data (w), qconv_buffer_data (&left), left.size);
       return TRUE;
     case DELTA_HADAMARD:
       return add_hadamard (d, kept, rows, w, error);

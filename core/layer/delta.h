@@ -7,11 +7,14 @@
  * DeltaKind: how the factors of a delta make its rows.
  *
  * @DELTA_PRODUCT: factor 0 · factor 1
+ * @DELTA_TUCKER: factor 0 · (factor 2 · factor 1), for a convolution: factor 2 has rank × rank kernels, and
+ *   the product of the two has a kernel for each column of factor 1
  * @DELTA_FULL: factor 0
+ * @DELTA_REPLACE: factor 0, which takes the place of the rows instead of being added
  * @DELTA_HADAMARD: (factor 0 · factor 1) ∘ (factor 2 · factor 3)
  * @DELTA_KRONECKER: (factor 0 · factor 1) ⊗ (factor 2 · factor 3); factors 1 and 3 may be missing
  */
-typedef enum { DELTA_PRODUCT, DELTA_FULL, DELTA_HADAMARD, DELTA_KRONECKER } DeltaKind;
+typedef enum { DELTA_PRODUCT, DELTA_TUCKER, DELTA_FULL, DELTA_REPLACE, DELTA_HADAMARD, DELTA_KRONECKER } DeltaKind;
 
 /* Rows to, to + 1 … (@n of them) of the layer get rows from, from + 1 … of the delta */
 typedef struct {

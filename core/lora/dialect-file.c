@@ -12,9 +12,9 @@ enum { VERSION = 1 };
 
 /* In the order of LoraRole */
 static const char *const role_names[LORA_REFUSED]
-    = { "up",           "down",        "alpha",        "diff",        "diff_bias",   "up_bias",
-        "hadamard_1a",  "hadamard_1b", "hadamard_2a",  "hadamard_2b", "kronecker_1", "kronecker_1a",
-        "kronecker_1b", "kronecker_2", "kronecker_2a", "kronecker_2b" };
+    = { "up",           "down",         "alpha",       "diff",         "diff_bias",   "up_bias",     "replace",
+        "replace_bias", "mid",          "hadamard_1a", "hadamard_1b",  "hadamard_2a", "hadamard_2b", "kronecker_1",
+        "kronecker_1a", "kronecker_1b", "kronecker_2", "kronecker_2a", "kronecker_2b" };
 
 /**
  * DialectFile: a file while it is read.
@@ -276,10 +276,25 @@ read_replace (DialectFile *f, JsonNode *node, gpointer to)
          && (g_regex_check_replacement (*(const char **) to, NULL, &broken) || fail (f, "%s", broken->message));
 }
 
-static const Member rewrite_members[] = { { "match", read_match, G_STRUCT_OFFSET (LoraRewrite, match), TRUE },
-                                          { "replace", read_replace, G_STRUCT_OFFSET (LoraRewrite, replace), TRUE },
-                                          { "why", check_text, 0, FALSE },
-                                          { .name = NULL } };
+/* The largest number of rows for each column */
+enum { MAX_ROWS_PER_COLUMN = 1024 };
+
+static gboolean
+read_rows (DialectFile *f, JsonNode *node, gpointer to)
+{
+  gint64 n
+      = JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_INT64 ? json_node_get_int (node) : 0;
+
+  *(guint64 *) to = (guint64) n;
+  return (n > 0 && n <= MAX_ROWS_PER_COLUMN) || fail (f, "not a number from 1 to %d", MAX_ROWS_PER_COLUMN);
+}
+
+static const Member rewrite_members[]
+    = { { "match", read_match, G_STRUCT_OFFSET (LoraRewrite, match), TRUE },
+        { "replace", read_replace, G_STRUCT_OFFSET (LoraRewrite, replace), TRUE },
+        { "rows_per_column", read_rows, G_STRUCT_OFFSET (LoraRewrite, rows_per_column), FALSE },
+        { "why", check_text, 0, FALSE },
+        { .name = NULL } };
 
 static gboolean
 append_rewrite (DialectFile *f, JsonNode *node, gpointer to)
@@ -312,6 +327,7 @@ static const Member metadata_members[]
     = { { "key", read_text, G_STRUCT_OFFSET (LoraMetadata, key), FALSE },
         { "alpha", read_text, G_STRUCT_OFFSET (LoraMetadata, alpha), TRUE },
         { "rank", read_text, G_STRUCT_OFFSET (LoraMetadata, rank), TRUE },
+        { "root", read_text, G_STRUCT_OFFSET (LoraMetadata, root), FALSE },
         { "other_models", read_texts, G_STRUCT_OFFSET (LoraMetadata, other_models), TRUE },
         { .name = NULL } };
 
@@ -355,7 +371,9 @@ static const Member config_members[]
     = { { "file", read_text, G_STRUCT_OFFSET (LoraConfigForm, file), TRUE },
         { "prefix", read_text, G_STRUCT_OFFSET (LoraConfigForm, prefix), TRUE },
         { "alpha", read_texts, G_STRUCT_OFFSET (LoraConfigForm, alpha), TRUE },
+        { "rank", read_text, G_STRUCT_OFFSET (LoraConfigForm, rank), TRUE },
         { "alpha_pattern", read_text, G_STRUCT_OFFSET (LoraConfigForm, alpha_pattern), TRUE },
+        { "rank_pattern", read_text, G_STRUCT_OFFSET (LoraConfigForm, rank_pattern), TRUE },
         { "root", read_text, G_STRUCT_OFFSET (LoraConfigForm, root), TRUE },
         { "refused", read_refusals, G_STRUCT_OFFSET (LoraConfigForm, refused), TRUE },
         { .name = NULL } };
@@ -372,6 +390,32 @@ read_config (DialectFile *f, JsonNode *node, gpointer to)
          && (form->alpha->len > 0 || fail (f, "\"alpha\" is an empty list"));
 }
 
+static gboolean
+read_starts (DialectFile *f, JsonNode *node, gpointer to)
+{
+  *(GPtrArray **) to = g_ptr_array_new ();
+  return read_prefixes (f, node, to);
+}
+
+static const Member encoder_members[] = { { "starts", read_starts, G_STRUCT_OFFSET (LoraEncoder, starts), TRUE },
+                                          { "models", read_texts, G_STRUCT_OFFSET (LoraEncoder, models), TRUE },
+                                          { .name = NULL } };
+
+static gboolean
+append_encoder (DialectFile *f, JsonNode *node, gpointer to)
+{
+  GArray *encoders = to;
+
+  g_array_set_size (encoders, encoders->len + 1);
+  return read_object (f, node, encoder_members, &g_array_index (encoders, LoraEncoder, encoders->len - 1));
+}
+
+static gboolean
+read_encoders (DialectFile *f, JsonNode *node, gpointer to)
+{
+  return read_items (f, node, append_encoder, *(GArray **) to);
+}
+
 static const Member dialect_members[]
     = { { "dialect", check_text, 0, TRUE },
         { "source_refs", check_texts, 0, FALSE },
@@ -381,7 +425,7 @@ static const Member dialect_members[]
         { "flat_prefixes", read_prefixes, G_STRUCT_OFFSET (LoraDialects, flat_prefixes), FALSE },
         { "rewrites", read_rewrites, G_STRUCT_OFFSET (LoraDialects, rewrites), FALSE },
         { "files", read_prefixes, G_STRUCT_OFFSET (LoraDialects, files), FALSE },
-        { "other_models", read_prefixes, G_STRUCT_OFFSET (LoraDialects, other_models), FALSE },
+        { "encoders", read_encoders, G_STRUCT_OFFSET (LoraDialects, encoders), FALSE },
         { "adapter_config", read_config, G_STRUCT_OFFSET (LoraDialects, configs), FALSE },
         { "adapter_metadata", read_metadata, G_STRUCT_OFFSET (LoraDialects, metadata), FALSE },
         { .name = NULL } };

@@ -24,6 +24,15 @@ clear_config (gpointer data)
   g_clear_pointer (&form->refused, g_array_unref);
 }
 
+static void
+clear_encoder (gpointer data)
+{
+  LoraEncoder *e = data;
+
+  g_clear_pointer (&e->starts, g_ptr_array_unref);
+  g_clear_pointer (&e->models, g_ptr_array_unref);
+}
+
 LoraDialects *
 qconv_lora_dialects_new (void)
 {
@@ -39,14 +48,15 @@ qconv_lora_dialects_new (void)
   d->configs = g_array_new (FALSE, TRUE, sizeof (LoraConfigForm));
   g_array_set_clear_func (d->configs, clear_config);
   d->files = g_ptr_array_new ();
-  d->other_models = g_ptr_array_new ();
+  d->encoders = g_array_new (FALSE, TRUE, sizeof (LoraEncoder));
+  g_array_set_clear_func (d->encoders, clear_encoder);
   return d;
 }
 
 void
 qconv_lora_dialects_free (LoraDialects *d)
 {
-  g_ptr_array_unref (d->other_models);
+  g_array_unref (d->encoders);
   g_ptr_array_unref (d->files);
   g_array_unref (d->configs);
   g_array_unref (d->metadata);
@@ -145,35 +155,46 @@ qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name)
   return longest > 0 ? name + longest : NULL;
 }
 
-static char *
+static void
+clear_alias (gpointer data)
+{
+  g_free (((LoraAlias *) data)->name);
+}
+
+static LoraAlias
 rewrite (const GArray *rewrites, const char *layer)
 {
-  char *name = g_strdup (layer);
+  LoraAlias alias = { g_strdup (layer), 0 };
 
   for (guint i = 0; i < rewrites->len; i++)
     {
       const LoraRewrite *r = &g_array_index (rewrites, LoraRewrite, i);
-      char *next = g_regex_replace (r->match, name, -1, 0, r->replace, 0, NULL);
+      char *next = g_regex_replace (r->match, alias.name, -1, 0, r->replace, 0, NULL);
 
+      if (next != NULL && r->rows_per_column > 0 && strcmp (next, alias.name) != 0)
+        alias.rows_per_column = r->rows_per_column;
       if (next == NULL)
         continue;
-      g_free (name);
-      name = next;
+      g_free (alias.name);
+      alias.name = next;
     }
-  return name;
+  return alias;
 }
 
-GPtrArray *
+GArray *
 qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer)
 {
-  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  GArray *aliases = g_array_new (FALSE, FALSE, sizeof (LoraAlias));
 
+  g_array_set_clear_func (aliases, clear_alias);
   for (guint i = 0; i < d->rewrites->len && g_utf8_validate (layer, -1, NULL); i++)
     {
-      g_autofree char *name = rewrite (g_ptr_array_index (d->rewrites, i), layer);
+      LoraAlias alias = rewrite (g_ptr_array_index (d->rewrites, i), layer);
 
-      if (strcmp (name, layer) != 0)
-        g_ptr_array_add (names, g_steal_pointer (&name));
+      if (strcmp (alias.name, layer) != 0)
+        g_array_append_val (aliases, alias);
+      else
+        g_free (alias.name);
     }
-  return names;
+  return aliases;
 }

@@ -12,6 +12,9 @@ typedef enum {
   LORA_DIFF,
   LORA_DIFF_BIAS,
   LORA_UP_BIAS,
+  LORA_REPLACE,
+  LORA_REPLACE_BIAS,
+  LORA_MID,
   LORA_HADAMARD_1A,
   LORA_HADAMARD_1B,
   LORA_HADAMARD_2A,
@@ -37,23 +40,42 @@ typedef struct {
   const char *refused;
 } LoraSuffix;
 
-/* A replacement in names of layers: every match of @match becomes @replace */
+/* A replacement in names of layers: every match of @match becomes @replace. @rows_per_column: the new name means only
+   the first rows of the layer, so many for each of its columns; 0: all rows */
 typedef struct {
   GRegex *match;
   const char *replace;
+  guint64 rows_per_column;
 } LoraRewrite;
+
+/* Another name of a layer; @rows_per_column as in LoraRewrite */
+typedef struct {
+  char *name;
+  guint64 rows_per_column;
+} LoraAlias;
 
 /**
  * LoraMetadata: alpha and rank in the metadata of a file.
  *
  * @key: (nullable): of the metadata, which holds JSON; NULL: @alpha and @rank are keys of the metadata themselves
  * @alpha, @rank: the ends of the names of the two members; the text before them is the same in both
+ * @root: (nullable): the end of the member that is true if alpha is divided by the square root of the rank
  * @other_models: (element-type utf8): members that start with one of these are of another model
  */
 typedef struct {
-  const char *key, *alpha, *rank;
+  const char *key, *alpha, *rank, *root;
   GPtrArray *other_models;
 } LoraMetadata;
+
+/**
+ * LoraEncoder: keys for the text encoders of a checkpoint.
+ *
+ * @starts: (element-type utf8): of the keys; "_" at the end: underscores replace the dots of the layer's name
+ * @models: (element-type utf8): names of encoders, such as "clip_l": the first that the checkpoint has is meant
+ */
+typedef struct {
+  GPtrArray *starts, *models;
+} LoraEncoder;
 
 /* What cannot be merged: "MEMBER" is true, or the text of "MEMBER=START" begins so; @what: the same for people */
 typedef struct {
@@ -66,12 +88,13 @@ typedef struct {
  * @file: its name
  * @prefix: the start of the keys of LoRAs that have such a file
  * @alpha: (element-type utf8): members of which the first number is alpha
- * @alpha_pattern: the member that gives layers an alpha of their own
+ * @rank: the member that holds the rank
+ * @alpha_pattern, @rank_pattern: the members that give layers an alpha or a rank of their own
  * @root: the member that is true if alpha is divided by the square root of the rank
  * @refused: (element-type LoraRefusal)
  */
 typedef struct {
-  const char *file, *prefix, *alpha_pattern, *root;
+  const char *file, *prefix, *rank, *alpha_pattern, *rank_pattern, *root;
   GPtrArray *alpha;
   GArray *refused;
 } LoraConfigForm;
@@ -87,13 +110,13 @@ typedef struct {
  * @metadata: (element-type LoraMetadata)
  * @configs: (element-type LoraConfigForm)
  * @files: (element-type utf8): the names of LoRAs in folders
- * @other_models: (element-type utf8): the starts of keys for other models, such as text encoders
+ * @encoders: (element-type LoraEncoder)
  */
 typedef struct {
   GStringChunk *texts;
   GHashTable *suffixes;
-  GPtrArray *prefixes, *flat_prefixes, *rewrites, *files, *other_models;
-  GArray *metadata, *configs;
+  GPtrArray *prefixes, *flat_prefixes, *rewrites, *files;
+  GArray *metadata, *configs, *encoders;
 } LoraDialects;
 
 /* Reads the dialect files of qconv_data_files(). Returns: (transfer full): NULL and an error that names file and member
@@ -112,6 +135,6 @@ gboolean qconv_lora_dialects_add (LoraDialects *d, const char *path, const char 
 const LoraSuffix *qconv_lora_dialects_suffix (const LoraDialects *d, const char *key, gsize *layer_length);
 /* Returns: (nullable): @name behind the longest of @prefixes that it starts with; NULL if it starts with none */
 const char *qconv_lora_dialects_strip (const GPtrArray *prefixes, const char *name);
-/* Returns: (transfer full) (element-type utf8): the other names that rewrites make of @layer, which has neither prefix
-   nor suffix */
-GPtrArray *qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer);
+/* Returns: (transfer full) (element-type LoraAlias): the other names that rewrites make of @layer, which has neither
+   prefix nor suffix */
+GArray *qconv_lora_dialects_rewrite (const LoraDialects *d, const char *layer);

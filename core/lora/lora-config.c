@@ -8,20 +8,29 @@
 #include <string.h>
 
 #include "base/json-text.h"
-#include "qconv-types.h"
+#include "io/source.h"
 
-/* Alpha of the layers whose names match */
+/* The largest file that is read */
+enum { MAX_BYTES = 16 << 20 };
+
+/* Alpha or rank of the layers whose names match */
 typedef struct {
   GRegex *match;
-  double alpha;
+  double value;
 } Pattern;
 
-/* @alpha: of layers that no pattern matches; @root: alpha is divided by the square root of the rank */
+/**
+ * LoraConfig:
+ *
+ * @alpha, @rank: of layers that no pattern matches; @rank: 0: not stated
+ * @root: alpha is divided by the square root of the rank
+ * @alphas, @ranks: (element-type Pattern)
+ */
 struct _LoraConfig {
   const LoraConfigForm *form;
-  double alpha;
+  double alpha, rank;
   gboolean root;
-  GArray *patterns;
+  GArray *alphas, *ranks;
 };
 
 static void
@@ -33,7 +42,8 @@ clear_pattern (gpointer data)
 void
 qconv_lora_config_free (LoraConfig *c)
 {
-  g_array_unref (c->patterns);
+  g_array_unref (c->alphas);
+  g_array_unref (c->ranks);
   g_free (c);
 }
 
@@ -60,9 +70,9 @@ read_alpha (LoraConfig *c, JsonObject *o, GError **error)
 }
 
 static gboolean
-read_patterns (LoraConfig *c, JsonObject *o, GError **error)
+read_patterns (JsonObject *o, const char *member, GArray *to, GError **error)
 {
-  JsonNode *node = json_object_get_member (o, c->form->alpha_pattern);
+  JsonNode *node = json_object_get_member (o, member);
   JsonObject *patterns = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
   g_autoptr (GList) names = patterns != NULL ? json_object_get_members (patterns) : NULL;
 
@@ -71,14 +81,13 @@ read_patterns (LoraConfig *c, JsonObject *o, GError **error)
       g_autofree char *whole = g_strdup_printf ("^(.*\\.)?(%s)$", (const char *) l->data);
       Pattern p = { NULL, 0 };
 
-      if (!read_number (json_object_get_member (patterns, l->data), &p.alpha))
-        return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": \"%s\" is not a number", c->form->alpha_pattern,
-                           (const char *) l->data);
+      if (!read_number (json_object_get_member (patterns, l->data), &p.value))
+        return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": \"%s\" is not a number", member, (const char *) l->data);
       p.match = g_regex_new (whole, G_REGEX_DEFAULT, 0, NULL);
       if (p.match == NULL)
-        return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": \"%s\" is not a regular expression",
-                           c->form->alpha_pattern, (const char *) l->data);
-      g_array_append_val (c->patterns, p);
+        return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": \"%s\" is not a regular expression", member,
+                           (const char *) l->data);
+      g_array_append_val (to, p);
     }
   return TRUE;
 }
@@ -127,43 +136,91 @@ read_object (LoraConfig *c, JsonNode *node, GError **error)
   if (o == NULL)
     return qconv_fail (error, QCONV_ERROR_INPUT, "not a JSON object");
   c->root = is_true (o, c->form->root);
-  return check_refused (c, o, error) && read_alpha (c, o, error) && read_patterns (c, o, error);
+  if (!read_number (json_object_get_member (o, c->form->rank), &c->rank) || c->rank <= 0)
+    c->rank = 0;
+  return check_refused (c, o, error) && read_alpha (c, o, error)
+         && read_patterns (o, c->form->alpha_pattern, c->alphas, error)
+         && read_patterns (o, c->form->rank_pattern, c->ranks, error);
+}
+
+/* Reads a file of JSON. Returns: (transfer full) (nullable): NULL without an error if there is no such file */
+static JsonNode *
+load_json (const char *path, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autoptr (QconvSource) source = qconv_source_open (path, &local);
+  g_autofree char *text = NULL;
+  guint64 n = source != NULL ? qconv_source_size (source) : 0;
+
+  if (source == NULL)
+    {
+      if (!g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  if (n > MAX_BYTES)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%" G_GUINT64_FORMAT " bytes are too many for it", n), NULL;
+  text = g_malloc (n + 1);
+  text[n] = '\0';
+  return qconv_source_read (source, 0, n, text, error) ? qconv_json_text_parse (text, n, error) : NULL;
+}
+
+static GArray *
+new_patterns (void)
+{
+  GArray *patterns = g_array_new (FALSE, FALSE, sizeof (Pattern));
+
+  g_array_set_clear_func (patterns, clear_pattern);
+  return patterns;
 }
 
 LoraConfig *
 qconv_lora_config_read (const char *path, const LoraConfigForm *form, GError **error)
 {
-  g_autofree char *folder = g_path_get_dirname (path), *file = g_build_filename (folder, form->file, NULL);
-  g_autoptr (LoraConfig) c = NULL;
-  g_autoptr (JsonNode) node = NULL;
+  g_autoptr (GError) local = NULL;
+  g_autoptr (JsonNode) node = load_json (path, &local);
+  g_autoptr (LoraConfig) c = g_new0 (LoraConfig, 1);
 
-  if (!g_file_test (file, G_FILE_TEST_EXISTS))
-    return NULL;
-  c = g_new0 (LoraConfig, 1);
   c->form = form;
-  c->patterns = g_array_new (FALSE, FALSE, sizeof (Pattern));
-  g_array_set_clear_func (c->patterns, clear_pattern);
-  node = qconv_json_text_load (file, error);
-  if (node != NULL && read_object (c, node, error))
+  c->alphas = new_patterns ();
+  c->ranks = new_patterns ();
+  if (node != NULL && read_object (c, node, &local))
     return g_steal_pointer (&c);
-  g_prefix_error (error, "%s: ", form->file);
+  if (local != NULL && local->domain != G_IO_ERROR)
+    g_prefix_error (&local, "%s: ", form->file);
+  if (local != NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
   return NULL;
 }
 
-double
-qconv_lora_config_factor (const LoraConfig *c, const char *layer, guint64 rank)
+/* Sets @value to that of the first pattern that matches @name; lets it be if none does */
+static void
+apply_patterns (const GArray *patterns, const char *name, double *value)
 {
-  const char *name = layer + (g_str_has_prefix (layer, c->form->prefix) ? strlen (c->form->prefix) : 0);
-  double alpha = c->alpha;
-
-  for (guint i = 0; i < c->patterns->len; i++)
+  for (guint i = 0; i < patterns->len; i++)
     {
-      const Pattern *p = &g_array_index (c->patterns, Pattern, i);
+      const Pattern *p = &g_array_index (patterns, Pattern, i);
 
       if (!g_regex_match (p->match, name, 0, NULL))
         continue;
-      alpha = p->alpha;
-      break;
+      *value = p->value;
+      return;
     }
-  return alpha / (c->root ? sqrt ((double) rank) : (double) rank);
+}
+
+gboolean
+qconv_lora_config_factor (const LoraConfig *c, const char *layer, guint64 rank, double *factor, GError **error)
+{
+  const char *name = layer + (g_str_has_prefix (layer, c->form->prefix) ? strlen (c->form->prefix) : 0);
+  double alpha = c->alpha, divisor = c->rank;
+
+  apply_patterns (c->alphas, name, &alpha);
+  apply_patterns (c->ranks, name, &divisor);
+  if (rank > 0)
+    divisor = (double) rank;
+  if (divisor <= 0)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: \"%s\" is not a rank, so the strength of the LoRA is unknown",
+                       c->form->file, c->form->rank);
+  *factor = alpha / (c->root ? sqrt (divisor) : divisor);
+  return TRUE;
 }

@@ -116,6 +116,15 @@ number_of (JsonObject *o, const char *member)
 }
 
 static gboolean
+is_true (JsonObject *o, const char *member)
+{
+  JsonNode *node = json_object_get_member (o, member);
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
+         && json_node_get_boolean (node);
+}
+
+static gboolean
 starts_with_any (const char *name, const GPtrArray *prefixes)
 {
   for (guint i = 0; i < prefixes->len; i++)
@@ -124,8 +133,8 @@ starts_with_any (const char *name, const GPtrArray *prefixes)
   return FALSE;
 }
 
-/* Returns alpha divided by rank, from the first pair of members such as "transformer.lora_alpha" and "transformer.r";
-   0 if there is no pair */
+/* Returns alpha divided by rank, or by its root if the metadata say so, from the first pair of members such as
+   "transformer.lora_alpha" and "transformer.r"; 0 if there is no pair */
 static double
 find_ratio (JsonObject *o, const LoraMetadata *of)
 {
@@ -137,6 +146,7 @@ find_ratio (JsonObject *o, const LoraMetadata *of)
       gboolean ours = g_str_has_suffix (name, of->alpha) && !starts_with_any (name, of->other_models);
       g_autofree char *prefix = ours ? g_strndup (name, strlen (name) - strlen (of->alpha)) : NULL;
       g_autofree char *rank_name = ours ? g_strconcat (prefix, of->rank, NULL) : NULL;
+      g_autofree char *root = ours && of->root != NULL ? g_strconcat (prefix, of->root, NULL) : NULL;
       double alpha, rank;
 
       if (!ours)
@@ -144,7 +154,7 @@ find_ratio (JsonObject *o, const LoraMetadata *of)
       alpha = number_of (o, name);
       rank = number_of (o, rank_name);
       if (alpha > 0 && rank > 0)
-        return alpha / rank;
+        return alpha / (root != NULL && is_true (o, root) ? sqrt (rank) : rank);
     }
   return 0;
 }
@@ -203,28 +213,40 @@ qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects)
 
 /* ---- Files ---- */
 
-/* Reads the file beside @f that holds alpha, if the keys are of a dialect that has one */
-static gboolean
-read_config (LoraFile *f, const LoraDialects *dialects, GError **error)
+/* Returns: (nullable): the form of the file beside @f that holds alpha; NULL if its keys are of no dialect that has
+   one */
+static const LoraConfigForm *
+find_form (const LoraFile *f, const LoraDialects *dialects)
 {
   for (guint i = 0; i < dialects->configs->len; i++)
     {
       const LoraConfigForm *form = &g_array_index (dialects->configs, LoraConfigForm, i);
-      const LoraGroup *first = f->groups->len > 0 ? g_ptr_array_index (f->groups, 0) : NULL;
-      g_autoptr (GError) local = NULL;
 
-      if (first == NULL || !g_str_has_prefix (first->layer, form->prefix))
-        continue;
-      f->config = qconv_lora_config_read (f->path, form, &local);
-      f->missing = f->config == NULL ? form->file : NULL;
-      if (local != NULL)
-        {
-          g_propagate_error (error, g_steal_pointer (&local));
-          return FALSE;
-        }
-      return TRUE;
+      for (guint j = 0; j < f->groups->len; j++)
+        if (g_str_has_prefix (((const LoraGroup *) g_ptr_array_index (f->groups, j))->layer, form->prefix))
+          return form;
     }
-  return TRUE;
+  return NULL;
+}
+
+/* Reads the file beside @f that holds alpha, if the keys are of a dialect that has one */
+static gboolean
+read_config (LoraFile *f, const LoraDialects *dialects, GError **error)
+{
+  const LoraConfigForm *form = find_form (f, dialects);
+  g_autoptr (GError) local = NULL;
+  g_autofree char *folder = NULL;
+
+  if (form == NULL)
+    return TRUE;
+  folder = g_path_get_dirname (f->path);
+  f->beside = g_build_filename (folder, form->file, NULL);
+  f->config = qconv_lora_config_read (f->beside, form, &local);
+  f->missing = f->config == NULL ? form->file : NULL;
+  if (local == NULL)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
 }
 
 /* Splits "FILE[:STRENGTH]" at the last colon. If no number follows it, the whole @text is the path */
@@ -265,6 +287,7 @@ qconv_lora_file_free (LoraFile *f)
   g_ptr_array_unref (f->unknown);
   g_clear_pointer (&f->tensors, g_ptr_array_unref);
   g_clear_pointer (&f->model, qconv_model_free);
+  g_free (f->beside);
   g_free (f->path);
   g_free (f);
 }

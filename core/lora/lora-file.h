@@ -25,11 +25,12 @@ typedef struct {
  * @tensors: (element-type SourceLayer): every tensor as a layer of its own
  * @groups: (element-type LoraGroup): in the order of the file
  * @unknown: (element-type SourceLayer): tensors whose keys do not end with a suffix of a dialect
- * @config: (nullable): the file beside it that holds alpha
+ * @beside: (nullable): the path of the file beside it that holds alpha
+ * @config: (nullable): what it holds
  * @missing: (nullable): the name of that file, if it is missing though the keys are of a dialect that has one
  */
 typedef struct {
-  char *path;
+  char *path, *beside;
   double strength;
   QconvModel *model;
   GPtrArray *tensors, *groups, *unknown;
@@ -43,7 +44,7 @@ typedef struct {
 LoraFile *qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)
-/* Returns alpha divided by rank, from the metadata; 1 if the metadata lack alpha */
+/* Returns alpha divided by rank, or by its root, from the metadata; 1 if the metadata lack alpha */
 double qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects);
 /* Reads the number in @s. QCONV_ERROR_INPUT: @s does not hold exactly one item, or the item is not finite */
 gboolean qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Collects the names that LoRA files may use for the layers of a model, with the rows behind each name, and looks keys
-   up among them. lora.c calls it. */
+   up among them. lora-merge.c calls it. */
 #include "lora/lora-names.h"
 
 #include <string.h>
@@ -8,17 +8,24 @@
 #include "base/names.h"
 #include "families/aliases.h"
 #include "families/keymap.h"
+#include "graph/select-part.h"
 #include "layer/compose.h"
 
 #define BIAS ".bias"
 
 /* ---- Names ---- */
 
-/* @dotted, @flat: name without ".weight", such as "layers.0.attn.to_q" or "layers_0_attn_to_q" -> LoraName */
+/**
+ * LoraNames: the names of one model.
+ *
+ * @dotted, @flat: name without ".weight", such as "layers.0.attn.to_q" or "layers_0_attn_to_q" -> LoraName
+ * @aliases: of the family
+ * @encoders: (nullable): name of a text encoder, such as "clip_l" -> its LoraNames
+ */
 struct _LoraNames {
   GPtrArray *list;
-  GHashTable *dotted, *flat;
-  const FamilyAliases *aliases; /* of the family */
+  GHashTable *dotted, *flat, *encoders;
+  const FamilyAliases *aliases;
   const LoraDialects *dialects;
 };
 
@@ -35,80 +42,11 @@ free_name (gpointer data)
 void
 qconv_lora_names_free (LoraNames *names)
 {
+  g_clear_pointer (&names->encoders, g_hash_table_unref);
   g_hash_table_unref (names->dotted);
   g_hash_table_unref (names->flat);
   g_ptr_array_unref (names->list);
   g_free (names);
-}
-
-/* Appends row @row of @source; extends the last stretch of rows if it continues it */
-static void
-append_row (GArray *rows, const SourceLayer *source, guint64 row)
-{
-  NamedRows one = { source, row, 1, 1 };
-  NamedRows *last = rows->len > 0 ? &g_array_index (rows, NamedRows, rows->len - 1) : NULL;
-
-  if (last != NULL && last->source == source && row > last->first
-      && (last->n == 1 || row == last->first + last->n * last->stride))
-    {
-      if (last->n++ == 1)
-        last->stride = row - last->first;
-      return;
-    }
-  g_array_append_val (rows, one);
-}
-
-gboolean
-qconv_lora_rows (const SourceLayer *s, GArray *rows)
-{
-  NamedRows all = { s, 0, 1, s->layer->pub.rows };
-  gboolean upright = TRUE;
-
-  if (s->parts == NULL)
-    g_array_append_val (rows, all);
-  for (guint i = 0; s->parts != NULL && i < s->parts->len; i++)
-    {
-      const Part *p = &g_array_index (s->parts, Part, i);
-      NamedRows some = { qconv_composed_source (s, i), p->first, p->stride, p->n };
-
-      g_array_append_val (rows, some);
-      upright &= !p->transposed;
-    }
-  return upright;
-}
-
-/* Returns: (transfer full): the same rows in as few stretches as possible */
-static GArray *
-join_rows (const GArray *rows)
-{
-  GArray *joined = g_array_new (FALSE, FALSE, sizeof (NamedRows));
-
-  for (guint i = 0; i < rows->len; i++)
-    {
-      const NamedRows *r = &g_array_index (rows, NamedRows, i);
-
-      for (guint64 j = 0; j < r->n; j++)
-        append_row (joined, r->source, r->first + j * r->stride);
-    }
-  return joined;
-}
-
-static gboolean
-equal_rows (const GArray *a, const GArray *b)
-{
-  return a->len == b->len && memcmp (a->data, b->data, a->len * sizeof (NamedRows)) == 0;
-}
-
-static gboolean
-same_rows (const LoraName *a, const LoraName *b)
-{
-  g_autoptr (GArray) x = NULL, y = NULL;
-
-  if (a->transposed != b->transposed || equal_rows (a->rows, b->rows))
-    return a->transposed == b->transposed;
-  x = join_rows (a->rows);
-  y = join_rows (b->rows);
-  return equal_rows (x, y);
 }
 
 /* Adds @spelling (transfer full). If another tensor has the spelling, that one keeps it and records @n, unless both
@@ -123,21 +61,48 @@ enter (GHashTable *table, char *spelling, LoraName *n)
       g_hash_table_insert (table, spelling, n);
       return;
     }
-  if (!same_rows (first, n))
+  if (first->transposed != n->transposed || !qconv_lora_rows_equal (first->rows, n->rows))
     first->other = n;
   g_free (spelling);
+}
+
+/* Returns: (transfer none): a new name for @rows, which are (transfer full) */
+static LoraName *
+new_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
+{
+  LoraName *n = g_new0 (LoraName, 1);
+
+  n->name = g_strdup (name);
+  n->rows = rows;
+  n->transposed = transposed;
+  g_ptr_array_add (names->list, n);
+  return n;
+}
+
+static void
+enter_alias (LoraNames *names, const LoraAlias *alias, LoraName *n)
+{
+  GArray *rows;
+
+  if (alias->rows_per_column > 0)
+    {
+      rows = n->transposed ? NULL : qconv_lora_rows_first (n->rows, alias->rows_per_column);
+      n = rows != NULL ? new_name (names, n->name, rows, FALSE) : NULL;
+    }
+  if (n != NULL)
+    enter (names->dotted, g_strdup (alias->name), n);
 }
 
 static void
 enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
 {
   g_autofree char *layer = qconv_weight_stem (spelling);
-  g_autoptr (GPtrArray) others = qconv_lora_dialects_rewrite (names->dialects, layer);
+  g_autoptr (GArray) aliases = qconv_lora_dialects_rewrite (names->dialects, layer);
 
   enter (names->dotted, g_strdup (layer), n);
   enter (names->flat, g_strdelimit (g_strdup (layer), ".", '_'), n);
-  for (guint i = 0; i < others->len; i++)
-    enter (names->dotted, g_strdup (g_ptr_array_index (others, i)), n);
+  for (guint i = 0; i < aliases->len; i++)
+    enter_alias (names, &g_array_index (aliases, LoraAlias, i), n);
 }
 
 /* Adds a tensor under @name and under its alias, if the family has one. Adds nothing if @rows (transfer full) is
@@ -153,11 +118,7 @@ add_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
       g_array_unref (rows);
       return;
     }
-  n = g_new0 (LoraName, 1);
-  n->name = g_strdup (name);
-  n->rows = rows;
-  n->transposed = transposed;
-  g_ptr_array_add (names->list, n);
+  n = new_name (names, name, rows, transposed);
   enter_spelling (names, name, n);
   if (one != NULL && strcmp (one, name) != 0)
     enter_spelling (names, one, n);
@@ -221,9 +182,8 @@ add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameM
 /* Adds the names that the layers have in @naming. If the model lacks tensors, mapping fails and the names in @naming
    stay unknown */
 static void
-add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names *behind, const char *naming)
+add_naming (LoraNames *names, const QconvModel *m, const Identity *id, const Names *behind, const char *naming)
 {
-  const Identity *id = x->identity;
   g_autoptr (GPtrArray) maps = NULL;
   KeymapRequest request;
 
@@ -243,13 +203,14 @@ add_naming (LoraNames *names, const QconvModel *m, const Mapping *x, const Names
     add_map (names, m, behind, g_ptr_array_index (maps, i));
 }
 
-LoraNames *
-qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects)
+/* Collects the names of @leaves, the layers of one model in @m: their own and those that its family maps. Returns:
+   (transfer full) */
+static LoraNames *
+names_of (const QconvModel *m, const GPtrArray *leaves, const Identity *id, const LoraDialects *dialects)
 {
   LoraNames *names = g_new0 (LoraNames, 1);
-  const FamilyData *family = qconv_family_data (x->identity->family);
-  g_autoptr (GPtrArray) leaves = list_leaves (x);
-  g_autoptr (Names) behind = qconv_layers_names (leaves, x->identity);
+  const FamilyData *family = qconv_family_data (id->family);
+  g_autoptr (Names) behind = qconv_layers_names (leaves, id);
 
   names->dialects = dialects;
   names->list = g_ptr_array_new_with_free_func (free_name);
@@ -268,9 +229,117 @@ qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects 
     add_layer (names, ((const SourceLayer *) g_ptr_array_index (leaves, i))->plain_name, g_ptr_array_index (leaves, i));
   for (guint i = 0; i < family->keymaps.n; i++)
     {
-      add_naming (names, m, x, behind, family->keymaps.at[i].a);
-      add_naming (names, m, x, behind, family->keymaps.at[i].b);
+      add_naming (names, m, id, behind, family->keymaps.at[i].a);
+      add_naming (names, m, id, behind, family->keymaps.at[i].b);
     }
+  return names;
+}
+
+/* ---- Text encoders ---- */
+
+static void
+free_layers (gpointer data)
+{
+  g_ptr_array_unref (data);
+}
+
+static void
+free_names (gpointer data)
+{
+  qconv_lora_names_free (data);
+}
+
+/* Sorts the layers of the parts of a checkpoint. Returns: (transfer full): name of a part -> GPtrArray of its layers */
+static GHashTable *
+list_parts (const QconvModel *m, const Mapping *x, const GPtrArray *leaves)
+{
+  GHashTable *parts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_layers);
+  const Identity *id = x->identity;
+
+  for (guint i = 0; i < leaves->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (leaves, i);
+      gsize wrapper = strncmp (s->plain_name, id->prefix, id->foreign) == 0 ? id->foreign : 0, length;
+      g_autofree char *name = qconv_select_root (m, s->plain_name + wrapper, &length);
+      GPtrArray *layers = name != NULL ? g_hash_table_lookup (parts, name) : NULL;
+
+      if (name != NULL && layers == NULL)
+        g_hash_table_insert (parts, g_strdup (name), layers = g_ptr_array_new ());
+      if (name != NULL)
+        g_ptr_array_add (layers, s);
+    }
+  return parts;
+}
+
+/* Returns whether @a and @b are equal but for hyphens and underscores: "clip-l" and "clip_l" */
+static gboolean
+same_model (const char *a, const char *b)
+{
+  while (*a != '\0' || *b != '\0')
+    {
+      a += strspn (a, "-_");
+      b += strspn (b, "-_");
+      if (*a != *b)
+        return FALSE;
+      a += *a != '\0';
+      b += *b != '\0';
+    }
+  return TRUE;
+}
+
+/* Returns: (nullable): the name that dialects have for text encoder @name; NULL if they have none */
+static const char *
+encoder_name (const LoraDialects *d, const char *name)
+{
+  for (guint i = 0; i < d->encoders->len; i++)
+    {
+      const GPtrArray *models = g_array_index (d->encoders, LoraEncoder, i).models;
+
+      for (guint j = 0; j < models->len; j++)
+        if (same_model (g_ptr_array_index (models, j), name))
+          return g_ptr_array_index (models, j);
+    }
+  return NULL;
+}
+
+/* Adds the names of @layers, if dialects have a name for @name. @whole: (nullable): the identity of @layers */
+static void
+add_encoder (LoraNames *names, const QconvModel *m, const char *name, const GPtrArray *layers, const Identity *whole)
+{
+  const char *known = encoder_name (names->dialects, name);
+  g_autofree char *start = known != NULL && whole == NULL ? qconv_select_start (m, layers) : NULL;
+  g_autoptr (Identity) part = start != NULL ? qconv_layers_identify (m, layers, start, NULL) : NULL;
+
+  if (known != NULL && (whole != NULL || part != NULL))
+    g_hash_table_insert (names->encoders, g_strdup (known),
+                         names_of (m, layers, whole != NULL ? whole : part, names->dialects));
+}
+
+/* Collects the names of the text encoders in @x, which may be one itself. One that no family describes has only the
+   names of its file */
+static void
+add_encoders (LoraNames *names, const QconvModel *m, const Mapping *x, const GPtrArray *leaves)
+{
+  g_autoptr (GHashTable) parts = list_parts (m, x, leaves);
+  const Identity *whole = x->identity;
+  GHashTableIter iter;
+  gpointer name, layers;
+
+  names->encoders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_names);
+  if (whole->variant != NULL && strcmp (qconv_family_kind (whole->family), "text_encoder") == 0)
+    add_encoder (names, m, whole->variant, leaves, whole);
+  g_hash_table_iter_init (&iter, parts);
+  while (g_hash_table_iter_next (&iter, &name, &layers))
+    add_encoder (names, m, name, layers, NULL);
+}
+
+LoraNames *
+qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects)
+{
+  g_autoptr (GPtrArray) leaves = list_leaves (x);
+  LoraNames *names = names_of (m, leaves, x->identity, dialects);
+
+  add_encoders (names, m, x, leaves);
   for (guint i = 0; i < x->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (x->layers, i);
@@ -295,6 +364,69 @@ find_dotted (const LoraNames *names, const char *layer, gboolean bias)
   return found != NULL || alias == NULL ? found : g_hash_table_lookup (names->dotted, alias);
 }
 
+static const LoraName *
+find_flat (const LoraNames *names, const char *layer, gboolean bias)
+{
+  g_autofree char *key = g_strconcat (layer, bias ? "_bias" : "", NULL);
+
+  return g_hash_table_lookup (names->flat, key);
+}
+
+/* Finds the entry for text encoders that @key starts with. Returns: (nullable): NULL if there is none; *rest: the key
+   behind the start */
+static const LoraEncoder *
+find_encoder (const LoraDialects *d, const char *key, const char **rest)
+{
+  const LoraEncoder *found = NULL;
+
+  for (guint i = 0; i < d->encoders->len; i++)
+    {
+      const LoraEncoder *e = &g_array_index (d->encoders, LoraEncoder, i);
+      const char *behind = qconv_lora_dialects_strip (e->starts, key);
+
+      if (behind == NULL || (found != NULL && behind <= *rest))
+        continue;
+      found = e;
+      *rest = behind;
+    }
+  return found;
+}
+
+/* Returns: (nullable): the names of the encoder in the mapping that @e means */
+static const LoraNames *
+names_of_encoder (const LoraNames *names, const LoraEncoder *e)
+{
+  for (guint i = 0; i < e->models->len; i++)
+    {
+      const LoraNames *found = g_hash_table_lookup (names->encoders, g_ptr_array_index (e->models, i));
+
+      if (found != NULL)
+        return found;
+    }
+  return NULL;
+}
+
+static const LoraName *
+find_in_encoder (const LoraNames *names, const char *layer, gboolean bias)
+{
+  const char *rest = NULL;
+  const LoraEncoder *e = find_encoder (names->dialects, layer, &rest);
+  const LoraNames *of = e != NULL ? names_of_encoder (names, e) : NULL;
+
+  if (of == NULL)
+    return NULL;
+  return rest[-1] == '_' ? find_flat (of, rest, bias) : find_dotted (of, rest, bias);
+}
+
+gboolean
+qconv_lora_names_lack_encoder (const LoraNames *names, const char *key)
+{
+  const char *rest = NULL;
+  const LoraEncoder *e = find_encoder (names->dialects, key, &rest);
+
+  return e != NULL && names_of_encoder (names, e) == NULL;
+}
+
 const LoraName *
 qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias)
 {
@@ -304,10 +436,11 @@ qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias)
     {
       const LoraName *found = find_dotted (names, rest, bias);
       const char *flat = qconv_lora_dialects_strip (d->flat_prefixes, rest);
-      g_autofree char *key = flat != NULL ? g_strconcat (flat, bias ? "_bias" : "", NULL) : NULL;
 
-      if (found == NULL && key != NULL)
-        found = g_hash_table_lookup (names->flat, key);
+      if (found == NULL && flat != NULL)
+        found = find_flat (names, flat, bias);
+      if (found == NULL)
+        found = find_in_encoder (names, rest, bias);
       if (found != NULL)
         return found;
     }

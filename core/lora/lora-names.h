@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the layer and the rows for a key of a LoRA file; lora.c asks for each group of tensors. */
+/* Finds the layer and the rows for a key of a LoRA file; lora-merge.c asks for each group of tensors. */
 #pragma once
 #include "graph/mapping.h"
 #include "lora/dialects.h"
-
-/* Rows first, first + stride … (@n of them) of @source, a layer of the model */
-typedef struct {
-  const SourceLayer *source;
-  guint64 first, stride, n;
-} NamedRows;
+#include "lora/lora-rows.h"
 
 /**
  * LoraName: a tensor under one of its names.
@@ -26,8 +21,8 @@ struct _LoraName {
 };
 
 typedef struct _LoraNames LoraNames;
-/* Collects the names of all layers of @m: in @x, in the model's own naming and in all namings that its family maps.
-   Returns: (transfer full): must not outlive @x or @dialects */
+/* Collects the names of all layers of @m: in @x, in the model's own naming and in all namings that its family maps;
+   likewise for each text encoder in @x. Returns: (transfer full): must not outlive @x or @dialects */
 LoraNames *qconv_lora_names_new (const QconvModel *m, const Mapping *x, const LoraDialects *dialects);
 void qconv_lora_names_free (LoraNames *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraNames, qconv_lora_names_free)
@@ -35,6 +30,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraNames, qconv_lora_names_free)
 /* Finds the weight of @layer or, with @bias, its bias. @layer: a key without suffix, with any prefix.
    Returns: (transfer none) (nullable): NULL if the model has no such tensor */
 const LoraName *qconv_lora_names_find (const LoraNames *names, const char *layer, gboolean bias);
-/* Appends to @rows (element-type NamedRows) the rows of the model's layers of which @s consists. Returns FALSE if a
-   part of @s is transposed */
-gboolean qconv_lora_rows (const SourceLayer *s, GArray *rows);
+/* Returns whether @key is for a text encoder that is not in the mapping */
+gboolean qconv_lora_names_lack_encoder (const LoraNames *names, const char *key);

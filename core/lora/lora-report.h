@@ -5,17 +5,27 @@
 #include "lora/lora.h"
 
 /**
+ * LoraLeftOut: why keys are left out.
+ *
+ * @LORA_NO_LAYER: they belong to no layer
+ * @LORA_NO_BIAS: they change a bias, which their layer lacks
+ * @LORA_MISFIT: they have another shape than their layer; these are names of layers, without suffixes
+ * @LORA_OTHER_MODEL: they are for a text encoder that is not converted
+ */
+typedef enum { LORA_NO_LAYER, LORA_NO_BIAS, LORA_MISFIT, LORA_OTHER_MODEL, LORA_N_LEFT_OUT } LoraLeftOut;
+
+/**
  * LoraCounts: what became of the keys and layers of one file.
  *
- * @n_unmatched, @unmatched: keys that belong to no layer, and the first of them
- * @n_other: keys that belong to another model, such as a text encoder
- * @n_misfits, @misfit: layers that are left out because the LoRA has another shape, and the first error
- * @n_merged: layers that the file changes
+ * @left_out: (element-type utf8): the keys that are left out
+ * @misfit: (nullable): the first error of LORA_MISFIT
+ * @n_merged: tensors of the model that the file changes
+ * @n_replaced: tensors that the file replaces
  */
 typedef struct {
-  guint n_unmatched, n_other, n_misfits, n_merged;
-  const char *unmatched;
+  GPtrArray *left_out[LORA_N_LEFT_OUT];
   char *misfit;
+  guint n_merged, n_replaced;
 } LoraCounts;
 
 /* Warns of what is left out. Fails with QCONV_ERROR_OPTION if nothing is merged, or if keys are left out that the user

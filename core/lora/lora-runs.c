@@ -1,54 +1,111 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the rows of a mapped layer that a LoRA changes. lora.c calls it for each layer that contains rows of a name. */
+/* Finds the rows of a mapped layer that a LoRA changes. lora-merge.c calls it for each layer that contains rows of a
+   name. */
 #include "lora/lora-runs.h"
 
-/* Returns: (transfer full): an array by row of @of: the number of the delta's row for this row, counted from 1; 0
-   if the delta has none */
-static guint64 *
-rows_of_delta (const LoraName *n, const SourceLayer *of)
+/* Returns whether @r has row @row; sets @at to its place in @r */
+static gboolean
+find_row (const NamedRows *r, guint64 row, guint64 *at)
 {
-  guint64 rows = of->layer->pub.rows, at = 1;
-  guint64 *from = g_new0 (guint64, rows + 1);
+  guint64 behind = row - r->first;
+
+  *at = behind / r->stride;
+  return row >= r->first && behind % r->stride == 0 && *at < r->n;
+}
+
+/* Appends the rows that two stretches of equal stride share: one run */
+static void
+add_shared (GArray *runs, const NamedRows *to, const NamedRows *from, DeltaRun run)
+{
+  guint64 at = 0, skip = 0;
+
+  if (to->first <= from->first ? !find_row (to, from->first, &at) : !find_row (from, to->first, &skip))
+    return;
+  run.to += at;
+  run.from += skip;
+  run.n = MIN (to->n - at, from->n - skip);
+  g_array_append_val (runs, run);
+}
+
+/* Appends the rows that two stretches share, one by one */
+static void
+add_each (GArray *runs, const NamedRows *to, const NamedRows *from, DeltaRun run)
+{
+  gboolean shorter = to->n < from->n;
+  const NamedRows *list = shorter ? to : from, *other = shorter ? from : to;
+  guint64 at;
+
+  for (guint64 i = 0; i < list->n; i++)
+    if (find_row (other, list->first + i * list->stride, &at))
+      {
+        DeltaRun one = { run.to + (shorter ? i : at), run.from + (shorter ? at : i), 1 };
+
+        g_array_append_val (runs, one);
+      }
+}
+
+/* Appends the rows of the layer's stretch @to that the stretches of @n change. @start: the first row of @to in the
+   layer */
+static void
+add_stretch (GArray *runs, const LoraName *n, const NamedRows *to, guint64 start)
+{
+  DeltaRun run = { .to = start };
 
   for (guint i = 0; i < n->rows->len; i++)
     {
-      const NamedRows *r = &g_array_index (n->rows, NamedRows, i);
+      const NamedRows *from = &g_array_index (n->rows, NamedRows, i);
 
-      for (guint64 j = 0; r->source == of && j < r->n && r->first + j * r->stride < rows; j++)
-        from[r->first + j * r->stride] = at + j;
-      at += r->n;
+      if (from->source == to->source && from->n > 0 && to->n > 0)
+        (from->stride == to->stride ? add_shared : add_each) (runs, to, from, run);
+      run.from += from->n;
     }
-  return from;
 }
 
-static void
-add_row (GArray *runs, guint64 to, guint64 from)
+static gint
+compare_runs (gconstpointer a, gconstpointer b)
 {
-  DeltaRun one = { to, from, 1 };
-  DeltaRun *last = runs->len > 0 ? &g_array_index (runs, DeltaRun, runs->len - 1) : NULL;
+  const DeltaRun *x = a, *y = b;
 
-  if (last != NULL && last->to + last->n == to && last->from + last->n == from)
-    last->n++;
-  else
-    g_array_append_val (runs, one);
+  return (x->to > y->to) - (x->to < y->to);
+}
+
+/* Sorts @runs and joins those that continue each other */
+static void
+join_runs (GArray *runs)
+{
+  guint last = 0;
+
+  g_array_sort (runs, compare_runs);
+  for (guint i = 1; i < runs->len; i++)
+    {
+      DeltaRun *before = &g_array_index (runs, DeltaRun, last), run = g_array_index (runs, DeltaRun, i);
+
+      if (before->to + before->n == run.to && before->from + before->n == run.from)
+        before->n += run.n;
+      else
+        g_array_index (runs, DeltaRun, ++last) = run;
+    }
+  if (runs->len > 0)
+    g_array_set_size (runs, last + 1);
 }
 
 gboolean
 qconv_lora_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs)
 {
-  g_autofree guint64 *from = rows_of_delta (n, of);
   g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
-  guint64 to = 0;
+  guint64 start = 0;
 
   if (!qconv_lora_rows (layer, rows))
     return FALSE;
-  for (guint i = 0; i < rows->len; i++)
+  /* Rows without columns take no bytes of the file, which may state any number of them */
+  for (guint i = 0; layer->layer->pub.cols > 0 && i < rows->len; i++)
     {
       const NamedRows *r = &g_array_index (rows, NamedRows, i);
 
-      for (guint64 j = 0; j < r->n; j++, to++)
-        if (r->source == of && from[r->first + j * r->stride] > 0)
-          add_row (runs, to, from[r->first + j * r->stride] - 1);
+      if (r->source == of)
+        add_stretch (runs, n, r, start);
+      start += r->n;
     }
+  join_runs (runs);
   return TRUE;
 }

@@ -24,4 +24,6 @@ typedef struct {
    QCONV_ERROR_UNSUPPORTED: a kind of LoRA that cannot be merged */
 Loras *qconv_loras_apply (const LoraJob *job, const QconvModel *m, Mapping *x, GError **error);
 void qconv_loras_free (Loras *l);
+/* Appends to @paths (element-type utf8) the files that were read: they must not become the output */
+void qconv_loras_list_files (const Loras *l, GPtrArray *paths);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Loras, qconv_loras_free)

@@ -232,6 +232,22 @@ make_plan (Planning *pl, GError **error)
   return TRUE;
 }
 
+/* Lists the files that were read besides the model */
+static void
+list_inputs (const Planning *pl)
+{
+  QconvPlan *p = pl->plan;
+
+  if (p->model->knowledge->family_file != NULL)
+    g_ptr_array_add (p->inputs, g_strdup (p->model->knowledge->family_file));
+  for (guint i = 0; i < pl->rules.files->len; i++)
+    g_ptr_array_add (p->inputs, g_strdup (g_ptr_array_index (pl->rules.files, i)));
+  if (p->loras != NULL)
+    qconv_loras_list_files (p->loras, p->inputs);
+  if (pl->scales != NULL)
+    qconv_input_scales_list_files (pl->scales, p->inputs);
+}
+
 static gboolean
 find_target (QconvPlan *p, const QconvJob *job, GError **error)
 {
@@ -266,6 +282,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   gboolean ok;
 
   p->model = model;
+  p->inputs = g_ptr_array_new_with_free_func (g_free);
   if (!find_target (p, job, error))
     return NULL;
   p->limits = (Limits) {
@@ -280,6 +297,8 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   qconv_output_init (&p->output, model, p->target->writer);
   qconv_schemes_init (&pl.schemes, p->target);
   ok = make_plan (&pl, &local);
+  if (ok)
+    list_inputs (&pl);
   qconv_rules_clear (&pl.rules);
   qconv_schemes_clear (&pl.schemes);
   g_clear_pointer (&pl.scales, qconv_input_scales_free);
@@ -300,6 +319,7 @@ qconv_plan_free (QconvPlan *p)
   g_clear_pointer (&p->mapping, qconv_mapping_free);
   g_clear_pointer (&p->loras, qconv_loras_free);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
+  g_ptr_array_unref (p->inputs);
   qconv_layout_clear (&p->layout);
   g_clear_pointer (&p->edit, qconv_edit_free);
   g_free (p->path);

@@ -17,6 +17,7 @@
  * @mapping: (nullable): NULL for edits and verbatim copies
  * @loras: (nullable): the files that the deltas of the layers of @mapping read
  * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets whose files need no reader
+ * @inputs: (element-type utf8): paths of the files that were read besides the model: they must not become the output
  * @path: of the output
  * @layout: where the tensors lie, the bytes at the start of the file, and the bytes of the whole file
  * @verify: compare the written numbers with the source; @checksums: the header states one of each tensor
@@ -27,7 +28,7 @@ struct _QconvPlan {
   struct _Edit *edit;
   Mapping *mapping;
   struct _Loras *loras;
-  GPtrArray *verbatim;
+  GPtrArray *verbatim, *inputs;
   const QconvTargetInfo *target;
   QconvOutput output;
   char *path;

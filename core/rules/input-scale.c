@@ -22,6 +22,7 @@ struct _InputScales {
   gboolean for_all;
   float value;
   GHashTable *by_name; /* short layer name -> Scale */
+  GPtrArray *files;    /* paths of what was read */
 };
 
 static void
@@ -37,7 +38,15 @@ void
 qconv_input_scales_free (InputScales *s)
 {
   g_clear_pointer (&s->by_name, g_hash_table_unref);
+  g_ptr_array_unref (s->files);
   g_free (s);
+}
+
+void
+qconv_input_scales_list_files (const InputScales *s, GPtrArray *paths)
+{
+  for (guint i = 0; i < s->files->len; i++)
+    g_ptr_array_add (paths, g_strdup (g_ptr_array_index (s->files, i)));
 }
 
 static gboolean
@@ -69,6 +78,7 @@ read_json (InputScales *s, const char *path, GError **error)
   const char *name;
   JsonNode *node;
 
+  g_ptr_array_add (s->files, g_strdup (path));
   if (root == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, broken->message);
   if (!JSON_NODE_HOLDS_OBJECT (root))
@@ -135,6 +145,7 @@ read_model (InputScales *s, const char *path, GError **error)
 
   if (m == NULL)
     return FALSE;
+  qconv_source_list_files (m->source, s->files);
   for (guint i = 0; i < m->layers->len; i++)
     {
       const SourceLayer *layer = g_ptr_array_index (m->layers, i);
@@ -171,6 +182,7 @@ qconv_input_scales_new (const char *text, GError **error)
     return NULL;
   s = g_new0 (InputScales, 1);
   s->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_scale);
+  s->files = g_ptr_array_new_with_free_func (g_free);
   value = g_ascii_strtod (text, &end);
   if (*text != '\0' && *end == '\0')
     {

@@ -9,6 +9,8 @@ typedef struct _InputScales InputScales;
    Returns: (transfer full): NULL without error for "none" */
 InputScales *qconv_input_scales_new (const char *text, GError **error);
 void qconv_input_scales_free (InputScales *s);
+/* Appends to @paths (element-type utf8) the files that were read */
+void qconv_input_scales_list_files (const InputScales *s, GPtrArray *paths);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (InputScales, qconv_input_scales_free)
 /* The component that holds the scale of a layer's input */
 #define QCONV_INPUT_SCALE "input_scale"

@@ -3,7 +3,7 @@
 #include "rules/like.h"
 
 GHashTable *
-qconv_like_read (const char *path, GError **error)
+qconv_like_read (const char *path, GPtrArray *files, GError **error)
 {
   g_autoptr (QconvModel) m = qconv_model_open (path, NULL, error);
   g_autoptr (Mapping) x = m != NULL ? qconv_mapping_new (m, &(MappingOptions) { 0 }, error) : NULL;
@@ -12,6 +12,7 @@ qconv_like_read (const char *path, GError **error)
 
   if (x == NULL)
     return NULL;
+  qconv_source_list_files (m->source, files);
   for (guint i = 0; i < x->layers->len; i++)
     {
       const SourceLayer *s = g_ptr_array_index (x->layers, i);

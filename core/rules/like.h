@@ -4,5 +4,5 @@
 #include "graph/mapping.h"
 
 /* Returns: (transfer full): the short name of each weight in the original naming -> whether it is quantized.
-   QCONV_ERROR_OPTION: no weight is quantized */
-GHashTable *qconv_like_read (const char *path, GError **error);
+   Appends to @files (element-type utf8) the files that were read. QCONV_ERROR_OPTION: no weight is quantized */
+GHashTable *qconv_like_read (const char *path, GPtrArray *files, GError **error);

@@ -31,8 +31,11 @@ init_rows (Rules *r, GError **error)
 {
   r->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_layer_row_free);
   for (guint i = 0; r->job->rules.layer_config != NULL && r->job->rules.layer_config[i] != NULL; i++)
-    if (!qconv_layer_config_read (r->rows, r->job->rules.layer_config[i], r->schemes, error))
-      return FALSE;
+    {
+      g_ptr_array_add (r->files, g_strdup (r->job->rules.layer_config[i]));
+      if (!qconv_layer_config_read (r->rows, r->job->rules.layer_config[i], r->schemes, error))
+        return FALSE;
+    }
   for (guint i = 0; r->job->rules.layers != NULL && r->job->rules.layers[i] != NULL; i++)
     if (!qconv_layer_config_add (r->rows, r->job->rules.layers[i], r->schemes, error))
       return FALSE;
@@ -96,7 +99,7 @@ imply_schemes (Rules *r)
 static gboolean
 add_like (Rules *r, const char *path, GError **error)
 {
-  g_autoptr (GHashTable) more = qconv_like_read (path, error);
+  g_autoptr (GHashTable) more = qconv_like_read (path, r->files, error);
   GHashTableIter iter;
   gpointer name, packed;
 
@@ -116,6 +119,7 @@ qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Sch
                   GError **error)
 {
   *r = (Rules) { .job = job, .mapping = mapping, .schemes = schemes };
+  r->files = g_ptr_array_new_with_free_func (g_free);
   r->keep = qconv_name_rules_new ("--keep", job->rules.keep, error);
   r->only = r->keep != NULL ? qconv_name_rules_new ("--only", job->rules.only, error) : NULL;
   r->hp = r->only != NULL ? qconv_name_rules_new ("--hp-filter", job->rules.hp_filter, error) : NULL;
@@ -155,6 +159,7 @@ qconv_rules_clear (Rules *r)
   g_clear_pointer (&r->hp, g_array_unref);
   g_clear_pointer (&r->rows, g_ptr_array_unref);
   g_clear_pointer (&r->like, g_hash_table_unref);
+  g_clear_pointer (&r->files, g_ptr_array_unref);
   g_clear_error (&r->gave_up);
 }
 

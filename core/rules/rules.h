@@ -14,6 +14,7 @@
  * @no_fallback: --fallback keep
  * @like_matched: this model has a layer that --like quantizes
  * @like: (nullable): of qconv_like_read()
+ * @files: (element-type utf8): the files that were read
  * @quantized: the source has quantized layers, so only these are encoded
  * @gave_up: (nullable): the first error of a layer: an expression could not be applied to its name, or a quantizer
  *   broke its contract
@@ -23,7 +24,7 @@ typedef struct {
   const Mapping *mapping;
   Schemes *schemes;
   GArray *keep, *only, *hp;
-  GPtrArray *rows;
+  GPtrArray *rows, *files;
   const Scheme *fallback;
   gboolean no_fallback, quantized, like_matched;
   GHashTable *like;

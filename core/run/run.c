@@ -25,6 +25,26 @@ follow_link (QconvPlan *p, GError **error)
   return TRUE;
 }
 
+/* Returns whether @a and @b are paths of one file */
+static gboolean
+same_file (const char *a, const char *b)
+{
+  struct stat x, y;
+
+  return stat (a, &x) == 0 && stat (b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Fails if the output would take the place of a file that the run reads besides the model */
+static gboolean
+check_inputs (const QconvPlan *p, GError **error)
+{
+  for (guint i = 0; !p->in_place && i < p->inputs->len; i++)
+    if (same_file (p->path, g_ptr_array_index (p->inputs, i)))
+      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is a file that this run reads: choose another name",
+                         p->path);
+  return TRUE;
+}
+
 static gboolean
 check_output (QconvPlan *p, GError **error)
 {
@@ -35,6 +55,8 @@ check_output (QconvPlan *p, GError **error)
                        "the output is written in any order, which no pipe can take: name a file");
   if (!p->in_place && qconv_source_is_file (p->model->source, p->path))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is the input: choose another name", p->path);
+  if (!check_inputs (p, error))
+    return FALSE;
   if (lstat (p->path, &st) != 0)
     return TRUE;
   if (S_ISLNK (st.st_mode) && !follow_link (p, error))

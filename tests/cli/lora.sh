@@ -56,6 +56,20 @@ echo '{"peft_type": "LORA", "lora_alpha": 4, "fan_in_fan_out": true}' >peft/adap
 run --to bf16-safetensors --lora peft in.safetensors bad.safetensors
 echo '{"peft_type": "LORA", "lora_alpha": 4}' >peft/adapter_config.json
 run --to bf16-safetensors --lora peft in.safetensors twice.safetensors | without_times
+# An input of the run does not become its output
+run --to bf16-safetensors --force --lora one.safetensors in.safetensors one.safetensors
+run --to bf16-safetensors --force --lora peft in.safetensors peft/adapter_model.safetensors
+run --to bf16-safetensors --force --lora peft in.safetensors peft/adapter_config.json
+ln -s out.safetensors like.safetensors
+run --to nvfp4-comfy --force --like out.safetensors in.safetensors like.safetensors
+echo '{"layers.0": 1}' >scales.json
+run --to nvfp4-comfy --force --input-scale scales.json in.safetensors scales.json
+echo '[{"match": "layers.0", "scheme": "nvfp4"}]' >rules.json
+run --to nvfp4-comfy --force --layer-config rules.json in.safetensors rules.json
+rm like.safetensors scales.json rules.json
+rm peft/adapter_config.json
+mkfifo peft/adapter_config.json
+run --to bf16-safetensors --lora peft in.safetensors bad.safetensors
 run --to nvfp4-comfy --lora missing.safetensors:1 in.safetensors bad.safetensors
 run --to copy-safetensors --lora one.safetensors in.safetensors bad.safetensors
 run edit --lora one.safetensors in.safetensors bad.safetensors

@@ -47,6 +47,12 @@ static const Broken broken[] = {
   { "half", DIALECT ("\"rewrites\": [{\"match\": \"a\"}]"), "dialects[0].rewrites[0]: member \"replace\" is missing" },
   { "metadata", DIALECT ("\"adapter_metadata\": {\"key\": \"a\", \"alpha\": \"b\", \"rank\": \"r\"}"),
     "dialects[0].adapter_metadata: member \"other_models\" is missing" },
+  { "encoders", DIALECT ("\"encoders\": [{\"starts\": [\"te_\"]}]"),
+    "dialects[0].encoders[0]: member \"models\" is missing" },
+  { "starts", DIALECT ("\"encoders\": [{\"starts\": [\"te_\", \"\"], \"models\": []}]"),
+    "dialects[0].encoders[0].starts[1]: empty" },
+  { "rows", DIALECT ("\"rewrites\": [{\"match\": \"a\", \"replace\": \"b\", \"rows_per_column\": 0}]"),
+    "dialects[0].rewrites[0].rows_per_column: not a number from 1 to 1024" },
   { "models", DIALECT ("\"adapter_metadata\": {\"other_models\": [1]}"),
     "dialects[0].adapter_metadata.other_models[0]: not text" },
 };
@@ -130,17 +136,20 @@ test_rewrite (void)
   g_autoptr (LoraDialects) d = parse (
       "{" HEAD ", \"dialects\": [{\"dialect\": \"one\", \"rewrites\": [{\"match\": \"a\", \"replace\": \"b\"}, "
       "{\"match\": \"^b\", \"replace\": \"\"}]}, "
-      "{\"dialect\": \"other\", \"rewrites\": [{\"match\": \"c\", \"replace\": \"d\", \"why\": \"so\"}]}]}");
-  g_autoptr (GPtrArray) none = qconv_lora_dialects_rewrite (d, "xyz");
-  g_autoptr (GPtrArray) one = qconv_lora_dialects_rewrite (d, "axa");
-  g_autoptr (GPtrArray) two = qconv_lora_dialects_rewrite (d, "xac");
+      "{\"dialect\": \"other\", \"rewrites\": [{\"match\": \"c\", \"replace\": \"d\", \"why\": \"so\", "
+      "\"rows_per_column\": 3}]}]}");
+  g_autoptr (GArray) none = qconv_lora_dialects_rewrite (d, "xyz");
+  g_autoptr (GArray) one = qconv_lora_dialects_rewrite (d, "axa");
+  g_autoptr (GArray) two = qconv_lora_dialects_rewrite (d, "xac");
 
   g_assert_cmpuint (none->len, ==, 0);
   g_assert_cmpuint (one->len, ==, 1);
-  g_assert_cmpstr (g_ptr_array_index (one, 0), ==, "xb");
+  g_assert_cmpstr (g_array_index (one, LoraAlias, 0).name, ==, "xb");
   g_assert_cmpuint (two->len, ==, 2);
-  g_assert_cmpstr (g_ptr_array_index (two, 0), ==, "xbc");
-  g_assert_cmpstr (g_ptr_array_index (two, 1), ==, "xad");
+  g_assert_cmpstr (g_array_index (two, LoraAlias, 0).name, ==, "xbc");
+  g_assert_cmpuint (g_array_index (two, LoraAlias, 0).rows_per_column, ==, 0);
+  g_assert_cmpstr (g_array_index (two, LoraAlias, 1).name, ==, "xad");
+  g_assert_cmpuint (g_array_index (two, LoraAlias, 1).rows_per_column, ==, 3);
 }
 
 /* ---- Files ---- */

@@ -46,6 +46,7 @@ static const struct {
   { "lycoris", "{\"alpha\": 2}", 0.5 },
   { "pattern", "{\"lora_alpha\": 8, \"alpha_pattern\": {\"img_attn\": 1, \"img_attn.proj\": 2, \".*\": 3}}", 0.5 },
   { "root-pattern", "{\"lora_alpha\": 8, \"use_rslora\": true, \"alpha_pattern\": {\"double_blocks.*\": 6}}", 3 },
+  { "rank", "{\"r\": 99, \"rank_pattern\": {\".*\": 7}, \"lora_alpha\": 8}", 2 },
   { "no-pattern", "{\"lora_alpha\": 8, \"alpha_pattern\": {\"attn.pro\": 2, \"proj.x\": 1}}", 2 },
 };
 
@@ -126,6 +127,46 @@ assert_says (const char *messages, const char *what)
     g_error ("\"%s\" does not say \"%s\"", messages, what);
 }
 
+static const struct {
+  const char *name, *config;
+  double factor;
+} kroneckers[] = {
+  { "stated", "{\"peft_type\": \"LOKR\", \"r\": 8, \"alpha\": 4}", 0.5 },
+  { "patterns", "{\"r\": 8, \"alpha\": 4, \"rank_pattern\": {\"proj\": 2}, \"alpha_pattern\": {\"proj\": 6}}", 3 },
+};
+
+/* Tests that PEFT's alpha and rank scale a Kronecker product whose factors do not show the rank */
+static void
+test_kronecker (gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+  g_autofree char *name = g_strconcat ("lokr-", kroneckers[i].name, NULL), *folder = scratch_path (name);
+  g_autofree char *inside = g_build_filename (name, "adapter_model.safetensors", NULL), *path = NULL;
+  g_autofree char *beside = g_build_filename (folder, "adapter_config.json", NULL), *model = lora_model (TINY);
+  g_autoptr (Matrix) outer = matrix_noise (8, 16, 15), inner = matrix_noise (32, 16, 16), want = NULL, got = NULL;
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
+  const char *loras[] = { folder, NULL };
+
+  g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
+  lora_add (b, PEFT LAYER, ".lokr_w1", outer, NULL);
+  lora_add (b, PEFT LAYER, ".lokr_w2", inner, NULL);
+  path = builder_write (b, inside);
+  g_assert_true (g_file_set_contents (beside, kroneckers[i].config, -1, NULL));
+  baked = lora_bake (model, "f32-safetensors", NULL, loras);
+  want = lora_tensor (plain, LAYER ".weight");
+  got = lora_tensor (baked, LAYER ".weight");
+  for (gsize j = 0; j < HIDDEN * HIDDEN; j++)
+    {
+      gsize row = j / HIDDEN, col = j % HIDDEN;
+      volatile float product = outer->items[row / 32 * 16 + col / 16] * inner->items[row % 32 * 16 + col % 16];
+      volatile float scaled = (float) kroneckers[i].factor * product;
+
+      want->items[j] += scaled;
+    }
+  matrix_assert_equal (got, want);
+}
+
 /* Tests that a file from which the strength cannot be known is refused, and that a missing one is a warning */
 static void
 test_refused (void)
@@ -140,6 +181,7 @@ test_refused (void)
     { "{\"lora_alpha\": 1e300}", "lora_alpha" },
     { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"(\": 1}}", "alpha_pattern" },
     { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"a\": null}}", "alpha_pattern" },
+    { "{\"lora_alpha\": 8, \"rank_pattern\": {\"a\": \"4\"}}", "rank_pattern" },
     { "{\"lora_alpha\": 8, \"fan_in_fan_out\": true}", "fan_in_fan_out" },
     { "{\"lora_alpha\": 8, \"init_lora_weights\": \"pissa_niter_4\"}", "pissa" },
   };
@@ -161,7 +203,8 @@ test_header (void)
 {
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (Matrix) up = matrix_noise (HIDDEN, 2, 3), down = matrix_noise (2, HIDDEN, 4);
-  g_autofree char *lora = NULL, *messages = NULL;
+  g_autofree char *lora = NULL, *messages = NULL, *other = NULL, *root = NULL;
+  g_autoptr (Builder) diffusers = builder_new ();
 
   builder_add_metadata (b, "ss_network_alpha", "1.0");
   builder_add_metadata (b, "ss_network_dim", "4");
@@ -170,6 +213,13 @@ test_header (void)
   lora = builder_write (b, "header.safetensors");
   messages = plan_messages (lora, FALSE, TRUE);
   assert_says (messages, "use strength 0.25");
+  builder_add_metadata (diffusers, "lora_adapter_metadata",
+                        "{\"transformer.lora_alpha\": 8, \"transformer.r\": 4, \"transformer.use_rslora\": true}");
+  lora_add (diffusers, "transformer.transformer_blocks.0.attn.to_out.0", ".lora_B.weight", up, NULL);
+  lora_add (diffusers, "transformer.transformer_blocks.0.attn.to_out.0", ".lora_A.weight", down, NULL);
+  other = builder_write (diffusers, "root.safetensors");
+  root = plan_messages (other, FALSE, TRUE);
+  assert_says (root, "use strength 4");
 }
 
 /* Tests that a layer of another shape is left out only if the user allows it, and only if another layer fits */
@@ -188,19 +238,20 @@ test_misfit (void)
   error = plan_messages (lora, FALSE, FALSE);
   assert_says (error, "double_blocks.0.txt_attn.proj: the LoRA has 256 × 192 items");
   warning = plan_messages (lora, TRUE, TRUE);
-  assert_says (warning, "1 layers for which it has another shape are left out");
-  assert_says (warning, "double_blocks.0.txt_attn.proj");
+  assert_says (warning,
+               "1 layers for which it has another shape are left out: double_blocks.0.txt_attn.proj; the first");
   nothing = plan_messages (only, TRUE, FALSE);
   assert_says (nothing, "fits no layer");
 }
 
-/* Tests that keys of a text encoder are left out with a note, and that whole tensors are refused by what they are */
+/* Tests that keys of a text encoder are left out with a note, and that a bias for a layer without one is refused by
+   what it is */
 static void
 test_others (void)
 {
-  g_autoptr (Builder) b = builder_new (), saved = builder_new ();
-  g_autoptr (Matrix) diff = matrix_noise (HIDDEN, HIDDEN, 3);
-  g_autofree char *lora = NULL, *whole = NULL, *note = NULL, *error = NULL, *left_out = NULL;
+  g_autoptr (Builder) b = builder_new (), biased = builder_new ();
+  g_autoptr (Matrix) diff = matrix_noise (HIDDEN, HIDDEN, 3), bias = matrix_noise (HIDDEN, 1, 4);
+  g_autofree char *lora = NULL, *other = NULL, *note = NULL, *error = NULL, *left_out = NULL;
 
   lora_add (b, LAYER, ".diff", diff, NULL);
   lora_add (b, "lora_te1_text_model_encoder_layers_0_mlp_fc1", ".diff", diff, NULL);
@@ -208,13 +259,61 @@ test_others (void)
   lora = builder_write (b, "others.safetensors");
   note = plan_messages (lora, FALSE, TRUE);
   assert_says (note, "2 keys are for a text encoder");
-  lora_add (saved, LAYER, ".diff", diff, NULL);
-  lora_add (saved, PEFT "double_blocks.0.txt_attn.proj", ".weight", diff, NULL);
-  whole = builder_write (saved, "saved.safetensors");
-  error = plan_messages (whole, FALSE, FALSE);
-  assert_says (error, "replaces a tensor of the model");
-  left_out = plan_messages (whole, TRUE, TRUE);
-  assert_says (left_out, "txt_attn.proj.weight");
+  lora_add (biased, LAYER, ".diff", diff, NULL);
+  lora_add (biased, "double_blocks.0.img_attn.norm.key_norm.scale", ".diff_b", bias, NULL);
+  other = builder_write (biased, "biased.safetensors");
+  error = plan_messages (other, FALSE, FALSE);
+  assert_says (error, "1 of 2 keys change a bias that their layer lacks: double_blocks.0.img_attn.norm.key_norm.scale");
+  left_out = plan_messages (other, TRUE, TRUE);
+  assert_says (left_out, "1 keys change a bias that their layer lacks and are left out");
+}
+
+/* Tests that whole tensors and set_weight replace those of the model, whatever the strength is */
+static void
+test_replaced (void)
+{
+  static const struct {
+    const char *layer, *suffix, *tensor;
+  } whole[] = {
+    { PEFT "double_blocks.0.txt_attn.proj", ".weight", "double_blocks.0.txt_attn.proj.weight" },
+    { PEFT "double_blocks.0.txt_attn.proj", ".bias", "double_blocks.0.txt_attn.proj.bias" },
+    { PEFT "final_layer.linear", ".modules_to_save.default.weight", "final_layer.linear.weight" },
+    { PEFT "final_layer.linear", ".modules_to_save.default.bias", "final_layer.linear.bias" },
+    { "transformer.x_embedder", ".set_weight", "img_in.weight" },
+    { "transformer.transformer_blocks.0.attn.to_k", ".set_weight", "double_blocks.0.img_attn.qkv.weight" },
+    { "double_blocks.0.img_attn.norm.key_norm.scale", "", "double_blocks.0.img_attn.norm.key_norm.scale" },
+    { "double_blocks.0.txt_attn.norm.key_norm", ".set_weight", "double_blocks.0.txt_attn.norm.key_norm.scale" },
+  };
+  enum { PART = 5 }; /* of which only the rows of k are replaced */
+  g_autofree char *model = lora_model (TINY), *lora = NULL, *half = NULL, *messages = NULL;
+  g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (Matrix) up = matrix_noise (HIDDEN, RANK, 1), down = matrix_noise (RANK, HIDDEN, 2);
+  const char *loras[2] = { NULL };
+
+  lora_add (b, LAYER, ".lora_up.weight", up, NULL);
+  lora_add (b, LAYER, ".lora_down.weight", down, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (whole); i++)
+    {
+      g_autoptr (Matrix) w = lora_tensor (plain, whole[i].tensor);
+      g_autoptr (Matrix) with = matrix_noise (i == PART ? HIDDEN : w->rows, w->cols, 50 + i);
+
+      lora_add (b, whole[i].layer, whole[i].suffix, with, NULL);
+    }
+  lora = builder_write (b, "replaced.safetensors");
+  loras[0] = half = g_strconcat (lora, ":0.5", NULL);
+  baked = lora_bake (model, "f32-safetensors", NULL, loras);
+  for (guint i = 0; i < G_N_ELEMENTS (whole); i++)
+    {
+      g_autoptr (Matrix) want = lora_tensor (plain, whole[i].tensor), got = lora_tensor (baked, whole[i].tensor);
+      g_autoptr (Matrix) with = matrix_noise (i == PART ? HIDDEN : want->rows, want->cols, 50 + i);
+
+      memcpy (want->items + (i == PART ? HIDDEN * HIDDEN : 0), with->items,
+              with->rows * with->cols * sizeof *with->items);
+      matrix_assert_equal (got, want);
+    }
+  messages = plan_messages (half, FALSE, TRUE);
+  assert_says (messages, "8 tensors replace those of the model, whatever the strength is");
 }
 
 /* Tests that diff_m changes the modulation of a block */
@@ -250,11 +349,18 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_factor);
     }
+  for (guint i = 0; i < G_N_ELEMENTS (kroneckers); i++)
+    {
+      g_autofree char *path = g_strconcat ("/lora-config/kronecker/", kroneckers[i].name, NULL);
+
+      g_test_add_data_func (path, GUINT_TO_POINTER (i), test_kronecker);
+    }
   g_test_add_func ("/lora-config/bias", test_bias);
   g_test_add_func ("/lora-config/refused", test_refused);
   g_test_add_func ("/lora-config/header", test_header);
   g_test_add_func ("/lora-config/misfit", test_misfit);
   g_test_add_func ("/lora-config/others", test_others);
+  g_test_add_func ("/lora-config/replaced", test_replaced);
   g_test_add_func ("/lora-config/modulation", test_modulation);
   result = g_test_run ();
   scratch_end ();

@@ -55,6 +55,15 @@ static const Spelling spellings[] = {
   { "double_blocks.0.processor.qkv_lora2", "double_blocks.0.txt_attn.qkv.weight", 0, 768, 256 },
   { "double_blocks.0.processor.proj_lora1", "double_blocks.0.img_attn.proj.weight", 0, 256, 256 },
   { "single_blocks.0.processor.proj_lora", "single_blocks.0.linear2.weight", 0, 256, 1280 },
+  { "single_blocks.0.processor.qkv_lora", "single_blocks.0.linear1.weight", 0, 768, 256 },
+  { "diffusion_model.single_blocks.0.linear1_qkv", "single_blocks.0.linear1.weight", 0, 768, 256 },
+  { "transformer.single_transformer_blocks.0.attn.to_k", "single_blocks.0.linear1.weight", 256, 256, 256 },
+  { "lora_transformer_single_transformer_blocks_0_attn_to_v", "single_blocks.0.linear1.weight", 512, 256, 256 },
+  { "lycoris_single_transformer_blocks_0_proj_mlp", "single_blocks.0.linear1.weight", 768, 1024, 256 },
+  { "transformer.single_transformer_blocks.0.proj_out", "single_blocks.0.linear2.weight", 0, 256, 1280 },
+  { "transformer.single_transformer_blocks.0.norm.linear", "single_blocks.0.modulation.lin.weight", 0, 768, 256 },
+  { "transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj", "single_blocks.0.linear1.weight", 0, 1792, 256 },
+  { "transformer.single_transformer_blocks.0.attn.to_out", "single_blocks.0.linear2.weight", 0, 256, 1280 },
 };
 
 static char *
@@ -179,8 +188,9 @@ typedef struct {
 static const Refusal refusals[] = {
   { "dora", ".dora_scale", "[256,1]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "DoRA cannot be merged" },
   { "peft-dora", ".lora_magnitude_vector", "[256]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "DoRA cannot be merged" },
-  { "mid", ".lora_mid.weight", "[2,2,1,1]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "lora_mid" },
-  { "set-weight", ".set_weight", "[256,256]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "set_weight" },
+  { "mid-alone", ".lora_mid.weight", "[2,2,1,1]", NULL, NULL, QCONV_ERROR_INPUT, "a factor of the LoRA is missing" },
+  { "reshape", ".reshape_weight", "[2]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "reshape_weight" },
+  { "replace-shape", ".set_weight", "[256,64]", NULL, NULL, QCONV_ERROR_INPUT, "the LoRA has 256 × 64 items" },
   { "glora", ".a1.weight", "[2,2]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "GLoRA" },
   { "tucker", ".hada_t1", "[2,2,3,3]", NULL, NULL, QCONV_ERROR_UNSUPPORTED, "Tucker" },
   { "up-alone", ".lora_up.weight", "[256,2]", NULL, NULL, QCONV_ERROR_INPUT,
@@ -289,7 +299,7 @@ test_partial (void)
   lora_add (b, "double_blocks.77.img_attn.proj", ".dora_scale", diff, NULL);
   loras[0] = lora = builder_write (b, "partial.safetensors");
   assert_job_refused (model, &job, QCONV_ERROR_OPTION,
-                      "2 of 3 keys belong to no layer of this model: the first is "
+                      "2 of 3 keys belong to no layer of this model: "
                       "double_blocks.66.img_attn.proj.diff");
   job.lora.partial = TRUE;
   plan = qconv_plan_new (m, &job, &error);

@@ -237,6 +237,45 @@ test_convolution (void)
   assert_tensor (baked, name, want);
 }
 
+/* Tests a convolution whose kernel is in the factor between the two others */
+static void
+test_tucker (void)
+{
+  enum { RANK = 2, INPUTS = 64, KERNEL = 9 };
+  g_autofree char *model = lora_model ("--family sd15 --variant tiny --type f32");
+  const char *name = "input_blocks.1.0.in_layers.2.weight";
+  g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
+  g_autoptr (Matrix) want = lora_tensor (plain, name), inner = matrix_noise (RANK, INPUTS * KERNEL, 0);
+  g_autoptr (Matrix) up = matrix_noise (64, RANK, 23), down = matrix_noise (RANK, INPUTS, 24);
+  g_autoptr (Matrix) mid = matrix_noise (RANK, RANK * KERNEL, 25);
+  g_autoptr (Builder) lora = builder_new ();
+  const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
+  g_autofree char *path = NULL;
+
+  lora_add (lora, layer, ".lora_up.weight", up, "[64,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,64,1,1]");
+  lora_add (lora, layer, ".lora_mid.weight", mid, "[2,2,3,3]");
+  lora_add_alpha (lora, layer, 1);
+  loras[0] = path = builder_write (lora, "tucker.safetensors");
+  baked = lora_bake (model, "f32-safetensors", NULL, loras);
+  for (gsize row = 0; row < RANK; row++)
+    for (gsize col = 0; col < INPUTS * KERNEL; col++)
+      {
+        volatile float sum = 0;
+
+        for (gsize t = 0; t < RANK; t++)
+          {
+            volatile float product
+                = down->items[t * INPUTS + col / KERNEL] * mid->items[row * mid->cols + t * KERNEL + col % KERNEL];
+
+            sum += product;
+          }
+        inner->items[row * inner->cols + col] = sum;
+      }
+  matrix_add_product (want, 0, up, inner, 1.0f / RANK);
+  assert_tensor (baked, name, want);
+}
+
 /* Tests that merging and encoding in one run gives the same bytes as in two */
 static void
 test_encoded (gconstpointer target)
@@ -317,6 +356,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lora/hadamard", test_hadamard);
   g_test_add_func ("/lora/kronecker", test_kronecker);
   g_test_add_func ("/lora/convolution", test_convolution);
+  g_test_add_func ("/lora/tucker", test_tucker);
   g_test_add_data_func ("/lora/encoded/nvfp4", "nvfp4-comfy", test_encoded);
   g_test_add_data_func ("/lora/encoded/fp8", "fp8-comfy", test_encoded);
   g_test_add_func ("/lora/memory", test_memory);
