@@ -29,14 +29,17 @@ is_fp8 (QconvDType dtype)
   return dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
 }
 
-/* Returns whether weights of the type may be codes. I64 holds positions and counters. */
+/* Returns whether weights of the type may be codes. I64 holds positions and counters, unless the name says that the
+   tensor is packed. */
 static gboolean
-may_hold_codes (const QconvTensor *t)
+may_hold_codes (const QconvTensor *t, ScaledRole role)
 {
-  static const QconvDType whole[] = { QCONV_I8, QCONV_U8, QCONV_I16, QCONV_U16, QCONV_I32, QCONV_U32 };
+  static const QconvDType whole[] = { QCONV_I8, QCONV_U8, QCONV_I16, QCONV_U16, QCONV_I32, QCONV_U32, QCONV_U64 };
 
   if (t->shape.rank == 0)
     return FALSE;
+  if (t->dtype == QCONV_I64)
+    return role == SCALED_PACKED;
   for (guint i = 0; i < G_N_ELEMENTS (whole); i++)
     if (t->dtype == whole[i])
       return TRUE;
@@ -54,7 +57,7 @@ static void
 add_tensor (Groups *groups, const QconvTensor *t, char *layer, ScaledRole role)
 {
   ScaledGroup *g = g_hash_table_lookup (groups->by_layer, layer);
-  gboolean codes = role <= SCALED_PACKED && may_hold_codes (t);
+  gboolean codes = role <= SCALED_PACKED && may_hold_codes (t, role);
 
   if (g == NULL)
     {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "claim-cases.h"
+#include "qconv.h"
 #include "toy.h"
 
 /* The directory that all cases claim in */
@@ -164,6 +165,38 @@ test_said (void)
   world_clear (&w);
 }
 
+/* Tests that unclaimed tensors which may be codes are no numbers, unless a reader or the user states it */
+static void
+test_judged (void)
+{
+  g_autoptr (GPtrArray) layers = NULL;
+  g_autoptr (GError) error = NULL;
+  const SourceLayer *s;
+  World w;
+
+  toy_reset ();
+  world_init (&w);
+  qconv_claims_drop (w.claims, world_tensor (&w, "blocks.weight"));
+  g_assert_true (qconv_claims_judge (w.claims, QCONV_LIST ("^a\\.turned$"), &error));
+  g_assert_no_error (error);
+  qconv_claims_state_plain (w.claims, world_tensor (&w, "a.bytes"));
+  g_assert_true (qconv_claims_stated_plain (w.claims, world_tensor (&w, "a.bytes")));
+  g_assert_true (qconv_claims_stated_plain (w.claims, world_tensor (&w, "a.turned")));
+  g_assert_false (qconv_claims_stated_plain (w.claims, world_tensor (&w, "a.weight")));
+  layers = qconv_claims_finish (w.claims, &error);
+  g_assert_no_error (error);
+  s = find_layer (layers, "a");
+  g_assert_cmpstr (s->layer->pub.scheme, ==, QCONV_UNKNOWN_SCALED);
+  g_assert_nonnull (strstr (qconv_layer_hint (&s->layer->pub, QCONV_HINT_UNDECODED), "\"a.input_scale\""));
+  g_assert_false (qconv_source_layer_decodes (s));
+  g_assert_cmpstr (find_layer (layers, "a.bytes")->layer->pub.scheme, ==, "plain");
+  g_assert_cmpstr (find_layer (layers, "a.turned")->layer->pub.scheme, ==, "plain");
+  g_assert_cmpstr (find_layer (layers, "model.b")->layer->pub.scheme, ==, "plain"); /* b.scale is of another module */
+  g_assert_false (qconv_claims_judge (w.claims, QCONV_LIST ("^nobody$"), &error));
+  toy_assert_error (error, QCONV_ERROR_OPTION, "--allow-unscaled ^nobody$ matches no tensor");
+  world_clear (&w);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -176,5 +209,6 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/core/claims/order", test_order);
   g_test_add_func ("/core/claims/said", test_said);
+  g_test_add_func ("/core/claims/judged", test_judged);
   return g_test_run ();
 }
