@@ -6,10 +6,10 @@
 #include <string.h>
 
 #define SET(dtype) (1u << (dtype))
-/* Types that hold codes as often as numbers. I64 and U64 hold positions and counters */
+/* Types that hold codes as often as numbers */
 #define CODES                                                                                                      \
   (SET (QCONV_F8_E4M3) | SET (QCONV_F8_E5M2) | SET (QCONV_I8) | SET (QCONV_U8) | SET (QCONV_I16) | SET (QCONV_U16) \
-   | SET (QCONV_I32) | SET (QCONV_U32))
+   | SET (QCONV_I32) | SET (QCONV_U32) | SET (QCONV_I64) | SET (QCONV_U64))
 /* Types of which no arithmetic is defined here */
 #define STRANGE \
   (SET (QCONV_F4) | SET (QCONV_F6_E2M3) | SET (QCONV_F6_E3M2) | SET (QCONV_F8_E4M3FNUZ) | SET (QCONV_F8_E5M2FNUZ))
@@ -78,15 +78,27 @@ is_beside (const char *leaf, const char *rest)
   return strchr (rest, '.') == NULL || (strncmp (rest, leaf, n) == 0 && (rest[n] == '.' || rest[n] == ':'));
 }
 
+/* Returns: (transfer full): @name without the parts of a tensor subclass behind it: "m.weight" of "m.weight._data" */
+static char *
+outer_name (const char *name)
+{
+  char *outer = g_strdup (name), *dot;
+
+  while ((dot = strrchr (outer, '.')) != NULL && dot[1] == '_')
+    *dot = '\0';
+  return outer;
+}
+
 char *
 qconv_codes_suspect (const GPtrArray *unclaimed, const QconvTensor *t)
 {
-  const char *dot = strrchr (t->name, '.'), *leaf = dot != NULL ? dot + 1 : t->name;
-  g_autofree char *module = g_strndup (t->name, (gsize) (leaf - t->name));
+  g_autofree char *outer = outer_name (t->name);
+  const char *dot = strrchr (outer, '.'), *leaf = dot != NULL ? dot + 1 : outer;
+  g_autofree char *module = g_strndup (outer, (gsize) (leaf - outer));
 
   if ((SET (t->dtype) & STRANGE) != 0)
     return g_strdup (QCONV_NO_NUMBERS);
-  if ((SET (t->dtype) & CODES) == 0 || t->shape.rank < 2 || strstr (leaf, "bias") != NULL)
+  if ((SET (t->dtype) & CODES) == 0 || strstr (leaf, "bias") != NULL)
     return NULL;
   for (guint i = first_from (unclaimed, module);
        i < unclaimed->len && g_str_has_prefix (name_at (unclaimed, i), module); i++)
