@@ -171,6 +171,8 @@ typedef void (*QconvWarnFunc) (const char *message, gpointer user_data);
  * @allow_nonfinite: readers may claim scales that are not finite
  * @for_verify: layers that a reader cannot claim become problems of qconv_model_verify() instead of an error
  * @warn: (nullable): is called with each warning, one line without newline
+ * @plain: (nullable): NULL-terminated GRegex: tensors with such names hold plain numbers, although tensors beside them
+ *   could scale them
  */
 typedef struct {
   const char *from;
@@ -179,7 +181,8 @@ typedef struct {
   gboolean allow_nonfinite, for_verify;
   QconvWarnFunc warn;
   gpointer warn_data;
-  gconstpointer reserved[8];
+  const char *const *plain;
+  gconstpointer reserved[7];
 } QconvOpenOptions;
 
 typedef struct _QconvModel QconvModel;

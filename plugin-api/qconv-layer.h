@@ -79,6 +79,8 @@ QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, cons
 
 /* A hint of an encoded layer: "true" if the model's family advises full precision for the products of this layer. */
 #define QCONV_HINT_FULL_PRECISION "full-precision-mm"
+/* The scheme of weights whose codes no loaded plugin decodes and whose format is unknown. No quantizer has this id. */
+#define QCONV_UNKNOWN_SCALED "unknown-scaled"
 /* A hint of a layer that a reader claims although no plugin decodes its scheme: the reason, which errors repeat. */
 #define QCONV_HINT_UNDECODED "undecoded"
 /* Returns: (transfer none) (nullable): the value of a hint. Hints come from qconv_claim_hint() while components move to

@@ -33,6 +33,12 @@ QCONV_API gboolean qconv_claims_taken (const QconvClaims *c, const QconvTensor *
 /* Returns whether the user gave --allow-nonfinite. A reader may then claim a scheme that decodes scales which are not
    numbers. */
 QCONV_API gboolean qconv_claims_allow_nonfinite (const QconvClaims *c);
+/* States that the unclaimed tensor @t holds plain numbers. Without this, core refuses to take a tensor of FP8 or
+   integers for numbers if an unclaimed tensor of the same module could scale or index it. */
+QCONV_API void qconv_claims_state_plain (QconvClaims *c, const QconvTensor *t);
+/* Returns whether a reader or the user (--allow-unscaled) stated that @t holds plain numbers. A reader that guesses
+   from names must then leave it alone. */
+QCONV_API gboolean qconv_claims_stated_plain (const QconvClaims *c, const QconvTensor *t);
 /* Starts a layer @name (without ".weight") of [rows, cols], which may be 0 only if its tensors are empty. At least one
    tensor must be bound to it.
    @scheme: id of a quantizer, or "plain" for a plain tensor that its file does not hold row by row (transposed,

@@ -13,6 +13,7 @@ cli_model_open (const CliInput *input, const char *path, const char *from, gbool
                                .options = (const char *const *) input->plugin_options->pdata,
                                .family_file = input->family_file,
                                .allow_nonfinite = input->allow_nonfinite,
+                               .plain = (const char *const *) input->unscaled->pdata,
                                .for_verify = for_verify,
                                .warn = cli_warn };
 

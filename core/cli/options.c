@@ -85,6 +85,9 @@ const CliOption cli_options[] = {
     N_ ("convert a model although tensors that its loaders need are missing") },
   { "allow-nonfinite", 0, OPENS & ~CLI_EDIT, CLI_FLAG, AT (input.allow_nonfinite), NULL, NULL, TRUE,
     N_ ("accept weights and scales that are Inf or NaN (plain targets only)") },
+  { "allow-unscaled", 0, OPENS, CLI_LIST, AT (input.unscaled), N_ ("REGEX"), NULL, TRUE,
+    N_ ("take FP8 and integer tensors whose names match for plain numbers, although tensors beside them could scale "
+        "them; may be repeated") },
   { "against", 0, CLI_VERIFY, CLI_TEXT, AT (input.against), N_ ("ORIGINAL"), NULL, FALSE,
     N_ ("also measure the error of every layer against ORIGINAL, from which the file was made") },
   { "all", 0, CLI_INSPECT, CLI_FLAG, AT (show.all), NULL, NULL, FALSE, N_ ("list every layer and tensor") },

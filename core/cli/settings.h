@@ -12,6 +12,7 @@ typedef struct {
   const char *against; /* of verify */
   gboolean allow_nonfinite;
   GPtrArray *plugin_options; /* of -o */
+  GPtrArray *unscaled;       /* names of tensors that are plain numbers */
 } CliInput;
 
 /* Rules that give layers their scheme */

@@ -191,13 +191,21 @@ typedef struct {
 typedef FAMILY_LIST (FamilyMapRule) FamilyMapRules;
 
 /* @tensors: NULL if the keymap permutes nothing; @permuted, @plain: architecture -> source, of files with rows in the
-   other order and of files with rows in their own order. The order of other architectures is unknown */
+   other order and of files with rows in their own order. The order of other architectures is unknown. @refused:
+   architecture -> what else differs in its files */
 typedef struct {
-  FamilyPairs permuted, plain;
+  FamilyPairs permuted, plain, refused;
   FamilyTexts tensors;
-  const char *when;
   FamilyExpression head;
 } FamilyPermute;
+
+/* @tensors: NULL if the keymap adds nothing; @architectures: architecture -> source, of files whose items of these
+   tensors are larger by @by than in naming "a". Nothing is known of other architectures */
+typedef struct {
+  FamilyPairs architectures;
+  FamilyTexts tensors;
+  gint64 by;
+} FamilyOffset;
 
 typedef struct {
   const char *a, *b;
@@ -205,6 +213,7 @@ typedef struct {
   FamilyMapRules rules;
   FamilyTexts except_variants, unmapped;
   FamilyPermute permute;
+  FamilyOffset offset;
   FamilyAliases aliases;
   FamilyTextLists block_map;
   FamilyPairs resnet_names;

@@ -181,9 +181,12 @@ qconv_identity_names (const Identity *id, const Names *behind, GError **error)
     return qconv_names_behind (behind, "", NULL);
   if (!qconv_keymap_exists (id->family, id->variant, id->naming, "original"))
     return NULL;
-  request = (KeymapRequest) {
-    .family = id->family, .variant = id->variant, .names = behind, .from = id->naming, .to = "original"
-  };
+  request = (KeymapRequest) { .family = id->family,
+                              .variant = id->variant,
+                              .names = behind,
+                              .from = id->naming,
+                              .to = "original",
+                              .any_order = TRUE };
   maps = qconv_keymap (&request, error);
   if (maps == NULL)
     return NULL;

@@ -15,6 +15,7 @@
  * @known: whether @dims are the caller's
  * @from_a: from the map's naming "a" to "b", else from "b" to "a"
  * @permuted: (nullable): "permute" of the map, if it holds for this file
+ * @offset: (nullable): "offset" of the map, if it holds for this file
  * @sources: every spelling of the tensors' names -> their names in the file
  * @made: names of @maps
  * @maps: (element-type NameMap): the tensors that were made so far
@@ -25,6 +26,7 @@ typedef struct {
   Dims *dims;
   gboolean known, from_a;
   const FamilyPermute *permuted;
+  const FamilyOffset *offset;
   const FamilyAliases *aliases_a, *aliases_b;
   GHashTable *sources, *made;
   GPtrArray *maps;

@@ -17,6 +17,7 @@ enum { MAX_PARTS = 1 << 16 };
  * @swap: the halves of the rows of the only part change places
  * @index: variables of all names
  * @head: (nullable): the rows of a head of the only part, see permute_rows(); NULL: they stay in order
+ * @plus: is added to the items of the only part to make @whole
  */
 typedef struct {
   const char *whole;
@@ -26,6 +27,7 @@ typedef struct {
   const FamilyExpressions *rows;
   const FamilyIndex *index;
   const FamilyExpression *head;
+  gint64 plus;
 } Rule;
 
 static void
@@ -42,6 +44,13 @@ static const FamilyExpression *
 head_of (const KeymapRun *m, const char *a)
 {
   return m->permuted != NULL && g_strv_contains (m->permuted->tensors, a) ? &m->permuted->head : NULL;
+}
+
+/* Returns the number that is added to the items of "b" to make the tensor called @a */
+static gint64
+plus_of (const KeymapRun *m, const char *a)
+{
+  return m->offset != NULL && g_strv_contains (m->offset->tensors, a) ? -m->offset->by : 0;
 }
 
 /* Adds one part to the rule of a tensor of "b" that consists of several tensors of "a". The file has a rule for
@@ -90,11 +99,13 @@ add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError 
   rule->swap = of->swap_halves;
   rule->transpose = of->transpose;
   rule->head = head_of (m, of->a);
+  rule->plus = plus_of (m, of->a);
   for (guint i = 0; i < n; i++)
     g_ptr_array_add (rule->parts, (gpointer) of->b[i]);
-  if (n > 1 && (rule->swap || rule->transpose || rule->head != NULL))
+  if (n > 1 && (rule->swap || rule->transpose || rule->head != NULL || rule->plus != 0))
     return qconv_fail (error, QCONV_ERROR_INPUT,
-                       "keymaps: %s: a rule with several parts cannot swap, transpose or permute rows", of->a);
+                       "keymaps: %s: a rule with several parts cannot swap, transpose or permute rows, or add to them",
+                       of->a);
   return rule->rows == NULL || rule->rows->n == n
          || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"rows\" must have one count for each part", of->a);
 }
@@ -241,18 +252,14 @@ permute_rows (const KeymapRun *m, const Rule *rule, const char *source, guint64 
   return TRUE;
 }
 
-/* Makes one tensor of one other: copies, swaps, transposes or permutes its rows. Does nothing if the source is
-   missing */
+/* Copies, swaps, transposes or permutes the rows of @source */
 static gboolean
-move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError **error)
+move_rows (KeymapRun *m, const Rule *rule, const char *source, const char *to, GError **error)
 {
-  const char *source = qconv_keymap_source (m, from);
   g_autoptr (GArray) parts = qconv_keymap_parts ();
   QconvShape shape;
   guint64 rows;
 
-  if (source == NULL)
-    return TRUE;
   if (!rule->swap && !rule->transpose && rule->head == NULL)
     return qconv_keymap_copy (m, source, to, error);
   shape = *qconv_names_find (m->names, source);
@@ -273,6 +280,21 @@ move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError *
   if (rule->head == NULL)
     qconv_keymap_part (parts, source, 0, 1, rule->swap ? rows / 2 : rows);
   return qconv_keymap_add (m, to, g_steal_pointer (&parts), &shape, rule->transpose, error);
+}
+
+/* Makes one tensor of one other. Does nothing if the source is missing */
+static gboolean
+move (KeymapRun *m, const Rule *rule, const char *from, const char *to, GError **error)
+{
+  const char *source = qconv_keymap_source (m, from);
+
+  if (source == NULL)
+    return TRUE;
+  if (!move_rows (m, rule, source, to, error))
+    return FALSE;
+  ((NameMap *) g_ptr_array_index (m->maps, m->maps->len - 1))->plus
+      = is_from_whole (m, rule) ? -rule->plus : rule->plus;
+  return TRUE;
 }
 
 /* Sets @rows to the rows of each part, if the parts of a tensor with @total rows are equal */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finds tensors that a keymap leaves out although it has rules for such names: those behind a gap in the numbers of
-   blocks. The mapping asks, so that no tensor is lost. */
+   blocks, and those of which it knows only the block. The mapping asks, so that no tensor is lost. */
 #include <string.h>
 
 #include "families/expand.h"
 #include "families/keymap-build.h"
 #include "families/keymap.h"
+
+typedef enum { FITS_RULE, LIES_IN_BLOCK } Kind;
 
 typedef struct {
   char *template;
@@ -67,6 +69,36 @@ fits_any (const GArray *sources, const char *name)
   return FALSE;
 }
 
+/* Returns whether @name starts as a template does before the number of its block */
+static gboolean
+lies_in_block (const GArray *sources, const char *name)
+{
+  for (guint i = 0; i < sources->len; i++)
+    {
+      const char *template = g_array_index (sources, Source, i).template;
+      gsize n = strcspn (template, "{");
+
+      if (n > 0 && template[n] == '{' && strncmp (name, template, n) == 0 && g_ascii_isdigit (name[n]))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Returns whether the family says that tensors such as @name keep their names */
+static gboolean
+keeps_name (const Family *f, const FamilyKeymap *map, const char *name)
+{
+  const FamilyExtras *extra = &qconv_family_data (f)->extra_tensors;
+
+  for (guint i = 0; map->unmapped != NULL && map->unmapped[i] != NULL; i++)
+    if (g_str_has_prefix (name, map->unmapped[i]) && strchr (".", name[strlen (map->unmapped[i])]) != NULL)
+      return TRUE;
+  for (guint i = 0; i < extra->n; i++)
+    if (qconv_family_match (&extra->at[i].match, name))
+      return TRUE;
+  return FALSE;
+}
+
 /* Returns the names of the tensors that @maps use */
 static GHashTable *
 list_used (const GPtrArray *maps)
@@ -83,8 +115,9 @@ list_used (const GPtrArray *maps)
   return used;
 }
 
-const char *
-qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps)
+/* Returns the first tensor that @maps do not use and that has a name as @kind says */
+static const char *
+find_unused (const KeymapRequest *r, const GPtrArray *maps, Kind kind)
 {
   gboolean from_a;
   const FamilyKeymap *map = qconv_keymap_find (r->family, r->variant, r->from, r->to, &from_a);
@@ -105,8 +138,21 @@ qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps)
       if (g_hash_table_contains (used, name))
         continue;
       spelling = qconv_aliases_apply (aliases, name);
-      if (fits_any (sources, name) || fits_any (sources, spelling))
+      if (kind == FITS_RULE ? fits_any (sources, name) || fits_any (sources, spelling)
+                            : lies_in_block (sources, spelling) && !keeps_name (r->family, map, spelling))
         return name;
     }
   return NULL;
+}
+
+const char *
+qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps)
+{
+  return find_unused (r, maps, FITS_RULE);
+}
+
+const char *
+qconv_keymap_unnamed (const KeymapRequest *r, const GPtrArray *maps)
+{
+  return find_unused (r, maps, LIES_IN_BLOCK);
 }

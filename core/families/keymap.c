@@ -38,31 +38,39 @@ qconv_keymap_exists (const Family *f, const char *variant, const char *from, con
   return qconv_keymap_find (f, variant, from, to, &from_a) != NULL;
 }
 
-static gboolean
-lists (const FamilyPairs *architectures, const char *name)
+/* Returns what @architectures say of @name, or NULL */
+static const char *
+find (const FamilyPairs *architectures, const char *name)
 {
   for (guint i = 0; i < architectures->n; i++)
     if (strcmp (architectures->at[i].from, name) == 0)
-      return TRUE;
-  return FALSE;
+      return architectures->at[i].to;
+  return NULL;
 }
 
-/* Sets @permuted to whether the file has rows in the other order. If it states no architecture, the dimensions decide.
-   Fails for an architecture that the family does not list */
+#define IF_YOU_KNOW "if you know it, use -o rows=plain or -o rows=permuted, else keep the names with --names keep"
+
+/* Sets @permuted to whether the file has rows in the other order. Fails if the file states no architecture, or one that
+   the family does not list, unless the user states the order */
 static gboolean
 find_order (const FamilyPermute *permute, const KeymapRequest *r, gboolean *permuted, GError **error)
 {
-  if (r->row_order != NULL)
-    *permuted = strcmp (r->row_order, "permuted") == 0;
-  else if (r->architecture == NULL)
-    *permuted = qconv_dims_hold (r->dims, permute->when);
-  else
-    *permuted = lists (&permute->permuted, r->architecture);
-  return *permuted || r->row_order != NULL || r->architecture == NULL || lists (&permute->plain, r->architecture)
-         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                        "architecture \"%s\": the order of the rows of query and key in its files is not known; if you "
-                        "know it, use -o rows=plain or -o rows=permuted, else keep the names with --names keep",
-                        r->architecture);
+  const char *refused = r->architecture != NULL ? find (&permute->refused, r->architecture) : NULL;
+
+  if (refused != NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "architecture \"%s\": %s; keep names and numbers with --names keep", r->architecture, refused);
+  if (r->row_order == NULL && r->architecture == NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "the file does not state its architecture, so the order of the rows of query and key is not "
+                       "known; " IF_YOU_KNOW);
+  *permuted = r->row_order != NULL ? strcmp (r->row_order, "permuted") == 0
+                                   : find (&permute->permuted, r->architecture) != NULL;
+  return *permuted || r->row_order != NULL || find (&permute->plain, r->architecture) != NULL
+         || qconv_fail (
+             error, QCONV_ERROR_UNSUPPORTED,
+             "architecture \"%s\": the order of the rows of query and key in its files is not known; " IF_YOU_KNOW,
+             r->architecture);
 }
 
 /* Sets m->permuted if the map permutes rows in this file */
@@ -72,15 +80,40 @@ choose_order (KeymapRun *m, const KeymapRequest *r, GError **error)
   const FamilyPermute *permute = &m->map->permute;
   gboolean permuted;
 
-  if (permute->tensors == NULL || r->dims == NULL || r->any_order)
+  if (permute->tensors == NULL || r->any_order)
     return TRUE;
   if (!find_order (permute, r, &permuted, error))
     return FALSE;
   if (permuted && r->heads_unknown)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "the rows of query and key lie in another order within each head, but the file does not state "
-                       "the number of heads; keep the names with --names keep");
+                       "the number of heads; state the rows of one head with -o head-rows=NUMBER, or keep the names "
+                       "with --names keep");
   m->permuted = permuted ? permute : NULL;
+  return TRUE;
+}
+
+/* Sets m->offset if the map has one. Fails if the family does not know the numbers of the file's architecture */
+static gboolean
+choose_offset (KeymapRun *m, const KeymapRequest *r, GError **error)
+{
+  const FamilyOffset *offset = &m->map->offset;
+
+  if (offset->tensors == NULL || r->any_order)
+    return TRUE;
+  if (r->architecture == NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "the file does not state its architecture, so it is not known whether its norms are larger by "
+                       "%" G_GINT64_FORMAT
+                       " than those of the model's makers; keep names and numbers with --names keep",
+                       offset->by);
+  if (find (&offset->architectures, r->architecture) == NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "architecture \"%s\": it is not known whether the norms in its files are larger by "
+                       "%" G_GINT64_FORMAT
+                       " than those of the model's makers; keep names and numbers with --names keep",
+                       r->architecture, offset->by);
+  m->offset = offset;
   return TRUE;
 }
 
@@ -120,7 +153,7 @@ qconv_keymap (const KeymapRequest *r, GError **error)
     }
   m.aliases_a = &qconv_family_data (r->family)->aliases;
   m.aliases_b = &m.map->aliases;
-  if (!choose_order (&m, r, error))
+  if (!choose_order (&m, r, error) || !choose_offset (&m, r, error))
     return NULL;
   m.dims = r->dims != NULL ? qconv_dims_copy (r->dims) : qconv_dims_new ();
   m.sources = list_sources (r->names, m.from_a ? m.aliases_a : m.aliases_b);

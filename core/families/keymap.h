@@ -11,15 +11,15 @@
  * KeymapRequest: the names to map, and the two namings.
  *
  * @variant: (nullable): of @family
- * @architecture: (nullable): the architecture that the file states. Some keymaps permute rows in files of some
- *   architectures only; they fail for an architecture that they do not list. If a file states none, @dims decide
+ * @architecture: (nullable): the architecture that the file states. Some keymaps permute rows or add to norms in files
+ *   of some architectures only; they fail for an architecture that they do not list, and if the file states none
  * @dims: (nullable): of the original naming. If NULL, numbers of blocks are counted from @names, no tensor can be split
- *   by row counts, and no rows are permuted
+ *   by row counts, and no rows can be permuted
  * @names: all tensors behind the prefix
  * @from, @to: two namings of @family
  * @row_order: (nullable): "plain" or "permuted": counts instead of @architecture
  * @heads_unknown: the rows of a head in @dims are a guess: permuting rows fails
- * @any_order: the caller does not use the order of rows: an unknown one is no failure
+ * @any_order: the caller uses neither the order of rows nor numbers: unknown ones are no failure
  */
 typedef struct {
   const Family *family;
@@ -39,5 +39,8 @@ GPtrArray *qconv_keymap (const KeymapRequest *r, GError **error);
 /* Returns the first tensor that is not part of @maps although a rule moves such names, perhaps with other numbers of
    blocks; NULL if there is none. @maps: the result of qconv_keymap() for the same @r. (transfer none) */
 const char *qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps);
+/* Returns the first tensor that is not part of @maps although rules move others of such blocks, unless the family says
+   that it keeps its name; NULL if there is none. (transfer none) */
+const char *qconv_keymap_unnamed (const KeymapRequest *r, const GPtrArray *maps);
 /* Returns TRUE if the family can map between @from and @to. @variant: (nullable) */
 gboolean qconv_keymap_exists (const Family *f, const char *variant, const char *from, const char *to);

@@ -16,10 +16,12 @@ typedef struct {
  * @parts: (element-type NamePart): its rows, in order; all parts have equal columns
  * @shape: its shape
  * @transposed: its rows are the columns of the tensor of its only part
+ * @plus: is added to every item
  */
 typedef struct {
   char *name;
   GArray *parts;
   QconvShape shape;
   gboolean transposed;
+  gint64 plus;
 } NameMap;

@@ -28,6 +28,8 @@ struct _QconvClaims {
   GPtrArray *claims;   /* QconvClaim */
   GHashTable *owners;  /* QconvTensor -> QconvClaim; a dropped tensor has the QconvClaims as owner */
   GHashTable *renames; /* QconvTensor -> Rename */
+  GHashTable *plain;   /* QconvTensor: those that hold plain numbers, as a reader or the user stated */
+  gboolean judged;     /* unclaimed tensors that may be codes are not plain */
   GHashTable *dropped_keys;
   GPtrArray *warnings;
   GError *error; /* the first wrong claim of a reader */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "graph/claim.h"
+#include "graph/codes.h"
 #include "layer/hooks.h"
 #include "qconv.h"
 #include "registry/values.h"
@@ -239,6 +240,36 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   return s;
 }
 
+/* Turns @s, a plain layer of the tensor @t, into one that nothing decodes. @why: the reason that errors repeat */
+static void
+become_codes (SourceLayer *s, const QconvTensor *t, const char *why)
+{
+  const QconvLayer *l = &s->layer->pub;
+  gboolean numbers = g_strcmp0 (why, QCONV_NO_NUMBERS) != 0;
+  Layer *codes = qconv_layer_new (
+      s->name, &(Encoding) { .scheme = numbers ? QCONV_UNKNOWN_SCALED : qconv_dtype_name (t->dtype) }, QCONV_BF16,
+      l->rows, l->cols);
+
+  codes->pub.shape = l->shape;
+  codes->hints = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_hash_table_insert (codes->hints, g_strdup (QCONV_HINT_UNDECODED), g_strdup (why));
+  qconv_layer_free (s->layer);
+  s->layer = codes;
+}
+
+/* Makes the layer of a tensor that no reader claimed. @unclaimed: (nullable): all such tensors, if they are judged */
+static SourceLayer *
+layer_from_unclaimed (const QconvClaims *c, const GPtrArray *unclaimed, const QconvTensor *t, GError **error)
+{
+  SourceLayer *s = layer_from_tensor (c, t, error);
+  g_autofree char *why
+      = s != NULL && unclaimed != NULL && !qconv_claims_stated_plain (c, t) ? qconv_codes_suspect (unclaimed, t) : NULL;
+
+  if (why != NULL)
+    become_codes (s, t, why);
+  return s;
+}
+
 /* Fails if a claim binds no tensor: it has no place among the layers */
 static gboolean
 check_bound (const QconvClaims *c, GError **error)
@@ -260,6 +291,7 @@ qconv_claims_finish (QconvClaims *c, GError **error)
   g_autoptr (GPtrArray) layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_source_layer_free);
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) done = g_hash_table_new (NULL, NULL);
+  g_autoptr (GPtrArray) unclaimed = NULL;
 
   if (c->error != NULL)
     {
@@ -268,6 +300,7 @@ qconv_claims_finish (QconvClaims *c, GError **error)
     }
   if (!check_bound (c, error))
     return NULL;
+  unclaimed = c->judged ? qconv_codes_unclaimed (c->directory, c) : NULL;
   for (guint i = 0; i < qconv_directory_n_tensors (c->directory); i++)
     {
       const QconvTensor *t = qconv_directory_tensor (c->directory, i);
@@ -276,7 +309,7 @@ qconv_claims_finish (QconvClaims *c, GError **error)
 
       if (owner == c || (owner != NULL && !g_hash_table_add (done, owner)))
         continue;
-      s = owner != NULL ? layer_from_claim (owner, error) : layer_from_tensor (c, t, error);
+      s = owner != NULL ? layer_from_claim (owner, error) : layer_from_unclaimed (c, unclaimed, t, error);
       if (s == NULL)
         return NULL;
       g_ptr_array_add (layers, s);

@@ -55,6 +55,7 @@ qconv_claims_new (const QconvDirectory *d, gboolean allow_nonfinite)
   c->claims = g_ptr_array_new_with_free_func (free_claim);
   c->owners = g_hash_table_new (NULL, NULL);
   c->renames = g_hash_table_new_full (NULL, NULL, NULL, free_rename);
+  c->plain = g_hash_table_new (NULL, NULL);
   c->dropped_keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   c->warnings = g_ptr_array_new_with_free_func (g_free);
   return c;
@@ -66,10 +67,41 @@ qconv_claims_free (QconvClaims *c)
   g_ptr_array_unref (c->claims);
   g_hash_table_unref (c->owners);
   g_hash_table_unref (c->renames);
+  g_hash_table_unref (c->plain);
   g_hash_table_unref (c->dropped_keys);
   g_ptr_array_unref (c->warnings);
   g_clear_error (&c->error);
   g_free (c);
+}
+
+/* States that tensors whose names match are plain */
+static gboolean
+state_matching (QconvClaims *c, const char *pattern, GError **error)
+{
+  g_autoptr (GError) broken = NULL;
+  g_autoptr (GRegex) re = g_regex_new (pattern, 0, 0, &broken);
+  guint n = 0;
+
+  if (re == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--allow-unscaled %s: %s", pattern, broken->message);
+  for (guint i = 0; i < qconv_directory_n_tensors (c->directory); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (c->directory, i);
+
+      if (g_regex_match (re, t->name, 0, NULL) && ++n > 0)
+        g_hash_table_add (c->plain, (gpointer) t);
+    }
+  return n > 0 || qconv_fail (error, QCONV_ERROR_OPTION, "--allow-unscaled %s matches no tensor", pattern);
+}
+
+gboolean
+qconv_claims_judge (QconvClaims *c, const char *const *plain, GError **error)
+{
+  c->judged = TRUE;
+  for (guint i = 0; plain != NULL && plain[i] != NULL; i++)
+    if (!state_matching (c, plain[i], error))
+      return FALSE;
+  return TRUE;
 }
 
 void
@@ -96,6 +128,20 @@ qconv_claims_allow_nonfinite (const QconvClaims *c)
 {
   g_return_val_if_fail (c != NULL, FALSE);
   return c->allow_nonfinite;
+}
+
+void
+qconv_claims_state_plain (QconvClaims *c, const QconvTensor *t)
+{
+  g_return_if_fail (c != NULL && t != NULL);
+  g_hash_table_add (c->plain, (gpointer) t);
+}
+
+gboolean
+qconv_claims_stated_plain (const QconvClaims *c, const QconvTensor *t)
+{
+  g_return_val_if_fail (c != NULL, FALSE);
+  return g_hash_table_contains (c->plain, t);
 }
 
 /* Records the first wrong claim of the reader; qconv_claims_finish() reports it. @layer: (nullable) */

@@ -7,6 +7,9 @@
 QconvClaims *qconv_claims_new (const QconvDirectory *d, gboolean allow_nonfinite);
 void qconv_claims_free (QconvClaims *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvClaims, qconv_claims_free)
+/* Makes layers that nothing decodes of unclaimed tensors that may be codes, unless a reader or the user states that
+   they are plain. @plain: (nullable): NULL-terminated GRegex: names of tensors of which the user states it */
+gboolean qconv_claims_judge (QconvClaims *c, const char *const *plain, GError **error);
 /* Sets the reader whose claims come next */
 void qconv_claims_set_reader (QconvClaims *c, const QconvReader *reader);
 /* Returns: (transfer none) (element-type utf8): the warnings of readers */

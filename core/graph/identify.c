@@ -76,8 +76,7 @@ set_head_dim (const QconvModel *m, Identity *id)
 gboolean
 qconv_model_states_heads (const QconvModel *m, const Identity *id)
 {
-  return qconv_model_architecture (m) == NULL
-         || rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0)) > 0;
+  return rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0)) > 0;
 }
 
 Identity *

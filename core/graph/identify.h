@@ -34,6 +34,6 @@ GPtrArray *qconv_layers_missing (const GPtrArray *layers, const Identity *id);
 const char *qconv_model_architecture (const QconvModel *m);
 /* Returns "plain" or "permuted" if the user stated the order of rows in attention heads, or NULL. (transfer none) */
 const char *qconv_model_row_order (const QconvModel *m);
-/* Returns FALSE if the file states its architecture, but neither the rows of an attention head nor the number of
-   heads. @id: with dimensions */
+/* Returns whether the file or the user states the rows of an attention head, or the number of heads. @id: with
+   dimensions */
 gboolean qconv_model_states_heads (const QconvModel *m, const Identity *id);

@@ -140,13 +140,14 @@ compose_map (Making *k, const NameMap *map, GError **error)
   g_autofree char *name = output_name (k, map->name);
   g_autoptr (GPtrArray) sources = g_ptr_array_new ();
   g_autoptr (GArray) parts = g_array_new (FALSE, FALSE, sizeof (Part));
+  SourceLayer *s;
 
   for (guint i = 0; i < map->parts->len; i++)
     {
       const NamePart *p = &g_array_index (map->parts, NamePart, i);
-      SourceLayer *s = find_source (k, p->name);
       Part part = { .first = p->first, .stride = p->stride, .n = p->n, .transposed = map->transposed };
 
+      s = find_source (k, p->name);
       if (s == NULL)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\", which \"%s\" is made of, is missing",
                            p->name, map->name),
@@ -155,7 +156,8 @@ compose_map (Making *k, const NameMap *map, GError **error)
       g_hash_table_add (k->used, s);
       g_array_append_val (parts, part);
     }
-  return qconv_compose (name, &map->shape, sources, g_steal_pointer (&parts), error);
+  s = qconv_compose (name, &map->shape, sources, g_steal_pointer (&parts), error);
+  return s != NULL && map->plus != 0 ? qconv_compose_plus (s, (float) map->plus) : s;
 }
 
 static void
@@ -188,7 +190,7 @@ keymap_request (const Making *k, const Dims *dims, const char *to)
 }
 
 static gboolean
-apply_keymap (Making *k, const char *to, GError **error)
+apply_keymap (Making *k, const char *to, gboolean asked, GError **error)
 {
   const Identity *id = k->x->identity;
   KeymapRequest request = keymap_request (k, id->dims, to);
@@ -201,6 +203,12 @@ apply_keymap (Making *k, const char *to, GError **error)
   if (stray != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "tensor \"%s\" has no name in %s naming: blocks before it are missing", stray, to);
+  stray = asked ? qconv_keymap_unnamed (&request, maps) : NULL;
+  if (stray != NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "tensor \"%s\" has no name in %s naming: leave it out with --drop, or keep all names with "
+                       "--names keep",
+                       stray, to);
   for (guint i = 0; i < maps->len; i++)
     {
       SourceLayer *s = compose_map (k, g_ptr_array_index (maps, i), error);
@@ -395,7 +403,7 @@ make_mapping (Making *k, const MappingOptions *o, GError **error)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s in %s naming cannot be written in %s naming",
                            qconv_family_title (id->family), id->naming, naming);
       foreign = strcmp (naming, ORIGINAL) != 0;
-      if ((!foreign && !find_spellings (k, error)) || !apply_keymap (k, naming, error))
+      if ((!foreign && !find_spellings (k, error)) || !apply_keymap (k, naming, o->asked, error))
         return FALSE;
       x->naming = naming;
       if (k->published != NULL)

@@ -106,6 +106,8 @@ claim_layers (QconvModel *m, const QconvOpenOptions *o, GError **error)
                              error))
     return FALSE;
   m->claims = qconv_claims_new (m->directory, o->allow_nonfinite);
+  if (!qconv_claims_judge (m->claims, o->plain, error))
+    return FALSE;
   for (guint i = 0; i < m->readers->len; i++)
     {
       const QconvReader *r = g_ptr_array_index (m->readers, i);

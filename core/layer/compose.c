@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "layer/delta.h"
 #include "layer/load-claimed.h"
 #include "registry/values.h"
 
@@ -268,6 +269,8 @@ qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas)
   SourceLayer *sum = g_new0 (SourceLayer, 1);
   const QconvLayer *l = &s->layer->pub;
 
+  for (guint i = 0; s->deltas != NULL && i < s->deltas->len; i++)
+    g_ptr_array_insert (deltas, (gint) i, qconv_delta_copy (g_ptr_array_index (s->deltas, i)));
   sum->plain_name = g_strdup (s->plain_name);
   sum->name = g_strdup (s->name);
   sum->sources = claimed_sources (s);
@@ -278,4 +281,14 @@ qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas)
   qconv_layer_set_rows (sum->layer, l->rows, l->cols);
   add_up (sum);
   return sum;
+}
+
+SourceLayer *
+qconv_compose_plus (SourceLayer *s, float number)
+{
+  g_autoptr (SourceLayer) bare = s;
+  GPtrArray *deltas = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_delta_free);
+
+  g_ptr_array_add (deltas, qconv_delta_constant (number, s->layer->pub.rows, s->layer->pub.cols));
+  return qconv_compose_sum (bare, deltas);
 }

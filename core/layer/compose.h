@@ -14,5 +14,8 @@ SourceLayer *qconv_compose (const char *plain_name, const QconvShape *shape, GPt
    layers that @s is or is composed of, so it may outlive @s if @s is composed */
 SourceLayer *qconv_compose_renamed (const SourceLayer *s, const char *plain_name, const QconvShape *shape,
                                     GError **error);
-/* Returns: (transfer full): @s, which must decode to floats, plus @deltas, (transfer full) (element-type Delta) */
+/* Returns: (transfer full): @s (transfer full), which must decode to floats, plus @number in every item */
+SourceLayer *qconv_compose_plus (SourceLayer *s, float number);
+/* Returns: (transfer full): @s, which must decode to floats, plus @deltas, (transfer full) (element-type Delta), which
+   come behind those that @s has */
 SourceLayer *qconv_compose_sum (const SourceLayer *s, GPtrArray *deltas);

@@ -98,6 +98,30 @@ qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GError **e
   return find_shape (d, error) ? g_steal_pointer (&d) : NULL;
 }
 
+Delta *
+qconv_delta_constant (float number, guint64 rows, guint64 cols)
+{
+  Delta *d = g_new0 (Delta, 1);
+  DeltaRun all = { 0, 0, rows };
+
+  d->kind = DELTA_CONSTANT;
+  d->scale = number;
+  d->rows = rows;
+  d->cols = cols;
+  d->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
+  g_array_append_val (d->runs, all);
+  return d;
+}
+
+Delta *
+qconv_delta_copy (const Delta *d)
+{
+  Delta *copy = g_memdup2 (d, sizeof *d);
+
+  copy->runs = g_array_ref (d->runs);
+  return copy;
+}
+
 /* ---- Costs ---- */
 
 static gsize
@@ -273,6 +297,13 @@ add_scaled (float *w, const float *x, gsize n, float scale)
     w[i] += scale * x[i];
 }
 
+static void
+add_constant (float *w, gsize n, float number)
+{
+  for (gsize i = 0; i < n; i++)
+    w[i] += number;
+}
+
 static gboolean
 add_hadamard (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GError **error)
 {
@@ -342,6 +373,9 @@ add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GE
     case DELTA_KRONECKER:
       if (d->cols > 0)
         add_kronecker (d, kept, rows->first, rows->n, qconv_buffer_data (w));
+      return TRUE;
+    case DELTA_CONSTANT:
+      add_constant (qconv_buffer_data (w), (gsize) (rows->n * d->cols), d->scale);
       return TRUE;
     }
   return TRUE;

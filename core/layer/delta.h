@@ -13,8 +13,17 @@
  * @DELTA_REPLACE: factor 0, which takes the place of the rows instead of being added
  * @DELTA_HADAMARD: (factor 0 · factor 1) ∘ (factor 2 · factor 3)
  * @DELTA_KRONECKER: (factor 0 · factor 1) ⊗ (factor 2 · factor 3); factors 1 and 3 may be missing
+ * @DELTA_CONSTANT: a matrix of ones, without factors
  */
-typedef enum { DELTA_PRODUCT, DELTA_TUCKER, DELTA_FULL, DELTA_REPLACE, DELTA_HADAMARD, DELTA_KRONECKER } DeltaKind;
+typedef enum {
+  DELTA_PRODUCT,
+  DELTA_TUCKER,
+  DELTA_FULL,
+  DELTA_REPLACE,
+  DELTA_HADAMARD,
+  DELTA_KRONECKER,
+  DELTA_CONSTANT
+} DeltaKind;
 
 /* Rows to, to + 1 … (@n of them) of the layer get rows from, from + 1 … of the delta */
 typedef struct {
@@ -45,6 +54,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Delta, qconv_delta_free)
 /* Returns: (transfer full): a delta without runs, which the caller adds; NULL with QCONV_ERROR_INPUT if the shapes of
    @factors do not fit together. @factors: plain claimed layers, as many as @kind needs, else NULL */
 Delta *qconv_delta_new (DeltaKind kind, const SourceLayer *const factors[4], GError **error);
+
+/* Returns: (transfer full): adds @number to every item of a layer of @rows × @cols */
+Delta *qconv_delta_constant (float number, guint64 rows, guint64 cols);
+/* Returns: (transfer full): the same delta */
+Delta *qconv_delta_copy (const Delta *d);
 
 /* Returns the bytes in an arena that qconv_deltas_keep() takes. @deltas: (element-type Delta): of one layer */
 gsize qconv_deltas_kept_cost (const GPtrArray *deltas);

@@ -11,6 +11,8 @@
 
 /* The target of an edit: plain layers stay plain */
 static const QconvTarget same_form = { .name = "edit", .scheme = QCONV_PLAIN, .dtype = QCONV_OPAQUE };
+/* The target of an edit of metadata in a file that no loaded plugin decodes or writes: core copies every tensor */
+static const QconvTarget same_tensors = { .name = "edit" };
 
 struct _Edit {
   const QconvJob *job;
@@ -19,13 +21,12 @@ struct _Edit {
   GPtrArray *values; /* (element-type utf8): for each change its value as JSON, or NULL */
 };
 
-/* Returns the writer for the format of @model: files of it are read as that format. If no layer is quantized, it is
-   the writer of plain files */
+/* Returns the writer for @format: files of it are read as that format. If @format is a container, it is the writer of
+   plain files */
 static const QconvWriter *
-find_writer (const QconvModel *model)
+find_writer (const char *format)
 {
   GPtrArray *writers = qconv_registry_writers ();
-  const char *format = qconv_model_format (model);
 
   for (guint i = 0; i < writers->len; i++)
     {
@@ -35,6 +36,28 @@ find_writer (const QconvModel *model)
         return w;
     }
   return NULL;
+}
+
+static gboolean
+has_undecoded (const QconvModel *model)
+{
+  for (guint i = 0; i < model->layers->len; i++)
+    if (!qconv_source_layer_decodes (g_ptr_array_index (model->layers, i)))
+      return TRUE;
+  return FALSE;
+}
+
+/* Returns the target of an edit. If it leaves markers alone, it does not need to understand the layers */
+static QconvTargetInfo
+find_target (const QconvModel *model, const QconvJob *job)
+{
+  const char *format = qconv_model_format (model);
+  const QconvWriter *w = find_writer (format), *plain = find_writer (model->container->id);
+  gboolean markers = job->edit.n_hints > 0 || job->input_scale != NULL;
+
+  if (!markers && plain != NULL && (w == NULL || has_undecoded (model)))
+    return (QconvTargetInfo) { .name = (char *) format, .writer = plain, .target = &same_tensors };
+  return (QconvTargetInfo) { .name = (char *) format, .writer = w, .target = &same_form };
 }
 
 /* Checks that keys and values can go into JSON and into headers */
@@ -104,9 +127,7 @@ qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error)
   e->job = job;
   e->values = g_ptr_array_new_with_free_func (g_free);
   e->found = g_new0 (gboolean, job->edit.n_hints + 1);
-  e->target = (QconvTargetInfo) { .name = (char *) qconv_model_format (model),
-                                  .writer = find_writer (model),
-                                  .target = &same_form };
+  e->target = find_target (model, job);
   if (e->target.writer == NULL)
     {
       qconv_fail (error, QCONV_ERROR_OPTION, "nothing writes files of the form %s, so there is nothing to edit in it",

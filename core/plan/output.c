@@ -18,18 +18,19 @@ free_planned_tensor (gpointer data)
 }
 
 void
-qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvWriter *writer)
+qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvTargetInfo *target)
 {
   const char *const *keys = qconv_directory_metadata_keys (model->directory);
+  gboolean verbatim = target->target->scheme == NULL;
 
   o->model = model;
-  o->writer = writer;
-  o->options = qconv_values_new (writer->options);
+  o->writer = target->writer;
+  o->options = qconv_values_new (o->writer->options);
   o->directory = qconv_directory_new (NULL, NULL);
   o->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_planned_layer_free);
   o->tensors = g_ptr_array_new_with_free_func (free_planned_tensor);
   for (guint i = 0; keys[i] != NULL; i++)
-    if (!qconv_claims_metadata_dropped (model->claims, keys[i]))
+    if (verbatim || !qconv_claims_metadata_dropped (model->claims, keys[i]))
       qconv_directory_replace_metadata (o->directory, keys[i], qconv_directory_metadata (model->directory, keys[i]));
 }
 

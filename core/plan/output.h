@@ -24,8 +24,9 @@ struct _QconvOutput {
   PlannedLayer *current;
 };
 
-/* Starts with the metadata of @model that no reader dropped, and the defaults of @writer's options */
-void qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvWriter *writer);
+/* Starts with the metadata of @model and the defaults of the writer's options. Leaves out metadata that readers
+   dropped, unless @target copies every tensor */
+void qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvTargetInfo *target);
 void qconv_output_clear (QconvOutput *o);
 /* Lets the writer plan the tensors of @l. @l: (transfer full), also on failure */
 gboolean qconv_output_plan_layer (QconvOutput *o, PlannedLayer *l, GError **error);

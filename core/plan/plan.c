@@ -294,7 +294,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->force = job->run.force;
   p->allow_nonfinite = job->run.allow_nonfinite;
   p->warn = (Warn) { job->warn, job->warn_data };
-  qconv_output_init (&p->output, model, p->target->writer);
+  qconv_output_init (&p->output, model, p->target);
   qconv_schemes_init (&pl.schemes, p->target);
   ok = make_plan (&pl, &local);
   if (ok)

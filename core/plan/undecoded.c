@@ -71,9 +71,11 @@ qconv_fail_undecoded (const QconvPlan *p, const SourceLayer *s, GError **error)
   const SourceLayer *of = find_undecoded (s);
   const char *copy = find_copying_target (qconv_directory_container (p->model->directory));
   const char *why = of->layer->hints != NULL ? g_hash_table_lookup (of->layer->hints, QCONV_HINT_UNDECODED) : NULL;
+  gboolean unknown = strcmp (of->layer->scheme, QCONV_UNKNOWN_SCALED) == 0;
   g_autofree char *tensors = describe_tensors (of);
 
-  return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes %s%s%s: %s%s%s", of->name,
-                     of->layer->scheme, why != NULL ? ": " : "", why != NULL ? why : "", tensors,
-                     copy != NULL ? "; to copy the file as it is, use --to " : "", copy != NULL ? copy : "");
+  return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": no loaded plugin decodes %s%s%s: %s%s%s%s",
+                     of->name, of->layer->scheme, why != NULL ? ": " : "", why != NULL ? why : "", tensors,
+                     copy != NULL ? "; to copy the file as it is, use --to " : "", copy != NULL ? copy : "",
+                     unknown ? "; if its numbers need no scale, use --allow-unscaled REGEX" : "");
 }

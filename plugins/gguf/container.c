@@ -167,6 +167,9 @@ open_source (const QconvContainer *self, QconvSource *source, const QconvValues 
   if (ok && qconv_values_is_set (options, "rows"))
     qconv_directory_set_fact (directory, QCONV_FACT_ROW_ORDER,
                               g_variant_new_string (qconv_values_string (options, "rows")));
+  if (ok && qconv_values_int (options, "head-rows") > 0)
+    qconv_directory_set_fact (directory, QCONV_FACT_HEAD_DIM,
+                              g_variant_new_uint64 ((guint64) qconv_values_int (options, "head-rows")));
   return ok;
 }
 
@@ -183,6 +186,12 @@ static const QconvOption options[] = {
     .choices = (const char *const[]) { "plain", "permuted", NULL },
     .help = N_ ("rows of query and key in attention heads: plain, as the model's makers order them, or permuted, as "
                 "llama.cpp orders them for llama; only for architectures that qconv does not know") },
+  { .name = "head-rows",
+    .type = QCONV_INT,
+    .value = "0",
+    .min = 0,
+    .max = 1 << 20,
+    .help = N_ ("rows of one attention head, for permuted rows in files that do not state it; 0: as the file says") },
   { .name = NULL },
 };
 

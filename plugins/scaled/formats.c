@@ -47,5 +47,5 @@ scaled_foreign_scheme (const ScaledGroup *g)
     if (g_str_has_suffix (g->codes->name, formats[i].codes)
         && (formats[i].other == NULL || has_member (g, formats[i].other)))
       return formats[i].scheme;
-  return is_mlx (g) ? "foreign:mlx" : "unknown-scaled";
+  return is_mlx (g) ? "foreign:mlx" : QCONV_UNKNOWN_SCALED;
 }

@@ -29,14 +29,17 @@ is_fp8 (QconvDType dtype)
   return dtype == QCONV_F8_E4M3 || dtype == QCONV_F8_E5M2;
 }
 
-/* Returns whether weights of the type may be codes. I64 holds positions and counters. */
+/* Returns whether weights of the type may be codes. I64 holds positions and counters, unless the name says that the
+   tensor is packed. */
 static gboolean
-may_hold_codes (const QconvTensor *t)
+may_hold_codes (const QconvTensor *t, ScaledRole role)
 {
-  static const QconvDType whole[] = { QCONV_I8, QCONV_U8, QCONV_I16, QCONV_U16, QCONV_I32, QCONV_U32 };
+  static const QconvDType whole[] = { QCONV_I8, QCONV_U8, QCONV_I16, QCONV_U16, QCONV_I32, QCONV_U32, QCONV_U64 };
 
   if (t->shape.rank == 0)
     return FALSE;
+  if (t->dtype == QCONV_I64)
+    return role == SCALED_PACKED;
   for (guint i = 0; i < G_N_ELEMENTS (whole); i++)
     if (t->dtype == whole[i])
       return TRUE;
@@ -54,7 +57,7 @@ static void
 add_tensor (Groups *groups, const QconvTensor *t, char *layer, ScaledRole role)
 {
   ScaledGroup *g = g_hash_table_lookup (groups->by_layer, layer);
-  gboolean codes = role <= SCALED_PACKED && may_hold_codes (t);
+  gboolean codes = role <= SCALED_PACKED && may_hold_codes (t, role);
 
   if (g == NULL)
     {
@@ -82,16 +85,17 @@ add_tensor (Groups *groups, const QconvTensor *t, char *layer, ScaledRole role)
   g->scaled |= role == SCALED_FACTOR || role == SCALED_SCALE;
 }
 
-/* Returns whether the shape of @t could scale @codes: one number, one for each item of an axis, or a grid. */
+/* Returns whether the shape of @t could scale @codes: one number, one for each item of an axis, or a grid. @any_shape:
+   any smaller shape could. */
 static gboolean
-could_scale (const QconvTensor *codes, const QconvTensor *t)
+could_scale (const QconvTensor *codes, const QconvTensor *t, gboolean any_shape)
 {
   guint64 n = 0, n_codes = 0;
 
   if (t->dtype == codes->dtype || !qconv_shape_items (&t->shape, &n) || !qconv_shape_items (&codes->shape, &n_codes)
       || n == 0 || n >= n_codes)
     return FALSE;
-  if (n == 1 || t->shape.rank == codes->shape.rank)
+  if (any_shape || n == 1 || t->shape.rank == codes->shape.rank)
     return TRUE;
   for (guint i = 0; i < t->shape.rank; i++)
     for (guint j = 0; j < codes->shape.rank; j++)
@@ -100,21 +104,52 @@ could_scale (const QconvTensor *codes, const QconvTensor *t)
   return FALSE;
 }
 
-/* Adds @t, whose name names no layer with codes, to the layer that is its module. */
-static void
-add_stranger (Groups *groups, const QconvTensor *t)
+static char *
+module_of (const QconvTensor *t)
 {
   const char *dot = strrchr (t->name, '.');
-  g_autofree char *module = dot != NULL ? g_strndup (t->name, (gsize) (dot - t->name)) : g_strdup ("");
+
+  return dot != NULL ? g_strndup (t->name, (gsize) (dot - t->name)) : g_strdup ("");
+}
+
+/* Returns: (transfer full): the module of codes -> their group, or NULL if the module has several. The outermost module
+   is left out: too much lies in it. */
+static GHashTable *
+list_modules (const Groups *groups)
+{
+  GHashTable *modules = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < groups->list->len; i++)
+    {
+      ScaledGroup *g = g_ptr_array_index (groups->list, i);
+      char *module = g->codes != NULL ? module_of (g->codes) : g_strdup ("");
+
+      if (*module == '\0')
+        g_free (module);
+      else
+        g_hash_table_replace (modules, module, g_hash_table_contains (modules, module) ? NULL : g);
+    }
+  return modules;
+}
+
+/* Adds @t, whose name names no layer with codes, to the layer that is its module. @names_scale: the name says that it
+   is a scale, so that it may also lie beside codes of any name */
+static void
+add_stranger (Groups *groups, GHashTable *modules, const QconvTensor *t, gboolean names_scale)
+{
+  g_autofree char *module = module_of (t);
   ScaledGroup *g = g_hash_table_lookup (groups->by_layer, module);
   ScaledRole role = SCALED_SCALE;
+  gboolean beside = names_scale && (g == NULL || g->codes == NULL) && g_hash_table_lookup (modules, module) != NULL;
 
-  if (g == NULL && dot != NULL && g_str_has_suffix (module, ".weight"))
+  if (beside)
+    g = g_hash_table_lookup (modules, module);
+  if (g == NULL && g_str_has_suffix (module, ".weight"))
     {
       module[strlen (module) - strlen (".weight")] = '\0';
       g = g_hash_table_lookup (groups->by_layer, module);
     }
-  if (g == NULL || g->codes == NULL || !could_scale (g->codes, t))
+  if (g == NULL || g->codes == NULL || !could_scale (g->codes, t, beside))
     return;
   g_ptr_array_add (g->members, (gpointer) t);
   g_array_append_val (g->roles, role);
@@ -125,6 +160,7 @@ add_stranger (Groups *groups, const QconvTensor *t)
 static void
 add_strangers (Groups *groups)
 {
+  g_autoptr (GHashTable) modules = list_modules (groups);
   guint n = groups->list->len;
 
   for (guint i = 0; i < n; i++)
@@ -132,9 +168,10 @@ add_strangers (Groups *groups)
       const ScaledGroup *g = g_ptr_array_index (groups->list, i);
 
       for (guint j = 0; j < g->members->len && g->codes == NULL; j++)
-        add_stranger (groups, g_ptr_array_index (g->members, j));
+        add_stranger (groups, modules, g_ptr_array_index (g->members, j),
+                      g_array_index (g->roles, ScaledRole, j) > SCALED_PACKED);
       if (g->codes != NULL && g->members->len == 0)
-        add_stranger (groups, g->codes);
+        add_stranger (groups, modules, g->codes, FALSE);
     }
 }
 

@@ -52,7 +52,8 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       gboolean strange = scaled_is_strange (g->codes->dtype);
       g_autofree char *why = NULL;
 
-      if (qconv_claims_taken (claims, g->codes) || (!g->scaled && !g->packed && !strange))
+      if (qconv_claims_taken (claims, g->codes) || qconv_claims_stated_plain (claims, g->codes)
+          || (!g->scaled && !g->packed && !strange))
         continue;
       if (!strange && scaled_claim_fp8 (g, block, claims, &why))
         continue;
@@ -61,6 +62,9 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       else
         claim_foreign (g, scaled_foreign_scheme (g), why, claims);
     }
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++) /* this reader has looked at all */
+    if (!qconv_claims_taken (claims, qconv_directory_tensor (d, i)))
+      qconv_claims_state_plain (claims, qconv_directory_tensor (d, i));
   return TRUE;
 }
 

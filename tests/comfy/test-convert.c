@@ -85,6 +85,30 @@ test_metadata (void)
   g_assert_cmpstr (problems, ==, "");
 }
 
+/* Tests that a verbatim copy has the metadata that name the formats of its layers. */
+static void
+test_copy (void)
+{
+  g_autofree char *input = some_layers (), *quantized = scratch_path ("copy-in.safetensors"),
+                  *output = scratch_path ("copy.safetensors");
+  g_autoptr (QconvModel) a = NULL, b = NULL;
+  const char *const *keys;
+
+  convert (input, quantized, "nvfp4-comfy", NULL);
+  convert (quantized, output, "copy-safetensors", NULL);
+  a = open_model (quantized, NULL);
+  b = open_model (output, NULL);
+  keys = qconv_directory_metadata_keys (qconv_model_directory (a));
+  g_assert_true (g_strv_contains (keys, "_quantization_metadata"));
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      GVariant *copied = qconv_directory_metadata (qconv_model_directory (b), keys[i]);
+
+      g_assert_true (copied != NULL
+                     && g_variant_equal (copied, qconv_directory_metadata (qconv_model_directory (a), keys[i])));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -95,6 +119,7 @@ main (int argc, char **argv)
   g_test_add_func ("/comfy/convert/zero-tensor", test_zero_tensor);
   g_test_add_func ("/comfy/convert/move", test_move);
   g_test_add_func ("/comfy/convert/metadata", test_metadata);
+  g_test_add_func ("/comfy/convert/copy", test_copy);
   status = g_test_run ();
   scratch_end ();
   return status;

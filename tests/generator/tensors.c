@@ -93,6 +93,7 @@ add_mapped (GPtrArray *tensors, const char *prefix, const NameMap *map, GHashTab
       g_hash_table_add (used, source->name);
       if (!add_part (t, source, part->first, part->stride, part->n, error))
         return FALSE;
+      g_array_index (t->parts, ModelPart, i).mean += (float) map->plus;
     }
   return TRUE;
 }

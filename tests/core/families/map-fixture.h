@@ -8,9 +8,12 @@
 #include "families/identity.h"
 #include "families/keymap.h"
 
-/* A request to map names of a file that states no architecture */
+/* A request to map names, whatever the order of the rows */
 #define MAP(f, variant, dims, names, from, to) \
-  (&(KeymapRequest) { f, variant, NULL, dims, names, from, to, NULL, FALSE, FALSE })
+  (&(KeymapRequest) { f, variant, NULL, dims, names, from, to, NULL, FALSE, TRUE })
+/* A request to map tensors of a file of @architecture, which may be NULL */
+#define MAP_OF(architecture, f, variant, dims, names, from, to) \
+  (&(KeymapRequest) { f, variant, architecture, dims, names, from, to, NULL, FALSE, FALSE })
 
 /* Returns a family of the repository. (transfer full) */
 Family *map_family (const char *id);

@@ -300,6 +300,31 @@ check_identity (const Family *f, const char *naming, const char *variant, const 
     }
 }
 
+/* Returns the first architecture that the map to @naming lists, or NULL */
+static const char *
+first_architecture (const Family *f, const char *naming)
+{
+  gboolean from_a;
+  const FamilyKeymap *map = qconv_keymap_find (f, NULL, "original", naming, &from_a);
+
+  if (map != NULL && map->permute.permuted.n > 0)
+    return map->permute.permuted.at[0].from;
+  return map != NULL && map->offset.architectures.n > 0 ? map->offset.architectures.at[0].from : NULL;
+}
+
+/* Asserts that what is added to items on the way there is subtracted on the way back */
+static void
+check_sums (GPtrArray *there, GPtrArray *back)
+{
+  gint64 plus = 0, minus = 0;
+
+  for (guint i = 0; i < there->len; i++)
+    plus += ((const NameMap *) g_ptr_array_index (there, i))->plus;
+  for (guint i = 0; i < back->len; i++)
+    minus += ((const NameMap *) g_ptr_array_index (back, i))->plus;
+  g_assert_cmpint (plus, ==, -minus);
+}
+
 static void
 test_round_trip (gconstpointer data)
 {
@@ -309,17 +334,22 @@ test_round_trip (gconstpointer data)
   g_autoptr (Dims) dims = qconv_family_variant_dims (f, c->variant, &error);
   g_autoptr (Names) names = expand_names (f, dims), mapped = NULL;
   const FamilyAliases *aliases = &qconv_family_data (f)->aliases;
-  g_autoptr (GPtrArray) there = qconv_keymap (MAP (f, c->variant, dims, names, "original", c->naming), &error),
-                        back = NULL;
+  const char *architecture = first_architecture (f, c->naming);
+  g_autoptr (GPtrArray) there
+      = qconv_keymap (MAP_OF (architecture, f, c->variant, dims, names, "original", c->naming), &error),
+      back = NULL;
 
   g_assert_no_error (error);
   g_assert_null (qconv_keymap_stray (MAP (f, c->variant, NULL, names, "original", c->naming), there));
+  g_assert_null (qconv_keymap_unnamed (MAP (f, c->variant, NULL, names, "original", c->naming), there));
   mapped = mapped_names (f, c->naming, names, there);
   g_assert_cmpuint (sum_items (mapped), ==, sum_items (names));
-  back = qconv_keymap (MAP (f, c->variant, dims, mapped, c->naming, "original"), &error);
+  back = qconv_keymap (MAP_OF (architecture, f, c->variant, dims, mapped, c->naming, "original"), &error);
   g_assert_no_error (error);
   g_assert_null (qconv_keymap_stray (MAP (f, c->variant, NULL, mapped, c->naming, "original"), back));
+  g_assert_null (qconv_keymap_unnamed (MAP (f, c->variant, NULL, mapped, c->naming, "original"), back));
   check_rows (aliases, names, mapped, there, back);
+  check_sums (there, back);
   check_unknown (f, c->naming, mapped, back);
   if (is_recognised (f, c->naming))
     check_identity (f, c->naming, c->variant, aliases, mapped, back);
@@ -382,5 +412,5 @@ map_add_round_trips (gboolean published)
         n += add_family (id, published);
       }
   /* The family files have this many pairs of a keymap and a variant */
-  g_assert_cmpuint (n, >=, 81);
+  g_assert_cmpuint (n, >=, 87);
 }

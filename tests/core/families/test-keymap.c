@@ -210,35 +210,34 @@ test_permuted (void)
   g_autoptr (Dims) dims = qconv_dims_new ();
   g_autoptr (Names) theirs = names_of ("blk.0.attn_q.weight", 12, 2, "blk.0.attn_v.weight", 12, 2, NULL);
   g_autoptr (Names) ours = names_of ("model.layers.0.self_attn.k_proj.bias", 12, 0, NULL);
-  g_autoptr (GPtrArray) in = NULL, out = NULL, plain = NULL, biased = NULL;
+  g_autoptr (GPtrArray) in = NULL, out = NULL, plain = NULL;
 
   qconv_dims_set (dims, "layers", 1);
   qconv_dims_set (dims, "head_dim", 6);
-  in = qconv_keymap (MAP (f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
+  in = qconv_keymap (MAP_OF ("llama", f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
   assert_map (
       in, "model.layers.0.self_attn.q_proj.weight",
       "blk.0.attn_q.weight 0+2*3, blk.0.attn_q.weight 1+2*3, blk.0.attn_q.weight 6+2*3, blk.0.attn_q.weight 7+2*3");
   assert_map (in, "model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight 0+1*12");
-  out = qconv_keymap (MAP (f, NULL, dims, ours, "original", "llama.cpp"), NULL);
+  out = qconv_keymap (MAP_OF ("llama", f, NULL, dims, ours, "original", "llama.cpp"), NULL);
   assert_map (out, "blk.0.attn_k.bias",
               "model.layers.0.self_attn.k_proj.bias 0+3*2, model.layers.0.self_attn.k_proj.bias 1+3*2, "
               "model.layers.0.self_attn.k_proj.bias 2+3*2, model.layers.0.self_attn.k_proj.bias 6+3*2, "
               "model.layers.0.self_attn.k_proj.bias 7+3*2, model.layers.0.self_attn.k_proj.bias 8+3*2");
-  plain = qconv_keymap (
-      &(KeymapRequest) {
-          .family = f, .architecture = "qwen3", .dims = dims, .names = theirs, .from = "llama.cpp", .to = "original" },
-      NULL);
+  plain = qconv_keymap (MAP_OF ("qwen3", f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
   assert_map (plain, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
-  qconv_dims_set (dims, "qkv_bias", 1);
-  biased = qconv_keymap (MAP (f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
-  assert_map (biased, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*12");
-  qconv_dims_set (dims, "qkv_bias", 0);
+  assert_fails ("llm_dense", MAP_OF (NULL, NULL, NULL, dims, theirs, "llama.cpp", "original"), "architecture");
+  assert_fails ("llm_dense", MAP_OF ("chameleon", NULL, NULL, dims, theirs, "llama.cpp", "original"), "q_norm");
+  assert_fails ("llm_dense", MAP_OF ("llama", NULL, NULL, NULL, theirs, "llama.cpp", "original"), "heads of 0");
   qconv_dims_set (dims, "head_dim", 5);
-  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP_OF ("llama", NULL, NULL, dims, theirs, "llama.cpp", "original"),
+                "blk.0.attn_q.weight");
   qconv_dims_set (dims, "head_dim", 0);
-  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP_OF ("llama", NULL, NULL, dims, theirs, "llama.cpp", "original"),
+                "blk.0.attn_q.weight");
   qconv_dims_set (dims, "head_dim", 8);
-  assert_fails ("llm_dense", MAP (NULL, NULL, dims, theirs, "llama.cpp", "original"), "blk.0.attn_q.weight");
+  assert_fails ("llm_dense", MAP_OF ("llama", NULL, NULL, dims, theirs, "llama.cpp", "original"),
+                "blk.0.attn_q.weight");
 }
 
 /* Rows that cannot be divided into heads, and heads without rows, are refused */
@@ -256,15 +255,41 @@ test_permuted_bounds (void)
   qconv_dims_set (dims, "layers", 1);
   qconv_dims_set (dims, "head_dim", 4);
   qconv_names_add (empty, "blk.0.attn_q.weight", &none);
-  maps = qconv_keymap (MAP (f, NULL, dims, empty, "llama.cpp", "original"), NULL);
+  maps = qconv_keymap (MAP_OF ("llama", f, NULL, dims, empty, "llama.cpp", "original"), NULL);
   assert_map (maps, "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight 0+1*0");
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
     {
       g_autoptr (Names) names = qconv_names_new ();
 
       qconv_names_add (names, "blk.0.attn_q.weight", &wrong[i]);
-      assert_fails ("llm_dense", MAP (NULL, NULL, dims, names, "llama.cpp", "original"), "blk.0.attn_q.weight");
+      assert_fails ("llm_dense", MAP_OF ("llama", NULL, NULL, dims, names, "llama.cpp", "original"),
+                    "blk.0.attn_q.weight");
     }
+}
+
+/* Tests norms that are larger by one in files of another program */
+static void
+test_offset (void)
+{
+  g_autoptr (Family) f = map_family ("gemma");
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) theirs = names_of ("blk.0.attn_q_norm.weight", 4, 0, "blk.0.attn_v.weight", 4, 2, NULL);
+  g_autoptr (Names) ours = names_of ("model.norm.weight", 4, 0, NULL);
+  g_autoptr (GPtrArray) in = NULL, out = NULL;
+
+  qconv_dims_set (dims, "layers", 1);
+  in = qconv_keymap (MAP_OF ("gemma3", f, NULL, dims, theirs, "llama.cpp", "original"), NULL);
+  g_assert_cmpuint (in->len, ==, 2);
+  for (guint i = 0; i < in->len; i++)
+    {
+      const NameMap *map = g_ptr_array_index (in, i);
+
+      g_assert_cmpint (map->plus, ==, g_str_has_suffix (map->name, "q_norm.weight") ? -1 : 0);
+    }
+  out = qconv_keymap (MAP_OF ("gemma2", f, NULL, dims, ours, "original", "llama.cpp"), NULL);
+  g_assert_cmpint (((const NameMap *) g_ptr_array_index (out, 0))->plus, ==, 1);
+  assert_fails ("gemma", MAP_OF ("gemma4", NULL, NULL, dims, theirs, "llama.cpp", "original"), "gemma4");
+  assert_fails ("gemma", MAP_OF (NULL, NULL, NULL, dims, theirs, "llama.cpp", "original"), "architecture");
 }
 
 /* Tests that the first tensor behind a gap in the blocks is reported */
@@ -416,6 +441,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keymap/renames", test_renames);
   g_test_add_func ("/keymap/permuted", test_permuted);
   g_test_add_func ("/keymap/permuted-bounds", test_permuted_bounds);
+  g_test_add_func ("/keymap/offset", test_offset);
   g_test_add_func ("/keymap/stray", test_stray);
   g_test_add_func ("/keymap/clip", test_clip);
   g_test_add_func ("/keymap/broken", test_broken);

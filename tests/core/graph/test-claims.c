@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "claim-cases.h"
+#include "graph/codes.h"
+#include "qconv.h"
 #include "toy.h"
 
 /* The directory that all cases claim in */
@@ -164,6 +166,70 @@ test_said (void)
   world_clear (&w);
 }
 
+/* Tests that unclaimed tensors which may be codes are no numbers, unless a reader or the user states it */
+static void
+test_judged (void)
+{
+  g_autoptr (GPtrArray) layers = NULL;
+  g_autoptr (GError) error = NULL;
+  const SourceLayer *s;
+  World w;
+
+  toy_reset ();
+  world_init (&w);
+  qconv_claims_drop (w.claims, world_tensor (&w, "blocks.weight"));
+  g_assert_true (qconv_claims_judge (w.claims, QCONV_LIST ("^a\\.turned$"), &error));
+  g_assert_no_error (error);
+  qconv_claims_state_plain (w.claims, world_tensor (&w, "a.bytes"));
+  g_assert_true (qconv_claims_stated_plain (w.claims, world_tensor (&w, "a.bytes")));
+  g_assert_true (qconv_claims_stated_plain (w.claims, world_tensor (&w, "a.turned")));
+  g_assert_false (qconv_claims_stated_plain (w.claims, world_tensor (&w, "a.weight")));
+  layers = qconv_claims_finish (w.claims, &error);
+  g_assert_no_error (error);
+  s = find_layer (layers, "a");
+  g_assert_cmpstr (s->layer->pub.scheme, ==, QCONV_UNKNOWN_SCALED);
+  g_assert_nonnull (strstr (qconv_layer_hint (&s->layer->pub, QCONV_HINT_UNDECODED), "\"a.input_scale\""));
+  g_assert_false (qconv_source_layer_decodes (s));
+  g_assert_cmpstr (find_layer (layers, "a.bytes")->layer->pub.scheme, ==, "plain");
+  g_assert_cmpstr (find_layer (layers, "a.turned")->layer->pub.scheme, ==, "plain");
+  g_assert_cmpstr (find_layer (layers, "model.b")->layer->pub.scheme, ==, "plain"); /* b.scale is of another module */
+  g_assert_false (qconv_claims_judge (w.claims, QCONV_LIST ("^nobody$"), &error));
+  toy_assert_error (error, QCONV_ERROR_OPTION, "--allow-unscaled ^nobody$ matches no tensor");
+  world_clear (&w);
+}
+
+/* Tests which neighbours make codes of a tensor */
+static void
+test_suspects (void)
+{
+  static const struct {
+    QconvTensor codes, other;
+    const char *why;
+  } cases[] = {
+    { { "m.weight", QCONV_F8_E4M3, .shape = { 2, { 8, 8 } } }, { "m.weight_scale_inv", QCONV_F32 }, "scale_inv" },
+    { { "m.weight", QCONV_F8_E4M3, .shape = { 1, { 8 } } }, { "m.scale", QCONV_F32 }, "m.scale" },
+    { { "m.weight._data._data", QCONV_U8, .shape = { 2, { 8, 8 } } }, { "m.weight._scale", QCONV_F32 }, "_scale" },
+    { { "m.qweight", QCONV_I64, .shape = { 2, { 8, 8 } } }, { "m.scales", QCONV_F16 }, "m.scales" },
+    { { "up", QCONV_U8, .shape = { 2, { 8, 8 } } }, { "up.scale", QCONV_F16 }, "up.scale" },
+    { { "m.weight", QCONV_F4, .shape = { 2, { 8, 8 } } }, { "n.weight", QCONV_F16 }, QCONV_NO_NUMBERS },
+    { { "m.weight", QCONV_F8_E4M3, .shape = { 2, { 8, 8 } } }, { "m.bias", QCONV_F32 }, NULL },
+    { { "m.weight", QCONV_F8_E4M3, .shape = { 2, { 8, 8 } } }, { "m.inner.scale", QCONV_F32 }, NULL },
+    { { "m.weight", QCONV_F8_E4M3, .shape = { 2, { 8, 8 } } }, { "mm.scale", QCONV_F32 }, NULL },
+    { { "m.weight", QCONV_BF16, .shape = { 2, { 8, 8 } } }, { "m.scale", QCONV_F32 }, NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GPtrArray) list = g_ptr_array_new ();
+      g_autofree char *why = NULL;
+
+      g_ptr_array_add (list, (gpointer) &cases[i].codes);
+      g_ptr_array_add (list, (gpointer) &cases[i].other);
+      why = qconv_codes_suspect (list, &cases[i].codes);
+      g_assert_true (cases[i].why == NULL ? why == NULL : why != NULL && strstr (why, cases[i].why) != NULL);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -176,5 +242,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/core/claims/order", test_order);
   g_test_add_func ("/core/claims/said", test_said);
+  g_test_add_func ("/core/claims/judged", test_judged);
+  g_test_add_func ("/core/claims/suspects", test_suspects);
   return g_test_run ();
 }
