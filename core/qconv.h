@@ -26,6 +26,11 @@ QCONV_API const char *qconv_version (void);
 QCONV_API int qconv_error_exit_status (const GError *error);
 /* Returns: (transfer none): the member of @names (NULL-terminated) that is nearest to @word; NULL if none is near */
 QCONV_API const char *qconv_nearest (const char *word, const char *const *names);
+/* Returns: (transfer full): the first @most characters of @text, with "…" behind them if there are more */
+QCONV_API char *qconv_text_start (const char *text, guint most);
+/* Returns: (transfer full): the file name @name without its number in a set of shards: "m-of-00005.gguf" for
+   "m-00002-of-00005.gguf" */
+QCONV_API char *qconv_name_of_set (const char *name);
 /* Returns: (transfer none): the level of the CPU kernels in use, such as "avx512" */
 QCONV_API const char *qconv_cpu_level (void);
 
@@ -200,14 +205,15 @@ QCONV_API const char *qconv_model_family (const QconvModel *m);
 QCONV_API const char *qconv_model_variant (const QconvModel *m);
 
 /* One weight as `inspect` lists it. @dtype: of the weight before it was quantized; @bytes: of the stored weight and its
-   scales */
+   scales; @markers: (nullable) (element-type utf8 utf8): what the file says of its quantization: key -> JSON */
 typedef struct {
   const char *name, *scheme, *dtype;
   QconvShape shape;
   guint64 bytes;
-  gconstpointer reserved[4];
+  GHashTable *markers;
+  gconstpointer reserved[3];
 } QconvWeightInfo;
-/* Returns: (transfer full) (element-type QconvWeightInfo): strings belong to @m */
+/* Returns: (transfer full) (element-type QconvWeightInfo): strings and tables belong to @m */
 QCONV_API GArray *qconv_model_weights (const QconvModel *m);
 
 /* ---- Plan ---- */
@@ -280,12 +286,14 @@ typedef struct {
  * QconvEditOptions: the changes that an edit makes.
  * @hints: (nullable): @n_hints changes of markers
  * @metadata: (nullable): NULL-terminated "KEY=VALUE"; "KEY" alone removes it
+ * @known_only: refuse new keys that no program is known to read
  */
 typedef struct {
   const QconvHintChange *hints;
   guint n_hints;
   const char *const *metadata;
-  gconstpointer reserved[4];
+  gboolean known_only;
+  gconstpointer reserved[3];
 } QconvEditOptions;
 
 /**
@@ -347,14 +355,14 @@ QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of work
  * @short_name: @name without the prefix of the model; rules match it
  * @options: (nullable): "key=value,…" of its scheme, that a rule gave to this layer
  * @packable: the target's scheme can hold it
- * @bytes: of the weight and its scales in the output
+ * @bytes: of the weight and its scales in the output; @input_bytes: of what it is made from
  */
 typedef struct {
   const char *name, *scheme, *rule, *how, *short_name, *options;
   gboolean packable;
   QconvShape shape;
-  guint64 bytes;
-  gconstpointer reserved[4];
+  guint64 bytes, input_bytes;
+  gconstpointer reserved[3];
 } QconvPlannedInfo;
 /* Returns: (transfer full) (element-type QconvPlannedInfo): strings belong to @p */
 QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
@@ -362,6 +370,10 @@ QCONV_API GArray *qconv_plan_weights (const QconvPlan *p);
 /* Returns: (transfer full) (element-type utf8): what happens to every layer, one line each: its scheme, the rule that
    decided, and the layers that it is made of if their names differ; then the layers of the model that are left out */
 QCONV_API GPtrArray *qconv_plan_decisions (const QconvPlan *p);
+
+/* Returns: (transfer none) (nullable) (element-type utf8): what an edit changes, one line each, about
+   keys of markers, input scales, metadata and tensors; empty if nothing changes. NULL if @p is no edit */
+QCONV_API GPtrArray *qconv_plan_changes (const QconvPlan *p);
 
 /* ---- Run and check ---- */
 
@@ -391,6 +403,9 @@ typedef struct {
 QCONV_API void qconv_report_free (QconvReport *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)
 
+/* Fails as qconv_plan_run() would before it writes: the output exists and may not be replaced, it is the input, or its
+   place cannot be written or is too small. Writes nothing */
+QCONV_API gboolean qconv_plan_check_output (QconvPlan *p, GError **error);
 /* Writes the output and checks it before it gets its name. @progress: (nullable): is called about ten times a
    second at most; @report: (out) (nullable) (transfer full): the report of the check, also with an error of
    QCONV_ERROR_CHECK; NULL if there was no check */

@@ -104,6 +104,10 @@ QCONV_API gboolean qconv_directory_set_metadata (QconvDirectory *d, const char *
 QCONV_API void qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVariant *value);
 /* Adds one line for the user about a file that is odd but usable. Core puts the file's name before it. */
 QCONV_API void qconv_directory_warn (QconvDirectory *d, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* Adds a warning about the tensor or key @name (nullable). Warnings of one @code become one line, as in
+   qconv_claims_warn_each(). */
+QCONV_API void qconv_directory_warn_each (QconvDirectory *d, const char *name, const char *code, const char *format,
+                                          ...) G_GNUC_PRINTF (4, 5);
 
 /* The output while complete() runs: all tensors are written, the bytes that no tensor owns are as lay_out() left
    them. */
@@ -131,6 +135,8 @@ QCONV_API gboolean qconv_file_write (QconvFile *f, guint64 offset, gsize n, gcon
  *   tensors of one file: lay_out() must put them into the order of the file, set their offsets (bytes from the start of
  *   the file), append all bytes before the first tensor to @header and set @file_size. Tensors may not overlap each
  *   other or @header. Core writes zeros into gaps and behind the last tensor. @planned holds the metadata
+ * @metadata: (nullable): globs of the keys of metadata that programs read in such files, "modelspec.*"; ends with NULL.
+ *   Edits set other keys only if the user insists. NULL: they set any key
  * @complete: (nullable): writes the bytes between and behind tensors that depend on their contents, such as checksums
  *   and the directory of an archive. Core calls it once, after it has written all tensors; @tensors is as lay_out()
  *   left it. A file of gigabytes may not be read into memory at once
@@ -148,6 +154,7 @@ struct _QconvContainer {
                        GByteArray *header, guint64 *file_size, GError **error);
   gboolean (*complete) (const QconvContainer *self, const QconvDirectory *planned, const QconvTensor *const *tensors,
                         guint n, QconvFile *file, GError **error);
-  gconstpointer reserved[3];
+  const char *const *metadata;
+  gconstpointer reserved[2];
 };
 G_END_DECLS

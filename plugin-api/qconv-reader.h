@@ -80,6 +80,11 @@ QCONV_API void qconv_claims_drop_metadata (QconvClaims *c, const char *key);
 QCONV_API void qconv_claims_rename (QconvClaims *c, const QconvTensor *t, const char *name, const QconvShape *shape);
 /* Adds one line for the user. Core puts the file's name before it. */
 QCONV_API void qconv_claims_warn (QconvClaims *c, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* Adds a warning about the layer, tensor or key @name. Warnings of one @code become one line, which holds the first
+   text, the first names and their number. @name: (nullable): NULL: a line of its own. @code: as in
+   qconv_problems_add(). */
+QCONV_API void qconv_claims_warn_each (QconvClaims *c, const char *name, const char *code, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
 
 typedef struct _QconvProblems QconvProblems; /* the lines that `qconv verify` prints */
 /* Adds a problem. @layer: (nullable): NULL: the file as a whole. @code: one lower-case word or a few joined by hyphens,

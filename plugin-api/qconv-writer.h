@@ -115,7 +115,8 @@ typedef struct {
  *   core writes it as it is
  * @end: (nullable): adds tensors and metadata of the whole file, after all layers
  * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
- *   QCONV_ANY_HINT: every key. NULL: none. Core refuses edits of other keys; layer() may refuse more
+ *   QCONV_ANY_HINT: every key; edits set a key that is not named and not in the file only if the user insists. NULL:
+ *   none. Core refuses edits of other keys; layer() may refuse more
  */
 #define QCONV_ANY_HINT "*"
 typedef struct _QconvWriter QconvWriter;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Compares names, and adds ".weight" to them or removes it. All of core calls it. */
+/* Compares and shortens names, and adds ".weight" to them or removes it. All of core calls it, and programs some of
+   it. */
 #include "base/names.h"
 
 #include <string.h>
+
+#include "qconv.h"
 
 #define WEIGHT ".weight"
 #define FIRST_NAMES 5 /* of a list in a message */
@@ -21,6 +24,23 @@ qconv_first_names (const GPtrArray *names)
   for (guint i = 0; i < MIN (names->len, FIRST_NAMES); i++)
     g_string_append_printf (text, "%s%s", i > 0 ? ", " : "", (const char *) g_ptr_array_index (names, i));
   return g_string_free (g_string_append (text, names->len > FIRST_NAMES ? ", …" : ""), FALSE);
+}
+
+char *
+qconv_text_start (const char *text, guint most)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_autofree char *start = g_utf8_substring (valid, 0, MIN ((glong) most, g_utf8_strlen (valid, -1)));
+
+  return g_strconcat (start, strlen (start) < strlen (valid) ? "…" : "", NULL);
+}
+
+char *
+qconv_name_of_set (const char *name)
+{
+  g_autoptr (GRegex) number = g_regex_new ("-[0-9]{5}(-of-[0-9]{5}\\.[^/.]*)$", G_REGEX_RAW, 0, NULL);
+
+  return g_regex_replace (number, name, -1, 0, "\\1", 0, NULL);
 }
 
 gboolean

@@ -6,8 +6,8 @@
 #include "cli/command.h"
 #include "cli/features.h"
 #include "cli/open-model.h"
-#include "cli/show.h"
 #include "cli/table.h"
+#include "cli/task.h"
 #include "cli/term.h"
 #include "cli/unknown.h"
 #include "qconv.h"
@@ -39,8 +39,9 @@ texts_of (const GPtrArray *list)
   return list->len > 1 ? (const char *const *) list->pdata : NULL;
 }
 
-static QconvPlan *
-make_plan (const CliSettings *s, QconvModel *model, const char *output, GError **error)
+/* Plans the conversion of @t->model */
+static void
+make_plan (const CliSettings *s, CliTask *t, const char *output)
 {
   QconvJob job = { .target = s->output.to,
                    .output = output,
@@ -67,39 +68,23 @@ make_plan (const CliSettings *s, QconvModel *model, const char *output, GError *
                    .run.no_verify = s->run.no_verify,
                    .run.no_checksums = s->run.no_checksums,
                    .run.allow_nonfinite = s->input.allow_nonfinite,
-                   .warn = cli_warn };
+                   .warn = cli_warn,
+                   .warn_data = t->warnings };
 
-  return qconv_plan_new (model, &job, error);
+  t->plan = qconv_plan_new (t->model, &job, &t->error);
 }
 
 /* ---- One input ---- */
 
-/* Converts @input. @output: (nullable): as in QconvJob; @written: (nullable): the outputs of earlier inputs of this
-   command; gets that of this one */
-static gboolean
-convert_one (const CliSettings *s, const char *input, const char *output, GHashTable *written, GError **error)
+/* Adds the output of @t to @written, the outputs of earlier inputs of this command; fails if it is one of them */
+static void
+claim_output (CliTask *t, GHashTable *written)
 {
-  /* A target that copies every tensor verbatim takes layers that no reader can claim */
-  gboolean verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
-  g_autoptr (QconvModel) model = cli_model_open (&s->input, input, s->input.from, verbatim, error);
-  g_autoptr (QconvPlan) plan = model != NULL ? make_plan (s, model, output, error) : NULL;
-  char *path;
+  char *path = g_canonicalize_filename (qconv_plan_output (t->plan), NULL);
 
-  if (plan == NULL)
-    return FALSE;
-  path = g_canonicalize_filename (qconv_plan_output (plan), NULL);
-  if (written != NULL && g_hash_table_contains (written, path))
-    {
-      g_free (path);
-      return qconv_fail (error, QCONV_ERROR_OPTION,
-                         _ ("%s: an earlier input has the same output, %s: convert it alone"), input,
-                         qconv_plan_output (plan));
-    }
-  if (written != NULL)
-    g_hash_table_add (written, path);
-  else
-    g_free (path);
-  return cli_plan_carry_out (&s->show, model, plan, error);
+  if (!g_hash_table_add (written, path))
+    qconv_fail (&t->error, QCONV_ERROR_OPTION, _ ("%s: an earlier input has the same output, %s: convert it alone"),
+                t->input, qconv_plan_output (t->plan));
 }
 
 /* Refuses an output that exists before anything is read. It may be the second of several inputs. The plan refuses the
@@ -118,6 +103,23 @@ check_second (const CliSettings *s, const char *input, const char *output, GErro
                         output);
 }
 
+/* Converts @input. @output: (nullable): as in QconvJob; @written: see claim_output(); NULL: it is the only input */
+static gboolean
+convert_one (const CliSettings *s, const char *input, const char *output, GHashTable *written, GError **error)
+{
+  /* A target that copies every tensor verbatim takes layers that no reader can claim */
+  gboolean verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
+  g_auto (CliTask) t = cli_task_new (input, s->output.to);
+
+  if (written != NULL || check_second (s, input, output, &t.error))
+    t.model = cli_model_open (&s->input, input, s->input.from, verbatim, t.warnings, &t.error);
+  if (t.model != NULL)
+    make_plan (s, &t, output);
+  if (t.plan != NULL && written != NULL)
+    claim_output (&t, written);
+  return cli_task_carry_out (&t, &s->show, error);
+}
+
 /* ---- Several inputs ---- */
 
 /* Returns whether @name stands for a folder: one that exists, or a name that ends in "/" */
@@ -125,15 +127,6 @@ static gboolean
 names_folder (const char *name)
 {
   return g_str_has_suffix (name, G_DIR_SEPARATOR_S) || g_file_test (name, G_FILE_TEST_IS_DIR);
-}
-
-/* Returns: (transfer full): @input without its number in a set of shards, "m-00002-of-00005.gguf" */
-static char *
-name_of_set (const char *input)
-{
-  g_autoptr (GRegex) number = g_regex_new ("-[0-9]{5}(-of-[0-9]{5}\\.[^/.]*)$", G_REGEX_RAW, 0, NULL);
-
-  return g_regex_replace (number, input, -1, 0, "\\1", 0, NULL);
 }
 
 typedef struct {
@@ -146,7 +139,7 @@ typedef struct {
 static gboolean
 convert_next (Several *all, const CliSettings *s, const char *input, const char *folder, GError **first)
 {
-  g_autofree char *set = name_of_set (input);
+  g_autofree char *set = qconv_name_of_set (input);
   g_autoptr (GError) error = NULL;
 
   if (strcmp (set, input) != 0 && !g_hash_table_add (all->sets, g_strdup (set)))
@@ -208,7 +201,7 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
   if (!check_choices (s, error))
     return FALSE;
   if (n <= 2)
-    return check_second (s, words[0], words[1], error) && convert_one (s, words[0], words[1], NULL, error);
+    return convert_one (s, words[0], words[1], NULL, error);
   if (!names_folder (words[n - 1]))
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        _ ("several inputs need a folder for the outputs as the last name, and \"%s\" is none"),

@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/open-model.h"
-#include "cli/show.h"
+#include "cli/task.h"
 #include "cli/term.h"
 #include "qconv.h"
 
@@ -47,28 +47,29 @@ cli_edit (const CliSettings *s, const char *const *words, GError **error)
                                  { "--add", s->changes.add, TRUE, TRUE } };
   g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (QconvHintChange));
   g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (QconvModel) model = NULL;
-  g_autoptr (QconvPlan) plan = NULL;
+  g_auto (CliTask) t = cli_task_new (words[0], NULL);
   QconvJob job = { .output = words[1],
                    .options = (const char *const *) s->input.plugin_options->pdata,
                    .rules.keep = (const char *const *) s->rules.keep->pdata,
                    .rules.only = (const char *const *) s->rules.only->pdata,
                    .input_scale = s->output.input_scale,
+                   .edit.known_only = !s->run.force,
                    .edit.metadata = (const char *const *) s->changes.metadata->pdata,
                    .run.memory = s->run.memory,
                    .run.n_threads = s->run.n_threads,
                    .run.force = s->run.force,
                    .run.no_checksums = s->run.no_checksums,
-                   .warn = cli_warn };
+                   .warn = cli_warn,
+                   .warn_data = t.warnings };
 
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
     if (!add_changes (changes, keys, &lists[i], error))
       return FALSE;
   job.edit.hints = (const QconvHintChange *) changes->data;
   job.edit.n_hints = changes->len;
-  model = cli_model_open (&s->input, words[0], s->input.from, FALSE, error);
-  if (model == NULL)
-    return FALSE;
-  plan = qconv_plan_new (model, &job, error);
-  return plan != NULL && cli_plan_carry_out (&s->show, model, plan, error);
+  t.in_place = words[1] == NULL;
+  t.model = cli_model_open (&s->input, words[0], s->input.from, FALSE, t.warnings, &t.error);
+  if (t.model != NULL)
+    t.plan = qconv_plan_new (t.model, &job, &t.error);
+  return cli_task_carry_out (&t, &s->show, error);
 }

@@ -26,7 +26,7 @@ print_report (const char *path, const QconvReport *report, gboolean compared)
 gboolean
 cli_verify (const CliSettings *s, const char *const *words, GError **error)
 {
-  g_autoptr (QconvModel) model = cli_model_open (&s->input, words[0], s->input.from, TRUE, error);
+  g_autoptr (QconvModel) model = cli_model_open (&s->input, words[0], s->input.from, TRUE, NULL, error);
   g_autoptr (QconvModel) original = NULL;
   g_autoptr (QconvReport) report = NULL;
 
@@ -34,7 +34,7 @@ cli_verify (const CliSettings *s, const char *const *words, GError **error)
     return FALSE;
   if (s->input.against != NULL)
     {
-      original = cli_model_open (&s->input, s->input.against, NULL, FALSE, error);
+      original = cli_model_open (&s->input, s->input.against, NULL, FALSE, NULL, error);
       if (original == NULL)
         return FALSE;
     }

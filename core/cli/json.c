@@ -31,6 +31,20 @@ cli_json_string (JsonBuilder *b, const char *name, const char *value)
 }
 
 void
+cli_json_null (JsonBuilder *b, const char *name)
+{
+  set_name (b, name);
+  json_builder_add_null_value (b);
+}
+
+void
+cli_json_boolean (JsonBuilder *b, const char *name, gboolean value)
+{
+  set_name (b, name);
+  json_builder_add_boolean_value (b, value);
+}
+
+void
 cli_json_int (JsonBuilder *b, const char *name, guint64 value)
 {
   set_name (b, name);
@@ -51,6 +65,16 @@ cli_json_double (JsonBuilder *b, const char *name, double value)
 }
 
 void
+cli_json_texts (JsonBuilder *b, const char *name, const GPtrArray *texts)
+{
+  set_name (b, name);
+  json_builder_begin_array (b);
+  for (guint i = 0; i < texts->len; i++)
+    cli_json_string (b, NULL, texts->pdata[i]);
+  json_builder_end_array (b);
+}
+
+void
 cli_json_shape (JsonBuilder *b, const char *name, const QconvShape *shape)
 {
   set_name (b, name);
@@ -58,6 +82,20 @@ cli_json_shape (JsonBuilder *b, const char *name, const QconvShape *shape)
   for (guint i = 0; i < shape->rank; i++)
     cli_json_int (b, NULL, shape->dim[i]);
   json_builder_end_array (b);
+}
+
+void
+cli_json_value (JsonBuilder *b, const char *name, const char *json)
+{
+  JsonNode *node = json_from_string (json, NULL);
+
+  if (node == NULL)
+    {
+      cli_json_string (b, name, json);
+      return;
+    }
+  set_name (b, name);
+  json_builder_add_value (b, node);
 }
 
 static void
@@ -87,9 +125,7 @@ cli_json_variant (JsonBuilder *b, const char *name, GVariant *value)
   switch (g_variant_classify (value))
     {
     case G_VARIANT_CLASS_BOOLEAN:
-      set_name (b, name);
-      json_builder_add_boolean_value (b, g_variant_get_boolean (value));
-      return;
+      return cli_json_boolean (b, name, g_variant_get_boolean (value));
     case G_VARIANT_CLASS_BYTE:
       return cli_json_int (b, name, g_variant_get_byte (value));
     case G_VARIANT_CLASS_INT16:
@@ -137,11 +173,24 @@ cli_json_text (JsonBuilder *b, gboolean pretty)
   return g_strjoinv ("\\u001f", pieces);
 }
 
-void
-cli_json_print (JsonBuilder *b)
+static void
+print_text (JsonBuilder *b, gboolean pretty)
 {
-  g_autofree char *text = cli_json_text (b, TRUE);
+  g_autofree char *text = cli_json_text (b, pretty);
 
   fputs (text, stdout);
   fputc ('\n', stdout);
+}
+
+void
+cli_json_print (JsonBuilder *b)
+{
+  print_text (b, TRUE);
+}
+
+void
+cli_json_print_line (JsonBuilder *b)
+{
+  print_text (b, FALSE);
+  fflush (stdout);
 }

@@ -7,7 +7,8 @@
 #include "cli/term.h"
 
 QconvModel *
-cli_model_open (const CliInput *input, const char *path, const char *from, gboolean for_verify, GError **error)
+cli_model_open (const CliInput *input, const char *path, const char *from, gboolean for_verify, GPtrArray *warnings,
+                GError **error)
 {
   QconvOpenOptions options = { .from = from,
                                .options = (const char *const *) input->plugin_options->pdata,
@@ -15,7 +16,8 @@ cli_model_open (const CliInput *input, const char *path, const char *from, gbool
                                .allow_nonfinite = input->allow_nonfinite,
                                .plain = (const char *const *) input->unscaled->pdata,
                                .for_verify = for_verify,
-                               .warn = cli_warn };
+                               .warn = cli_warn,
+                               .warn_data = warnings };
 
   if (from != NULL)
     {

@@ -10,7 +10,10 @@
 #include "cli/term.h"
 #include "cli/unknown.h"
 
-enum { LONG_BASE = 256 }; /* codes of long options begin above those of letters */
+enum {
+  INPUT_WORD = 256, /* code of --input, which is no option: getopt_long() would take it for --input-scale */
+  LONG_BASE,        /* codes of long options begin above those of letters */
+};
 
 /* Reads "512M", "1GiB" or "65536". Returns FALSE for anything else */
 static gboolean
@@ -136,6 +139,7 @@ describe_options (struct option *rows, GString *letters)
       if (o->name != NULL)
         rows[n++] = (struct option) { o->name, argument, NULL, LONG_BASE + (int) i };
     }
+  rows[n] = (struct option) { "input", optional_argument, NULL, INPUT_WORD };
 }
 
 /* Adds the plugin's option that --full-precision-mm stands for. It may not be given twice */
@@ -177,7 +181,7 @@ check_loaded (const CliSettings *s, GError **error)
 gboolean
 cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
 {
-  g_autofree struct option *rows = g_new0 (struct option, cli_n_options () + 1);
+  g_autofree struct option *rows = g_new0 (struct option, cli_n_options () + 2);
   g_autoptr (GString) letters = g_string_new (NULL);
   int code;
 
@@ -193,8 +197,8 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
   opterr = 0;
   while ((code = getopt_long (argc, argv, letters->str, rows, NULL)) != -1)
     {
-      if (code == '?')
-        return fail_unknown_option (argv[optind - 1], optopt, error);
+      if (code == '?' || code == INPUT_WORD)
+        return fail_unknown_option (argv[optind - 1], code == '?' ? optopt : 0, error);
       if (code == ':')
         {
           g_autofree char *label = cli_option_label (option_for_code (optopt));

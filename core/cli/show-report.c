@@ -4,17 +4,18 @@
 #include <math.h>
 
 #include "cli/json.h"
+#include "cli/scheme-sums.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "cli/term.h"
 #include "qconv.h"
 
-static void
-add_problems_json (JsonBuilder *b, const QconvReport *report)
+void
+cli_report_problems_json (JsonBuilder *b, const QconvReport *report)
 {
   json_builder_set_member_name (b, "problems");
   json_builder_begin_array (b);
-  for (guint i = 0; i < report->problems->len; i++)
+  for (guint i = 0; report != NULL && i < report->problems->len; i++)
     {
       const QconvProblem *p = report->problems->pdata[i];
 
@@ -28,14 +29,22 @@ add_problems_json (JsonBuilder *b, const QconvReport *report)
 }
 
 void
+cli_report_error_json (JsonBuilder *b, const QconvLayerError *l)
+{
+  gboolean known = l != NULL && l->relmse >= 0;
+
+  cli_json_double (b, "relmse", known ? l->relmse : NAN);
+  cli_json_double (b, "sqnr_db", known ? l->sqnr_db : NAN);
+}
+
+void
 cli_report_json (const QconvReport *report)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
 
   json_builder_begin_object (b);
-  json_builder_set_member_name (b, "ok");
-  json_builder_add_boolean_value (b, report->ok);
-  add_problems_json (b, report);
+  cli_json_boolean (b, "ok", report->ok);
+  cli_report_problems_json (b, report);
   json_builder_set_member_name (b, "layers");
   json_builder_begin_array (b);
   for (guint i = 0; i < report->layers->len; i++)
@@ -45,8 +54,7 @@ cli_report_json (const QconvReport *report)
       json_builder_begin_object (b);
       cli_json_string (b, "name", l->name);
       cli_json_string (b, "scheme", l->scheme);
-      cli_json_double (b, "relmse", l->relmse >= 0 ? l->relmse : NAN);
-      cli_json_double (b, "sqnr_db", l->relmse >= 0 ? l->sqnr_db : NAN);
+      cli_report_error_json (b, l);
       json_builder_end_object (b);
     }
   json_builder_end_array (b);
@@ -68,47 +76,6 @@ cli_report_problems (const QconvReport *report)
   cli_table_print (table, "  ");
 }
 
-/* Sums over the layers of one scheme. @n_compared have a reference, @n_finite of them a finite SQNR */
-typedef struct {
-  guint n_layers, n_compared, n_finite;
-  guint64 bytes;
-  double sum, worst, sum_db, worst_db;
-} SchemeSum;
-
-static SchemeSum *
-sum_of_scheme (GHashTable *sums, GPtrArray *order, const char *scheme)
-{
-  SchemeSum *sum = g_hash_table_lookup (sums, scheme);
-
-  if (sum != NULL)
-    return sum;
-  sum = g_new0 (SchemeSum, 1);
-  sum->worst_db = INFINITY;
-  g_hash_table_insert (sums, (gpointer) scheme, sum);
-  g_ptr_array_add (order, (gpointer) scheme);
-  return sum;
-}
-
-static void
-add_errors (GHashTable *sums, GPtrArray *order, const QconvReport *report, gboolean count)
-{
-  for (guint i = 0; i < report->layers->len; i++)
-    {
-      const QconvLayerError *l = report->layers->pdata[i];
-      SchemeSum *sum = sum_of_scheme (sums, order, l->scheme);
-
-      sum->n_layers += count;
-      if (l->relmse < 0)
-        continue;
-      sum->n_compared++;
-      sum->sum += l->relmse;
-      sum->worst = MAX (sum->worst, l->relmse);
-      sum->worst_db = MIN (sum->worst_db, l->sqnr_db);
-      sum->n_finite += isfinite (l->sqnr_db) != 0;
-      sum->sum_db += isfinite (l->sqnr_db) ? l->sqnr_db : 0;
-    }
-}
-
 static char *
 error_text (gboolean known, double relmse)
 {
@@ -122,7 +89,7 @@ db_text (gboolean known, double db)
 }
 
 static void
-add_scheme_row (CliTable *table, const char *scheme, const SchemeSum *sum)
+add_scheme_row (CliTable *table, const CliSchemeSum *sum)
 {
   gboolean known = sum->n_compared > 0;
   double mean_db = sum->n_finite > 0 ? sum->sum_db / sum->n_finite : sum->worst_db;
@@ -133,30 +100,19 @@ add_scheme_row (CliTable *table, const char *scheme, const SchemeSum *sum)
   g_autofree char *mean_sqnr = db_text (known, mean_db);
   g_autofree char *worst_sqnr = db_text (known, sum->worst_db);
 
-  cli_table_row (table, scheme, layers, size, mean, worst, mean_sqnr, worst_sqnr);
+  cli_table_row (table, sum->scheme, layers, size, mean, worst, mean_sqnr, worst_sqnr);
 }
 
 void
 cli_report_schemes (const QconvReport *report, const GArray *weights)
 {
-  g_autoptr (GHashTable) sums = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
-  g_autoptr (GPtrArray) order = g_ptr_array_new ();
+  g_autoptr (GPtrArray) sums = cli_scheme_sums (weights, report);
   g_autoptr (CliTable) table = cli_table_new ("lrrrrrr");
 
-  for (guint i = 0; weights != NULL && i < weights->len; i++)
-    {
-      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
-      SchemeSum *sum = sum_of_scheme (sums, order, w->scheme);
-
-      sum->n_layers++;
-      sum->bytes += w->bytes;
-    }
-  if (report != NULL)
-    add_errors (sums, order, report, weights == NULL);
   cli_table_row (table, _ ("scheme"), _ ("layers"), _ ("size"), _ ("mean relMSE"), _ ("worst relMSE"),
                  _ ("mean SQNR dB"), _ ("worst SQNR dB"));
-  for (guint i = 0; i < order->len; i++)
-    add_scheme_row (table, order->pdata[i], g_hash_table_lookup (sums, order->pdata[i]));
+  for (guint i = 0; i < sums->len; i++)
+    add_scheme_row (table, sums->pdata[i]);
   cli_table_print (table, "  ");
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Shows plans, reports and progress, to people or as JSON. convert, edit and verify call it. */
+/* Shows reports and progress, to people or as JSON. convert, edit and verify call it. */
 #pragma once
-#include "cli/settings.h"
+#include <json-glib/json-glib.h>
+
 #include "qconv.h"
-
-/* ---- show-plan.c ---- */
-
-/* Runs @plan and shows the result; with --dry-run shows only the plan */
-gboolean cli_plan_carry_out (const CliShow *show, const QconvModel *model, QconvPlan *plan, GError **error);
 
 /* ---- show-report.c: the report of a check ---- */
 
 void cli_report_json (const QconvReport *report);
+/* Adds the array "problems". @report: (nullable) */
+void cli_report_problems_json (JsonBuilder *b, const QconvReport *report);
+/* Adds the errors of one layer. @l: (nullable): NULL: they are not known */
+void cli_report_error_json (JsonBuilder *b, const QconvLayerError *l);
 void cli_report_problems (const QconvReport *report);
 /* Prints a row for each scheme. @report: (nullable); @weights: (nullable) (element-type QconvPlannedInfo): adds the
    sizes of the written weights */

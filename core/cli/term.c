@@ -55,10 +55,12 @@ cli_print (const char *format, ...)
 }
 
 void
-cli_warn (const char *message, gpointer unused)
+cli_warn (const char *message, gpointer warnings)
 {
   g_autofree char *prefix = g_strdup_printf ("qconv: %s: ", _ ("warning"));
 
+  if (warnings != NULL)
+    g_ptr_array_add (warnings, g_strdup (message));
   if (!errors_only)
     print_line (prefix, message);
 }

@@ -4,8 +4,8 @@
 #include "qconv.h"
 
 void cli_print (const char *format, ...) G_GNUC_PRINTF (1, 2);
-/* Prints a warning; a QconvWarnFunc */
-void cli_warn (const char *message, gpointer unused);
+/* Prints a warning; a QconvWarnFunc. @warnings: (nullable): a GPtrArray that gets a copy */
+void cli_warn (const char *message, gpointer warnings);
 void cli_note (const char *message);
 /* Prints a line for those who asked for --verbose */
 void cli_detail (const char *message);

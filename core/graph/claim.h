@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The claims of readers before they become layers. claims.c collects them, claimed-layers.c makes layers of them. */
 #pragma once
+#include "base/gather.h"
 #include "graph/claims.h"
 
 struct _QconvClaim {
@@ -31,7 +32,7 @@ struct _QconvClaims {
   GHashTable *plain;   /* QconvTensor: those that hold plain numbers, as a reader or the user stated */
   gboolean judged;     /* unclaimed tensors that may be codes are not plain */
   GHashTable *dropped_keys;
-  GPtrArray *warnings;
+  Gather *warnings;
   GError *error; /* the first wrong claim of a reader */
 };
 

@@ -57,7 +57,7 @@ qconv_claims_new (const QconvDirectory *d, gboolean allow_nonfinite)
   c->renames = g_hash_table_new_full (NULL, NULL, NULL, free_rename);
   c->plain = g_hash_table_new (NULL, NULL);
   c->dropped_keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  c->warnings = g_ptr_array_new_with_free_func (g_free);
+  c->warnings = qconv_gather_new ();
   return c;
 }
 
@@ -69,7 +69,7 @@ qconv_claims_free (QconvClaims *c)
   g_hash_table_unref (c->renames);
   g_hash_table_unref (c->plain);
   g_hash_table_unref (c->dropped_keys);
-  g_ptr_array_unref (c->warnings);
+  qconv_gather_free (c->warnings);
   g_clear_error (&c->error);
   g_free (c);
 }
@@ -113,7 +113,7 @@ qconv_claims_set_reader (QconvClaims *c, const QconvReader *reader)
 GPtrArray *
 qconv_claims_warnings (const QconvClaims *c)
 {
-  return c->warnings;
+  return qconv_gather_lines (c->warnings);
 }
 
 gboolean
@@ -340,6 +340,17 @@ qconv_claims_warn (QconvClaims *c, const char *format, ...)
 
   g_return_if_fail (c != NULL && format != NULL);
   va_start (args, format);
-  g_ptr_array_add (c->warnings, g_strdup_vprintf (format, args));
+  qconv_gather_add_valist (c->warnings, NULL, NULL, format, args);
+  va_end (args);
+}
+
+void
+qconv_claims_warn_each (QconvClaims *c, const char *name, const char *code, const char *format, ...)
+{
+  va_list args;
+
+  g_return_if_fail (c != NULL && code != NULL && format != NULL);
+  va_start (args, format);
+  qconv_gather_add_valist (c->warnings, name, code, format, args);
   va_end (args);
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "graph/not-model.h"
 
 enum {
   MOST_DEPTH = 4,  /* of folders below a folder without a model: "snapshots/COMMIT/transformer" in a download cache */
@@ -53,15 +54,6 @@ list_names (const char *folder, gboolean folders)
   return names;
 }
 
-/* Returns: (transfer full): @name without the number of a shard: one text for all shards of a set */
-static char *
-name_of_set (const char *name)
-{
-  g_autoptr (GRegex) number = g_regex_new ("-[0-9]{5}(-of-[0-9]{5}\\.)", G_REGEX_RAW, 0, NULL);
-
-  return g_regex_replace (number, name, -1, 0, "\\1", 0, NULL);
-}
-
 /* Removes the names that the index @index of @folder holds: they are parts of its set */
 static void
 remove_parts (GPtrArray *names, const char *folder, const char *index)
@@ -95,7 +87,7 @@ find_models (const char *folder)
     {
       const char *name = g_ptr_array_index (all, i);
 
-      if (g_hash_table_add (sets, name_of_set (name)))
+      if (g_hash_table_add (sets, qconv_name_of_set (name)))
         g_ptr_array_add (models, g_strdup (name));
     }
   for (guint i = 0; i < all->len; i++)
@@ -151,7 +143,10 @@ fail_to_choose (const char *path, const GPtrArray *models, const GPtrArray *belo
   if (below->len > 0)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s: no model in this folder itself: name one in a folder below: %s",
                        path, there);
-  return qconv_fail (error, QCONV_ERROR_INPUT, "%s: no model in this folder", path);
+  if (qconv_not_model_check_folder (path, error))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: no model in this folder", path);
+  g_prefix_error (error, "%s: ", path);
+  return FALSE;
 }
 
 char *

@@ -271,6 +271,7 @@ qconv_model_weights (const QconvModel *m)
         .dtype = qconv_dtype_name (s->layer->pub.dtype),
         .shape = s->layer->pub.shape,
         .bytes = s->bytes,
+        .markers = s->layer->hints,
       };
 
       if (qconv_source_layer_is_weight (s))

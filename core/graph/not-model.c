@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/names.h"
 
 /* ---- Names ---- */
 
@@ -42,6 +43,57 @@ qconv_not_model_check_name (const char *name, GError **error)
                        "this is a piece of \"%s\": first join all pieces in their order, as in: cat %s%c* > %s", whole,
                        whole, rest[0], whole);
   return TRUE;
+}
+
+/* Names that split(1) and other programs give to pieces: "xaa", "model.part-01"; the second group is the number */
+#define PIECE_NAME "^(x|(?:.*[._-])?(?:part|split|chunk)[._-]?)([0-9]{1,4}|[a-z]{2,3})$"
+
+/* Fails if two or more of @names are pieces by their names. @path: of their folder */
+static gboolean
+check_pieces (const char *path, const GPtrArray *names, GError **error)
+{
+  g_autoptr (GRegex) piece = g_regex_new (PIECE_NAME, G_REGEX_RAW, 0, NULL);
+  g_autofree char *start = NULL, *all = NULL;
+  guint n = 0;
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autoptr (GMatchInfo) match = NULL;
+
+      if (g_regex_match (piece, g_ptr_array_index (names, i), 0, &match) && n++ == 0)
+        start = g_match_info_fetch (match, 1);
+    }
+  if (n < 2)
+    return TRUE;
+  all = g_build_filename (path, start, NULL);
+  return qconv_fail (
+      error, QCONV_ERROR_INPUT,
+      "no model in this folder, but %u pieces of a file: first join them in their order, as in: cat %s* > "
+      "model.safetensors",
+      n, all);
+}
+
+gboolean
+qconv_not_model_check_folder (const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    g_ptr_array_add (names, g_strdup (name));
+  g_ptr_array_sort (names, qconv_compare_strings);
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *file = g_build_filename (path, g_ptr_array_index (names, i), NULL);
+
+      if (!qconv_not_model_check_name (file, error))
+        {
+          g_prefix_error (error, "no model in this folder; %s: ", (const char *) g_ptr_array_index (names, i));
+          return FALSE;
+        }
+    }
+  return check_pieces (path, names, error);
 }
 
 /* ---- First bytes ---- */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/gather.h"
 #include "base/names.h"
 
 struct _QconvDirectory {
@@ -14,7 +15,7 @@ struct _QconvDirectory {
   GHashTable *metadata;
   char **keys;                    /* sorted, made when asked for */
   GVariant *facts[QCONV_N_FACTS]; /* NULL: unset */
-  GPtrArray *warnings;
+  Gather *warnings;
 };
 
 static void
@@ -37,7 +38,7 @@ qconv_directory_new (const char *container, QconvSource *source)
   d->tensors = g_ptr_array_new_with_free_func (free_tensor);
   d->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   d->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
-  d->warnings = g_ptr_array_new_with_free_func (g_free);
+  d->warnings = qconv_gather_new ();
   return d;
 }
 
@@ -50,7 +51,7 @@ qconv_directory_free (QconvDirectory *d)
   g_strfreev (d->keys);
   for (guint i = 0; i < QCONV_N_FACTS; i++)
     g_clear_pointer (&d->facts[i], g_variant_unref);
-  g_ptr_array_unref (d->warnings);
+  qconv_gather_free (d->warnings);
   g_free (d->container);
   g_free (d);
 }
@@ -265,12 +266,23 @@ qconv_directory_warn (QconvDirectory *d, const char *format, ...)
 
   g_return_if_fail (d != NULL && format != NULL);
   va_start (args, format);
-  g_ptr_array_add (d->warnings, g_strdup_vprintf (format, args));
+  qconv_gather_add_valist (d->warnings, NULL, NULL, format, args);
+  va_end (args);
+}
+
+void
+qconv_directory_warn_each (QconvDirectory *d, const char *name, const char *code, const char *format, ...)
+{
+  va_list args;
+
+  g_return_if_fail (d != NULL && code != NULL && format != NULL);
+  va_start (args, format);
+  qconv_gather_add_valist (d->warnings, name, code, format, args);
   va_end (args);
 }
 
 GPtrArray *
 qconv_directory_warnings (const QconvDirectory *d)
 {
-  return d->warnings;
+  return qconv_gather_lines (d->warnings);
 }

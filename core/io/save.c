@@ -82,8 +82,30 @@ check_room (const char *folder, guint64 size, GError **error)
                      folder, size, room);
 }
 
-/* Gives the new file the mode and, if the system allows it, the owner of the file that it will replace. Fails if that
-   file may not be written */
+/* Fails unless files can be created in @folder */
+static gboolean
+check_folder (const char *folder, GError **error)
+{
+  g_autofree char *inside = g_build_filename (folder, ".", NULL);
+
+  if (access (inside, W_OK | X_OK) == 0)
+    return TRUE;
+  if (errno != ENOENT)
+    return io_error (error, folder);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: there is no such folder: make it first", folder);
+  return FALSE;
+}
+
+gboolean
+qconv_save_check (const char *path, guint64 size, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+
+  return check_folder (folder, error) && check_room (folder, size, error)
+         && (access (path, F_OK) != 0 || access (path, W_OK) == 0 || io_error (error, path));
+}
+
+/* Gives the new file the mode and, if the system allows it, the owner of the file that it will replace */
 static gboolean
 follow_replaced (const Save *s, GError **error)
 {
@@ -91,8 +113,6 @@ follow_replaced (const Save *s, GError **error)
 
   if (stat (s->path, &st) != 0)
     return TRUE;
-  if (access (s->path, W_OK) != 0)
-    return io_error (error, s->path);
   if (fchown (s->fd, st.st_uid, st.st_gid) != 0 && fchown (s->fd, (uid_t) -1, st.st_gid) != 0)
     st.st_mode &= ~(mode_t) (S_IRWXG | S_ISUID | S_ISGID);
   return fchmod (s->fd, st.st_mode & 07777) == 0 || io_error (error, s->path);
@@ -166,9 +186,7 @@ qconv_save_new (const char *path, guint64 size, GError **error)
   s->size = size;
   s->path = g_strdup (path);
   remove_leftovers (folder, base);
-  if (!check_room (folder, size, error))
-    return NULL;
-  if (!create_locked (s, folder, base, error))
+  if (!qconv_save_check (path, size, error) || !create_locked (s, folder, base, error))
     return NULL;
   return follow_replaced (s, error) && allocate (s, error) ? g_steal_pointer (&s) : NULL;
 }

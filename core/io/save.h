@@ -5,8 +5,11 @@
 
 typedef struct _Save Save;
 
+/* Fails if qconv_save_new() would fail now: the folder is missing or not writable, a file called @path may not be
+   replaced, or QCONV_ERROR_LIMIT: the disk has too little room. Writes nothing */
+gboolean qconv_save_check (const char *path, guint64 size, GError **error);
 /* Creates a temporary file of @size bytes beside @path, locked while it grows. Removes the temporary files that killed
-   runs left there. QCONV_ERROR_LIMIT: the disk has too little room. Returns: (transfer full) */
+   runs left there. Fails as qconv_save_check() does. Returns: (transfer full) */
 Save *qconv_save_new (const char *path, guint64 size, GError **error);
 /* Removes the temporary file if it did not get its name */
 void qconv_save_free (Save *s);

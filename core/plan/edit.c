@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json-text.h"
+#include "base/names.h"
 #include "io/directory.h"
 #include "plan/output-name.h"
 #include "rules/input-scale.h"
@@ -14,8 +15,10 @@ static const QconvTarget same_form = { .name = "edit", .scheme = QCONV_PLAIN, .d
 /* The target of an edit of metadata in a file that no loaded plugin decodes or writes: core copies every tensor */
 static const QconvTarget same_tensors = { .name = "edit" };
 
+/* @known: the keys of markers that some layer of the file has */
 struct _Edit {
   const QconvJob *job;
+  GHashTable *known;
   QconvTargetInfo target;
   gboolean *found;   /* for each change whether it changed something */
   GPtrArray *values; /* (element-type utf8): for each change its value as JSON, or NULL */
@@ -116,6 +119,27 @@ read_values (Edit *e, GError **error)
   return TRUE;
 }
 
+/* Returns: (transfer full): the keys of the markers of all layers */
+static GHashTable *
+list_keys (const QconvModel *model)
+{
+  GHashTable *keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < model->layers->len; i++)
+    {
+      const Layer *l = ((const SourceLayer *) g_ptr_array_index (model->layers, i))->layer;
+      GHashTableIter iter;
+      gpointer key;
+
+      if (l->hints == NULL)
+        continue;
+      g_hash_table_iter_init (&iter, l->hints);
+      while (g_hash_table_iter_next (&iter, &key, NULL))
+        g_hash_table_add (keys, g_strdup (key));
+    }
+  return keys;
+}
+
 Edit *
 qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error)
 {
@@ -125,6 +149,7 @@ qconv_edit_new (const QconvModel *model, const QconvJob *job, GError **error)
     return NULL;
   e = g_new0 (Edit, 1);
   e->job = job;
+  e->known = list_keys (model);
   e->values = g_ptr_array_new_with_free_func (g_free);
   e->found = g_new0 (gboolean, job->edit.n_hints + 1);
   e->target = find_target (model, job);
@@ -141,6 +166,7 @@ void
 qconv_edit_free (Edit *e)
 {
   g_free (e->found);
+  g_hash_table_unref (e->known);
   g_ptr_array_unref (e->values);
   g_free (e);
 }
@@ -173,6 +199,27 @@ can_store (const QconvWriter *w, const char *key)
   return w->hints != NULL && (g_strv_contains (w->hints, key) || g_strv_contains (w->hints, QCONV_ANY_HINT));
 }
 
+/* Fails if @change sets a key that neither the file has nor a loader reads, and unknown keys are refused */
+static gboolean
+check_known (const Edit *e, const QconvHintChange *change, GError **error)
+{
+  const char *const *keys = e->target.writer->hints;
+  g_autoptr (GPtrArray) named = g_ptr_array_new ();
+  g_autofree char *list = NULL;
+
+  if (!e->job->edit.known_only || change->value == NULL || g_hash_table_contains (e->known, change->key)
+      || g_strv_contains (keys, change->key))
+    return TRUE;
+  for (guint i = 0; keys[i] != NULL; i++)
+    if (strcmp (keys[i], QCONV_ANY_HINT) != 0)
+      g_ptr_array_add (named, (gpointer) keys[i]);
+  list = qconv_first_names (named);
+  return qconv_fail (error, QCONV_ERROR_OPTION,
+                     "unknown key \"%s\": loaders of %s files read these keys of a marker: %s; --force sets it all the "
+                     "same",
+                     change->key, e->target.name, list);
+}
+
 gboolean
 qconv_edit_hints (Edit *e, PlannedLayer *l, GError **error)
 {
@@ -192,6 +239,8 @@ qconv_edit_hints (Edit *e, PlannedLayer *l, GError **error)
       if (!can_store (e->target.writer, change->key))
         return qconv_fail (error, QCONV_ERROR_OPTION, "%s: files of the form %s have no place for the key \"%s\"",
                            l->source->name, e->target.name, change->key);
+      if (!check_known (e, change, error))
+        return FALSE;
       e->found[i] = TRUE;
       g_hash_table_add (l->layer->edited, g_strdup (change->key));
       if (change->value == NULL)
@@ -214,6 +263,24 @@ split_change (const char *change, const char **value)
   return equals != NULL ? g_strndup (change, (gsize) (equals - change)) : g_strdup (change);
 }
 
+/* Fails if @key is set that neither the file has nor a program reads, and unknown keys are refused */
+static gboolean
+check_known_metadata (const Edit *e, const QconvOutput *o, const char *key, GError **error)
+{
+  const char *const *known = qconv_registry_container (e->target.writer->container)->metadata;
+  g_autofree char *list = NULL;
+
+  if (!e->job->edit.known_only || known == NULL || qconv_directory_metadata (o->directory, key) != NULL)
+    return TRUE;
+  for (guint i = 0; known[i] != NULL; i++)
+    if (g_pattern_match_simple (known[i], key))
+      return TRUE;
+  list = g_strjoinv (", ", (char **) known);
+  return qconv_fail (error, QCONV_ERROR_OPTION,
+                     "unknown key \"%s\": programs read these keys of the metadata: %s; --force sets it all the same",
+                     key, list);
+}
+
 gboolean
 qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
 {
@@ -224,9 +291,17 @@ qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
 
       if (value == NULL && qconv_directory_metadata (o->directory, key) == NULL)
         return qconv_fail (error, QCONV_ERROR_OPTION, "the metadata has no key \"%s\"", key);
+      if (value != NULL && !check_known_metadata (e, o, key, error))
+        return FALSE;
       qconv_output_set_metadata (o, key, value);
     }
   return TRUE;
+}
+
+const char *const *
+qconv_edit_metadata_changes (const Edit *e)
+{
+  return e->job->edit.metadata;
 }
 
 gboolean

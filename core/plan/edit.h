@@ -25,5 +25,10 @@ gboolean qconv_edit_check_options (const Edit *e, const QconvOutput *o, GError *
 void qconv_edit_settle (PlannedLayer *l, QconvOutput *o);
 /* Fails with QCONV_ERROR_OPTION if a change had no effect */
 gboolean qconv_edit_check (const Edit *e, GError **error);
+/* Lists what the planned edit @p changes, one line each: "layers.0, layers.1 (2 in all): KEY: OLD -> NEW". Returns:
+   (transfer full) (element-type utf8): empty if nothing changes */
+GPtrArray *qconv_edit_changes (const QconvPlan *p);
+/* Returns: (transfer none) (nullable): the changes of metadata that the user asked for, as in QconvEditOptions */
+const char *const *qconv_edit_metadata_changes (const Edit *e);
 /* Returns whether the edit replaces the file that was opened. QCONV_ERROR_OPTION: the model is a set of files */
 gboolean qconv_edit_in_place (const QconvModel *model, const QconvJob *job, GError **error);

@@ -2,6 +2,7 @@
 /* Warns once about each thing in a finished plan that a user should know. qconv_plan_new() calls it. */
 #include <glib/gi18n-lib.h>
 
+#include "base/names.h"
 #include "io/directory.h"
 #include "plan/encoder.h"
 #include "plan/plan-warnings.h"
@@ -10,17 +11,21 @@
 static void
 warn_lossy (const QconvPlan *p)
 {
-  guint n = 0;
+  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
+  g_autofree char *names = NULL;
 
   for (guint i = 0; i < p->output.layers->len; i++)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
 
-      n += l->how == HOW_ENCODE && qconv_source_layer_quantized (l->source) && qconv_encoder (l, 0)->from == NULL
-           && l->source->bytes * 8 < l->layer->pub.rows * l->layer->pub.cols * 6;
+      if (l->how == HOW_ENCODE && qconv_source_layer_quantized (l->source) && qconv_encoder (l, 0)->from == NULL
+          && l->source->bytes * 8 < l->layer->pub.rows * l->layer->pub.cols * 6)
+        g_ptr_array_add (layers, l->source->name);
     }
-  if (n > 0)
-    qconv_warn (&p->warn, _ ("%u layers come from fewer than 6 bits a weight: the error of both formats adds up"), n);
+  names = qconv_first_names (layers);
+  if (layers->len > 0)
+    qconv_warn (&p->warn, _ ("%u layers come from fewer than 6 bits a weight: the error of both formats adds up: %s"),
+                layers->len, names);
 }
 
 /* Warns that the generic rules may keep other layers than the model's makers would */

@@ -228,6 +228,8 @@ make_plan (Planning *pl, GError **error)
   if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, NULL, &p->layout, error)
       || !plan_costs (p, error))
     return FALSE;
+  if (p->edit != NULL)
+    p->changes = qconv_edit_changes (p);
   qconv_plan_warn (p, pl->scales != NULL);
   return TRUE;
 }
@@ -311,6 +313,12 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
 
 /* ---- Questions about a plan ---- */
 
+GPtrArray *
+qconv_plan_changes (const QconvPlan *p)
+{
+  return p->changes;
+}
+
 void
 qconv_plan_free (QconvPlan *p)
 {
@@ -322,6 +330,7 @@ qconv_plan_free (QconvPlan *p)
   g_ptr_array_unref (p->inputs);
   qconv_layout_clear (&p->layout);
   g_clear_pointer (&p->edit, qconv_edit_free);
+  g_clear_pointer (&p->changes, g_ptr_array_unref);
   g_free (p->path);
   g_free (p);
 }
@@ -377,6 +386,7 @@ qconv_plan_weights (const QconvPlan *p)
         .packable = l->packable,
         .shape = l->layer->pub.shape,
         .bytes = l->bytes,
+        .input_bytes = l->source->bytes,
       };
 
       if (qconv_planned_is_weight (l))

@@ -13,7 +13,7 @@
 /**
  * QconvPlan:
  *
- * @edit: (nullable): the edit, which then owns @target
+ * @edit: (nullable): the edit, which then owns @target; @changes: (nullable) (element-type utf8): what it changes
  * @mapping: (nullable): NULL for edits and verbatim copies
  * @loras: (nullable): the files that the deltas of the layers of @mapping read
  * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets whose files need no reader
@@ -26,6 +26,7 @@
 struct _QconvPlan {
   QconvModel *model;
   struct _Edit *edit;
+  GPtrArray *changes;
   Mapping *mapping;
   struct _Loras *loras;
   GPtrArray *verbatim, *inputs;

@@ -67,6 +67,12 @@ check_output (QconvPlan *p, GError **error)
          || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
 }
 
+gboolean
+qconv_plan_check_output (QconvPlan *p, GError **error)
+{
+  return check_output (p, error) && qconv_save_check (p->path, p->layout.file_size, error);
+}
+
 /* Writes the header, which states the checksums of the tensors and so comes last */
 static gboolean
 write_header (QconvPlan *p, const OutputFile *file, GError **error)

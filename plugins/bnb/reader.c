@@ -63,8 +63,6 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
        GError **error)
 {
   g_autoptr (GPtrArray) layers = bnb_layers (d);
-  const char *strange = NULL;
-  guint n_strange = 0;
 
   for (guint i = 0; i < layers->len; i++)
     {
@@ -77,19 +75,14 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       fatal = first_fatal (l.troubles);
       if (fatal != NULL)
         return qconv_fail (error, fatal->code, "layer \"%s\": %s", l.layer->name, fatal->message);
-      if (l.strange_map && n_strange++ == 0)
-        strange = l.layer->name;
+      if (l.strange_map)
+        qconv_claims_warn_each (claims, l.layer->name, "quant-map",
+                                "quant_map is not the table of its type; it is used as it is");
       if (l.layer->eight_bit)
         claim_eight_bits (&l, d, claims);
       else
         claim_four_bits (&l, claims);
     }
-  if (n_strange > 1)
-    qconv_claims_warn (claims,
-                       "%s: quant_map is not the table of its type; it is used as it is (and %u more like this)",
-                       strange, n_strange - 1);
-  else if (n_strange == 1)
-    qconv_claims_warn (claims, "%s: quant_map is not the table of its type; it is used as it is", strange);
   return TRUE;
 }
 

@@ -77,31 +77,15 @@ claim_unknown (const ComfyMarker *m, const QconvTensor *weight, QconvClaims *cla
   qconv_claim_bind (claim_foreign (m, rows, cols, claims), "codes", NULL, weight, NULL);
 }
 
-/* Warns once of each kind of trouble, however many layers have it. */
 static void
-warn_once_each (QconvClaims *claims, const GPtrArray *troubles)
+warn_of_troubles (QconvClaims *claims, const GPtrArray *troubles)
 {
-  g_autoptr (GHashTable) counts = g_hash_table_new (g_str_hash, g_str_equal);
-
   for (guint i = 0; i < troubles->len; i++)
     {
       const ComfyTrouble *t = g_ptr_array_index (troubles, i);
 
       if (t->weight == COMFY_WARN)
-        g_hash_table_insert (counts, (gpointer) t->code,
-                             GUINT_TO_POINTER (GPOINTER_TO_UINT (g_hash_table_lookup (counts, t->code)) + 1));
-    }
-  for (guint i = 0; i < troubles->len; i++)
-    {
-      const ComfyTrouble *t = g_ptr_array_index (troubles, i);
-      guint n = t->weight == COMFY_WARN ? GPOINTER_TO_UINT (g_hash_table_lookup (counts, t->code)) : 0;
-
-      if (n > 1)
-        qconv_claims_warn (claims, "%s: %s (and %u more like this)", t->layer, t->message, n - 1);
-      else if (n == 1)
-        qconv_claims_warn (claims, "%s: %s", t->layer, t->message);
-      if (n > 0)
-        g_hash_table_remove (counts, t->code);
+        qconv_claims_warn_each (claims, t->layer, t->code, "%s", t->message);
     }
 }
 
@@ -174,15 +158,14 @@ claim_unmarked (const Reading *r, QconvClaims *claims, GError **error)
       look = comfy_look_new (r->directory, layer, comfy_format_find ("nvfp4"), NULL, troubles);
       fatal = comfy_first_fatal (troubles);
       if (fatal != NULL)
-        qconv_claims_warn (claims, "%s: not NVFP4: %s", layer, fatal->message);
+        qconv_claims_warn_each (claims, layer, "not-nvfp4", "not NVFP4: %s", fatal->message);
       else if (!comfy_claim_layer (look, r->options, claims))
         {
           if (!g_str_equal (qconv_values_string (r->options, "scale-layout"), "auto"))
             return wrong_layout (layer, error);
-          qconv_claims_warn (claims,
-                             "%s: it is not known how the block scales lie; use -o comfy.scale-layout=swizzled "
-                             "or -o comfy.scale-layout=plain",
-                             layer);
+          qconv_claims_warn_each (claims, layer, "scale-layout",
+                                  "it is not known how the block scales lie; use -o comfy.scale-layout=swizzled "
+                                  "or -o comfy.scale-layout=plain");
         }
     }
   return TRUE;
@@ -222,7 +205,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   if (fatal != NULL)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", fatal->layer != NULL ? fatal->layer : "",
                        fatal->layer != NULL ? ": " : "", fatal->message);
-  warn_once_each (claims, r.troubles);
+  warn_of_troubles (claims, r.troubles);
   if (!claim_marked (&r, claims, error))
     return FALSE;
   for (guint i = 0; i < r.markers->idle->len; i++)
@@ -236,7 +219,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   rest.old_too = r.markers->list->len + r.markers->idle->len == 0 || qconv_directory_metadata (d, COMFY_HEADER) != NULL;
   comfy_claim_scaled (&rest);
   comfy_drop_orphans (&rest);
-  warn_once_each (claims, later);
+  warn_of_troubles (claims, later);
   return TRUE;
 }
 

@@ -311,5 +311,5 @@ const QconvWriter comfy_writer = {
   .layer = write_layer,
   .keep = qconv_comfyui_keep,
   .end = write_metadata,
-  .hints = (const char *const[]) { QCONV_ANY_HINT, NULL },
+  .hints = (const char *const[]) { COMFY_FULL_PRECISION, QCONV_ANY_HINT, NULL },
 };

@@ -76,6 +76,6 @@ qconv_gguf_check_shape_keys (const QconvDirectory *d, QconvClaims *claims)
   for (guint i = 0; keys[i] != NULL; i++)
     if (g_str_has_prefix (keys[i], GGUF_ORIG_SHAPE)
         && qconv_directory_find (d, keys[i] + strlen (GGUF_ORIG_SHAPE)) == NULL)
-      qconv_claims_warn (claims, "orig_shape names the tensor \"%s\", which does not exist",
-                         keys[i] + strlen (GGUF_ORIG_SHAPE));
+      qconv_claims_warn_each (claims, keys[i] + strlen (GGUF_ORIG_SHAPE), "orig-shape",
+                              "orig_shape names this tensor, which does not exist");
 }

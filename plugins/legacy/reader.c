@@ -57,19 +57,11 @@ items_of (const QconvTensor *t)
   return qconv_shape_items (&t->shape, &n) ? n : 0;
 }
 
-/**
- * Reading: one run of claim(). Each count becomes one warning, however many layers it is true of.
- *
- * @n_dummies: scales beside weights that are not quantized
- * @n_alone: scales without a weight
- * @n_unmarked: scaled layers without a marker
- * @n_inputs: scales of inputs that are not one float
- */
+/* One run of claim() */
 typedef struct {
   const QconvDirectory *directory;
   QconvClaims *claims;
   GPtrArray *markers;
-  guint n_dummies, n_alone, n_unmarked, n_inputs;
 } Reading;
 
 static void
@@ -80,7 +72,8 @@ hint_precision (Reading *r, const char *layer, QconvClaim *l)
   if (marker != NULL)
     qconv_claim_hint (l, LEGACY_FULL_PRECISION, items_of (marker) == LEGACY_FULL ? "true" : "false");
   else
-    r->n_unmarked++;
+    qconv_claims_warn_each (r->claims, layer, "unmarked",
+                            "is scaled, but the file has no marker " LEGACY_MARKER "; ComfyUI would not scale it");
 }
 
 /* Binds the scale of the input if the scheme has one (@wanted), else drops it. A scale of 1 is kept, too. */
@@ -97,7 +90,8 @@ take_input (Reading *r, const char *layer, QconvClaim *l, gboolean wanted)
       return;
     }
   qconv_claims_drop (r->claims, input);
-  r->n_inputs += wanted;
+  if (wanted)
+    qconv_claims_warn_each (r->claims, input->name, "input-scale", "is dropped: a scale of inputs is one float");
 }
 
 /* Claims the layer, or leaves it to the reader scaled if the scale fits no scheme. */
@@ -140,25 +134,12 @@ drop_dummies (Reading *r)
         if (layer == NULL || qconv_claims_taken (r->claims, t) || (weight != NULL && !plain))
           continue;
         qconv_claims_drop (r->claims, t);
-        r->n_dummies += j == 0 && plain;
-        r->n_alone += !plain;
+        if (!plain)
+          qconv_claims_warn_each (r->claims, t->name, "lone-scale", "is dropped: there is no weight for it");
+        else if (j == 0)
+          qconv_claims_warn_each (r->claims, t->name, "idle-scale",
+                                  "is dropped: its weight is not quantized, and stays as it is");
       }
-}
-
-static void
-warn (const Reading *r)
-{
-  if (r->n_unmarked > 0)
-    qconv_claims_warn (r->claims, "%u scaled layers have no marker " LEGACY_MARKER "; ComfyUI would not scale them",
-                       r->n_unmarked);
-  if (r->n_dummies > 0)
-    qconv_claims_warn (r->claims,
-                       "%u scales belong to weights that are not quantized; the weights stay, the scales are dropped",
-                       r->n_dummies);
-  if (r->n_alone > 0)
-    qconv_claims_warn (r->claims, "%u scales are dropped: there are no weights for them", r->n_alone);
-  if (r->n_inputs > 0)
-    qconv_claims_warn (r->claims, "%u scales of inputs are dropped: they are not one float", r->n_inputs);
 }
 
 static gboolean
@@ -181,7 +162,6 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
         claim_layer (&r, layer, weight, scale);
     }
   drop_dummies (&r);
-  warn (&r);
   return TRUE;
 }
 

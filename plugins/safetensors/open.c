@@ -88,9 +88,9 @@ add_metadata (Set *set, QconvSource *source, const SafetensorsHeader *h, GError 
       if (other == NULL && !qconv_directory_set_metadata (set->directory, key, g_variant_new_string (value), error))
         return FALSE;
       if (other != NULL && strcmp (g_variant_get_string (other, NULL), value) != 0)
-        qconv_directory_warn (set->directory,
-                              "metadata \"%s\" of shard \"%s\" differs from an earlier shard, which counts", key,
-                              qconv_source_name (source));
+        qconv_directory_warn_each (set->directory, key, "metadata-differs",
+                                   "this metadata of shard \"%s\" differs from an earlier shard, which counts",
+                                   qconv_source_name (source));
     }
   return TRUE;
 }

@@ -5,6 +5,11 @@
 #include "open.h"
 #include "plain.h"
 
+/* "format": transformers and diffusers; "config": ComfyUI, for LTX-Video and others (comfy/model_detection.py);
+   "modelspec.": the ModelSpec standard; "ss_", "sshs_": kohya's sd-scripts; "lora_adapter_metadata": diffusers. */
+static const char *const metadata[]
+    = { "format", "config", "modelspec.*", "ss_*", "sshs_*", "lora_adapter_metadata", NULL };
+
 static const QconvContainer container = {
   .id = "safetensors",
   .summary = N_ ("Safetensors: one file, or shards with an index"),
@@ -13,6 +18,7 @@ static const QconvContainer container = {
   .score = qconv_safetensors_score,
   .open = qconv_safetensors_open,
   .lay_out = qconv_safetensors_lay_out,
+  .metadata = metadata,
 };
 
 QCONV_PLUGIN_DEFINE (safetensors, .summary = N_ ("Safetensors files"), .license = "LGPL-2.1-or-later",

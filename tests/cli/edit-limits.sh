@@ -20,7 +20,7 @@ run edit out.safetensors --metadata "$(printf 'a=\377')" | plain_text
 run edit out.safetensors --metadata =a
 run edit out.safetensors --metadata ''
 run edit out.safetensors --metadata 'no such key'
-run edit out.safetensors --metadata _quantization_metadata=mine
+run edit out.safetensors --metadata _quantization_metadata=mine --force
 run edit out.safetensors --metadata _quantization_metadata
 cmp nvfp4.safetensors out.safetensors && echo "as it was"
 echo "values that nest:"
@@ -29,7 +29,7 @@ nested ()
   printf '%*s' "$1" '' | tr ' ' '['
   printf '%*s' "$1" '' | tr ' ' ']'
 }
-run edit out.safetensors --dry-run --set "a=$(nested 100)" | grep =
+run edit out.safetensors --dry-run --force --set "a=$(nested 100)" | grep '^[$=]'
 for depth in 1000 10000; do
   run edit out.safetensors --set "a=$(nested $depth)" | sed 's/a=.*/a=…/'
   run edit out.safetensors --add "a={\"b\":$(nested $depth)" | sed 's/a=.*/a=…/'
@@ -50,7 +50,7 @@ run edit folder --set a=1
 rm -r folder
 echo "the mode stays, also of what --force replaces:"
 chmod 640 out.safetensors
-run edit out.safetensors --set a=1 >/dev/null
+run edit out.safetensors --set a=1 --force >/dev/null
 stat -c %a out.safetensors
 run --to nvfp4-comfy --force in.safetensors out.safetensors >/dev/null
 stat -c %a out.safetensors

@@ -13,6 +13,9 @@ run --to nvfp4-comfy m.safetensors -o out.safetensors
 run --to nvfp4-comfy m.safetensors -o out
 run --to nvfp4-comfy m.safetensors --output out.safetensors
 run --to nvfp4-comfy m.safetensors --output=out.safetensors
+run --to nvfp4-comfy --input m.safetensors
+run --to nvfp4-comfy --input=m.safetensors out.safetensors
+run --to nvfp4-comfy --in m.safetensors out.safetensors
 run --to nvfp4-comfy m.safetensors /dev/stdout
 run --to nvfp4-comfy m.safetensors -
 run --to nvfp4-comfy m.safetensors missing/

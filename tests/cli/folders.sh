@@ -28,12 +28,32 @@ cp m.safetensors shards/whole.safetensors
 run inspect shards
 rm shards/whole.safetensors shards/*.index.json
 run inspect shards
+echo "- pieces of a model"
+mkdir pieces
+split -b 400000 m.safetensors pieces/model.safetensors.part
+run inspect pieces
+rm pieces/*
+split -b 400000 -d m.safetensors pieces/model.safetensors.
+run inspect pieces
+rm pieces/*
+split -b 400000 m.safetensors pieces/
+mv pieces/aa pieces/xaa && mv pieces/ab pieces/xab
+run --to bf16-safetensors pieces
+rm pieces/*
+cp m.safetensors pieces/split-a
+cp m.safetensors pieces/split-bb
+cp m.safetensors pieces/split-cc
+run inspect pieces
+rm pieces/*
+cp m.safetensors pieces/model.safetensors.incomplete
+run inspect pieces
+rm -r pieces
 echo "- a folder as output"
 mkdir out
 run -q --to bf16-safetensors m.safetensors out | without_times
 run -q --to bf16-safetensors m.safetensors out/
 run -q --to bf16-safetensors --force m.safetensors out/ | without_times
-run edit m.safetensors out --metadata a=b | without_times
+run edit m.safetensors out --metadata modelspec.author=b | without_times
 ls out
 echo "- several inputs"
 cp m.safetensors n.safetensors
@@ -41,7 +61,8 @@ echo "no model" >bad.safetensors
 mkdir again
 cp m.safetensors again/n.safetensors
 run --to f16-safetensors --progress none m.safetensors bad.safetensors n.safetensors again/n.safetensors out | without_times
-run --to f16-safetensors --dry-run m.safetensors n.safetensors out | grep -v '^  layer'
+run --to f16-safetensors --dry-run --force m.safetensors n.safetensors out | grep -v '^  layer'
+run --to f16-safetensors --dry-run m.safetensors n.safetensors out | grep -v -e '^  [ls]' -e '^  plain' -e '^  $'
 ls out
 (
   cd again

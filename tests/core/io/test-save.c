@@ -117,6 +117,37 @@ test_too_large (Fixture *f, gconstpointer data)
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_LIMIT);
 }
 
+/* Tests that the check before a run fails as the run does, and writes nothing */
+static void
+test_check (Fixture *f, gconstpointer data)
+{
+  g_autofree char *missing = g_build_filename (f->folder, "no", "out.bin", NULL), *below = NULL;
+  const struct {
+    const char *path;
+    guint64 size;
+    GQuark domain;
+    gint code;
+  } cases[] = {
+    { f->path, G_MAXINT64, QCONV_ERROR, QCONV_ERROR_LIMIT },
+    { missing, 10, G_IO_ERROR, G_IO_ERROR_NOT_FOUND },
+    { (below = g_build_filename (f->path, "out.bin", NULL)), 10, G_IO_ERROR, G_IO_ERROR_NOT_DIRECTORY },
+  };
+
+  g_assert_true (qconv_save_check (f->path, 10, NULL));
+  g_assert_cmpuint (count_files (f), ==, 0);
+  g_assert_true (g_file_set_contents (f->path, "abc", 3, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) before = NULL, error = NULL;
+
+      g_assert_false (qconv_save_check (cases[i].path, cases[i].size, &before));
+      g_assert_error (before, cases[i].domain, cases[i].code);
+      g_assert_null (qconv_save_new (cases[i].path, cases[i].size, &error));
+      g_assert_cmpstr (error->message, ==, before->message);
+    }
+  g_assert_cmpuint (count_files (f), ==, 1);
+}
+
 static void
 test_copy (Fixture *f, gconstpointer data)
 {
@@ -183,6 +214,7 @@ main (int argc, char **argv)
   g_test_add ("/save/past-end", Fixture, NULL, setup, test_past_end, teardown);
   g_test_add ("/save/existing", Fixture, NULL, setup, test_existing, teardown);
   g_test_add ("/save/leftovers", Fixture, NULL, setup, test_leftovers, teardown);
+  g_test_add ("/save/check", Fixture, NULL, setup, test_check, teardown);
   g_test_add ("/save/copy", Fixture, NULL, setup, test_copy, teardown);
   g_test_add ("/save/too-large", Fixture, NULL, setup, test_too_large, teardown);
   g_test_add ("/save/abandoned", Fixture, NULL, setup, test_abandoned, teardown);

@@ -228,6 +228,61 @@ test_back (void)
   g_assert_true (g_bytes_equal (before, after));
 }
 
+/* Returns: (transfer full): what the edit changes, separated by newlines */
+static char *
+changes_of (const char *path, const QconvJob *job)
+{
+  g_autoptr (QconvModel) m = toy_open (path);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvPlan) p = qconv_plan_new (m, job, &error);
+  g_autoptr (GString) text = g_string_new (NULL);
+  const GPtrArray *changes;
+
+  g_assert_no_error (error);
+  changes = qconv_plan_changes (p);
+  for (guint i = 0; i < changes->len; i++)
+    g_string_append_printf (text, "%s%s", i > 0 ? "\n" : "", (const char *) g_ptr_array_index (changes, i));
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* Tests what edits say that they change */
+static void
+test_changes (void)
+{
+  static const struct {
+    QconvHintChange hint;
+    const char *metadata, *input_scale, *changes;
+  } lists[] = {
+    { .changes = "" },
+    { .hint = { "colour", "red" }, .changes = "b: colour: none -> red" },
+    { .hint = { "colour", "blue" }, .changes = "a: colour: red -> blue\nb: colour: none -> blue" },
+    { .hint = { "colour", "blue", TRUE }, .changes = "b: colour: none -> blue" },
+    { .hint = { "colour", NULL }, .changes = "a: colour: red -> none" },
+    { .hint = { "size", "3" }, .changes = "a, b (2 in all): size: none -> 3" },
+    { .metadata = "author=nobody", .changes = "" },
+    { .metadata = "author=me", .changes = "metadata author: nobody -> me" },
+    { .metadata = "author", .changes = "metadata author: nobody -> none" },
+    { .metadata = "new=1", .changes = "metadata new: none -> 1" },
+    { .input_scale = "none", .changes = "" },
+    { .input_scale = "0.5", .changes = "a, b (2 in all): input_scale: none -> 0.5" },
+  };
+  g_autofree char *path = make_file (), *out = toy_path ("out.box");
+
+  toy_reset ();
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    {
+      g_autofree char *got = changes_of (path, &(QconvJob) {
+                                                   .output = out,
+                                                   .edit.hints = &lists[i].hint,
+                                                   .edit.n_hints = lists[i].hint.key != NULL,
+                                                   .edit.metadata = QCONV_LIST (lists[i].metadata),
+                                                   .input_scale = lists[i].input_scale,
+                                               });
+
+      g_assert_cmpstr (got, ==, lists[i].changes);
+    }
+}
+
 /* Tests that without output the file itself is edited, and no other file is left */
 static void
 test_in_place (void)
@@ -369,6 +424,7 @@ main (int argc, char **argv)
   ADD ("", cases, &cases[i], test_case)
   ADD ("refused/", refused, GUINT_TO_POINTER (i), test_refused)
   g_test_add_func ("/core/edit/back", test_back);
+  g_test_add_func ("/core/edit/changes", test_changes);
   g_test_add_func ("/core/edit/in-place", test_in_place);
   g_test_add_func ("/core/edit/in-place-fails", test_in_place_fails);
   g_test_add_func ("/core/edit/no-writer", test_no_writer);
