@@ -100,7 +100,7 @@ lose_parts (const GraphModel *m, gpointer data)
         g_assert_true (id->family == m->family);
         if (*parts[i].want != '\0')
           graph_assert_missing (id, names, parts[i].want);
-        missing = qconv_identity_missing (id, names);
+        missing = qconv_identity_missing (id, names, NULL);
         for (guint k = 0; k < missing->len; k++)
           g_assert_true (g_str_has_prefix (g_ptr_array_index (missing, k), parts[i].start));
         g_assert_cmpuint (missing->len, >, 0);
@@ -117,11 +117,42 @@ test_missing_parts (void)
   g_assert_cmpuint (n, ==, 4);
 }
 
+/* Tests that the last block of a published model is missed, and that no complete model misses one */
+static void
+lose_last_block (const GraphModel *m, gpointer data)
+{
+  g_autoptr (Names) names = qconv_names_new ();
+  g_autoptr (Identity) id = NULL;
+  gboolean wan = strcmp (m->variant, "2.1-t2v-14b") == 0;
+  gint64 has = 0, wants = 0;
+
+  id = identify_without (m, wan ? "blocks.39." : "no such name", names);
+  if (id->family != m->family || m->about->synthetic)
+    return;
+  g_assert_cmpstr (qconv_identity_fewer_blocks (id, &has, &wants), ==, wan ? "2.1-t2v-14b" : NULL);
+  if (wan)
+    {
+      g_assert_cmpint (has, ==, 39);
+      g_assert_cmpint (wants, ==, 40);
+      (*(guint *) data)++;
+    }
+}
+
+static void
+test_blocks (void)
+{
+  guint n = 0;
+
+  graph_each_model (lose_last_block, &n);
+  g_assert_cmpuint (n, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/missing/weights", test_missing);
   g_test_add_func ("/graph/missing/parts", test_missing_parts);
+  g_test_add_func ("/graph/missing/blocks", test_blocks);
   return g_test_run ();
 }
