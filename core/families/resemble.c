@@ -6,8 +6,9 @@
 #include "families/missing.h"
 
 enum {
-  FEWEST = 8,    /* names: fewer show nothing */
-  STRANGERS = 20 /* one name of so many may have no template */
+  FEWEST = 8,     /* names: fewer show nothing */
+  STRANGERS = 20, /* one name of so many may have no template */
+  LOST = 16       /* one tensor of so many may be missing. Other architectures lack one of every block */
 };
 
 /* @family, @missing: of the family that lacks the fewest tensors; NULL until one is found */
@@ -47,7 +48,7 @@ compare (Search *s, Identity *trial)
     return;
   trial->dims = qconv_family_infer (trial->family, original, NULL);
   missing = qconv_identity_missing (trial, behind, NULL);
-  if (missing->len == 0 || missing->len > own || (s->missing != NULL && missing->len >= s->missing->len))
+  if (missing->len == 0 || missing->len * LOST > own || (s->missing != NULL && missing->len >= s->missing->len))
     return;
   g_clear_pointer (&s->missing, g_ptr_array_unref);
   s->missing = g_steal_pointer (&missing);

@@ -6,7 +6,7 @@
 
 /* Returns the tensors that @names lack of the family to which nearly all of them belong, and sets @family to it. @id:
    the generic family, as which the file was identified. Returns an empty list and leaves @family alone if there is no
-   such family, or if more tensors are missing than are there.
+   such family, or if so many tensors are missing that the file is rather of another architecture.
    (transfer full) (element-type utf8) */
 GPtrArray *qconv_identity_resembles (const Families *families, const Names *names, const Identity *id,
                                      const Family **family);

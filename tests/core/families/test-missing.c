@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "families/missing.h"
+#include "families/resemble.h"
 #include "graph-fixture.h"
 
 /* Returns the names of @m without tensor @i */
@@ -117,6 +118,53 @@ test_missing_parts (void)
   g_assert_cmpuint (n, ==, 4);
 }
 
+/* Takes away tensors whose names hold @part. Returns how many tensors the result lacks to be of the family of @m */
+static guint
+count_resembling (const GraphModel *m, const char *part)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Names) names = qconv_names_new ();
+  g_autoptr (Identity) id = NULL;
+  g_autoptr (GPtrArray) missing = NULL;
+  const Family *family = NULL;
+
+  for (guint i = 0; i < m->tensors->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (m->tensors, i);
+
+      if (strstr (t->name, part) == NULL)
+        qconv_names_add (names, t->name, &t->shape);
+    }
+  id = qconv_identify (graph_families (), names, &error);
+  g_assert_no_error (error);
+  missing = qconv_identity_resembles (graph_families (), names, id, &family);
+  g_assert_true (missing->len == 0 || family == m->family);
+  return missing->len;
+}
+
+/* Tests files that no family recognises: one without a single tensor, and one that lacks a norm of every block, as
+   another architecture does */
+static void
+resemble (const GraphModel *m, gpointer data)
+{
+  if (strcmp (m->variant, "2.1-t2v-14b") == 0)
+    g_assert_cmpuint (count_resembling (m, "head.modulation"), ==, 1);
+  else if (strcmp (m->variant, "gemma2-2b") == 0)
+    g_assert_cmpuint (count_resembling (m, "post_feedforward_layernorm"), ==, 0);
+  else
+    return;
+  (*(guint *) data)++;
+}
+
+static void
+test_resembles (void)
+{
+  guint n = 0;
+
+  graph_each_model (resemble, &n);
+  g_assert_cmpuint (n, ==, 2);
+}
+
 /* Tests that the last block of a published model is missed, and that no complete model misses one */
 static void
 lose_last_block (const GraphModel *m, gpointer data)
@@ -154,5 +202,6 @@ main (int argc, char **argv)
   g_test_add_func ("/graph/missing/weights", test_missing);
   g_test_add_func ("/graph/missing/parts", test_missing_parts);
   g_test_add_func ("/graph/missing/blocks", test_blocks);
+  g_test_add_func ("/graph/missing/resembles", test_resembles);
   return g_test_run ();
 }
