@@ -422,6 +422,7 @@ QCONV_API void qconv_abandon_outputs (void);
  * @memory, @n_threads: as in QconvRunOptions
  * @progress: (nullable): is called with @progress_data as in qconv_plan_run()
  * @cancellable: (nullable)
+ * @allow_incomplete: tensors that the family's loaders need may be missing
  */
 typedef struct {
   QconvModel *original;
@@ -430,7 +431,8 @@ typedef struct {
   QconvProgressFunc progress;
   gpointer progress_data;
   GCancellable *cancellable;
-  gconstpointer reserved[8];
+  gboolean allow_incomplete;
+  gconstpointer reserved[7];
 } QconvVerifyOptions;
 /* Checks the structure of a quantized file. @options: (nullable).
    Returns: (transfer full): the report; NULL with an error only if the file could not be checked */

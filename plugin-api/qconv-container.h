@@ -79,6 +79,7 @@ QCONV_API gboolean qconv_tensor_read (const QconvTensor *t, guint64 offset, gsiz
  * @QCONV_FACT_N_HEADS: "t": number of query heads of one attention layer. GGUF: ARCHITECTURE.attention.head_count
  * @QCONV_FACT_HEAD_DIM: "t": rows of one query head; counts before the number of heads. GGUF:
  *   ARCHITECTURE.attention.key_length
+ * @QCONV_FACT_N_BLOCKS: "t": number of blocks of the model. GGUF: ARCHITECTURE.block_count
  * @QCONV_FACT_ROW_ORDER: "s": "plain" or "permuted": the order of the rows of query and key in attention heads, if the
  *   user states it; family files know it by architecture ("permute" in keymaps)
  */
@@ -87,6 +88,7 @@ typedef enum {
   QCONV_FACT_N_HEADS,
   QCONV_FACT_HEAD_DIM,
   QCONV_FACT_ROW_ORDER,
+  QCONV_FACT_N_BLOCKS,
   QCONV_N_FACTS
 } QconvFact;
 /* Returns: (transfer none) (nullable): the value in the type that #QconvFact names, or NULL if it is not known. */

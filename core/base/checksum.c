@@ -46,18 +46,30 @@ qconv_checksum_add (Checksum *c, gconstpointer bytes, guint64 n, guint64 behind)
   c->n += n;
 }
 
+static gint
+compare_names (gconstpointer a, gconstpointer b, gpointer directory)
+{
+  return strcmp (qconv_directory_tensor (directory, *(const guint *) a)->name,
+                 qconv_directory_tensor (directory, *(const guint *) b)->name);
+}
+
 char *
 qconv_checksums_text (const QconvDirectory *d, const Checksum *sums)
 {
+  guint n = qconv_directory_n_tensors (d);
+  g_autofree guint *order = g_new (guint, n + 1);
   g_autoptr (JsonNode) root = json_node_init_object (json_node_alloc (), json_object_new ());
   JsonObject *map = json_node_get_object (root);
 
   json_object_unref (map); /* the node holds it */
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+  for (guint i = 0; i < n; i++)
+    order[i] = i;
+  g_qsort_with_data (order, (gint) n, sizeof *order, compare_names, (gpointer) d);
+  for (guint i = 0; i < n; i++)
     {
-      g_autofree char *value = g_strdup_printf (KIND "%08x", sums != NULL ? sums[i].crc : 0);
+      g_autofree char *value = g_strdup_printf (KIND "%08x", sums != NULL ? sums[order[i]].crc : 0);
 
-      json_object_set_string_member (map, qconv_directory_tensor (d, i)->name, value);
+      json_object_set_string_member (map, qconv_directory_tensor (d, order[i])->name, value);
     }
   return json_to_string (root, FALSE);
 }

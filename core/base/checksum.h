@@ -21,7 +21,7 @@ typedef struct {
 void qconv_checksum_add (Checksum *c, gconstpointer bytes, guint64 n, guint64 behind);
 
 /* Returns: (transfer full): the value of QCONV_CHECKSUMS for the tensors of @d. @sums: (nullable) (array): by index
-   in @d; NULL: all 0. The length does not depend on the sums */
+   in @d; NULL: all 0. In order of names; the length does not depend on the sums */
 char *qconv_checksums_text (const QconvDirectory *d, const Checksum *sums);
 /* Returns: (transfer full) (nullable): the checksums that the metadata of @d state, by tensor name; the value is
    the CRC-32 as GUINT_TO_POINTER. NULL without error: @d states none. QCONV_ERROR_INPUT: the metadata are damaged.

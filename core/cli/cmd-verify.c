@@ -49,6 +49,7 @@ cli_verify (const CliSettings *s, const char *const *words, GError **error)
                                      .progress = cli_progress_update,
                                      .progress_data = progress,
                                      .cancellable = cli_interrupt_begin (),
+                                     .allow_incomplete = s->output.allow_incomplete,
                                  },
                                  error);
   }

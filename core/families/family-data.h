@@ -116,9 +116,11 @@ typedef struct {
   gint64 eq, div, add, missing;
 } FamilyInfer;
 
+/* @stated: (nullable): members of a config.json that state the dimension */
 typedef struct {
   const char *name;
   FamilyInfer infer;
+  FamilyTexts stated;
   gboolean unseen;
 } FamilyDim;
 typedef FAMILY_LIST (FamilyDim) FamilyDims;
@@ -251,6 +253,14 @@ typedef FAMILY_LIST (FamilyEvidence) FamilyEvidences;
 
 /* ---- The whole file ---- */
 
+/* A tokenizer that loaders read from a tensor of the file. @files: names of the file that holds it, best first;
+   @variants: NULL if all variants need it */
+typedef struct {
+  const char *tensor;
+  FamilyTexts files, variants;
+} FamilyTokenizer;
+typedef FAMILY_LIST (FamilyTokenizer) FamilyTokenizers;
+
 /* A part of an all-in-one checkpoint. @starts: the starts of its names */
 typedef struct {
   const char *name;
@@ -274,10 +284,11 @@ typedef struct {
   FamilyKeymaps keymaps;
   FamilyEvidences keep_evidence;
   FamilyPresets presets;
-  FamilyPairs scheme_presets, foreign_names;
+  FamilyTokenizers tokenizers;
+  FamilyPairs scheme_presets, foreign_names, vision_files;
   const char *preset_to_6_bits, *preset_above_6_bits;
   FamilyRegexes keep, may_be_infinite;
-  FamilyTexts wrappers;
+  FamilyTexts wrappers, module_wrappers;
   FamilyComponents components;
   FamilyPairs component_roots;
   gint64 min_dim;

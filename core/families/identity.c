@@ -25,7 +25,6 @@ qconv_identity_free (Identity *id)
   if (id == NULL)
     return;
   g_free (id->prefix);
-  g_free (id->shared);
   qconv_dims_free (id->dims);
   g_free (id);
 }
@@ -37,7 +36,6 @@ qconv_identity_copy (const Identity *id)
 
   *copy = *id;
   copy->prefix = g_strdup (id->prefix);
-  copy->shared = g_strdup (id->shared);
   copy->dims = id->dims != NULL ? qconv_dims_copy (id->dims) : NULL;
   return copy;
 }
@@ -278,20 +276,89 @@ shared_start (const Names *names)
   return dot != NULL ? g_strndup (shared, (gsize) (dot - shared) + 1) : g_strdup ("");
 }
 
-/* The most parts of a shared start, such as "pipe." and "dit.", that are tried as a prefix */
+/* The most parts of a start, such as "pipe." and "dit.", that are tried as a prefix */
 enum { MOST_PARTS = 6 };
 
-/* Tries the families behind "pipe.", then behind "pipe.dit.", if that is what all names share */
-static gboolean
-try_shared (Views *views, const GPtrArray *list, Identity *id, GError **error)
+/* Returns the start that more than half of the names with a dot have, and that is one part longer than @start; NULL if
+   there is none. (transfer full) */
+static char *
+longer_start (const Names *names, const char *start)
 {
-  const char *end = id->shared;
+  g_autoptr (GHashTable) votes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  gsize n = strlen (start);
+  GHashTableIter iter;
+  gpointer longest, vote;
+  guint all = 0;
+  char *most = NULL;
 
-  for (guint i = 0; i < MOST_PARTS && id->family == NULL && *end != '\0'; i++)
+  for (guint i = 0; i < qconv_names_length (names); i++)
     {
-      end = strchr (end, '.') + 1;
-      if (!try_families (views, list, id->shared, (gsize) (end - id->shared), id, error))
+      const char *name = qconv_names_name (names, i);
+      const char *dot = strncmp (name, start, n) == 0 ? strchr (name + n, '.') : NULL;
+      char *longer = dot != NULL ? g_strndup (name, (gsize) (dot - name) + 1) : NULL;
+      guint n_votes = longer != NULL ? GPOINTER_TO_UINT (g_hash_table_lookup (votes, longer)) + 1 : 0;
+
+      all += strchr (name, '.') != NULL;
+      if (longer != NULL)
+        g_hash_table_replace (votes, longer, GUINT_TO_POINTER (n_votes));
+    }
+  g_hash_table_iter_init (&iter, votes);
+  while (most == NULL && g_hash_table_iter_next (&iter, &longest, &vote))
+    if (GPOINTER_TO_UINT (vote) > all / 2)
+      most = g_strdup (longest);
+  return most;
+}
+
+/* Returns the longest start, of MOST_PARTS parts at most, that more than half of the names with a dot have. (transfer
+   full) */
+static char *
+common_start (const Names *names)
+{
+  char *start = g_strdup ("");
+
+  for (guint i = 0; i < MOST_PARTS; i++)
+    {
+      char *longer = longer_start (names, start);
+
+      if (longer == NULL)
+        break;
+      g_free (start);
+      start = longer;
+    }
+  return start;
+}
+
+/* Returns TRUE if names of a part of an all-in-one checkpoint, such as a VAE, start with @start */
+static gboolean
+starts_part (const Family *generic, const char *start)
+{
+  const FamilyComponents *parts = &qconv_family_data (generic)->components;
+
+  for (guint i = 0; i < parts->n; i++)
+    for (guint k = 0; parts->at[i].starts[k] != NULL; k++)
+      if (g_str_has_prefix (start, parts->at[i].starts[k]))
+        return TRUE;
+  return FALSE;
+}
+
+/* Tries the families behind "pipe.", then behind "pipe.dit.", if that is what most names share. The start of a part of
+   a checkpoint counts only if all names share it */
+static gboolean
+try_common (Views *views, const Families *families, const char *common, Identity *id, GError **error)
+{
+  g_autofree char *shared = shared_start (views->names);
+  gboolean part = starts_part (qconv_families_generic (families), common);
+  const char *end = common;
+
+  while (id->family == NULL && *end != '\0')
+    {
+      gsize n = (gsize) (strchr (end, '.') + 1 - common);
+
+      if (part && strncmp (shared, common, n) != 0)
+        break;
+      if (!try_families (views, qconv_families_list (families), common, n, id, error))
         return FALSE;
+      end = common + n;
     }
   return TRUE;
 }
@@ -299,14 +366,13 @@ try_shared (Views *views, const GPtrArray *list, Identity *id, GError **error)
 gboolean
 qconv_identity_probes (const Identity *id, const char *layer)
 {
-  gsize known = strlen (id->prefix), all = strlen (id->shared);
   const char *start = layer, *dot;
 
   if (qconv_family_is_probed (id->family, layer))
     return TRUE;
   if (qconv_family_base (id->family) != id->family)
     return FALSE;
-  while ((dot = strchr (start, '.')) != NULL && (gsize) (dot + 1 - layer) + known <= all)
+  while ((dot = strchr (start, '.')) != NULL && !g_ascii_isdigit (*start))
     {
       start = dot + 1;
       if (qconv_family_is_probed (id->family, start))
@@ -340,9 +406,9 @@ common_prefix (const Family *generic, const Names *names)
   return best < n ? prefixes[best] : "";
 }
 
-/* Makes @id the generic family. Removes wrappers such as "_orig_mod." at the start that all names share, or @start */
+/* Makes @id the generic family. Removes wrappers such as "_orig_mod." at the start that most names share, or @start */
 static void
-be_generic (Identity *id, const Families *families, const Names *names, const char *start)
+be_generic (Identity *id, const Families *families, const Names *names, const char *start, const char *common)
 {
   const Family *generic = qconv_families_generic (families);
   FamilyTexts wrappers = qconv_family_data (generic)->wrappers;
@@ -351,7 +417,7 @@ be_generic (Identity *id, const Families *families, const Names *names, const ch
 
   id->foreign = strlen (start);
   for (guint i = 0; *start == '\0' && wrappers != NULL && wrappers[i] != NULL;)
-    if (g_str_has_prefix (id->shared + id->foreign, wrappers[i]))
+    if (g_str_has_prefix (common + id->foreign, wrappers[i]))
       {
         id->foreign += strlen (wrappers[i]);
         i = 0;
@@ -360,7 +426,7 @@ be_generic (Identity *id, const Families *families, const Names *names, const ch
       i++;
   id->family = generic;
   id->naming = "original";
-  first = *start != '\0' ? g_strdup (start) : g_strndup (id->shared, id->foreign);
+  first = *start != '\0' ? g_strdup (start) : g_strndup (common, id->foreign);
   behind = qconv_names_behind (names, first, NULL);
   id->prefix = g_strconcat (first, common_prefix (generic, behind), NULL);
   id->dims = qconv_dims_new ();
@@ -371,16 +437,17 @@ qconv_identify_behind (const Families *families, const Names *names, const char 
 {
   g_autoptr (GHashTable) behind = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_names);
   g_autoptr (Identity) id = g_new0 (Identity, 1);
+  g_autofree char *common = NULL;
   GPtrArray *list = qconv_families_list (families);
   Views views = { names, behind };
 
-  id->shared = shared_start (names);
   if (!try_families (&views, list, start, strlen (start), id, error))
     return NULL;
-  if (id->family == NULL && *start == '\0' && !try_shared (&views, list, id, error))
+  common = id->family == NULL ? common_start (names) : NULL;
+  if (id->family == NULL && *start == '\0' && !try_common (&views, families, common, id, error))
     return NULL;
   if (id->family == NULL)
-    be_generic (id, families, names, start);
+    be_generic (id, families, names, start, common);
   return g_steal_pointer (&id);
 }
 

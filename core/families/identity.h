@@ -12,13 +12,12 @@
  * @naming: "original", or another naming that the rules of the family recognise
  * @prefix: the start of the model's names
  * @foreign: bytes at the start of @prefix that no loader knows, such as "_orig_mod."
- * @shared: the start that all names share, up to a dot; root tensors, whose names have no dot, aside
  * @dims: (nullable): of the original naming; NULL if the names cannot be mapped to it
  */
 typedef struct {
   const Family *family;
   const char *variant, *naming;
-  char *prefix, *shared;
+  char *prefix;
   gsize foreign;
   Dims *dims;
 } Identity;
@@ -30,7 +29,7 @@ Identity *qconv_identify (const Families *families, const Names *names, GError *
    knows may follow */
 Identity *qconv_identify_behind (const Families *families, const Names *names, const char *start, GError **error);
 /* Returns TRUE if loaders tell models apart by the stored shape of the weight of @layer, whose name lacks the prefix.
-   In a model of no known family, the name may begin with a part of what all names share */
+   In a model of no known family, any prefix without a number may stand before the name that loaders know */
 gboolean qconv_identity_probes (const Identity *id, const char *layer);
 /* Returns: (transfer full): a copy, which must not outlive the families either */
 Identity *qconv_identity_copy (const Identity *id);

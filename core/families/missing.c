@@ -7,6 +7,7 @@
 
 #include "families/aliases.h"
 #include "families/expand.h"
+#include "families/keymap.h"
 
 /* Returns the number after the highest number that follows @stem in @names, at most the number of names */
 static gint64
@@ -104,8 +105,9 @@ count_strays (const Compared *c)
   return balance;
 }
 
+/* Adds to @missing the tensors that @c lacks, in the original naming */
 static void
-list_missing (const Compared *c, GPtrArray *missing)
+list_missing (const Compared *c, Names *missing)
 {
   g_autoptr (GHashTable) balance = count_strays (c);
 
@@ -116,23 +118,129 @@ list_missing (const Compared *c, GPtrArray *missing)
 
       if (!l->optional && strcmp (t->op, "buffer") != 0 && !is_present (c, t)
           && (qconv_dims_hold (c->counted, l->when) || GPOINTER_TO_INT (g_hash_table_lookup (balance, l->when)) > 0))
-        g_ptr_array_add (missing, g_strdup (t->name));
+        qconv_names_add (missing, t->name, &t->shape);
     }
 }
 
-GPtrArray *
-qconv_identity_missing (const Identity *id, const Names *behind)
+/* Returns the names of @missing. In a file of another naming, returns the names that its makers give to these tensors,
+   without those that @behind has; if no keymap makes them, returns the original names. (transfer full) (element-type
+   utf8) */
+static GPtrArray *
+spell_missing (const Identity *id, const Dims *dims, const Names *missing, const Names *behind)
 {
-  g_autoptr (GPtrArray) missing = g_ptr_array_new_with_free_func (g_free), tensors = NULL;
+  KeymapRequest request = { .family = id->family,
+                            .variant = id->variant,
+                            .dims = dims,
+                            .names = missing,
+                            .from = "original",
+                            .to = id->naming,
+                            .any_order = TRUE };
+  g_autoptr (GPtrArray) maps
+      = strcmp (id->naming, "original") != 0 && qconv_names_length (missing) > 0 ? qconv_keymap (&request, NULL) : NULL;
+  GPtrArray *spelled = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; maps != NULL && i < maps->len; i++)
+    {
+      const NameMap *map = g_ptr_array_index (maps, i);
+
+      if (qconv_names_find (behind, map->name) == NULL)
+        g_ptr_array_add (spelled, g_strdup (map->name));
+    }
+  if (spelled->len > 0)
+    return spelled;
+  for (guint i = 0; i < qconv_names_length (missing); i++)
+    g_ptr_array_add (spelled, g_strdup (qconv_names_name (missing, i)));
+  return spelled;
+}
+
+/* Returns TRUE if loaders count the blocks of @dim in the file, as opposed to dimensions that follow from others */
+static gboolean
+counts_blocks (const FamilyDim *dim)
+{
+  return dim->infer.count != NULL && dim->infer.with == NULL;
+}
+
+/* Returns TRUE if @a and @b differ in nothing but the numbers of blocks */
+static gboolean
+same_but_for_blocks (const FamilyDims *all, const Dims *a, const Dims *b)
+{
+  for (guint i = 0; i < all->n; i++)
+    {
+      const FamilyDim *dim = &all->at[i];
+
+      if (dim->infer.count == NULL && qconv_dims_get (a, dim->name) != qconv_dims_get (b, dim->name))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Compares the numbers of blocks. Returns TRUE if they are equal, or if @dims has more of some. Else sets *has and
+   *wants for the first kind of which @dims has fewer */
+static gboolean
+enough_blocks (const FamilyDims *all, const Dims *dims, const Dims *published, gint64 *has, gint64 *wants)
+{
+  gboolean fewer = FALSE;
+
+  for (guint i = 0; i < all->n; i++)
+    {
+      gint64 a = qconv_dims_get (dims, all->at[i].name), b = qconv_dims_get (published, all->at[i].name);
+
+      if (!counts_blocks (&all->at[i]) || a == b)
+        continue;
+      if (a > b)
+        return TRUE;
+      if (!fewer)
+        {
+          *has = a;
+          *wants = b;
+        }
+      fewer = TRUE;
+    }
+  return !fewer;
+}
+
+const char *
+qconv_identity_fewer_blocks (const Identity *id, gint64 *has, gint64 *wants)
+{
+  const FamilyData *data = qconv_family_data (id->family);
+  const char *fewer_than = NULL;
+
+  for (guint i = 0; id->dims != NULL && i < data->variants.n; i++)
+    {
+      const FamilyVariant *v = &data->variants.at[i];
+      g_autoptr (Dims) dims = v->synthetic ? NULL : qconv_family_variant_dims (id->family, v->name, NULL);
+      gint64 a = 0, b = 0;
+
+      if (dims == NULL || !same_but_for_blocks (&data->dims, id->dims, dims))
+        continue;
+      if (enough_blocks (&data->dims, id->dims, dims, &a, &b))
+        return NULL;
+      if (fewer_than != NULL && b >= *wants)
+        continue;
+      fewer_than = v->name;
+      *has = a;
+      *wants = b;
+    }
+  return fewer_than;
+}
+
+GPtrArray *
+qconv_identity_missing (const Identity *id, const Names *behind, const Dims *stated)
+{
+  g_autoptr (GPtrArray) tensors = NULL;
   g_autoptr (Names) names = id->dims != NULL ? qconv_identity_names (id, behind, NULL) : NULL;
+  g_autoptr (Names) missing = qconv_names_new ();
   g_autoptr (GHashTable) present = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (Dims) counted = NULL, dims = NULL;
   const FamilyData *data = qconv_family_data (id->family);
 
   if (names == NULL)
-    return g_steal_pointer (&missing);
+    return g_ptr_array_new_with_free_func (g_free);
   counted = qconv_dims_copy (id->dims);
   raise_counts (counted, &data->dims, names);
+  for (guint i = 0; i < data->dims.n; i++)
+    if (qconv_dims_get (stated, data->dims.at[i].name) > qconv_dims_get (counted, data->dims.at[i].name))
+      qconv_dims_set (counted, data->dims.at[i].name, qconv_dims_get (stated, data->dims.at[i].name));
   dims = qconv_dims_copy (counted);
   raise_conditions (dims, id->family, names);
   tensors = qconv_family_expand (id->family, dims, NULL);
@@ -140,5 +248,5 @@ qconv_identity_missing (const Identity *id, const Names *behind)
     g_hash_table_add (present, qconv_aliases_apply (&data->aliases, qconv_names_name (names, i)));
   if (tensors != NULL)
     list_missing (&(Compared) { &data->aliases, counted, tensors, present }, missing);
-  return g_steal_pointer (&missing);
+  return spell_missing (id, dims, missing, behind);
 }

@@ -129,6 +129,7 @@ static const SchemaMember infer[] = { { "const", ONE_OF (given_integer), INFER (
                                       END (FamilyInfer) };
 static const SchemaMember dim[] = { { "doc", MAY (text), UNUSED },
                                     { "infer", qconv_schema_object, SCHEMA_NEEDED, infer, offsetof (FamilyDim, infer) },
+                                    { "stated", MAY (texts), offsetof (FamilyDim, stated) },
                                     { "unseen", MAY (truth), offsetof (FamilyDim, unseen) },
                                     END (FamilyDim) };
 
@@ -307,6 +308,12 @@ static const SchemaMember exception[] = {
   { "name", MUST (text), UNUSED }, { "n", MUST (count), UNUSED }, { "k", MUST (count), UNUSED }, { .name = NULL }
 };
 
+static const SchemaMember tokenizer[] = { { "tensor", MUST (text), offsetof (FamilyTokenizer, tensor) },
+                                          { "files", MUST (texts), offsetof (FamilyTokenizer, files) },
+                                          { "variants", MAY (texts), offsetof (FamilyTokenizer, variants) },
+                                          { "source", MAY (text), UNUSED },
+                                          END (FamilyTokenizer) };
+
 static gboolean
 read_components (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
@@ -344,6 +351,8 @@ static const SchemaMember family_file[]
         { "keep_evidence", OBJECTS (evidence), DATA (keep_evidence) },
         { "presets", qconv_schema_object_map, SCHEMA_NEEDED, preset, DATA (presets) },
         { "never_pack", MAY (texts), DATA (never_pack) },
+        { "tokenizers", OBJECTS (tokenizer), DATA (tokenizers) },
+        { "vision_files", MAY (text_map), DATA (vision_files) },
         { "alignment_exceptions", OBJECTS (exception), UNUSED },
         { "preset_stats", MAY (anything), UNUSED },
         { "notes", MAY (texts), UNUSED },
@@ -351,6 +360,7 @@ static const SchemaMember family_file[]
         { "keep", MAY (regexes), DATA (keep) },
         { "may_be_infinite", MAY (regexes), DATA (may_be_infinite) },
         { "wrappers", MAY (texts), DATA (wrappers) },
+        { "module_wrappers", MAY (texts), DATA (module_wrappers) },
         { "scheme_presets", MAY (text_map), DATA (scheme_presets) },
         { "foreign_names", MAY (text_map), DATA (foreign_names) },
         { "preset_to_6_bits", MAY (text), DATA (preset_to_6_bits) },

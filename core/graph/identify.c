@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "families/missing.h"
+#include "families/resemble.h"
 #include "graph/restore.h"
+#include "graph/stated.h"
+#include "graph/unwrap.h"
 
 static Names *
 all_names (const GPtrArray *layers)
@@ -130,11 +133,16 @@ qconv_layers_names (const GPtrArray *layers, const Identity *id)
 }
 
 GPtrArray *
-qconv_layers_missing (const GPtrArray *layers, const Identity *id)
+qconv_layers_missing (const QconvModel *m, const GPtrArray *layers, const Identity *id, const Family **of)
 {
-  g_autoptr (Names) names = qconv_identity_known (id) ? qconv_layers_names (layers, id) : NULL;
+  gboolean known = qconv_identity_known (id);
+  g_autoptr (Names) names = known ? qconv_layers_names (layers, id) : all_names (layers);
+  g_autoptr (Dims) stated = NULL;
 
-  return names != NULL ? qconv_identity_missing (id, names) : g_ptr_array_new_with_free_func (g_free);
+  *of = known ? id->family : NULL;
+  stated = known ? qconv_stated_blocks (m, id->family) : NULL;
+  return known ? qconv_identity_missing (id, names, stated)
+               : qconv_identity_resembles (qconv_model_families (m, NULL), names, id, of);
 }
 
 /* Returns the first dimension in which the two differ and that loaders infer from shapes, or NULL */
@@ -161,15 +169,17 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
 {
   g_autoptr (Identity) seen = NULL;
   g_autoptr (Names) names = qconv_names_new ();
+  const Families *families = qconv_model_families (m, error);
   const char *dimension;
 
-  for (guint i = 0; i < qconv_directory_n_tensors (planned); i++)
+  for (guint i = 0; families != NULL && i < qconv_directory_n_tensors (planned); i++)
     {
       const QconvTensor *t = qconv_directory_tensor (planned, i);
+      g_autofree char *name = qconv_unwrap_name (families, t->name);
 
-      qconv_names_add (names, t->name, &t->shape);
+      qconv_names_add (names, name, &t->shape);
     }
-  seen = qconv_identify (qconv_model_families (m, error), names, error);
+  seen = families != NULL ? qconv_identify (families, names, error) : NULL;
   if (seen == NULL)
     return FALSE;
   if (seen->family != is->family || g_strcmp0 (seen->variant, is->variant) != 0)

@@ -27,9 +27,10 @@ gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, 
                                        GError **error);
 /* Returns the names and logical shapes of @layers behind the model's prefix. (transfer full) */
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
-/* Returns the tensors, in the original naming, that loaders of @id's family need and @layers lack; empty if the family
-   is not known. (transfer full) (element-type utf8) */
-GPtrArray *qconv_layers_missing (const GPtrArray *layers, const Identity *id);
+/* Returns the tensors that loaders of @id's family need and @layers, a part of @m, lack. If the family is not known,
+   returns those by which the file differs from the family to which nearly all of its names belong. Sets @of to the
+   family, or NULL. (transfer full) (element-type utf8) */
+GPtrArray *qconv_layers_missing (const QconvModel *m, const GPtrArray *layers, const Identity *id, const Family **of);
 /* Returns the architecture that the file states, or NULL. (transfer none) */
 const char *qconv_model_architecture (const QconvModel *m);
 /* Returns "plain" or "permuted" if the user stated the order of rows in attention heads, or NULL. (transfer none) */

@@ -10,6 +10,7 @@
 #include "families/keymap.h"
 #include "graph/restore.h"
 #include "graph/select-part.h"
+#include "graph/unwrap.h"
 #include "layer/compose.h"
 
 #define ORIGINAL "original"
@@ -420,7 +421,7 @@ make_mapping (Making *k, const MappingOptions *o, GError **error)
   if (known && !foreign && !restore_shapes (k, error))
     return FALSE;
   name_layers (k);
-  return TRUE;
+  return !o->keep_prefix || qconv_unwrap_keep (x, error);
 }
 
 static void
@@ -465,7 +466,10 @@ begin (Making *k, const MappingOptions *o, GError **error)
   x->identity = identify_selected (k, error);
   if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
-  x->missing = qconv_layers_missing (all, x->identity);
+  /* A model that cannot be recognised because of what the user drops is not incomplete */
+  if (o->drop != NULL && !qconv_identity_known (x->identity))
+    g_ptr_array_set_size (all, 0);
+  x->missing = qconv_layers_missing (k->model, all, x->identity, &x->missing_of);
   /* A model of an all-in-one checkpoint loses the prefix if the model becomes a file of its own */
   x->prefix = k->part ? "" : x->identity->prefix + (o->keep_prefix ? 0 : x->identity->foreign);
   x->naming = x->identity->naming;

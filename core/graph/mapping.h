@@ -24,8 +24,9 @@ typedef struct {
  * @prefix: the start of the model's names in the output
  * @layers: (element-type SourceLayer): the layers to write, in order; the model owns some of them
  * @naming: of @layers
- * @missing: (element-type utf8): tensors that loaders need and the model lacks, in the original naming. What the user
- *   drops does not count
+ * @missing: (element-type utf8): tensors that loaders need and the model lacks. What the user drops does not count
+ * @missing_of: (nullable): the family that has them; not that of @identity if the model cannot be recognised without
+ *   them
  * @n_useless: tensors that were left out for the loader
  * @n_ema: tensors of an averaged copy that were left out
  */
@@ -35,6 +36,7 @@ typedef struct {
   guint n_useless, n_ema;
   const char *naming;
   GPtrArray *layers, *composed, *missing;
+  const Family *missing_of;
   GHashTable *originals; /* SourceLayer -> its short name in the original naming */
 } Mapping;
 

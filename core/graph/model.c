@@ -10,6 +10,7 @@
 #include "graph/container.h"
 #include "graph/folder.h"
 #include "graph/identify.h"
+#include "graph/unwrap.h"
 #include "io/directory.h"
 #include "layer/hooks.h"
 #include "registry/values.h"
@@ -147,14 +148,19 @@ pass_warnings (const QconvModel *m, const GPtrArray *warnings, const QconvOpenOp
 static gboolean
 index_names (QconvModel *m, GError **error)
 {
-  if (qconv_families_known (error) == NULL)
+  const Families *families = qconv_families_known (error);
+
+  if (families == NULL)
     return FALSE;
+  qconv_unwrap_layers (m, families);
   m->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   m->by_tensor = g_hash_table_new (g_str_hash, g_str_equal);
   for (guint i = 0; i < m->layers->len; i++)
     {
       SourceLayer *s = g_ptr_array_index (m->layers, i);
 
+      if (s->stored_name != NULL)
+        g_hash_table_insert (m->by_tensor, s->stored_name, s);
       g_hash_table_insert (m->by_tensor, s->plain_name, s);
       g_hash_table_insert (m->by_name, qconv_short_name (s->plain_name), s);
     }

@@ -19,7 +19,7 @@ struct _QconvModel {
   GPtrArray *layers;     /* SourceLayer */
   GError *unclaimed;     /* why there are no layers, if opened for verifying */
   GHashTable *by_name;   /* name without prefix or ".weight" -> SourceLayer */
-  GHashTable *by_tensor; /* name of the whole weight tensor -> SourceLayer */
+  GHashTable *by_tensor; /* name of the whole weight tensor, with and without wrappers -> SourceLayer */
   Knowledge *knowledge;  /* see identify.h */
 };
 

@@ -113,7 +113,8 @@ qconv_directory_set_fact (QconvDirectory *d, QconvFact fact, GVariant *value)
   static const char *const types[QCONV_N_FACTS] = { [QCONV_FACT_ARCHITECTURE] = "s",
                                                     [QCONV_FACT_N_HEADS] = "t",
                                                     [QCONV_FACT_HEAD_DIM] = "t",
-                                                    [QCONV_FACT_ROW_ORDER] = "s" };
+                                                    [QCONV_FACT_ROW_ORDER] = "s",
+                                                    [QCONV_FACT_N_BLOCKS] = "t" };
   g_autoptr (GVariant) owned = NULL;
 
   g_return_if_fail (d != NULL && value != NULL);

@@ -17,6 +17,7 @@ qconv_source_layer_free (SourceLayer *s)
   g_clear_pointer (&s->deltas, g_ptr_array_unref);
   g_free (s->name);
   g_free (s->plain_name);
+  g_free (s->stored_name);
   g_free (s);
 }
 

@@ -44,6 +44,7 @@ typedef struct {
  * @deltas: (nullable) (element-type Delta): the deltas that are added to the rows, see delta.h
  * @name: of the layer, without ".weight"
  * @plain_name: name of the whole weight tensor in a plain file
+ * @stored_name: (nullable): @plain_name with the wrappers that it has in the file, see graph/unwrap.h
  * @reader: (nullable): the reader that claimed it; NULL: no reader
  * @min_rows, @scratch: as in qconv_claim_cost()
  * @bytes: of the stored weight and its scales
@@ -54,7 +55,7 @@ typedef struct {
   GPtrArray *sources;
   GArray *parts;
   GPtrArray *deltas;
-  char *name, *plain_name;
+  char *name, *plain_name, *stored_name;
   const QconvReader *reader;
   guint64 min_rows;
   gsize scratch;

@@ -4,6 +4,7 @@
 
 #include "base/names.h"
 #include "io/directory.h"
+#include "plan/beside.h"
 #include "plan/encoder.h"
 #include "plan/plan-warnings.h"
 
@@ -88,6 +89,7 @@ qconv_plan_warn (const QconvPlan *p, gboolean scales)
     warn_unscaled (p);
   warn_unknown (p);
   warn_unconfigured (p);
+  qconv_beside_warn_vision (p);
   warn_lossy (p);
   warn_nothing (p);
 }

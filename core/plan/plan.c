@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "families/missing.h"
 #include "graph/select-part.h"
+#include "graph/unwrap.h"
 #include "io/directory.h"
 #include "lora/lora.h"
+#include "plan/beside.h"
 #include "plan/edit.h"
 #include "plan/encoder.h"
 #include "plan/output-name.h"
@@ -79,7 +82,7 @@ plan_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->edit != NULL && !qconv_edit_metadata (p->edit, &p->output, error))
     return FALSE;
-  return qconv_call_end (w, &p->output, error)
+  return qconv_beside_add_tokenizer (p, error) && qconv_call_end (w, &p->output, error)
          && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }
 
@@ -99,17 +102,29 @@ static gboolean
 check_complete (const Planning *pl, GError **error)
 {
   const Mapping *x = pl->plan->mapping;
-  const char *family = qconv_family_id (x->identity->family);
+  gboolean known = qconv_identity_known (x->identity);
   g_autofree char *names = qconv_first_names (x->missing);
+  const char *family;
 
   if (x->missing->len == 0)
     return TRUE;
+  family = qconv_family_id (x->missing_of);
   if (pl->plan->target->writer->spellings == NULL || pl->job->names.allow_incomplete)
     {
-      qconv_warn (&pl->plan->warn, _ ("the model is incomplete: %s needs %u tensors that are missing: %s"), family,
-                  x->missing->len, names);
+      if (known)
+        qconv_warn (&pl->plan->warn, _ ("the model is incomplete: %s needs %u tensors that are missing: %s"), family,
+                    x->missing->len, names);
+      else
+        qconv_warn (&pl->plan->warn,
+                    _ ("nearly all names are those of %s, but %u tensors are missing, so it cannot be recognised: %s"),
+                    family, x->missing->len, names);
       return TRUE;
     }
+  if (!known)
+    return qconv_fail (error, QCONV_ERROR_INPUT,
+                       "nearly all names are those of %s, but %u tensors are missing, so loaders cannot recognise it: "
+                       "%s; --allow-incomplete converts it as a model of no known family",
+                       family, x->missing->len, names);
   return qconv_fail (
       error, QCONV_ERROR_INPUT,
       "the model is incomplete: %s needs %u tensors that are missing: %s; --allow-incomplete converts it "
@@ -136,10 +151,21 @@ static void
 warn_names (const QconvPlan *p, const MappingOptions *options)
 {
   const Identity *id = p->mapping->identity;
+  const char *wrapper = NULL, *fewer_than;
+  gint64 has = 0, wants = 0;
+  guint n = options->keep_prefix ? 0 : qconv_unwrap_count (p->model, qconv_model_families (p->model, NULL), &wrapper);
 
+  if (n > 0)
+    qconv_warn (&p->warn,
+                _ ("%u names hold wrappers of modules such as \"%s\", which no loader knows: they are removed"), n,
+                wrapper);
   if (id->foreign > 0 && !options->keep_prefix && options->component == NULL)
     qconv_warn (&p->warn, _ ("names begin with \"%.*s\", which no loader knows: it is removed"), (int) id->foreign,
                 id->prefix);
+  fewer_than = qconv_identity_fewer_blocks (id, &has, &wants);
+  if (fewer_than != NULL)
+    qconv_warn (&p->warn, _ ("the model has %u blocks, %s %s has %u: unless it was made so, the last ones are missing"),
+                (guint) has, qconv_family_id (id->family), fewer_than, (guint) wants);
   if (p->mapping->n_ema > 0)
     qconv_warn (&p->warn, _ ("%u tensors of an averaged copy (EMA) are left out; --component all writes them, too"),
                 p->mapping->n_ema);
@@ -264,7 +290,10 @@ find_target (QconvPlan *p, const QconvJob *job, GError **error)
     }
   p->in_place = qconv_edit_in_place (p->model, job, &local);
   if (local == NULL)
-    p->edit = qconv_edit_new (p->model, job, &local);
+    {
+      qconv_unwrap_undo (p->model);
+      p->edit = qconv_edit_new (p->model, job, &local);
+    }
   if (local != NULL)
     {
       g_propagate_error (error, g_steal_pointer (&local));

@@ -30,4 +30,5 @@ qconv_gguf_add_facts (QconvDirectory *d)
   qconv_directory_set_fact (d, QCONV_FACT_ARCHITECTURE, value);
   add_number (d, architecture, GGUF_HEAD_COUNT, QCONV_FACT_N_HEADS);
   add_number (d, architecture, GGUF_KEY_LENGTH, QCONV_FACT_HEAD_DIM);
+  add_number (d, architecture, GGUF_BLOCK_COUNT, QCONV_FACT_N_BLOCKS);
 }

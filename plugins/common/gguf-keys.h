@@ -17,6 +17,7 @@
 /* Follows the value of GGUF_ARCHITECTURE: "llama.attention.head_count". */
 #define GGUF_HEAD_COUNT ".attention.head_count"
 #define GGUF_KEY_LENGTH ".attention.key_length"
+#define GGUF_BLOCK_COUNT ".block_count"
 #define GGUF_SPLIT_NO GGUF_SPLIT "no"
 #define GGUF_SPLIT_COUNT GGUF_SPLIT "count"
 #define GGUF_SPLIT_TENSORS GGUF_SPLIT "tensors.count"

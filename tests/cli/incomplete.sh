@@ -9,7 +9,22 @@ run --to f16-safetensors hole.safetensors plain.safetensors | grep '^[$!=]'
 run --to nvfp4-comfy --allow-incomplete hole.safetensors out.safetensors | grep '^[$!=]'
 run verify hole.safetensors
 run --to nvfp4-comfy --drop '^blocks\.1\.self_attn\.q$' whole.safetensors dropped.safetensors | grep '^[$!=]'
+run verify dropped.safetensors | tail -2
+run verify --allow-incomplete dropped.safetensors
 list
+
+echo "== a model without the tensors by which it is recognised"
+run --to bf16-safetensors --drop '^head\.modulation$' whole.safetensors unseen.safetensors | grep '^[$!=]'
+rm -f out.safetensors
+run --to nvfp4-comfy unseen.safetensors out.safetensors | grep '^[$!=]'
+run --to f16-safetensors unseen.safetensors out.safetensors | grep '^[$!=]'
+run --to nvfp4-comfy --allow-incomplete --force unseen.safetensors out.safetensors | grep '^[$!=]'
+run verify unseen.safetensors
+make_family flux1 tiny --naming diffusers diffusers.safetensors
+run --to bf16-safetensors --drop '^norm_out\.linear$' --drop 'transformer_blocks\.0\.attn\.norm_q$' diffusers.safetensors unseen.safetensors --force | grep '^[$!=]'
+run --to bf16-safetensors unseen.safetensors out.safetensors --force | grep '^[$!=]'
+run --to bf16-safetensors --drop '^transformer_blocks\.1\.attn\.norm_q$' diffusers.safetensors unseen.safetensors --force | grep '^[$!=]'
+run --to fp8-comfy unseen.safetensors none.safetensors | grep '^[$!=]'
 rm *.safetensors
 
 echo "== prefixes that no loader knows"
@@ -37,3 +52,21 @@ for words in "fp8-comfy" "fp8-comfy --component all" "fp8-comfy --component text
     "$QCONV" inspect out.safetensors --all | awk '/(model_ema.*|position_embedding|attention_bias|time_embed.0).weight / { print $1 }'
   rm -f out.safetensors
 done
+
+echo "== tensors that configure a loader, and masks"
+rm -r parts all.safetensors
+mkdir parts
+make_family sdxl tiny --prefix=model.diffusion_model. parts/model-00001-of-00003.safetensors
+make_family clip_text tiny --prefix=conditioner.embedders.0.transformer. parts/model-00002-of-00003.safetensors
+make_model parts/model-00003-of-00003.safetensors
+rename_tensors 's/layers\.0\.weight/v_pred/; s/layers\.1\.weight/ztsnr/; s/layers\.2\.weight/edm_vpred.sigma_max/; s/layers\.3\.weight/other/' \
+  parts/model-00003-of-00003.safetensors
+for part in diffusion text-encoder; do
+  run --to fp8-comfy --component $part --progress none parts out.safetensors --force | grep '^[$!=]'
+  "$QCONV" inspect out.safetensors --all | awk '$1 ~ /^(v_pred|ztsnr|edm_vpred.sigma_max|other)$/ { print $1 }' | sort -u
+done
+make_model odd.safetensors
+spoil odd.safetensors
+run --to fp8-comfy odd.safetensors out.safetensors --force | grep '^[$!=]'
+rename_tensors 's/layers\.3\.weight/layers.3.attn_mask/' odd.safetensors
+run --to fp8-comfy odd.safetensors out.safetensors --force | grep '^[$!=]'

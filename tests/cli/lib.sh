@@ -65,3 +65,20 @@ spoil ()
 {
   printf '\300\177' | dd of="$1" bs=1 seek=$(($(wc -c <"$1") - 1000)) conv=notrunc 2>/dev/null
 }
+
+# rename_tensors EXPRESSION FILE: changes the header of a safetensors file with sed
+rename_tensors ()
+{
+  n=$(od -An -tu4 -N4 "$2" | tr -d ' ')
+  head -c $((8 + n)) "$2" | tail -c +9 | sed -e "$1" >header
+  size=$(wc -c <header)
+  {
+    # The length of the header: eight bytes, the lowest first
+    # shellcheck disable=SC2059
+    printf "$(printf '\\%03o\\%03o\\%03o\\0\\0\\0\\0\\0' $((size % 256)) $((size / 256 % 256)) $((size / 65536)))"
+    cat header
+    tail -c +$((9 + n)) "$2"
+  } >renamed
+  rm header
+  mv renamed "$2"
+}

@@ -119,6 +119,7 @@ open_with_heads (guint32 kind, guint heads)
 
   build_text (b, "general.architecture", "llama");
   build_integer (b, "llama.attention.head_count", kind, heads);
+  build_integer (b, "llama.block_count", kind, heads + 1);
   return model_open_build (b, NULL);
 }
 
@@ -133,11 +134,13 @@ test_facts (void)
     {
       g_autoptr (Model) m = open_with_heads (kinds[i], 32);
       GVariant *heads = qconv_directory_fact (m->directory, QCONV_FACT_N_HEADS);
+      GVariant *blocks = qconv_directory_fact (m->directory, QCONV_FACT_N_BLOCKS);
 
       assert_opened (m);
       g_assert_cmpstr (g_variant_get_string (qconv_directory_fact (m->directory, QCONV_FACT_ARCHITECTURE), NULL), ==,
                        "llama");
       g_assert_true (kinds[i] == KV_I32 ? heads == NULL : g_variant_get_uint64 (heads) == 32);
+      g_assert_true (kinds[i] == KV_I32 ? blocks == NULL : g_variant_get_uint64 (blocks) == 33);
     }
   assert_opened (none);
   g_assert_null (qconv_directory_fact (none->directory, QCONV_FACT_ARCHITECTURE));

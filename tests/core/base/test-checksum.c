@@ -72,7 +72,7 @@ test_text (void)
   g_autoptr (GError) error = NULL;
 
   g_assert_cmpstr (text, ==,
-                   "{\"a.weight\":\"crc32:00c0ffee\",\"a \\\"quoted\\\" name\":\"crc32:ffffffff\","
+                   "{\"a \\\"quoted\\\" name\":\"crc32:ffffffff\",\"a.weight\":\"crc32:00c0ffee\","
                    "\"empty\":\"crc32:00000000\"}");
   g_assert_cmpuint (strlen (text), ==, strlen (zeros));
   qconv_directory_replace_metadata (d, QCONV_CHECKSUMS, g_variant_new_string (text));

@@ -98,7 +98,7 @@ void
 graph_assert_missing (const Identity *id, const Names *names, const char *want)
 {
   g_autoptr (Names) behind = qconv_names_behind (names, id->prefix, &qconv_family_data (id->family)->prefix_rewrites);
-  g_autoptr (GPtrArray) missing = qconv_identity_missing (id, behind);
+  g_autoptr (GPtrArray) missing = qconv_identity_missing (id, behind, NULL);
   const char *first = missing->len > 0 ? g_ptr_array_index (missing, 0) : NULL;
 
   if (missing->len != (want != NULL) || g_strcmp0 (first, want) != 0)

@@ -212,7 +212,8 @@ test_probed (void)
                 { "_orig_mod.module.", "_orig_mod.module.", "cap_embedder.1", TRUE },
                 { "_orig_mod.model.", "_orig_mod.model.", "cap_embedder.1", TRUE },
                 { "my.trainer.", "", "my.trainer.cap_embedder.1", TRUE },
-                { "my.trainer.", "", "my.trainer.other.cap_embedder.1", FALSE } };
+                { "my.trainer.", "", "my.trainer.other.cap_embedder.1", TRUE },
+                { "my.trainer.", "", "my.trainer.layers.0.cap_embedder.1", FALSE } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "families/missing.h"
+#include "families/resemble.h"
 #include "graph-fixture.h"
 
 /* Returns the names of @m without tensor @i */
@@ -100,7 +101,7 @@ lose_parts (const GraphModel *m, gpointer data)
         g_assert_true (id->family == m->family);
         if (*parts[i].want != '\0')
           graph_assert_missing (id, names, parts[i].want);
-        missing = qconv_identity_missing (id, names);
+        missing = qconv_identity_missing (id, names, NULL);
         for (guint k = 0; k < missing->len; k++)
           g_assert_true (g_str_has_prefix (g_ptr_array_index (missing, k), parts[i].start));
         g_assert_cmpuint (missing->len, >, 0);
@@ -117,11 +118,90 @@ test_missing_parts (void)
   g_assert_cmpuint (n, ==, 4);
 }
 
+/* Takes away tensors whose names hold @part. Returns how many tensors the result lacks to be of the family of @m */
+static guint
+count_resembling (const GraphModel *m, const char *part)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Names) names = qconv_names_new ();
+  g_autoptr (Identity) id = NULL;
+  g_autoptr (GPtrArray) missing = NULL;
+  const Family *family = NULL;
+
+  for (guint i = 0; i < m->tensors->len; i++)
+    {
+      const GraphTensor *t = g_ptr_array_index (m->tensors, i);
+
+      if (strstr (t->name, part) == NULL)
+        qconv_names_add (names, t->name, &t->shape);
+    }
+  id = qconv_identify (graph_families (), names, &error);
+  g_assert_no_error (error);
+  missing = qconv_identity_resembles (graph_families (), names, id, &family);
+  g_assert_true (missing->len == 0 || family == m->family);
+  return missing->len;
+}
+
+/* Tests files that no family recognises: one without a single tensor, and one that lacks a norm of every block, as
+   another architecture does */
+static void
+resemble (const GraphModel *m, gpointer data)
+{
+  if (strcmp (m->variant, "2.1-t2v-14b") == 0)
+    g_assert_cmpuint (count_resembling (m, "head.modulation"), ==, 1);
+  else if (strcmp (m->variant, "gemma2-2b") == 0)
+    g_assert_cmpuint (count_resembling (m, "post_feedforward_layernorm"), ==, 0);
+  else
+    return;
+  (*(guint *) data)++;
+}
+
+static void
+test_resembles (void)
+{
+  guint n = 0;
+
+  graph_each_model (resemble, &n);
+  g_assert_cmpuint (n, ==, 2);
+}
+
+/* Tests that the last block of a published model is missed, and that no complete model misses one */
+static void
+lose_last_block (const GraphModel *m, gpointer data)
+{
+  g_autoptr (Names) names = qconv_names_new ();
+  g_autoptr (Identity) id = NULL;
+  gboolean wan = strcmp (m->variant, "2.1-t2v-14b") == 0;
+  gint64 has = 0, wants = 0;
+
+  id = identify_without (m, wan ? "blocks.39." : "no such name", names);
+  if (id->family != m->family || m->about->synthetic)
+    return;
+  g_assert_cmpstr (qconv_identity_fewer_blocks (id, &has, &wants), ==, wan ? "2.1-t2v-14b" : NULL);
+  if (wan)
+    {
+      g_assert_cmpint (has, ==, 39);
+      g_assert_cmpint (wants, ==, 40);
+      (*(guint *) data)++;
+    }
+}
+
+static void
+test_blocks (void)
+{
+  guint n = 0;
+
+  graph_each_model (lose_last_block, &n);
+  g_assert_cmpuint (n, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/graph/missing/weights", test_missing);
   g_test_add_func ("/graph/missing/parts", test_missing_parts);
+  g_test_add_func ("/graph/missing/blocks", test_blocks);
+  g_test_add_func ("/graph/missing/resembles", test_resembles);
   return g_test_run ();
 }

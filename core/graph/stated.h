@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds how many blocks a model should have by what its file or the config.json beside it states. graph/identify.c asks
+   when it looks for missing tensors. */
+#pragma once
+#include "families/dims.h"
+#include "families/family.h"
+#include "graph/model.h"
+
+/* Returns the numbers of blocks of @f that @m states; empty if it states none. (transfer full) */
+Dims *qconv_stated_blocks (const QconvModel *m, const Family *f);

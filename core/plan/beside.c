@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the tokenizer of a text encoder and the file with its vision part; beside.h describes them. */
+#include <glib/gi18n-lib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/names.h"
+#include "io/directory.h"
+#include "plan/beside.h"
+
+#define MOST_BYTES (64 << 20) /* of a tokenizer; tekken.json has 20 MB */
+#define ENCODER "text_encoder"
+
+/* Returns the row of the family that suits the model and whose tensor the output lacks, or NULL */
+static const FamilyTokenizer *
+find_row (const QconvPlan *p)
+{
+  const Identity *id = p->mapping != NULL ? p->mapping->identity : NULL;
+  const FamilyTokenizers *rows = id != NULL ? &qconv_family_data (id->family)->tokenizers : NULL;
+
+  if (rows == NULL || p->target->writer->spellings == NULL || *p->mapping->prefix != '\0')
+    return NULL;
+  for (guint i = 0; i < rows->n; i++)
+    {
+      const FamilyTokenizer *row = &rows->at[i];
+      gboolean suits = row->variants == NULL || (id->variant != NULL && g_strv_contains (row->variants, id->variant));
+
+      if (suits && qconv_directory_find (p->output.directory, row->tensor) == NULL)
+        return row;
+    }
+  return NULL;
+}
+
+/* Returns the folder of the tokenizer in a diffusers pipeline: "tokenizer_2" beside @folder "text_encoder_2", else
+   "tokenizer" beside @folder. (transfer full) */
+static char *
+tokenizer_folder (const char *folder)
+{
+  g_autofree char *whole = g_canonicalize_filename (folder, NULL), *name = g_path_get_basename (whole);
+  const char *number = g_str_has_prefix (name, ENCODER) ? name + strlen (ENCODER) : "";
+  g_autofree char *sibling = g_strconcat ("tokenizer", number, NULL);
+
+  return g_build_filename (folder, "..", sibling, NULL);
+}
+
+/* Returns the first of @files in @folder that can be read, or NULL. (transfer full) */
+static char *
+find_file (const char *folder, FamilyTexts files)
+{
+  for (guint i = 0; files[i] != NULL; i++)
+    {
+      g_autofree char *path = g_build_filename (folder, files[i], NULL);
+      struct stat st;
+
+      if (stat (path, &st) == 0 && S_ISREG (st.st_mode) && st.st_size > 0 && st.st_size <= MOST_BYTES)
+        return g_steal_pointer (&path);
+    }
+  return NULL;
+}
+
+/* Returns the path of the tokenizer of @row, or NULL. (transfer full) */
+static char *
+find_tokenizer (const QconvPlan *p, const FamilyTokenizer *row)
+{
+  g_autofree char *folder = g_path_get_dirname (qconv_source_path (p->model->source));
+  g_autofree char *sibling = tokenizer_folder (folder);
+  char *path = find_file (folder, row->files);
+
+  return path != NULL ? path : find_file (sibling, row->files);
+}
+
+gboolean
+qconv_beside_add_tokenizer (QconvPlan *p, GError **error)
+{
+  const FamilyTokenizer *row = find_row (p);
+  g_autofree char *path = row != NULL ? find_tokenizer (p, row) : NULL, *text = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  gsize n = 0;
+  QconvPlanned planned;
+
+  if (row == NULL)
+    return TRUE;
+  if (path == NULL)
+    {
+      qconv_warn (
+          &p->warn,
+          _ ("loaders of %s read the tokenizer from the tensor %s, which is missing: put the file %s beside the "
+             "input and convert again"),
+          p->mapping->identity->variant, row->tensor, row->files[0]);
+      return TRUE;
+    }
+  if (!g_file_get_contents (path, &text, &n, error))
+    return FALSE;
+  bytes = g_bytes_new_take (g_steal_pointer (&text), n);
+  planned = (QconvPlanned) { .dtype = QCONV_U8, .shape = QCONV_SHAPE1 (n), .data = bytes };
+  qconv_warn (&p->warn, _ ("the tokenizer %s becomes the tensor %s, which loaders need"), path, row->tensor);
+  return qconv_output_add (&p->output, NULL, row->tensor, &planned, error);
+}
+
+/* Returns the name of the first file beside the input that holds @word, or NULL. (transfer full) */
+static char *
+find_word (const QconvPlan *p, const char *word)
+{
+  const char *own = qconv_source_name (p->model->source), *name;
+  g_autofree char *folder = g_path_get_dirname (qconv_source_path (p->model->source));
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func (g_free);
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *lower = g_ascii_strdown (name, -1);
+
+      if (strstr (lower, word) != NULL && strcmp (name, own) != 0)
+        g_ptr_array_add (found, g_strdup (name));
+    }
+  g_ptr_array_sort (found, qconv_compare_strings);
+  return found->len > 0 ? g_strdup (g_ptr_array_index (found, 0)) : NULL;
+}
+
+void
+qconv_beside_warn_vision (const QconvPlan *p)
+{
+  const char *architecture = qconv_model_architecture (p->model);
+  const Identity *id = p->mapping != NULL ? p->mapping->identity : NULL;
+  const FamilyPairs *words = id != NULL ? &qconv_family_data (qconv_family_base (id->family))->vision_files : NULL;
+
+  for (guint i = 0; architecture != NULL && words != NULL && i < words->n; i++)
+    {
+      g_autofree char *name = strcmp (words->at[i].from, architecture) == 0 ? find_word (p, words->at[i].to) : NULL;
+
+      if (name != NULL)
+        qconv_warn (&p->warn,
+                    _ ("the vision part of this model lies in another file, %s, which is not merged: the output cannot "
+                       "see pictures"),
+                    name);
+    }
+}
