@@ -182,6 +182,7 @@ test_refused (void)
     { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"(\": 1}}", "alpha_pattern" },
     { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"a\": null}}", "alpha_pattern" },
     { "{\"lora_alpha\": 8, \"rank_pattern\": {\"a\": \"4\"}}", "rank_pattern" },
+    { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"(([a-z_.0-9]+)+)+[!?]\": 1}}", "limit" },
     { "{\"lora_alpha\": 8, \"fan_in_fan_out\": true}", "fan_in_fan_out" },
     { "{\"lora_alpha\": 8, \"init_lora_weights\": \"pissa_niter_4\"}", "pissa" },
   };
