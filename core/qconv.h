@@ -302,14 +302,14 @@ typedef struct {
  * @n_threads: 0: one for each processor
  * @force: an existing output may be replaced
  * @no_verify: do not read the written file again and compare it with the source
- * @no_checksums: the metadata get no checksums of the tensors
  * @allow_nonfinite: plain targets may get Inf and NaN
+ * @no_checksums: the metadata get no checksums of the tensors
  */
 typedef struct {
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, no_checksums, allow_nonfinite;
-  gconstpointer reserved[8];
+  gboolean force, no_verify, allow_nonfinite, no_checksums;
+  gconstpointer reserved[7];
 } QconvRunOptions;
 
 /**

@@ -328,6 +328,7 @@ static const Member metadata_members[]
         { "alpha", read_text, G_STRUCT_OFFSET (LoraMetadata, alpha), TRUE },
         { "rank", read_text, G_STRUCT_OFFSET (LoraMetadata, rank), TRUE },
         { "root", read_text, G_STRUCT_OFFSET (LoraMetadata, root), FALSE },
+        { "patterns", read_texts, G_STRUCT_OFFSET (LoraMetadata, patterns), FALSE },
         { "other_models", read_texts, G_STRUCT_OFFSET (LoraMetadata, other_models), TRUE },
         { .name = NULL } };
 

@@ -12,7 +12,10 @@
 static void
 clear_metadata (gpointer data)
 {
-  g_clear_pointer (&((LoraMetadata *) data)->other_models, g_ptr_array_unref);
+  LoraMetadata *of = data;
+
+  g_clear_pointer (&of->patterns, g_ptr_array_unref);
+  g_clear_pointer (&of->other_models, g_ptr_array_unref);
 }
 
 static void

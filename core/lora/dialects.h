@@ -60,11 +60,12 @@ typedef struct {
  * @key: (nullable): of the metadata, which holds JSON; NULL: @alpha and @rank are keys of the metadata themselves
  * @alpha, @rank: the ends of the names of the two members; the text before them is the same in both
  * @root: (nullable): the end of the member that is true if alpha is divided by the square root of the rank
+ * @patterns: (nullable) (element-type utf8): the ends of members that give layers an alpha or a rank of their own
  * @other_models: (element-type utf8): members that start with one of these are of another model
  */
 typedef struct {
   const char *key, *alpha, *rank, *root;
-  GPtrArray *other_models;
+  GPtrArray *patterns, *other_models;
 } LoraMetadata;
 
 /**

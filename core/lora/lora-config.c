@@ -193,19 +193,25 @@ qconv_lora_config_read (const char *path, const LoraConfigForm *form, GError **e
   return NULL;
 }
 
-/* Sets @value to that of the first pattern that matches @name; lets it be if none does */
-static void
-apply_patterns (const GArray *patterns, const char *name, double *value)
+/* Sets @value to that of the first pattern that matches @name; lets it be if none does. Fails if an expression takes
+   too long */
+static gboolean
+apply_patterns (const GArray *patterns, const char *name, double *value, GError **error)
 {
   for (guint i = 0; i < patterns->len; i++)
     {
       const Pattern *p = &g_array_index (patterns, Pattern, i);
+      g_autoptr (GError) broken = NULL;
 
-      if (!g_regex_match (p->match, name, 0, NULL))
-        continue;
-      *value = p->value;
-      return;
+      if (g_regex_match_full (p->match, name, -1, 0, 0, NULL, &broken))
+        {
+          *value = p->value;
+          return TRUE;
+        }
+      if (broken != NULL)
+        return qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\": %s", g_regex_get_pattern (p->match), broken->message);
     }
+  return TRUE;
 }
 
 gboolean
@@ -214,8 +220,8 @@ qconv_lora_config_factor (const LoraConfig *c, const char *layer, guint64 rank, 
   const char *name = layer + (g_str_has_prefix (layer, c->form->prefix) ? strlen (c->form->prefix) : 0);
   double alpha = c->alpha, divisor = c->rank;
 
-  apply_patterns (c->alphas, name, &alpha);
-  apply_patterns (c->ranks, name, &divisor);
+  if (!apply_patterns (c->alphas, name, &alpha, error) || !apply_patterns (c->ranks, name, &divisor, error))
+    return FALSE;
   if (rank > 0)
     divisor = (double) rank;
   if (divisor <= 0)

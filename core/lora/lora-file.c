@@ -133,10 +133,25 @@ starts_with_any (const char *name, const GPtrArray *prefixes)
   return FALSE;
 }
 
+/* Returns whether @o gives layers an alpha or a rank of their own. @prefix: of its members */
+static gboolean
+has_patterns (JsonObject *o, const LoraMetadata *of, const char *prefix)
+{
+  for (guint i = 0; of->patterns != NULL && i < of->patterns->len; i++)
+    {
+      g_autofree char *name = g_strconcat (prefix, g_ptr_array_index (of->patterns, i), NULL);
+      JsonNode *node = json_object_get_member (o, name);
+
+      if (node != NULL && JSON_NODE_HOLDS_OBJECT (node) && json_object_get_size (json_node_get_object (node)) > 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 /* Returns alpha divided by rank, or by its root if the metadata say so, from the first pair of members such as
    "transformer.lora_alpha" and "transformer.r"; 0 if there is no pair */
 static double
-find_ratio (JsonObject *o, const LoraMetadata *of)
+find_ratio (JsonObject *o, const LoraMetadata *of, gboolean *patterns)
 {
   g_autoptr (GList) members = json_object_get_members (o);
 
@@ -153,6 +168,7 @@ find_ratio (JsonObject *o, const LoraMetadata *of)
         continue;
       alpha = number_of (o, name);
       rank = number_of (o, rank_name);
+      *patterns = has_patterns (o, of, prefix);
       if (alpha > 0 && rank > 0)
         return alpha / (root != NULL && is_true (o, root) ? sqrt (rank) : rank);
     }
@@ -181,7 +197,7 @@ metadata_number (const LoraFile *f, const char *key)
 
 /* Returns alpha divided by rank, from the JSON under the key of @of or from two keys; 0 if the metadata has none */
 static double
-read_ratio (const LoraFile *f, const LoraMetadata *of)
+read_ratio (const LoraFile *f, const LoraMetadata *of, gboolean *patterns)
 {
   g_autoptr (JsonNode) node = NULL;
   const char *json;
@@ -195,15 +211,16 @@ read_ratio (const LoraFile *f, const LoraMetadata *of)
     }
   json = metadata_text (f, of->key, &n);
   node = json != NULL ? qconv_json_text_parse (json, n, NULL) : NULL;
-  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node), of) : 0;
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? find_ratio (json_node_get_object (node), of, patterns) : 0;
 }
 
 double
-qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects)
+qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects, gboolean *patterns)
 {
+  *patterns = FALSE;
   for (guint i = 0; i < dialects->metadata->len; i++)
     {
-      double ratio = read_ratio (f, &g_array_index (dialects->metadata, LoraMetadata, i));
+      double ratio = read_ratio (f, &g_array_index (dialects->metadata, LoraMetadata, i), patterns);
 
       if (ratio > 0)
         return ratio;

@@ -44,7 +44,8 @@ typedef struct {
 LoraFile *qconv_lora_file_open (const char *text, const LoraDialects *dialects, GError **error);
 void qconv_lora_file_free (LoraFile *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LoraFile, qconv_lora_file_free)
-/* Returns alpha divided by rank, or by its root, from the metadata; 1 if the metadata lack alpha */
-double qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects);
+/* Returns alpha divided by rank, or by its root, from the metadata; 1 if the metadata lack alpha. Sets @patterns if
+   some layers have an alpha or a rank of their own */
+double qconv_lora_file_ratio (const LoraFile *f, const LoraDialects *dialects, gboolean *patterns);
 /* Reads the number in @s. QCONV_ERROR_INPUT: @s does not hold exactly one item, or the item is not finite */
 gboolean qconv_lora_alpha (const SourceLayer *s, double *alpha, GError **error);

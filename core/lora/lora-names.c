@@ -49,23 +49,6 @@ qconv_lora_names_free (LoraNames *names)
   g_free (names);
 }
 
-/* Adds @spelling (transfer full). If another tensor has the spelling, that one keeps it and records @n, unless both
-   have the same rows */
-static void
-enter (GHashTable *table, char *spelling, LoraName *n)
-{
-  LoraName *first = g_hash_table_lookup (table, spelling);
-
-  if (first == NULL)
-    {
-      g_hash_table_insert (table, spelling, n);
-      return;
-    }
-  if (first->transposed != n->transposed || !qconv_lora_rows_equal (first->rows, n->rows))
-    first->other = n;
-  g_free (spelling);
-}
-
 /* Returns: (transfer none): a new name for @rows, which are (transfer full) */
 static LoraName *
 new_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
@@ -79,6 +62,26 @@ new_name (LoraNames *names, const char *name, GArray *rows, gboolean transposed)
   return n;
 }
 
+/* Adds @spelling (transfer full). If another tensor has the spelling, that one keeps it, marked as ambiguous, unless
+   both have the same rows */
+static void
+enter (LoraNames *names, GHashTable *table, char *spelling, LoraName *n)
+{
+  LoraName *first = g_hash_table_lookup (table, spelling), *marked;
+
+  if (first == NULL)
+    g_hash_table_insert (table, spelling, n);
+  else if (first->other != NULL || (first->transposed == n->transposed && qconv_lora_rows_equal (first->rows, n->rows)))
+    g_free (spelling);
+  else
+    {
+      /* The other spellings of @first are not ambiguous */
+      marked = new_name (names, first->name, g_array_ref (first->rows), first->transposed);
+      marked->other = n;
+      g_hash_table_insert (table, spelling, marked);
+    }
+}
+
 static void
 enter_alias (LoraNames *names, const LoraAlias *alias, LoraName *n)
 {
@@ -90,7 +93,7 @@ enter_alias (LoraNames *names, const LoraAlias *alias, LoraName *n)
       n = rows != NULL ? new_name (names, n->name, rows, FALSE) : NULL;
     }
   if (n != NULL)
-    enter (names->dotted, g_strdup (alias->name), n);
+    enter (names, names->dotted, g_strdup (alias->name), n);
 }
 
 static void
@@ -99,8 +102,8 @@ enter_spelling (LoraNames *names, const char *spelling, LoraName *n)
   g_autofree char *layer = qconv_weight_stem (spelling);
   g_autoptr (GArray) aliases = qconv_lora_dialects_rewrite (names->dialects, layer);
 
-  enter (names->dotted, g_strdup (layer), n);
-  enter (names->flat, g_strdelimit (g_strdup (layer), ".", '_'), n);
+  enter (names, names->dotted, g_strdup (layer), n);
+  enter (names, names->flat, g_strdelimit (g_strdup (layer), ".", '_'), n);
   for (guint i = 0; i < aliases->len; i++)
     enter_alias (names, &g_array_index (aliases, LoraAlias, i), n);
 }

@@ -61,7 +61,8 @@ qconv_lora_report (const LoraFile *f, const LoraCounts *n, const LoraJob *job, G
 void
 qconv_lora_report_alpha (const LoraFile *f, const LoraDialects *dialects, const LoraJob *job)
 {
-  double ratio = qconv_lora_file_ratio (f, dialects);
+  gboolean patterns;
+  double ratio = qconv_lora_file_ratio (f, dialects, &patterns);
 
   for (guint i = 0; i < f->groups->len; i++)
     if (((const LoraGroup *) g_ptr_array_index (f->groups, i))->roles[LORA_ALPHA] != NULL)
@@ -71,7 +72,12 @@ qconv_lora_report_alpha (const LoraFile *f, const LoraDialects *dialects, const 
                 _ ("%s: alpha is not known, because %s is not beside it: it is taken to be equal to the rank; if it is "
                    "not, multiply the strength by alpha / rank"),
                 f->path, f->missing);
-  if (ratio != 1 && f->config == NULL)
+  if (patterns && f->config == NULL)
+    qconv_warn (&job->warn,
+                _ ("%s: the alpha in its metadata is ignored; some layers have an alpha or a rank of their own, so no "
+                   "single strength applies it"),
+                f->path);
+  else if (ratio != 1 && f->config == NULL)
     qconv_warn (&job->warn, _ ("%s: the alpha in its metadata is ignored; to apply it, use strength %g"), f->path,
                 f->strength * ratio);
 }

@@ -182,6 +182,7 @@ test_refused (void)
     { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"(\": 1}}", "alpha_pattern" },
     { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"a\": null}}", "alpha_pattern" },
     { "{\"lora_alpha\": 8, \"rank_pattern\": {\"a\": \"4\"}}", "rank_pattern" },
+    { "{\"lora_alpha\": 8, \"alpha_pattern\": {\"(([a-z_.0-9]+)+)+[!?]\": 1}}", "limit" },
     { "{\"lora_alpha\": 8, \"fan_in_fan_out\": true}", "fan_in_fan_out" },
     { "{\"lora_alpha\": 8, \"init_lora_weights\": \"pissa_niter_4\"}", "pissa" },
   };
@@ -203,8 +204,8 @@ test_header (void)
 {
   g_autoptr (Builder) b = builder_new ();
   g_autoptr (Matrix) up = matrix_noise (HIDDEN, 2, 3), down = matrix_noise (2, HIDDEN, 4);
-  g_autofree char *lora = NULL, *messages = NULL, *other = NULL, *root = NULL;
-  g_autoptr (Builder) diffusers = builder_new ();
+  g_autofree char *lora = NULL, *messages = NULL, *other = NULL, *root = NULL, *several = NULL, *own = NULL;
+  g_autoptr (Builder) diffusers = builder_new (), patterns = builder_new ();
 
   builder_add_metadata (b, "ss_network_alpha", "1.0");
   builder_add_metadata (b, "ss_network_dim", "4");
@@ -220,6 +221,14 @@ test_header (void)
   other = builder_write (diffusers, "root.safetensors");
   root = plan_messages (other, FALSE, TRUE);
   assert_says (root, "use strength 4");
+  builder_add_metadata (
+      patterns, "lora_adapter_metadata",
+      "{\"transformer.lora_alpha\": 8, \"transformer.r\": 4, \"transformer.rank_pattern\": {\"a\": 2}}");
+  lora_add (patterns, LAYER, ".lora_B.weight", up, NULL);
+  lora_add (patterns, LAYER, ".lora_A.weight", down, NULL);
+  several = builder_write (patterns, "patterns.safetensors");
+  own = plan_messages (several, FALSE, TRUE);
+  assert_says (own, "no single strength applies it");
 }
 
 /* Tests that a layer of another shape is left out only if the user allows it, and only if another layer fits */
