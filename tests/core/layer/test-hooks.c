@@ -109,11 +109,22 @@ do_pack (const QconvPack *pack, GError **error)
   return answer (error);
 }
 
+static gboolean
+do_stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n, GError **error)
+{
+  return do_tile (self, t, error);
+}
+
 static const QconvContainer container = { .id = "c", .open = do_open, .lay_out = do_lay_out, .complete = do_complete };
 static const QconvReader reader = { .id = "r", .claim = do_claim };
 static const QconvEncoder encoder = { .accumulate = do_accumulate, .finish = do_finish, .encode = do_tile };
-static const QconvQuantizer quantizer
-    = { .id = "q", .components = do_components, .bound = do_bound, .decode = do_tile, .validate = do_tile };
+static const QconvQuantizer quantizer = { .id = "q",
+                                          .components = do_components,
+                                          .bound = do_bound,
+                                          .decode = do_tile,
+                                          .validate = do_tile,
+                                          .stack = do_stack,
+                                          .stack_bound = do_bound };
 static const QconvWriter writer = { .id = "w", .layer = do_layer, .keep = do_layer, .end = do_end };
 
 /* ---- The calls ---- */
@@ -205,6 +216,14 @@ call_validate (GError **error)
 }
 
 static gboolean
+call_stack (GError **error)
+{
+  Tile t = tile ();
+
+  return qconv_call_stack (&quantizer, &t, NULL, 0, error);
+}
+
+static gboolean
 call_layer (GError **error)
 {
   return qconv_call_layer (&writer, NULL, &layer->pub, error);
@@ -245,6 +264,7 @@ static const struct {
   { "encode", "quantizer \"q\"", call_encode, FALSE, TRUE, TRUE },
   { "decode", "quantizer \"q\"", call_decode, FALSE, TRUE, TRUE },
   { "validate", "quantizer \"q\"", call_validate, FALSE, TRUE, TRUE },
+  { "stack", "quantizer \"q\"", call_stack, FALSE, TRUE, TRUE },
   { "layer", "writer \"w\"", call_layer, TRUE, FALSE, FALSE },
   { "keep", "writer \"w\"", call_keep, TRUE, FALSE, FALSE },
   { "end", "writer \"w\"", call_end, FALSE, FALSE, FALSE },
@@ -302,7 +322,12 @@ test_bound (void)
       g_assert_false (qconv_call_bound (&quantizer, &layer->pub, &bound, &error));
       toy_assert_error (error, QCONV_ERROR_BUG, "layer \"l\": plugin ?: bound() of quantizer \"q\" returned *");
       g_clear_error (&error);
+      g_assert_false (qconv_call_stack_bound (&quantizer, &layer->pub, &bound, &error));
+      toy_assert_error (error, QCONV_ERROR_BUG, "layer \"l\": plugin ?: stack_bound() of quantizer \"q\" returned *");
+      g_clear_error (&error);
     }
+  g_assert_true (qconv_call_stack_bound (&(QconvQuantizer) { .id = "without" }, &layer->pub, &bound, &error));
+  g_assert_cmpfloat (bound, ==, 0);
 }
 
 /* Tests that each byte beside a buffer is guarded, up to the next buffer */
