@@ -31,6 +31,13 @@ typedef struct {
   gboolean finite;
 } Stretch;
 
+/* Fails if the numbers at @bytes must be finite and are not */
+static gboolean
+check_finite (const Stretch *s, guint8 *bytes, GError **error)
+{
+  return !s->finite || qconv_floats_check (&QCONV_BUFFER (bytes, s->n, s->tensor->copied->dtype), error);
+}
+
 static gboolean
 copy_through_memory (OutputFile *file, const Stretch *s, guint8 *bytes, GError **error)
 {
@@ -40,9 +47,7 @@ copy_through_memory (OutputFile *file, const Stretch *s, guint8 *bytes, GError *
     return FALSE;
   if (from->big_endian)
     qconv_swap_items (bytes, s->n, from->dtype);
-  if (s->finite && !qconv_floats_check (&QCONV_BUFFER (bytes, s->n, from->dtype), error))
-    return FALSE;
-  return qconv_output_file_write (file, s->tensor, s->start, bytes, s->n, error);
+  return check_finite (s, bytes, error) && qconv_output_file_write (file, s->tensor, s->start, bytes, s->n, error);
 }
 
 static gboolean
@@ -52,11 +57,11 @@ copy_stretch (OutputFile *file, const Stretch *s, Arena *arena, GError **error)
   guint8 *room = arena->base; /* a task of copies has the block for itself */
   gboolean done = FALSE;
 
-  if (!from->big_endian && !s->finite
+  if (!from->big_endian
       && !qconv_output_file_copy (file, s->tensor, s->start,
                                   &(SourceRange) { from->source, from->offset + s->start, s->n }, room, &done, error))
     return FALSE;
-  return done || copy_through_memory (file, s, room, error);
+  return done ? check_finite (s, room, error) : copy_through_memory (file, s, room, error);
 }
 
 gboolean

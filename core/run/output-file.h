@@ -22,8 +22,8 @@ void qconv_output_file_clear (OutputFile *f);
 /* Writes bytes [@first, @first + @n) of @t; any thread. @bytes: (nullable): NULL: zeros, which a new file holds */
 gboolean qconv_output_file_write (OutputFile *f, const PlannedTensor *t, guint64 first, gconstpointer bytes, guint64 n,
                                   GError **error);
-/* Lets the system copy @from to byte @first of @t, and reads @from for the checksum; any thread. @room: from->n bytes.
-   Sets *done to FALSE if the system cannot copy, like qconv_save_copy() */
+/* Lets the system copy @from to byte @first of @t, and reads @from into @room (from->n bytes) for the checksum; any
+   thread. Sets *done to FALSE if the system cannot copy, like qconv_save_copy() */
 gboolean qconv_output_file_copy (OutputFile *f, const PlannedTensor *t, guint64 first, const SourceRange *from,
                                  void *room, gboolean *done, GError **error);
 /* Fails with QCONV_ERROR_BUG unless every tensor got as many bytes as it has */

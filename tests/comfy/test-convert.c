@@ -104,8 +104,9 @@ test_copy (void)
     {
       GVariant *copied = qconv_directory_metadata (qconv_model_directory (b), keys[i]);
 
-      g_assert_true (copied != NULL
-                     && g_variant_equal (copied, qconv_directory_metadata (qconv_model_directory (a), keys[i])));
+      g_assert_true (copied != NULL);
+      if (!g_str_has_prefix (keys[i], "qconv_")) /* which say how the file was made */
+        g_assert_true (g_variant_equal (copied, qconv_directory_metadata (qconv_model_directory (a), keys[i])));
     }
 }
 
