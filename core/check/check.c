@@ -264,7 +264,7 @@ report_missing (QconvReport *r, const QconvModel *model)
                           qconv_family_id (family));
 }
 
-/* Returns: (transfer full) (nullable): the checksums that the metadata of @model state; a problem if they are damaged */
+/* Returns: (transfer full) (nullable): the checksums that the metadata of @model state. Damaged ones are a problem */
 static GHashTable *
 stated_sums (const QconvModel *model, QconvReport *r)
 {
