@@ -21,7 +21,7 @@ cmp bare.out out.safetensors && echo "the same bytes as without wrappers"
 run verify out.safetensors --against wrapped.safetensors | grep -e '^[$!=]' -e problems
 run --to bf16-safetensors --names keep --force wrapped.safetensors out.safetensors | grep '^[$!=]'
 list_names out.safetensors layers.0._orig_mod.attention_norm1
-run edit out.safetensors --metadata a=b | grep '^[$!=]'
+run edit out.safetensors --metadata modelspec.title=b | grep '^[$!=]'
 list_names out.safetensors layers.0._orig_mod.attention_norm1
 run --to copy-safetensors --force wrapped.safetensors out.safetensors | grep '^[$!=]'
 list_names out.safetensors layers.0._orig_mod.attention_norm1
