@@ -11,6 +11,7 @@
 #include "graph/folder.h"
 #include "graph/identify.h"
 #include "graph/unwrap.h"
+#include "graph/vision-file.h"
 #include "io/directory.h"
 #include "layer/hooks.h"
 #include "registry/values.h"
@@ -174,6 +175,7 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   const QconvOpenOptions *o = options != NULL ? options : &none;
   g_autofree char *file = qconv_open_entry (path, error);
   g_autoptr (QconvModel) m = NULL;
+  Warn warn = { o->warn, o->warn_data };
 
   if (file == NULL)
     return NULL;
@@ -185,7 +187,8 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   m->source = qconv_source_open (file, error);
   if (m->source == NULL || (o->family_file != NULL && qconv_model_families (m, error) == NULL))
     return NULL;
-  if (!open_container (m, o, error) || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
+  if (!open_container (m, o, error) || !qconv_vision_file_add (m, &warn, error)
+      || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
     {
       qconv_error_name_file (error, file);
       return NULL;

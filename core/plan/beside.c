@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the tokenizer of a text encoder and the file with its vision part; beside.h describes them. */
+/* Finds the tokenizer of a text encoder; beside.h describes it. */
 #include <glib/gi18n-lib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,43 +95,4 @@ qconv_beside_add_tokenizer (QconvPlan *p, GError **error)
   planned = (QconvPlanned) { .dtype = QCONV_U8, .shape = QCONV_SHAPE1 (n), .data = bytes };
   qconv_warn (&p->warn, _ ("the tokenizer %s becomes the tensor %s, which loaders need"), path, row->tensor);
   return qconv_output_add (&p->output, NULL, row->tensor, &planned, error);
-}
-
-/* Returns the name of the first file beside the input that holds @word, or NULL. (transfer full) */
-static char *
-find_word (const QconvPlan *p, const char *word)
-{
-  const char *own = qconv_source_name (p->model->source), *name;
-  g_autofree char *folder = g_path_get_dirname (qconv_source_path (p->model->source));
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func (g_free);
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *lower = g_ascii_strdown (name, -1);
-
-      if (strstr (lower, word) != NULL && strcmp (name, own) != 0)
-        g_ptr_array_add (found, g_strdup (name));
-    }
-  g_ptr_array_sort (found, qconv_compare_strings);
-  return found->len > 0 ? g_strdup (g_ptr_array_index (found, 0)) : NULL;
-}
-
-void
-qconv_beside_warn_vision (const QconvPlan *p)
-{
-  const char *architecture = qconv_model_architecture (p->model);
-  const Identity *id = p->mapping != NULL ? p->mapping->identity : NULL;
-  const FamilyPairs *words = id != NULL ? &qconv_family_data (qconv_family_base (id->family))->vision_files : NULL;
-
-  for (guint i = 0; architecture != NULL && words != NULL && i < words->n; i++)
-    {
-      g_autofree char *name = strcmp (words->at[i].from, architecture) == 0 ? find_word (p, words->at[i].to) : NULL;
-
-      if (name != NULL)
-        qconv_warn (&p->warn,
-                    _ ("the vision part of this model lies in another file, %s, which is not merged: the output cannot "
-                       "see pictures"),
-                    name);
-    }
 }

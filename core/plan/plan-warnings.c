@@ -89,7 +89,6 @@ qconv_plan_warn (const QconvPlan *p, gboolean scales)
     warn_unscaled (p);
   warn_unknown (p);
   warn_unconfigured (p);
-  qconv_beside_warn_vision (p);
   warn_lossy (p);
   warn_nothing (p);
 }

@@ -193,3 +193,18 @@ qconv_gguf_load_repeated (const QconvLoad *load, GError **error)
     dst[i] = bits;
   return TRUE;
 }
+
+gboolean
+qconv_gguf_load_frames (const QconvLoad *load, GError **error)
+{
+  const QconvShape *shape = &load->tensors[0]->shape;
+  gsize kernel = (gsize) (shape->dim[2] * shape->dim[3]) * qconv_dtype_bits (load->tensors[0]->dtype) / 8;
+  guint64 per_row = shape->dim[1];
+  guint8 *dst = load->dst;
+
+  for (guint64 i = load->first * per_row; i < (load->first + load->n) * per_row; i++)
+    for (guint frame = 0; frame < 2; frame++, dst += kernel)
+      if (!qconv_tensor_read (load->tensors[frame], i * kernel, kernel, dst, error))
+        return FALSE;
+  return TRUE;
+}

@@ -15,6 +15,8 @@ gboolean qconv_gguf_load_mxfp4_codes (const QconvLoad *load, GError **error);
 gboolean qconv_gguf_load_mxfp4_scales (const QconvLoad *load, GError **error);
 gboolean qconv_gguf_load_nvfp4_codes (const QconvLoad *load, GError **error);
 gboolean qconv_gguf_load_nvfp4_scales (const QconvLoad *load, GError **error);
+/* Loads rows of two convolutions of one frame each as one convolution of two frames: the kernels alternate. */
+gboolean qconv_gguf_load_frames (const QconvLoad *load, GError **error);
 /* Loads the constant 1 (F32). */
 gboolean qconv_gguf_load_one (const QconvLoad *load, GError **error);
 /* Loads the one number of the tensor (F32) into every item. */

@@ -11,6 +11,7 @@
 
 #define PREFIX "model.diffusion_model."
 #define WEIGHT ".weight"
+#define FRAMES "v.patch_embd.weight"
 
 /**
  * Claiming: one run of claim().
@@ -216,6 +217,30 @@ claim_plain (const Claiming *c, const QconvTensor *t, GError **error)
   return TRUE;
 }
 
+/* Claims the first kernel of Qwen2.5-VL's vision part. llama.cpp stores the convolution over two frames as two tensors,
+   one for each frame; the model has one of shape [out, in, 2, height, width] (ComfyUI-GGUF loader.py:
+   gguf_mmproj_loader) */
+static void
+claim_frames (const Claiming *c)
+{
+  const QconvTensor *first = qconv_directory_find (c->directory, FRAMES), *second = NULL;
+  const guint64 *d;
+  QconvShape shape;
+  QconvClaim *l;
+
+  if (first != NULL)
+    second = qconv_directory_find2 (c->directory, FRAMES, ".1");
+  if (second == NULL || first->shape.rank != 4 || !qconv_shape_equal (&first->shape, &second->shape)
+      || first->dtype != second->dtype || !qconv_dtype_is_float (first->dtype) || first->big_endian
+      || second->big_endian)
+    return;
+  d = first->shape.dim;
+  shape = (QconvShape) { 5, { d[0], d[1], 2, d[2], d[3] } };
+  l = qconv_claims_layer (c->claims, FRAMES, "plain", NULL, d[0], 2 * d[1] * d[2] * d[3], first->dtype);
+  qconv_claim_shape (l, &shape);
+  qconv_claim_bind (l, "weight", qconv_gguf_load_frames, first, second, NULL);
+}
+
 /* Claims block tensors first, because they take the scales beside them, which look like plain tensors. */
 static gboolean
 claim_tensors (const Claiming *c, GError **error)
@@ -265,6 +290,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   c.strip = g_str_equal (qconv_values_string (options, "prefix"), "strip") && any_prefix (d);
   qconv_gguf_check_shape_keys (d, claims);
   drop_keys (&c);
+  claim_frames (&c);
   return claim_tensors (&c, error);
 }
 

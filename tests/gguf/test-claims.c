@@ -106,6 +106,24 @@ test_padded_projection (gconstpointer data)
   assert_shape (m, "x.conv", "[3, 2, 1, 1]");
 }
 
+/* Tests the convolution over two frames of Qwen2.5-VL, which is stored as two tensors. Two of other shapes stay as they
+   are */
+static void
+test_frames (gconstpointer data)
+{
+  gboolean equal = GPOINTER_TO_INT (data);
+  g_autoptr (Build) b = build_new (FALSE);
+  g_autoptr (Model) m = NULL;
+
+  build_tensor (b, "v.patch_embd.weight", F32, zeros, 96, 2, 2, 3, 2, -1);
+  build_tensor (b, "v.patch_embd.weight.1", F32, zeros, equal ? 96 : 48, 2, 2, 3, equal ? 2 : 1, -1);
+  m = model_open_build (b, NULL);
+  model_claim (m, NULL, FALSE);
+  assert_opened (m);
+  g_assert_cmpuint (m->layers->len, ==, equal ? 1 : 2);
+  assert_shape (m, "v.patch_embd", equal ? "[2, 3, 2, 2, 2]" : "[2, 3, 2, 2]");
+}
+
 static Build *
 build_prefixed (void)
 {
@@ -207,6 +225,8 @@ main (int argc, char **argv)
   g_test_add_func ("/gguf/claims/orig-shape", test_orig_shape);
   g_test_add_data_func ("/gguf/claims/padded-projection/sdxl", GINT_TO_POINTER (TRUE), test_padded_projection);
   g_test_add_data_func ("/gguf/claims/padded-projection/other", GINT_TO_POINTER (FALSE), test_padded_projection);
+  g_test_add_data_func ("/gguf/claims/frames/equal", GINT_TO_POINTER (TRUE), test_frames);
+  g_test_add_data_func ("/gguf/claims/frames/other", GINT_TO_POINTER (FALSE), test_frames);
   g_test_add_func ("/gguf/claims/prefix", test_prefix);
   g_test_add_func ("/gguf/claims/side-scales", test_side_scales);
   g_test_add_data_func ("/gguf/claims/bad-side-scale/many", GINT_TO_POINTER (TRUE), test_bad_side_scale);

@@ -27,11 +27,11 @@ HEAD = 128
 
 
 def llama_cpp_name(name):
-    stem = name.removesuffix(".weight")
+    stem, kind = name.rsplit(".", 1)
     if stem in LLAMA_CPP:
-        return LLAMA_CPP[stem] + ".weight"
+        return f"{LLAMA_CPP[stem]}.{kind}"
     _, _, block, part = stem.split(".", 3)
-    return f"blk.{block}.{LLAMA_CPP[part]}.weight"
+    return f"blk.{block}.{LLAMA_CPP[part]}.{kind}"
 
 
 def write_llama_cpp(path, architecture, tensors):
@@ -150,6 +150,61 @@ def packed_mlx(case):
     scales, biases = case.normal(256, 4).astype(BF16), case.normal(256, 4).astype(BF16)
     refused_as_packed(case, {LAYER + "weight": codes, LAYER + "scales": scales, LAYER + "biases": biases},
                       "scales", "mlx")
+
+
+# A text encoder in two files
+
+VISION = {
+    "norm1": "ln1", "norm2": "ln2", "attn.proj": "attn_out", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+
+
+def vision_tensors(name, values):
+    """Yields a tensor of the vision part as llama.cpp's converter stores it: q, k and v, and each frame, by itself."""
+    stem, kind = name.removeprefix("visual.").rsplit(".", 1)
+    if stem == "patch_embed.proj":
+        yield "v.patch_embd.weight", values[:, :, 0]
+        yield "v.patch_embd.weight.1", values[:, :, 1]
+    elif stem.startswith("merger."):
+        stem = "v.post_ln" if stem == "merger.ln_q" else stem.replace("merger.mlp", "mm")
+        yield f"{stem}.{kind}", values
+    else:
+        _, block, part = stem.split(".", 2)
+        if part != "attn.qkv":
+            yield f"v.blk.{block}.{VISION[part]}.{kind}", values
+            return
+        for letter, rows in zip("qkv", np.split(values, 3)):
+            yield f"v.blk.{block}.attn_{letter}.{kind}", rows
+
+
+def write_gguf(path, architecture, tensors):
+    writer = gguf.GGUFWriter(path, architecture)
+    for name, values in tensors:
+        writer.add_tensor(name, np.ascontiguousarray(values.astype(np.float32)))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def vision_file(case):
+    """The vision part of Qwen2.5-VL lies beside its GGUF file: both become one encoder, without a changed number."""
+    base = case.tensors("qwen2_5_vl", "tiny")
+    text = [(llama_cpp_name(name), values) for name, values in base.items() if not name.startswith("visual.")]
+    vision = [pair for name, values in base.items() if name.startswith("visual.")
+              for pair in vision_tensors(name, values)]
+    write_gguf(case.path("text-Q8_0.gguf"), "qwen2vl", text)
+    write_gguf(case.path("text-mmproj-f16.gguf"), "clip", vision)
+    out = case.converted("f32-safetensors", case.path("text-Q8_0.gguf"), "--names", "comfy")
+    case.must_say("text-mmproj-f16.gguf")
+    got = peer.read_safetensors(out)
+    assert set(got) == set(base), sorted(set(got) ^ set(base))
+    for name, values in base.items():
+        assert peer.same_bits(got[name], values.astype(np.float32)), f"{name} has other values"
+    case.write_bytes("other-mmproj-f32.gguf", b"")
+    case.converted("f32-safetensors", case.path("text-Q8_0.gguf"), "--names", "comfy")
+    case.must_say("several files", "other-mmproj-f32.gguf")
 
 
 # Layers that are moved
@@ -323,7 +378,7 @@ def output_by_option(case):
 
 CASES = [
     gguf_llama, gguf_mistral3, gguf_unlisted, fp8_weight_scale_inv, fp8_dot_scale_e8m0, fp8_dot_scale_rows,
-    fp8_groups_of_columns, packed_gpt_oss, packed_mlx, nf4_nested_swapped, kept_layers_stay_small,
+    fp8_groups_of_columns, packed_gpt_oss, packed_mlx, vision_file, nf4_nested_swapped, kept_layers_stay_small,
     lora_alpha_in_config, lora_of_another_width, missing_weight, component_vae, prediction_markers, compiled_prefix,
     nan_in_a_norm, not_a_model, pipeline_folder, cache_stays_clean, repeated_patterns, target_without_writer,
     output_by_option,
