@@ -32,7 +32,7 @@ wait_for_signals (gpointer unused)
 void
 cli_interrupt_init (void)
 {
-  static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+  static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
   const GError cancelled = { .domain = G_IO_ERROR, .code = G_IO_ERROR_CANCELLED };
 
   status = qconv_error_exit_status (&cancelled);
@@ -55,7 +55,9 @@ GCancellable *
 cli_interrupt_begin (void)
 {
   g_atomic_int_set (&running, 1);
-  /* If the reader of a pipe has gone away, the program must still remove its temporary file */
+  /* If the reader of a pipe has gone away, or a file may not grow, the program must still remove its temporary file:
+     the write fails instead */
   signal (SIGPIPE, SIG_IGN);
+  signal (SIGXFSZ, SIG_IGN);
   return cancellable;
 }

@@ -171,8 +171,11 @@ allocate (Save *s, GError **error)
 {
   if (ftruncate (s->fd, (off_t) s->size) != 0)
     return io_error (error, s->temporary);
-  if (s->size > 0 && fallocate (s->fd, 0, 0, (off_t) s->size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-    return io_error (error, s->temporary);
+  while (s->size > 0 && fallocate (s->fd, 0, 0, (off_t) s->size) != 0)
+    if (errno == EOPNOTSUPP || errno == ENOSYS)
+      return TRUE;
+    else if (errno != EINTR)
+      return io_error (error, s->temporary);
   return TRUE;
 }
 
@@ -264,8 +267,11 @@ qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError *
 
       if (put < 0 && errno == EINTR)
         continue;
-      if (put < 0)
-        return io_error (error, s->path);
+      if (put <= 0) /* 0: no progress, and no reason */
+        {
+          errno = put == 0 ? EIO : errno;
+          return io_error (error, s->path);
+        }
       p += put;
       offset += (guint64) put;
       n -= (gsize) put;

@@ -51,3 +51,20 @@ while [ "$(ls -A | wc -l)" -ge 5 ] && [ $waited -lt 50 ]; do
   waited=$((waited + 1))
 done
 finish
+
+echo "SIGHUP:"
+reader=
+start
+kill -HUP $child
+sleep 0.2
+tr -d '\000' <&3 >lines 3<&- &
+reader=$!
+finish
+
+# A limit of the shell on the size of files is in blocks of 512 bytes, or of 1024
+echo "a file that may not grow:"
+(ulimit -f 20 && "$QCONV" --to bf16-safetensors in.safetensors out.safetensors) 2>lines
+echo "= $?"
+sed 's/: .*: /: FILE: /' lines
+rm lines
+list
