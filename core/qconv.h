@@ -399,6 +399,7 @@ typedef struct {
   gboolean ok;
   GPtrArray *problems; /* QconvProblem */
   GPtrArray *layers;   /* QconvLayerError */
+  guint n_checksums;   /* tensors whose bytes were compared with a checksum */
 } QconvReport;
 QCONV_API void qconv_report_free (QconvReport *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)

@@ -12,8 +12,13 @@
 static void
 print_report (const char *path, const QconvReport *report, gboolean compared)
 {
-  if (report->ok)
-    cli_print (_ ("%s: no problems in %u layers\n"), path, report->layers->len);
+  if (report->ok && report->layers->len == 0 && report->n_checksums == 0)
+    cli_print (_ ("%s: nothing to check: no layer is quantized, and the metadata hold no checksums; --against compares "
+                  "it with an original\n"),
+               path);
+  else if (report->ok)
+    cli_print (_ ("%s: no problems in %u layers and the checksums of %u tensors\n"), path, report->layers->len,
+               report->n_checksums);
   else
     cli_print (_ ("%s: problems: %u\n"), path, report->problems->len);
   cli_report_problems (report);
