@@ -93,9 +93,10 @@ read_sum (JsonNode *value, guint32 *crc, gboolean *other)
   return TRUE;
 }
 
-/* Adds the members of @root to @sums. Returns FALSE if @root is no map of checksums */
+/* Adds the members of @root to @sums. *others: some are of another kind. Returns FALSE if @root is no map of
+   checksums */
 static gboolean
-read_sums (JsonNode *root, GHashTable *sums)
+read_sums (JsonNode *root, GHashTable *sums, gboolean *others)
 {
   JsonObjectIter iter;
   const char *name;
@@ -111,8 +112,8 @@ read_sums (JsonNode *root, GHashTable *sums)
 
       if (!read_sum (member, &crc, &other))
         return FALSE;
-      if (!other)
-        g_hash_table_insert (sums, g_strdup (name), GUINT_TO_POINTER (crc));
+      *others |= other;
+      g_hash_table_insert (sums, g_strdup (name), GUINT_TO_POINTER (crc));
     }
   return TRUE;
 }
@@ -125,13 +126,14 @@ qconv_checksums_of (const QconvDirectory *d, GError **error)
       = value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_get_string (value, NULL) : "";
   g_autoptr (GHashTable) sums = NULL;
   g_autoptr (JsonNode) root = NULL;
+  gboolean others = FALSE;
 
   if (value == NULL)
     return NULL;
   root = qconv_json_text_parse (text, strlen (text), NULL);
   sums = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  if (read_sums (root, sums))
-    return g_steal_pointer (&sums);
+  if (read_sums (root, sums, &others))
+    return others ? NULL : g_steal_pointer (&sums);
   qconv_fail (error, QCONV_ERROR_INPUT, "the metadata \"" QCONV_CHECKSUMS "\" are no map of checksums");
   return NULL;
 }

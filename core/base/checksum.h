@@ -24,6 +24,6 @@ void qconv_checksum_add (Checksum *c, gconstpointer bytes, guint64 n, guint64 be
    in @d; NULL: all 0. In order of names; the length does not depend on the sums */
 char *qconv_checksums_text (const QconvDirectory *d, const Checksum *sums);
 /* Returns: (transfer full) (nullable): the checksums that the metadata of @d state, by tensor name; the value is
-   the CRC-32 as GUINT_TO_POINTER. NULL without error: @d states none. QCONV_ERROR_INPUT: the metadata are damaged.
-   Checksums of other kinds are left out */
+   the CRC-32 as GUINT_TO_POINTER. NULL without error: @d states none, or some of a kind that is not known here.
+   QCONV_ERROR_INPUT: the metadata are damaged */
 GHashTable *qconv_checksums_of (const QconvDirectory *d, GError **error);

@@ -73,7 +73,7 @@ is_beside (const char *leaf, const char *rest)
 {
   gsize n = strlen (leaf);
 
-  if (strstr (rest, "bias") != NULL && strstr (rest, "biases") == NULL)
+  if (g_str_has_suffix (rest, "bias"))
     return FALSE;
   return strchr (rest, '.') == NULL || (strncmp (rest, leaf, n) == 0 && (rest[n] == '.' || rest[n] == ':'));
 }
@@ -98,7 +98,7 @@ qconv_codes_suspect (const GPtrArray *unclaimed, const QconvTensor *t)
 
   if ((SET (t->dtype) & STRANGE) != 0)
     return g_strdup (QCONV_NO_NUMBERS);
-  if ((SET (t->dtype) & CODES) == 0 || strstr (leaf, "bias") != NULL)
+  if ((SET (t->dtype) & CODES) == 0 || g_str_has_suffix (leaf, "bias"))
     return NULL;
   for (guint i = first_from (unclaimed, module);
        i < unclaimed->len && g_str_has_prefix (name_at (unclaimed, i), module); i++)

@@ -61,10 +61,12 @@ qconv_open_container (QconvSource *source, const char *from, GError **error)
       qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "unknown format \"%s\"; `qconv formats` lists them", from);
       return NULL;
     }
-  if (!qconv_not_model_check_name (qconv_source_name (source), error) || !qconv_source_read (source, 0, n, head, error))
+  if (!qconv_source_read (source, 0, n, head, error))
     return NULL;
   best = best_container (source, head, n, FALSE, &score);
-  if (score < BY_SYNTAX && !qconv_not_model_check_head (head, n, error))
+  if (score < BY_SYNTAX
+      && (!qconv_not_model_check_name (qconv_source_name (source), error)
+          || !qconv_not_model_check_head (head, n, error)))
     return NULL;
   if (best == NULL)
     best = best_container (source, head, n, TRUE, &score);

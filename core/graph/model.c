@@ -10,6 +10,7 @@
 #include "graph/container.h"
 #include "graph/folder.h"
 #include "graph/identify.h"
+#include "graph/not-model.h"
 #include "graph/unwrap.h"
 #include "graph/vision-file.h"
 #include "io/directory.h"
@@ -49,6 +50,20 @@ values_of (const QconvModel *m, guint i)
   return g_array_index (m->participants, Participant, i).values;
 }
 
+/* Lets the container list the tensors. A file that it recognises but cannot read may be a piece of one, by its name */
+static gboolean
+list_tensors (QconvModel *m, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (qconv_call_open (m->container, m->source, values_of (m, 0), m->directory, &local))
+    return TRUE;
+  if (qconv_error_exit_status (local) == 3 && !qconv_not_model_check_name (qconv_source_name (m->source), error))
+    return FALSE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
 static gboolean
 open_container (QconvModel *m, const QconvOpenOptions *o, GError **error)
 {
@@ -58,7 +73,7 @@ open_container (QconvModel *m, const QconvOpenOptions *o, GError **error)
   add_participant (m, m->container->id, m->container->options);
   m->directory = qconv_directory_new (m->container->id, m->source);
   return qconv_settings_apply (o->options, (const Participant *) m->participants->data, 1, FALSE, error)
-         && qconv_call_open (m->container, m->source, values_of (m, 0), m->directory, error);
+         && list_tensors (m, error);
 }
 
 typedef struct {

@@ -35,10 +35,11 @@ qconv_not_model_check_name (const char *name, GError **error)
 
   if (rest == NULL)
     return TRUE;
-  if (g_regex_match_simple ("^\\.(part|partial|incomplete|crdownload|download|aria2|tmp)$", rest, G_REGEX_CASELESS, 0))
+  if (g_regex_match_simple ("^\\.(part|partial|incomplete|crdownload|download|aria2|tmp)$", rest,
+                            G_REGEX_CASELESS | G_REGEX_RAW, 0))
     return qconv_fail (error, QCONV_ERROR_INPUT, "this is an unfinished download of \"%s\": download it again", whole);
   if (g_regex_match_simple ("^[._-](part|split|chunk)?[._-]?([0-9]{1,4}|[a-z]{1,2})([._-]?of[._-]?[0-9]+)?$", rest,
-                            G_REGEX_CASELESS, 0))
+                            G_REGEX_CASELESS | G_REGEX_RAW, 0))
     return qconv_fail (error, QCONV_ERROR_INPUT,
                        "this is a piece of \"%s\": first join all pieces in their order, as in: cat %s%c* > %s", whole,
                        whole, rest[0], whole);

@@ -141,6 +141,8 @@ qconv_select_component (const QconvModel *m, const GPtrArray *from, const Identi
       if (takes_part (kind, part))
         g_ptr_array_add (layers, s);
     }
+  if (layers->len == 0 && kind == NULL) /* nothing but an averaged copy, or nothing */
+    g_ptr_array_extend (layers, (GPtrArray *) from, NULL, NULL);
   if (layers->len == 0 && from->len > 0)
     {
       qconv_fail (error, QCONV_ERROR_OPTION, "--component %s: there is no such part in this file", kind);

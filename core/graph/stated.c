@@ -39,15 +39,22 @@ object_of (JsonNode *node)
   return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
 }
 
-/* Returns the config.json beside @m, or NULL. (transfer full) */
-static JsonNode *
-load_config (const QconvModel *m)
+char *
+qconv_stated_file (const QconvModel *m)
 {
   const char *path = qconv_source_path (m->source);
   g_autofree char *folder = path != NULL ? g_path_get_dirname (path) : NULL;
   g_autofree char *config = folder != NULL ? g_build_filename (folder, CONFIG, NULL) : NULL;
 
-  return config != NULL && g_file_test (config, G_FILE_TEST_IS_REGULAR) ? qconv_json_text_load (config, NULL) : NULL;
+  return config != NULL && g_file_test (config, G_FILE_TEST_IS_REGULAR) ? g_steal_pointer (&config) : NULL;
+}
+
+static JsonNode *
+load_config (const QconvModel *m)
+{
+  g_autofree char *config = qconv_stated_file (m);
+
+  return config != NULL ? qconv_json_text_load (config, NULL) : NULL;
 }
 
 Dims *

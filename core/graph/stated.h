@@ -8,3 +8,5 @@
 
 /* Returns the numbers of blocks of @f that @m states; empty if it states none. (transfer full) */
 Dims *qconv_stated_blocks (const QconvModel *m, const Family *f);
+/* Returns the path of the config.json beside @m, or NULL if there is none. (transfer full) */
+char *qconv_stated_file (const QconvModel *m);

@@ -91,6 +91,7 @@ qconv_beside_add_tokenizer (QconvPlan *p, GError **error)
     }
   if (!g_file_get_contents (path, &text, &n, error))
     return FALSE;
+  g_ptr_array_add (p->inputs, g_strdup (path));
   bytes = g_bytes_new_take (g_steal_pointer (&text), n);
   planned = (QconvPlanned) { .dtype = QCONV_U8, .shape = QCONV_SHAPE1 (n), .data = bytes };
   qconv_warn (&p->warn, _ ("the tokenizer %s becomes the tensor %s, which loaders need"), path, row->tensor);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/json-text.h"
 #include "base/names.h"
 #include "io/directory.h"
@@ -72,7 +73,11 @@ check_texts (const QconvJob *job, GError **error)
         || (job->edit.hints[i].value != NULL && !g_utf8_validate (job->edit.hints[i].value, -1, NULL)))
       return qconv_fail (error, QCONV_ERROR_OPTION, "change number %u of the markers is not UTF-8", i + 1);
   for (guint i = 0; job->edit.metadata != NULL && job->edit.metadata[i] != NULL; i++)
-    if (!g_utf8_validate (job->edit.metadata[i], -1, NULL))
+    if (g_str_has_prefix (job->edit.metadata[i], QCONV_CHECKSUMS)
+        && strchr ("=", job->edit.metadata[i][strlen (QCONV_CHECKSUMS)]) != NULL)
+      return qconv_fail (error, QCONV_ERROR_OPTION,
+                         "qconv itself writes \"" QCONV_CHECKSUMS "\"; --no-checksums leaves it out");
+    else if (!g_utf8_validate (job->edit.metadata[i], -1, NULL))
       return qconv_fail (error, QCONV_ERROR_OPTION, "change number %u of the metadata is not UTF-8", i + 1);
     else if (job->edit.metadata[i][0] == '\0' || job->edit.metadata[i][0] == '=')
       return qconv_fail (error, QCONV_ERROR_OPTION, "a change of the metadata names no key: \"%s\"",

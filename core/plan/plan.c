@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "families/missing.h"
 #include "graph/select-part.h"
+#include "graph/stated.h"
 #include "graph/unwrap.h"
 #include "io/directory.h"
 #include "lora/lora.h"
@@ -265,7 +266,10 @@ static void
 list_inputs (const Planning *pl)
 {
   QconvPlan *p = pl->plan;
+  char *stated = qconv_stated_file (p->model);
 
+  if (stated != NULL)
+    g_ptr_array_add (p->inputs, stated);
   if (p->model->knowledge->family_file != NULL)
     g_ptr_array_add (p->inputs, g_strdup (p->model->knowledge->family_file));
   for (guint i = 0; i < pl->rules.files->len; i++)

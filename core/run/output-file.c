@@ -67,3 +67,24 @@ qconv_output_file_complete (const OutputFile *f, GError **error)
     }
   return TRUE;
 }
+
+gboolean
+qconv_output_file_check_copies (const OutputFile *f, GError **error)
+{
+  g_autoptr (GHashTable) stated = qconv_checksums_of (f->output->model->directory, NULL);
+
+  for (guint i = 0; stated != NULL && i < f->output->tensors->len; i++)
+    {
+      const PlannedTensor *t = g_ptr_array_index (f->output->tensors, i);
+      const QconvTensor *from = t->copied;
+      gpointer crc;
+
+      if (from != NULL && !from->big_endian && g_hash_table_lookup_extended (stated, from->name, NULL, &crc)
+          && GPOINTER_TO_UINT (crc) != f->sums[t->tensor].crc)
+        return qconv_fail (error, QCONV_ERROR_INPUT,
+                           "tensor \"%s\" is damaged: its CRC-32 is %08x, the file states %08x; `qconv verify` shows "
+                           "all damage",
+                           from->name, f->sums[t->tensor].crc, GPOINTER_TO_UINT (crc));
+    }
+  return TRUE;
+}

@@ -28,3 +28,6 @@ gboolean qconv_output_file_copy (OutputFile *f, const PlannedTensor *t, guint64 
                                  void *room, gboolean *done, GError **error);
 /* Fails with QCONV_ERROR_BUG unless every tensor got as many bytes as it has */
 gboolean qconv_output_file_complete (const OutputFile *f, GError **error);
+/* Fails with QCONV_ERROR_INPUT if a tensor that was copied does not have the checksum that its file states: damage must
+   not get a new checksum */
+gboolean qconv_output_file_check_copies (const OutputFile *f, GError **error);

@@ -77,7 +77,8 @@ qconv_plan_check_output (QconvPlan *p, GError **error)
 static gboolean
 write_header (QconvPlan *p, const OutputFile *file, GError **error)
 {
-  return qconv_output_file_complete (file, error) && qconv_plan_set_checksums (p, file->sums, error)
+  return qconv_output_file_complete (file, error) && (!p->verify || qconv_output_file_check_copies (file, error))
+         && qconv_plan_set_checksums (p, file->sums, error)
          && qconv_save_write (file->save, 0, p->layout.header->data, p->layout.header->len, error);
 }
 

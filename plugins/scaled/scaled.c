@@ -37,6 +37,58 @@ claim_foreign (const ScaledGroup *g, const char *scheme, const char *why, QconvC
     }
 }
 
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* Returns whether one of the sorted @names is @name with more behind it: "q.weight.absmax" of "q.weight" */
+static gboolean
+has_attached (const GPtrArray *names, const char *name)
+{
+  static const char ends[] = { '.', ':', '_' };
+  gsize n = strlen (name);
+
+  for (guint e = 0; e < G_N_ELEMENTS (ends); e++)
+    {
+      g_autofree char *start = g_strdup_printf ("%s%c", name, ends[e]);
+      guint low = 0, high = names->len;
+
+      while (low < high)
+        {
+          guint middle = low + (high - low) / 2;
+
+          if (strcmp (g_ptr_array_index (names, middle), start) < 0)
+            low = middle + 1;
+          else
+            high = middle;
+        }
+      for (; low < names->len && strncmp (g_ptr_array_index (names, low), start, n + 1) == 0; low++)
+        if (strstr ((const char *) g_ptr_array_index (names, low) + n, "bias") == NULL)
+          return TRUE;
+    }
+  return FALSE;
+}
+
+/* States that what no group explains is plain, except a tensor with others attached to its name: core judges it */
+static void
+state_plain (const QconvDirectory *d, QconvClaims *claims)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    g_ptr_array_add (names, (gpointer) qconv_directory_tensor (d, i)->name);
+  g_ptr_array_sort (names, compare_names);
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+
+      if (!qconv_claims_taken (claims, t) && !has_attached (names, t->name))
+        qconv_claims_state_plain (claims, t);
+    }
+}
+
 static gboolean
 claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
        GError **error)
@@ -62,9 +114,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       else
         claim_foreign (g, scaled_foreign_scheme (g), why, claims);
     }
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++) /* this reader has looked at all */
-    if (!qconv_claims_taken (claims, qconv_directory_tensor (d, i)))
-      qconv_claims_state_plain (claims, qconv_directory_tensor (d, i));
+  state_plain (d, claims);
   return TRUE;
 }
 

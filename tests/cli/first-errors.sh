@@ -19,6 +19,7 @@ run --to nvfp4-comfy --in m.safetensors out.safetensors
 run --to nvfp4-comfy m.safetensors /dev/stdout
 run --to nvfp4-comfy m.safetensors -
 run --to nvfp4-comfy m.safetensors missing/
+run --to nvfp4-comfy m.safetensors out.gguf
 cp m.safetensors second.safetensors
 run --to nvfp4-comfy m.safetensors second.safetensors
 run --to nvfp4-comfy m.safetensors second.safetensors third.safetensors
@@ -39,9 +40,9 @@ printf '\200\002}q\000(X\006\000\000\000weightq' >pickle.safetensors
 head -c 4096 /dev/zero >zeros.safetensors
 printf 'PK\003\004\024\000\000\000' >zip.safetensors
 : >empty.gguf
-cp m.safetensors m.safetensors.part1of2
-cp m.safetensors m.safetensors.001
-cp m.safetensors m.safetensors.incomplete
+head -c 5000 m.safetensors >m.safetensors.part1of2
+head -c 5000 m.safetensors >m.safetensors.001
+head -c 5000 m.safetensors >m.safetensors.incomplete
 for file in lfs.safetensors lfs.gguf page.safetensors error.safetensors text.gguf pickle.safetensors zeros.safetensors \
   zip.safetensors empty.gguf m.safetensors.part1of2 m.safetensors.001 m.safetensors.incomplete; do
   run inspect $file

@@ -47,4 +47,9 @@ echo "== weights that loaders probe, in a model of no known family"
 make_model unknown.safetensors
 rename_tensors 's/"layers\.1\.weight"/"a.trainer.img_in.weight"/; s/"layers\.2\.weight"/"layers.2.img_in.weight"/' unknown.safetensors
 run --to nvfp4-comfy --only . --dry-run unknown.safetensors | grep -e img_in -e '^[$!=]'
+
+echo "== nothing but an averaged copy"
+"$MAKE_MODEL" --layers 2 --rows 64 --cols 64 --prefix model_ema. ema.safetensors >/dev/null
+run --to bf16-safetensors --force ema.safetensors out.safetensors | grep '^[$!=]'
+list_names out.safetensors model_ema
 list

@@ -190,6 +190,20 @@ test_edit (void)
   g_assert_nonnull (qconv_directory_metadata (qconv_model_directory (edited), "note"));
 }
 
+/* Tests that core judges codes to whose name another tensor is attached, whatever it is called */
+static void
+test_attached (void)
+{
+  g_autofree char *never = scratch_path ("never.safetensors"), *input = NULL;
+  const QconvJob job = { .target = "bf16-safetensors", .output = never };
+  g_autoptr (Builder) b = builder_new ();
+
+  builder_add (b, "q.weight", "F8_E4M3", "[16,64]", NULL, 1024);
+  builder_add (b, "q.weight.absmax.0", "F32", "[16]", NULL, 64);
+  input = builder_write (b, "attached.safetensors");
+  assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "q.weight.absmax.0");
+}
+
 /* ---- Left alone ---- */
 
 /* Tests the user's word that numbers need no scale. */
@@ -480,6 +494,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_decoded);
     }
   g_test_add_func ("/scaled/edit", test_edit);
+  g_test_add_func ("/scaled/attached", test_attached);
   g_test_add_func ("/scaled/allowed", test_allowed);
   g_test_add_func ("/scaled/innocent", test_innocent);
   g_test_add_func ("/scaled/config", test_config);

@@ -117,13 +117,11 @@ test_none (void)
 {
   g_autoptr (QconvDirectory) none = directory (NULL), other = directory ("{\"a.weight\":\"xxh3:00c0ffee\"}");
   g_autoptr (GError) error = NULL;
-  g_autoptr (GHashTable) read = NULL;
 
   g_assert_null (qconv_checksums_of (none, &error));
   g_assert_no_error (error);
-  read = qconv_checksums_of (other, &error);
+  g_assert_null (qconv_checksums_of (other, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (g_hash_table_size (read), ==, 0);
 }
 
 int

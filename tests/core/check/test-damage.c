@@ -115,6 +115,29 @@ test_changed_checksums (void)
   g_assert_cmpuint (damaged->problems->len, ==, 1);
 }
 
+/* Tests that damage does not get a new checksum when a tensor is copied into another file */
+static void
+test_copied (void)
+{
+  static const char *const targets[] = { "half-toy", NULL /* an edit */ };
+  g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box"), *again = toy_path ("again.box");
+
+  toy_reset ();
+  toy_write (in, check_model, NULL);
+  toy_convert (in, out, &(QconvJob) { .target = "half-toy" });
+  toy_flip (out, "first.weight", 3, 0x01);
+  for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
+    {
+      g_autoptr (QconvModel) m = toy_open (out);
+      g_autoptr (QconvReport) r = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (toy_run (m, &(QconvJob) { .target = targets[i], .output = again }, &r, &error));
+      toy_assert_error (error, QCONV_ERROR_INPUT, "*\"first.weight\" is damaged*");
+      g_assert_false (g_file_test (again, G_FILE_TEST_EXISTS));
+    }
+}
+
 /* Tests that all layers are checked, even if the first one is damaged */
 static void
 test_all_problems (void)
@@ -234,6 +257,7 @@ main (int argc, char **argv)
   ADD ("checksums", damages, damages[i].title, &damages[i], test_checksums)
   ADD ("written", written, written[i].title, &written[i], test_written)
   g_test_add_func ("/core/damage/changed-checksums", test_changed_checksums);
+  g_test_add_func ("/core/damage/copied", test_copied);
   g_test_add_func ("/core/damage/all-problems", test_all_problems);
   return g_test_run ();
 }
