@@ -89,6 +89,34 @@ outer_name (const char *name)
   return outer;
 }
 
+static char *
+suspicion (const QconvTensor *other)
+{
+  return g_strdup_printf ("tensor \"%s\" beside it could scale or index it", other->name);
+}
+
+/* Returns the reason why a parameter beside the @module of @t, such as "q_scale" beside "q.", could scale @t, or NULL */
+static char *
+suspect_outside (const GPtrArray *unclaimed, const QconvTensor *t, const char *module)
+{
+  g_autofree char *start = g_strdup (module);
+  gsize n = strlen (start);
+
+  if (n == 0)
+    return NULL;
+  start[n - 1] = '_';
+  for (guint i = first_from (unclaimed, start); i < unclaimed->len && g_str_has_prefix (name_at (unclaimed, i), start);
+       i++)
+    {
+      const QconvTensor *other = g_ptr_array_index (unclaimed, i);
+      const char *rest = other->name + n;
+
+      if (strchr (rest, '.') == NULL && !g_str_has_suffix (rest, "bias") && has_fewer_items (other, t))
+        return suspicion (other);
+    }
+  return NULL;
+}
+
 char *
 qconv_codes_suspect (const GPtrArray *unclaimed, const QconvTensor *t)
 {
@@ -106,7 +134,7 @@ qconv_codes_suspect (const GPtrArray *unclaimed, const QconvTensor *t)
       const QconvTensor *other = g_ptr_array_index (unclaimed, i);
 
       if (other != t && is_beside (leaf, other->name + strlen (module)) && has_fewer_items (other, t))
-        return g_strdup_printf ("tensor \"%s\" beside it could scale or index it", other->name);
+        return suspicion (other);
     }
-  return NULL;
+  return suspect_outside (unclaimed, t, module);
 }

@@ -43,16 +43,16 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
-/* Returns whether one of the sorted @names is @name with more behind it: "q.weight.absmax" of "q.weight" */
+/* Returns whether one of the sorted @names is @name with one of the characters @ends and more behind it:
+   "q.weight.absmax" of "q.weight". Biases do not count */
 static gboolean
-has_attached (const GPtrArray *names, const char *name)
+has_attached (const GPtrArray *names, const char *name, const char *ends)
 {
-  static const char ends[] = { '.', ':', '_' };
   gsize n = strlen (name);
 
-  for (guint e = 0; e < G_N_ELEMENTS (ends); e++)
+  for (const char *end = ends; *end != '\0'; end++)
     {
-      g_autofree char *start = g_strdup_printf ("%s%c", name, ends[e]);
+      g_autofree char *start = g_strdup_printf ("%s%c", name, *end);
       guint low = 0, high = names->len;
 
       while (low < high)
@@ -84,7 +84,11 @@ state_plain (const QconvDirectory *d, QconvClaims *claims)
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
-      if (!qconv_claims_taken (claims, t) && !has_attached (names, t->name))
+      const char *dot = strrchr (t->name, '.');
+      g_autofree char *module = dot != NULL ? g_strndup (t->name, (gsize) (dot - t->name)) : NULL;
+
+      if (!qconv_claims_taken (claims, t) && !has_attached (names, t->name, ".:_")
+          && (module == NULL || !has_attached (names, module, "_")))
         qconv_claims_state_plain (claims, t);
     }
 }

@@ -194,14 +194,20 @@ test_edit (void)
 static void
 test_attached (void)
 {
-  g_autofree char *never = scratch_path ("never.safetensors"), *input = NULL;
+  static const char *const attached[] = { "q.weight.absmax.0", "q.weight_of_rows", "q_scale" };
+  g_autofree char *never = scratch_path ("never.safetensors");
   const QconvJob job = { .target = "bf16-safetensors", .output = never };
-  g_autoptr (Builder) b = builder_new ();
 
-  builder_add (b, "q.weight", "F8_E4M3", "[16,64]", NULL, 1024);
-  builder_add (b, "q.weight.absmax.0", "F32", "[16]", NULL, 64);
-  input = builder_write (b, "attached.safetensors");
-  assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "q.weight.absmax.0");
+  for (guint i = 0; i < G_N_ELEMENTS (attached); i++)
+    {
+      g_autoptr (Builder) b = builder_new ();
+      g_autofree char *input = NULL;
+
+      builder_add (b, "q.weight", "F8_E4M3", "[16,64]", NULL, 1024);
+      builder_add (b, attached[i], "F32", "[16]", NULL, 64);
+      input = builder_write (b, "attached.safetensors");
+      assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, attached[i]);
+    }
 }
 
 /* ---- Left alone ---- */
