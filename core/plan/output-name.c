@@ -129,22 +129,20 @@ qconv_output_name (const QconvTargetInfo *t, const char *input)
   return g_build_filename (folder, name, NULL);
 }
 
-/* Fails if @output ends as files of another container than that of @t do. Loaders tell the format by the suffix */
-static gboolean
-check_suffix (const QconvTargetInfo *t, const char *output, GError **error)
+const char *
+qconv_output_foreign_suffix (const QconvTargetInfo *t, const char *output)
 {
   GPtrArray *containers = qconv_registry_containers ();
 
-  for (guint i = 0; t != NULL && i < containers->len; i++)
+  for (guint i = 0; i < containers->len; i++)
     {
       const QconvContainer *c = g_ptr_array_index (containers, i);
 
       for (const char *const *s = c->suffixes; strcmp (c->id, t->writer->container) != 0 && *s != NULL; s++)
         if (g_str_has_suffix (output, *s))
-          return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s writes %s files, so no name of them ends in %s", output,
-                             t->name, t->writer->suffix, *s);
+          return *s;
     }
-  return TRUE;
+  return NULL;
 }
 
 char *
@@ -165,7 +163,7 @@ qconv_output_path (const QconvTargetInfo *t, const char *input, const char *outp
   if (!g_file_test (output, G_FILE_TEST_IS_DIR))
     {
       if (!g_str_has_suffix (output, G_DIR_SEPARATOR_S))
-        return check_suffix (t, output, error) ? g_strdup (output) : NULL;
+        return g_strdup (output);
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: there is no such folder: make it first", output);
       return NULL;
     }

@@ -14,3 +14,5 @@ gboolean qconv_output_in_cache (const char *path);
    ends in "/": that name in the folder, and the name of @input if @t is NULL. G_IO_ERROR_NOT_FOUND: no such folder;
    QCONV_ERROR_OPTION: the derived name is in a download cache */
 char *qconv_output_path (const QconvTargetInfo *t, const char *input, const char *output, GError **error);
+/* Returns: (transfer none) (nullable): the end of @output, if files of another container than that of @t end so */
+const char *qconv_output_foreign_suffix (const QconvTargetInfo *t, const char *output);

@@ -6,6 +6,7 @@
 #include "io/directory.h"
 #include "plan/beside.h"
 #include "plan/encoder.h"
+#include "plan/output-name.h"
 #include "plan/plan-warnings.h"
 
 /* Warns once that re-encoding adds up the errors of both formats */
@@ -82,6 +83,17 @@ warn_nothing (const QconvPlan *p)
     qconv_warn (&p->warn, _ ("no layer becomes %s: the output is a copy"), p->target->quantizer->id);
 }
 
+/* Loaders tell the format of a file by the end of its name */
+static void
+warn_suffix (const QconvPlan *p)
+{
+  const char *suffix = qconv_output_foreign_suffix (p->target, p->path);
+
+  if (suffix != NULL)
+    qconv_warn (&p->warn, _ ("%s: %s writes %s files, but the name ends in %s: loaders may take it for another format"),
+                p->path, p->target->name, p->target->writer->suffix, suffix);
+}
+
 void
 qconv_plan_warn (const QconvPlan *p, gboolean scales)
 {
@@ -91,4 +103,5 @@ qconv_plan_warn (const QconvPlan *p, gboolean scales)
   warn_unconfigured (p);
   warn_lossy (p);
   warn_nothing (p);
+  warn_suffix (p);
 }

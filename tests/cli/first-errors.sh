@@ -19,7 +19,8 @@ run --to nvfp4-comfy --in m.safetensors out.safetensors
 run --to nvfp4-comfy m.safetensors /dev/stdout
 run --to nvfp4-comfy m.safetensors -
 run --to nvfp4-comfy m.safetensors missing/
-run --to nvfp4-comfy m.safetensors out.gguf
+run --to nvfp4-comfy m.safetensors out.gguf | grep '^[$!=]'
+rm out.gguf
 cp m.safetensors second.safetensors
 run --to nvfp4-comfy m.safetensors second.safetensors
 run --to nvfp4-comfy m.safetensors second.safetensors third.safetensors
