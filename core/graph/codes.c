@@ -95,7 +95,7 @@ suspicion (const QconvTensor *other)
   return g_strdup_printf ("tensor \"%s\" beside it could scale or index it", other->name);
 }
 
-/* Returns the reason why a parameter beside the @module of @t, such as "q_scale" beside "q.", could scale @t, or NULL */
+/* Returns the reason why a parameter beside the @module of @t could scale @t, or NULL: "q_scale" beside "q." */
 static char *
 suspect_outside (const GPtrArray *unclaimed, const QconvTensor *t, const char *module)
 {
