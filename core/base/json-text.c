@@ -79,3 +79,12 @@ qconv_json_text_load (const char *path, GError **error)
 
   return g_file_get_contents (path, &text, &n, error) ? qconv_json_text_parse (text, n, error) : NULL;
 }
+
+gboolean
+qconv_json_is_true (JsonObject *o, const char *member)
+{
+  JsonNode *node = json_object_get_member (o, member);
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
+         && json_node_get_boolean (node);
+}

@@ -10,3 +10,5 @@ guint qconv_json_text_depth (const char *text, gsize n);
 JsonNode *qconv_json_text_parse (const char *text, gsize n, GError **error);
 /* Parses a file. Fails with an error of GLib if the file cannot be read */
 JsonNode *qconv_json_text_load (const char *path, GError **error);
+/* Returns whether @o has the @member, and it is true */
+gboolean qconv_json_is_true (JsonObject *o, const char *member);

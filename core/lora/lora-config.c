@@ -92,15 +92,6 @@ read_patterns (JsonObject *o, const char *member, GArray *to, GError **error)
   return TRUE;
 }
 
-static gboolean
-is_true (JsonObject *o, const char *member)
-{
-  JsonNode *node = json_object_get_member (o, member);
-
-  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
-         && json_node_get_boolean (node);
-}
-
 /* Returns whether @o has a member as @text describes it: "MEMBER", which is true, or "MEMBER=START", a text */
 static gboolean
 states (JsonObject *o, const char *text)
@@ -110,7 +101,7 @@ states (JsonObject *o, const char *text)
   JsonNode *node = member != NULL ? json_object_get_member (o, member) : NULL;
 
   if (equals == NULL)
-    return is_true (o, text);
+    return qconv_json_is_true (o, text);
   return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
          && g_str_has_prefix (json_node_get_string (node), equals + 1);
 }
@@ -135,7 +126,7 @@ read_object (LoraConfig *c, JsonNode *node, GError **error)
 
   if (o == NULL)
     return qconv_fail (error, QCONV_ERROR_INPUT, "not a JSON object");
-  c->root = is_true (o, c->form->root);
+  c->root = qconv_json_is_true (o, c->form->root);
   if (!read_number (json_object_get_member (o, c->form->rank), &c->rank) || c->rank <= 0)
     c->rank = 0;
   return check_refused (c, o, error) && read_alpha (c, o, error)

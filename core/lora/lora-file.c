@@ -116,15 +116,6 @@ number_of (JsonObject *o, const char *member)
 }
 
 static gboolean
-is_true (JsonObject *o, const char *member)
-{
-  JsonNode *node = json_object_get_member (o, member);
-
-  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
-         && json_node_get_boolean (node);
-}
-
-static gboolean
 starts_with_any (const char *name, const GPtrArray *prefixes)
 {
   for (guint i = 0; i < prefixes->len; i++)
@@ -170,7 +161,7 @@ find_ratio (JsonObject *o, const LoraMetadata *of, gboolean *patterns)
       rank = number_of (o, rank_name);
       *patterns = has_patterns (o, of, prefix);
       if (alpha > 0 && rank > 0)
-        return alpha / (root != NULL && is_true (o, root) ? sqrt (rank) : rank);
+        return alpha / (root != NULL && qconv_json_is_true (o, root) ? sqrt (rank) : rank);
     }
   return 0;
 }

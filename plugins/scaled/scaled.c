@@ -37,35 +37,18 @@ claim_foreign (const ScaledGroup *g, const char *scheme, const char *why, QconvC
     }
 }
 
-static gint
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* Returns whether one of the sorted @names is @name with one of the characters @ends and more behind it:
-   "q.weight.absmax" of "q.weight". Biases do not count */
+/* Returns whether one of @names is @name with one of the characters @ends and more behind it: "q.weight.absmax" of
+   "q.weight". Biases do not count */
 static gboolean
-has_attached (const GPtrArray *names, const char *name, const char *ends)
+has_attached (GTree *names, const char *name, const char *ends)
 {
-  gsize n = strlen (name);
-
   for (const char *end = ends; *end != '\0'; end++)
     {
       g_autofree char *start = g_strdup_printf ("%s%c", name, *end);
-      guint low = 0, high = names->len;
 
-      while (low < high)
-        {
-          guint middle = low + (high - low) / 2;
-
-          if (strcmp (g_ptr_array_index (names, middle), start) < 0)
-            low = middle + 1;
-          else
-            high = middle;
-        }
-      for (; low < names->len && strncmp (g_ptr_array_index (names, low), start, n + 1) == 0; low++)
-        if (strstr ((const char *) g_ptr_array_index (names, low) + n, "bias") == NULL)
+      for (GTreeNode *n = g_tree_lower_bound (names, start); n != NULL && g_str_has_prefix (g_tree_node_key (n), start);
+           n = g_tree_node_next (n))
+        if (!g_str_has_suffix (g_tree_node_key (n), "bias"))
           return TRUE;
     }
   return FALSE;
@@ -75,15 +58,13 @@ has_attached (const GPtrArray *names, const char *name, const char *ends)
 static void
 state_plain (const QconvDirectory *d, QconvClaims *claims)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  g_autoptr (GTree) names = g_tree_new ((GCompareFunc) strcmp);
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
-    g_ptr_array_add (names, (gpointer) qconv_directory_tensor (d, i)->name);
-  g_ptr_array_sort (names, compare_names);
+    g_tree_insert (names, (gpointer) qconv_directory_tensor (d, i)->name, NULL);
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
-
       const char *dot = strrchr (t->name, '.');
       g_autofree char *module = dot != NULL ? g_strndup (t->name, (gsize) (dot - t->name)) : NULL;
 
