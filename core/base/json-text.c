@@ -4,9 +4,10 @@
 
 #include <string.h>
 
+#include "base/small-file.h"
 #include "qconv-types.h"
 
-enum { MAX_DEPTH = 24 };
+enum { MAX_DEPTH = 24, MAX_BYTES = 16 << 20 };
 
 guint
 qconv_json_text_depth (const char *text, gsize n)
@@ -32,6 +33,31 @@ qconv_json_text_depth (const char *text, gsize n)
   return most;
 }
 
+/* Returns TRUE for white space and the marks that stand between values, or in numbers */
+static gboolean
+is_mark (char c)
+{
+  switch (c)
+    {
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+    case ':':
+    case ',':
+    case '+':
+    case '-':
+    case '.':
+    case '[':
+    case ']':
+    case '{':
+    case '}':
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 /* Fails if json-glib must not parse @text: it recurses into nested values without end and accepts comments */
 static gboolean
 check_text (const char *text, gsize n, GError **error)
@@ -48,7 +74,7 @@ check_text (const char *text, gsize n, GError **error)
       }
     else if (text[i] == '"')
       quoted = TRUE;
-    else if (strchr (" \t\r\n:,+-.[]{}", text[i]) == NULL && !g_ascii_isalnum (text[i]))
+    else if (!g_ascii_isalnum (text[i]) && !is_mark (text[i]))
       return qconv_fail (error, QCONV_ERROR_INPUT, "not JSON");
   return qconv_json_text_depth (text, n) <= MAX_DEPTH || qconv_fail (error, QCONV_ERROR_INPUT, "nested too deeply");
 }
@@ -77,7 +103,8 @@ qconv_json_text_load (const char *path, GError **error)
   g_autofree char *text = NULL;
   gsize n;
 
-  return g_file_get_contents (path, &text, &n, error) ? qconv_json_text_parse (text, n, error) : NULL;
+  text = qconv_small_file_read (path, MAX_BYTES, &n, error);
+  return text != NULL ? qconv_json_text_parse (text, n, error) : NULL;
 }
 
 gboolean

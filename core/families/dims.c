@@ -7,16 +7,29 @@
 
 #include "qconv-types.h"
 
+typedef struct {
+  char *name;
+  gint64 value;
+} Dim;
+
+/* A family has two dozen dimensions at most: looking through them costs less than a hash */
 struct _Dims {
-  GHashTable *values; /* name -> gint64 */
+  GArray *all; /* Dim */
 };
+
+static void
+clear_dim (gpointer data)
+{
+  g_free (((Dim *) data)->name);
+}
 
 Dims *
 qconv_dims_new (void)
 {
   Dims *d = g_new0 (Dims, 1);
 
-  d->values = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  d->all = g_array_new (FALSE, FALSE, sizeof (Dim));
+  g_array_set_clear_func (d->all, clear_dim);
   return d;
 }
 
@@ -24,12 +37,13 @@ Dims *
 qconv_dims_copy (const Dims *d)
 {
   Dims *copy = qconv_dims_new ();
-  GHashTableIter iter;
-  gpointer name, value;
 
-  g_hash_table_iter_init (&iter, d->values);
-  while (g_hash_table_iter_next (&iter, &name, &value))
-    qconv_dims_set (copy, name, *(gint64 *) value);
+  for (guint i = 0; i < d->all->len; i++)
+    {
+      const Dim *dim = &g_array_index (d->all, Dim, i);
+
+      qconv_dims_set (copy, dim->name, dim->value);
+    }
   return copy;
 }
 
@@ -38,41 +52,63 @@ qconv_dims_free (Dims *d)
 {
   if (d == NULL)
     return;
-  g_hash_table_unref (d->values);
+  g_array_unref (d->all);
   g_free (d);
+}
+
+/* Returns the dimension whose name is the @n bytes at @name, or NULL. @d may be NULL */
+static Dim *
+find (const Dims *d, const char *name, gsize n)
+{
+  for (guint i = 0; d != NULL && i < d->all->len; i++)
+    {
+      Dim *dim = &g_array_index (d->all, Dim, i);
+
+      if (strncmp (dim->name, name, n) == 0 && dim->name[n] == '\0')
+        return dim;
+    }
+  return NULL;
 }
 
 void
 qconv_dims_set (Dims *d, const char *name, gint64 value)
 {
-  g_hash_table_insert (d->values, g_strdup (name), g_memdup2 (&value, sizeof value));
+  Dim *dim = find (d, name, strlen (name)), added = { NULL, value };
+
+  if (dim != NULL)
+    {
+      dim->value = value;
+      return;
+    }
+  added.name = g_strdup (name);
+  g_array_append_val (d->all, added);
 }
 
 gint64
 qconv_dims_get (const Dims *d, const char *name)
 {
-  const gint64 *value = d != NULL ? g_hash_table_lookup (d->values, name) : NULL;
+  const Dim *dim = find (d, name, strlen (name));
 
-  return value != NULL ? *value : 0;
+  return dim != NULL ? dim->value : 0;
 }
 
 gboolean
 qconv_dims_known (const Dims *d, const char *name)
 {
-  return d != NULL && g_hash_table_contains (d->values, name);
+  return find (d, name, strlen (name)) != NULL;
 }
 
 /* Returns TRUE if @b has all values of @a */
 static gboolean
 covers (const Dims *a, const Dims *b)
 {
-  GHashTableIter iter;
-  gpointer name, value;
+  for (guint i = 0; i < a->all->len; i++)
+    {
+      const Dim *dim = &g_array_index (a->all, Dim, i);
 
-  g_hash_table_iter_init (&iter, a->values);
-  while (g_hash_table_iter_next (&iter, &name, &value))
-    if (*(gint64 *) value != qconv_dims_get (b, name))
-      return FALSE;
+      if (dim->value != qconv_dims_get (b, dim->name))
+        return FALSE;
+    }
   return TRUE;
 }
 
@@ -100,30 +136,31 @@ name_length (const char *text)
   return n;
 }
 
-/* Returns the name at @at and moves @at behind it; NULL if no name is there. (transfer full) */
-static char *
-take_name (const char **at)
+/* Returns the length of the name at @at, and sets @dim to its dimension, or NULL. Moves @at behind the name */
+static gsize
+take_name (const Dims *d, const char **at, const Dim **dim)
 {
   gsize n;
 
   skip_spaces (at);
   n = name_length (*at);
+  *dim = find (d, *at, n);
   *at += n;
-  return n > 0 ? g_strndup (*at - n, n) : NULL;
+  return n;
 }
 
 /* Reads a number or a dimension. Returns the fault as a text, or NULL. @strict: every name must be known */
 static const char *
 take_factor (const Dims *d, gboolean strict, const char **at, gint64 *value)
 {
-  g_autofree char *name = take_name (at);
+  const Dim *dim;
   char *end;
   guint64 number;
 
-  if (name != NULL)
+  if (take_name (d, at, &dim) > 0)
     {
-      *value = qconv_dims_get (d, name);
-      return strict && !qconv_dims_known (d, name) ? "unknown dimension" : NULL;
+      *value = dim != NULL ? dim->value : 0;
+      return strict && dim == NULL ? "unknown dimension" : NULL;
     }
   if (!g_ascii_isdigit (**at))
     return "a number or the name of a dimension is missing";
@@ -204,19 +241,19 @@ judge (const Dims *d, const char *condition, const char **wrong)
 
   for (const char *at = condition; at != NULL;)
     {
-      g_autofree char *name = NULL;
-      gboolean negated;
+      const Dim *dim;
+      gboolean negated, named;
 
       skip_spaces (&at);
       negated = *at == '!';
       at += negated;
-      name = take_name (&at);
+      named = take_name (d, &at, &dim) > 0;
       skip_spaces (&at);
-      if (name == NULL || (*at != '\0' && *at != '&'))
+      if (!named || (*at != '\0' && *at != '&'))
         *wrong = "not of the form a & !b";
-      else if (!qconv_dims_known (d, name))
+      else if (dim == NULL)
         *wrong = "unknown dimension";
-      if (name == NULL || (qconv_dims_get (d, name) != 0) == negated)
+      if (!named || (dim != NULL && dim->value != 0) == negated)
         holds = FALSE;
       at = *at == '&' ? at + 1 : NULL;
     }
@@ -296,7 +333,7 @@ current_value (GArray *variables, const char *name, gsize n)
 static char *
 fill_template (GArray *variables, const char *template)
 {
-  GString *filled = g_string_new (NULL);
+  GString *filled = g_string_sized_new (strlen (template) + 16);
 
   for (const char *at = template; *at != '\0';)
     {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "families/template.h"
+
 static void
 free_tensor (gpointer data)
 {
@@ -150,82 +152,16 @@ qconv_family_variant_dims (const Family *f, const char *variant, GError **error)
   return dims;
 }
 
-/* The arguments of fits(), with which it compares names. @dims: NULL if they are not known */
-typedef struct {
-  const Dims *dims;
-  const FamilyIndex *index;
-} Pattern;
-
-static gboolean fits (const Pattern *p, const char *template, const char *name);
-
-/* Returns TRUE if the @n digits at @name are a number in the range of @v. If the dimensions are not known, every range
-   contains it. */
-static gboolean
-in_range (const Pattern *p, const FamilyVariable *v, const char *name, gsize n)
-{
-  gint64 low, high, number = g_ascii_strtoll (name, NULL, 10);
-
-  return n > 0 && (n == 1 || *name != '0')
-         && (p->dims == NULL
-             || (qconv_dims_evaluate (p->dims, &v->low, &low, NULL)
-                 && qconv_dims_evaluate (p->dims, &v->high, &high, NULL) && number >= low && number < high));
-}
-
-/* Returns TRUE if @v has a value at the start of @name such that @rest fits what follows */
-static gboolean
-fits_variable (const Pattern *p, const FamilyVariable *v, const char *rest, const char *name)
-{
-  if (v->values == NULL)
-    {
-      gsize n = strspn (name, "0123456789");
-
-      return in_range (p, v, name, n) && fits (p, rest, name + n);
-    }
-  for (guint i = 0; v->values[i] != NULL; i++)
-    if (g_str_has_prefix (name, v->values[i]) && fits (p, rest, name + strlen (v->values[i])))
-      return TRUE;
-  return FALSE;
-}
-
-/* Returns the variable whose name is the @n bytes at @name, or NULL */
-static const FamilyVariable *
-find_variable (const FamilyIndex *index, const char *name, gsize n)
-{
-  for (guint i = 0; i < index->n; i++)
-    if (strncmp (index->at[i].name, name, n) == 0 && index->at[i].name[n] == '\0')
-      return &index->at[i];
-  return NULL;
-}
-
-static gboolean
-fits (const Pattern *p, const char *template, const char *name)
-{
-  gsize n = p->index->n > 0 ? strcspn (template, "{") : strlen (template);
-  const char *end = template[n] == '{' ? strchr (template + n, '}') : NULL;
-  const FamilyVariable *v;
-
-  if (strncmp (template, name, n) != 0)
-    return FALSE;
-  v = end != NULL ? find_variable (p->index, template + n + 1, (gsize) (end - template) - n - 1) : NULL;
-  return v != NULL ? fits_variable (p, v, end + 1, name + n) : strcmp (template + n, name + n) == 0;
-}
-
-gboolean
-qconv_template_fits (const char *template, const FamilyIndex *index, const Dims *dims, const char *name)
-{
-  Pattern p = { dims, index };
-
-  return fits (&p, template, name);
-}
-
 const FamilyLayer *
 qconv_family_template (const Family *f, const Dims *dims, const char *name)
 {
   const FamilyLayers *layers = &qconv_family_data (f)->layers;
+  g_autofree char *key = qconv_template_key (name);
+  const GArray *likely = g_hash_table_lookup (qconv_family_template_index (f), key);
 
-  for (guint i = 0; i < layers->n; i++)
+  for (guint i = 0; likely != NULL && i < likely->len; i++)
     {
-      const FamilyLayer *layer = &layers->at[i];
+      const FamilyLayer *layer = &layers->at[g_array_index (likely, guint, i)];
 
       if (qconv_template_fits (layer->name, &layer->index, dims, name)
           && (dims == NULL || qconv_dims_hold (dims, layer->when)))

@@ -33,9 +33,6 @@ const FamilyVariant *qconv_family_variant (const Family *f, const char *name);
 /* Returns the dimensions of a variant; dimensions that it does not state are 0. @variant: name or alias. (transfer
    full) */
 Dims *qconv_family_variant_dims (const Family *f, const char *variant, GError **error);
-/* Returns TRUE if @template with the variables of @index stands for @name. @dims: if NULL, numbers may lie outside the
-   ranges */
-gboolean qconv_template_fits (const char *template, const FamilyIndex *index, const Dims *dims, const char *name);
 /* Returns the template that makes @name, or NULL. @dims: if NULL, its condition need not hold and numbers may lie
    outside the ranges. (transfer none) */
 const FamilyLayer *qconv_family_template (const Family *f, const Dims *dims, const char *name);

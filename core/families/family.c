@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/json-text.h"
+#include "base/small-file.h"
 #include "families/schema.h"
+#include "families/template.h"
 #include "qconv-types.h"
 
 enum { MAX_BYTES = 4 << 20 };
@@ -15,6 +17,7 @@ struct _Family {
   SchemaStore *store;
   FamilyData data; /* points into @store */
   const Family *base;
+  gsize templates; /* GHashTable of qconv_family_template_index(), or 0 */
 };
 
 void
@@ -22,6 +25,8 @@ qconv_family_free (Family *f)
 {
   if (f == NULL)
     return;
+  if (f->templates != 0)
+    g_hash_table_unref ((GHashTable *) f->templates);
   qconv_schema_store_free (f->store);
   g_free (f->path);
   g_free (f);
@@ -47,23 +52,19 @@ qconv_family_parse (const char *path, const char *text, GError **error)
 Family *
 qconv_family_load (const char *path, GError **error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
-  g_autoptr (GFileInputStream) stream = g_file_read (file, NULL, error);
-  g_autofree char *text = NULL;
   gsize n;
+  g_autofree char *text = qconv_small_file_read (path, MAX_BYTES, &n, error);
 
-  if (stream == NULL)
-    return NULL;
-  text = g_malloc (MAX_BYTES + 1);
-  if (!g_input_stream_read_all (G_INPUT_STREAM (stream), text, MAX_BYTES, &n, NULL, error))
-    return NULL;
-  text[n] = '\0';
-  if (n == MAX_BYTES || strlen (text) != n)
+  if (text == NULL)
     {
-      qconv_fail (error, QCONV_ERROR_INPUT, "%s: %s", path, n == MAX_BYTES ? "too large" : "not JSON");
+      if (error != NULL && (*error)->domain == QCONV_ERROR)
+        g_prefix_error (error, "%s: ", path);
       return NULL;
     }
-  return qconv_family_parse (path, text, error);
+  if (strlen (text) == n)
+    return qconv_family_parse (path, text, error);
+  qconv_fail (error, QCONV_ERROR_INPUT, "%s: not JSON", path);
+  return NULL;
 }
 
 const FamilyData *
@@ -100,6 +101,16 @@ gint64
 qconv_family_priority (const Family *f)
 {
   return f->data.detect.namings.at != NULL ? f->data.detect.priority : G_MAXINT64;
+}
+
+GHashTable *
+qconv_family_template_index (const Family *f)
+{
+  gsize *templates = &((Family *) f)->templates;
+
+  if (g_once_init_enter (templates))
+    g_once_init_leave (templates, (gsize) qconv_template_index_new (&f->data.layers));
+  return (GHashTable *) *templates;
 }
 
 const Family *

@@ -21,6 +21,8 @@ const char *qconv_family_title (const Family *f);
 const char *qconv_family_kind (const Family *f);
 /* Returns the family's place in the order of trying, ascending; G_MAXINT64 if it is never recognised */
 gint64 qconv_family_priority (const Family *f);
+/* Returns qconv_template_index_new() of the family's layers, made when first asked for. (transfer none) */
+GHashTable *qconv_family_template_index (const Family *f);
 
 /* Returns the generic family, whose members count if a family lacks them; NULL before the catalogue has set it.
    (transfer none) */

@@ -197,7 +197,9 @@ qconv_identity_names (const Identity *id, const Names *behind, GError **error)
 static gboolean
 find_variant (Identity *id, const Names *behind, GError **error)
 {
-  g_autoptr (Names) original = qconv_identity_names (id, behind, NULL);
+  gboolean renamed = strcmp (id->naming, "original") != 0;
+  g_autoptr (Names) mapped = renamed ? qconv_identity_names (id, behind, NULL) : NULL;
+  const Names *original = renamed ? mapped : behind;
   const FamilyDetectRules *variants = &qconv_family_data (id->family)->detect.variants;
 
   id->variant = first_rule (original != NULL ? original : behind, variants);

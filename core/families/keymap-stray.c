@@ -3,9 +3,9 @@
    blocks, and those of which it knows only the block. The mapping asks, so that no tensor is lost. */
 #include <string.h>
 
-#include "families/expand.h"
 #include "families/keymap-build.h"
 #include "families/keymap.h"
+#include "families/template.h"
 
 typedef enum { FITS_RULE, LIES_IN_BLOCK } Kind;
 

@@ -7,25 +7,26 @@
 
 #include "base/names.h"
 
+/* @name: @full, its end or @rewritten, which owns a name that is neither */
 typedef struct {
-  char *name, *full;
+  char *full, *rewritten;
+  const char *name;
   QconvShape shape;
 } Named;
 
 struct _Names {
-  GPtrArray *list;   /* Named */
-  GHashTable *table; /* name -> Named, both of @list */
+  GArray *list;      /* Named */
+  GHashTable *table; /* name -> its index in @list plus 1 */
   GPtrArray *sorted; /* names in order; NULL until needed */
 };
 
 static void
-free_named (gpointer data)
+clear_named (gpointer data)
 {
   Named *n = data;
 
-  g_free (n->name);
   g_free (n->full);
-  g_free (n);
+  g_free (n->rewritten);
 }
 
 Names *
@@ -33,7 +34,8 @@ qconv_names_new (void)
 {
   Names *names = g_new0 (Names, 1);
 
-  names->list = g_ptr_array_new_with_free_func (free_named);
+  names->list = g_array_new (FALSE, FALSE, sizeof (Named));
+  g_array_set_clear_func (names->list, clear_named);
   names->table = g_hash_table_new (g_str_hash, g_str_equal);
   return names;
 }
@@ -45,39 +47,55 @@ qconv_names_free (Names *names)
     return;
   g_clear_pointer (&names->sorted, g_ptr_array_unref);
   g_hash_table_unref (names->table);
-  g_ptr_array_unref (names->list);
+  g_array_unref (names->list);
   g_free (names);
 }
 
+/* Adds the tensor that the file calls @full. Its name is @rewritten (transfer full), or if that is NULL, @full without
+   its first @removed bytes */
 static void
-add (Names *names, char *name, const char *full, const QconvShape *shape)
+add (Names *names, const char *full, gsize removed, char *rewritten, const QconvShape *shape)
 {
-  Named *n;
+  Named n = { NULL, rewritten, rewritten, *shape };
 
-  if (g_hash_table_contains (names->table, name))
+  if (g_hash_table_contains (names->table, rewritten != NULL ? rewritten : full + removed))
     {
-      g_free (name);
+      g_free (rewritten);
       return;
     }
-  n = g_new0 (Named, 1);
-  n->name = name;
-  n->full = g_strdup (full);
-  n->shape = *shape;
-  g_ptr_array_add (names->list, n);
-  g_hash_table_insert (names->table, n->name, n);
+  n.full = g_strdup (full);
+  if (rewritten == NULL)
+    n.name = n.full + removed;
+  g_array_append_val (names->list, n);
+  g_hash_table_insert (names->table, (gpointer) n.name, GUINT_TO_POINTER (names->list->len));
   g_clear_pointer (&names->sorted, g_ptr_array_unref);
 }
 
 void
 qconv_names_add (Names *names, const char *name, const QconvShape *shape)
 {
-  add (names, g_strdup (name), name, shape);
+  add (names, name, 0, NULL, shape);
+}
+
+static const Named *
+at (const Names *names, guint i)
+{
+  return &g_array_index (names->list, Named, i);
+}
+
+/* Returns NULL if there is no tensor @name */
+static const Named *
+find (const Names *names, const char *name)
+{
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (names->table, name));
+
+  return n > 0 ? at (names, n - 1) : NULL;
 }
 
 const QconvShape *
 qconv_names_find (const Names *names, const char *name)
 {
-  const Named *n = g_hash_table_lookup (names->table, name);
+  const Named *n = find (names, name);
 
   return n != NULL ? &n->shape : NULL;
 }
@@ -85,7 +103,7 @@ qconv_names_find (const Names *names, const char *name)
 const char *
 qconv_names_full (const Names *names, const char *name)
 {
-  const Named *n = g_hash_table_lookup (names->table, name);
+  const Named *n = find (names, name);
 
   return n != NULL ? n->full : NULL;
 }
@@ -99,7 +117,7 @@ sorted_names (const Names *names)
     return sorted;
   sorted = g_ptr_array_sized_new (names->list->len);
   for (guint i = 0; i < names->list->len; i++)
-    g_ptr_array_add (sorted, ((Named *) g_ptr_array_index (names->list, i))->name);
+    g_ptr_array_add (sorted, (gpointer) at (names, i)->name);
   g_ptr_array_sort (sorted, qconv_compare_strings);
   ((Names *) names)->sorted = sorted;
   return sorted;
@@ -132,35 +150,44 @@ qconv_names_length (const Names *names)
 const char *
 qconv_names_name (const Names *names, guint i)
 {
-  return ((const Named *) g_ptr_array_index (names->list, i))->name;
+  return at (names, i)->name;
 }
 
 const QconvShape *
 qconv_names_shape (const Names *names, guint i)
 {
-  return &((const Named *) g_ptr_array_index (names->list, i))->shape;
+  return &at (names, i)->shape;
 }
 
+/* Returns what becomes of @named when its first @n bytes go and @rewrites apply; NULL if the end of its full name.
+   (transfer full) */
 static char *
-rewrite (const FamilyPairs *rewrites, const char *name)
+rewrite (const FamilyPairs *rewrites, const Named *named, gsize n)
 {
+  const char *name = named->name + n;
+
   for (guint i = 0; rewrites != NULL && i < rewrites->n; i++)
     if (g_str_has_prefix (name, rewrites->at[i].from))
       return g_strconcat (rewrites->at[i].to, name + strlen (rewrites->at[i].from), NULL);
-  return g_strdup (name);
+  return named->rewritten != NULL ? g_strdup (name) : NULL;
 }
 
 Names *
 qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *rewrites)
 {
   Names *behind = qconv_names_new ();
+  gsize n = strlen (prefix);
 
   for (guint i = 0; i < names->list->len; i++)
     {
-      const Named *n = g_ptr_array_index (names->list, i);
+      const Named *named = at (names, i);
+      char *rewritten;
 
-      if (g_str_has_prefix (n->name, prefix))
-        add (behind, rewrite (rewrites, n->name + strlen (prefix)), n->full, &n->shape);
+      if (!g_str_has_prefix (named->name, prefix))
+        continue;
+      rewritten = rewrite (rewrites, named, n);
+      add (behind, named->full, rewritten != NULL ? 0 : (gsize) (named->name - named->full) + n, rewritten,
+           &named->shape);
     }
   return behind;
 }

@@ -12,7 +12,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Names, qconv_names_free)
 
 /* Adds a copy of both. Does nothing if @name is there already. */
 void qconv_names_add (Names *names, const char *name, const QconvShape *shape);
-/* Returns the shape of @name, or NULL. (transfer none) */
+/* Returns the shape of @name, or NULL. (transfer none), until a tensor is added */
 const QconvShape *qconv_names_find (const Names *names, const char *name);
 /* Returns the name in the file of tensor @name, or NULL. (transfer none) */
 const char *qconv_names_full (const Names *names, const char *name);

@@ -3,10 +3,10 @@
 #include "graph/folder.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/names.h"
+#include "base/small-file.h"
 #include "graph/not-model.h"
 
 enum {
@@ -60,10 +60,9 @@ remove_parts (GPtrArray *names, const char *folder, const char *index)
 {
   g_autofree char *path = g_build_filename (folder, index, NULL), *text = NULL;
   gsize length = 0;
-  struct stat st;
 
-  if (stat (path, &st) != 0 || !S_ISREG (st.st_mode) || st.st_size > MOST_INDEX
-      || !g_file_get_contents (path, &text, &length, NULL))
+  text = qconv_small_file_read (path, MOST_INDEX, &length, NULL);
+  if (text == NULL)
     return;
   for (guint i = names->len; i > 0; i--)
     {

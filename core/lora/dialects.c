@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/data-files.h"
+#include "base/small-file.h"
 #include "qconv-types.h"
 
 #define FOLDER "lora"
+#define MAX_BYTES (4 << 20)
 
 static void
 clear_metadata (gpointer data)
@@ -77,7 +79,8 @@ add_file (LoraDialects *d, const char *path, GError **error)
   g_autofree char *text = NULL;
   gsize n;
 
-  return g_file_get_contents (path, &text, &n, error) && qconv_lora_dialects_add (d, path, text, n, error);
+  text = qconv_small_file_read (path, MAX_BYTES, &n, error);
+  return text != NULL && qconv_lora_dialects_add (d, path, text, n, error);
 }
 
 LoraDialects *

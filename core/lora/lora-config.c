@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "base/json-text.h"
-#include "io/source.h"
+#include "qconv-types.h"
 
 /* The largest file that is read */
-enum { MAX_BYTES = 16 << 20 };
 
 /* Alpha or rank of the layers whose names match */
 typedef struct {
@@ -139,21 +138,11 @@ static JsonNode *
 load_json (const char *path, GError **error)
 {
   g_autoptr (GError) local = NULL;
-  g_autoptr (QconvSource) source = qconv_source_open (path, &local);
-  g_autofree char *text = NULL;
-  guint64 n = source != NULL ? qconv_source_size (source) : 0;
+  JsonNode *node = qconv_json_text_load (path, &local);
 
-  if (source == NULL)
-    {
-      if (!g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-        g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
-  if (n > MAX_BYTES)
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%" G_GUINT64_FORMAT " bytes are too many for it", n), NULL;
-  text = g_malloc (n + 1);
-  text[n] = '\0';
-  return qconv_source_read (source, 0, n, text, error) ? qconv_json_text_parse (text, n, error) : NULL;
+  if (node == NULL && !g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    g_propagate_error (error, g_steal_pointer (&local));
+  return node;
 }
 
 static GArray *

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/names.h"
+#include "base/small-file.h"
 #include "io/directory.h"
 #include "plan/beside.h"
 
@@ -89,7 +90,8 @@ qconv_beside_add_tokenizer (QconvPlan *p, GError **error)
           p->mapping->identity->variant, row->tensor, row->files[0]);
       return TRUE;
     }
-  if (!g_file_get_contents (path, &text, &n, error))
+  text = qconv_small_file_read (path, MOST_BYTES, &n, error);
+  if (text == NULL)
     return FALSE;
   g_ptr_array_add (p->inputs, g_strdup (path));
   bytes = g_bytes_new_take (g_steal_pointer (&text), n);
