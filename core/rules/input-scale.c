@@ -79,6 +79,11 @@ read_json (InputScales *s, const char *path, GError **error)
   JsonNode *node;
 
   g_ptr_array_add (s->files, g_strdup (path));
+  if (root == NULL && broken->domain != QCONV_ERROR)
+    {
+      g_propagate_error (error, g_steal_pointer (&broken)); /* names the file */
+      return FALSE;
+    }
   if (root == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, broken->message);
   if (!JSON_NODE_HOLDS_OBJECT (root))

@@ -144,5 +144,16 @@ nested='[[[[[[[[[[[[[[[[[[[[[[[[['
 echo "$nested" >config.json
 fails --layer-config config.json in.safetensors
 fails --layer-config missing.json in.safetensors
+fails --input-scale missing.json in.safetensors
+
+echo "== files of JSON that are too large, or no files"
+truncate -s 17M big.json
+mkfifo pipe.json
+for file in big.json pipe.json; do
+  fails --layer-config $file in.safetensors
+  fails --input-scale $file in.safetensors
+  fails --family-file $file in.safetensors
+done
+rm big.json pipe.json
 rm -f log layers
 list
