@@ -3,6 +3,9 @@
 #pragma once
 #include <glib.h>
 
+/* Bytes of the largest data file that is read */
+enum { QCONV_DATA_FILE_MOST = 4 << 20 };
+
 /* Returns: (transfer full): the path of @folder in QCONV_DATA_PATH or, if that is not set, in the installed data */
 char *qconv_data_folder (const char *folder);
 /* Lists the *.json files of @folder: those of the user's data folder, which may be absent, then those of

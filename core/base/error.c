@@ -19,6 +19,13 @@ qconv_fail (GError **error, QconvError code, const char *format, ...)
   return FALSE;
 }
 
+gboolean
+qconv_fail_by_errno (GError **error, int code, const char *path)
+{
+  g_set_error (error, G_IO_ERROR, (gint) g_io_error_from_errno (code), "%s: %s", path, g_strerror (code));
+  return FALSE;
+}
+
 int
 qconv_error_exit_status (const GError *error)
 {

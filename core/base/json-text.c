@@ -98,13 +98,18 @@ qconv_json_text_parse (const char *text, gsize n, GError **error)
 }
 
 JsonNode *
-qconv_json_text_load (const char *path, GError **error)
+qconv_json_text_load (const char *path, QconvError code, GError **error)
 {
-  g_autofree char *text = NULL;
   gsize n;
+  g_autoptr (GError) local = NULL;
+  g_autofree char *text = qconv_small_file_read (path, MAX_BYTES, &n, &local);
+  JsonNode *node = text != NULL ? qconv_json_text_parse (text, n, &local) : NULL;
 
-  text = qconv_small_file_read (path, MAX_BYTES, &n, error);
-  return text != NULL ? qconv_json_text_parse (text, n, error) : NULL;
+  if (node == NULL && local->domain == QCONV_ERROR)
+    qconv_fail (error, code, "%s: %s", path, local->message);
+  else if (node == NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
+  return node;
 }
 
 gboolean

@@ -5,17 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "qconv-types.h"
-
-static void
-fail_by_errno (GError **error, int code, const char *path)
-{
-  g_set_error (error, G_IO_ERROR, (gint) g_io_error_from_errno (code), "%s: %s", path, g_strerror (code));
-}
+#include "base/error.h"
 
 /* Returns the bytes of an open file, at most @n of them, and sets @n to their number. (transfer full) */
 static char *
@@ -32,7 +25,7 @@ read_all (int fd, const char *path, gsize *n, GError **error)
         break;
       if (got < 0 && errno != EINTR)
         {
-          fail_by_errno (error, errno, path);
+          qconv_fail_by_errno (error, errno, path);
           return NULL;
         }
       done += got > 0 ? (gsize) got : 0;
@@ -49,10 +42,9 @@ qconv_small_file_read (const char *path, guint64 most, gsize *n, GError **error)
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   char *text = NULL;
   struct stat st;
-  gsize size;
 
   if (fd < 0 || fstat (fd, &st) != 0)
-    fail_by_errno (error, errno, path);
+    qconv_fail_by_errno (error, errno, path);
   else if (!S_ISREG (st.st_mode))
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, "%s: not a regular file", path);
   else if ((guint64) st.st_size > most)
@@ -61,10 +53,8 @@ qconv_small_file_read (const char *path, guint64 most, gsize *n, GError **error)
                 (gint64) st.st_size, most);
   else
     {
-      size = (gsize) st.st_size;
-      text = read_all (fd, path, &size, error);
-      if (n != NULL)
-        *n = size;
+      *n = (gsize) st.st_size;
+      text = read_all (fd, path, n, error);
     }
   if (fd >= 0)
     close (fd);

@@ -4,6 +4,6 @@
 #include <glib.h>
 
 /* Reads a regular file whole. G_IO_ERROR: it cannot be read, or is no regular file; the text names @path.
-   QCONV_ERROR_INPUT: it has more than @most bytes; the text does not name it. @n: (out) (optional): its bytes, behind
-   which a NUL stands. (transfer full) */
+   QCONV_ERROR_INPUT: it has more than @most bytes; the text does not name it. @n: (out): the number of its bytes,
+   behind which a NUL stands. (transfer full) */
 char *qconv_small_file_read (const char *path, guint64 most, gsize *n, GError **error);

@@ -4,13 +4,13 @@
 
 #include <string.h>
 
+#include "base/data-files.h"
+#include "base/error.h"
 #include "base/json-text.h"
 #include "base/small-file.h"
 #include "families/schema.h"
 #include "families/template.h"
 #include "qconv-types.h"
-
-enum { MAX_BYTES = 4 << 20 };
 
 struct _Family {
   char *path;
@@ -53,17 +53,13 @@ Family *
 qconv_family_load (const char *path, GError **error)
 {
   gsize n;
-  g_autofree char *text = qconv_small_file_read (path, MAX_BYTES, &n, error);
+  g_autofree char *text = qconv_small_file_read (path, QCONV_DATA_FILE_MOST, &n, error);
 
-  if (text == NULL)
-    {
-      if (error != NULL && (*error)->domain == QCONV_ERROR)
-        g_prefix_error (error, "%s: ", path);
-      return NULL;
-    }
-  if (strlen (text) == n)
+  if (text != NULL && strlen (text) == n)
     return qconv_family_parse (path, text, error);
-  qconv_fail (error, QCONV_ERROR_INPUT, "%s: not JSON", path);
+  if (text != NULL)
+    qconv_fail (error, QCONV_ERROR_INPUT, "not JSON");
+  qconv_error_name_file (error, path);
   return NULL;
 }
 

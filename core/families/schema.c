@@ -199,12 +199,32 @@ read_layer (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer in
          && check_template (r, &l->index, l->group);
 }
 
+/* Returns how many names the texts of @index make, each number being one name; at most one more than the limit */
+static guint64
+count_texts (const FamilyIndex *index)
+{
+  guint64 n = 1;
+
+  for (guint i = 0; i < index->n; i++)
+    if (index->at[i].values != NULL)
+      n = MIN (n * g_strv_length ((char **) index->at[i].values), QCONV_GRAPH_MAX_TENSORS + 1);
+  return n;
+}
+
+/* Fails if the texts make too many names, because template.c keeps a table of them */
 static gboolean
 read_layers (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
   static const SchemaItem item = { read_layer, NULL, sizeof (FamilyLayer), 0 };
+  const FamilyLayers *layers = into;
+  guint64 n = 0;
 
-  return qconv_schema_list (r, node, &item, into);
+  if (!qconv_schema_list (r, node, &item, into))
+    return FALSE;
+  for (guint i = 0; i < layers->n; i++)
+    n += count_texts (&layers->at[i].index);
+  return n <= QCONV_GRAPH_MAX_TENSORS
+         || qconv_schema_fail (r, "the templates stand for more than %d names", QCONV_GRAPH_MAX_TENSORS);
 }
 
 static gboolean

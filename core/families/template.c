@@ -90,7 +90,7 @@ qconv_template_key (const char *name)
   return key;
 }
 
-/* Returns all names of @layer, each number being 0. (transfer full) (element-type GStrv) */
+/* Returns all names of @layer, each number being 0: schema.c limits them. (transfer full) (element-type GStrv) */
 static GPtrArray *
 some_names (const FamilyLayer *layer)
 {

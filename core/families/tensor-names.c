@@ -159,7 +159,7 @@ qconv_names_shape (const Names *names, guint i)
   return &at (names, i)->shape;
 }
 
-/* Returns what becomes of @named when its first @n bytes go and @rewrites apply; NULL if the end of its full name.
+/* Returns the name of @named without its first @n bytes after @rewrites; NULL if that is an end of its full name.
    (transfer full) */
 static char *
 rewrite (const FamilyPairs *rewrites, const Named *named, gsize n)

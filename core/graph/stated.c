@@ -54,7 +54,7 @@ load_config (const QconvModel *m)
 {
   g_autofree char *config = qconv_stated_file (m);
 
-  return config != NULL ? qconv_json_text_load (config, NULL) : NULL;
+  return config != NULL ? qconv_json_text_load (config, QCONV_ERROR_INPUT, NULL) : NULL;
 }
 
 Dims *

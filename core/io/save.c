@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "qconv.h"
 
 #define SUFFIX ".qconv-part"
@@ -27,15 +28,6 @@ static struct {
   GPtrArray *paths;
   gboolean abandoned;
 } unfinished;
-
-static gboolean
-io_error (GError **error, const char *path)
-{
-  int code = errno;
-
-  g_set_error (error, G_IO_ERROR, (gint) g_io_error_from_errno (code), "%s: %s", path, g_strerror (code));
-  return FALSE;
-}
 
 /* Removes a temporary file if nobody holds its lock: the run that owned it was killed */
 static void
@@ -73,7 +65,7 @@ check_room (const char *folder, guint64 size, GError **error)
   guint64 room;
 
   if (statvfs (folder, &fs) != 0)
-    return io_error (error, folder);
+    return qconv_fail_by_errno (error, errno, folder);
   room = (guint64) fs.f_bavail * fs.f_frsize;
   if (room >= size)
     return TRUE;
@@ -91,7 +83,7 @@ check_folder (const char *folder, GError **error)
   if (access (inside, W_OK | X_OK) == 0)
     return TRUE;
   if (errno != ENOENT)
-    return io_error (error, folder);
+    return qconv_fail_by_errno (error, errno, folder);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: there is no such folder: make it first", folder);
   return FALSE;
 }
@@ -102,7 +94,7 @@ qconv_save_check (const char *path, guint64 size, GError **error)
   g_autofree char *folder = g_path_get_dirname (path);
 
   return check_folder (folder, error) && check_room (folder, size, error)
-         && (access (path, F_OK) != 0 || access (path, W_OK) == 0 || io_error (error, path));
+         && (access (path, F_OK) != 0 || access (path, W_OK) == 0 || qconv_fail_by_errno (error, errno, path));
 }
 
 /* Gives the new file the mode and, if the system allows it, the owner of the file that it will replace */
@@ -115,7 +107,7 @@ follow_replaced (const Save *s, GError **error)
     return TRUE;
   if (fchown (s->fd, st.st_uid, st.st_gid) != 0 && fchown (s->fd, (uid_t) -1, st.st_gid) != 0)
     st.st_mode &= ~(mode_t) (S_IRWXG | S_ISUID | S_ISGID);
-  return fchmod (s->fd, st.st_mode & 07777) == 0 || io_error (error, s->path);
+  return fchmod (s->fd, st.st_mode & 07777) == 0 || qconv_fail_by_errno (error, errno, s->path);
 }
 
 /* Returns whether the file is locked. Between open and lock another run's cleanup may unlink the file; st_nlink is
@@ -151,7 +143,7 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
 
       s->fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (s->fd < 0)
-        return io_error (error, path);
+        return qconv_fail_by_errno (error, errno, path);
       if (lock_file (s->fd))
         {
           s->temporary = g_steal_pointer (&path);
@@ -170,12 +162,12 @@ static gboolean
 allocate (Save *s, GError **error)
 {
   if (ftruncate (s->fd, (off_t) s->size) != 0)
-    return io_error (error, s->temporary);
+    return qconv_fail_by_errno (error, errno, s->temporary);
   while (s->size > 0 && fallocate (s->fd, 0, 0, (off_t) s->size) != 0)
     if (errno == EOPNOTSUPP || errno == ENOSYS)
       return TRUE;
     else if (errno != EINTR)
-      return io_error (error, s->temporary);
+      return qconv_fail_by_errno (error, errno, s->temporary);
   return TRUE;
 }
 
@@ -245,7 +237,7 @@ qconv_save_read (Save *s, guint64 offset, void *dst, gsize n, GError **error)
       if (got <= 0)
         {
           errno = got == 0 ? EIO : errno;
-          return io_error (error, s->path);
+          return qconv_fail_by_errno (error, errno, s->path);
         }
       p += got;
       offset += (guint64) got;
@@ -270,7 +262,7 @@ qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError *
       if (put <= 0) /* 0: no progress, and no reason */
         {
           errno = put == 0 ? EIO : errno;
-          return io_error (error, s->path);
+          return qconv_fail_by_errno (error, errno, s->path);
         }
       p += put;
       offset += (guint64) put;
@@ -296,7 +288,7 @@ qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *don
       if (put < 0 && errno == EINTR)
         continue;
       if (put < 0 && (errno == ENOSPC || errno == EDQUOT))
-        return io_error (error, s->path);
+        return qconv_fail_by_errno (error, errno, s->path);
       if (put <= 0) /* the system cannot, or there is a fault that reading and writing will report */
         return TRUE;
       n -= (guint64) put;
@@ -308,7 +300,7 @@ qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *don
 gboolean
 qconv_save_sync (Save *s, GError **error)
 {
-  return fsync (s->fd) == 0 || io_error (error, s->path);
+  return fsync (s->fd) == 0 || qconv_fail_by_errno (error, errno, s->path);
 }
 
 static void
@@ -337,7 +329,7 @@ give_name (Save *s, gboolean replace, GError **error)
   else if (!replace && errno == EEXIST)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: appeared meanwhile; --force overwrites it", s->path);
   else if (g_rename (s->temporary, s->path) != 0)
-    return io_error (error, s->path);
+    return qconv_fail_by_errno (error, errno, s->path);
   g_ptr_array_remove_fast (unfinished.paths, s->temporary);
   return TRUE;
 }

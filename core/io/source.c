@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
+
 struct _QconvSource {
   char *path, *name;
   int fd; /* -1 in memory */
@@ -33,13 +35,6 @@ new_source (const char *path, const char *name)
   return s;
 }
 
-static gboolean
-io_error (GError **error, int code, const char *what)
-{
-  g_set_error (error, G_IO_ERROR, (gint) g_io_error_from_errno (code), "%s: %s", what, g_strerror (code));
-  return FALSE;
-}
-
 QconvSource *
 qconv_source_open (const char *path, GError **error)
 {
@@ -50,7 +45,7 @@ qconv_source_open (const char *path, GError **error)
   s->fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (s->fd < 0 || fstat (s->fd, &st) != 0)
     {
-      io_error (error, errno, path);
+      qconv_fail_by_errno (error, errno, path);
       return NULL;
     }
   if (!S_ISREG (st.st_mode))
@@ -123,7 +118,7 @@ read_file (QconvSource *s, guint64 offset, gsize n, guint8 *dst, GError **error)
       if (got < 0 && errno == EINTR)
         continue;
       if (got < 0)
-        return io_error (error, errno, s->path);
+        return qconv_fail_by_errno (error, errno, s->path);
       if (got == 0)
         {
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_PARTIAL_INPUT,

@@ -9,7 +9,6 @@
 #include "qconv-types.h"
 
 #define FOLDER "lora"
-#define MAX_BYTES (4 << 20)
 
 static void
 clear_metadata (gpointer data)
@@ -79,7 +78,7 @@ add_file (LoraDialects *d, const char *path, GError **error)
   g_autofree char *text = NULL;
   gsize n;
 
-  text = qconv_small_file_read (path, MAX_BYTES, &n, error);
+  text = qconv_small_file_read (path, QCONV_DATA_FILE_MOST, &n, error);
   return text != NULL && qconv_lora_dialects_add (d, path, text, n, error);
 }
 

@@ -10,8 +10,6 @@
 #include "base/json-text.h"
 #include "qconv-types.h"
 
-/* The largest file that is read */
-
 /* Alpha or rank of the layers whose names match */
 typedef struct {
   GRegex *match;
@@ -138,7 +136,7 @@ static JsonNode *
 load_json (const char *path, GError **error)
 {
   g_autoptr (GError) local = NULL;
-  JsonNode *node = qconv_json_text_load (path, &local);
+  JsonNode *node = qconv_json_text_load (path, QCONV_ERROR_INPUT, &local);
 
   if (node == NULL && !g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     g_propagate_error (error, g_steal_pointer (&local));
@@ -166,7 +164,7 @@ qconv_lora_config_read (const char *path, const LoraConfigForm *form, GError **e
   c->ranks = new_patterns ();
   if (node != NULL && read_object (c, node, &local))
     return g_steal_pointer (&c);
-  if (local != NULL && local->domain != G_IO_ERROR)
+  if (node != NULL && local != NULL)
     g_prefix_error (&local, "%s: ", form->file);
   if (local != NULL)
     g_propagate_error (error, g_steal_pointer (&local));

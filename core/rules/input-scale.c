@@ -72,20 +72,14 @@ add_scale (InputScales *s, const char *name, double value, const char *scheme, G
 static gboolean
 read_json (InputScales *s, const char *path, GError **error)
 {
-  g_autoptr (GError) broken = NULL;
-  g_autoptr (JsonNode) root = qconv_json_text_load (path, &broken);
+  g_autoptr (JsonNode) root = qconv_json_text_load (path, QCONV_ERROR_OPTION, error);
   JsonObjectIter iter;
   const char *name;
   JsonNode *node;
 
   g_ptr_array_add (s->files, g_strdup (path));
-  if (root == NULL && broken->domain != QCONV_ERROR)
-    {
-      g_propagate_error (error, g_steal_pointer (&broken)); /* names the file */
-      return FALSE;
-    }
   if (root == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, broken->message);
+    return FALSE;
   if (!JSON_NODE_HOLDS_OBJECT (root))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON object of layer names and numbers", path);
   json_object_iter_init (&iter, json_node_get_object (root));

@@ -168,17 +168,11 @@ read_row (GPtrArray *rows, const char *path, guint i, JsonNode *node, Schemes *s
 gboolean
 qconv_layer_config_read (GPtrArray *rows, const char *path, Schemes *schemes, GError **error)
 {
-  g_autoptr (GError) local = NULL;
-  g_autoptr (JsonNode) root = qconv_json_text_load (path, &local);
+  g_autoptr (JsonNode) root = qconv_json_text_load (path, QCONV_ERROR_OPTION, error);
   JsonArray *list;
 
   if (root == NULL)
-    {
-      if (local->domain == QCONV_ERROR)
-        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s", path, local->message);
-      g_propagate_error (error, g_steal_pointer (&local)); /* names the file */
-      return FALSE;
-    }
+    return FALSE;
   if (!JSON_NODE_HOLDS_ARRAY (root))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: not a JSON array of { match, scheme, options }", path);
   list = json_node_get_array (root);

@@ -263,6 +263,47 @@ test_expansions (void)
     }
 }
 
+/* Returns @n texts as a variable of an index. (transfer full) */
+static char *
+many_texts (guint n)
+{
+  g_autoptr (GString) list = g_string_new ("{\"values\": [\"0\"");
+
+  for (guint i = 1; i < n; i++)
+    g_string_append_printf (list, ", \"t%u\"", i);
+  g_string_append (list, "]}");
+  return g_string_free (g_steal_pointer (&list), FALSE);
+}
+
+/* Tests that the texts of a small file cannot stand for an unlimited number of names: besides
+   mine.weight, 400 × 499 fit below 200,000 and 400 × 500 do not */
+static void
+test_many_texts (void)
+{
+  g_autofree char *first = many_texts (400);
+
+  for (guint n = 499; n <= 500; n++)
+    {
+      g_autofree char *second = many_texts (n);
+      g_autofree char *index = g_strdup_printf ("{\"i\": %s, \"j\": %s}", first, second);
+      g_autoptr (GString) text = g_string_new (whole);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Family) f = NULL;
+
+      g_assert_cmpuint (g_string_replace (text, "{\"i\": [\"0\", \"layers\"]}", index, 1), ==, 1);
+      f = qconv_family_parse ("mine.json", text->str, &error);
+      if (n == 499)
+        {
+          g_assert_no_error (error);
+          g_assert_nonnull (qconv_family_template (f, NULL, "blocks.t399.q.weight"));
+          continue;
+        }
+      g_assert_null (f);
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+      g_assert_nonnull (strstr (error->message, "stand for more than 200000 names"));
+    }
+}
+
 static char *
 write_family (const char *folder, const char *name, const char *from, const char *to)
 {
@@ -377,6 +418,7 @@ main (int argc, char **argv)
   g_test_add_func ("/graph/family/cuts", test_cuts);
   g_test_add_func ("/graph/family/mutations", test_mutations);
   g_test_add_func ("/graph/family/expansions", test_expansions);
+  g_test_add_func ("/graph/family/many-texts", test_many_texts);
   g_test_add_func ("/graph/family/catalogue", test_catalogue);
   g_test_add_func ("/graph/family/clashes", test_clashes);
   g_test_add_func ("/graph/family/large-file", test_large_file);
