@@ -118,7 +118,7 @@ else
     CC=$compiler
     export CC
     if build_in "$sanitized" -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false; then
-      ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+      QCONV_TEST_SMALL=1 ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         test_in "$sanitized" sanitized --no-suite lint --no-suite peer --no-suite slow --no-suite no-sanitizer
     fi
     unset CC

@@ -70,6 +70,8 @@ char *check_path (const Check *c, const char *name);
 GBytes *check_read (const char *path, GError **error);
 /* Writes the first @n bytes of @bytes without waiting for the disk */
 gboolean check_write (const char *path, const guint8 *bytes, gsize n, GError **error);
+/* Changes one byte of a file */
+gboolean check_write_byte (const char *path, gsize at, guint8 byte, GError **error);
 
 typedef enum { CHECK_NOISE, CHECK_OUTLIERS, CHECK_CONSTANT, CHECK_ZERO, CHECK_N_FILLS } CheckFill;
 typedef struct {

@@ -36,17 +36,35 @@ check_write (const char *path, const guint8 *bytes, gsize n, GError **error)
   return (fclose (file) == 0 && ok) || check_fail (error, "%s cannot be written", path);
 }
 
+gboolean
+check_write_byte (const char *path, gsize at, guint8 byte, GError **error)
+{
+  FILE *file = g_fopen (path, "r+b");
+  gboolean ok;
+
+  if (file == NULL)
+    return check_fail (error, "%s cannot be written", path);
+  ok = fseek (file, (long) at, SEEK_SET) == 0 && fputc (byte, file) == byte;
+  return (fclose (file) == 0 && ok) || check_fail (error, "%s cannot be written", path);
+}
+
 /* ---- Models ---- */
 
 /* Returns a normal number of variance 1, nearly: a sum of uniform ones needs no libm */
 static float
 normal (GRand *random)
 {
-  double sum = -6;
+  /* Six numbers of 16 bits have this variance */
+  static const double deviation = 65536 * 0.70710678118654752;
+  double sum = -3 * 65535.0;
 
-  for (guint i = 0; i < 12; i++)
-    sum += g_rand_double (random);
-  return (float) sum;
+  for (guint i = 0; i < 3; i++)
+    {
+      guint32 two = g_rand_int (random);
+
+      sum += (two >> 16) + (two & 0xffff);
+    }
+  return (float) (sum / deviation);
 }
 
 static float

@@ -301,39 +301,31 @@ test_cut (Check *c, const CheckRow *row, GError **error)
   return each_file (c, row, test_cut_file, error);
 }
 
-/* Changes one byte; every other time in the first 4 KiB, where headers are */
-static gsize
-flip (GRand *random, guint i, guint8 *data, gsize n, guint8 *old)
-{
-  gsize at = (gsize) g_rand_int (random) % (i % 2 == 0 ? MIN (n, 4096) : n);
-
-  *old = data[at];
-  data[at] ^= (guint8) g_rand_int_range (random, 1, 256);
-  return at;
-}
-
 static gboolean
 test_flips (Check *c, const char *path, const char *from, GBytes *bytes, guint n_flips, GError **error)
 {
   gsize n;
-  const guint8 *whole = g_bytes_get_data (bytes, &n);
-  g_autofree guint8 *data = g_memdup2 (whole, n);
+  const guint8 *data = g_bytes_get_data (bytes, &n);
   g_autofree char *damaged = check_path (c, "damaged");
   g_autoptr (GRand) random = g_rand_new_with_seed (1);
 
+  if (!check_write (damaged, data, n, error))
+    return FALSE;
   for (guint i = 0; n > 0 && i < n_flips; i++)
     {
       gboolean opened;
-      guint8 old;
-      gsize at = flip (random, i, data, n, &old);
+      /* Every other time in the first 4 KiB, where headers are */
+      gsize at = (gsize) g_rand_int (random) % (i % 2 == 0 ? MIN (n, 4096) : n);
+      guint8 wrong = data[at] ^ (guint8) g_rand_int_range (random, 1, 256);
 
-      check_step (c, "byte %" G_GSIZE_FORMAT " of %s is 0x%02x", at, path, data[at]);
-      if (!check_write (damaged, data, n, error) || !survives (c, damaged, from, &opened, error))
+      check_step (c, "byte %" G_GSIZE_FORMAT " of %s is 0x%02x", at, path, wrong);
+      if (!check_write_byte (damaged, at, wrong, error) || !survives (c, damaged, from, &opened, error))
         {
-          g_prefix_error (error, "byte %" G_GSIZE_FORMAT " is 0x%02x: ", at, data[at]);
+          g_prefix_error (error, "byte %" G_GSIZE_FORMAT " is 0x%02x: ", at, wrong);
           return FALSE;
         }
-      data[at] = old;
+      if (!check_write_byte (damaged, at, data[at], error))
+        return FALSE;
     }
   return TRUE;
 }

@@ -36,13 +36,16 @@ add_family (GArray *cases, const char *path)
   for (GList *l = names; l != NULL; l = l->next)
     {
       JsonObject *variant = json_object_get_object_member (variants, l->data);
-      FamilyCase c = { family, json_object_get_string_member (family, "family"), l->data, NULL };
+      FamilyCase c
+          = { family, json_object_get_string_member (family, "family"), l->data, NULL, cases->len - before, 0 };
 
       c.as = json_object_get_string_member_with_default (variant, "detect_as", l->data);
       if (is_wanted (c.id, variant))
         g_array_append_val (cases, c);
     }
   g_assert_cmpuint (cases->len, >, before);
+  for (guint i = before; i < cases->len; i++)
+    g_array_index (cases, FamilyCase, i).n = cases->len - before;
 }
 
 static gint

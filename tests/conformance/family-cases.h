@@ -3,10 +3,11 @@
 #pragma once
 #include <json-glib/json-glib.h>
 
-/* One variant. @as: the variant that detection must report */
+/* One variant. @as: the variant that detection must report; @index of the @n variants of its family that are tested */
 typedef struct {
   JsonObject *family;
   const char *id, *name, *as;
+  guint index, n;
 } FamilyCase;
 
 /* Returns: (transfer full): #FamilyCase, in the order of file names and variants, which is the same on every machine */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "families/missing.h"
+#include "small.h"
 
 const Families *
 graph_families (void)
@@ -29,7 +30,7 @@ each_variant (const Family *f, void (*each) (const GraphModel *m, gpointer data)
       g_autoptr (GError) error = NULL;
       g_autoptr (Dims) dims = qconv_family_variant_dims (f, v->name, &error);
       g_autoptr (GPtrArray) tensors = NULL;
-      GraphModel m = { f, v->name, v, dims, NULL };
+      GraphModel m = { f, i, v->name, v, dims, NULL };
 
       g_assert_no_error (error);
       m.tensors = tensors = qconv_family_expand (f, dims, &error);
@@ -70,6 +71,12 @@ const char *
 graph_detected_as (const GraphModel *m)
 {
   return m->about->detect_as != NULL ? m->about->detect_as : m->variant;
+}
+
+gboolean
+graph_skips (const GraphModel *m, guint way, guint n_ways)
+{
+  return test_skips (m->index, qconv_family_data (m->family)->variants.n, way, n_ways);
 }
 
 gboolean

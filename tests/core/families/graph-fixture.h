@@ -8,11 +8,13 @@
 /**
  * GraphModel: one variant of one family.
  *
+ * @index: of the variant in its family
  * @about: the variant as the family describes it
  * @tensors: (element-type GraphTensor)
  */
 typedef struct {
   const Family *family;
+  guint index;
   const char *variant;
   const FamilyVariant *about;
   Dims *dims;
@@ -27,6 +29,8 @@ guint graph_each_model (void (*each) (const GraphModel *m, gpointer data), gpoin
 Names *graph_names (GPtrArray *tensors, const char *prefix);
 /* Returns the name of the variant that detection reports */
 const char *graph_detected_as (const GraphModel *m);
+/* Returns TRUE if a small test leaves out way @way of @n_ways with @m; test_skips() says which */
+gboolean graph_skips (const GraphModel *m, guint way, guint n_ways);
 /* Returns TRUE if presets decide about @t, because it is the matrix of a layer */
 gboolean graph_is_layer (const GraphTensor *t);
 /* Returns the name without ".weight". (transfer full) */
