@@ -43,10 +43,28 @@ store_list (gpointer into, guint n, gpointer items)
     memcpy (into, &list, sizeof list);
 }
 
+/* Returns FALSE after a failure in member @name, which comes to stand first in the path */
+static gboolean
+failed_in_member (SchemaReader *r, const char *name)
+{
+  if (r->path->len > 0 && r->path->str[0] != '[')
+    g_string_prepend_c (r->path, '.');
+  g_string_prepend (r->path, name);
+  return FALSE;
+}
+
+/* Does the same for an item of a list */
+static gboolean
+failed_in_item (SchemaReader *r, guint i)
+{
+  g_autofree char *item = g_strdup_printf ("[%u]", i);
+
+  return failed_in_member (r, item);
+}
+
 gboolean
 qconv_schema_list (SchemaReader *r, JsonNode *node, const SchemaItem *item, gpointer into)
 {
-  gsize length = r->path->len;
   gpointer items;
   JsonArray *list;
   guint n;
@@ -60,27 +78,14 @@ qconv_schema_list (SchemaReader *r, JsonNode *node, const SchemaItem *item, gpoi
   items = into != NULL ? qconv_schema_store_items (r->store, n, item->size) : NULL;
   store_list (into, n, items);
   for (guint i = 0; i < n; i++)
-    {
-      g_string_append_printf (r->path, "[%u]", i);
-      if (!item->read (r, json_array_get_element (list, i), item->of, field_of (items, i, item)))
-        return FALSE;
-      g_string_truncate (r->path, length);
-    }
+    if (!item->read (r, json_array_get_element (list, i), item->of, field_of (items, i, item)))
+      return failed_in_item (r, i);
   return TRUE;
-}
-
-static void
-enter_member (SchemaReader *r, const char *name)
-{
-  if (r->path->len > 0)
-    g_string_append_c (r->path, '.');
-  g_string_append (r->path, name);
 }
 
 gboolean
 qconv_schema_map (SchemaReader *r, JsonNode *node, const SchemaItem *item, gpointer into)
 {
-  gsize length = r->path->len;
   g_autoptr (GList) names = NULL;
   JsonObject *o;
   gpointer items;
@@ -94,12 +99,10 @@ qconv_schema_map (SchemaReader *r, JsonNode *node, const SchemaItem *item, gpoin
   store_list (into, json_object_get_size (o), items);
   for (GList *l = names; l != NULL; l = l->next, i++)
     {
-      enter_member (r, l->data);
       if (items != NULL)
         *(const char **) (gpointer) ((char *) items + i * item->size) = qconv_schema_store_text (r->store, l->data);
       if (!item->read (r, json_object_get_member (o, l->data), item->of, field_of (items, i, item)))
-        return FALSE;
-      g_string_truncate (r->path, length);
+        return failed_in_member (r, l->data);
     }
   return TRUE;
 }
@@ -143,7 +146,6 @@ check_presence (SchemaReader *r, JsonObject *o, const SchemaMember *of)
 gboolean
 qconv_schema_object (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpointer into)
 {
-  gsize length = r->path->len;
   g_autoptr (GList) names = NULL;
   JsonObject *o;
 
@@ -158,10 +160,8 @@ qconv_schema_object (SchemaReader *r, JsonNode *node, const SchemaMember *of, gp
 
       if (m == NULL)
         return qconv_schema_fail (r, "unknown member \"%s\"", (const char *) l->data);
-      enter_member (r, m->name);
       if (!m->read (r, json_object_get_member (o, m->name), m->of, stored ? (char *) into + m->offset : NULL))
-        return FALSE;
-      g_string_truncate (r->path, length);
+        return failed_in_member (r, m->name);
     }
   return check_presence (r, o, of);
 }

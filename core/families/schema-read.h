@@ -12,7 +12,7 @@
  *
  * @dims: names that expressions may contain
  * @store: memory of the filled structs
- * @path: of the member at hand; after a failure, of the member that failed
+ * @path: after a failure, of the member that failed; else empty
  * @reason: (nullable): of a failure
  */
 typedef struct {
