@@ -181,9 +181,8 @@ tensor_bytes (const QconvModel *m, const char *name)
 }
 
 char *
-problems_of (const char *path)
+model_problems (QconvModel *m)
 {
-  g_autoptr (QconvModel) m = open_model (path, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvReport) report = qconv_model_verify (m, &(QconvVerifyOptions) { .n_threads = 1 }, &error);
   GString *lines = g_string_new (NULL);
@@ -196,6 +195,14 @@ problems_of (const char *path)
       g_string_append_printf (lines, "%s %s\n", p->code, p->layer != NULL ? p->layer : "-");
     }
   return g_string_free (lines, FALSE);
+}
+
+char *
+problems_of (const char *path)
+{
+  g_autoptr (QconvModel) m = open_model (path, NULL);
+
+  return model_problems (m);
 }
 
 float *

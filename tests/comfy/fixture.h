@@ -36,6 +36,7 @@ QconvModel *open_model (const char *path, GPtrArray *warnings);
 /* Returns: (transfer full): the bytes of a tensor, which must exist. */
 GBytes *tensor_bytes (const QconvModel *m, const char *name);
 /* Returns: (transfer full): the problems that verify finds, as lines "code layer". */
+char *model_problems (QconvModel *m);
 char *problems_of (const char *path);
 
 /* Returns: (transfer full): @n numbers that spread like weights, the same in every run. */

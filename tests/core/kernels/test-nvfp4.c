@@ -282,7 +282,7 @@ assert_same_but_for_zero_sign (const float *got, const float *want, gsize n)
 }
 
 static guint
-check_golden_layer (const QconvKernelLevel *level, const GoldenFile *file, const char *source, QconvDType dtype,
+check_golden_layer (const QconvKernelLevel *level, GoldenFile *file, const char *source, QconvDType dtype,
                     const char *mode)
 {
   g_autofree char *layer = g_strdup_printf ("%s.%s", source, mode), *source_name = g_strdup_printf ("src.%s", source);
