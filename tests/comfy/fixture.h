@@ -29,7 +29,9 @@ void scratch_end (void);
 
 /* Converts and quantizes all layers that the target can hold. @options: (nullable) */
 void convert (const char *input, const char *output, const char *target, const char *const *options);
-/* Asserts that the plan or its run fails with @code and a message that holds @text, and leaves no file. */
+/* Asserts that the plan or its run fails with @code and leaves no file. Returns: (transfer full): the message */
+char *job_refusal (const char *input, const QconvJob *job, QconvError code);
+/* Does the same, and asserts that the message holds @text. */
 void assert_job_refused (const char *input, const QconvJob *job, QconvError code, const char *text);
 /* Opens a file, which must work. Returns: (transfer full). @warnings: (nullable): copies are added */
 QconvModel *open_model (const char *path, GPtrArray *warnings);
