@@ -10,9 +10,9 @@ enum { WIDE = 256 };
 /* Narrow blocks, and a narrow model of convolutions, for all that width does not change */
 #define NARROW BLOCKS " --set hidden=128 --set mlp=512 --set mlp1=512"
 #define TINY NARROW " --type f32"
-#define CONVOLUTIONS "--family sd15 --variant tiny --set ch=32 --set ctx=64 --type f32"
+#define CONVOLUTIONS "--family sd15 --variant tiny --set ch=16 --set ctx=64 --type f32"
 #define QKV "double_blocks.0.img_attn.qkv"
-enum { HIDDEN = 128, CHANNELS = 32 };
+enum { HIDDEN = 128, CHANNELS = 16 };
 
 /* Writes a LoRA file with @up, @down and alpha for @layer. Returns: (transfer full): its path */
 static char *
@@ -233,8 +233,8 @@ test_convolution (void)
   const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
   g_autofree char *path = NULL, *changes = NULL, *line = g_strconcat (name, "\n", NULL);
 
-  lora_add (lora, layer, ".lora_up.weight", up, "[32,2,1,1]");
-  lora_add (lora, layer, ".lora_down.weight", down, "[2,32,3,3]");
+  lora_add (lora, layer, ".lora_up.weight", up, "[16,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,16,3,3]");
   loras[0] = path = builder_write (lora, "conv.safetensors");
   baked = lora_bake (model, "f32-safetensors", NULL, loras);
   changes = lora_changes (plain, baked);
@@ -258,8 +258,8 @@ test_tucker (void)
   const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
   g_autofree char *path = NULL;
 
-  lora_add (lora, layer, ".lora_up.weight", up, "[32,2,1,1]");
-  lora_add (lora, layer, ".lora_down.weight", down, "[2,32,1,1]");
+  lora_add (lora, layer, ".lora_up.weight", up, "[16,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,16,1,1]");
   lora_add (lora, layer, ".lora_mid.weight", mid, "[2,2,3,3]");
   lora_add_alpha (lora, layer, 1);
   loras[0] = path = builder_write (lora, "tucker.safetensors");
@@ -322,7 +322,7 @@ test_memory (void)
                        .output = output,
                        .lora.files = loras,
                        .run.force = TRUE,
-                       .rules.only = QCONV_LIST ("mlp"),
+                       .rules.only = QCONV_LIST ("txt_mlp\\.0$"),
                        .run.n_threads = i % 2 * 3 + 1,
                        .run.memory = i < 2 ? 0 : 4 << 20 };
       g_autoptr (QconvModel) m = open_model (model, NULL);
