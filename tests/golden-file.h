@@ -20,11 +20,14 @@ typedef struct {
   gsize size;
 } GoldenTensor;
 
-/* An open golden file. @tensors: of #GoldenTensor, in the order of the file */
+/* An open golden file. @tensors: of #GoldenTensor, in the order of the file; @about: (nullable): the text "golden" of
+   the metadata; @informative: (nullable): names of layers, read from it when needed */
 typedef struct {
   guint8 *bytes;
   gsize size;
   GPtrArray *tensors;
+  char *about;
+  GHashTable *informative;
 } GoldenFile;
 
 /* Returns: (transfer full): @relative inside the golden folder: QCONV_TEST_GOLDEN, else golden/ beside the tests */
@@ -39,7 +42,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GoldenFile, golden_file_free)
 const GoldenTensor *golden_file_tensor (const GoldenFile *file, const char *name);
 
 /* Returns whether the file's metadata marks the bytes of @layer as informative only, not as a target. */
-gboolean golden_file_informative (const GoldenFile *file, const char *layer);
+gboolean golden_file_informative (GoldenFile *file, const char *layer);
 
 /* Asserts that bits are equal or that both numbers are NaN */
 void golden_assert_same_floats (const float *got, const float *want, gsize n);

@@ -33,16 +33,10 @@ draw (RandomKind kind, guint64 *state)
     }
 }
 
-gboolean
-random_is_small (void)
-{
-  return g_getenv ("QCONV_TEST_SMALL") != NULL;
-}
-
 guint64
 random_side (void)
 {
-  return random_is_small () ? 256 : 1024;
+  return kernel_is_small () ? 256 : 1024;
 }
 
 float *

@@ -150,8 +150,8 @@ convert (const char *input, const char *output, const char *target, const char *
   g_assert_true (done);
 }
 
-void
-assert_job_refused (const char *input, const QconvJob *job, QconvError code, const char *text)
+char *
+job_refusal (const char *input, const QconvJob *job, QconvError code)
 {
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
@@ -160,9 +160,17 @@ assert_job_refused (const char *input, const QconvJob *job, QconvError code, con
   if (plan != NULL)
     g_assert_false (qconv_plan_run (plan, NULL, NULL, NULL, NULL, &error));
   g_assert_error (error, QCONV_ERROR, (gint) code);
-  if (strstr (error->message, text) == NULL)
-    g_error ("\"%s\" does not say \"%s\"", error->message, text);
   g_assert_false (g_file_test (job->output, G_FILE_TEST_EXISTS));
+  return g_strdup (error->message);
+}
+
+void
+assert_job_refused (const char *input, const QconvJob *job, QconvError code, const char *text)
+{
+  g_autofree char *message = job_refusal (input, job, code);
+
+  if (strstr (message, text) == NULL)
+    g_error ("\"%s\" does not say \"%s\"", message, text);
 }
 
 GBytes *
@@ -181,9 +189,8 @@ tensor_bytes (const QconvModel *m, const char *name)
 }
 
 char *
-problems_of (const char *path)
+model_problems (QconvModel *m)
 {
-  g_autoptr (QconvModel) m = open_model (path, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvReport) report = qconv_model_verify (m, &(QconvVerifyOptions) { .n_threads = 1 }, &error);
   GString *lines = g_string_new (NULL);
@@ -196,6 +203,14 @@ problems_of (const char *path)
       g_string_append_printf (lines, "%s %s\n", p->code, p->layer != NULL ? p->layer : "-");
     }
   return g_string_free (lines, FALSE);
+}
+
+char *
+problems_of (const char *path)
+{
+  g_autoptr (QconvModel) m = open_model (path, NULL);
+
+  return model_problems (m);
 }
 
 float *

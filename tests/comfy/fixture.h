@@ -29,13 +29,16 @@ void scratch_end (void);
 
 /* Converts and quantizes all layers that the target can hold. @options: (nullable) */
 void convert (const char *input, const char *output, const char *target, const char *const *options);
-/* Asserts that the plan or its run fails with @code and a message that holds @text, and leaves no file. */
+/* Asserts that the plan or its run fails with @code and leaves no file. Returns: (transfer full): the message */
+char *job_refusal (const char *input, const QconvJob *job, QconvError code);
+/* Does the same, and asserts that the message holds @text. */
 void assert_job_refused (const char *input, const QconvJob *job, QconvError code, const char *text);
 /* Opens a file, which must work. Returns: (transfer full). @warnings: (nullable): copies are added */
 QconvModel *open_model (const char *path, GPtrArray *warnings);
 /* Returns: (transfer full): the bytes of a tensor, which must exist. */
 GBytes *tensor_bytes (const QconvModel *m, const char *name);
 /* Returns: (transfer full): the problems that verify finds, as lines "code layer". */
+char *model_problems (QconvModel *m);
 char *problems_of (const char *path);
 
 /* Returns: (transfer full): @n numbers that spread like weights, the same in every run. */

@@ -21,10 +21,18 @@ add_codes (const QconvLayer *l, QconvRun run, QconvComponents *out)
       &(QconvComponent) { .name = "codes", .dtype = QCONV_I8, .shape = QCONV_SHAPE2 (l->rows, l->cols), .run = run });
 }
 
+/* Returns the code of @x, -127 for NaN. Without fminf() and fmaxf(), which are calls for every weight */
 static gint8
 round_code (float x)
 {
-  return (gint8) fminf (fmaxf (rintf (x), -127), 127);
+  return (gint8) (x > -127 ? x < 127 ? rintf (x) : 127 : -127);
+}
+
+/* Returns the larger one, @most if @x is NaN */
+static float
+larger (float most, float x)
+{
+  return x > most ? x : most;
 }
 
 static double
@@ -83,7 +91,7 @@ amax (const float *x, guint64 n)
   float most = 0;
 
   for (guint64 i = 0; i < n; i++)
-    most = fmaxf (most, fabsf (x[i]));
+    most = larger (most, fabsf (x[i]));
   return most;
 }
 
@@ -121,8 +129,9 @@ half_decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   float *x = qconv_buffer_data (t->floats);
   guint64 group = group_of (t->layer), cols = t->layer->cols;
 
-  for (guint64 i = 0; i < t->n_rows * cols; i++)
-    x[i] = (float) codes[i] * scale[i / cols / group];
+  for (guint64 row = 0; row < t->n_rows; row++)
+    for (guint64 i = row * cols; i < (row + 1) * cols; i++)
+      x[i] = (float) codes[i] * scale[row / group];
   return toy_call (TOY_DECODE, error);
 }
 
@@ -165,13 +174,10 @@ static gboolean
 whole_accumulate (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {
   const float *x = qconv_buffer_data (t->floats);
-  float *sum = qconv_buffer_data (partial);
+  float *sum = qconv_buffer_data (partial), mean = pass > 0 ? *component (t, "mean") : 0;
 
   for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
-    if (pass == 0)
-      *sum += x[i];
-    else
-      *sum = fmaxf (*sum, fabsf (x[i] - *component (t, "mean")));
+    *sum = pass == 0 ? *sum + x[i] : larger (*sum, fabsf (x[i] - mean));
   return toy_call (TOY_ACCUMULATE, error);
 }
 
@@ -184,7 +190,7 @@ whole_finish (const QconvQuantizer *self, const QconvTile *t, guint pass, gconst
 
   g_assert_cmpuint (n, ==, (t->layer->rows + 4) / 5);
   for (gsize i = 0; i < n; i++)
-    sum = pass == 0 ? sum + chunks[i] : fmaxf (sum, chunks[i]);
+    sum = pass == 0 ? sum + chunks[i] : larger (sum, chunks[i]);
   *component (t, pass == 0 ? "mean" : "all") = pass == 0 ? sum / (float) (t->layer->rows * t->layer->cols) : sum / 127;
   return toy_call (TOY_FINISH, error);
 }
@@ -197,7 +203,7 @@ whole_encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   QconvBuffer *more = scratch != NULL ? qconv_tile_scratch (t, SCRATCH, error) : NULL;
   const float *x = qconv_buffer_data (t->floats);
   gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
-  float *rest, all = *component (t, "all");
+  float *rest, all = *component (t, "all"), mean = *component (t, "mean");
 
   if (more == NULL)
     return FALSE;
@@ -205,7 +211,7 @@ whole_encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   memset (qconv_buffer_data (more), 0xff, SCRATCH);
   rest = qconv_buffer_data (scratch);
   for (gsize i = 0; i < n; i++)
-    rest[i] = x[i] - *component (t, "mean");
+    rest[i] = x[i] - mean;
   for (gsize i = 0; i < n; i++)
     codes[i] = all > 0 ? round_code (rest[i] / all) : 0;
   return toy_call (TOY_ENCODE, error);
@@ -215,10 +221,10 @@ static gboolean
 whole_decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   const gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
-  float *x = qconv_buffer_data (t->floats);
+  float *x = qconv_buffer_data (t->floats), all = *component (t, "all"), mean = *component (t, "mean");
 
   for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
-    x[i] = (float) codes[i] * *component (t, "all") + *component (t, "mean");
+    x[i] = (float) codes[i] * all + mean;
   return toy_call (TOY_DECODE, error);
 }
 
@@ -250,8 +256,9 @@ once_accumulate (const QconvQuantizer *self, const QconvTile *t, guint pass, Qco
   const float *x = qconv_buffer_data (t->floats);
   float *most = qconv_buffer_data (partial);
 
-  for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
-    most[i % t->layer->cols] = fmaxf (most[i % t->layer->cols], fabsf (x[i]));
+  for (guint64 row = 0; row < t->n_rows; row++, x += t->layer->cols)
+    for (guint64 col = 0; col < t->layer->cols; col++)
+      most[col] = larger (most[col], fabsf (x[col]));
   return toy_call (TOY_ACCUMULATE, error);
 }
 
@@ -266,7 +273,7 @@ once_finish (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
     {
       scale[col] = 0;
       for (gsize i = 0; i < n; i++)
-        scale[col] = fmaxf (scale[col], chunks[i * t->layer->cols + col] / 127);
+        scale[col] = larger (scale[col], chunks[i * t->layer->cols + col] / 127);
     }
   return toy_call (TOY_FINISH, error);
 }
@@ -387,8 +394,9 @@ twin_decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   const float *scale = component (t, "scale");
   float *x = qconv_buffer_data (t->floats);
 
-  for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
-    x[i] = (float) codes[i] * scale[i / t->layer->cols / 4];
+  for (guint64 row = 0; row < t->n_rows; row++)
+    for (guint64 i = row * t->layer->cols; i < (row + 1) * t->layer->cols; i++)
+      x[i] = (float) codes[i] * scale[row / 4];
   return toy_call (TOY_DECODE, error);
 }
 

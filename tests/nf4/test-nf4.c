@@ -326,20 +326,21 @@ test_errors (void)
     { "nf4", "block=4096", { 10.0, 17.0, 25.0, 72.0 } },
     { "fp4", "block=4096,effort=rtn", { 900, 900, 900, 900 } },
   };
-  enum { N = 1024 };
+  const guint64 rows = random_side (), cols = 1024;
+  const double slack = kernel_is_small () ? 1.05 : 1.0;
 
   for (guint kind = 0; kind < RANDOM_N_KINDS; kind++)
     {
-      g_autofree float *wide = random_weights (kind, N, N, 1);
-      g_autofree void *w = kernel_narrow (QCONV_BF16, wide, N * N);
+      g_autofree float *wide = random_weights (kind, rows, cols, 1);
+      g_autofree void *w = kernel_narrow (QCONV_BF16, wide, rows * cols);
 
       for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
         {
-          double error = error_of (cases[i].scheme, cases[i].options, w, N, N) * 1e3;
+          double error = error_of (cases[i].scheme, cases[i].options, w, rows, cols) * 1e3;
 
           g_test_message ("%s %s, %s: %.3f", cases[i].scheme, cases[i].options != NULL ? cases[i].options : "",
                           random_kind_names[kind], error);
-          g_assert_cmpfloat (error, <=, cases[i].most[kind]);
+          g_assert_cmpfloat (error, <=, cases[i].most[kind] * slack);
         }
     }
 }

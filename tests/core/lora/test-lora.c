@@ -4,11 +4,15 @@
 
 #include "lora-fixture.h"
 
-/* One block of each kind */
+/* One block of each kind, wide enough for every scheme and for several tiles */
 #define BLOCKS "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1"
-#define TINY BLOCKS " --type f32"
+enum { WIDE = 256 };
+/* Narrow blocks, and a narrow model of convolutions, for all that width does not change */
+#define NARROW BLOCKS " --set hidden=128 --set mlp=512 --set mlp1=512"
+#define TINY NARROW " --type f32"
+#define CONVOLUTIONS "--family sd15 --variant tiny --set ch=16 --set ctx=64 --type f32"
 #define QKV "double_blocks.0.img_attn.qkv"
-enum { HIDDEN = 256 };
+enum { HIDDEN = 128, CHANNELS = 16 };
 
 /* Writes a LoRA file with @up, @down and alpha for @layer. Returns: (transfer full): its path */
 static char *
@@ -173,13 +177,14 @@ test_hadamard (void)
   assert_tensor (baked, "double_blocks.0.img_attn.proj.weight", want);
 }
 
-/* Tests factors of 8 × 16 and 32 × 16 items. Alpha counts if the second is a product */
+/* Tests factors of 8 × 16 and 16 × 8 items. Alpha counts if the second is a product */
 static void
 test_kronecker (void)
 {
   g_autofree char *model = lora_model (TINY);
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL);
-  g_autoptr (Matrix) outer = matrix_noise (8, 16, 15), a = matrix_noise (32, 2, 16), b = matrix_noise (2, 16, 17);
+  enum { ROWS = HIDDEN / 8, COLS = HIDDEN / 16 };
+  g_autoptr (Matrix) outer = matrix_noise (8, 16, 15), a = matrix_noise (ROWS, 2, 16), b = matrix_noise (2, COLS, 17);
   g_autoptr (Matrix) inner = multiply (a, b);
   const char *layer = "double_blocks.0.img_attn.proj";
 
@@ -205,7 +210,8 @@ test_kronecker (void)
       for (gsize i = 0; i < HIDDEN * HIDDEN; i++)
         {
           gsize row = i / HIDDEN, col = i % HIDDEN;
-          volatile float product = outer->items[row / 32 * 16 + col / 16] * inner->items[row % 32 * 16 + col % 16];
+          volatile float product
+              = outer->items[row / ROWS * 16 + col / COLS] * inner->items[row % ROWS * COLS + col % COLS];
           volatile float scaled = (low_rank ? 0.25f : 1.0f) * product;
 
           want->items[i] += scaled;
@@ -218,17 +224,17 @@ test_kronecker (void)
 static void
 test_convolution (void)
 {
-  g_autofree char *model = lora_model ("--family sd15 --variant tiny --type f32");
+  g_autofree char *model = lora_model (CONVOLUTIONS);
   const char *name = "input_blocks.1.0.in_layers.2.weight";
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
   g_autoptr (Matrix) want = lora_tensor (plain, name);
-  g_autoptr (Matrix) up = matrix_noise (64, 2, 18), down = matrix_noise (2, 64 * 9, 19);
+  g_autoptr (Matrix) up = matrix_noise (CHANNELS, 2, 18), down = matrix_noise (2, CHANNELS * 9, 19);
   g_autoptr (Builder) lora = builder_new ();
   const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
   g_autofree char *path = NULL, *changes = NULL, *line = g_strconcat (name, "\n", NULL);
 
-  lora_add (lora, layer, ".lora_up.weight", up, "[64,2,1,1]");
-  lora_add (lora, layer, ".lora_down.weight", down, "[2,64,3,3]");
+  lora_add (lora, layer, ".lora_up.weight", up, "[16,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,16,3,3]");
   loras[0] = path = builder_write (lora, "conv.safetensors");
   baked = lora_bake (model, "f32-safetensors", NULL, loras);
   changes = lora_changes (plain, baked);
@@ -241,19 +247,19 @@ test_convolution (void)
 static void
 test_tucker (void)
 {
-  enum { RANK = 2, INPUTS = 64, KERNEL = 9 };
-  g_autofree char *model = lora_model ("--family sd15 --variant tiny --type f32");
+  enum { RANK = 2, INPUTS = CHANNELS, KERNEL = 9 };
+  g_autofree char *model = lora_model (CONVOLUTIONS);
   const char *name = "input_blocks.1.0.in_layers.2.weight";
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
   g_autoptr (Matrix) want = lora_tensor (plain, name), inner = matrix_noise (RANK, INPUTS * KERNEL, 0);
-  g_autoptr (Matrix) up = matrix_noise (64, RANK, 23), down = matrix_noise (RANK, INPUTS, 24);
+  g_autoptr (Matrix) up = matrix_noise (CHANNELS, RANK, 23), down = matrix_noise (RANK, INPUTS, 24);
   g_autoptr (Matrix) mid = matrix_noise (RANK, RANK * KERNEL, 25);
   g_autoptr (Builder) lora = builder_new ();
   const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
   g_autofree char *path = NULL;
 
-  lora_add (lora, layer, ".lora_up.weight", up, "[64,2,1,1]");
-  lora_add (lora, layer, ".lora_down.weight", down, "[2,64,1,1]");
+  lora_add (lora, layer, ".lora_up.weight", up, "[16,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,16,1,1]");
   lora_add (lora, layer, ".lora_mid.weight", mid, "[2,2,3,3]");
   lora_add_alpha (lora, layer, 1);
   loras[0] = path = builder_write (lora, "tucker.safetensors");
@@ -280,8 +286,8 @@ test_tucker (void)
 static void
 test_encoded (gconstpointer target)
 {
-  g_autofree char *model = lora_model (TINY);
-  g_autoptr (Matrix) up = matrix_noise (3 * HIDDEN, 3, 1), down = matrix_noise (3, HIDDEN, 2);
+  g_autofree char *model = lora_model (BLOCKS " --type f32");
+  g_autoptr (Matrix) up = matrix_noise (3 * WIDE, 3, 1), down = matrix_noise (3, WIDE, 2);
   g_autofree char *lora = write_lora ("one.safetensors", "diffusion_model." QKV, up, down, 1.5f);
   const char *loras[] = { lora, NULL };
   g_autofree char *merged = scratch_path ("merged.safetensors");
@@ -304,7 +310,7 @@ static void
 test_memory (void)
 {
   g_autofree char *model = lora_model (BLOCKS);
-  g_autoptr (Matrix) up = matrix_noise (4 * HIDDEN, 90, 21), down = matrix_noise (90, HIDDEN, 22);
+  g_autoptr (Matrix) up = matrix_noise (4 * WIDE, 90, 21), down = matrix_noise (90, WIDE, 22);
   g_autofree char *lora = write_lora ("large.safetensors", "double_blocks.0.txt_mlp.0", up, down, 90);
   g_autofree char *output = scratch_path ("out.safetensors"), *first = NULL;
   const char *loras[] = { lora, NULL };
@@ -316,7 +322,7 @@ test_memory (void)
                        .output = output,
                        .lora.files = loras,
                        .run.force = TRUE,
-                       .rules.only = QCONV_LIST ("mlp"),
+                       .rules.only = QCONV_LIST ("txt_mlp\\.0$"),
                        .run.n_threads = i % 2 * 3 + 1,
                        .run.memory = i < 2 ? 0 : 4 << 20 };
       g_autoptr (QconvModel) m = open_model (model, NULL);
@@ -346,10 +352,10 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   scratch_begin ();
   g_test_add_data_func ("/lora/product/f32", TINY, test_product);
-  g_test_add_data_func ("/lora/product/bf16", BLOCKS, test_product);
+  g_test_add_data_func ("/lora/product/bf16", NARROW, test_product);
   g_test_add_data_func ("/lora/product/diffusers", TINY " --naming diffusers", test_product);
   g_test_add_data_func ("/lora/product/prefix", TINY " --prefix model.diffusion_model.", test_product);
-  g_test_add_data_func ("/lora/product/gguf", BLOCKS " --format gguf --type q8_0", test_product);
+  g_test_add_data_func ("/lora/product/gguf", NARROW " --format gguf --type q8_0", test_product);
   g_test_add_func ("/lora/two", test_two);
   g_test_add_func ("/lora/zero", test_zero);
   g_test_add_func ("/lora/diff", test_diff);
