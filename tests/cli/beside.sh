@@ -3,6 +3,7 @@
 . "$LIB"
 need_target fp8-comfy
 need_format gguf
+only_families gemma llm_dense qwen2_5_vl t5 wan
 
 tokenizer ()
 {
