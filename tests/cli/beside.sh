@@ -3,6 +3,7 @@
 . "$LIB"
 need_target fp8-comfy
 need_format gguf
+only_families gemma llm_dense qwen2_5_vl t5 wan
 
 tokenizer ()
 {
@@ -34,7 +35,7 @@ tokenizer
 make_family gemma tiny gemma.safetensors
 run --to fp8-comfy gemma.safetensors out.safetensors | grep '^[$!=]'
 tokenizer
-make_family llm_dense tiny mistral.safetensors --set hidden=5120 --set layers=1
+make_family llm_dense tiny mistral.safetensors --set hidden=5120 --set layers=1 --set ffn=256 --set vocab=64
 run --to fp8-comfy mistral.safetensors out.safetensors | grep '^[$!=]'
 printf '{}' >tekken.json
 run --to fp8-comfy mistral.safetensors out.safetensors --force | grep '^[$!=]'
@@ -57,7 +58,7 @@ run --to fp8-comfy --force text-q8_0.gguf out.safetensors | grep '^[$!=]'
 rm ./*.gguf out.safetensors
 
 echo "== the number of blocks"
-make_family wan tiny-t2v wan.safetensors
+make_family wan tiny-t2v wan.safetensors --set ctx=256
 echo '{"num_layers": 3}' >config.json
 run --to fp8-comfy wan.safetensors out.safetensors | grep '^[$!=]'
 echo '{"num_layers": 5}' >config.json

@@ -3,6 +3,7 @@
 . "$LIB"
 need_target nvfp4-comfy
 need_target fp8-comfy
+only_families
 make_model in.safetensors
 "$QCONV" --to nvfp4-comfy in.safetensors nvfp4.safetensors >/dev/null
 "$QCONV" --to fp8-comfy in.safetensors fp8.safetensors >/dev/null

@@ -2,6 +2,7 @@
 # Edits of markers, input scales and metadata
 . "$LIB"
 need_target nvfp4-comfy
+only_families
 make_model in.safetensors
 "$QCONV" --to nvfp4-comfy in.safetensors model.safetensors >/dev/null
 

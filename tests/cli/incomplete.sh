@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Models that lack tensors, and models with names that no loader knows
 . "$LIB"
-make_family wan tiny-t2v whole.safetensors
+only_families clip_text flux1 sdxl t5 wan z_image
+make_family wan tiny-t2v whole.safetensors --set ctx=256
 run --to bf16-safetensors --drop '^blocks\.1\.self_attn\.q$' whole.safetensors hole.safetensors | grep '^[$!=]'
 
 run --to nvfp4-comfy hole.safetensors out.safetensors | grep '^[$!=]'
@@ -20,7 +21,7 @@ run --to nvfp4-comfy unseen.safetensors out.safetensors | grep '^[$!=]'
 run --to f16-safetensors unseen.safetensors out.safetensors | grep '^[$!=]'
 run --to nvfp4-comfy --allow-incomplete --force unseen.safetensors out.safetensors | grep '^[$!=]'
 run verify unseen.safetensors
-make_family flux1 tiny --naming diffusers diffusers.safetensors
+make_family flux1 tiny --naming diffusers diffusers.safetensors --set mlp=256 --set mlp1=256
 run --to bf16-safetensors --drop '^norm_out\.linear$' --drop 'transformer_blocks\.0\.attn\.norm_q$' diffusers.safetensors unseen.safetensors --force | grep '^[$!=]'
 run --to bf16-safetensors unseen.safetensors out.safetensors --force | grep '^[$!=]'
 run --to bf16-safetensors --drop '^transformer_blocks\.1\.attn\.norm_q$' diffusers.safetensors unseen.safetensors --force | grep '^[$!=]'
@@ -29,7 +30,7 @@ rm *.safetensors
 
 echo "== prefixes that no loader knows"
 for prefix in _orig_mod. module.model.diffusion_model. pipe.dit. my.trainer.; do
-  make_family z_image tiny --prefix=$prefix prefixed.safetensors
+  make_family z_image tiny --set ffn=256 --set ctx=128 --prefix=$prefix prefixed.safetensors
   run --to nvfp4-comfy --force prefixed.safetensors out.safetensors | grep '^[$!=]'
   "$QCONV" inspect out.safetensors --all | awk '/cap_embedder.1.weight / { print $1, $3, $4 }'
 done
@@ -39,8 +40,8 @@ run --to bf16-safetensors --names keep --force prefixed.safetensors out.safetens
 
 echo "== parts of a checkpoint"
 mkdir parts
-make_family sdxl tiny --prefix=model.diffusion_model. parts/model-00001-of-00004.safetensors
-make_family clip_text tiny --prefix=conditioner.embedders.0.transformer. parts/model-00002-of-00004.safetensors
+make_family sdxl tiny --set ch=32 --set ctx=64 --prefix=model.diffusion_model. parts/model-00001-of-00004.safetensors
+make_family clip_text tiny --set vocab=64 --prefix=conditioner.embedders.0.transformer. parts/model-00002-of-00004.safetensors
 make_family t5 tiny --prefix=text_encoders.t5xxl.transformer. parts/model-00003-of-00004.safetensors
 "$MAKE_MODEL" --layers 2 --rows 256 --cols 256 --prefix model_ema. parts/model-00004-of-00004.safetensors >/dev/null
 rm -f out.safetensors
@@ -56,8 +57,8 @@ done
 echo "== tensors that configure a loader, and masks"
 rm -r parts all.safetensors
 mkdir parts
-make_family sdxl tiny --prefix=model.diffusion_model. parts/model-00001-of-00003.safetensors
-make_family clip_text tiny --prefix=conditioner.embedders.0.transformer. parts/model-00002-of-00003.safetensors
+make_family sdxl tiny --set ch=32 --set ctx=64 --prefix=model.diffusion_model. parts/model-00001-of-00003.safetensors
+make_family clip_text tiny --set vocab=64 --prefix=conditioner.embedders.0.transformer. parts/model-00002-of-00003.safetensors
 make_model parts/model-00003-of-00003.safetensors
 rename_tensors 's/layers\.0\.weight/v_pred/; s/layers\.1\.weight/ztsnr/; s/layers\.2\.weight/edm_vpred.sigma_max/; s/layers\.3\.weight/other/' \
   parts/model-00003-of-00003.safetensors

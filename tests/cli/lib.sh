@@ -46,6 +46,18 @@ need_format ()
   }
 }
 
+# only_families NAME...: the program reads these families and the generic one. Reading all takes most of a start, and
+# scripts with many starts use few families
+only_families ()
+{
+  mkdir -p "$HOME/data/families" || exit 1
+  for name in generic "$@"; do
+    ln -s "$QCONV_DATA_PATH/families/$name.json" "$HOME/data/families" || exit 1
+  done
+  ln -s "$QCONV_DATA_PATH/lora" "$HOME/data" || exit 1
+  QCONV_DATA_PATH=$HOME/data
+}
+
 # make_family FAMILY VARIANT FILE [options]: writes a model of a known family
 make_family ()
 {

@@ -2,6 +2,7 @@
 # LoRA files that are merged into the weights
 . "$LIB"
 need_target nvfp4-comfy
+only_families
 make_model in.safetensors
 
 # make_lora FILE LAYER SUFFIX SHAPE BYTES …: BF16 tensors with the last bytes of the model's data

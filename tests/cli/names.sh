@@ -4,6 +4,7 @@
 need_target nvfp4-comfy
 need_target fp8-comfy
 need_format gguf
+only_families flux1 hidream t5
 
 # names FILE: prints its tensors and their shapes, sorted
 names ()
@@ -23,14 +24,21 @@ first ()
   rm names
 }
 
-make_family flux1 tiny original.safetensors
-make_family flux1 tiny diffusers.safetensors --naming diffusers
-make_family flux1 tiny prefixed.safetensors --prefix model.diffusion_model.
-make_family flux1 tiny flux.gguf --format gguf --type q8_0
+# make_flux FILE [options]: a small FLUX.1, because only names matter here
+make_flux ()
+{
+  make_family flux1 tiny "$@" --set hidden=128 --set mlp=256 --set mlp1=256 --set ctx=128
+}
+
+make_flux original.safetensors
+make_flux diffusers.safetensors --naming diffusers
+make_flux prefixed.safetensors --prefix model.diffusion_model.
+make_flux flux.gguf --format gguf --type q8_0
 
 echo "== every target of ComfyUI gets the same bytes from both namings"
-make_family flux1 tiny one-original.safetensors --set depth_double=1 --set depth_single=1
-make_family flux1 tiny one-diffusers.safetensors --set depth_double=1 --set depth_single=1 --naming diffusers
+one='--set depth_double=1 --set depth_single=1 --set mlp=256 --set mlp1=256 --set ctx=256'
+make_family flux1 tiny one-original.safetensors $one
+make_family flux1 tiny one-diffusers.safetensors $one --naming diffusers
 for target in $("$QCONV" targets | sed -n 's/^\([^ ]*-comfy\) .*/\1/p'); do
   for naming in original diffusers; do
     "$QCONV" --to $target --effort rtn --no-verify one-$naming.safetensors $naming.out --force >log 2>&1 || cat log
@@ -100,7 +108,7 @@ cmp a b && echo "names and shapes of the original"
 
 echo "== parts of a checkpoint"
 mkdir parts
-make_family flux1 tiny parts/model-00001-of-00003.safetensors --prefix model.diffusion_model.
+make_flux parts/model-00001-of-00003.safetensors --prefix model.diffusion_model.
 make_family t5 tiny parts/model-00002-of-00003.safetensors --prefix text_encoders.t5xxl.transformer.
 "$MAKE_MODEL" --layers 2 --rows 256 --cols 256 --prefix vae. parts/model-00003-of-00003.safetensors
 "$QCONV" --to copy-safetensors parts all.safetensors >log
@@ -158,7 +166,7 @@ run inspect --names comfy unknown.safetensors
 
 echo "== what cannot be named"
 run --to bf16-safetensors --names diffusers unknown.safetensors none.safetensors
-make_family hidream tiny hidream.safetensors
+make_family hidream tiny hidream.safetensors --sparse
 run --to bf16-safetensors --names diffusers hidream.safetensors none.safetensors
 rm -rf parts log a b same ./*.out
 list

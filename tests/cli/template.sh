@@ -5,6 +5,7 @@ need_target nvfp4-comfy
 need_target fp8-comfy
 need_target int8-comfy
 need_format gguf
+only_families flux1 t5 wan
 make_family flux1 tiny flux.safetensors
 make_family flux1 tiny diffusers.safetensors --naming diffusers
 make_family wan tiny-t2v wan.gguf --format gguf --type q8_0
