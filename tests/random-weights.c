@@ -36,7 +36,7 @@ draw (RandomKind kind, guint64 *state)
 guint64
 random_side (void)
 {
-  return kernel_is_small () ? 256 : 1024;
+  return test_is_small () ? 256 : 1024;
 }
 
 float *

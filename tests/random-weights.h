@@ -13,7 +13,7 @@ typedef enum {
 
 extern const char *const random_kind_names[RANDOM_N_KINDS];
 
-/* Returns the side of a square matrix whose error is measured: 1024; 256 if kernel_is_small() */
+/* Returns the side of a square matrix whose error is measured: 1024; 256 if test_is_small() */
 guint64 random_side (void);
 /* Returns: (transfer full): [rows, cols], deviation 0.02 before single weights or columns are made larger; the same on
    every machine */

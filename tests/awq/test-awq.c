@@ -156,7 +156,7 @@ assert_same_components (const Encoded *a, const Encoded *b)
 static void
 test_tiles (void)
 {
-  const guint64 rows = kernel_is_small () ? 1100 : 3000, cols = 1024;
+  const guint64 rows = test_is_small () ? 1100 : 3000, cols = 1024;
   g_autofree float *weights = random_weights (RANDOM_GAUSSIAN, rows, cols, 3);
   g_autoptr (Encoded) whole = new_matrix (NULL, QCONV_F32, rows, cols);
   g_autofree float *b = NULL;

@@ -193,7 +193,7 @@ test_never_worse (void)
   guint64 state = 5;
 
   for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
-    for (guint round = 0; round < (kernel_is_small () ? 1 : 4); round++)
+    for (guint round = 0; round < (test_is_small () ? 1 : 4); round++)
       for (guint d = 0; d < 3; d++)
         {
           KernelMatrix m = { kernel_weight_dtypes[d], NULL, rows, cols }, small = { m.dtype, NULL, 5, 7 };
@@ -335,12 +335,12 @@ static void
 test_tiles (void)
 {
   const guint64 most = 4416, cols = 2048, heights[] = { 64, 704, 4096 };
-  const guint n_heights = kernel_is_small () ? 1 : G_N_ELEMENTS (heights);
+  const guint n_heights = test_is_small () ? 1 : G_N_ELEMENTS (heights);
   g_autofree guint16 *w = repeated_weights (most, cols);
 
   for (guint s = 0; s < G_N_ELEMENTS (schemes); s++)
     {
-      const guint64 rows = kernel_is_small () && s > 0 ? 704 : most;
+      const guint64 rows = test_is_small () && s > 0 ? 704 : most;
       g_autoptr (Encoded) whole = encode (schemes[s], NULL, KERNEL_MATRIX (QCONV_F16, w, rows, cols), 0);
       g_autofree float *a = encoded_must_decode (whole, 0);
 

@@ -327,7 +327,7 @@ test_errors (void)
     { "fp4", "block=4096,effort=rtn", { 900, 900, 900, 900 } },
   };
   const guint64 rows = random_side (), cols = 1024;
-  const double slack = kernel_is_small () ? 1.05 : 1.0;
+  const double slack = test_is_small () ? 1.05 : 1.0;
 
   for (guint kind = 0; kind < RANDOM_N_KINDS; kind++)
     {

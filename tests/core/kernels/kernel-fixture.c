@@ -14,12 +14,6 @@ typedef struct {
   void (*test) (const QconvKernelLevel *level);
 } LevelTest;
 
-gboolean
-kernel_is_small (void)
-{
-  return g_getenv ("QCONV_TEST_SMALL") != NULL;
-}
-
 QconvBuffer
 kernel_matrix_buffer (const KernelMatrix *m)
 {

@@ -3,9 +3,7 @@
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/stream.h"
-
-/* Returns TRUE if QCONV_TEST_SMALL is set, for valgrind: the same code, on fewer weights */
-gboolean kernel_is_small (void);
+#include "small.h"
 
 /* Asserts that the operation exists, takes that many arguments and succeeds */
 void kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *args, guint n_args);

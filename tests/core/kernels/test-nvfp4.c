@@ -93,7 +93,7 @@ test_kinds (const QconvKernelLevel *level)
 {
   static const float tensor_scales[]
       = { 1.0f, 0.25f, 0.1f / 2688, 1.0f / 3, 0x1p-140f, 0x1p-126f, 0x1p-70f, 1e15f, 1e30f, 3e38f };
-  const gsize rows = kernel_is_small () ? 3 : 8, cols = 16 * 67;
+  const gsize rows = test_is_small () ? 3 : 8, cols = 16 * 67;
   g_autofree float *wide = g_new (float, rows *cols);
   guint64 state = 7;
 
@@ -116,7 +116,7 @@ static void
 test_close_decisions (const QconvKernelLevel *level)
 {
   static const KernelKind kinds[] = { KERNEL_BOUNDARIES, KERNEL_TIES, KERNEL_SPARSE, KERNEL_NORMAL };
-  const gsize cols = 16 * (kernel_is_small () ? 2048 : 16384);
+  const gsize cols = 16 * (test_is_small () ? 2048 : 16384);
   g_autofree float *w = g_new (float, cols);
   const KernelMatrix m = { QCONV_F32, w, 1, cols };
   guint64 state = 11;
@@ -196,7 +196,7 @@ squared (const float *a, const float *b, gsize n)
 static void
 test_quality (const QconvKernelLevel *level)
 {
-  const gsize rows = kernel_is_small () ? 256 : 1024, cols = 1024, n = rows * cols;
+  const gsize rows = test_is_small () ? 256 : 1024, cols = 1024, n = rows * cols;
   g_autofree float *wide = g_new (float, n), *zero = g_new0 (float, n), *rtn = NULL, *searched = NULL;
   g_autofree guint16 *w = NULL;
   g_auto (Encoded) a = { 0 }, b = { 0 };
@@ -222,7 +222,7 @@ test_quality (const QconvKernelLevel *level)
   searched_error = squared (wide, searched, n) / power;
   g_test_message ("relative squared error: rtn %.4e, search %.4e", rtn_error, searched_error);
   /* The error grows a little with the largest of all weights */
-  g_assert_cmpfloat_with_epsilon (rtn_error, 9.07e-3, kernel_is_small () ? 0.2e-3 : 0.05e-3);
+  g_assert_cmpfloat_with_epsilon (rtn_error, 9.07e-3, test_is_small () ? 0.2e-3 : 0.05e-3);
   g_assert_cmpfloat (searched_error, <=, 6.62e-3);
   for (gsize i = 0; i < n; i += 16)
     g_assert_cmpfloat (squared (wide + i, searched + i, 16), <=, squared (wide + i, rtn + i, 16) * 1.00001);

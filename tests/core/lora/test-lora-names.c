@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lora-fixture.h"
+#include "small.h"
 
 /* One block of each kind: every spelling of a key is merged into a whole model */
 #define TINY                                                                                                      \
@@ -85,8 +86,7 @@ test_spellings (gconstpointer arguments)
   g_autofree char *model = lora_model (arguments);
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", "original", NULL);
 
-  /* For valgrind a quarter of the rows, which run the same code */
-  for (guint i = 0; i < G_N_ELEMENTS (spellings); i += g_getenv ("QCONV_TEST_SMALL") != NULL ? 4 : 1)
+  for (guint i = 0; i < G_N_ELEMENTS (spellings); i += test_is_small () ? 4 : 1)
     {
       const Spelling *s = &spellings[i];
       g_autoptr (Matrix) up = matrix_noise (s->n, 2, 2 * i + 1), down = matrix_noise (2, s->cols, 2 * i + 2);
