@@ -6,9 +6,11 @@
 
 /* One block of each kind */
 #define BLOCKS "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1"
-#define TINY BLOCKS " --type f32"
+#define TINY BLOCKS " --set mlp=256 --set mlp1=256 --type f32"
 #define QKV "double_blocks.0.img_attn.qkv"
-enum { HIDDEN = 256 };
+/* Shapes in JSON have the channels as a number */
+#define SD15 "--family sd15 --variant tiny --type f32 --set ch=32 --set ctx=64"
+enum { HIDDEN = 256, CHANNELS = 32 };
 
 /* Writes a LoRA file with @up, @down and alpha for @layer. Returns: (transfer full): its path */
 static char *
@@ -218,17 +220,17 @@ test_kronecker (void)
 static void
 test_convolution (void)
 {
-  g_autofree char *model = lora_model ("--family sd15 --variant tiny --type f32");
+  g_autofree char *model = lora_model (SD15);
   const char *name = "input_blocks.1.0.in_layers.2.weight";
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
   g_autoptr (Matrix) want = lora_tensor (plain, name);
-  g_autoptr (Matrix) up = matrix_noise (64, 2, 18), down = matrix_noise (2, 64 * 9, 19);
+  g_autoptr (Matrix) up = matrix_noise (CHANNELS, 2, 18), down = matrix_noise (2, CHANNELS * 9, 19);
   g_autoptr (Builder) lora = builder_new ();
   const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
   g_autofree char *path = NULL, *changes = NULL, *line = g_strconcat (name, "\n", NULL);
 
-  lora_add (lora, layer, ".lora_up.weight", up, "[64,2,1,1]");
-  lora_add (lora, layer, ".lora_down.weight", down, "[2,64,3,3]");
+  lora_add (lora, layer, ".lora_up.weight", up, "[32,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,32,3,3]");
   loras[0] = path = builder_write (lora, "conv.safetensors");
   baked = lora_bake (model, "f32-safetensors", NULL, loras);
   changes = lora_changes (plain, baked);
@@ -241,19 +243,19 @@ test_convolution (void)
 static void
 test_tucker (void)
 {
-  enum { RANK = 2, INPUTS = 64, KERNEL = 9 };
-  g_autofree char *model = lora_model ("--family sd15 --variant tiny --type f32");
+  enum { RANK = 2, INPUTS = CHANNELS, KERNEL = 9 };
+  g_autofree char *model = lora_model (SD15);
   const char *name = "input_blocks.1.0.in_layers.2.weight";
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL), baked = NULL;
   g_autoptr (Matrix) want = lora_tensor (plain, name), inner = matrix_noise (RANK, INPUTS * KERNEL, 0);
-  g_autoptr (Matrix) up = matrix_noise (64, RANK, 23), down = matrix_noise (RANK, INPUTS, 24);
+  g_autoptr (Matrix) up = matrix_noise (CHANNELS, RANK, 23), down = matrix_noise (RANK, INPUTS, 24);
   g_autoptr (Matrix) mid = matrix_noise (RANK, RANK * KERNEL, 25);
   g_autoptr (Builder) lora = builder_new ();
   const char *loras[2] = { NULL }, *layer = "lora_unet_down_blocks_0_resnets_0_conv1";
   g_autofree char *path = NULL;
 
-  lora_add (lora, layer, ".lora_up.weight", up, "[64,2,1,1]");
-  lora_add (lora, layer, ".lora_down.weight", down, "[2,64,1,1]");
+  lora_add (lora, layer, ".lora_up.weight", up, "[32,2,1,1]");
+  lora_add (lora, layer, ".lora_down.weight", down, "[2,32,1,1]");
   lora_add (lora, layer, ".lora_mid.weight", mid, "[2,2,3,3]");
   lora_add_alpha (lora, layer, 1);
   loras[0] = path = builder_write (lora, "tucker.safetensors");
