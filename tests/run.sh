@@ -65,15 +65,15 @@ build_in ()
   step meson compile -C "$dir"
 }
 
-# test_in DIR LOG [meson test arguments]: meson adds the name of a setup to that of its log. One test more than there
-# are processors runs at a time, because some wait for the disk or the clock
+# test_in DIR LOG [meson test arguments]: meson adds the name of a setup to that of its log. Two tests more than there
+# are processors run at a time, because some wait for the disk or the clock
 test_in ()
 {
   dir=$1
   log=$2
   shift 2
   rm -f "$dir/meson-logs/$log.json"
-  meson test -C "$dir" --no-rebuild --num-processes $(($(nproc) + 1)) --print-errorlogs \
+  meson test -C "$dir" --no-rebuild --num-processes $(($(nproc) + 2)) --print-errorlogs \
     --logbase "${log%-valgrind}" "$@"
   logs="$logs $dir/meson-logs/$log.json"
 }

@@ -6,7 +6,8 @@
 
 #include "lora-fixture.h"
 
-#define TINY "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --type f32"
+#define TINY \
+  "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set mlp=256 --set mlp1=256 --type f32"
 #define LAYER "double_blocks.0.img_attn.proj"
 #define PEFT "base_model.model."
 enum { HIDDEN = 256, RANK = 4 };
@@ -329,7 +330,8 @@ test_replaced (void)
 static void
 test_modulation (void)
 {
-  g_autofree char *model = lora_model ("--family wan --variant tiny-t2v --type f32"), *lora = NULL, *changes = NULL;
+  g_autofree char *model = lora_model ("--family wan --variant tiny-t2v --type f32 --set ctx=256"), *lora = NULL,
+                  *changes = NULL;
   g_autoptr (QconvModel) plain = lora_bake (model, "f32-safetensors", NULL, NULL);
   const QconvTensor *t = qconv_directory_find (qconv_model_directory (plain), "blocks.1.modulation");
   g_autofree char *shape = g_strdup_printf ("[1,6,%" G_GUINT64_FORMAT "]", t->shape.dim[2]);

@@ -5,6 +5,9 @@
 #include "lora-fixture.h"
 
 #define CLIP "--family clip_text --variant tiny --type f32 --set vocab=64 --set layers=1"
+/* The keys name layers of the encoders: the models beside them may be small */
+#define SDXL "--family sdxl --variant tiny --type f32 --set ch=32 --set ctx=64"
+#define FLUX "--family flux1 --variant tiny --type f32 --set mlp=256 --set mlp1=256"
 #define CLIP_L "conditioner.embedders.0.transformer."
 #define CLIP_G "conditioner.embedders.1.model."
 #define LAYER "text_model.encoder.layers.0."
@@ -36,8 +39,7 @@ add_model (Builder *b, const char *model, const char *prefix)
 static char *
 make_checkpoint (const char *name, gboolean sdxl)
 {
-  g_autofree char *unet
-      = lora_model (sdxl ? "--family sdxl --variant tiny --type f32" : "--family flux1 --variant tiny --type f32");
+  g_autofree char *unet = lora_model (sdxl ? SDXL : FLUX);
   g_autofree char *clip = lora_model (CLIP), *made = scratch_path (name);
   g_autofree char *other
       = lora_model (sdxl ? CLIP " --naming open_clip" : "--family t5 --variant tiny --type f32 --set vocab=64");
