@@ -27,6 +27,9 @@ export PKG_CONFIG_PATH
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir qconv)
 QCONV_DATA_PATH=$(pkg-config --variable=datadir qconv)
 QCONV_PLUGIN_PATH=$(pkg-config --variable=pluginsdir qconv-plugin)
+# The page's model is of no family, and each start reads the files of all
+[ -f "$QCONV_DATA_PATH/families/generic.json" ] || give_up "the families are not installed"
+find "$QCONV_DATA_PATH/families" -name '*.json' ! -name generic.json -exec rm {} +
 mkdir "$scratch/bin" "$scratch/work"
 ln -s "$(command -v "$cc")" "$scratch/bin/cc"
 PATH=$scratch/bin:$(pkg-config --variable=prefix qconv)/bin:$PATH
