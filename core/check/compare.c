@@ -238,6 +238,18 @@ check_advance (gpointer data, guint item, gboolean *more, GError **error)
 
 /* ---- All pairs ---- */
 
+/* Reports a layer that should have the weights of its source. Weights that are not finite have no error */
+static void
+report_equal (QconvReport *r, const Comparison *p, double relmse)
+{
+  double items = (double) p->pair.reference->layer->pub.rows * (double) p->pair.reference->layer->pub.cols;
+  double most = p->pair.bound * p->sums[0][1] + p->pair.floor * items;
+
+  if (p->sums[0][0] > most)
+    qconv_report_problem (r, p->pair.got->name, "differs",
+                          "the weights are not those of the original: relative MSE %.3g", relmse);
+}
+
 static void
 report_pair (QconvReport *r, const Comparison *p)
 {
@@ -247,8 +259,11 @@ report_pair (QconvReport *r, const Comparison *p)
   double floor = VANISHING * VANISHING * (double) items;
   gboolean vanishes = sums[1] <= floor && sums[0] <= 4 * floor;
 
-  qconv_report_layer (r, p->pair.got->name, p->pair.got->layer->scheme, isnan (relmse) ? -1 : relmse);
-  if (p->pair.bound >= 0 && !isfinite (sums[1]))
+  if (qconv_source_layer_is_weight (p->pair.got))
+    qconv_report_layer (r, p->pair.got->name, p->pair.got->layer->scheme, isnan (relmse) ? -1 : relmse);
+  if (p->pair.equal)
+    report_equal (r, p, relmse);
+  else if (p->pair.bound >= 0 && !isfinite (sums[1]))
     qconv_report_problem (r, p->pair.got->name, QCONV_PROBLEM_NON_FINITE, "the weights hold Inf or NaN");
   else if (p->pair.moved && !(relmse <= p->pair.bound))
     qconv_report_problem (r, p->pair.got->name, "error-bound",

@@ -9,12 +9,14 @@
 /**
  * Pair: a layer, @got, and its source, @reference.
  * @bound: the largest relative MSE that passes; negative: every MSE passes
+ * @floor: a mean squared error that passes beside @bound: small numbers become 0 in some types
  * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding
+ * @equal: the weights should have been equal, as those of a layer that is not quantized
  */
 typedef struct {
   const SourceLayer *reference, *got;
-  double bound;
-  gboolean moved;
+  double bound, floor;
+  gboolean moved, equal;
 } Pair;
 
 /* Returns the bytes that qconv_compare_pairs() counts in its progress */

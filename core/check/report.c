@@ -90,6 +90,29 @@ qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double
   g_ptr_array_add (r->layers, e);
 }
 
+/* A model of fewer problems than this has them listed, whatever its size */
+enum { FEW_PROBLEMS = 8 };
+
+void
+qconv_report_differences (QconvReport *r, QconvReport *differences, guint n)
+{
+  GPtrArray *found = differences->problems;
+  const QconvProblem *first = found->len > 0 ? g_ptr_array_index (found, 0) : NULL;
+
+  r->ok &= differences->ok;
+  g_ptr_array_extend_and_steal (r->layers, g_steal_pointer (&differences->layers));
+  if (found->len > FEW_PROBLEMS && found->len > n / 2)
+    qconv_report_problem (
+        r, NULL, "other-model",
+        "%u of %u tensors do not fit the original, such as %s: %s. It is another model, or LoRAs were "
+        "merged into one of the two",
+        found->len, n, first->layer, first->message);
+  else
+    g_ptr_array_extend_and_steal (r->problems, g_steal_pointer (&differences->problems));
+  g_clear_pointer (&differences->problems, g_ptr_array_unref);
+  g_free (differences);
+}
+
 gboolean
 qconv_report_fail (const QconvReport *r, const char *path, GError **error)
 {

@@ -48,6 +48,14 @@ root_length (const char *root, const char *name, const char **part, gsize *n)
   return g_str_has_prefix (*part + *n, star + 1) ? before + *n + strlen (star + 1) : 0;
 }
 
+const char *
+qconv_select_part (const QconvModel *m, const char *name)
+{
+  const Family *generic = qconv_families_generic (qconv_model_families (m, NULL));
+
+  return part_of (&qconv_family_data (generic)->components, name);
+}
+
 char *
 qconv_select_root (const QconvModel *m, const char *name, gsize *length)
 {

@@ -219,6 +219,8 @@ lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode
       return;
     }
   m = g_hash_table_lookup (all->named, layer);
+  if (m != NULL && m->blank)
+    comfy_trouble (troubles, COMFY_NOTE, layer, "header-marker", "the marker is blank; " COMFY_HEADER " counts");
   if (m != NULL && !m->blank && !json_node_equal (m->json, json))
     comfy_trouble (troubles, COMFY_WARN, layer, "header-marker", "%s and the marker disagree; the %s counts",
                    COMFY_HEADER, header_wins ? "former" : "latter");

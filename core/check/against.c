@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pairs the tensors of a file with those of the original that it was made from. verify.c calls it. */
+#include "check/against.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "base/names.h"
+#include "graph/select-part.h"
+
+void
+qconv_against_free (Against *a)
+{
+  if (a == NULL)
+    return;
+  g_clear_pointer (&a->mapping, qconv_mapping_free);
+  g_hash_table_unref (a->by_name);
+  g_hash_table_unref (a->found);
+  g_free (a);
+}
+
+/* ---- Names ---- */
+
+/* Maps the original to the names of @model: it may have another naming, and tensors that no loader uses. Fails only if
+   the naming is another one and cannot be changed */
+static gboolean
+map_original (Against *a, const QconvModel *model, GError **error)
+{
+  const Identity *ours = qconv_model_identity (model, NULL), *theirs = qconv_model_identity (a->original, NULL);
+  MappingOptions options = { .for_loader = TRUE };
+  gboolean renamed = ours != NULL && theirs != NULL
+                     && (strcmp (ours->naming, theirs->naming) != 0 || ours->foreign != theirs->foreign)
+                     && strcmp (qconv_family_id (ours->family), qconv_family_id (theirs->family)) == 0;
+
+  if (renamed)
+    options.naming = ours->naming;
+  a->mapping = qconv_mapping_new (a->original, &options, renamed ? error : NULL);
+  for (guint i = 0; a->mapping != NULL && i < a->mapping->layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (a->mapping->layers, i);
+
+      g_hash_table_insert (a->by_name, qconv_short_name (s->plain_name), s);
+    }
+  return a->mapping != NULL || !renamed;
+}
+
+/* Finds the layer of @s in the original by its mapped name, else by the whole name, else by the name without prefix */
+static const SourceLayer *
+find_original (const Against *a, const SourceLayer *s)
+{
+  g_autofree char *name = qconv_short_name (s->plain_name);
+  const SourceLayer *found = g_hash_table_lookup (a->by_name, name);
+
+  if (found == NULL)
+    found = qconv_model_find_tensor (a->original, s->plain_name);
+  return found != NULL ? found : qconv_model_find (a->original, s->name);
+}
+
+/* ---- Pairs ---- */
+
+/* How plain numbers of one type round others: to @bits significant bits, and to multiples of @least near zero */
+typedef struct {
+  QconvDType dtype;
+  int bits, least;
+} Rounding;
+
+/* IEEE 754, and the 8-bit types of the OCP 8-bit floating point specification */
+static const Rounding roundings[] = {
+  { QCONV_F64, 53, -1074 }, { QCONV_F32, 24, -149 },  { QCONV_F16, 11, -24 },
+  { QCONV_BF16, 8, -133 },  { QCONV_F8_E4M3, 4, -9 }, { QCONV_F8_E5M2, 3, -16 },
+};
+
+static const Rounding *
+rounding_of (QconvDType dtype)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (roundings); i++)
+    if (roundings[i].dtype == dtype)
+      return &roundings[i];
+  return NULL;
+}
+
+/* Sets the error that rounding to the type of p->got can cause. Returns FALSE if its type cannot hold the weights */
+static gboolean
+allow_rounding (Pair *p)
+{
+  const Rounding *to = rounding_of (p->got->layer->pub.dtype);
+  const Rounding *from
+      = rounding_of (qconv_source_layer_plain (p->reference) ? p->reference->layer->pub.dtype : QCONV_F32);
+
+  p->equal = TRUE;
+  if (to == NULL || from == NULL)
+    return p->got->layer->pub.dtype == p->reference->layer->pub.dtype;
+  p->bound = to->bits < from->bits ? ldexp (1, -2 * to->bits) : 0;
+  p->floor = to->least > from->least ? ldexp (1, 2 * (to->least - 1)) : 0;
+  return TRUE;
+}
+
+/* Adds two plain tensors, or a plain one and the codes that it should hold the weights of */
+static void
+add_plain (Expected *e, Pair *p)
+{
+  const Layer *got = p->got->layer, *reference = p->reference->layer;
+  const QconvTensor *a = qconv_source_layer_tensor (p->got), *b = qconv_source_layer_tensor (p->reference);
+  gboolean plain = qconv_source_layer_plain (p->reference);
+
+  if (!qconv_shape_equal (&got->pub.shape, &reference->pub.shape))
+    {
+      g_autofree char *ours = qconv_shape_to_string (&got->pub.shape),
+                      *theirs = qconv_shape_to_string (&reference->pub.shape);
+
+      qconv_report_problem (e->differences, p->got->name, "shape", "the shape is %s instead of %s", ours, theirs);
+    }
+  else if (!allow_rounding (p))
+    qconv_report_problem (e->differences, p->got->name, "type", "the type is %s instead of %s",
+                          qconv_dtype_name (got->pub.dtype),
+                          plain ? qconv_dtype_name (reference->pub.dtype) : reference->scheme);
+  else if (a != NULL && b != NULL && a->dtype == b->dtype && a->n_bytes == b->n_bytes)
+    g_array_append_val (e->same, *p);
+  else if (qconv_source_layer_has_floats (p->got) && qconv_source_layer_has_floats (p->reference))
+    qconv_expected_add (e, p);
+}
+
+static gboolean
+add_pair (Expected *e, Pair *p, GError **error)
+{
+  if (qconv_source_layer_plain (p->got))
+    add_plain (e, p);
+  else if (!qconv_source_layer_has_floats (p->got) || !qconv_source_layer_has_floats (p->reference))
+    qconv_report_layer (e->differences, p->got->name, p->got->layer->scheme, -1);
+  else if (!qconv_expected_bound (p->got, &p->bound, error))
+    return FALSE;
+  else
+    qconv_expected_add (e, p);
+  return TRUE;
+}
+
+/* ---- Both files ---- */
+
+/* Returns the part of a checkpoint that @s belongs to; "" for the model itself */
+static const char *
+part_of (const Against *a, const SourceLayer *s)
+{
+  const char *part = qconv_select_part (a->original, s->plain_name);
+
+  return part != NULL ? part : "";
+}
+
+/* Reports the tensors of the original that the file lacks. A file need not have all parts of a checkpoint, such as the
+   VAE: of a part that it has nothing of, nothing is missing */
+static void
+report_lost (Against *a, QconvReport *r)
+{
+  GPtrArray *all = a->mapping != NULL ? a->mapping->layers : a->original->layers;
+  g_autoptr (GHashTable) parts = g_hash_table_new (g_str_hash, g_str_equal);
+  GHashTableIter iter;
+  gpointer found;
+
+  if (g_hash_table_size (a->found) == 0)
+    g_hash_table_add (parts, (gpointer) "");
+  g_hash_table_iter_init (&iter, a->found);
+  while (g_hash_table_iter_next (&iter, &found, NULL))
+    g_hash_table_add (parts, (gpointer) part_of (a, found));
+  for (guint i = 0; i < all->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (all, i);
+
+      if (g_hash_table_contains (a->found, s) || !g_hash_table_contains (parts, part_of (a, s)))
+        continue;
+      qconv_report_problem (r, s->name, "missing", "the original has this tensor, the file lacks it");
+      a->n++;
+    }
+}
+
+static gboolean
+add_all (Against *a, Expected *e, GError **error)
+{
+  if (!map_original (a, e->model, error))
+    return FALSE;
+  for (guint i = 0; i < e->model->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (e->model->layers, i);
+      Pair p = { .reference = find_original (a, s), .got = s };
+
+      a->n++;
+      if (p.reference == NULL)
+        qconv_report_problem (e->differences, s->name, "extra", "the original has no such tensor");
+      else if (!add_pair (e, &p, error))
+        return FALSE;
+      else
+        g_hash_table_add (a->found, (gpointer) p.reference);
+    }
+  report_lost (a, e->differences);
+  return TRUE;
+}
+
+Against *
+qconv_against_new (Expected *e, const QconvModel *original, GError **error)
+{
+  g_autoptr (Against) a = g_new0 (Against, 1);
+
+  a->original = original;
+  a->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  a->found = g_hash_table_new (NULL, NULL);
+  return add_all (a, e, error) ? g_steal_pointer (&a) : NULL;
+}

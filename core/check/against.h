@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pairs the tensors of a file with those of an original. verify.c calls it. */
+#pragma once
+#include "check/expected.h"
+#include "graph/mapping.h"
+
+/**
+ * Against: a comparison with an original.
+ * @original: the original
+ * @mapping: (nullable) (owned): its layers in the naming of the file
+ * @by_name: (owned): short name → SourceLayer of @mapping
+ * @found: (owned): the SourceLayers of the original that the file has
+ * @n: tensors of the file and of the original, each pair once
+ */
+typedef struct {
+  const QconvModel *original;
+  Mapping *mapping;
+  GHashTable *by_name, *found;
+  guint n;
+} Against;
+
+/* Adds to @e each tensor of its file with that of @original, and the problems of tensors that have no other or another
+   type or shape. Fails if the names of @original cannot be changed. Returns: (transfer full): must not outlive
+   @original, and owns what it added to @e */
+Against *qconv_against_new (Expected *e, const QconvModel *original, GError **error);
+void qconv_against_free (Against *a);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Against, qconv_against_free)

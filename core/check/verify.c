@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command verify: checks any file by itself, and with an original what differs from it. */
+#include "base/checksum.h"
+#include "check/against.h"
+#include "plan/plan.h"
+
+static void
+report_missing (QconvReport *r, const QconvModel *model)
+{
+  const Identity *id = qconv_model_identity (model, NULL);
+  const Family *family = NULL;
+  g_autoptr (GPtrArray) missing = id != NULL ? qconv_layers_missing (model, model->layers, id, &family) : NULL;
+
+  for (guint i = 0; missing != NULL && i < missing->len; i++)
+    qconv_report_problem (r, g_ptr_array_index (missing, i), "missing", "%s needs this tensor, the file lacks it",
+                          qconv_family_id (family));
+}
+
+/* Returns: (transfer full) (nullable): the checksums that the metadata of @model state. Damaged ones are a problem */
+static GHashTable *
+stated_sums (const QconvModel *model, QconvReport *r)
+{
+  g_autoptr (GError) damaged = NULL;
+  GHashTable *stated = qconv_checksums_of (model->directory, &damaged);
+
+  if (damaged != NULL)
+    qconv_report_problem (r, NULL, "checksum", "%s", damaged->message);
+  return stated;
+}
+
+/* Lists the quantized layers, whose errors nobody knows without an original */
+static void
+list_layers (const QconvModel *model, QconvReport *r)
+{
+  for (guint i = 0; i < model->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (model->layers, i);
+
+      if (!qconv_source_layer_plain (s))
+        qconv_report_layer (r, s->name, s->layer->scheme, -1);
+    }
+}
+
+QconvReport *
+qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError **error)
+{
+  static const QconvVerifyOptions none;
+  const QconvVerifyOptions *o = options != NULL ? options : &none;
+  Limits limits
+      = { o->memory > 0 ? o->memory : QCONV_DEFAULT_MEMORY, o->n_threads > 0 ? o->n_threads : g_get_num_processors () };
+  Listener listener = { o->progress, o->progress_data, o->cancellable };
+  g_autoptr (QconvReport) r = qconv_report_new (), differences = qconv_report_new ();
+  g_autoptr (Against) a = NULL;
+  g_auto (Expected) e = { 0 };
+
+  qconv_expected_init (&e, model, r, differences);
+  qconv_report_structure (r, model);
+  if (!o->allow_incomplete)
+    report_missing (r, model);
+  if (o->original == NULL)
+    list_layers (model, r);
+  else if ((a = qconv_against_new (&e, o->original, error)) == NULL)
+    return NULL;
+  e.sums = stated_sums (model, r);
+  if (!qconv_expected_compare (&e, &limits, &listener, error))
+    return NULL;
+  if (a != NULL)
+    qconv_report_differences (r, g_steal_pointer (&differences), a->n);
+  return g_steal_pointer (&r);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Damages what each target writes, and leaves out the checksums: verify must see it by the original alone. */
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "sample.h"
+
+/* Models with biases, norms and all roles of layers; @seed: of the weights */
+#define MODEL                                                                                                     \
+  "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=512 --set " \
+  "mlp1=512 --seed "
+
+static char *input, *other, *output;
+
+/* ---- Runs ---- */
+
+static QconvModel *
+open_model (const char *path, GError **error)
+{
+  return qconv_model_open (path, &(QconvOpenOptions) { .for_verify = TRUE }, error);
+}
+
+static void
+convert (const char *target, const char *const *drop)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) model = open_model (input, &error);
+  QconvJob job = { .target = target, .output = output, .names.drop = drop };
+  g_autoptr (QconvPlan) plan = NULL;
+
+  g_assert_no_error (error);
+  job.run.force = job.run.no_checksums = TRUE;
+  job.run.n_threads = 2;
+  plan = qconv_plan_new (model, &job, &error);
+  g_assert_no_error (error);
+  qconv_plan_run (plan, NULL, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+}
+
+/* Returns: (transfer full): the codes and layers of all problems, "code layer" each; the error if the file cannot be
+   opened */
+static char *
+problems (const char *path, const char *original)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) model = open_model (path, &error), reference = NULL;
+  g_autoptr (QconvReport) report = NULL;
+  GString *text = g_string_new (NULL);
+
+  if (model == NULL)
+    return g_string_free (g_string_append (text, error->message), FALSE);
+  reference = open_model (original, &error);
+  g_assert_no_error (error);
+  report = qconv_model_verify (
+      model, &(QconvVerifyOptions) { .original = reference, .n_threads = 1, .allow_incomplete = TRUE }, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < report->problems->len; i++)
+    {
+      const QconvProblem *p = g_ptr_array_index (report->problems, i);
+
+      g_string_append_printf (text, "%s%s %s", i > 0 ? "\n" : "", p->code, p->layer != NULL ? p->layer : "(file)");
+    }
+  return g_string_free (text, FALSE);
+}
+
+/* ---- Faults ---- */
+
+typedef void (*Damage) (guint8 *bytes, gsize n, gsize width);
+
+static void
+zero (guint8 *bytes, gsize n, gsize width)
+{
+  memset (bytes, 0, n);
+}
+
+/* Turns the signs of floats over */
+static void
+negate (guint8 *bytes, gsize n, gsize width)
+{
+  for (gsize i = width; i <= n; i += width)
+    bytes[i - 1] ^= 0x80;
+}
+
+static void
+reverse (guint8 *bytes, gsize n, gsize width)
+{
+  for (gsize i = 0, k = n - width; i < k; i += width, k -= width)
+    for (gsize j = 0; j < width; j++)
+      {
+        guint8 byte = bytes[i + j];
+
+        bytes[i + j] = bytes[k + j];
+        bytes[k + j] = byte;
+      }
+}
+
+/* Turns over one bit of an exponent */
+static void
+turn_one_bit (guint8 *bytes, gsize n, gsize width)
+{
+  bytes[n / width / 2 * width + width - 1] ^= 1;
+}
+
+static const Damage damages[] = { zero, negate, reverse, turn_one_bit };
+
+static void
+write_bytes (guint64 offset, const guint8 *bytes, gsize n)
+{
+  FILE *file = g_fopen (output, "r+b");
+
+  g_assert_nonnull (file);
+  g_assert_cmpint (fseek (file, (long) offset, SEEK_SET), ==, 0);
+  g_assert_cmpuint (fwrite (bytes, 1, n, file), ==, n);
+  g_assert_cmpint (fclose (file), ==, 0);
+}
+
+/* Tests one fault in @t. Returns whether it changed a byte */
+static gboolean
+is_seen (const char *target, const QconvTensor *t, const guint8 *file, guint damage)
+{
+  gsize width = MAX (qconv_dtype_bits (t->dtype) / 8, 1);
+  g_autofree guint8 *bytes = g_memdup2 (file + t->offset, t->n_bytes);
+  g_autofree char *found = NULL;
+
+  damages[damage](bytes, t->n_bytes, width);
+  if (memcmp (bytes, file + t->offset, t->n_bytes) == 0)
+    return FALSE;
+  write_bytes (t->offset, bytes, t->n_bytes);
+  found = problems (output, input);
+  write_bytes (t->offset, file + t->offset, t->n_bytes);
+  if (*found == '\0')
+    g_error ("%s: verify sees no difference in \"%s\" after damage %u", target, t->name, damage);
+  return TRUE;
+}
+
+/* Tests all tensors, each with another fault. Single codes stay within the bound of their scheme, so codes and scales
+   become zero */
+static void
+test_target (gconstpointer data)
+{
+  const char *target = data;
+  g_autofree char *sound = NULL;
+  g_autoptr (GBytes) file = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) written = NULL, original = open_model (input, &error);
+  const QconvDirectory *d;
+  guint n = 0;
+
+  g_assert_no_error (error);
+  convert (target, NULL);
+  sound = problems (output, input);
+  g_assert_cmpstr (sound, ==, "");
+  file = sample_read (output);
+  written = open_model (output, &error);
+  g_assert_no_error (error);
+  d = qconv_model_directory (written);
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+      const QconvTensor *from = qconv_directory_find (qconv_model_directory (original), t->name);
+      gboolean plain = from != NULL && qconv_dtype_is_float (t->dtype) && qconv_shape_equal (&from->shape, &t->shape);
+
+      if (t->n_bytes > 0)
+        n += is_seen (target, t, g_bytes_get_data (file, NULL), plain ? i % G_N_ELEMENTS (damages) : 0);
+    }
+  g_assert_cmpuint (n, >, 40);
+}
+
+/* ---- Names, types and shapes ---- */
+
+/* Replaces @from in the header, behind the name of tensor @tensor. Both texts have one length */
+static void
+patch_header (const char *tensor, const char *from, const char *to)
+{
+  g_autoptr (GBytes) file = sample_read (output);
+  const char *bytes = g_bytes_get_data (file, NULL);
+  g_autofree char *quoted = g_strdup_printf ("\"%s\"", tensor);
+  const char *at = g_strstr_len (bytes + 8, (gssize) g_bytes_get_size (file) - 8, quoted);
+
+  g_assert_nonnull (at);
+  at = strstr (at, from);
+  g_assert_nonnull (at);
+  g_assert_cmpuint (strlen (from), ==, strlen (to));
+  write_bytes ((guint64) (at - bytes), (const guint8 *) to, strlen (to));
+}
+
+static void
+check_patch (const char *target, const char *tensor, const char *from, const char *to, const char *want)
+{
+  g_autofree char *found = NULL;
+
+  convert (target, NULL);
+  patch_header (tensor, from, to);
+  found = problems (output, input);
+  g_assert_cmpstr (found, ==, want);
+}
+
+#define BLOCK "double_blocks.0.img_attn."
+
+static gboolean
+is_offered (const char *target)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    if (g_str_equal (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, target))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+test_headers (void)
+{
+  const char *bf16 = "bf16-safetensors", *fp8 = "fp8-comfy";
+
+  check_patch (bf16, BLOCK "proj.weight", "\"BF16\"", "\"I16\" ", "type " BLOCK "proj");
+  check_patch (bf16, BLOCK "proj.bias", "\"BF16\"", "\"F16\" ", "differs " BLOCK "proj.bias");
+  check_patch (bf16, BLOCK "qkv.weight", "[384,128]", "[128,384]", "shape " BLOCK "qkv");
+  check_patch (bf16, BLOCK "proj.bias", "proj.bias", "proj.bhas",
+               "extra " BLOCK "proj.bhas\nmissing " BLOCK "proj.bias");
+  if (is_offered (fp8))
+    check_patch (fp8, BLOCK "proj.weight_scale", "weight_scale", "weight_scald", "missing " BLOCK "proj");
+}
+
+/* Tests that a tensor which is not there is a problem, and one that was added */
+static void
+test_lost (void)
+{
+  g_autofree char *lost = NULL, *extra = NULL;
+
+  convert ("bf16-safetensors", (const char *const[]) { "img_attn\\.proj\\.bias$", NULL });
+  lost = problems (output, input);
+  g_assert_cmpstr (lost, ==, "missing " BLOCK "proj.bias");
+  extra = problems (input, output);
+  g_assert_cmpstr (extra, ==, "extra " BLOCK "proj.bias");
+}
+
+/* Tests that other weights are one problem, not one for each layer */
+static void
+test_other (gconstpointer target)
+{
+  g_autofree char *found = NULL;
+
+  convert (target, NULL);
+  found = problems (output, other);
+  g_assert_cmpstr (found, ==, "other-model (file)");
+}
+
+int
+main (int argc, char **argv)
+{
+  GPtrArray *targets;
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  targets = qconv_registry_targets ();
+  input = sample_generate (MODEL "1", "input.safetensors");
+  other = sample_generate (MODEL "2", "other.safetensors");
+  output = g_build_filename (sample_folder (), "out.safetensors", NULL);
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
+      g_autofree char *damage = g_strconcat ("/against/", t->name, NULL);
+      g_autofree char *model = g_strconcat ("/against/other-model/", t->name, NULL);
+
+      g_test_add_data_func (damage, t->name, test_target);
+      g_test_add_data_func (model, t->name, test_other);
+    }
+  g_test_add_func ("/against/headers", test_headers);
+  g_test_add_func ("/against/lost", test_lost);
+  status = g_test_run ();
+  g_free (input);
+  g_free (other);
+  g_free (output);
+  sample_finish ();
+  return status;
+}
