@@ -20,7 +20,8 @@
  * Comparison: the work on one pair.
  * @chunk_rows: rows of one partial sum, a multiple of the alignment of tiles. Does not depend on the memory,
  *   so that the sums do not either
- * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero
+ * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero. Of a layer alone, the second is
+ *   the number of weights that are not finite
  */
 typedef struct {
   Pair pair;
@@ -46,6 +47,13 @@ clear_pair (Comparison *p)
   g_clear_pointer (&p->got_components, qconv_components_free);
   g_clear_pointer (&p->kept.base, g_aligned_free);
   g_clear_pointer (&p->sums, g_free);
+}
+
+/* Returns whether the layer has no other to be compared with */
+static gboolean
+is_alone (const Comparison *p)
+{
+  return p->pair.reference == p->pair.got;
 }
 
 static gsize
@@ -98,7 +106,7 @@ begin_pair (Comparison *p, GError **error)
   p->reference_components = qconv_components_new_source (p->pair.reference);
   p->got_components = qconv_components_new_source (p->pair.got);
   p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
-  return qconv_components_load (p->pair.reference, p->reference_components, SCOPE_LAYER, &rows, error)
+  return (is_alone (p) || qconv_components_load (p->pair.reference, p->reference_components, SCOPE_LAYER, &rows, error))
          && qconv_components_load (p->pair.got, p->got_components, SCOPE_LAYER, &rows, error);
 }
 
@@ -154,13 +162,25 @@ load_rows (const Comparison *p, const Rows *rows, Compared *to, GError **error)
   guint64 n_rows = p->pair.reference->layer->pub.rows;
   Rows reference = *rows;
 
-  reference.n = rows->first < n_rows ? MIN (rows->n, n_rows - rows->first) : 0;
+  reference.n = rows->first < n_rows && !is_alone (p) ? MIN (rows->n, n_rows - rows->first) : 0;
   *to = (Compared) { .n_reference = reference.n, .n_got = rows->n };
-  return (reference.n == 0 /* all rows are padding */
+  return (reference.n == 0 /* all rows are padding, or nothing is compared */
           || qconv_floats_load (p->pair.reference, qconv_components_view (p->reference_components, rows->arena),
                                 &reference, qconv_source_layer_plain_floats (p->pair.reference), &to->reference, error))
          && qconv_floats_load (p->pair.got, qconv_components_view (p->got_components, rows->arena), rows, FALSE,
                                &to->got, error);
+}
+
+/* Counts weights that are Inf or NaN in sums[1] */
+static gboolean
+count_bad (QconvBuffer *floats, double *sums, GError **error)
+{
+  guint64 n;
+
+  if (!qconv_floats_nonfinite (floats, &n, error))
+    return FALSE;
+  sums[1] += (double) n;
+  return TRUE;
 }
 
 static gboolean
@@ -175,7 +195,8 @@ compare_chunk (const Check *c, const Comparison *p, guint chunk, Arena *arena, G
       arena->used = 0;
       n = MIN (p->tile_rows, end - first);
       if (!load_rows (p, &(Rows) { first, n, arena, c->cancellable }, &rows, error)
-          || !compare_rows (p, &rows, p->sums[chunk], error))
+          || !(is_alone (p) ? count_bad (&rows.got, p->sums[chunk], error)
+                            : compare_rows (p, &rows, p->sums[chunk], error)))
         return FALSE;
     }
   return TRUE;
@@ -250,6 +271,18 @@ report_equal (QconvReport *r, const Comparison *p, double relmse)
                           "the weights are not those of the original: relative MSE %.3g", relmse);
 }
 
+/* Reports a layer that was compared with nothing */
+static void
+report_alone (QconvReport *r, const Comparison *p)
+{
+  const Layer *layer = p->pair.got->layer;
+
+  qconv_report_layer (r, p->pair.got->name, layer->scheme, -1);
+  if (p->sums[0][1] > 0)
+    qconv_report_problem (r, p->pair.got->name, QCONV_PROBLEM_NON_FINITE, "%.0f weights decode to Inf or NaN",
+                          p->sums[0][1]);
+}
+
 static void
 report_pair (QconvReport *r, const Comparison *p)
 {
@@ -303,7 +336,9 @@ qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progre
   ok = qconv_schedule_run (&ops, &c, pairs->len, limits, c.cancellable, error);
   for (guint i = 0; i < pairs->len; i++)
     {
-      if (ok)
+      if (ok && is_alone (&all[i]))
+        report_alone (r, &all[i]);
+      else if (ok)
         report_pair (r, &all[i]);
       clear_pair (&all[i]);
     }

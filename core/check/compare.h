@@ -7,7 +7,7 @@
 #include "schedule/schedule.h"
 
 /**
- * Pair: a layer, @got, and its source, @reference.
+ * Pair: a layer, @got, and its source, @reference; both are the same layer if nothing but its own weights is checked.
  * @bound: the largest relative MSE that passes; negative: every MSE passes
  * @floor: a mean squared error that passes beside @bound: small numbers become 0 in some types
  * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding

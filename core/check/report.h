@@ -13,8 +13,8 @@ void qconv_report_problem (QconvReport *r, const char *layer, const char *code, 
     G_GNUC_PRINTF (4, 5);
 /* Adds the error of a layer. @relmse: < 0 if there is no reference */
 void qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse);
-/* Adds what @differences (transfer full) has found by comparing @n tensors with an original. If most of them differ, one
-   problem says so: it is another model */
+/* Adds what @differences (transfer full) has found by comparing @n tensors with an original. If most of them differ,
+   one problem says so: it is another model */
 void qconv_report_differences (QconvReport *r, QconvReport *differences, guint n);
 /* Fails with the first problem of @r, which is not ok: QCONV_ERROR_NON_FINITE if the source is to blame, else
    QCONV_ERROR_CHECK. @path: of the checked file */

@@ -28,16 +28,21 @@ stated_sums (const QconvModel *model, QconvReport *r)
   return stated;
 }
 
-/* Lists the quantized layers, whose errors nobody knows without an original */
+/* Adds the quantized layers, whose errors nobody knows without an original: their weights must be finite */
 static void
-list_layers (const QconvModel *model, QconvReport *r)
+add_layers (Expected *e)
 {
-  for (guint i = 0; i < model->layers->len; i++)
+  for (guint i = 0; i < e->model->layers->len; i++)
     {
-      const SourceLayer *s = g_ptr_array_index (model->layers, i);
+      const SourceLayer *s = g_ptr_array_index (e->model->layers, i);
+      Pair alone = { .reference = s, .got = s };
 
-      if (!qconv_source_layer_plain (s))
-        qconv_report_layer (r, s->name, s->layer->scheme, -1);
+      if (qconv_source_layer_plain (s))
+        continue;
+      if (qconv_source_layer_has_floats (s))
+        qconv_expected_add (e, &alone);
+      else
+        qconv_report_layer (e->report, s->name, s->layer->scheme, -1);
     }
 }
 
@@ -53,12 +58,12 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   g_autoptr (Against) a = NULL;
   g_auto (Expected) e = { 0 };
 
-  qconv_expected_init (&e, model, r, differences);
+  qconv_expected_init (&e, model, r, o->original != NULL ? differences : r);
   qconv_report_structure (r, model);
   if (!o->allow_incomplete)
     report_missing (r, model);
   if (o->original == NULL)
-    list_layers (model, r);
+    add_layers (&e);
   else if ((a = qconv_against_new (&e, o->original, error)) == NULL)
     return NULL;
   e.sums = stated_sums (model, r);

@@ -8,8 +8,8 @@
    an averaged copy if it is NULL. QCONV_ERROR_OPTION: the checkpoint lacks the component, or has several of it */
 GPtrArray *qconv_select_component (const QconvModel *m, const GPtrArray *from, const Identity *id,
                                    const char *component, GError **error);
-/* Returns: (transfer none) (nullable): the part of an all-in-one checkpoint that tensor @name belongs to, such as "vae";
-   NULL: the model itself */
+/* Returns: (transfer none) (nullable): the part of an all-in-one checkpoint that tensor @name belongs to, such as
+   "vae"; NULL: the model itself */
 const char *qconv_select_part (const QconvModel *m, const char *name);
 /* Returns: (transfer full): the name of the model that tensor @name belongs to, such as "t5xxl", or NULL. Sets *length
    to the length of the start of its names in the checkpoint */

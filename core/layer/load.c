@@ -35,13 +35,21 @@ qconv_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboole
 }
 
 gboolean
+qconv_floats_nonfinite (QconvBuffer *floats, guint64 *n, GError **error)
+{
+  QconvBuffer count = QCONV_BUFFER (n, sizeof *n, QCONV_U64);
+
+  *n = 0;
+  return qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) },
+                           2, error);
+}
+
+gboolean
 qconv_floats_check (QconvBuffer *floats, GError **error)
 {
-  guint64 n_bad = 0;
-  QconvBuffer count = QCONV_BUFFER (&n_bad, sizeof n_bad, QCONV_U64);
+  guint64 n_bad;
 
-  if (!qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) },
-                         2, error))
+  if (!qconv_floats_nonfinite (floats, &n_bad, error))
     return FALSE;
   return n_bad == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "the weights hold Inf or NaN");
 }

@@ -15,5 +15,7 @@ gsize qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
    layer loaded */
 gboolean qconv_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is, QconvBuffer *floats,
                             GError **error);
+/* Counts the items of @floats that are Inf or NaN */
+gboolean qconv_floats_nonfinite (QconvBuffer *floats, guint64 *n, GError **error);
 /* Fails with QCONV_ERROR_NON_FINITE if @floats hold Inf or NaN */
 gboolean qconv_floats_check (QconvBuffer *floats, GError **error);

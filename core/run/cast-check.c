@@ -4,17 +4,7 @@
 #include "run/cast-check.h"
 
 #include "base/dtype.h"
-#include "kernels/stream.h"
-
-static gboolean
-count_nonfinite (QconvBuffer *floats, guint64 *n, GError **error)
-{
-  QconvBuffer count = QCONV_BUFFER (n, sizeof *n, QCONV_U64);
-
-  *n = 0;
-  return qconv_stream_run (qconv_stream_cpu (), "nonfinite", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (&count) },
-                           2, error);
-}
+#include "layer/load.h"
 
 /* Returns whether @b holds a value other than 0 and -0 */
 static gboolean
@@ -34,7 +24,7 @@ qconv_cast_check (QconvBuffer *from, QconvBuffer *to, CastSeen *seen, GError **e
 {
   guint64 before, after;
 
-  if (!count_nonfinite (from, &before, error) || !count_nonfinite (to, &after, error))
+  if (!qconv_floats_nonfinite (from, &before, error) || !qconv_floats_nonfinite (to, &after, error))
     return FALSE;
   if (g_atomic_int_get (&seen->after) == 0 && has_value (to))
     g_atomic_int_set (&seen->after, 1);

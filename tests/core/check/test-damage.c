@@ -71,6 +71,22 @@ test_damage (gconstpointer data)
     g_assert_cmpfloat (check_find_layer (r, k->layer)->relmse, >, 0);
 }
 
+/* Tests that verify needs no original to find a scale with which the weights overflow */
+static void
+test_not_finite (void)
+{
+  g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box");
+  g_autoptr (QconvReport) r = NULL;
+
+  toy_reset ();
+  toy_write (in, check_model, NULL);
+  toy_convert (in, out, &(QconvJob) { .target = "half-toy", .run.no_checksums = TRUE });
+  toy_flip (out, "b.scale", 7, 0x40);
+  r = check_verify (out, NULL, 0, 0);
+  g_assert_true (toy_reported (r, "b", "non-finite"));
+  g_assert_cmpuint (r->problems->len, ==, 1);
+}
+
 /* Tests that the checksums in the metadata show any damage, without the original, in the damaged tensor alone */
 static void
 test_checksums (gconstpointer data)
@@ -255,6 +271,7 @@ main (int argc, char **argv)
   ADD ("found", damages, damages[i].title, &damages[i], test_damage)
   ADD ("checksums", damages, damages[i].title, &damages[i], test_checksums)
   ADD ("written", written, written[i].title, &written[i], test_written)
+  g_test_add_func ("/core/damage/not-finite", test_not_finite);
   g_test_add_func ("/core/damage/changed-checksums", test_changed_checksums);
   g_test_add_func ("/core/damage/copied", test_copied);
   g_test_add_func ("/core/damage/all-problems", test_all_problems);
