@@ -167,6 +167,7 @@ test_numbers (void)
       g_autofree char *path = write_members (i == 0 ? four : eight), *problems = problems_of (path);
 
       g_assert_nonnull (strstr (problems, "scale-value l\n"));
+      g_assert_true ((strstr (problems, "quant-map l\n") != NULL) == (i == 0)); /* MAP is all zeros */
       if (i == 0)
         assert_job_refused (path, &move, QCONV_ERROR_NON_FINITE, "absmax");
       assert_job_refused (path, &decode, QCONV_ERROR_NON_FINITE, "l");
