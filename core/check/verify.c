@@ -2,6 +2,7 @@
 /* The command verify: checks any file by itself, and with an original what differs from it. */
 #include "base/checksum.h"
 #include "check/against.h"
+#include "graph/odd-bias.h"
 #include "plan/plan.h"
 
 static void
@@ -14,6 +15,19 @@ report_missing (QconvReport *r, const QconvModel *model)
   for (guint i = 0; missing != NULL && i < missing->len; i++)
     qconv_report_problem (r, g_ptr_array_index (missing, i), "missing", "%s needs this tensor, the file lacks it",
                           qconv_family_id (family));
+}
+
+static void
+report_biases (QconvReport *r, const QconvModel *model)
+{
+  for (guint i = 0; i < model->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (model->layers, i), *bias = qconv_odd_bias (model, s);
+      g_autofree char *text = bias != NULL ? qconv_odd_bias_text (bias, s) : NULL;
+
+      if (bias != NULL)
+        qconv_report_problem (r, s->name, "bias-shape", "%s", text);
+    }
 }
 
 /* Returns: (transfer full) (nullable): the checksums that the metadata of @model state. Damaged ones are a problem */
@@ -60,6 +74,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
 
   qconv_expected_init (&e, model, r, o->original != NULL ? differences : r);
   qconv_report_structure (r, model);
+  report_biases (r, model);
   if (!o->allow_incomplete)
     report_missing (r, model);
   if (o->original == NULL)

@@ -11,6 +11,7 @@
 #include "graph/folder.h"
 #include "graph/identify.h"
 #include "graph/not-model.h"
+#include "graph/odd-bias.h"
 #include "graph/unwrap.h"
 #include "graph/vision-file.h"
 #include "io/directory.h"
@@ -183,6 +184,24 @@ index_names (QconvModel *m, GError **error)
   return TRUE;
 }
 
+/* Warns of the first bias that does not fit its weight */
+static void
+warn_of_biases (const QconvModel *m, const Warn *warn)
+{
+  for (guint i = 0; i < m->layers->len; i++)
+    {
+      const SourceLayer *s = g_ptr_array_index (m->layers, i), *bias = qconv_odd_bias (m, s);
+
+      if (bias != NULL)
+        {
+          g_autofree char *text = qconv_odd_bias_text (bias, s);
+
+          qconv_warn (warn, "%s: %s", qconv_source_name (m->source), text);
+          return;
+        }
+    }
+}
+
 QconvModel *
 qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error)
 {
@@ -211,7 +230,10 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   pass_warnings (m, qconv_directory_warnings (m->directory), o);
   if (m->claims != NULL)
     pass_warnings (m, qconv_claims_warnings (m->claims), o);
-  return index_names (m, error) ? g_steal_pointer (&m) : NULL;
+  if (!index_names (m, error))
+    return NULL;
+  warn_of_biases (m, &warn);
+  return g_steal_pointer (&m);
 }
 
 SourceLayer *

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "families/missing.h"
+#include "graph/odd-bias.h"
 #include "graph/select-part.h"
 #include "graph/stated.h"
 #include "graph/unwrap.h"
@@ -61,6 +62,25 @@ plan_costs (QconvPlan *p, GError **error)
   return TRUE;
 }
 
+/* Refuses to encode a layer whose bias does not fit: no loader takes the result */
+static gboolean
+check_biases (const QconvPlan *p, GError **error)
+{
+  for (guint i = 0; i < p->output.layers->len; i++)
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+      const SourceLayer *bias = l->layer->quantizer != NULL ? qconv_odd_bias (p->model, l->source) : NULL;
+
+      if (bias != NULL)
+        {
+          g_autofree char *text = qconv_odd_bias_text (bias, l->source);
+
+          return qconv_fail (error, QCONV_ERROR_INPUT, "%s", text);
+        }
+    }
+  return TRUE;
+}
+
 static gboolean
 plan_layers (Planning *pl, GError **error)
 {
@@ -77,7 +97,7 @@ plan_layers (Planning *pl, GError **error)
   for (guint i = 0; i < layers->len; i++)
     if (!qconv_plan_layer (pl, g_ptr_array_index (layers, i), error))
       return FALSE;
-  if (!qconv_rules_check (&pl->rules, layers, error))
+  if (!check_biases (p, error) || !qconv_rules_check (&pl->rules, layers, error))
     return FALSE;
   if (p->edit != NULL && !qconv_edit_check (p->edit, error))
     return FALSE;

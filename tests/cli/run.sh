@@ -17,7 +17,7 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/work" && cd "$scratch/work" || exit 1
 
-env -i PATH="$PATH" HOME="$scratch" LC_ALL=C.UTF-8 TERM=dumb COLUMNS=100 \
+env -i --default-signal=HUP PATH="$PATH" HOME="$scratch" LC_ALL=C.UTF-8 TERM=dumb COLUMNS=100 \
   QCONV_PLUGIN_PATH="$QCONV_PLUGIN_PATH" QCONV_DATA_PATH="$QCONV_DATA_PATH" \
   ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} ${UBSAN_OPTIONS:+UBSAN_OPTIONS="$UBSAN_OPTIONS"} \
   G_DEBUG=fatal-criticals QCONV="$QCONV" MAKE_MODEL="$MAKE_MODEL" CHECK_JSON="$CHECK_JSON" LIB="$here/lib.sh" \

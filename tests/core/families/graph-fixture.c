@@ -19,8 +19,9 @@ graph_families (void)
   return families;
 }
 
-static guint
-each_variant (const Family *f, void (*each) (const GraphModel *m, gpointer data), gpointer data)
+/* Adds the variants of @f to @models */
+static void
+expand_family (GArray *models, const Family *f)
 {
   const FamilyVariants *variants = &qconv_family_data (f)->variants;
 
@@ -28,28 +29,31 @@ each_variant (const Family *f, void (*each) (const GraphModel *m, gpointer data)
     {
       const FamilyVariant *v = &variants->at[i];
       g_autoptr (GError) error = NULL;
-      g_autoptr (Dims) dims = qconv_family_variant_dims (f, v->name, &error);
-      g_autoptr (GPtrArray) tensors = NULL;
-      GraphModel m = { f, i, v->name, v, dims, NULL };
+      GraphModel m = { f, i, v->name, v, qconv_family_variant_dims (f, v->name, &error), NULL };
 
       g_assert_no_error (error);
-      m.tensors = tensors = qconv_family_expand (f, dims, &error);
+      m.tensors = qconv_family_expand (f, m.dims, &error);
       g_assert_no_error (error);
-      each (&m, data);
+      g_array_append_val (models, m);
     }
-  return variants->n;
 }
 
 guint
 graph_each_model (void (*each) (const GraphModel *m, gpointer data), gpointer data)
 {
+  static GArray *models; /* GraphModel, for all tests of the program */
   GPtrArray *list = qconv_families_list (graph_families ());
-  guint n = 0;
 
-  for (guint i = 0; i < list->len; i++)
-    n += each_variant (g_ptr_array_index (list, i), each, data);
-  g_assert_cmpuint (n, >, list->len);
-  return n;
+  if (models == NULL)
+    {
+      models = g_array_new (FALSE, FALSE, sizeof (GraphModel));
+      for (guint i = 0; i < list->len; i++)
+        expand_family (models, g_ptr_array_index (list, i));
+    }
+  for (guint i = 0; i < models->len; i++)
+    each (&g_array_index (models, GraphModel, i), data);
+  g_assert_cmpuint (models->len, >, list->len);
+  return models->len;
 }
 
 Names *

@@ -6,6 +6,7 @@
 
 #include "families/advice.h"
 #include "graph-fixture.h"
+#include "small.h"
 
 /* A complete family in few lines. Each breakage replaces one text of it. */
 static const char whole[]
@@ -172,7 +173,7 @@ test_breakages (void)
 static void
 test_cuts (void)
 {
-  for (gsize n = 0; n + 1 < strlen (whole); n += 3)
+  for (gsize n = 0; n + 1 < strlen (whole); n += test_is_small () ? 13 : 3)
     {
       g_autofree char *text = g_strndup (whole, n);
       g_autoptr (GError) error = NULL;
@@ -203,7 +204,7 @@ test_mutations (void)
   g_autoptr (GRand) random = g_rand_new_with_seed (5);
   guint taken = 0, refused = 0;
 
-  for (guint i = 0; i < 4000; i++)
+  for (guint i = 0; i < (test_is_small () ? 2000 : 4000); i++)
     {
       g_autofree char *text = g_strdup (whole);
       g_autoptr (Family) f = NULL;
