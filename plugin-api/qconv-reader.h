@@ -91,6 +91,9 @@ typedef struct _QconvProblems QconvProblems; /* the lines that `qconv verify` pr
    for programs. */
 QCONV_API void qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
+/* Returns TRUE if a run has just written the file. What a layer took over from the input as it was, such as an unusual
+   table, is then no problem: `qconv verify` reports it. */
+QCONV_API gboolean qconv_problems_of_run (const QconvProblems *p);
 
 /**
  * QconvReader: reads one form of quantized (or plain) weights inside a directory.

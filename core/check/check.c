@@ -113,7 +113,7 @@ qconv_check_plan (const QconvPlan *p, const Written *file, const Listener *liste
     return NULL;
   r = qconv_report_new ();
   if (!verbatim)
-    qconv_report_structure (r, written);
+    qconv_report_structure (r, written, TRUE);
   if (!p->verify)
     return g_steal_pointer (&r);
   qconv_expected_init (&e, written, r, r);

@@ -8,6 +8,7 @@
 /* Readers add to a report through this */
 struct _QconvProblems {
   QconvReport *report;
+  gboolean of_run;
 };
 
 static void
@@ -70,6 +71,15 @@ qconv_report_problem (QconvReport *r, const char *layer, const char *code, const
   va_end (args);
 }
 
+gboolean
+qconv_report_names (const QconvReport *r, const char *layer)
+{
+  for (guint i = 0; i < r->problems->len; i++)
+    if (g_strcmp0 (((const QconvProblem *) g_ptr_array_index (r->problems, i))->layer, layer) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 void
 qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const char *format, ...)
 {
@@ -79,6 +89,12 @@ qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const
   va_start (args, format);
   add_problem (p->report, layer, code, g_strdup_vprintf (format, args));
   va_end (args);
+}
+
+gboolean
+qconv_problems_of_run (const QconvProblems *p)
+{
+  return p->of_run;
 }
 
 void
@@ -126,9 +142,9 @@ qconv_report_fail (const QconvReport *r, const char *path, GError **error)
 }
 
 void
-qconv_report_structure (QconvReport *r, const QconvModel *m)
+qconv_report_structure (QconvReport *r, const QconvModel *m, gboolean of_run)
 {
-  QconvProblems problems = { r };
+  QconvProblems problems = { r, of_run };
 
   for (guint i = 0; i < m->readers->len; i++)
     {

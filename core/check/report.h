@@ -11,6 +11,8 @@ QconvReport *qconv_report_new (void);
 /* Adds a problem. @layer: NULL if the problem is of the whole file; @code: for programs */
 void qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
+/* Returns whether @layer has a problem already */
+gboolean qconv_report_names (const QconvReport *r, const char *layer);
 /* Adds the error of a layer. @relmse: < 0 if there is no reference */
 void qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse);
 /* Adds what @differences (transfer full) has found by comparing @n tensors with an original. If most of them differ,
@@ -19,5 +21,6 @@ void qconv_report_differences (QconvReport *r, QconvReport *differences, guint n
 /* Fails with the first problem of @r, which is not ok: QCONV_ERROR_NON_FINITE if the source is to blame, else
    QCONV_ERROR_CHECK. @path: of the checked file */
 gboolean qconv_report_fail (const QconvReport *r, const char *path, GError **error);
-/* Adds the problems that each reader of @m finds: those that its loader would have */
-void qconv_report_structure (QconvReport *r, const QconvModel *m);
+/* Adds the problems that each reader of @m finds: those that its loader would have. @of_run: a run has just written
+   @m */
+void qconv_report_structure (QconvReport *r, const QconvModel *m, gboolean of_run);

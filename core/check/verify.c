@@ -73,7 +73,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   g_auto (Expected) e = { 0 };
 
   qconv_expected_init (&e, model, r, o->original != NULL ? differences : r);
-  qconv_report_structure (r, model);
+  qconv_report_structure (r, model, FALSE);
   report_biases (r, model);
   if (!o->allow_incomplete)
     report_missing (r, model);

@@ -3,8 +3,8 @@
 #pragma once
 #include "graph/model.h"
 
-/* Returns: (transfer none) (nullable): the bias of the plain matrix @s of @m, if it does not have one item for each row.
-   Readers judge the biases of quantized layers */
+/* Returns: (transfer none) (nullable): the bias of the plain matrix @s of @m, if it does not have one item for each
+   row. Readers judge the biases of quantized layers */
 const SourceLayer *qconv_odd_bias (const QconvModel *m, const SourceLayer *s);
 /* Returns: (transfer full): what is wrong with @bias of @s */
 char *qconv_odd_bias_text (const SourceLayer *bias, const SourceLayer *s);

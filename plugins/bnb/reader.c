@@ -102,7 +102,7 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
 
           qconv_problems_add (problems, l.layer->name, t->word, "%s", t->message);
         }
-      if (l.strange_map)
+      if (l.strange_map && !qconv_problems_of_run (problems))
         qconv_problems_add (problems, l.layer->name, "quant-map", "quant_map is not the table of its type");
     }
 }

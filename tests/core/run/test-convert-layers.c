@@ -86,7 +86,7 @@ enum { ROWS = 11, COLS = 8, BIAS = 40 };
 static float numbers[ROWS * COLS];
 static const ToyTensor counted[]
     = { { .name = "a.weight", .dtype = QCONV_F32, .shape = { 2, { ROWS, COLS } }, .values = numbers },
-        { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { COLS } }, .values = numbers + BIAS },
+        { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { ROWS } }, .values = numbers + BIAS },
         { NULL } };
 
 static void
@@ -124,7 +124,7 @@ test_half_bytes (void)
   g_autoptr (GBytes) scales = NULL, bias = NULL;
   float scale[3];
   gint8 codes[ROWS * COLS];
-  guint16 narrow[COLS];
+  guint16 narrow[ROWS];
 
   toy_reset ();
   count ();
@@ -132,7 +132,7 @@ test_half_bytes (void)
     scale[i] = most_of (numbers + i * 4 * COLS, MIN (4, ROWS - i * 4) * COLS, 0) / 127;
   for (guint i = 0; i < ROWS * COLS; i++)
     codes[i] = (gint8) rintf (numbers[i] / scale[i / COLS / 4]);
-  for (guint i = 0; i < COLS; i++)
+  for (guint i = 0; i < ROWS; i++)
     narrow[i] = (guint16) (((union {
                              float f;
                              guint32 u;
