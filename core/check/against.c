@@ -8,6 +8,7 @@
 #include "base/dtype.h"
 #include "base/names.h"
 #include "graph/select-part.h"
+#include "plan/source-note.h"
 
 void
 qconv_against_free (Against *a)
@@ -96,9 +97,10 @@ allow_rounding (Pair *p)
   return TRUE;
 }
 
-/* Adds two plain tensors, or a plain one and the codes that it should hold the weights of */
+/* Adds two plain tensors, or a plain one and the codes that it should hold the weights of. @lossy: weights need not be
+   equal */
 static void
-add_plain (Expected *e, Pair *p)
+add_plain (Expected *e, Pair *p, gboolean lossy)
 {
   const Layer *got = p->got->layer, *reference = p->reference->layer;
   const QconvTensor *a = qconv_source_layer_tensor (p->got), *b = qconv_source_layer_tensor (p->reference);
@@ -115,6 +117,12 @@ add_plain (Expected *e, Pair *p)
     qconv_report_problem (e->differences, p->got->name, "type", "the type is %s instead of %s",
                           qconv_dtype_name (got->pub.dtype),
                           plain ? qconv_dtype_name (reference->pub.dtype) : reference->scheme);
+  else if (lossy && qconv_source_layer_is_weight (p->got))
+    {
+      p->equal = FALSE;
+      p->bound = -1;
+      qconv_expected_add (e, p);
+    }
   else if (a != NULL && b != NULL && a->dtype == b->dtype && a->n_bytes == b->n_bytes)
     g_array_append_val (e->same, *p);
   else if (qconv_source_layer_has_floats (p->got) && qconv_source_layer_has_floats (p->reference))
@@ -122,10 +130,10 @@ add_plain (Expected *e, Pair *p)
 }
 
 static gboolean
-add_pair (Expected *e, Pair *p, GError **error)
+add_pair (Expected *e, Pair *p, gboolean lossy, GError **error)
 {
   if (qconv_source_layer_plain (p->got))
-    add_plain (e, p);
+    add_plain (e, p, lossy);
   else if (!qconv_source_layer_has_floats (p->got) || !qconv_source_layer_has_floats (p->reference))
     qconv_report_layer (e->differences, p->got->name, p->got->layer->scheme, -1);
   else if (!qconv_expected_bound (p->got, &p->bound, error))
@@ -185,7 +193,7 @@ add_all (Against *a, Expected *e, GError **error)
       a->n++;
       if (p.reference == NULL)
         qconv_report_problem (e->differences, s->name, "extra", "the original has no such tensor");
-      else if (!add_pair (e, &p, error))
+      else if (!add_pair (e, &p, a->lossy, error))
         return FALSE;
       else
         g_hash_table_add (a->found, (gpointer) p.reference);
@@ -200,6 +208,7 @@ qconv_against_new (Expected *e, const QconvModel *original, GError **error)
   g_autoptr (Against) a = g_new0 (Against, 1);
 
   a->original = original;
+  a->lossy = qconv_source_note_is_lossy (e->model->directory);
   a->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   a->found = g_hash_table_new (NULL, NULL);
   return add_all (a, e, error) ? g_steal_pointer (&a) : NULL;

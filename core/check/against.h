@@ -10,12 +10,14 @@
  * @mapping: (nullable) (owned): its layers in the naming of the file
  * @by_name: (owned): short name → SourceLayer of @mapping
  * @found: (owned): the SourceLayers of the original that the file has
+ * @lossy: the file says that its weights were decoded from codes
  * @n: tensors of the file and of the original, each pair once
  */
 typedef struct {
   const QconvModel *original;
   Mapping *mapping;
   GHashTable *by_name, *found;
+  gboolean lossy;
   guint n;
 } Against;
 

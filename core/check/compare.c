@@ -20,8 +20,8 @@
  * Comparison: the work on one pair.
  * @chunk_rows: rows of one partial sum, a multiple of the alignment of tiles. Does not depend on the memory,
  *   so that the sums do not either
- * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero. For a layer alone, the second
- *   is the number of weights that are not finite
+ * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero. For a layer alone, the
+ *   second is the number of weights that are not finite
  */
 typedef struct {
   Pair pair;

@@ -17,6 +17,7 @@
 #include "plan/output-name.h"
 #include "plan/plan-layer.h"
 #include "plan/plan-warnings.h"
+#include "plan/source-note.h"
 #include "registry/target.h"
 #include "registry/values.h"
 
@@ -103,6 +104,8 @@ plan_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->edit != NULL && !qconv_edit_metadata (p->edit, &p->output, error))
     return FALSE;
+  if (p->edit == NULL && p->target->target->scheme != NULL)
+    qconv_source_note_set (p);
   return qconv_beside_add_tokenizer (p, error) && qconv_call_end (w, &p->output, error)
          && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sample.h"
+#include "small.h"
 
 /* Models with biases, norms and all roles of layers; @seed: of the weights */
 #define MODEL                                                                                                     \
@@ -160,10 +161,10 @@ test_target (gconstpointer data)
       const QconvTensor *from = qconv_directory_find (qconv_model_directory (original), t->name);
       gboolean plain = from != NULL && qconv_dtype_is_float (t->dtype) && qconv_shape_equal (&from->shape, &t->shape);
 
-      if (t->n_bytes > 0)
+      if (t->n_bytes > 0 && !test_skips (0, 3, i, 3))
         n += is_seen (target, t, g_bytes_get_data (file, NULL), plain ? i % G_N_ELEMENTS (damages) : 0);
     }
-  g_assert_cmpuint (n, >, 40);
+  g_assert_cmpuint (n, >, test_is_small () ? 13 : 40);
 }
 
 /* ---- Names, types and shapes ---- */
@@ -215,7 +216,7 @@ test_headers (void)
 
   check_patch (bf16, BLOCK "proj.weight", "\"BF16\"", "\"I16\" ", "type " BLOCK "proj");
   check_patch (bf16, BLOCK "proj.bias", "\"BF16\"", "\"F16\" ", "differs " BLOCK "proj.bias");
-  check_patch (bf16, BLOCK "qkv.weight", "[384,128]", "[128,384]", "shape " BLOCK "qkv");
+  check_patch (bf16, BLOCK "qkv.weight", "[384,128]", "[128,384]", "bias-shape " BLOCK "qkv\nshape " BLOCK "qkv");
   check_patch (bf16, BLOCK "proj.bias", "proj.bias", "proj.bhas",
                "extra " BLOCK "proj.bhas\nmissing " BLOCK "proj.bias");
   if (is_offered (fp8))

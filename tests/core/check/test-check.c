@@ -177,6 +177,37 @@ test_pairing (gconstpointer data)
   g_assert_cmpuint (r->problems->len, ==, (k->code != NULL) + (k->lost != NULL));
 }
 
+/* Tests that weights which were decoded from codes may differ from the original, because the file says so, in the
+   second file and in a third one that was made of it */
+static void
+test_decoded (void)
+{
+  static const char *const targets[] = { "half-toy", "f32-toy", "f16-toy" };
+  g_autofree char *in = toy_path ("in.box"), *from = g_strdup (in);
+
+  toy_reset ();
+  toy_write (in, check_model, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
+    {
+      g_autofree char *name = g_strdup_printf ("out-%u.box", i), *out = toy_path (name);
+      g_autoptr (QconvModel) m = NULL;
+      g_autoptr (QconvReport) r = NULL;
+      GVariant *note;
+
+      toy_convert (from, out, &(QconvJob) { .target = targets[i] });
+      m = qconv_model_open (out, NULL, NULL);
+      note = qconv_directory_metadata (qconv_model_directory (m), "qconv_source");
+      g_assert_true ((note != NULL) == (i > 0));
+      if (note != NULL)
+        g_assert_nonnull (strstr (g_variant_get_string (note, NULL), "\"scheme\":[\"half\"]"));
+      r = check_verify (out, in, 0, 0);
+      g_assert_true (r->ok);
+      g_assert_true (i == 0 || check_find_layer (r, "a")->relmse > 0);
+      g_free (from);
+      from = g_steal_pointer (&out);
+    }
+}
+
 /* ---- Files that no reader can read ---- */
 
 static const struct {
@@ -290,6 +321,7 @@ main (int argc, char **argv)
   ADD ("broken", broken, broken[i].title, GUINT_TO_POINTER (i), test_broken)
   g_test_add_func ("/core/check/measure/chunks", test_measure_chunks);
   g_test_add_func ("/core/check/alone", test_alone);
+  g_test_add_func ("/core/check/decoded", test_decoded);
   g_test_add_func ("/core/check/no-verify", test_no_verify);
   g_test_add_func ("/core/check/limit", test_limit);
   g_test_add_func ("/core/check/encode-only", test_encode_only);
