@@ -16,8 +16,24 @@ static GMutex lock;
 static gboolean bar_drawn;
 static gboolean show_info, errors_only;
 
-/* Replaces control characters: names in input files may hold some, which must not reach a terminal or start a new
-   line */
+/* Returns whether a terminal shows @c as it is. Control characters act on it, and others without a shape, such as those
+   that turn the direction of text, make a line look like another */
+static gboolean
+is_shown (gunichar c)
+{
+  switch (g_unichar_type (c))
+    {
+    case G_UNICODE_CONTROL:
+    case G_UNICODE_FORMAT:
+    case G_UNICODE_LINE_SEPARATOR:
+    case G_UNICODE_PARAGRAPH_SEPARATOR:
+      return FALSE;
+    default:
+      return TRUE;
+    }
+}
+
+/* Replaces characters that a terminal does not show: names in input files may hold some */
 char *
 cli_text_clean (const char *text)
 {
@@ -25,7 +41,7 @@ cli_text_clean (const char *text)
   GString *out = g_string_new (NULL);
 
   for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
-    g_string_append_unichar (out, g_unichar_iscntrl (g_utf8_get_char (p)) ? '?' : g_utf8_get_char (p));
+    g_string_append_unichar (out, is_shown (g_utf8_get_char (p)) ? g_utf8_get_char (p) : '?');
   return g_string_free (out, FALSE);
 }
 

@@ -15,6 +15,8 @@
 #include "qconv.h"
 
 #define SUFFIX ".qconv-part"
+/* Bytes of the name of the destination that the temporary name repeats: most file systems allow names of 255 */
+enum { MOST_OF_NAME = 200 };
 
 struct _Save {
   char *path, *temporary;
@@ -42,10 +44,23 @@ remove_if_abandoned (const char *path)
   close (fd);
 }
 
+/* Returns: (transfer full): the start of the temporary names for a destination called @base. Names that share it do no
+   harm, because every run locks its file */
+static char *
+temporary_start (const char *base)
+{
+  gsize n = strlen (base);
+
+  if (n > MOST_OF_NAME)
+    for (n = MOST_OF_NAME; n > 0 && ((guchar) base[n] & 0xc0) == 0x80;) /* inside a character of UTF-8 */
+      n--;
+  return g_strdup_printf (".%.*s.", (int) n, base);
+}
+
 static void
 remove_leftovers (const char *folder, const char *base)
 {
-  g_autofree char *prefix = g_strconcat (".", base, ".", NULL);
+  g_autofree char *prefix = temporary_start (base);
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   const char *name;
 
@@ -138,7 +153,8 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
     unfinished.paths = g_ptr_array_new ();
   for (guint i = 0; i < 8; i++)
     {
-      g_autofree char *name = g_strdup_printf (".%s.%d-%08x" SUFFIX, base, (int) getpid (), g_random_int ());
+      g_autofree char *start = temporary_start (base);
+      g_autofree char *name = g_strdup_printf ("%s%d-%08x" SUFFIX, start, (int) getpid (), g_random_int ());
       g_autofree char *path = g_build_filename (folder, name, NULL);
 
       s->fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

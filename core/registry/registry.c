@@ -3,6 +3,7 @@
    of core and the program look features up by id. */
 #include "registry/registry.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/names.h"
@@ -134,7 +135,8 @@ load_folder (Registry *r, const char *folder)
 static void
 load_folders (Registry *r)
 {
-  const char *path = g_getenv ("QCONV_PLUGIN_PATH");
+  /* Ignored if the process has more rights than who started it, as the dynamic linker ignores its variables */
+  const char *path = secure_getenv ("QCONV_PLUGIN_PATH");
   g_auto (GStrv) folders = g_strsplit (path != NULL ? path : "", G_SEARCHPATH_SEPARATOR_S, -1);
 
   for (guint i = 0; folders[i] != NULL; i++)

@@ -261,35 +261,25 @@ read_header (ComfyMarkers *all, const QconvDirectory *d, gboolean header_wins, G
     lay_over (all, d, l->data, json_object_get_member (json_node_get_object (layers), l->data), header_wins, troubles);
 }
 
-/* Returns: (transfer container): names of the markers of the older form; each stands for all layers with its prefix.
-   ComfyUI ignores them if the header names layers. */
-static GPtrArray *
-old_markers (const QconvDirectory *d)
-{
-  GPtrArray *names = g_ptr_array_new ();
-
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
-    {
-      const char *name = qconv_directory_tensor (d, i)->name, *dot = strrchr (name, '.');
-
-      if (g_str_equal (dot != NULL ? dot + 1 : name, COMFY_OLD_MARKER))
-        g_ptr_array_add (names, (gpointer) name);
-    }
-  if (qconv_directory_metadata (d, COMFY_HEADER) != NULL)
-    g_ptr_array_set_size (names, 0);
-  return names;
-}
-
-/* Returns whether the layer is of the older form. ComfyUI then converts it and overwrites its marker. */
+/* Returns whether a marker of the older form, which stands for all layers with its prefix, counts for the layer.
+   ComfyUI then converts the layer and overwrites its marker; it ignores such markers if the header names layers. */
 static gboolean
-is_old (const QconvDirectory *d, const ComfyMarker *m, const GPtrArray *old)
+is_old (const QconvDirectory *d, const ComfyMarker *m)
 {
-  for (guint i = 0; i < old->len; i++)
-    {
-      const char *name = g_ptr_array_index (old, i);
+  g_autoptr (GString) name = g_string_new (m->layer);
+  gsize n = name->len;
 
-      if (strncmp (m->layer, name, strlen (name) - strlen (COMFY_OLD_MARKER)) == 0)
-        return qconv_directory_find2 (d, m->layer, ".scale_weight") != NULL;
+  if (qconv_directory_metadata (d, COMFY_HEADER) != NULL
+      || qconv_directory_find2 (d, m->layer, ".scale_weight") == NULL)
+    return FALSE;
+  while (n > 0)
+    {
+      while (n > 0 && m->layer[n - 1] != '.')
+        n--;
+      g_string_truncate (name, n);
+      if (qconv_directory_find2 (d, name->str, COMFY_OLD_MARKER) != NULL)
+        return TRUE;
+      n -= n > 0;
     }
   return FALSE;
 }
@@ -299,7 +289,6 @@ comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArr
 {
   gboolean header_wins = options == NULL || g_str_equal (qconv_values_string (options, "truth"), "header");
   ComfyMarkers *all = g_new0 (ComfyMarkers, 1);
-  g_autoptr (GPtrArray) old = old_markers (d);
 
   all->list = g_ptr_array_new_with_free_func (marker_free);
   all->named = g_hash_table_new (g_str_hash, g_str_equal);
@@ -309,7 +298,7 @@ comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArr
   for (guint i = 0; i < all->list->len;)
     {
       ComfyMarker *m = g_ptr_array_index (all->list, i);
-      gboolean believed = !header_wins || !is_old (d, m, old);
+      gboolean believed = !header_wins || !is_old (d, m);
 
       if (!believed)
         {

@@ -17,10 +17,8 @@
 gboolean legacy_is_marker (const QconvTensor *t);
 /* Returns the length of the prefix in the marker's name. */
 gsize legacy_prefix_length (const QconvTensor *marker);
-/* Returns: (transfer full) (element-type QconvTensor): all markers of @d. */
-GPtrArray *legacy_markers (const QconvDirectory *d);
-/* Returns: (transfer none) (nullable): of the markers whose prefix @layer has, the one with the longest. */
-const QconvTensor *legacy_find_marker (const GPtrArray *markers, const char *layer);
+/* Returns: (transfer none) (nullable): of the markers of @d whose prefix @layer has, the one with the longest. */
+const QconvTensor *legacy_find_marker (const QconvDirectory *d, const char *layer);
 
 extern const QconvReader legacy_reader;
 extern const QconvWriter legacy_writer;

@@ -26,33 +26,23 @@ legacy_prefix_length (const QconvTensor *marker)
   return (gsize) (last_part (marker->name) - marker->name);
 }
 
-GPtrArray *
-legacy_markers (const QconvDirectory *d)
-{
-  GPtrArray *markers = g_ptr_array_new ();
-
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
-    if (legacy_is_marker (qconv_directory_tensor (d, i)))
-      g_ptr_array_add (markers, (gpointer) qconv_directory_tensor (d, i));
-  return markers;
-}
-
 const QconvTensor *
-legacy_find_marker (const GPtrArray *markers, const char *layer)
+legacy_find_marker (const QconvDirectory *d, const char *layer)
 {
-  const QconvTensor *best = NULL;
-  gsize n_best = 0;
+  g_autoptr (GString) prefix = g_string_new (layer);
 
-  for (guint i = 0; i < markers->len; i++)
+  /* By name, from the longest prefix on: a file may have as many markers as layers */
+  for (;;)
     {
-      const QconvTensor *t = g_ptr_array_index (markers, i);
-      gsize n = legacy_prefix_length (t);
+      const char *dot = strrchr (prefix->str, '.');
+      const QconvTensor *t;
 
-      if ((best == NULL || n > n_best) && strncmp (t->name, layer, n) == 0)
-        {
-          best = t;
-          n_best = n;
-        }
+      g_string_truncate (prefix, dot != NULL ? (gsize) (dot - prefix->str) + 1 : 0);
+      t = qconv_directory_find2 (d, prefix->str, LEGACY_MARKER);
+      if (t == NULL)
+        t = qconv_directory_find2 (d, prefix->str, LEGACY_MARKER_INT8);
+      if (t != NULL || prefix->len == 0)
+        return t;
+      g_string_truncate (prefix, prefix->len - 1);
     }
-  return best;
 }

@@ -61,13 +61,12 @@ items_of (const QconvTensor *t)
 typedef struct {
   const QconvDirectory *directory;
   QconvClaims *claims;
-  GPtrArray *markers;
 } Reading;
 
 static void
 hint_precision (Reading *r, const char *layer, QconvClaim *l)
 {
-  const QconvTensor *marker = legacy_find_marker (r->markers, layer);
+  const QconvTensor *marker = legacy_find_marker (r->directory, layer);
 
   if (marker != NULL)
     qconv_claim_hint (l, LEGACY_FULL_PRECISION, items_of (marker) == LEGACY_FULL ? "true" : "false");
@@ -146,8 +145,7 @@ static gboolean
 claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
        GError **error)
 {
-  g_autoptr (GPtrArray) markers = legacy_markers (d);
-  Reading r = { .directory = d, .claims = claims, .markers = markers };
+  Reading r = { .directory = d, .claims = claims };
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
@@ -179,8 +177,8 @@ check_scale (const QconvTensor *t, const char *layer, const char *suffix, QconvS
 }
 
 static void
-check_layer (const QconvDirectory *d, const GPtrArray *markers, const char *layer, const QconvTensor *weight,
-             const QconvTensor *scale, QconvProblems *problems)
+check_layer (const QconvDirectory *d, const char *layer, const QconvTensor *weight, const QconvTensor *scale,
+             QconvProblems *problems)
 {
   const QconvTensor *input = qconv_directory_find2 (d, layer, LEGACY_INPUT);
 
@@ -192,15 +190,13 @@ check_layer (const QconvDirectory *d, const GPtrArray *markers, const char *laye
                         qconv_dtype_name (weight->dtype));
   if (weight->shape.rank != 2)
     qconv_problems_add (problems, layer, "weight-shape", "the weight is not a matrix");
-  if (legacy_find_marker (markers, layer) == NULL)
+  if (legacy_find_marker (d, layer) == NULL)
     qconv_problems_add (problems, layer, "no-marker", "its scale has no effect without " LEGACY_MARKER);
 }
 
 static void
 check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
 {
-  g_autoptr (GPtrArray) markers = legacy_markers (d);
-
   if (score (self, d) == 0)
     return;
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
@@ -210,7 +206,7 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
       const QconvTensor *weight = weight_beside (d, scale, LEGACY_SCALE, &layer);
 
       if (weight != NULL)
-        check_layer (d, markers, layer, weight, scale, problems);
+        check_layer (d, layer, weight, scale, problems);
       else if (layer != NULL)
         qconv_problems_add (problems, layer, "missing", "%s.weight is missing", layer);
     }

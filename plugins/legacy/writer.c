@@ -65,11 +65,11 @@ known_prefix (const char *layer)
   return end != NULL ? (gsize) (end - layer) + strlen (inside) : 0;
 }
 
-/* Returns: (transfer full): the name of the marker for @layer, with the prefix of the source's marker if it has one. */
+/* Returns: (transfer full): the name of the marker for @layer, with the prefix of that in @input if there is one. */
 static char *
-marker_name (const GPtrArray *markers, const char *layer)
+marker_name (const QconvDirectory *input, const char *layer)
 {
-  const QconvTensor *before = legacy_find_marker (markers, layer);
+  const QconvTensor *before = legacy_find_marker (input, layer);
   gsize n = before != NULL ? legacy_prefix_length (before) : known_prefix (layer);
   g_autofree char *prefix = g_strndup (layer, n);
 
@@ -111,7 +111,6 @@ static gboolean
 write_markers (const QconvWriter *self, QconvOutput *o, GError **error)
 {
   g_autoptr (GHashTable) done = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr (GPtrArray) markers = legacy_markers (qconv_output_input (o));
   gboolean full = full_precision (o);
 
   qconv_output_inherit_metadata (o);
@@ -119,7 +118,7 @@ write_markers (const QconvWriter *self, QconvOutput *o, GError **error)
   for (guint i = 0; i < qconv_output_n_layers (o); i++)
     {
       const QconvLayer *layer = qconv_output_layer (o, i);
-      char *name = layer->values != NULL ? marker_name (markers, layer->name) : NULL;
+      char *name = layer->values != NULL ? marker_name (qconv_output_input (o), layer->name) : NULL;
 
       if (name != NULL && g_hash_table_add (done, name) && !add_marker (o, name, full, error))
         return FALSE;

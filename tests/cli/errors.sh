@@ -23,5 +23,9 @@ run --to bf16-safetensors in.safetensors cut.safetensors
 # GLib words the reason
 run --to bf16-safetensors --keep '(' in.safetensors out.safetensors | sed 's/Error while.*/REASON/'
 run --to bf16-safetensors -o nonsense=1 in.safetensors out.safetensors
+make_model --layers 1 --prefix "$(printf 'a\342\200\256b\342\200\250c.')" odd.safetensors
+run inspect --all odd.safetensors
+run verify --against in.safetensors odd.safetensors
+rm odd.safetensors
 [ "$before" = "$(cksum *.safetensors *.pt)" ] && echo "nothing was changed"
 list

@@ -8,8 +8,8 @@
 
 /* Models with biases, norms and all roles of layers; @seed: of the weights */
 #define MODEL                                                                                                     \
-  "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=512 --set " \
-  "mlp1=512 --seed "
+  "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=256 --set " \
+  "mlp1=256 --seed "
 
 static char *input, *other, *output;
 

@@ -205,6 +205,30 @@ test_abandoned (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_files (f), ==, 0);
 }
 
+/* Tests the longest name that file systems allow; the temporary one is not longer, and ends no character early */
+static void
+test_long_name (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GString) name = g_string_new ("ab");
+  g_autofree char *path = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Save) s = NULL;
+  g_autoptr (GDir) dir = NULL;
+
+  while (name->len + 3 <= 255)
+    g_string_append (name, "\xe6\xa8\xa1"); /* a character of three bytes */
+  path = g_build_filename (f->folder, name->str, NULL);
+  s = qconv_save_new (path, 4, &error);
+  g_assert_no_error (error);
+  dir = g_dir_open (f->folder, 0, NULL);
+  g_assert_true (g_utf8_validate (g_dir_read_name (dir), -1, NULL));
+  g_assert_true (qconv_save_write (s, 0, "abcd", 4, &error));
+  g_assert_true (qconv_save_commit (s, FALSE, &error));
+  g_assert_no_error (error);
+  g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_unlink (path);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -216,6 +240,7 @@ main (int argc, char **argv)
   g_test_add ("/save/leftovers", Fixture, NULL, setup, test_leftovers, teardown);
   g_test_add ("/save/check", Fixture, NULL, setup, test_check, teardown);
   g_test_add ("/save/copy", Fixture, NULL, setup, test_copy, teardown);
+  g_test_add ("/save/long-name", Fixture, NULL, setup, test_long_name, teardown);
   g_test_add ("/save/too-large", Fixture, NULL, setup, test_too_large, teardown);
   g_test_add ("/save/abandoned", Fixture, NULL, setup, test_abandoned, teardown);
   return g_test_run ();
