@@ -81,7 +81,7 @@ rounding_of (QconvDType dtype)
   return NULL;
 }
 
-/* Sets the error that rounding to the type of p->got can cause. Returns FALSE if its type cannot hold the weights */
+/* Sets the error that rounding to one of the two types can cause. Returns FALSE if its type cannot hold the weights */
 static gboolean
 allow_rounding (Pair *p)
 {
@@ -92,8 +92,11 @@ allow_rounding (Pair *p)
   p->equal = TRUE;
   if (to == NULL || from == NULL)
     return p->got->layer->pub.dtype == p->reference->layer->pub.dtype;
-  p->bound = to->bits < from->bits ? ldexp (1, -2 * to->bits) : 0;
-  p->floor = to->least > from->least ? ldexp (1, 2 * (to->least - 1)) : 0;
+  if (to == from)
+    return TRUE;
+  /* Both may be made of a third file, so the original may be what was rounded */
+  p->bound = ldexp (1, -MIN (to->bits, from->bits));
+  p->floor = ldexp (1, MAX (to->least, from->least) - 1);
   return TRUE;
 }
 

@@ -9,9 +9,8 @@
 /**
  * Pair: a layer, @got, and its source, @reference; both are the same layer if nothing but its own weights is checked.
  * @bound: the largest relative MSE that passes; negative: every MSE passes
- * @floor: a mean squared error that passes beside @bound: small numbers become 0 in some types
  * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding
- * @equal: the weights should have been equal, as those of a layer that is not quantized
+ * @equal: every weight by itself must be that of @reference, but for a relative error of @bound and one of @floor
  */
 typedef struct {
   const SourceLayer *reference, *got;
