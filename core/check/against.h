@@ -9,6 +9,7 @@
  * @original: the original
  * @mapping: (nullable) (owned): its layers in the naming of the file
  * @by_name: (owned): short name → SourceLayer of @mapping
+ * @bare: (owned): name in a file of one part of the original → SourceLayer of the original, or NULL
  * @found: (owned): the SourceLayers of the original that the file has
  * @lossy: the file says that its weights were decoded from codes
  * @n: tensors of the file and of the original, each pair once
@@ -16,14 +17,14 @@
 typedef struct {
   const QconvModel *original;
   Mapping *mapping;
-  GHashTable *by_name, *found;
+  GHashTable *by_name, *bare, *found;
   gboolean lossy;
   guint n;
 } Against;
 
-/* Adds to @e each tensor of its file with that of @original, and the problems of tensors that have no other or another
-   type or shape. Fails if the names of @original cannot be changed. Returns: (transfer full): must not outlive
-   @original, and owns what it added to @e */
+/* Adds to @e each tensor of its file with that of @original, and the problems of tensors that are only in one of the
+   files, or have another type or shape there. Fails if the names of @original cannot be changed. Returns: (transfer
+   full): must not outlive @original, and owns what it added to @e */
 Against *qconv_against_new (Expected *e, const QconvModel *original, GError **error);
 void qconv_against_free (Against *a);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Against, qconv_against_free)

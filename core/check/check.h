@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Compares a written file with its source. The run and qconv_model_verify() call it. */
+/* Compares a written file with its source. The run calls it. */
 #pragma once
 #include "plan/plan.h"
 #include "schedule/progress.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Compares a written layer with its source. check.c calls it for all layers of a file at once. */
+/* Compares a written layer with its source. expected.c calls it for all layers of a file
+   at once. */
 #pragma once
 #include "check/report.h"
 #include "layer/source-layer.h"

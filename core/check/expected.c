@@ -153,7 +153,7 @@ qconv_expected_compare (Expected *e, const Limits *limits, const Listener *liste
 
   qconv_progress_init (&counter, bytes + qconv_compare_bytes (e->pairs), "checking", listener);
   ok = compare_sums (e, own, limits, &counter, error);
-  /* Those that differ came to them */
+  /* compare_sums() adds those that differ */
   counter.total = bytes + qconv_compare_bytes (e->pairs);
   ok = ok && qconv_compare_pairs (e->pairs, limits, &counter, e->differences, error);
   if (ok)

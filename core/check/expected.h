@@ -8,8 +8,8 @@
  * Expected:
  * @model: the file
  * @sums: (nullable) (owned): name → CRC-32 of its tensors as GUINT_TO_POINTER
- * @same: (element-type Pair) (owned): layers of one tensor each, which must have the bytes of the reference. What has
- *   others and can be compared comes to @pairs
+ * @same: (element-type Pair) (owned): layers of one tensor each, which must have the bytes of the reference. Those that
+ *   have others are moved to @pairs, if their numbers can be compared
  * @pairs: (element-type Pair) (owned): layers whose numbers are compared
  * @report: gets the problems of the file by itself
  * @differences: gets what the comparison with references finds

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Collects the problems that a check and the readers find. check.c fills reports, the program shows them. */
+/* Collects the problems that a check and the readers find. The files of this folder fill reports, the program shows
+   them. */
 #include "check/report.h"
 
 #include <math.h>
@@ -71,13 +72,19 @@ qconv_report_problem (QconvReport *r, const char *layer, const char *code, const
   va_end (args);
 }
 
-gboolean
-qconv_report_names (const QconvReport *r, const char *layer)
+GHashTable *
+qconv_report_names (const QconvReport *r)
 {
+  GHashTable *names = g_hash_table_new (g_str_hash, g_str_equal);
+
   for (guint i = 0; i < r->problems->len; i++)
-    if (g_strcmp0 (((const QconvProblem *) g_ptr_array_index (r->problems, i))->layer, layer) == 0)
-      return TRUE;
-  return FALSE;
+    {
+      const QconvProblem *p = g_ptr_array_index (r->problems, i);
+
+      if (p->layer != NULL)
+        g_hash_table_add (names, p->layer);
+    }
+  return names;
 }
 
 void
@@ -114,10 +121,12 @@ qconv_report_differences (QconvReport *r, QconvReport *differences, guint n)
 {
   GPtrArray *found = differences->problems;
   const QconvProblem *first = found->len > 0 ? g_ptr_array_index (found, 0) : NULL;
+  g_autoptr (GHashTable) names = qconv_report_names (differences);
+  guint n_names = g_hash_table_size (names);
 
   r->ok &= differences->ok;
   g_ptr_array_extend_and_steal (r->layers, g_steal_pointer (&differences->layers));
-  if (found->len > FEW_PROBLEMS && found->len > n / 2)
+  if (n_names > FEW_PROBLEMS && n_names > n / 2)
     qconv_report_problem (
         r, NULL, "other-model",
         "%u of %u tensors do not fit the original, such as %s: %s. It is another model, or LoRAs were "

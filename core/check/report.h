@@ -11,8 +11,8 @@ QconvReport *qconv_report_new (void);
 /* Adds a problem. @layer: NULL if the problem is of the whole file; @code: for programs */
 void qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
-/* Returns whether @layer has a problem already */
-gboolean qconv_report_names (const QconvReport *r, const char *layer);
+/* Returns: (transfer full): the set of layers that have problems; @r owns the names */
+GHashTable *qconv_report_names (const QconvReport *r);
 /* Adds the error of a layer. @relmse: < 0 if there is no reference */
 void qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse);
 /* Adds what @differences (transfer full) has found by comparing @n tensors with an original. If most of them differ,

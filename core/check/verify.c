@@ -22,7 +22,7 @@ report_biases (QconvReport *r, const QconvModel *model)
 {
   for (guint i = 0; i < model->layers->len; i++)
     {
-      const SourceLayer *s = g_ptr_array_index (model->layers, i), *bias = qconv_odd_bias (model, s);
+      const SourceLayer *s = g_ptr_array_index (model->layers, i), *bias = qconv_odd_bias (model, s, FALSE);
       g_autofree char *text = bias != NULL ? qconv_odd_bias_text (bias, s) : NULL;
 
       if (bias != NULL)

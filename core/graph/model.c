@@ -190,7 +190,7 @@ warn_of_biases (const QconvModel *m, const Warn *warn)
 {
   for (guint i = 0; i < m->layers->len; i++)
     {
-      const SourceLayer *s = g_ptr_array_index (m->layers, i), *bias = qconv_odd_bias (m, s);
+      const SourceLayer *s = g_ptr_array_index (m->layers, i), *bias = qconv_odd_bias (m, s, FALSE);
 
       if (bias != NULL)
         {

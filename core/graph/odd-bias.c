@@ -9,7 +9,7 @@
 #define BIAS ".bias"
 
 const SourceLayer *
-qconv_odd_bias (const QconvModel *m, const SourceLayer *s)
+qconv_odd_bias (const QconvModel *m, const SourceLayer *s, gboolean encoded)
 {
   const QconvShape *shape = &s->layer->pub.shape, *length;
   g_autofree char *name = NULL;
@@ -24,7 +24,10 @@ qconv_odd_bias (const QconvModel *m, const SourceLayer *s)
     return NULL;
   length = &bias->layer->pub.shape;
   /* A norm over two axes has a bias of its shape */
-  return (length->rank == 1 && length->dim[0] == shape->dim[0]) || qconv_shape_equal (length, shape) ? NULL : bias;
+  return (length->rank == 1 && (length->dim[0] == shape->dim[0] || (!encoded && length->dim[0] == shape->dim[1])))
+                 || qconv_shape_equal (length, shape)
+             ? NULL
+             : bias;
 }
 
 char *

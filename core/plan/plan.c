@@ -63,21 +63,31 @@ plan_costs (QconvPlan *p, GError **error)
   return TRUE;
 }
 
-/* Refuses to encode a layer whose bias does not fit: no loader takes the result */
+/* Refuses to encode @s, a layer of @m, if its bias does not fit: no loader takes the result */
+static gboolean
+check_bias (const QconvModel *m, const SourceLayer *s, GError **error)
+{
+  const SourceLayer *bias = qconv_odd_bias (m, s, TRUE);
+  g_autofree char *text = bias != NULL ? qconv_odd_bias_text (bias, s) : NULL;
+
+  return bias == NULL || qconv_fail (error, QCONV_ERROR_INPUT, "%s", text);
+}
+
 static gboolean
 check_biases (const QconvPlan *p, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-      const SourceLayer *bias = l->layer->quantizer != NULL ? qconv_odd_bias (p->model, l->source) : NULL;
+      const GPtrArray *sources = l->source->sources;
 
-      if (bias != NULL)
-        {
-          g_autofree char *text = qconv_odd_bias_text (bias, l->source);
-
-          return qconv_fail (error, QCONV_ERROR_INPUT, "%s", text);
-        }
+      if (l->layer->quantizer == NULL)
+        continue;
+      if (sources == NULL && !check_bias (p->model, l->source, error))
+        return FALSE;
+      for (guint k = 0; sources != NULL && k < sources->len; k++)
+        if (!check_bias (p->model, g_ptr_array_index (sources, k), error))
+          return FALSE;
     }
   return TRUE;
 }

@@ -216,7 +216,7 @@ test_headers (void)
 
   check_patch (bf16, BLOCK "proj.weight", "\"BF16\"", "\"I16\" ", "type " BLOCK "proj");
   check_patch (bf16, BLOCK "proj.bias", "\"BF16\"", "\"F16\" ", "differs " BLOCK "proj.bias");
-  check_patch (bf16, BLOCK "qkv.weight", "[384,128]", "[128,384]", "bias-shape " BLOCK "qkv\nshape " BLOCK "qkv");
+  check_patch (bf16, BLOCK "qkv.weight", "[384,128]", "[128,384]", "shape " BLOCK "qkv");
   check_patch (bf16, BLOCK "proj.bias", "proj.bias", "proj.bhas",
                "extra " BLOCK "proj.bhas\nmissing " BLOCK "proj.bias");
   if (is_offered (fp8))
