@@ -184,6 +184,7 @@ add_pair (Expected *e, Pair *p, gboolean lossy, GError **error)
     return FALSE;
   else
     {
+      p->finite = TRUE;
       if (lossy)
         p->bound = MAX (p->bound, LOSSY_BOUND);
       qconv_expected_add (e, p);

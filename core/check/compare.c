@@ -316,8 +316,7 @@ report_pair (QconvReport *r, const Comparison *p)
   guint64 items = p->pair.reference->layer->pub.rows * p->pair.reference->layer->pub.cols;
   double floor = VANISHING * VANISHING * (double) items;
   gboolean vanishes = sums[1] <= floor && sums[0] <= 4 * floor;
-  gboolean overflows
-      = p->pair.bound < 0 && !qconv_source_layer_plain (p->pair.got) && isfinite (sums[1]) && !isfinite (sums[0]);
+  gboolean overflows = p->pair.finite && isfinite (sums[1]) && !isfinite (sums[0]);
 
   if (qconv_source_layer_is_weight (p->pair.got))
     qconv_report_layer (r, p->pair.got->name, p->pair.got->layer->scheme, isnan (relmse) ? -1 : relmse);

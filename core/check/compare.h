@@ -11,12 +11,13 @@
  * Pair: a layer, @got, and its source, @reference; both are the same layer if nothing but its own weights is checked.
  * @bound: the largest relative MSE that passes; negative: every MSE passes
  * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding
+ * @finite: the weights of @got must be finite if those of @reference are, whatever the bound
  * @equal: every weight by itself must be that of @reference, but for a relative error of @bound and one of @floor
  */
 typedef struct {
   const SourceLayer *reference, *got;
   double bound, floor;
-  gboolean moved, equal;
+  gboolean moved, equal, finite;
 } Pair;
 
 /* Returns the bytes that qconv_compare_pairs() counts in its progress */

@@ -120,6 +120,7 @@ for part in diffusion text-encoder vae; do
   "$QCONV" --to fp8-comfy --component $part all.safetensors out.safetensors --force >log 2>&1
   grep warning log
   first out.safetensors
+  "$QCONV" verify --allow-incomplete --against all.safetensors out.safetensors | head -n 1
 done
 "$QCONV" --to fp8-comfy --component diffusion all.safetensors out.safetensors --force >log
 "$QCONV" --to fp8-comfy --component diffusion original.safetensors bare.safetensors --force >log
