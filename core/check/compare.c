@@ -322,7 +322,7 @@ report_pair (QconvReport *r, const Comparison *p)
     qconv_report_layer (r, p->pair.got->name, p->pair.got->layer->scheme, isnan (relmse) ? -1 : relmse);
   if (p->pair.equal)
     {
-      if (sums[2] > 0)
+      if (sums[2] > 0 || p->pair.unequal)
         qconv_report_problem (r, p->pair.got->name, "differs",
                               "%.0f weights are not those of the original: relative MSE %.3g", sums[2], relmse);
       return;

@@ -13,11 +13,12 @@
  * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding
  * @finite: the weights of @got must be finite if those of @reference are, whatever the bound
  * @equal: every weight by itself must be that of @reference, but for a relative error of @bound and one of @floor
+ * @unequal: their bytes are known to differ, if only in the sign of a zero
  */
 typedef struct {
   const SourceLayer *reference, *got;
   double bound, floor;
-  gboolean moved, equal, finite;
+  gboolean moved, equal, unequal, finite;
 } Pair;
 
 /* Returns the bytes that qconv_compare_pairs() counts in its progress */

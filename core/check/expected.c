@@ -117,14 +117,16 @@ compare_stated (const Expected *e, const GPtrArray *tensors, const Checksum *fou
 static void
 compare_same (Expected *e, guint i, gboolean equal)
 {
-  Pair *p = &g_array_index (e->same, Pair, i);
+  Pair p = g_array_index (e->same, Pair, i);
 
-  if (equal && qconv_source_layer_is_weight (p->got))
-    qconv_report_layer (e->differences, p->got->name, p->got->layer->scheme, 0);
-  else if (!equal && qconv_source_layer_has_floats (p->got))
-    g_array_append_val (e->pairs, *p);
+  p.unequal = !equal;
+  if (equal && qconv_source_layer_is_weight (p.got))
+    qconv_report_layer (e->differences, p.got->name, p.got->layer->scheme, 0);
+  else if (!equal && qconv_source_layer_has_floats (p.got)
+           && qconv_shape_equal (&p.got->layer->pub.shape, &p.reference->layer->pub.shape))
+    qconv_expected_add (e, &p);
   else if (!equal)
-    qconv_report_problem (e->differences, p->got->name, "differs", "the values are not those of the original");
+    qconv_report_problem (e->differences, p.got->name, "differs", "the values are not those of the original");
 }
 
 static gboolean

@@ -76,6 +76,17 @@ sample_make (const char *id)
   return NULL;
 }
 
+gboolean
+sample_has_target (const char *target)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    if (g_str_equal (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, target))
+      return TRUE;
+  return FALSE;
+}
+
 GBytes *
 sample_read (const char *path)
 {

@@ -11,6 +11,8 @@ void sample_finish (void);
 char *sample_make (const char *id);
 /* Returns: (transfer full): runs the generator with @arguments, a space between two, and @name in the scratch folder */
 char *sample_generate (const char *arguments, const char *name);
+/* Returns whether a loaded plugin offers @target */
+gboolean sample_has_target (const char *target);
 /* Returns: (transfer full) */
 GBytes *sample_read (const char *path);
 /* Returns: (transfer full): path of the first @n bytes of @whole */

@@ -198,17 +198,6 @@ check_patch (const char *target, const char *tensor, const char *from, const cha
 
 #define BLOCK "double_blocks.0.img_attn."
 
-static gboolean
-is_offered (const char *target)
-{
-  GPtrArray *targets = qconv_registry_targets ();
-
-  for (guint i = 0; i < targets->len; i++)
-    if (g_str_equal (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, target))
-      return TRUE;
-  return FALSE;
-}
-
 static void
 test_headers (void)
 {
@@ -219,7 +208,7 @@ test_headers (void)
   check_patch (bf16, BLOCK "qkv.weight", "[384,128]", "[128,384]", "shape " BLOCK "qkv");
   check_patch (bf16, BLOCK "proj.bias", "proj.bias", "proj.bhas",
                "extra " BLOCK "proj.bhas\nmissing " BLOCK "proj.bias");
-  if (is_offered (fp8))
+  if (sample_has_target (fp8))
     check_patch (fp8, BLOCK "proj.weight_scale", "weight_scale", "weight_scald", "missing " BLOCK "proj");
 }
 
@@ -234,6 +223,30 @@ test_lost (void)
   g_assert_cmpstr (lost, ==, "missing " BLOCK "proj.bias");
   extra = problems (input, output);
   g_assert_cmpstr (extra, ==, "extra " BLOCK "proj.bias");
+}
+
+/* Tests that bytes count, not only numbers: the sign of a zero differs */
+static void
+test_sign_of_zero (void)
+{
+  g_autofree char *copy = g_build_filename (sample_folder (), "copy.safetensors", NULL), *found = NULL;
+  g_autofree guint8 *zeros = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvModel) written = NULL;
+  g_autoptr (GBytes) file = NULL;
+  const QconvTensor *t;
+
+  convert ("bf16-safetensors", NULL);
+  written = open_model (output, &error);
+  g_assert_no_error (error);
+  t = qconv_directory_find (qconv_model_directory (written), BLOCK "proj.bias");
+  zeros = g_malloc0 (t->n_bytes);
+  write_bytes (t->offset, zeros, t->n_bytes);
+  file = sample_read (output);
+  g_assert_true (g_file_set_contents (copy, g_bytes_get_data (file, NULL), (gssize) g_bytes_get_size (file), NULL));
+  write_bytes (t->offset + 1, (const guint8 *) "\x80", 1);
+  found = problems (output, copy);
+  g_assert_cmpstr (found, ==, "differs " BLOCK "proj.bias");
 }
 
 /* Tests that other weights are one problem, not one for each layer */
@@ -269,6 +282,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/against/headers", test_headers);
   g_test_add_func ("/against/lost", test_lost);
+  g_test_add_func ("/against/sign-of-zero", test_sign_of_zero);
   status = g_test_run ();
   g_free (input);
   g_free (other);

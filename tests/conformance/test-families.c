@@ -59,17 +59,6 @@ object_of (JsonObject *o, const char *member)
   return o != NULL && json_object_has_member (o, member) ? json_object_get_object_member (o, member) : NULL;
 }
 
-static gboolean
-has_target (const char *name)
-{
-  GPtrArray *list = qconv_registry_targets ();
-
-  for (guint i = 0; i < list->len; i++)
-    if (strcmp (((const QconvTargetInfo *) g_ptr_array_index (list, i))->name, name) == 0)
-      return TRUE;
-  return FALSE;
-}
-
 static QconvModel *
 open_model (const FamilyCase *c, const char *path, const char *family_file)
 {
@@ -227,7 +216,7 @@ check_plans (const FamilyCase *c, QconvModel *m, const char *label, gboolean all
     {
       g_autoptr (GError) error = NULL;
       QconvJob job = { 0 };
-      g_autoptr (QconvPlan) p = has_target (targets[i][1]) ? make_plan (m, targets[i][1], &job, &error) : NULL;
+      g_autoptr (QconvPlan) p = sample_has_target (targets[i][1]) ? make_plan (m, targets[i][1], &job, &error) : NULL;
       Counts n;
 
       if (error != NULL)
@@ -377,7 +366,7 @@ check_spelling (const FamilyCase *c, const Spelling *s, Counts *as_original)
     complain ("%s %s, %s: %u layers quantized and %u by the fallback, but %u and %u in the original naming", c->id,
               c->name, s->label, n.quantized, n.fallback, as_original->quantized, as_original->fallback);
   /* The variants of a family have one list */
-  if (first && has_target ("nvfp4-comfy") && !test_skips (c->index, c->n, 0, c->n))
+  if (first && sample_has_target ("nvfp4-comfy") && !test_skips (c->index, c->n, 0, c->n))
     check_never_pack (c, m, path);
 }
 
@@ -442,7 +431,7 @@ main (int argc, char **argv)
   else
     add_part (argc > 1 ? argv[1] : "0/1");
   status = g_test_run ();
-  if (!listed && has_target ("nvfp4-comfy"))
+  if (!listed && sample_has_target ("nvfp4-comfy"))
     {
       g_assert_cmpuint (n_probed, >, 0);
       g_assert_cmpuint (n_compared, >, 0);

@@ -137,17 +137,6 @@ add_source (const char *target, const char *option)
   g_ptr_array_add (sources, new_source (g_steal_pointer (&path), target));
 }
 
-static gboolean
-is_offered (const char *target)
-{
-  GPtrArray *targets = qconv_registry_targets ();
-
-  for (guint i = 0; i < targets->len; i++)
-    if (g_str_equal (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, target))
-      return TRUE;
-  return FALSE;
-}
-
 static void
 make_sources (void)
 {
@@ -163,7 +152,7 @@ make_sources (void)
 
         g_ptr_array_add (sources, new_source (sample_generate (arguments, name), NULL));
       }
-    else if (is_offered (variants[i].target))
+    else if (sample_has_target (variants[i].target))
       add_source (variants[i].target, variants[i].option);
 }
 
@@ -265,7 +254,7 @@ test_uneven (void)
   g_autofree char *out = g_build_filename (sample_folder (), "out.safetensors", NULL);
   char *before = first;
 
-  if (!is_offered (through))
+  if (!sample_has_target (through))
     {
       g_test_skip ("fp8-block-comfy was not built");
       return;
@@ -273,7 +262,7 @@ test_uneven (void)
   first = sample_generate ("--layers 1 --rows 1152 --cols 768", "tall.safetensors");
   add_source (through, "block=96");
   for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
-    if (is_offered (targets[i]))
+    if (sample_has_target (targets[i]))
       {
         const Source *s = g_ptr_array_index (sources, sources->len - 1);
         g_autoptr (GError) error = NULL;
