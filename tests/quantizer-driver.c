@@ -64,7 +64,7 @@ encoded_free (Encoded *e)
   for (guint i = 0; e->whole != NULL && i < e->layer->pub.n_components; i++)
     g_free (e->whole->buffers[i].data);
   g_clear_pointer (&e->whole, qconv_components_free);
-  qconv_layer_free (e->layer);
+  qconv_layer_unref (e->layer);
   g_free (e);
 }
 

@@ -170,7 +170,7 @@ print_for_people (const CliTask *t, const CliShow *show, const GArray *weights, 
 gboolean
 cli_task_carry_out (CliTask *t, const CliShow *show, GError **error)
 {
-  g_autoptr (GArray) weights = t->plan != NULL ? qconv_plan_weights (t->plan) : NULL;
+  g_autoptr (GArray) weights = NULL;
   const GPtrArray *changes = t->plan != NULL ? qconv_plan_changes (t->plan) : NULL;
   g_autoptr (GPtrArray) decisions = t->plan != NULL && show->verbose ? qconv_plan_decisions (t->plan) : NULL;
   gboolean idle = t->in_place && changes != NULL && changes->len == 0;
@@ -181,6 +181,7 @@ cli_task_carry_out (CliTask *t, const CliShow *show, GError **error)
     qconv_plan_check_output (t->plan, &t->error);
   else if (t->error == NULL && !show->dry_run && !idle)
     run_plan (t, show);
+  weights = t->plan != NULL ? qconv_plan_weights (t->plan) : NULL;
   if (show->as_template && t->plan != NULL)
     print_template (weights);
   else if (show->json)

@@ -38,11 +38,11 @@ char *
 cli_text_clean (const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
-  GString *out = g_string_new (NULL);
+  g_autoptr (GString) out = g_string_new (NULL);
 
   for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
     g_string_append_unichar (out, is_shown (g_utf8_get_char (p)) ? g_utf8_get_char (p) : '?');
-  return g_string_free (out, FALSE);
+  return g_strdup (out->str); /* without the room behind the text: a table keeps one for each cell */
 }
 
 static void

@@ -18,15 +18,15 @@ typedef struct {
   GPtrArray *missing;
 } Search;
 
-/* Returns how many of @original belong to @f */
+/* Returns how many of @original belong to @f; 0 if too many do not */
 static guint
 count_own (const Family *f, const Names *original)
 {
-  guint n = 0;
+  guint n = qconv_names_length (original), strangers = 0;
 
-  for (guint i = 0; i < qconv_names_length (original); i++)
-    n += qconv_family_template (f, NULL, qconv_names_name (original, i)) != NULL;
-  return n;
+  for (guint i = 0; i < n && strangers * STRANGERS <= n; i++)
+    strangers += qconv_family_template (f, NULL, qconv_names_name (original, i)) == NULL;
+  return strangers * STRANGERS <= n ? n - strangers : 0;
 }
 
 /* Compares the names behind the prefix of @trial, whose dimensions are not known yet, with its family */
@@ -37,14 +37,13 @@ compare (Search *s, Identity *trial)
       = qconv_names_behind (s->names, trial->prefix, &qconv_family_data (trial->family)->prefix_rewrites);
   g_autoptr (Names) original = NULL;
   g_autoptr (GPtrArray) missing = NULL;
-  guint n, own;
+  guint own;
 
   if (qconv_names_length (behind) < FEWEST)
     return;
   original = qconv_identity_names (trial, behind, NULL);
-  n = original != NULL ? qconv_names_length (original) : 0;
   own = original != NULL ? count_own (trial->family, original) : 0;
-  if (own < FEWEST || (n - own) * STRANGERS > n)
+  if (own < FEWEST)
     return;
   trial->dims = qconv_family_infer (trial->family, original, NULL);
   missing = qconv_identity_missing (trial, behind, NULL);

@@ -7,11 +7,17 @@
 
 #include "base/names.h"
 
-/* @name: @full, its end or @rewritten, which owns a name that is neither */
+/* A tensor of the file, which all sets that hold it share */
 typedef struct {
-  char *full, *rewritten;
-  const char *name;
   QconvShape shape;
+  char full[];
+} Stored;
+
+/* @name: the full name of @stored, its end, or @rewritten, which owns a name that is neither */
+typedef struct {
+  Stored *stored;
+  char *rewritten;
+  const char *name;
 } Named;
 
 struct _Names {
@@ -20,12 +26,24 @@ struct _Names {
   GPtrArray *sorted; /* names in order; NULL until needed */
 };
 
+/* Returns: (transfer full): a reference-counted box */
+static Stored *
+stored_new (const char *full, const QconvShape *shape)
+{
+  gsize n = strlen (full) + 1;
+  Stored *stored = g_rc_box_alloc (sizeof *stored + n);
+
+  stored->shape = *shape;
+  memcpy (stored->full, full, n);
+  return stored;
+}
+
 static void
 clear_named (gpointer data)
 {
   Named *n = data;
 
-  g_free (n->full);
+  g_rc_box_release (n->stored);
   g_free (n->rewritten);
 }
 
@@ -51,21 +69,15 @@ qconv_names_free (Names *names)
   g_free (names);
 }
 
-/* Adds the tensor that the file calls @full. Its name is @rewritten (transfer full), or if that is NULL, @full without
-   its first @removed bytes */
+/* Adds @n (transfer full), if there is no tensor of its name yet */
 static void
-add (Names *names, const char *full, gsize removed, char *rewritten, const QconvShape *shape)
+add (Names *names, Named n)
 {
-  Named n = { NULL, rewritten, rewritten, *shape };
-
-  if (g_hash_table_contains (names->table, rewritten != NULL ? rewritten : full + removed))
+  if (g_hash_table_contains (names->table, n.name))
     {
-      g_free (rewritten);
+      clear_named (&n);
       return;
     }
-  n.full = g_strdup (full);
-  if (rewritten == NULL)
-    n.name = n.full + removed;
   g_array_append_val (names->list, n);
   g_hash_table_insert (names->table, (gpointer) n.name, GUINT_TO_POINTER (names->list->len));
   g_clear_pointer (&names->sorted, g_ptr_array_unref);
@@ -74,7 +86,9 @@ add (Names *names, const char *full, gsize removed, char *rewritten, const Qconv
 void
 qconv_names_add (Names *names, const char *name, const QconvShape *shape)
 {
-  add (names, name, 0, NULL, shape);
+  Stored *stored = stored_new (name, shape);
+
+  add (names, (Named) { stored, NULL, stored->full });
 }
 
 static const Named *
@@ -97,7 +111,7 @@ qconv_names_find (const Names *names, const char *name)
 {
   const Named *n = find (names, name);
 
-  return n != NULL ? &n->shape : NULL;
+  return n != NULL ? &n->stored->shape : NULL;
 }
 
 const char *
@@ -105,7 +119,7 @@ qconv_names_full (const Names *names, const char *name)
 {
   const Named *n = find (names, name);
 
-  return n != NULL ? n->full : NULL;
+  return n != NULL ? n->stored->full : NULL;
 }
 
 static GPtrArray *
@@ -156,7 +170,7 @@ qconv_names_name (const Names *names, guint i)
 const QconvShape *
 qconv_names_shape (const Names *names, guint i)
 {
-  return &at (names, i)->shape;
+  return &at (names, i)->stored->shape;
 }
 
 /* Returns the name of @named without its first @n bytes after @rewrites; NULL if that is an end of its full name.
@@ -186,8 +200,8 @@ qconv_names_behind (const Names *names, const char *prefix, const FamilyPairs *r
       if (!g_str_has_prefix (named->name, prefix))
         continue;
       rewritten = rewrite (rewrites, named, n);
-      add (behind, named->full, rewritten != NULL ? 0 : (gsize) (named->name - named->full) + n, rewritten,
-           &named->shape);
+      add (behind,
+           (Named) { g_rc_box_acquire (named->stored), rewritten, rewritten != NULL ? rewritten : named->name + n });
     }
   return behind;
 }

@@ -253,7 +253,7 @@ become_codes (SourceLayer *s, const QconvTensor *t, const char *why)
   codes->pub.shape = l->shape;
   codes->hints = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_hash_table_insert (codes->hints, g_strdup (QCONV_HINT_UNDECODED), g_strdup (why));
-  qconv_layer_free (s->layer);
+  qconv_layer_unref (s->layer);
   s->layer = codes;
 }
 

@@ -216,7 +216,7 @@ qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sourc
       if (stacked != NULL)
         {
           stacked->pub.shape = *shape;
-          qconv_layer_free (s->layer);
+          qconv_layer_unref (s->layer);
           s->layer = stacked;
         }
     }

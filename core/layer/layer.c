@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "layer/component-pool.h"
 #include "layer/hooks.h"
 #include "registry/values.h"
 
@@ -14,12 +15,9 @@ struct _QconvComponents {
 };
 
 static void
-free_component (gpointer data)
+unpool (gpointer component)
 {
-  QconvComponent *c = data;
-
-  g_free ((char *) c->name);
-  g_free (c);
+  qconv_component_unpool (component);
 }
 
 static void
@@ -34,9 +32,10 @@ qconv_layer_new (const char *name, const Encoding *encoding, QconvDType dtype, g
 {
   Layer *l = g_new0 (Layer, 1);
 
+  g_atomic_ref_count_init (&l->refs);
   l->quantizer = encoding->quantizer;
   l->values = encoding->values;
-  l->components = g_ptr_array_new_with_free_func (free_component);
+  l->components = g_ptr_array_new_with_free_func (unpool);
   l->name = g_strdup (name);
   l->scheme = g_strdup (encoding->scheme);
   l->pub = (QconvLayer) {
@@ -73,16 +72,29 @@ qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *sha
 void
 qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols)
 {
-  QconvComponent *weight = g_ptr_array_index (l->components, 0);
+  QconvComponent weight = *l->pub.components[0];
+  QconvComponents out = { l->components };
 
   l->pub.rows = rows;
   l->pub.cols = cols;
-  weight->shape = QCONV_SHAPE2 (rows, cols);
+  weight.shape = QCONV_SHAPE2 (rows, cols);
+  qconv_components_add (&out, &weight);
+  g_ptr_array_remove_index (l->components, 0);
+  show_components (l);
+}
+
+Layer *
+qconv_layer_ref (Layer *l)
+{
+  g_atomic_ref_count_inc (&l->refs);
+  return l;
 }
 
 void
-qconv_layer_free (Layer *l)
+qconv_layer_unref (Layer *l)
 {
+  if (!g_atomic_ref_count_dec (&l->refs))
+    return;
   g_clear_pointer (&l->values, qconv_values_free);
   g_clear_pointer (&l->hints, g_hash_table_unref);
   g_clear_pointer (&l->edited, g_hash_table_unref);
@@ -96,11 +108,7 @@ void
 qconv_components_add (QconvComponents *out, const QconvComponent *component)
 {
   g_return_if_fail (out != NULL && component != NULL);
-  QconvComponent *copy = g_new (QconvComponent, 1);
-
-  *copy = *component;
-  copy->name = g_strdup (component->name);
-  g_ptr_array_add (out->list, copy);
+  g_ptr_array_add (out->list, (gpointer) qconv_component_pooled (component));
 }
 
 gboolean
@@ -112,17 +120,18 @@ qconv_run_fits (const QconvRun *run, guint64 rows, guint64 n)
          && (!g_uint64_checked_mul (&all, runs + QCONV_MAX_PADDING, run->n) || n <= all);
 }
 
-/* Checks what the quantizer states about component @c of @l */
+/* Checks what the quantizer states about component @i of @l */
 static gboolean
-check_component (const Layer *l, const QconvComponent *c, const Hook *hook, GError **error)
+check_component (const Layer *l, guint i, const Hook *hook, GError **error)
 {
+  const QconvComponent *c = l->pub.components[i];
   const guint32 flags
       = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_SHARED | QCONV_COMPONENT_GIVEN | QCONV_COMPONENT_ANY_ROWS;
   guint64 bytes;
 
   if (c->name == NULL || *c->name == '\0')
     return qconv_hook_broke (hook, error, "lists a component without a name");
-  if (qconv_layer_component (&l->pub, c->name) != c)
+  if (qconv_layer_component_index (&l->pub, c->name) != (gint) i)
     return qconv_hook_broke (hook, error, "lists component %s twice", c->name);
   if ((c->flags & QCONV_COMPONENT_SHARED) != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "component %s is shared between layers, which is not done yet",
@@ -146,7 +155,7 @@ qconv_layer_ask_components (Layer *l, GError **error)
     return FALSE;
   show_components (l);
   for (guint i = 0; i < l->components->len; i++)
-    if (!check_component (l, g_ptr_array_index (l->components, i), &hook, error))
+    if (!check_component (l, i, &hook, error))
       return FALSE;
   return TRUE;
 }

@@ -20,6 +20,7 @@ typedef struct {
   GPtrArray *components;
   GHashTable *hints, *edited;
   char *name, *scheme;
+  gatomicrefcount refs;
 } Layer;
 
 /* The encoding of a layer's numbers. @quantizer, @values: NULL if there is none */
@@ -35,8 +36,10 @@ Layer *qconv_layer_new (const char *name, const Encoding *encoding, QconvDType d
 Layer *qconv_layer_new_plain (const char *name, QconvDType dtype, const QconvShape *shape);
 /* Reads @l, a plain tensor of any shape, as @rows rows of @cols items */
 void qconv_layer_set_rows (Layer *l, guint64 rows, guint64 cols);
-void qconv_layer_free (Layer *l);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_free)
+/* Returns: (transfer full): @l, for a second owner. Neither may change it from now on */
+Layer *qconv_layer_ref (Layer *l);
+void qconv_layer_unref (Layer *l);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Layer, qconv_layer_unref)
 
 /* Lets the quantizer replace "auto" in the values of the planned layer @l by the value for this layer */
 void qconv_layer_settle (Layer *l);

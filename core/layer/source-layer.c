@@ -10,7 +10,7 @@
 void
 qconv_source_layer_free (SourceLayer *s)
 {
-  g_clear_pointer (&s->layer, qconv_layer_free);
+  g_clear_pointer (&s->layer, qconv_layer_unref);
   g_clear_pointer (&s->bindings, g_ptr_array_unref);
   g_clear_pointer (&s->sources, g_ptr_array_unref);
   g_clear_pointer (&s->parts, g_array_unref);

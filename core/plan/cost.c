@@ -97,8 +97,8 @@ find_alignment (PlannedLayer *l, GError **error)
     {
       const PlannedTensor *t = g_ptr_array_index (l->tensors, i);
 
-      if (t->planned.pack != NULL && t->planned.run.rows > 0)
-        align = qconv_lcm (align, t->planned.run.rows);
+      if (t->pack != NULL && t->run.rows > 0)
+        align = qconv_lcm (align, t->run.rows);
     }
   for (guint i = 0; l->how == HOW_ENCODE && qconv_encoder (l, i) != NULL; i++)
     if (qconv_encoder_work (l, i).whole)

@@ -114,10 +114,10 @@ add_markers (Gather *g, const QconvPlan *p)
       const QconvTensor *from = qconv_directory_find (p->model->directory, to->name);
       g_autofree char *old = from != NULL ? text_of (from) : NULL, *new = NULL;
 
-      if (t->planned.data == NULL || old == NULL
+      if (t->data == NULL || old == NULL
           || (t->layer != NULL && t->layer->layer->edited != NULL && g_hash_table_size (t->layer->layer->edited) > 0))
         continue;
-      new = g_strndup (g_bytes_get_data (t->planned.data, NULL), g_bytes_get_size (t->planned.data));
+      new = g_strndup (g_bytes_get_data (t->data, NULL), g_bytes_get_size (t->data));
       add_change (g, to->name, "marker", old, new);
     }
 }

@@ -354,11 +354,10 @@ same_tensor (const PlannedLayer *l, const PlannedTensor *t, const QconvTensor *p
   const Binding *b = c != NULL ? qconv_source_layer_binding (l->source, c->name) : NULL;
   const QconvTensor *tensor = b != NULL && b->tensors->len == 2 ? g_ptr_array_index (b->tensors, 0) : NULL;
 
-  if (tensor == NULL || b->load != t->planned.load || (t->planned.pack != NULL) != (t->planned.load != NULL)
-      || tensor->big_endian || (l->has_input_scale && strcmp (c->name, QCONV_INPUT_SCALE) == 0))
+  if (tensor == NULL || b->load != t->load || (t->pack != NULL) != (t->load != NULL) || tensor->big_endian
+      || (l->has_input_scale && strcmp (c->name, QCONV_INPUT_SCALE) == 0))
     return NULL;
-  return t->planned.pack != NULL
-                 || (tensor->dtype == planned->dtype && qconv_shape_equal (&tensor->shape, &planned->shape))
+  return t->pack != NULL || (tensor->dtype == planned->dtype && qconv_shape_equal (&tensor->shape, &planned->shape))
              ? tensor
              : NULL;
 }

@@ -13,7 +13,7 @@ free_planned_tensor (gpointer data)
 {
   PlannedTensor *t = data;
 
-  g_clear_pointer (&t->planned.data, g_bytes_unref);
+  g_clear_pointer (&t->data, g_bytes_unref);
   g_free (t);
 }
 
@@ -133,10 +133,12 @@ qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix, c
     .layer = layer != NULL ? o->current : NULL,
     .tensor = qconv_directory_n_tensors (o->directory) - 1,
     .component = layer != NULL && tensor->from != NULL ? qconv_layer_component_index (layer, tensor->from) : -1,
-    .planned = *tensor,
+    .dtype = tensor->dtype,
+    .pack = tensor->pack,
+    .run = tensor->run,
+    .data = tensor->data != NULL ? g_bytes_ref (tensor->data) : NULL,
+    .load = tensor->load,
   };
-  if (tensor->data != NULL)
-    g_bytes_ref (tensor->data);
   g_ptr_array_add (o->tensors, t);
   if (t->layer != NULL)
     {

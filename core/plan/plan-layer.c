@@ -30,6 +30,8 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
       qconv_fail_undecoded (pl->plan, s, error);
       return NULL;
     }
+  if (how == HOW_COPY && s->parts == NULL && strcmp (l->name, s->plain_name) == 0)
+    return qconv_planned_layer_new (qconv_layer_ref (s->layer), s, how, rule);
   layer = qconv_layer_new_plain (s->plain_name, dtype, &l->shape);
   if (!plain || s->parts != NULL)
     qconv_layer_set_rows (layer, l->rows, l->cols);
@@ -153,8 +155,8 @@ settle_copy (PlannedLayer *l)
     }
   if (l->how != HOW_COPY)
     return;
-  if (t == NULL || qconv_source_layer_tensor (l->source) == NULL || t->planned.pack != NULL || t->component < 0
-      || t->planned.dtype != l->layer->pub.dtype)
+  if (t == NULL || qconv_source_layer_tensor (l->source) == NULL || t->pack != NULL || t->component < 0
+      || t->dtype != l->layer->pub.dtype)
     l->how = HOW_CAST;
   else
     {

@@ -437,7 +437,7 @@ qconv_plan_peak_memory (const QconvPlan *p)
 GArray *
 qconv_plan_weights (const QconvPlan *p)
 {
-  GArray *weights = g_array_new (FALSE, FALSE, sizeof (QconvPlannedInfo));
+  GArray *weights = g_array_sized_new (FALSE, FALSE, sizeof (QconvPlannedInfo), p->output.layers->len);
 
   for (guint i = 0; i < p->output.layers->len; i++)
     {

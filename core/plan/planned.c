@@ -21,7 +21,7 @@ qconv_planned_layer_new (Layer *layer, SourceLayer *source, How how, const char 
 void
 qconv_planned_layer_free (PlannedLayer *l)
 {
-  g_clear_pointer (&l->layer, qconv_layer_free);
+  g_clear_pointer (&l->layer, qconv_layer_unref);
   g_ptr_array_unref (l->tensors);
   g_free (l->options);
   g_free (l);
@@ -39,16 +39,16 @@ byte_run (const PlannedTensor *t)
 {
   const QconvComponent *c;
 
-  if (t->planned.pack != NULL)
-    return t->planned.run;
+  if (t->pack != NULL)
+    return t->run;
   if (t->component < 0)
     return QCONV_WHOLE;
   c = t->layer->layer->pub.components[t->component];
-  if (t->planned.dtype != c->dtype)
+  if (t->dtype != c->dtype)
     {
       guint64 items = qconv_component_stride (c) * 8 / qconv_dtype_bits (c->dtype);
 
-      return (QconvRun) { c->run.rows, c->run.n * items * qconv_dtype_bits (t->planned.dtype) / 8 };
+      return (QconvRun) { c->run.rows, c->run.n * items * qconv_dtype_bits (t->dtype) / 8 };
     }
   return (QconvRun) { c->run.rows, c->run.n * qconv_component_stride (c) };
 }

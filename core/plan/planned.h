@@ -24,14 +24,18 @@ typedef struct _PlannedLayer PlannedLayer;
  * @tensor: index in the planned directory
  * @component: index in the planned layer; -1: none
  * @copied: (nullable): the tensor of the source whose bytes are copied
- * @planned: the tensor as the writer planned it
+ * @dtype, @pack, @run, @data, @load: as the writer planned it, see #QconvPlanned
  */
 typedef struct {
   PlannedLayer *layer;
   guint tensor;
   gint component;
   const QconvTensor *copied;
-  QconvPlanned planned;
+  QconvDType dtype;
+  QconvPackFunc pack;
+  QconvRun run;
+  GBytes *data;
+  QconvLoadFunc load;
 } PlannedTensor;
 
 /**

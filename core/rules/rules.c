@@ -184,7 +184,7 @@ find_row (Rules *r, const SourceLayer *s)
 void
 qconv_decision_clear (Decision *d)
 {
-  g_clear_pointer (&d->layer, qconv_layer_free);
+  g_clear_pointer (&d->layer, qconv_layer_unref);
 }
 
 static Decision

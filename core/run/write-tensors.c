@@ -51,19 +51,19 @@ run_pack (const QconvOutput *o, const PlannedTensor *t, const Components *made, 
     .n_rows = rows->n,
     .dst = arena_take (rows->arena, (gsize) piece->n),
     .n_dst = (gsize) piece->n,
-    .data = t->planned.data,
+    .data = t->data,
   };
   if (pack.pub.dst == NULL)
     return exhausted ("packing", error);
   memset (pack.pub.dst, 0, pack.pub.n_dst);
   piece->bytes = pack.pub.dst;
-  return qconv_call_pack (o->writer, t->planned.pack, &pack.pub, rows->arena, error);
+  return qconv_call_pack (o->writer, t->pack, &pack.pub, rows->arena, error);
 }
 
 static gboolean
 cast_component (const PlannedTensor *t, QconvBuffer *from, Arena *arena, Piece *piece, GError **error)
 {
-  QconvBuffer to = QCONV_BUFFER (arena_take (arena, (gsize) piece->n), (gsize) piece->n, t->planned.dtype);
+  QconvBuffer to = QCONV_BUFFER (arena_take (arena, (gsize) piece->n), (gsize) piece->n, t->dtype);
 
   piece->bytes = to.data;
   if (to.data == NULL)
@@ -78,14 +78,14 @@ make_piece (const QconvOutput *o, const PlannedTensor *t, const Components *made
 {
   QconvBuffer *from = t->component >= 0 ? &made->buffers[t->component] : NULL;
 
-  if (t->planned.pack != NULL)
+  if (t->pack != NULL)
     return run_pack (o, t, made, rows, piece, error);
   if (from == NULL)
     {
-      piece->bytes = t->planned.data != NULL ? g_bytes_get_data (t->planned.data, NULL) : NULL;
+      piece->bytes = t->data != NULL ? g_bytes_get_data (t->data, NULL) : NULL;
       return TRUE;
     }
-  if (from->dtype != t->planned.dtype && qconv_dtype_is_float (from->dtype) && qconv_dtype_is_float (t->planned.dtype))
+  if (from->dtype != t->dtype && qconv_dtype_is_float (from->dtype) && qconv_dtype_is_float (t->dtype))
     return cast_component (t, from, rows->arena, piece, error);
   piece->bytes = from->data;
   return TRUE;
@@ -117,7 +117,7 @@ qconv_write_given (OutputFile *file, GError **error)
   for (guint i = 0; i < file->output->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (file->output->tensors, i);
-      gconstpointer bytes = t->planned.data != NULL ? g_bytes_get_data (t->planned.data, NULL) : NULL;
+      gconstpointer bytes = t->data != NULL ? g_bytes_get_data (t->data, NULL) : NULL;
 
       if (t->layer == NULL
           && !qconv_output_file_write (file, t, 0, bytes, qconv_planned_tensor (file->output, t)->n_bytes, error))

@@ -431,6 +431,6 @@ main (int argc, char **argv)
   rc = g_test_run ();
   g_aligned_free (arena.base);
   g_aligned_free (kept.base);
-  qconv_layer_free (layer);
+  qconv_layer_unref (layer);
   return rc;
 }

@@ -90,7 +90,7 @@ test_case (gconstpointer data)
   g_ptr_array_unref (o.tensors);
   qconv_directory_free (o.directory);
   g_ptr_array_unref (l.tensors);
-  qconv_layer_free (l.layer);
+  qconv_layer_unref (l.layer);
 }
 
 /* Tests that rows of half bytes are compared by their bytes */
@@ -110,7 +110,7 @@ test_nibbles (void)
   g_ptr_array_unref (o.tensors);
   qconv_directory_free (o.directory);
   g_ptr_array_unref (l.tensors);
-  qconv_layer_free (l.layer);
+  qconv_layer_unref (l.layer);
 }
 
 int
