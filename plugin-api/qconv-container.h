@@ -62,6 +62,9 @@ QCONV_API const QconvTensor *qconv_directory_find2 (const QconvDirectory *d, con
 QCONV_API GVariant *qconv_directory_metadata (const QconvDirectory *d, const char *key);
 /* Returns: (transfer none): all keys, sorted; ends with NULL. */
 QCONV_API const char *const *qconv_directory_metadata_keys (const QconvDirectory *d);
+/* Returns: (transfer full) (nullable): the value of metadata as containers write it that hold only text: text as it is,
+   numbers in decimal digits; NULL for all others, which they leave out. */
+QCONV_API char *qconv_metadata_text (GVariant *value);
 /* Returns: (transfer none): the id of the container that filled @d. */
 QCONV_API const char *qconv_directory_container (const QconvDirectory *d);
 /* Returns: (transfer none) (nullable): the file that was opened; NULL for a planned directory. */

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CRC-32 of tensors whose bytes come in pieces, in any order; and the metadata that keep it. The run makes checksums,
-   the plan writes them into the header, the check compares them. */
+/* CRC-32 of tensors whose bytes come in pieces, in any order. The run and the check compute them, checksum-map.h keeps
+   them. */
 #pragma once
-#include "qconv-container.h"
-
-/* Metadata key: JSON, a map from the names of tensors to checksums: {"a.weight":"crc32:0a1b2c3d"} */
-#define QCONV_CHECKSUMS "qconv_checksums"
+#include <glib.h>
 
 /**
  * Checksum: of one tensor. Zero: of no bytes
@@ -20,10 +17,5 @@ typedef struct {
 /* Adds @n bytes, which @behind bytes of the tensor follow. @bytes: (nullable): NULL: zeros */
 void qconv_checksum_add (Checksum *c, gconstpointer bytes, guint64 n, guint64 behind);
 
-/* Returns: (transfer full): the value of QCONV_CHECKSUMS for the tensors of @d. @sums: (nullable) (array): by index
-   in @d; NULL: all 0. In order of names; the length does not depend on the sums */
-char *qconv_checksums_text (const QconvDirectory *d, const Checksum *sums);
-/* Returns: (transfer full) (nullable): the checksums that the metadata of @d state, by tensor name; the value is
-   the CRC-32 as GUINT_TO_POINTER. NULL without error: @d states none, or some of a kind that is not known here.
-   QCONV_ERROR_INPUT: the metadata are damaged */
-GHashTable *qconv_checksums_of (const QconvDirectory *d, GError **error);
+/* Returns the CRC-32 of a text of which @crc is that of the beginning, and @bytes are the next @n */
+guint32 qconv_checksum_continue (guint32 crc, gconstpointer bytes, gsize n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The command verify: checks any file by itself, and with an original what differs from it. */
-#include "base/checksum.h"
+#include "base/checksum-map.h"
 #include "check/against.h"
 #include "graph/odd-bias.h"
 #include "plan/plan.h"
@@ -30,16 +30,20 @@ report_biases (QconvReport *r, const QconvModel *model)
     }
 }
 
-/* Returns: (transfer full) (nullable): the checksums that the metadata of @model state. Damaged ones are a problem */
+/* Compares the header with the checksums that the metadata of @model state. Returns: (transfer full) (nullable): those
+   of the tensors. Damaged ones are a problem */
 static GHashTable *
-stated_sums (const QconvModel *model, QconvReport *r)
+check_header (const QconvModel *model, QconvReport *r)
 {
   g_autoptr (GError) damaged = NULL;
-  GHashTable *stated = qconv_checksums_of (model->directory, &damaged);
+  g_autoptr (ChecksumMap) stated = qconv_checksum_map_new (model->directory, &damaged);
+  g_autoptr (GPtrArray) lines = stated != NULL ? qconv_checksum_map_compare (stated, model->directory) : NULL;
 
   if (damaged != NULL)
     qconv_report_problem (r, NULL, "checksum", "%s", damaged->message);
-  return stated;
+  for (guint i = 0; lines != NULL && i < lines->len; i++)
+    qconv_report_problem (r, NULL, "checksum", "%s", (const char *) g_ptr_array_index (lines, i));
+  return stated != NULL ? g_steal_pointer (&stated->tensors) : NULL;
 }
 
 /* Adds the quantized layers, whose errors nobody knows without an original: their weights must be finite */
@@ -81,7 +85,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
     add_layers (&e);
   else if (model->unclaimed == NULL && (a = qconv_against_new (&e, o->original, error)) == NULL)
     return NULL;
-  e.sums = stated_sums (model, r);
+  e.sums = check_header (model, r);
   if (!qconv_expected_compare (&e, &limits, &listener, error))
     return NULL;
   if (a != NULL)

@@ -100,6 +100,19 @@ qconv_directory_metadata (const QconvDirectory *d, const char *key)
   return g_hash_table_lookup (d->metadata, key);
 }
 
+char *
+qconv_metadata_text (GVariant *value)
+{
+  g_return_val_if_fail (value != NULL, NULL);
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return g_variant_dup_string (value, NULL);
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTE))
+    return g_strdup_printf ("%u", g_variant_get_byte (value));
+  if (strchr ("bnqiuxtd", g_variant_classify (value)) != NULL)
+    return g_variant_print (value, FALSE);
+  return NULL;
+}
+
 GVariant *
 qconv_directory_fact (const QconvDirectory *d, QconvFact fact)
 {

@@ -3,6 +3,7 @@
    planned. */
 #include <string.h>
 
+#include "base/checksum-map.h"
 #include "base/gather.h"
 #include "base/json-text.h"
 #include "base/names.h"

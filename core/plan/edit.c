@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/checksum.h"
+#include "base/checksum-map.h"
 #include "base/json-text.h"
 #include "base/names.h"
 #include "io/directory.h"

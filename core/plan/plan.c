@@ -3,6 +3,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
+#include "base/checksum-map.h"
 #include "base/error.h"
 #include "families/missing.h"
 #include "graph/odd-bias.h"
@@ -26,7 +27,7 @@ static gboolean
 lay_out (QconvPlan *p, const Checksum *sums, Layout *layout, GError **error)
 {
   const QconvContainer *c = qconv_registry_container (p->target->writer->container);
-  g_autofree char *text = p->checksums ? qconv_checksums_text (p->output.directory, sums) : NULL;
+  g_autofree char *text = p->checksums ? qconv_checksum_map_text (p->output.directory, sums) : NULL;
 
   if (c->lay_out == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);

@@ -2,6 +2,8 @@
 /* Writes tensors and adds their bytes to the checksums before they leave the memory. */
 #include "run/output-file.h"
 
+#include "base/checksum-map.h"
+
 void
 qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save)
 {
@@ -71,7 +73,7 @@ qconv_output_file_complete (const OutputFile *f, GError **error)
 gboolean
 qconv_output_file_check_copies (const OutputFile *f, GError **error)
 {
-  g_autoptr (GHashTable) stated = qconv_checksums_of (f->output->model->directory, NULL);
+  g_autoptr (ChecksumMap) stated = qconv_checksum_map_new (f->output->model->directory, NULL);
 
   for (guint i = 0; stated != NULL && i < f->output->tensors->len; i++)
     {
@@ -79,7 +81,7 @@ qconv_output_file_check_copies (const OutputFile *f, GError **error)
       const QconvTensor *from = t->copied;
       gpointer crc;
 
-      if (from != NULL && !from->big_endian && g_hash_table_lookup_extended (stated, from->name, NULL, &crc)
+      if (from != NULL && !from->big_endian && g_hash_table_lookup_extended (stated->tensors, from->name, NULL, &crc)
           && GPOINTER_TO_UINT (crc) != f->sums[t->tensor].crc)
         return qconv_fail (error, QCONV_ERROR_INPUT,
                            "tensor \"%s\" is damaged: its CRC-32 is %08x, the file states %08x; `qconv verify` shows "

@@ -36,19 +36,6 @@ check_tensor (const QconvTensor *t, GError **error)
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): the value as text; NULL if it is an array, which is left out. */
-static char *
-metadata_text (GVariant *value)
-{
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-    return g_variant_dup_string (value, NULL);
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTE))
-    return g_strdup_printf ("%u", g_variant_get_byte (value));
-  if (strchr ("bnqiuxtd", g_variant_classify (value)) != NULL)
-    return g_variant_print (value, FALSE);
-  return NULL;
-}
-
 static gboolean
 append_metadata (GString *out, const QconvDirectory *planned, GError **error)
 {
@@ -57,7 +44,7 @@ append_metadata (GString *out, const QconvDirectory *planned, GError **error)
 
   for (guint i = 0; keys[i] != NULL; i++)
     {
-      g_autofree char *text = metadata_text (qconv_directory_metadata (planned, keys[i]));
+      g_autofree char *text = qconv_metadata_text (qconv_directory_metadata (planned, keys[i]));
 
       if (text == NULL)
         continue;

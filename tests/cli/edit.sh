@@ -42,7 +42,7 @@ cmp model.safetensors out.safetensors && echo "as it was"
 echo "metadata:"
 run edit out.safetensors --metadata author=me --metadata format --force | without_times
 run edit out.safetensors --metadata author=you --dry-run | grep author
-"$QCONV" inspect out.safetensors | grep -A3 metadata
+"$QCONV" inspect out.safetensors | grep -A3 '^  metadata'
 "$QCONV" inspect --json out.safetensors | "$CHECK_JSON" metadata/author
 run edit out.safetensors --metadata author --metadata format=pt | without_times
 cmp model.safetensors out.safetensors && echo "as it was"

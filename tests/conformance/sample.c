@@ -76,6 +76,14 @@ sample_make (const char *id)
   return NULL;
 }
 
+const char *const *
+sample_only (const char *target)
+{
+  static const char *const all[] = { ".*", NULL };
+
+  return g_str_has_suffix (target, "-safetensors") || g_str_has_suffix (target, "-template") ? NULL : all;
+}
+
 gboolean
 sample_has_target (const char *target)
 {

@@ -11,6 +11,9 @@ void sample_finish (void);
 char *sample_make (const char *id);
 /* Returns: (transfer full): runs the generator with @arguments, a space between two, and @name in the scratch folder */
 char *sample_generate (const char *arguments, const char *name);
+/* Returns: (nullable): the layers that a job for @target names with "only", so that it encodes layers which are smaller
+   than those that pay; NULL if it encodes none */
+const char *const *sample_only (const char *target);
 /* Returns whether a loaded plugin offers @target */
 gboolean sample_has_target (const char *target);
 /* Returns: (transfer full) */
