@@ -71,7 +71,13 @@ static gboolean
 convert (const char *target, Fault *fault, GError **error)
 {
   g_autoptr (QconvModel) model = open_model (input);
-  QconvJob job = { .target = target, .output = output, .run.force = TRUE, .run.n_threads = 2 };
+  QconvJob job = {
+    .target = target,
+    .output = output,
+    .run.force = TRUE,
+    .run.n_threads = 2,
+    .rules.only = sample_only (target),
+  };
   g_autoptr (QconvPlan) plan = qconv_plan_new (model, &job, error);
 
   return plan != NULL && qconv_plan_run (plan, follow, fault, NULL, NULL, error);
@@ -172,7 +178,7 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   targets = qconv_registry_targets ();
-  input = sample_generate ("--layers 1 --rows 64 --cols 256", "input.safetensors");
+  input = sample_generate ("--layers 1 --rows 128 --cols 256", "input.safetensors");
   output = g_build_filename (sample_folder (), "out.safetensors", NULL);
   for (guint i = 0; i < targets->len; i++)
     {
