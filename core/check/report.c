@@ -150,6 +150,16 @@ qconv_report_fail (const QconvReport *r, const char *path, GError **error)
                      r->problems->len);
 }
 
+/* Returns whether a problem of @r is the reason of @error */
+static gboolean
+is_reported (const QconvReport *r, const GError *error)
+{
+  for (guint i = 0; i < r->problems->len; i++)
+    if (strstr (error->message, ((const QconvProblem *) g_ptr_array_index (r->problems, i))->message) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
 void
 qconv_report_structure (QconvReport *r, const QconvModel *m, gboolean of_run)
 {
@@ -162,6 +172,6 @@ qconv_report_structure (QconvReport *r, const QconvModel *m, gboolean of_run)
       if (reader->check != NULL)
         reader->check (reader, m->directory, &problems);
     }
-  if (m->unclaimed != NULL && r->ok)
+  if (m->unclaimed != NULL && !is_reported (r, m->unclaimed))
     qconv_report_problem (r, NULL, "unreadable", "%s", m->unclaimed->message);
 }

@@ -29,11 +29,11 @@ find_layout (const ComfyLook *l, const QconvValues *options, Layout *found)
     plain = FALSE;
   else if (g_str_equal (layout, "plain"))
     tiles = FALSE;
-  if ((!tiles && !plain) || (tiles && plain && !marked))
+  if ((!tiles && !plain) || (tiles && plain && !marked && l->judged == COMFY_SCALES_UNKNOWN))
     return FALSE;
-  found->tiles = tiles;
+  found->tiles = tiles && plain && !marked ? l->judged == COMFY_SCALES_TILES : tiles;
   /* ModelOpt stores plain scales beside codes with the even column low; markers and tiles are ComfyUI's */
-  found->high = g_str_equal (nibbles, "auto") ? marked || tiles : g_str_equal (nibbles, "high");
+  found->high = g_str_equal (nibbles, "auto") ? marked || found->tiles : g_str_equal (nibbles, "high");
   return TRUE;
 }
 

@@ -4,6 +4,9 @@
 #include "marker.h"
 #include "members.h"
 
+/* How block scales lie. UNKNOWN: nothing shows it */
+typedef enum { COMFY_SCALES_UNKNOWN, COMFY_SCALES_TILES, COMFY_SCALES_PLAIN } ComfyScales;
+
 /**
  * ComfyLook: one layer of a file, measured.
  *
@@ -13,6 +16,7 @@
  * @rows, @cols: of the weight before padding if they are known, else those of @size
  * @dtype: of the weight before it was quantized; BF16 if it is not known
  * @parameters: of the scheme, "key=value,…"
+ * @judged: how block scales lie that have no marker and whose shape does not say it; comfy_judge_scales() sets it
  * @troubles: (element-type ComfyTrouble): of the file, to which the look adds its own
  */
 struct _ComfyLook {
@@ -25,6 +29,7 @@ struct _ComfyLook {
   guint64 rows, cols;
   QconvDType dtype;
   GString *parameters;
+  ComfyScales judged;
   GPtrArray *troubles;
 };
 

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "claim.h"
 #include "comfyui.h"
+#include "evidence.h"
 #include "scaled.h"
 #include "trouble.h"
 
@@ -140,35 +141,80 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Reading, clear_reading)
 
 /* ---- Claiming ---- */
 
+/**
+ * Unmarked: NVFP4 layers without markers.
+ *
+ * @looks: (element-type ComfyLook)
+ * @names: of the looks
+ * @troubles: of one layer at a time
+ */
+typedef struct {
+  GPtrArray *looks, *names, *troubles;
+} Unmarked;
+
+static void
+clear_unmarked (Unmarked *u)
+{
+  g_ptr_array_unref (u->looks);
+  g_ptr_array_unref (u->names);
+  g_ptr_array_unref (u->troubles);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Unmarked, clear_unmarked)
+
+/* Looks at @layer (transfer full), or warns that it is not NVFP4. */
+static void
+add_unmarked (Unmarked *u, const QconvDirectory *d, char *layer, QconvClaims *claims)
+{
+  g_autoptr (ComfyLook) look = comfy_look_new (d, layer, comfy_format_find ("nvfp4"), NULL, u->troubles);
+  const ComfyTrouble *fatal = comfy_first_fatal (u->troubles);
+
+  if (fatal != NULL)
+    qconv_claims_warn_each (claims, layer, "not-nvfp4", "not NVFP4: %s", fatal->message);
+  else
+    g_ptr_array_add (u->looks, g_steal_pointer (&look));
+  g_ptr_array_add (u->names, layer);
+  g_ptr_array_set_size (u->troubles, 0);
+}
+
 /* Claims layers of other toolkits, and layers whose markers are lost: NVFP4 codes in an otherwise plain file. */
 static gboolean
 claim_unmarked (const Reading *r, QconvClaims *claims, GError **error)
 {
+  g_auto (Unmarked) u = { g_ptr_array_new_with_free_func ((GDestroyNotify) comfy_look_free),
+                          g_ptr_array_new_with_free_func (g_free), comfy_troubles_new () };
+
   for (guint i = 0; i < qconv_directory_n_tensors (r->directory); i++)
     {
-      g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
       g_autofree char *layer = NULL;
-      g_autoptr (ComfyLook) look = NULL;
-      const ComfyTrouble *fatal;
 
-      if (!is_unmarked (r->directory, qconv_directory_tensor (r->directory, i), &layer)
-          || g_hash_table_contains (r->markers->named, layer)
-          || qconv_claims_taken (claims, qconv_directory_find2 (r->directory, layer, ".weight")))
+      if (is_unmarked (r->directory, qconv_directory_tensor (r->directory, i), &layer)
+          && !g_hash_table_contains (r->markers->named, layer)
+          && !qconv_claims_taken (claims, qconv_directory_find2 (r->directory, layer, ".weight")))
+        add_unmarked (&u, r->directory, g_steal_pointer (&layer), claims);
+    }
+  if (!comfy_judge_scales (u.looks, r->options, claims, error))
+    return FALSE;
+  for (guint i = 0; i < u.looks->len; i++)
+    {
+      const ComfyLook *look = g_ptr_array_index (u.looks, i);
+
+      if (comfy_claim_layer (look, r->options, claims))
         continue;
-      look = comfy_look_new (r->directory, layer, comfy_format_find ("nvfp4"), NULL, troubles);
-      fatal = comfy_first_fatal (troubles);
-      if (fatal != NULL)
-        qconv_claims_warn_each (claims, layer, "not-nvfp4", "not NVFP4: %s", fatal->message);
-      else if (!comfy_claim_layer (look, r->options, claims))
-        {
-          if (!g_str_equal (qconv_values_string (r->options, "scale-layout"), "auto"))
-            return wrong_layout (layer, error);
-          qconv_claims_warn_each (claims, layer, "scale-layout",
-                                  "it is not known how the block scales lie; use -o comfy.scale-layout=swizzled "
-                                  "or -o comfy.scale-layout=plain");
-        }
+      if (!g_str_equal (qconv_values_string (r->options, "scale-layout"), "auto"))
+        return wrong_layout (look->layer, error);
+      qconv_claims_warn_each (claims, look->layer, "scale-layout",
+                              "it is not known how the block scales lie; use -o comfy.scale-layout=swizzled "
+                              "or -o comfy.scale-layout=plain");
     }
   return TRUE;
+}
+
+/* Refuses plain scales in a marked layer if its numbers show tiles: the marker is right then, and the option wrong. */
+static gboolean
+check_word (const Reading *r, QconvClaims *claims, GError **error)
+{
+  return !g_str_equal (qconv_values_string (r->options, "scale-layout"), "plain")
+         || comfy_judge_scales (r->looks, r->options, claims, error);
 }
 
 static gboolean
@@ -206,7 +252,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", fatal->layer != NULL ? fatal->layer : "",
                        fatal->layer != NULL ? ": " : "", fatal->message);
   warn_of_troubles (claims, r.troubles);
-  if (!claim_marked (&r, claims, error))
+  if (!check_word (&r, claims, error) || !claim_marked (&r, claims, error))
     return FALSE;
   for (guint i = 0; i < r.markers->idle->len; i++)
     qconv_claims_drop (claims, g_ptr_array_index (r.markers->idle, i));

@@ -244,7 +244,8 @@ test_broken (gconstpointer data)
   r = check_verify (path, NULL, 0, 0);
   g_assert_false (r->ok);
   g_assert_true (toy_reported (r, NULL, broken[i].code));
-  g_assert_cmpuint (r->problems->len, ==, 1);
+  g_assert_true (toy_reported (r, NULL, "unreadable")); /* the rows are wrong, too */
+  g_assert_cmpuint (r->problems->len, ==, strcmp (broken[i].code, "unreadable") == 0 ? 1 : 2);
 }
 
 /* Tests that the structure is checked even without the numeric part */
