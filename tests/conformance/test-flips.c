@@ -80,7 +80,7 @@ static void
 test_target (gconstpointer data)
 {
   const char *target = data;
-  guint n_flips = test_is_small () ? 10 : 76;
+  guint n_flips = test_is_small () ? 4 : 76;
   Flips f = { 0 };
   guint64 header;
   g_autoptr (GBytes) whole = NULL;
