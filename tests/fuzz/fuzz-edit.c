@@ -7,14 +7,16 @@
 /* What an edit may change */
 static const char *const edited[] = { "comfy_quant", "input_scale", "scale_input", "scaled_fp8" };
 
-/* Returns whether tensor @name stands alone: readers drop scales and markers without a weight, with a warning */
+/* Returns whether readers may drop tensor @name with a warning: scales and markers beside no weight, or beside one of
+   plain floats */
 static gboolean
 may_go (const QconvDirectory *d, const char *name)
 {
   const char *dot = strrchr (name, '.');
-  g_autofree char *weight = dot != NULL ? g_strdup_printf ("%.*s.weight", (int) (dot - name), name) : NULL;
+  g_autofree char *weight_name = dot != NULL ? g_strdup_printf ("%.*s.weight", (int) (dot - name), name) : NULL;
+  const QconvTensor *weight = weight_name != NULL ? qconv_directory_find (d, weight_name) : NULL;
 
-  return weight != NULL && qconv_directory_find (d, weight) == NULL;
+  return weight_name != NULL && (weight == NULL || qconv_dtype_is_float (weight->dtype));
 }
 
 static gboolean
