@@ -24,6 +24,29 @@ qconv_against_free (Against *a)
 
 /* ---- Names ---- */
 
+/* Indexes @layers by their names, and by their names without prefix. A file may hold both "model.a.weight" and
+   "a.weight" */
+static void
+index_names (Against *a, const GPtrArray *layers)
+{
+  for (guint i = 0; i < layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (layers, i);
+
+      g_hash_table_insert (a->by_name, g_strdup (s->plain_name), s);
+    }
+  for (guint i = 0; i < layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (layers, i);
+      char *name = qconv_short_name (s->plain_name);
+
+      if (g_hash_table_contains (a->by_name, name))
+        g_free (name);
+      else
+        g_hash_table_insert (a->by_name, name, s);
+    }
+}
+
 /* Maps the original to the names of @model: it may have another naming, and tensors that no loader uses. Fails only if
    the naming is another one and cannot be changed */
 static gboolean
@@ -38,12 +61,8 @@ map_original (Against *a, const QconvModel *model, GError **error)
   if (renamed)
     options.naming = ours->naming;
   a->mapping = qconv_mapping_new (a->original, &options, renamed ? error : NULL);
-  for (guint i = 0; a->mapping != NULL && i < a->mapping->layers->len; i++)
-    {
-      SourceLayer *s = g_ptr_array_index (a->mapping->layers, i);
-
-      g_hash_table_insert (a->by_name, qconv_short_name (s->plain_name), s);
-    }
+  if (a->mapping != NULL)
+    index_names (a, a->mapping->layers);
   return a->mapping != NULL || !renamed;
 }
 
@@ -52,8 +71,10 @@ static const SourceLayer *
 find_original (const Against *a, const SourceLayer *s)
 {
   g_autofree char *name = qconv_short_name (s->plain_name);
-  const SourceLayer *found = g_hash_table_lookup (a->by_name, name);
+  const SourceLayer *found = g_hash_table_lookup (a->by_name, s->plain_name);
 
+  if (found == NULL)
+    found = g_hash_table_lookup (a->by_name, name);
   if (found == NULL)
     found = qconv_model_find_tensor (a->original, s->plain_name);
   if (found == NULL)
