@@ -130,8 +130,8 @@ verify (const Trial *t, const char *path, const char *original)
   return report;
 }
 
-/* Returns whether a check may find such an error: some weights cannot be held by a scheme as well as its bound says, such
-   as those near the end of F32, and what is wrong with the input may be wrong with the output */
+/* Returns whether a check may find such an error: some weights cannot be held by a scheme as well as its bound says,
+   such as those near the end of F32, and what is wrong with the input may be wrong with the output */
 static gboolean
 may_fail_check (const Trial *t)
 {
