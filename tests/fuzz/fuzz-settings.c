@@ -28,11 +28,12 @@ find (const Recipe *r, const char *name)
   return recipe_find (r, name) != NULL ? trial_path (name) : NULL;
 }
 
-/* Checks that an error of a job that works without these files names one of them */
+/* Checks that an error names one of the files. What a loader makes of the output depends on all of them, and on the
+   target */
 static void
 check_named (const Recipe *r, const GError *error)
 {
-  gboolean named = FALSE;
+  gboolean named = g_str_has_prefix (error->message, "a loader would ");
 
   for (guint i = 0; i < r->files->len; i++)
     {
