@@ -28,8 +28,8 @@ find (const Recipe *r, const char *name)
   return recipe_find (r, name) != NULL ? trial_path (name) : NULL;
 }
 
-/* Checks that an error names one of the files. What a loader makes of the output depends on all of them, and on the
-   target */
+/* Checks that an error names one of the files. What a loader makes of the output depends on all of them and on the
+   target. If a family is not what the model needs, the model is named */
 static void
 check_named (const Recipe *r, const GError *error)
 {
@@ -39,7 +39,8 @@ check_named (const Recipe *r, const GError *error)
     {
       const char *name = g_array_index (r->files, RecipeFile, i).name;
 
-      named |= strcmp (name, MODEL) != 0 && strstr (error->message, name) != NULL;
+      named |= (strcmp (name, MODEL) != 0 || recipe_find (r, "family.json") != NULL)
+               && strstr (error->message, name) != NULL;
     }
   if (!named)
     g_error ("no file is named: %s", error->message);
