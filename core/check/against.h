@@ -8,7 +8,7 @@
  * Against: a comparison with an original.
  * @original: the original
  * @mapping: (nullable) (owned): its layers in the naming of the file
- * @by_name: (owned): short name → SourceLayer of @mapping
+ * @by_name: (owned): name, and name without prefix → SourceLayer of @mapping
  * @bare: (owned): name in a file of one part of the original → SourceLayer of the original, or NULL
  * @found: (owned): the SourceLayers of the original that the file has
  * @lossy: the file says that its weights were decoded from codes

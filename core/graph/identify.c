@@ -164,6 +164,13 @@ other_dimension (const Identity *a, const Identity *b)
   return NULL;
 }
 
+/* Returns: (transfer full): the family and the variant, if it is known, as messages name a model */
+static char *
+title_of (const Identity *id)
+{
+  return g_strjoin (" ", qconv_family_id (id->family), id->variant, NULL);
+}
+
 gboolean
 qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned, GError **error)
 {
@@ -183,10 +190,12 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
   if (seen == NULL)
     return FALSE;
   if (seen->family != is->family || g_strcmp0 (seen->variant, is->variant) != 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "a loader would take the output for %s %s instead of %s %s; keep more layers",
-                       qconv_family_id (seen->family), seen->variant != NULL ? seen->variant : "",
-                       qconv_family_id (is->family), is->variant != NULL ? is->variant : "");
+    {
+      g_autofree char *taken_for = title_of (seen), *title = title_of (is);
+
+      return qconv_fail (error, QCONV_ERROR_OPTION,
+                         "a loader would take the output for %s instead of %s; keep more layers", taken_for, title);
+    }
   dimension = other_dimension (is, seen);
   return dimension == NULL
          || qconv_fail (error, QCONV_ERROR_OPTION,

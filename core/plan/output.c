@@ -92,7 +92,8 @@ check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, 
 
   if (layer != NULL && (o->current == NULL || layer != &o->current->layer->pub))
     return qconv_hook_broke (&hook, error, "adds tensor \"%s\" to another layer", name);
-  if (!g_utf8_validate (name, -1, NULL) || *name == '\0')
+  /* A safetensors file may hold one tensor whose name is empty */
+  if (!g_utf8_validate (name, -1, NULL) || (*name == '\0' && (layer == NULL || *layer->name != '\0')))
     return qconv_hook_broke (&hook, error, "adds a tensor whose name is empty or not UTF-8");
   if ((guint) p->dtype >= QCONV_N_DTYPES || p->dtype == QCONV_OPAQUE || p->shape.rank > QCONV_MAX_RANK)
     return qconv_hook_broke (&hook, error, "adds tensor \"%s\" of an unknown type or rank", name);

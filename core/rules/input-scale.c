@@ -21,6 +21,7 @@ typedef struct {
 struct _InputScales {
   gboolean for_all;
   float value;
+  char *path;          /* as the user wrote it, for messages */
   GHashTable *by_name; /* short layer name -> Scale */
   GPtrArray *files;    /* paths of what was read */
 };
@@ -39,6 +40,7 @@ qconv_input_scales_free (InputScales *s)
 {
   g_clear_pointer (&s->by_name, g_hash_table_unref);
   g_ptr_array_unref (s->files);
+  g_free (s->path);
   g_free (s);
 }
 
@@ -58,11 +60,11 @@ add_scale (InputScales *s, const char *name, double value, const char *scheme, G
   Scale *scale;
 
   if (!isfinite ((float) value) || (float) value <= 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\": %g is not a positive F32 number", name,
-                       value);
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: input scale of \"%s\": %g is not a positive F32 number", s->path,
+                       name, value);
   key = qconv_short_name (stem);
   if (g_hash_table_contains (s->by_name, key))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" is there twice", key);
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: input scale of \"%s\" is there twice", s->path, key);
   scale = g_new (Scale, 1);
   *scale = (Scale) { (float) value, g_strdup (scheme) };
   g_hash_table_insert (s->by_name, g_steal_pointer (&key), scale);
@@ -127,7 +129,8 @@ add_plain (InputScales *s, const SourceLayer *layer, GError **error)
   float value = 0;
 
   if (t == NULL || !qconv_shape_items (&t->shape, &items) || items != 1 || !qconv_dtype_is_float (t->dtype))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" is not one float", layer->plain_name);
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: input scale \"%s\" is not one float", s->path,
+                       layer->plain_name);
   if (!qconv_tensor_read (t, 0, (gsize) t->n_bytes, bytes, error))
     return FALSE;
   raw = QCONV_BUFFER (bytes, (gsize) t->n_bytes, t->dtype);
@@ -182,6 +185,7 @@ qconv_input_scales_new (const char *text, GError **error)
   s = g_new0 (InputScales, 1);
   s->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_scale);
   s->files = g_ptr_array_new_with_free_func (g_free);
+  s->path = g_strdup (text);
   value = g_ascii_strtod (text, &end);
   if (*text != '\0' && *end == '\0')
     {
@@ -221,8 +225,8 @@ qconv_input_scales_find (InputScales *s, const SourceLayer *layer, const char *s
     return TRUE;
   out->value = scale->value;
   return scale->scheme == NULL || strcmp (scale->scheme, scheme) == 0
-         || qconv_fail (error, QCONV_ERROR_OPTION, "input scale of \"%s\" was made for %s, not for %s", layer->name,
-                        scale->scheme, scheme);
+         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: input scale of \"%s\" was made for %s, not for %s", s->path,
+                        layer->name, scale->scheme, scheme);
 }
 
 /* Returns: (transfer full): the short names of @layers, and of the claimed layers of which they are renamed copies.
@@ -266,9 +270,11 @@ qconv_input_scales_check (const InputScales *s, const GPtrArray *layers, GError 
       if (g_hash_table_contains (names, key))
         continue;
       if (whole != NULL)
-        return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" is for a part of \"%s\": give one for that",
+        return qconv_fail (error, QCONV_ERROR_OPTION,
+                           "%s: input scale \"%s\" is for a part of \"%s\": give one for that", s->path,
                            (const char *) key, whole);
-      return qconv_fail (error, QCONV_ERROR_OPTION, "input scale \"%s\" matches no layer", (const char *) key);
+      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: input scale \"%s\" matches no layer", s->path,
+                         (const char *) key);
     }
   return TRUE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs tasks on a pool of threads, items in order, within a memory limit. An item goes through phases; each phase
-   has tasks. run/ and check/ use it. */
+   has tasks. If several tasks fail, the error is the one that a single thread would meet first. run/ and check/ use
+   it. */
 #include "schedule/schedule.h"
 
 /* Limits the threads. No machine has more processors */
@@ -15,16 +16,17 @@ typedef struct {
 typedef struct {
   const ScheduleOps *ops;
   gpointer data;
-  guint n_items, next_item;
+  guint end, next_item; /* items [0, end) are wanted: all, or those before the one that failed */
   guint64 memory, used; /* bytes of all blocks, and the kept bytes of items */
   GMutex lock;
   GCond changed;
-  GPtrArray *active; /* Active */
+  GPtrArray *active; /* Active, in the order of their items */
   GPtrArray *idle;   /* Arena: blocks that no task uses */
   guint n_running, n_threads;
   GPtrArray *threads; /* GThread; the calling thread works too and is not among them */
   GCancellable *cancellable;
-  GError *error;
+  GError *error; /* of item @end */
+  guint failed_task;
 } Schedule;
 
 static void
@@ -123,9 +125,11 @@ pick_task (Schedule *s, Arena **block)
     {
       Active *a;
 
-      if (i == s->active->len && (s->next_item == s->n_items || !start_item (s)))
+      if (i == s->active->len && (s->next_item >= s->end || !start_item (s)))
         return NULL;
       a = g_ptr_array_index (s->active, i);
+      if (a->item >= s->end)
+        return NULL;
       if (a->next == a->n_tasks)
         continue;
       *block = take_block (s, a->task_cost);
@@ -133,11 +137,18 @@ pick_task (Schedule *s, Arena **block)
     }
 }
 
+/* Keeps the error of the first item, and of its first task, that fails. The items before it go on: one of them may fail
+   too. They have all been started */
 static void
-keep_error (Schedule *s, GError *error)
+keep_error (Schedule *s, const Active *a, guint task, GError *error)
 {
-  if (s->error == NULL)
-    s->error = error;
+  if (a->item < s->end || (a->item == s->end && s->error != NULL && task < s->failed_task))
+    {
+      g_clear_error (&s->error);
+      s->error = error;
+      s->end = a->item;
+      s->failed_task = task;
+    }
   else
     g_error_free (error);
 }
@@ -149,7 +160,7 @@ static gpointer work (gpointer data);
 static void
 start_thread (Schedule *s)
 {
-  gboolean waits = s->next_item < s->n_items;
+  gboolean waits = s->next_item < s->end;
   GThread *thread;
 
   if (s->threads->len + 1 >= s->n_threads)
@@ -158,7 +169,7 @@ start_thread (Schedule *s)
     {
       const Active *a = g_ptr_array_index (s->active, i);
 
-      waits |= a->next < a->n_tasks;
+      waits |= a->item < s->end && a->next < a->n_tasks;
     }
   if (!waits)
     return;
@@ -185,7 +196,7 @@ run_task (Schedule *s, Active *a, Arena *block)
        && s->ops->run (s->data, a->item, task, block, &error);
   g_mutex_lock (&s->lock);
   give_block (s, block);
-  if (ok && ++a->done == a->n_tasks && s->error == NULL)
+  if (ok && ++a->done == a->n_tasks && a->item < s->end)
     {
       g_mutex_unlock (&s->lock);
       ok = s->ops->advance (s->data, a->item, &more, &error);
@@ -199,9 +210,17 @@ run_task (Schedule *s, Active *a, Arena *block)
         }
     }
   if (!ok)
-    keep_error (s, error);
+    keep_error (s, a, task, error);
   s->n_running--;
   g_cond_broadcast (&s->changed);
+}
+
+static gboolean
+has_work (const Schedule *s)
+{
+  const Active *first = s->active->len > 0 ? g_ptr_array_index (s->active, 0) : NULL;
+
+  return s->next_item < s->end || (first != NULL && first->item < s->end);
 }
 
 static gpointer
@@ -210,7 +229,7 @@ work (gpointer data)
   Schedule *s = data;
 
   g_mutex_lock (&s->lock);
-  while (s->error == NULL && (s->next_item < s->n_items || s->active->len > 0))
+  while (has_work (s))
     {
       Arena *block = NULL;
       Active *a = pick_task (s, &block);
@@ -231,7 +250,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
 {
   Schedule s = { .ops = ops,
                  .data = data,
-                 .n_items = n_items,
+                 .end = n_items,
                  .memory = limits->memory,
                  .n_threads = MIN (limits->n_threads, MAX_THREADS),
                  .cancellable = cancellable };

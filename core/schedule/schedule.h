@@ -30,7 +30,7 @@ typedef struct {
   guint n_threads;
 } Limits;
 
-/* Runs @n_items items. The first error stops everything, and so does cancelling; items that were started are then not
-   advanced */
+/* Runs @n_items items. An error, or cancelling, ends the run: no item behind the one that failed is started or goes on.
+   If several items fail, @error is that of the first of them, whatever the number of threads */
 gboolean qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                              GCancellable *cancellable, GError **error);

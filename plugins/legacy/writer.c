@@ -49,6 +49,17 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
   return TRUE;
 }
 
+/* Refuses a scale that belongs to no quantized layer: ComfyUI, and the reader, would scale by it, or miss its weight. */
+static gboolean
+keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
+{
+  if (g_str_has_suffix (layer->name, LEGACY_SCALE))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%s: in a legacy file this would be the scale of a quantized weight; --drop leaves it out",
+                       layer->name);
+  return qconv_comfyui_keep (self, o, layer, error);
+}
+
 /* Returns the length of the prefix before the names of the model that @layer belongs to (ComfyUI:
    comfy/model_detection.py unet_prefix_from_state_dict, comfy/sd.py load_state_dict_guess_config). */
 static gsize
@@ -154,7 +165,7 @@ const QconvWriter legacy_writer = {
   .spellings = (const char *const[]) { "original", NULL },
   .targets = targets,
   .layer = write_layer,
-  .keep = qconv_comfyui_keep,
+  .keep = keep,
   .end = write_markers,
   .hints = (const char *const[]) { LEGACY_FULL_PRECISION, NULL },
 };

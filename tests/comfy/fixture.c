@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
 #include <string.h>
 
 static char *folder;
@@ -57,14 +58,23 @@ builder_free (Builder *b)
   g_free (b);
 }
 
+/* Returns: (transfer full): @text as a JSON string, in quotes */
+static char *
+quote (const char *text)
+{
+  g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), text);
+
+  return json_to_string (node, FALSE);
+}
+
 void
 builder_add (Builder *b, const char *name, const char *dtype, const char *shape, gconstpointer data, gsize n)
 {
   guint start = b->data->len;
+  g_autofree char *quoted = quote (name);
 
-  g_string_append_printf (b->tensors,
-                          ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%u,%" G_GSIZE_FORMAT "]}", name,
-                          dtype, shape, start, start + n);
+  g_string_append_printf (b->tensors, ",%s:{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%u,%" G_GSIZE_FORMAT "]}",
+                          quoted, dtype, shape, start, start + n);
   if (data != NULL)
     g_byte_array_append (b->data, data, (guint) n);
   else if (n > 0)
@@ -85,18 +95,16 @@ builder_add_text (Builder *b, const char *name, const char *text)
 void
 builder_add_metadata (Builder *b, const char *key, const char *value)
 {
-  g_autofree char *escaped = g_strescape (value, NULL);
+  g_autofree char *quoted_key = quote (key), *quoted_value = quote (value);
 
-  g_string_append_printf (b->metadata, "%s\"%s\":\"%s\"", b->metadata->len > 0 ? "," : "", key, escaped);
+  g_string_append_printf (b->metadata, "%s%s:%s", b->metadata->len > 0 ? "," : "", quoted_key, quoted_value);
 }
 
-char *
-builder_write (Builder *b, const char *name)
+GByteArray *
+builder_bytes (const Builder *b)
 {
   g_autoptr (GString) header = g_string_new (NULL);
-  g_autoptr (GByteArray) file = g_byte_array_new ();
-  g_autoptr (GError) error = NULL;
-  char *path = scratch_path (name);
+  GByteArray *file = g_byte_array_new ();
   guint64 n;
 
   g_string_append_printf (header, "{\"__metadata__\":{%s}%s}", b->metadata->str, b->tensors->str);
@@ -106,6 +114,16 @@ builder_write (Builder *b, const char *name)
   g_byte_array_append (file, (const guint8 *) &n, sizeof n);
   g_byte_array_append (file, (const guint8 *) header->str, (guint) header->len);
   g_byte_array_append (file, b->data->data, b->data->len);
+  return file;
+}
+
+char *
+builder_write (const Builder *b, const char *name)
+{
+  g_autoptr (GByteArray) file = builder_bytes (b);
+  g_autoptr (GError) error = NULL;
+  char *path = scratch_path (name);
+
   g_file_set_contents (path, (const char *) file->data, file->len, &error);
   g_assert_no_error (error);
   return path;

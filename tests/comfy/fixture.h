@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Small safetensors files made in a test, and conversions of them through the library's public interface. The tests of
-   comfy and legacy share it. */
+   comfy and legacy share it, and the fuzz targets. */
 #pragma once
 #include "qconv.h"
 
@@ -16,10 +16,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Builder, builder_free)
 void builder_add (Builder *b, const char *name, const char *dtype, const char *shape, gconstpointer data, gsize n);
 /* Adds a U8 tensor with a text. */
 void builder_add_text (Builder *b, const char *name, const char *text);
-/* Adds a metadata key. @value: text whose only characters that JSON escapes are quotes */
+/* Adds a metadata key with a text. */
 void builder_add_metadata (Builder *b, const char *key, const char *value);
+/* Returns: (transfer full): the whole file. */
+GByteArray *builder_bytes (const Builder *b);
 /* Writes the file. Returns: (transfer full): its path in the folder of the test. */
-char *builder_write (Builder *b, const char *name);
+char *builder_write (const Builder *b, const char *name);
 
 /* Returns: (transfer full): a path in the folder of the test. */
 char *scratch_path (const char *name);

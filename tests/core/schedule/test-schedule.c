@@ -99,6 +99,44 @@ test_error_stops (void)
   g_assert_cmpuint (f.done[N_ITEMS - 1], ==, 0);
 }
 
+static gsize
+no_cost (gpointer data, guint item)
+{
+  return 0;
+}
+
+static guint
+one_task (gpointer data, guint item)
+{
+  return 1;
+}
+
+/* Item 1 fails, and only then item 0 */
+static gboolean
+fail_late (gpointer data, guint item, guint task, Arena *arena, GError **error)
+{
+  gint *failed = data;
+
+  while (item == 0 && g_atomic_int_get (failed) == 0)
+    g_usleep (1000);
+  g_usleep (item == 0 ? 20000 : 0);
+  g_atomic_int_set (failed, 1);
+  return qconv_fail (error, QCONV_ERROR_INPUT, "item %u", item);
+}
+
+/* Tests that the error does not depend on which of two items fails first */
+static void
+test_first_error (void)
+{
+  const ScheduleOps late = { no_cost, no_cost, one_task, fail_late, advance };
+  g_autoptr (GError) error = NULL;
+  gint failed = 0;
+
+  g_assert_false (qconv_schedule_run (&late, &failed, 2, &(Limits) { 1 << 20, 2 }, NULL, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+  g_assert_cmpstr (error->message, ==, "item 0");
+}
+
 static void
 test_cancel (void)
 {
@@ -137,6 +175,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/schedule/one-thread", GUINT_TO_POINTER (1), test_all_run);
   g_test_add_data_func ("/schedule/eight-threads", GUINT_TO_POINTER (8), test_all_run);
   g_test_add_func ("/schedule/error-stops", test_error_stops);
+  g_test_add_func ("/schedule/first-error", test_first_error);
   g_test_add_func ("/schedule/cancel", test_cancel);
   g_test_add_func ("/schedule/tiny-budget", test_tiny_budget);
   g_test_add_func ("/schedule/nothing", test_nothing);
