@@ -22,17 +22,37 @@
 #include "registry/target.h"
 #include "registry/values.h"
 
+/* Fails with @refused (transfer full), and says so if the file could be laid out without checksums */
+static gboolean
+fail_layout (QconvPlan *p, const QconvContainer *c, GError *refused, GError **error)
+{
+  g_autoptr (GError) own = refused;
+  Layout without = { 0 };
+  gboolean fits;
+
+  qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, NULL);
+  fits = p->checksums && own->domain == QCONV_ERROR && qconv_layout_make (&without, c, p->output.directory, NULL);
+  qconv_layout_clear (&without);
+  if (!fits)
+    {
+      g_propagate_error (error, g_steal_pointer (&own));
+      return FALSE;
+    }
+  return qconv_fail (error, own->code, "%s; --no-checksums makes it fit", own->message);
+}
+
 /* Lays the file out. @sums: (nullable): of the tensors, by index; NULL: checksums of the same length are laid out */
 static gboolean
 lay_out (QconvPlan *p, const Checksum *sums, Layout *layout, GError **error)
 {
+  GError *refused = NULL;
   const QconvContainer *c = qconv_registry_container (p->target->writer->container);
   g_autofree char *text = p->checksums ? qconv_checksum_map_text (p->output.directory, sums) : NULL;
 
   if (c->lay_out == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
   qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, text);
-  return qconv_layout_make (layout, c, p->output.directory, error);
+  return qconv_layout_make (layout, c, p->output.directory, &refused) || fail_layout (p, c, refused, error);
 }
 
 gboolean

@@ -143,6 +143,11 @@ box_lay_out (const QconvContainer *self, const QconvDirectory *planned, QconvTen
       tensors[i]->offset = at;
     }
   *file_size = at + (summed ? SUM : 0);
+  if (toy.longest > 0 && start > toy.longest)
+    {
+      g_set_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED, "header too large");
+      return FALSE;
+    }
   text = write_header (planned, tensors, n, start);
   g_byte_array_append (header, (const guint8 *) text->str, (guint) text->len);
   g_string_free (text, TRUE);

@@ -38,6 +38,7 @@ typedef enum {
  * @watch: (nullable): called by every hook, on any thread
  * @calls: of each hook
  * @shift: bytes by which the container writes its tags too far behind
+ * @longest: the container lays out no longer header; 0: any
  * @most_used: most bytes of a task's arena that were taken when encode() and pack functions were called
  */
 typedef struct {
@@ -48,6 +49,7 @@ typedef struct {
   gpointer watch_data;
   gint calls[TOY_N_HOOKS];
   guint shift;
+  guint64 longest;
   gsize most_used;
 } Toy;
 extern Toy toy;

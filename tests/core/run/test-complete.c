@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests containers that write bytes between and behind tensors when all tensors are written. */
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "toy.h"
@@ -87,11 +88,43 @@ test_refused (void)
   toy_reset ();
 }
 
+/* Returns the bytes of the header of the box @path, whose first tensor follows it */
+static guint64
+header_size (const char *path)
+{
+  g_autoptr (QconvModel) m = toy_open (path);
+
+  return qconv_directory_tensor (qconv_model_directory (m), 0)->offset;
+}
+
+/* Tests that the error tells if the header is only too large because of the checksums */
+static void
+test_header_too_large (void)
+{
+  g_autofree char *plain = write_source (), *half = toy_path ("half.box"), *other = toy_path ("other.box");
+  g_autoptr (QconvModel) m = toy_open (plain);
+  const QconvJob bare = { .output = other, .target = "half-toy", .run.no_checksums = TRUE };
+  g_autoptr (GError) error = NULL, shorter = NULL;
+
+  toy_reset ();
+  g_assert_true (run (plain, half, "half-toy", NULL));
+  toy.longest = header_size (half) - 1;
+  g_assert_false (run (plain, other, "half-toy", &error));
+  toy_assert_error (error, QCONV_ERROR_UNSUPPORTED, "*header too large; --no-checksums makes it fit");
+  g_assert_true (toy_run (m, &bare, NULL, NULL));
+  toy.longest = header_size (other) - 1;
+  g_assert_cmpint (g_remove (other), ==, 0);
+  g_assert_false (run (plain, other, "half-toy", &shorter));
+  g_assert_true (g_str_has_suffix (shorter->message, "header too large"));
+  toy_reset ();
+}
+
 int
 main (int argc, char **argv)
 {
   toy_init (&argc, &argv);
   g_test_add_func ("/core/complete/summed", test_summed);
   g_test_add_func ("/core/complete/refused", test_refused);
+  g_test_add_func ("/core/complete/header-too-large", test_header_too_large);
   return g_test_run ();
 }
