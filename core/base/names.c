@@ -46,7 +46,7 @@ qconv_name_of_set (const char *name)
 gboolean
 qconv_is_weight_name (const char *name)
 {
-  return g_str_has_suffix (name, WEIGHT) && strlen (name) > strlen (WEIGHT);
+  return g_str_has_suffix (name, WEIGHT);
 }
 
 char *

@@ -271,6 +271,23 @@ check_recognised (const Planning *pl, GError **error)
          || qconv_model_check_recognised (p->model, p->mapping->identity, p->output.directory, error);
 }
 
+/* Returns: (transfer full): the first option of @job that gives schemes to layers, as the user wrote it */
+static char *
+scheme_option (const QconvRuleOptions *rules)
+{
+  const struct {
+    const char *option, *value;
+  } all[] = { { "--layers ", rules->layers != NULL ? rules->layers[0] : NULL },
+              { "--layer-config ", rules->layer_config != NULL ? rules->layer_config[0] : NULL },
+              { "--fallback ", rules->fallback },
+              { "--like ", rules->like != NULL ? rules->like[0] : NULL } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    if (all[i].value != NULL)
+      return g_strconcat (all[i].option, all[i].value, NULL);
+  return g_strdup ("--skip-inefficient");
+}
+
 /* Fails if an option has no effect on this target */
 static gboolean
 check_job (const Planning *pl, GError **error)
@@ -283,7 +300,11 @@ check_job (const Planning *pl, GError **error)
   if (p->target->quantizer == NULL
       && (pl->rules.rows->len > 0 || job->rules.fallback != NULL || pl->rules.like != NULL
           || job->rules.skip_inefficient))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "schemes of single layers mean nothing for %s", p->target->name);
+    {
+      g_autofree char *option = scheme_option (&job->rules);
+
+      return qconv_fail (error, QCONV_ERROR_OPTION, "%s: %s holds no schemes", option, p->target->name);
+    }
   return !p->allow_nonfinite || p->target->quantizer == NULL
          || qconv_fail (error, QCONV_ERROR_OPTION, "--allow-nonfinite is for plain targets, not for %s",
                         p->target->name);

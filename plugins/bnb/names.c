@@ -35,8 +35,8 @@ ends_with (const char *name, const char *suffix, Meaning *m)
 {
   if (suffix == NULL || !g_str_has_suffix (name, suffix))
     return FALSE;
-  m->length = strlen (name) - strlen (suffix);
-  return m->length > 0;
+  m->length = strlen (name) - strlen (suffix); /* 0 for ".weight" at the root of a model */
+  return TRUE;
 }
 
 static gboolean
@@ -47,7 +47,7 @@ is_state (const char *name, const BnbSpelling *s, Meaning *m)
   if (!g_str_has_suffix (s->state, "__"))
     return ends_with (name, s->state, m);
   found = g_strrstr (name, s->state);
-  if (found == NULL || found == name)
+  if (found == NULL)
     return FALSE;
   m->length = (gsize) (found - name);
   m->type = found + strlen (s->state);

@@ -49,7 +49,7 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
   return TRUE;
 }
 
-/* Refuses a scale that belongs to no quantized layer: ComfyUI, and the reader, would scale by it, or miss its weight. */
+/* Refuses a scale that belongs to no quantized layer: ComfyUI and the reader would scale by it or miss its weight. */
 static gboolean
 keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
