@@ -45,12 +45,20 @@ check_inputs (const QconvPlan *p, GError **error)
   return TRUE;
 }
 
+/* Returns whether @path names a pipe, a terminal or a device. /dev/shm is a folder in memory like any other */
+static gboolean
+is_stream (const char *path)
+{
+  return strcmp (path, "-") == 0 || g_str_has_prefix (path, "/proc/")
+         || (g_str_has_prefix (path, "/dev/") && !g_str_has_prefix (path, "/dev/shm/"));
+}
+
 static gboolean
 check_output (QconvPlan *p, GError **error)
 {
   struct stat st;
 
-  if (strcmp (p->path, "-") == 0 || g_str_has_prefix (p->path, "/dev/") || g_str_has_prefix (p->path, "/proc/"))
+  if (is_stream (p->path))
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        "the output is written in any order, which no pipe can take: name a file");
   if (!p->in_place && qconv_source_is_file (p->model->source, p->path))

@@ -20,6 +20,12 @@ run --to bf16-safetensors in.safetensors no/such/folder.safetensors
 run --to bf16-safetensors in.safetensors in.safetensors
 run --to bf16-safetensors --force in.safetensors ./folder/../in.safetensors
 run --to bf16-safetensors in.safetensors cut.safetensors
+run --to bf16-safetensors in.safetensors /dev/stdout
+# Files in memory lie below /dev too
+if [ -w /dev/shm ]; then
+  "$QCONV" --to bf16-safetensors in.safetensors "/dev/shm/qconv-$$.safetensors" >/dev/null || echo "/dev/shm is refused"
+  rm -f "/dev/shm/qconv-$$.safetensors"
+fi
 # GLib words the reason
 run --to bf16-safetensors --keep '(' in.safetensors out.safetensors | sed 's/Error while.*/REASON/'
 run --to bf16-safetensors -o nonsense=1 in.safetensors out.safetensors
