@@ -3,6 +3,7 @@
 #include "base/checksum-map.h"
 #include "check/against.h"
 #include "graph/odd-bias.h"
+#include "io/source.h"
 #include "plan/plan.h"
 
 static void
@@ -81,6 +82,8 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   report_biases (r, model);
   if (!o->allow_incomplete)
     report_missing (r, model);
+  if (!qconv_source_check_reads (model->source, error))
+    return NULL;
   if (o->original == NULL)
     add_layers (&e);
   else if (model->unclaimed == NULL && (a = qconv_against_new (&e, o->original, error)) == NULL)

@@ -202,6 +202,25 @@ warn_of_biases (const QconvModel *m, const Warn *warn)
     }
 }
 
+/* Lists and claims the tensors. An error of the system comes before all others, which it may have led to */
+static gboolean
+look_inside (QconvModel *m, const QconvOpenOptions *o, const char *file, GError **error)
+{
+  Warn warn = { o->warn, o->warn_data };
+  g_autoptr (GError) own = NULL;
+  gboolean ok = open_container (m, o, &own) && qconv_vision_file_add (m, &warn, &own)
+                && (claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, &own));
+
+  if (!qconv_source_check_reads (m->source, error))
+    return FALSE;
+  if (!ok)
+    {
+      g_propagate_error (error, g_steal_pointer (&own));
+      qconv_error_name_file (error, file);
+    }
+  return ok;
+}
+
 QconvModel *
 qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error)
 {
@@ -221,12 +240,8 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
   m->source = qconv_source_open (file, error);
   if (m->source == NULL || (o->family_file != NULL && qconv_model_families (m, error) == NULL))
     return NULL;
-  if (!open_container (m, o, error) || !qconv_vision_file_add (m, &warn, error)
-      || !(claim_layers (m, o, &m->unclaimed) || tolerate_unclaimed (m, o, error)))
-    {
-      qconv_error_name_file (error, file);
-      return NULL;
-    }
+  if (!look_inside (m, o, file, error))
+    return NULL;
   pass_warnings (m, qconv_directory_warnings (m->directory), o);
   if (m->claims != NULL)
     pass_warnings (m, qconv_claims_warnings (m->claims), o);

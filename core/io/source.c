@@ -18,8 +18,9 @@ struct _QconvSource {
   guint64 size;
   dev_t device;
   ino_t inode;
-  GMutex lock;
+  GMutex lock;          /* of the next two */
   GHashTable *siblings; /* name -> QconvSource, owned */
+  GError *failed;       /* the first error of a read */
 };
 
 static QconvSource *
@@ -76,6 +77,7 @@ qconv_source_free (QconvSource *s)
     close (s->fd);
   g_clear_pointer (&s->bytes, g_bytes_unref);
   g_hash_table_unref (s->siblings);
+  g_clear_error (&s->failed);
   g_mutex_clear (&s->lock);
   g_free (s->path);
   g_free (s->name);
@@ -132,6 +134,42 @@ read_file (QconvSource *s, guint64 offset, gsize n, guint8 *dst, GError **error)
   return TRUE;
 }
 
+/* Reads, and remembers the first error */
+static gboolean
+read_noting (QconvSource *s, guint64 offset, gsize n, guint8 *dst, GError **error)
+{
+  GError *failed = NULL;
+
+  if (read_file (s, offset, n, dst, &failed))
+    return TRUE;
+  g_mutex_lock (&s->lock);
+  if (s->failed == NULL)
+    s->failed = g_error_copy (failed);
+  g_mutex_unlock (&s->lock);
+  g_propagate_error (error, failed);
+  return FALSE;
+}
+
+gboolean
+qconv_source_check_reads (QconvSource *s, GError **error)
+{
+  GHashTableIter iter;
+  gpointer sibling;
+  gboolean ok = TRUE;
+
+  g_mutex_lock (&s->lock);
+  if (s->failed != NULL)
+    {
+      g_propagate_error (error, g_error_copy (s->failed));
+      ok = FALSE;
+    }
+  g_hash_table_iter_init (&iter, s->siblings);
+  while (ok && g_hash_table_iter_next (&iter, NULL, &sibling))
+    ok = qconv_source_check_reads (sibling, error);
+  g_mutex_unlock (&s->lock);
+  return ok;
+}
+
 gboolean
 qconv_source_read (QconvSource *s, guint64 offset, gsize n, void *dst, GError **error)
 {
@@ -140,7 +178,7 @@ qconv_source_read (QconvSource *s, guint64 offset, gsize n, void *dst, GError **
     return qconv_fail (error, QCONV_ERROR_INPUT,
                        "%" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT " are past the end of the file", n, offset);
   if (s->fd >= 0)
-    return read_file (s, offset, n, dst, error);
+    return read_noting (s, offset, n, dst, error);
   if (n > 0)
     memcpy (dst, (const guint8 *) g_bytes_get_data (s->bytes, NULL) + offset, n);
   return TRUE;

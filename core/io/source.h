@@ -14,6 +14,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvSource, qconv_source_free)
 const char *qconv_source_path (QconvSource *s);
 /* Returns the descriptor of the open file; -1 in memory */
 int qconv_source_descriptor (QconvSource *s);
+/* Fails with the first error that the system gave when this file or a sibling was read. Whoever read may have taken it
+   for a fault of the contents */
+gboolean qconv_source_check_reads (QconvSource *s, GError **error);
 /* Returns whether @path is this very file, or a sibling that was opened */
 gboolean qconv_source_is_file (QconvSource *s, const char *path);
 /* Appends to @paths (element-type utf8) the path of this file and those of the siblings that were opened */
