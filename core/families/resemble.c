@@ -2,6 +2,8 @@
 /* Compares a file of no known family with the templates of all families; resemble.h describes the result. */
 #include "families/resemble.h"
 
+#include <string.h>
+
 #include "families/expand.h"
 #include "families/missing.h"
 
@@ -29,20 +31,16 @@ count_own (const Family *f, const Names *original)
   return strangers * STRANGERS <= n ? n - strangers : 0;
 }
 
-/* Compares the names behind the prefix of @trial, whose dimensions are not known yet, with its family */
+/* Compares @behind, the names behind the prefix of @trial, with its family. Its dimensions are not known yet */
 static void
-compare (Search *s, Identity *trial)
+compare (Search *s, Identity *trial, const Names *behind)
 {
-  g_autoptr (Names) behind
-      = qconv_names_behind (s->names, trial->prefix, &qconv_family_data (trial->family)->prefix_rewrites);
-  g_autoptr (Names) original = NULL;
+  gboolean renamed = strcmp (trial->naming, "original") != 0;
+  g_autoptr (Names) mapped = renamed ? qconv_identity_names (trial, behind, NULL) : NULL;
+  const Names *original = renamed ? mapped : behind;
   g_autoptr (GPtrArray) missing = NULL;
-  guint own;
+  guint own = original != NULL ? count_own (trial->family, original) : 0;
 
-  if (qconv_names_length (behind) < FEWEST)
-    return;
-  original = qconv_identity_names (trial, behind, NULL);
-  own = original != NULL ? count_own (trial->family, original) : 0;
   if (own < FEWEST)
     return;
   trial->dims = qconv_family_infer (trial->family, original, NULL);
@@ -58,16 +56,21 @@ compare (Search *s, Identity *trial)
 static void
 compare_namings (Search *s, const Family *f, const char *prefix)
 {
-  const FamilyDetectRules *namings = &qconv_family_data (f)->detect.namings;
+  const FamilyData *data = qconv_family_data (f);
+  gboolean all = *prefix == '\0' && data->prefix_rewrites.n == 0;
+  g_autoptr (Names) cut = all ? NULL : qconv_names_behind (s->names, prefix, &data->prefix_rewrites);
+  const Names *behind = all ? s->names : cut;
 
-  for (guint i = 0; i < namings->n; i++)
+  if (qconv_names_length (behind) < FEWEST)
+    return;
+  for (guint i = 0; i < data->detect.namings.n; i++)
     {
       g_autoptr (Identity) trial = g_new0 (Identity, 1);
 
       trial->family = f;
-      trial->naming = namings->at[i].result;
+      trial->naming = data->detect.namings.at[i].result;
       trial->prefix = g_strdup (prefix);
-      compare (s, trial);
+      compare (s, trial, behind);
     }
 }
 
