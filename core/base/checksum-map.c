@@ -229,6 +229,17 @@ check_keys (const QconvDirectory *d, GError **error)
   return TRUE;
 }
 
+gboolean
+qconv_in_several_files (const QconvDirectory *d)
+{
+  guint n = qconv_directory_n_tensors (d);
+
+  for (guint i = 1; i < n; i++)
+    if (qconv_directory_tensor (d, i)->source != qconv_directory_tensor (d, 0)->source)
+      return TRUE;
+  return FALSE;
+}
+
 ChecksumMap *
 qconv_checksum_map_new (const QconvDirectory *d, GError **error)
 {
@@ -243,7 +254,11 @@ qconv_checksum_map_new (const QconvDirectory *d, GError **error)
   m = g_new0 (ChecksumMap, 1);
   m->tensors = new_sums ();
   if (read_map (m, text_at (d, QCONV_CHECKSUMS), &counts) && (counts.others == 0 || counts.others == counts.all))
-    return counts.others == 0 ? g_steal_pointer (&m) : NULL;
+    {
+      if (qconv_in_several_files (d))
+        g_clear_pointer (&m->keys, g_hash_table_unref);
+      return counts.others == 0 ? g_steal_pointer (&m) : NULL;
+    }
   qconv_fail (error, QCONV_ERROR_INPUT,
               "the metadata \"" QCONV_CHECKSUMS "\" are damaged: they are no map of checksums");
   return NULL;
@@ -251,30 +266,36 @@ qconv_checksum_map_new (const QconvDirectory *d, GError **error)
 
 /* ---- Comparing ---- */
 
+enum { MOST_LINES = 8 }; /* a hostile file may have any number of keys */
+
+/* Adds a line about @key. Counts in *more those that there is no room for */
 static void
-add_line (GPtrArray *lines, const char *key, const char *what)
+add_line (GPtrArray *lines, guint *more, const char *key, const char *what)
 {
-  g_ptr_array_add (lines, g_strdup_printf ("the metadata \"%s\" %s", key, what));
+  if (lines->len < MOST_LINES)
+    g_ptr_array_add (lines, g_strdup_printf ("the metadata \"%s\" %s", key, what));
+  else
+    ++*more;
 }
 
 /* Adds the keys that are stated and not in @d */
 static void
-add_lost (GPtrArray *lines, const ChecksumMap *m, const QconvDirectory *d)
+add_lost (GPtrArray *lines, guint *more, const ChecksumMap *m, const QconvDirectory *d)
 {
   g_autoptr (GList) stated = g_list_sort (g_hash_table_get_keys (m->keys), (GCompareFunc) strcmp);
   guint32 crc;
 
   for (const GList *i = stated; i != NULL; i = i->next)
     if (qconv_directory_metadata (d, i->data) == NULL || !sum_key (d, i->data, &crc))
-      add_line (lines, i->data, "were written, the file lacks them");
+      add_line (lines, more, i->data, "were written, the file lacks them");
 }
 
 GPtrArray *
-qconv_checksum_map_compare (const ChecksumMap *m, const QconvDirectory *d)
+qconv_checksum_map_changed_keys (const ChecksumMap *m, const QconvDirectory *d)
 {
   GPtrArray *lines = g_ptr_array_new_with_free_func (g_free);
   const char *const *keys = qconv_directory_metadata_keys (d);
-  g_autofree guint *order = m->keys != NULL ? sort_tensors (d) : NULL;
+  guint more = 0;
   guint32 crc;
   gpointer stated;
 
@@ -284,11 +305,20 @@ qconv_checksum_map_compare (const ChecksumMap *m, const QconvDirectory *d)
     if (!sum_key (d, keys[i], &crc))
       continue;
     else if (!g_hash_table_lookup_extended (m->keys, keys[i], NULL, &stated))
-      add_line (lines, keys[i], "were added after the file was written");
+      add_line (lines, &more, keys[i], "were added after the file was written");
     else if (GPOINTER_TO_UINT (stated) != crc)
-      add_line (lines, keys[i], "are not those that were written");
-  add_lost (lines, m, d);
-  if (sum_types (d, order) != m->types)
-    g_ptr_array_add (lines, g_strdup ("names, types or shapes of tensors are not those that were written"));
+      add_line (lines, &more, keys[i], "are not those that were written");
+  add_lost (lines, &more, m, d);
+  if (more > 0)
+    g_ptr_array_add (lines, g_strdup_printf ("%u other keys of the metadata came, went or changed", more));
   return lines;
+}
+
+gboolean
+qconv_checksum_map_check_types (const ChecksumMap *m, const QconvDirectory *d, GError **error)
+{
+  g_autofree guint *order = m->keys != NULL ? sort_tensors (d) : NULL;
+
+  return m->keys == NULL || sum_types (d, order) == m->types
+         || qconv_fail (error, QCONV_ERROR_INPUT, "names, types or shapes of tensors are not those that were written");
 }

@@ -6,7 +6,6 @@
 
 #include "base/names.h"
 #include "check/expected.h"
-#include "io/source.h"
 #include "layer/hooks.h"
 
 /* Sets the bound of a pair: that of the written scheme, or that of moving if @l was moved or adopted */
@@ -122,7 +121,7 @@ qconv_check_plan (const QconvPlan *p, const Written *file, const Listener *liste
   r = qconv_report_new ();
   if (!verbatim)
     qconv_report_structure (r, written, TRUE);
-  if (!qconv_source_check_reads (written->source, error))
+  if (!qconv_model_check_reads (written, error))
     return NULL;
   if (!p->verify)
     return g_steal_pointer (&r);

@@ -3,7 +3,6 @@
 #include "base/checksum-map.h"
 #include "check/against.h"
 #include "graph/odd-bias.h"
-#include "io/source.h"
 #include "plan/plan.h"
 
 static void
@@ -38,12 +37,14 @@ check_header (const QconvModel *model, QconvReport *r)
 {
   g_autoptr (GError) damaged = NULL;
   g_autoptr (ChecksumMap) stated = qconv_checksum_map_new (model->directory, &damaged);
-  g_autoptr (GPtrArray) lines = stated != NULL ? qconv_checksum_map_compare (stated, model->directory) : NULL;
+  g_autoptr (GPtrArray) lines = stated != NULL ? qconv_checksum_map_changed_keys (stated, model->directory) : NULL;
 
-  if (damaged != NULL)
-    qconv_report_problem (r, NULL, "checksum", "%s", damaged->message);
+  if (stated != NULL)
+    qconv_checksum_map_check_types (stated, model->directory, &damaged);
   for (guint i = 0; lines != NULL && i < lines->len; i++)
     qconv_report_problem (r, NULL, "checksum", "%s", (const char *) g_ptr_array_index (lines, i));
+  if (damaged != NULL)
+    qconv_report_problem (r, NULL, "checksum", "%s", damaged->message);
   return stated != NULL ? g_steal_pointer (&stated->tensors) : NULL;
 }
 
@@ -82,7 +83,7 @@ qconv_model_verify (QconvModel *model, const QconvVerifyOptions *options, GError
   report_biases (r, model);
   if (!o->allow_incomplete)
     report_missing (r, model);
-  if (!qconv_source_check_reads (model->source, error))
+  if (!qconv_model_check_reads (model, error))
     return NULL;
   if (o->original == NULL)
     add_layers (&e);

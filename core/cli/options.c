@@ -70,7 +70,7 @@ const CliOption cli_options[] = {
   { "no-verify", 0, CLI_CONVERT, CLI_FLAG, AT (run.no_verify), NULL, NULL, TRUE,
     N_ ("do not compare the written file with the input") },
   { "no-checksums", 0, WRITES, CLI_FLAG, AT (run.no_checksums), NULL, NULL, TRUE,
-    N_ ("do not put checksums of the tensors into the metadata") },
+    N_ ("do not put checksums of the tensors and of the header into the metadata") },
   { "dry-run", 0, WRITES, CLI_FLAG, AT (show.dry_run), NULL, NULL, FALSE,
     N_ ("show the plan and the exact size of the output, then stop") },
   { "template", 0, CLI_CONVERT, CLI_FLAG, AT (show.as_template), NULL, NULL, TRUE,

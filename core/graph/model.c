@@ -221,6 +221,12 @@ look_inside (QconvModel *m, const QconvOpenOptions *o, const char *file, GError 
   return ok;
 }
 
+gboolean
+qconv_model_check_reads (const QconvModel *m, GError **error)
+{
+  return qconv_source_check_reads (m->source, error);
+}
+
 QconvModel *
 qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error)
 {

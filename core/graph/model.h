@@ -23,6 +23,8 @@ struct _QconvModel {
   Knowledge *knowledge;  /* see identify.h */
 };
 
+/* Fails with the first error that the system gave when a file of @m was read, see qconv_source_check_reads() */
+gboolean qconv_model_check_reads (const QconvModel *m, GError **error);
 /* Returns: (transfer none): the layer or tensor whose short name is that of @name; NULL if there is none */
 SourceLayer *qconv_model_find (const QconvModel *m, const char *name);
 /* Returns: (transfer none): the layer or tensor whose weight tensor is called @plain_name; NULL if there is none */

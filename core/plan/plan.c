@@ -16,64 +16,12 @@
 #include "plan/edit.h"
 #include "plan/encoder.h"
 #include "plan/output-name.h"
+#include "plan/plan-checksums.h"
 #include "plan/plan-layer.h"
 #include "plan/plan-warnings.h"
 #include "plan/source-note.h"
 #include "registry/target.h"
 #include "registry/values.h"
-
-/* Fails with @refused (transfer full), and says so if the file could be laid out without checksums */
-static gboolean
-fail_layout (QconvPlan *p, const QconvContainer *c, GError *refused, GError **error)
-{
-  g_autoptr (GError) own = refused;
-  Layout without = { 0 };
-  gboolean fits;
-
-  qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, NULL);
-  fits = p->checksums && own->domain == QCONV_ERROR && qconv_layout_make (&without, c, p->output.directory, NULL);
-  qconv_layout_clear (&without);
-  if (!fits)
-    {
-      g_propagate_error (error, g_steal_pointer (&own));
-      return FALSE;
-    }
-  return qconv_fail (error, own->code, "%s; --no-checksums makes it fit", own->message);
-}
-
-/* Lays the file out. @sums: (nullable): of the tensors, by index; NULL: checksums of the same length are laid out */
-static gboolean
-lay_out (QconvPlan *p, const Checksum *sums, Layout *layout, GError **error)
-{
-  GError *refused = NULL;
-  const QconvContainer *c = qconv_registry_container (p->target->writer->container);
-  g_autofree char *text = p->checksums ? qconv_checksum_map_text (p->output.directory, sums) : NULL;
-
-  if (c->lay_out == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
-  qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, text);
-  return qconv_layout_make (layout, c, p->output.directory, &refused) || fail_layout (p, c, refused, error);
-}
-
-gboolean
-qconv_plan_set_checksums (QconvPlan *p, const Checksum *sums, GError **error)
-{
-  Layout with = { 0 };
-  gboolean ok = !p->checksums || lay_out (p, sums, &with, error);
-
-  if (ok && p->checksums && (with.file_size != p->layout.file_size || with.header->len != p->layout.header->len))
-    ok = qconv_fail (error, QCONV_ERROR_BUG, "container %s makes headers of two lengths from texts of one length",
-                     p->target->writer->container);
-  if (ok && p->checksums)
-    {
-      Layout without = p->layout;
-
-      p->layout = with;
-      with = without;
-    }
-  qconv_layout_clear (&with);
-  return ok;
-}
 
 static gboolean
 plan_costs (QconvPlan *p, GError **error)
@@ -327,7 +275,7 @@ make_plan (Planning *pl, GError **error)
   if (pl->scales != NULL
       && !qconv_input_scales_check (pl->scales, p->mapping != NULL ? p->mapping->layers : p->model->layers, error))
     return FALSE;
-  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (p, NULL, &p->layout, error)
+  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !qconv_plan_lay_out (p, NULL, &p->layout, error)
       || !plan_costs (p, error))
     return FALSE;
   if (p->edit != NULL)
@@ -406,7 +354,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->warn = (Warn) { job->warn, job->warn_data };
   qconv_output_init (&p->output, model, p->target);
   qconv_schemes_init (&pl.schemes, p->target);
-  ok = make_plan (&pl, &local);
+  ok = (!p->verify || qconv_plan_check_stated (p, &local)) && make_plan (&pl, &local);
   if (ok)
     list_inputs (&pl);
   qconv_rules_clear (&pl.rules);

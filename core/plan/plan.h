@@ -39,6 +39,3 @@ struct _QconvPlan {
   Warn warn;
 };
 
-/* Puts the checksums of the tensors, by their index in the planned directory, into the header. No tensor moves. Does
-   nothing if the plan goes without checksums */
-gboolean qconv_plan_set_checksums (QconvPlan *p, const Checksum *sums, GError **error);

@@ -73,8 +73,14 @@ qconv_output_file_complete (const OutputFile *f, GError **error)
 gboolean
 qconv_output_file_check_copies (const OutputFile *f, GError **error)
 {
-  g_autoptr (ChecksumMap) stated = qconv_checksum_map_new (f->output->model->directory, NULL);
+  g_autoptr (GError) damaged = NULL;
+  g_autoptr (ChecksumMap) stated = qconv_checksum_map_new (f->output->model->directory, &damaged);
 
+  if (damaged != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&damaged));
+      return FALSE;
+    }
   for (guint i = 0; stated != NULL && i < f->output->tensors->len; i++)
     {
       const PlannedTensor *t = g_ptr_array_index (f->output->tensors, i);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "check/check.h"
 #include "check/report.h"
+#include "plan/plan-checksums.h"
 #include "run/complete.h"
 #include "run/convert-layers.h"
 #include "run/write-tensors.h"
@@ -49,8 +50,10 @@ check_inputs (const QconvPlan *p, GError **error)
 static gboolean
 is_stream (const char *path)
 {
-  return strcmp (path, "-") == 0 || g_str_has_prefix (path, "/proc/")
-         || (g_str_has_prefix (path, "/dev/") && !g_str_has_prefix (path, "/dev/shm/"));
+  g_autofree char *whole = g_canonicalize_filename (path, NULL);
+
+  return strcmp (path, "-") == 0 || g_str_has_prefix (whole, "/proc/")
+         || (g_str_has_prefix (whole, "/dev/") && !g_str_has_prefix (whole, "/dev/shm/"));
 }
 
 static gboolean

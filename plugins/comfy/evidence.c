@@ -292,6 +292,18 @@ warn_of_judgement (const GPtrArray *open, ComfyScales is, const char *neighbour,
     }
 }
 
+/* Returns: (transfer container): the layers of @looks for which comfy_scales_open() is TRUE */
+static GPtrArray *
+open_looks (const GPtrArray *looks)
+{
+  GPtrArray *open = g_ptr_array_new ();
+
+  for (guint i = 0; i < looks->len; i++)
+    if (comfy_scales_open (g_ptr_array_index (looks, i)))
+      g_ptr_array_add (open, g_ptr_array_index (looks, i));
+  return open;
+}
+
 /* Warns of each layer of @open that only the option says how its scales lie. */
 static void
 warn_of_word (const GPtrArray *open, const char *word, QconvClaims *claims)
@@ -302,16 +314,37 @@ warn_of_word (const GPtrArray *open, const char *word, QconvClaims *claims)
 }
 
 gboolean
+comfy_check_word (const GPtrArray *looks, const QconvValues *options, GError **error)
+{
+  g_autoptr (GPtrArray) open = open_looks (looks);
+  Evidence e = { 0 };
+
+  if (!g_str_equal (qconv_values_string (options, "scale-layout"), words[COMFY_SCALES_PLAIN]) || open->len == 0)
+    return TRUE;
+  if (!add_layers (&e, open, error))
+    return FALSE;
+  switch (judge_numbers (&e))
+    {
+    case COMFY_SCALES_PLAIN:
+      return TRUE;
+    case COMFY_SCALES_TILES:
+      return fail_word (&e, COMFY_SCALES_TILES, words[COMFY_SCALES_PLAIN], error);
+    default:
+      return qconv_fail (error, QCONV_ERROR_INPUT,
+                         "%s: -o comfy.scale-layout=plain contradicts the marker, whose block scales lie in tiles, and "
+                         "their numbers do not show plain rows; leave the option out",
+                         ((const ComfyLook *) g_ptr_array_index (open, 0))->layer);
+    }
+}
+
+gboolean
 comfy_judge_scales (const GPtrArray *looks, const QconvValues *options, QconvClaims *claims, GError **error)
 {
   const char *word = qconv_values_string (options, "scale-layout"), *neighbour = NULL;
-  g_autoptr (GPtrArray) open = g_ptr_array_new ();
+  g_autoptr (GPtrArray) open = open_looks (looks);
   Evidence e = { 0 };
   ComfyScales is;
 
-  for (guint i = 0; i < looks->len; i++)
-    if (comfy_scales_open (g_ptr_array_index (looks, i)))
-      g_ptr_array_add (open, g_ptr_array_index (looks, i));
   if (!add_layers (&e, open, error))
     return FALSE;
   is = judge_numbers (&e);

@@ -209,14 +209,6 @@ claim_unmarked (const Reading *r, QconvClaims *claims, GError **error)
   return TRUE;
 }
 
-/* Refuses plain scales in a marked layer if its numbers show tiles: the marker is right then, and the option wrong. */
-static gboolean
-check_word (const Reading *r, QconvClaims *claims, GError **error)
-{
-  return !g_str_equal (qconv_values_string (r->options, "scale-layout"), "plain")
-         || comfy_judge_scales (r->looks, r->options, claims, error);
-}
-
 static gboolean
 claim_marked (const Reading *r, QconvClaims *claims, GError **error)
 {
@@ -252,7 +244,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", fatal->layer != NULL ? fatal->layer : "",
                        fatal->layer != NULL ? ": " : "", fatal->message);
   warn_of_troubles (claims, r.troubles);
-  if (!check_word (&r, claims, error) || !claim_marked (&r, claims, error))
+  if (!comfy_check_word (r.looks, options, error) || !claim_marked (&r, claims, error))
     return FALSE;
   for (guint i = 0; i < r.markers->idle->len; i++)
     qconv_claims_drop (claims, g_ptr_array_index (r.markers->idle, i));

@@ -33,5 +33,23 @@ make_model --layers 1 --prefix "$(printf 'a\342\200\256b\342\200\250c.')" odd.sa
 run inspect --all odd.safetensors
 run verify --against in.safetensors odd.safetensors
 rm odd.safetensors
+# What checksums show of the header must not get new checksums: the type of a tensor, the checksums, metadata
+"$QCONV" --to copy-safetensors in.safetensors plain.safetensors >/dev/null
+"$QCONV" edit --force plain.safetensors summed.safetensors --metadata title=abc >/dev/null
+sed 's/"dtype":"BF16"/"dtype": "F16"/' summed.safetensors >typed.safetensors
+sed 's/crc32:/brc32:/' summed.safetensors >unsummed.safetensors
+sed 's/"title":"abc"/"title":"abd"/' summed.safetensors >titled.safetensors
+for file in typed unsummed titled; do
+  run verify $file.safetensors
+  run --to copy-safetensors --dry-run $file.safetensors out.safetensors
+  run edit --dry-run $file.safetensors out.safetensors --metadata format=pt
+done
+# Of a set of shards, the metadata of one count
+mkdir shards
+cp summed.safetensors shards/model-00001-of-00002.safetensors
+make_model --layers 1 --prefix other. other.safetensors
+"$QCONV" --to copy-safetensors other.safetensors shards/model-00002-of-00002.safetensors >/dev/null
+run verify shards
+rm -r shards plain.safetensors other.safetensors summed.safetensors typed.safetensors unsummed.safetensors titled.safetensors
 [ "$before" = "$(cksum *.safetensors *.pt)" ] && echo "nothing was changed"
 list

@@ -197,14 +197,17 @@ test_neighbour (void)
                "nvfp4");
 }
 
-/* Tests that plain rows are not believed of a marked layer whose numbers show tiles */
+/* Tests that plain rows are not believed of a marked layer whose numbers show tiles, or nothing */
 static void
 test_marked (void)
 {
-  g_autofree char *marked = write_marked (&clear);
+  g_autofree char *marked = write_marked (&clear), *noisy = NULL;
 
   assert_read (marked, tiles_word, NULL, "nvfp4");
   assert_refused (marked, plain_word, "l: -o comfy.scale-layout=plain contradicts the block scales");
+  noisy = write_marked (&blurred);
+  assert_read (noisy, tiles_word, NULL, "nvfp4");
+  assert_refused (noisy, plain_word, "l: -o comfy.scale-layout=plain contradicts the marker");
 }
 
 int

@@ -5,8 +5,9 @@
    QCONV_SHIM=KIND,N  the Nth write (or read) of the file is spoilt, counted from 0
    QCONV_SHIM_LOG     file that gets two numbers at the end: accesses of the kind, and whether one of them was spoilt
 
-   Kinds: "flip" one bit, "zero" the bytes, "lost" nothing is written, "torn" only the first half is, and all four claim
-   success; "read" the read fails with EIO; "short" all writes and reads do half of what they are asked for, and say so */
+   Kinds: "flip" one bit, "zero" the bytes, "lost" nothing is written, "torn" only the first half is, and all four
+   claim success; "read" the read fails with EIO; "short" all writes and reads do half of what they are asked for, and
+   say so */
 #undef _FILE_OFFSET_BITS /* which would make one name of pwrite and pwrite64 */
 #include <dlfcn.h>
 #include <errno.h>

@@ -135,7 +135,9 @@ differences (const QconvDirectory *d)
   g_autoptr (GPtrArray) lines = NULL;
 
   g_assert_no_error (error);
-  lines = qconv_checksum_map_compare (m, d);
+  lines = qconv_checksum_map_changed_keys (m, d);
+  if (!qconv_checksum_map_check_types (m, d, &error))
+    g_ptr_array_add (lines, g_strdup (error->message));
   g_ptr_array_add (lines, NULL);
   return g_strjoinv ("\n", (char **) lines->pdata);
 }
