@@ -255,7 +255,7 @@ same_bytes (const QconvTensor *a, const QconvTensor *b, gboolean *same, GError *
   return TRUE;
 }
 
-/* Reports @s, a layer of the original that is none of the file, unless it is a tensor there with the same bytes: a scale
+/* Reports @s, a layer of the original that is none of the file, unless a tensor there has the same bytes. A scale
    without a weight may be a plain tensor for the reader of the original, and be left out by that of the file */
 static gboolean
 report_lost_layer (Against *a, const SourceLayer *s, const QconvModel *model, QconvReport *r, GError **error)

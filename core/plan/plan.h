@@ -38,4 +38,3 @@ struct _QconvPlan {
   gboolean verify, checksums, force, allow_nonfinite, in_place;
   Warn warn;
 };
-

@@ -11,6 +11,6 @@ gboolean comfy_scales_open (const ComfyLook *l);
    #ComfyLook.judged and warns of what decides. @options: of the reader; QCONV_ERROR_INPUT: its scale-layout contradicts
    clear numbers. Reads at most 8 layers, and 128 KiB of each. */
 gboolean comfy_judge_scales (const GPtrArray *looks, const QconvValues *options, QconvClaims *claims, GError **error);
-/* Fails with QCONV_ERROR_INPUT if scale-layout is "plain" for @looks, layers with markers, and their numbers do not show
-   plain rows: a marker says that scales lie in tiles. */
+/* Fails with QCONV_ERROR_INPUT if scale-layout is "plain" for @looks, layers with markers, and their numbers do not
+   show plain rows: a marker says that scales lie in tiles. */
 gboolean comfy_check_word (const GPtrArray *looks, const QconvValues *options, GError **error);
