@@ -4,3 +4,4 @@
 #include "qconv-plugin.h"
 
 extern const QconvQuantizer nunchaku_svdq_fp4, nunchaku_svdq_int4;
+extern const QconvReader nunchaku_reader;
