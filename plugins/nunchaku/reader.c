@@ -118,6 +118,27 @@ compare_all (const QconvDirectory *d, const GPtrArray *looks, const Report *r)
 
 /* ---- Claiming ---- */
 
+/* Returns whether the format adds the bias of @l: the projections "out_proj" and "mlp_fc2" of a single block of FLUX.1
+   are the columns of one layer. The second has its bias; the first has zeros, so that every layer has one. */
+static gboolean
+is_added (const NunchakuLook *l)
+{
+  const QconvTensor *bias = l->members[NUNCHAKU_BIAS];
+  gsize n = (gsize) bias->n_bytes / sizeof (guint16);
+  g_autofree guint16 *items = NULL;
+  guint16 all = 0;
+
+  if (!g_pattern_match_simple ("single_transformer_blocks.*.out_proj", l->name)
+      && !g_pattern_match_simple ("single_transformer_blocks.*.attn.to_out", l->name))
+    return FALSE;
+  items = g_new (guint16, n);
+  if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))
+    return FALSE;
+  for (gsize i = 0; i < n; i++)
+    all |= GUINT16_FROM_LE (items[i]);
+  return (all & 0x7fff) == 0; /* zeros of both signs */
+}
+
 /* Claims the bias as a plain tensor: loaders of plain weights want its items in order. */
 static void
 claim_bias (const NunchakuLook *l, QconvClaims *claims)
@@ -130,6 +151,11 @@ claim_bias (const NunchakuLook *l, QconvClaims *claims)
 
   if (bias == NULL || qconv_claims_taken (claims, bias))
     return;
+  if (is_added (l))
+    {
+      qconv_claims_drop (claims, bias);
+      return;
+    }
   c = qconv_claims_layer (claims, name, "plain", NULL, l->rows, 1, computed ? QCONV_F32 : bias->dtype);
   qconv_claim_shape (c, &QCONV_SHAPE1 (l->rows));
   qconv_claim_bind_data (c, "weight",

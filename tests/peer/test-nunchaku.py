@@ -85,6 +85,9 @@ def check(name):
         assert len(layers) == 15
         for layer in layers:
             for leaf, want in zip(("weight", "bias"), decode(layer, tensors)):
+                if leaf == "bias" and layer.endswith("single_transformer_blocks.0.out_proj"):
+                    assert not want.any() and f"{layer}.{leaf}" not in plain
+                    continue
                 got = plain[f"{layer}.{leaf}"].astype(np.float64)
                 assert got.shape == want.shape, f"{layer}.{leaf}: {got.shape}"
                 error = np.abs(got - want).max() / max(np.abs(want).max(), 1e-3)
