@@ -185,7 +185,7 @@ typedef struct {
   const char *a;
   FamilyTexts b;
   FamilyIndex index;
-  FamilyExpressions rows;
+  FamilyExpressions rows, columns;
   gboolean swap_halves, transpose;
   FamilyInteger b_rows_part;
   gint64 b_parts;

@@ -33,7 +33,7 @@ qconv_keymap_parts (void)
 void
 qconv_keymap_part (GArray *parts, const char *name, guint64 first, guint64 stride, guint64 n)
 {
-  NamePart part = { g_strdup (name), first, stride, n };
+  NamePart part = { .name = g_strdup (name), .first = first, .stride = stride, .n = n };
 
   g_array_append_val (parts, part);
 }

@@ -14,6 +14,7 @@ enum { MAX_PARTS = 1 << 16 };
  * @n_joined: the number of parts that there must be in the end, if each has a rule of its own; else 0
  * @whole_is_a: @whole is of the map's naming "a" and @parts are of "b"; else the other way round
  * @rows: (nullable): of the parts; if NULL, they are equal
+ * @beside: the parts lie side by side, and @rows are their columns
  * @swap: the halves of the rows of the only part change places
  * @index: variables of all names
  * @head: (nullable): the rows of a head of the only part, see permute_rows(); NULL: they stay in order
@@ -23,7 +24,7 @@ typedef struct {
   const char *whole;
   GPtrArray *parts; /* texts of the family */
   gint64 n_joined;
-  gboolean whole_is_a, swap, transpose;
+  gboolean whole_is_a, swap, transpose, beside;
   const FamilyExpressions *rows;
   const FamilyIndex *index;
   const FamilyExpression *head;
@@ -94,7 +95,8 @@ add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError 
   rule->whole = of->a;
   rule->whole_is_a = TRUE;
   rule->parts = g_ptr_array_new ();
-  rule->rows = of->rows.at != NULL ? &of->rows : NULL;
+  rule->beside = of->columns.at != NULL;
+  rule->rows = rule->beside ? &of->columns : of->rows.at != NULL ? &of->rows : NULL;
   rule->index = &of->index;
   rule->swap = of->swap_halves;
   rule->transpose = of->transpose;
@@ -106,8 +108,12 @@ add_rule (const KeymapRun *m, GPtrArray *rules, const FamilyMapRule *of, GError 
     return qconv_fail (error, QCONV_ERROR_INPUT,
                        "keymaps: %s: a rule with several parts cannot swap, transpose or permute rows, or add to them",
                        of->a);
+  if (rule->beside && of->rows.at != NULL)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: a rule cannot have both \"rows\" and \"columns\"",
+                       of->a);
   return rule->rows == NULL || rule->rows->n == n
-         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"rows\" must have one count for each part", of->a);
+         || qconv_fail (error, QCONV_ERROR_INPUT, "keymaps: %s: \"%s\" must have one count for each part", of->a,
+                        rule->beside ? "columns" : "rows");
 }
 
 static GPtrArray *
@@ -323,60 +329,73 @@ stated_rows (const KeymapRun *m, const Rule *rule, guint i, const char *whole, g
   return n >= 0 || qconv_fail (error, QCONV_ERROR_INPUT, "%s: a part would have fewer than 0 rows", whole);
 }
 
-/* Splits one tensor into several. Does nothing if the source is missing */
+/* Splits one tensor into several, by rows or by columns. Does nothing if the source is missing */
 static gboolean
 split (KeymapRun *m, const Rule *rule, char **names, GError **error)
 {
-  const char *source = qconv_keymap_source (m, names[0]);
-  guint64 total, first = 0;
+  const char *source = qconv_keymap_source (m, names[0]), *what = rule->beside ? "columns" : "rows";
+  guint axis = rule->beside ? 1 : 0;
+  guint64 rows, total, first = 0;
   QconvShape shape;
 
   if (source == NULL)
     return TRUE;
   shape = *qconv_names_find (m->names, source);
-  if (!rows_of (m, source, &total, error))
+  if (!rows_of (m, source, &rows, error))
     return FALSE;
+  if (rule->beside && shape.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: not a matrix", source);
+  total = shape.dim[axis];
   for (guint i = 0; i < rule->parts->len; i++)
     {
       GArray *parts;
 
-      if (rule->rows == NULL ? !equal_rows (rule, source, total, &shape.dim[0], error)
-                             : !stated_rows (m, rule, i, source, &shape.dim[0], error))
+      if (rule->rows == NULL ? !equal_rows (rule, source, total, &shape.dim[axis], error)
+                             : !stated_rows (m, rule, i, source, &shape.dim[axis], error))
         return FALSE;
-      if (shape.dim[0] > total - first)
-        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " rows are too few for its parts", source,
-                           total);
+      if (shape.dim[axis] > total - first)
+        return qconv_fail (error, QCONV_ERROR_INPUT, "%s: %" G_GUINT64_FORMAT " %s are too few for its parts", source,
+                           total, what);
       parts = qconv_keymap_parts ();
-      qconv_keymap_part (parts, source, first, 1, shape.dim[0]);
+      qconv_keymap_part (parts, source, rule->beside ? 0 : first, 1, rule->beside ? rows : shape.dim[0]);
+      g_array_index (parts, NamePart, 0).skip = rule->beside ? first : 0;
+      g_array_index (parts, NamePart, 0).width = rule->beside ? shape.dim[1] : 0;
       if (!qconv_keymap_add (m, names[1 + i], parts, &shape, FALSE, error))
         return FALSE;
-      first += shape.dim[0];
+      first += shape.dim[axis];
     }
   return first == total
-         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: has %" G_GUINT64_FORMAT " rows more than its parts", source,
-                        total - first);
+         || qconv_fail (error, QCONV_ERROR_INPUT, "%s: has %" G_GUINT64_FORMAT " %s more than its parts", source,
+                        total - first, what);
 }
 
-/* Adds @source to @parts and its rows to @shape. Fails unless all parts have equal columns. */
+/* Adds the rows of @source to @parts and to @shape: below the parts before it or, with @beside, to their right. Fails
+   unless the other extents are equal */
 static gboolean
-stack_part (const KeymapRun *m, const char *source, GArray *parts, QconvShape *shape, GError **error)
+stack_part (const KeymapRun *m, const char *source, gboolean beside, GArray *parts, QconvShape *shape, GError **error)
 {
   QconvShape own = *qconv_names_find (m->names, source);
-  guint64 rows;
+  guint axis = beside ? 1 : 0;
+  guint64 rows, extent;
 
   if (!rows_of (m, source, &rows, error))
     return FALSE;
+  if (beside && own.rank != 2)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: not a matrix", source);
   qconv_keymap_part (parts, source, 0, 1, rows);
+  extent = own.dim[axis];
   if (parts->len == 1)
     {
       *shape = own;
       return TRUE;
     }
-  own.dim[0] = shape->dim[0];
+  own.dim[axis] = shape->dim[axis];
   if (!qconv_shape_equal (&own, shape))
-    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its columns differ from those of %s", source,
-                       g_array_index (parts, NamePart, 0).name);
-  return g_uint64_checked_add (&shape->dim[0], shape->dim[0], rows)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "%s: its %s differ from those of %s", source,
+                       beside ? "rows" : "columns", g_array_index (parts, NamePart, 0).name);
+  if (beside)
+    g_array_index (parts, NamePart, parts->len - 1).column = shape->dim[1];
+  return g_uint64_checked_add (&shape->dim[axis], shape->dim[axis], extent)
          || qconv_fail (error, QCONV_ERROR_INPUT, "%s: too many rows", source);
 }
 
@@ -391,19 +410,20 @@ stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
   for (guint i = 0; i < rule->parts->len; i++)
     {
       const char *source = qconv_keymap_source (m, names[1 + i]);
-      guint64 rows;
+      guint64 stated, extent;
 
       if (source == NULL)
         missing = missing != NULL ? missing : names[1 + i];
-      else if (!stack_part (m, source, parts, &shape, error))
+      else if (!stack_part (m, source, rule->beside, parts, &shape, error))
         return FALSE;
       else if (m->known && rule->rows != NULL)
         {
-          if (!stated_rows (m, rule, i, names[0], &rows, error))
+          if (!stated_rows (m, rule, i, names[0], &stated, error))
             return FALSE;
-          if (rows != g_array_index (parts, NamePart, parts->len - 1).n)
-            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: must have %" G_GUINT64_FORMAT " rows to be a part of %s",
-                               source, rows, names[0]);
+          extent = qconv_names_find (m->names, source)->dim[rule->beside ? 1 : 0];
+          if (stated != extent)
+            return qconv_fail (error, QCONV_ERROR_INPUT, "%s: must have %" G_GUINT64_FORMAT " %s to be a part of %s",
+                               source, stated, rule->beside ? "columns" : "rows", names[0]);
         }
     }
   if (parts->len == 0)

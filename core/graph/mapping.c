@@ -146,7 +146,7 @@ compose_map (Making *k, const NameMap *map, GError **error)
   for (guint i = 0; i < map->parts->len; i++)
     {
       const NamePart *p = &g_array_index (map->parts, NamePart, i);
-      Part part = { .first = p->first, .stride = p->stride, .n = p->n, .transposed = map->transposed };
+      Part part = { 0, p->first, p->stride, p->n, map->transposed, p->column, p->skip, p->width };
 
       s = find_source (k, p->name);
       if (s == NULL)

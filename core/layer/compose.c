@@ -12,30 +12,65 @@
 /* Limits the bytes of layer components that planning reads and compares: scales and code books */
 #define LARGEST_WHOLE ((gsize) 64 << 10)
 
+/* Checks that the source of part @i has its rows and their items */
+static gboolean
+check_part (const SourceLayer *s, guint i, GError **error)
+{
+  const Part *p = &g_array_index (s->parts, Part, i);
+  const QconvLayer *l = &qconv_composed_source (s, i)->layer->pub;
+  guint64 have = p->transposed ? l->cols : l->rows, last, end;
+
+  if (p->n > 0
+      && (!g_uint64_checked_mul (&last, p->n - 1, p->stride) || !g_uint64_checked_add (&last, last, p->first)
+          || last >= have))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "layer \"%s\": \"%s\" has %" G_GUINT64_FORMAT " rows, which is not enough", s->name, l->name,
+                       have);
+  return p->width == 0 || (!p->transposed && g_uint64_checked_add (&end, p->skip, p->width) && end <= l->cols)
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                        "layer \"%s\": \"%s\" has %" G_GUINT64_FORMAT " columns, which is not enough", s->name, l->name,
+                        l->cols);
+}
+
+/* Adds part @i and those to the right of it. @width: set to the length of their rows; @next: to the part below them */
+static gboolean
+check_band (const SourceLayer *s, guint i, guint64 *width, guint *next, GError **error)
+{
+  guint64 n = g_array_index (s->parts, Part, i).n;
+
+  *width = 0;
+  for (*next = i; *next < s->parts->len && (*next == i || g_array_index (s->parts, Part, *next).column > 0); (*next)++)
+    {
+      const Part *p = &g_array_index (s->parts, Part, *next);
+
+      if (!check_part (s, *next, error))
+        return FALSE;
+      if (p->column != *width || p->n != n || !g_uint64_checked_add (width, *width, qconv_composed_width (s, *next)))
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                           "layer \"%s\": \"%s\" does not fit beside the part before it", s->name,
+                           qconv_composed_source (s, *next)->name);
+    }
+  return TRUE;
+}
+
 /* Checks that all parts have rows of one length and that each source has the rows of its parts. @rows: set to the
    number of all rows */
 static gboolean
 check_parts (const SourceLayer *s, guint64 *rows, guint64 *cols, GError **error)
 {
   *rows = 0;
-  for (guint i = 0; i < s->parts->len; i++)
+  for (guint i = 0, next; i < s->parts->len; i = next)
     {
-      const Part *p = &g_array_index (s->parts, Part, i);
-      const QconvLayer *l = &qconv_composed_source (s, i)->layer->pub;
-      guint64 have = p->transposed ? l->cols : l->rows, width = p->transposed ? l->rows : l->cols, last;
+      guint64 width;
 
+      if (!check_band (s, i, &width, &next, error))
+        return FALSE;
       if (i > 0 && width != *cols)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                            "layer \"%s\": \"%s\" has rows of %" G_GUINT64_FORMAT " items, others of %" G_GUINT64_FORMAT,
-                           s->name, l->name, width, *cols);
+                           s->name, qconv_composed_source (s, i)->layer->pub.name, width, *cols);
       *cols = width;
-      if (p->n > 0
-          && (!g_uint64_checked_mul (&last, p->n - 1, p->stride) || !g_uint64_checked_add (&last, last, p->first)
-              || last >= have))
-        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                           "layer \"%s\": \"%s\" has %" G_GUINT64_FORMAT " rows, which is not enough", s->name, l->name,
-                           have);
-      if (!g_uint64_checked_add (rows, *rows, p->n))
+      if (!g_uint64_checked_add (rows, *rows, g_array_index (s->parts, Part, i).n))
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\" is too large", s->name);
     }
   return TRUE;
@@ -140,7 +175,8 @@ stack_components (const SourceLayer *s, guint64 rows, guint64 cols)
   const Layer *from = ((const SourceLayer *) g_ptr_array_index (s->sources, 0))->layer;
   g_autoptr (Layer) l = NULL;
 
-  if (qconv_composed_whole (s) ? strcmp (from->scheme, QCONV_PLAIN) == 0 : !same_scheme (s))
+  if (!qconv_composed_has_rows (s)
+      || (qconv_composed_whole (s) ? strcmp (from->scheme, QCONV_PLAIN) == 0 : !same_scheme (s)))
     return NULL;
   l = qconv_layer_new (
       s->name,
@@ -177,7 +213,8 @@ add_up (SourceLayer *s)
       const SourceLayer *of = qconv_composed_source (s, i);
       guint64 rows = MAX (p->transposed ? of->layer->pub.cols : of->layer->pub.rows, 1);
 
-      s->bytes += (guint64) ((double) of->bytes * (double) p->n / (double) rows);
+      s->bytes += (guint64) ((double) of->bytes * (double) p->n / (double) rows
+                             * (p->width > 0 ? (double) p->width / (double) of->layer->pub.cols : 1.0));
       s->min_rows = MAX (s->min_rows, of->min_rows);
       s->scratch = MAX (s->scratch, of->scratch);
     }

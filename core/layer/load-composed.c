@@ -201,7 +201,7 @@ load_rows (const SourceLayer *s, Components *c, const Rows *rows, GError **error
 
   if (!qconv_components_place (c, SCOPE_ROWS, rows, error))
     return FALSE;
-  for (guint i = 0; i < s->parts->len; start += g_array_index (s->parts, Part, i).n, i++)
+  for (guint i = 0; i < s->parts->len; start += qconv_composed_step (s, i), i++)
     {
       gsize mark = rows->arena->used;
       Slice slice;
@@ -229,20 +229,21 @@ qconv_composed_load (const SourceLayer *s, Components *c, Scope scope, const Row
 
 /* ---- Floats ---- */
 
-/* Copies the rows of @slice from @raw to @to. @raw: rows [first, first + load) of the source */
+/* Copies the rows of @slice from @raw to their columns of @to. @raw: rows [first, first + load) of the source */
 static void
 copy_floats (const SourceLayer *s, const Slice *slice, const QconvBuffer *raw, guint8 *to)
 {
   gsize item = qconv_dtype_bits (raw->dtype) / 8, cols = (gsize) s->layer->pub.cols, row_bytes = cols * item;
   const Part *p = slice->part;
-  gsize source_cols = (gsize) slice->of->layer->pub.cols;
+  gsize source_cols = (gsize) slice->of->layer->pub.cols, width = p->width > 0 ? (gsize) p->width : source_cols;
 
   for (guint64 row = 0; row < slice->n; row++)
     {
       guint64 from = slice->from + row * p->stride;
 
       if (!p->transposed)
-        memcpy (to + row * row_bytes, (guint8 *) raw->data + (from - slice->first) * row_bytes, row_bytes);
+        memcpy (to + row * row_bytes + (gsize) p->column * item,
+                (guint8 *) raw->data + ((from - slice->first) * source_cols + p->skip) * item, width * item);
       for (gsize col = 0; p->transposed && col < cols; col++)
         memcpy (to + row * row_bytes + col * item, (guint8 *) raw->data + (col * source_cols + from) * item, item);
     }
@@ -259,7 +260,7 @@ qconv_composed_floats_load (const SourceLayer *s, Components *c, const Rows *row
   *floats = QCONV_BUFFER (arena_take (rows->arena, size), size, dtype);
   if (floats->data == NULL)
     return qconv_components_exhausted (s->layer, error);
-  for (guint i = 0; i < s->parts->len; start += g_array_index (s->parts, Part, i).n, i++)
+  for (guint i = 0; i < s->parts->len; start += qconv_composed_step (s, i), i++)
     {
       gsize mark = rows->arena->used;
       Components *from;

@@ -129,12 +129,38 @@ qconv_composed_source (const SourceLayer *s, guint i)
   return g_ptr_array_index (s->sources, g_array_index (s->parts, Part, i).source);
 }
 
+guint64
+qconv_composed_step (const SourceLayer *s, guint i)
+{
+  gboolean beside = i + 1 < s->parts->len && g_array_index (s->parts, Part, i + 1).column > 0;
+
+  return beside ? 0 : g_array_index (s->parts, Part, i).n;
+}
+
+guint64
+qconv_composed_width (const SourceLayer *s, guint i)
+{
+  const Part *p = &g_array_index (s->parts, Part, i);
+  const QconvLayer *of = &qconv_composed_source (s, i)->layer->pub;
+
+  return p->transposed ? of->rows : p->width > 0 ? p->width : of->cols;
+}
+
+gboolean
+qconv_composed_has_rows (const SourceLayer *s)
+{
+  for (guint i = 0; i < s->parts->len; i++)
+    if (g_array_index (s->parts, Part, i).column > 0 || g_array_index (s->parts, Part, i).width > 0)
+      return FALSE;
+  return TRUE;
+}
+
 gboolean
 qconv_composed_whole (const SourceLayer *s)
 {
   const Part *p = &g_array_index (s->parts, Part, 0);
 
-  return s->parts->len == 1 && p->first == 0 && !p->transposed
+  return s->parts->len == 1 && p->first == 0 && !p->transposed && p->width == 0
          && (p->n == qconv_composed_source (s, 0)->layer->pub.rows && (p->stride == 1 || p->n <= 1));
 }
 

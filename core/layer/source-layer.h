@@ -25,11 +25,15 @@ typedef struct {
  * @source: index in the composed layer's sources
  * @first, @stride, @n: rows first, first + stride, …: @n of them
  * @transposed: the rows are columns [first, first + n) of the source
+ * @column: the first column of the rows in the composed layer. If it is not 0, the part lies to the right of the part
+ *   before it and has as many rows
+ * @skip, @width: of each row, the part has @width items from item @skip on; @width 0: all
  */
 typedef struct {
   guint source;
   guint64 first, stride, n;
   gboolean transposed;
+  guint64 column, skip, width;
 } Part;
 
 /**
@@ -83,6 +87,13 @@ const Binding *qconv_source_layer_binding (const SourceLayer *s, const char *com
 
 /* Returns the claimed layer whose rows part @i of a composed layer takes */
 const SourceLayer *qconv_composed_source (const SourceLayer *s, guint i);
+/* Returns the number of rows from the start of part @i of a composed layer to that of the part behind it, which is 0 if
+   the parts lie side by side */
+guint64 qconv_composed_step (const SourceLayer *s, guint i);
+/* Returns the items of one row of part @i */
+guint64 qconv_composed_width (const SourceLayer *s, guint i);
+/* Returns whether a composed layer consists of whole rows of its sources, none beside another */
+gboolean qconv_composed_has_rows (const SourceLayer *s);
 /* Returns whether a composed layer consists of all rows of one claimed layer, in their order */
 gboolean qconv_composed_whole (const SourceLayer *s);
 /* Returns whether the hook stack() of @q makes component @c of the composed layer @s */

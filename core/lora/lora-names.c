@@ -175,7 +175,7 @@ add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameM
       const NamePart *p = &g_array_index (map->parts, NamePart, i);
       NamedRows r = { qconv_model_find_tensor (m, qconv_names_full (behind, p->name)), p->first, p->stride, p->n };
 
-      if (r.source == NULL)
+      if (r.source == NULL || p->column > 0 || p->width > 0)
         return;
       g_array_append_val (rows, r);
     }

@@ -16,7 +16,7 @@ qconv_lora_rows (const SourceLayer *s, GArray *rows)
       NamedRows some = { qconv_composed_source (s, i), p->first, p->stride, p->n };
 
       g_array_append_val (rows, some);
-      upright &= !p->transposed;
+      upright &= !p->transposed && p->column == 0 && p->width == 0;
     }
   return upright;
 }

@@ -11,7 +11,7 @@ typedef struct {
 } NamedRows;
 
 /* Appends to @rows (element-type NamedRows) the rows of the model's layers of which @s consists. Returns FALSE if a
-   part of @s is transposed */
+   part of @s is transposed, lies beside another, or has not all columns */
 gboolean qconv_lora_rows (const SourceLayer *s, GArray *rows);
 /* Returns whether both mean the same rows in the same order, however these are cut into stretches */
 gboolean qconv_lora_rows_equal (const GArray *a, const GArray *b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The quantizer of ComfyUI's awq_w4a16 and the descriptor of its plugin. A weight is (code - 8) · scale + zero; a
+/* The quantizer of 4-bit AWQ weights and the descriptor of its plugin. A weight is (code - centre) · scale + zero; a
    group of columns shares the scale and the zero. */
 #include <math.h>
 #include <string.h>
@@ -9,8 +9,6 @@
 
 /* The least weights of one partial result; a long row has more. Follows from the layer alone. */
 #define CHUNK_ITEMS ((guint64) 1 << 20)
-/* The code of the centre */
-#define CENTRE 8
 
 /* The scale and centre of one group, in F32, before they are rounded to the stored type */
 typedef struct {
@@ -21,6 +19,13 @@ static guint64
 group_of (const QconvLayer *layer)
 {
   return (guint64) qconv_values_int (layer->values, "group");
+}
+
+/* Returns the code that stands for the zero alone. */
+static int
+centre_of (const QconvLayer *layer)
+{
+  return (int) qconv_values_int (layer->values, "centre");
 }
 
 static void
@@ -165,10 +170,10 @@ plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
   work->partial_size = work->chunk_rows * (layer->cols / group_of (layer)) * sizeof (Group);
 }
 
-/* Returns scale and centre of @n weights. If all are equal, the centre is their value and the scale 1, as in
+/* Returns scale and zero of @n weights. If all are equal, the zero is their value and the scale 1, as in
    comfy-quants. */
 static Group
-measure_group (const float *weights, guint64 n)
+measure_group (const float *weights, guint64 n, int centre)
 {
   float low = weights[0], high = weights[0], scale;
 
@@ -180,7 +185,7 @@ measure_group (const float *weights, guint64 n)
   if (low == high)
     return (Group) { 1.0f, low };
   scale = (high - low) / 15.0f;
-  return (Group) { scale, low + 8.0f * scale };
+  return (Group) { scale, low + (float) centre * scale };
 }
 
 static gboolean
@@ -191,7 +196,7 @@ accumulate_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, Q
   const float *weights = qconv_buffer_data (t->floats);
 
   for (guint64 k = 0; k < t->n_rows * groups; k++)
-    dst[k] = measure_group (weights + k * group, group);
+    dst[k] = measure_group (weights + k * group, group, centre_of (t->layer));
   return TRUE;
 }
 
@@ -216,12 +221,12 @@ finish_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, gcons
 /* Returns the nearest code, ties to even: adding 1.5 * 2^23 rounds to whole numbers. Returns 0 or 15 if the scale
    underflowed to 0. */
 static guint8
-code_of (float weight, Group group)
+code_of (float weight, Group group, int centre)
 {
   float x = (weight - group.zero) / group.scale;
-  float held = x > -8.0f ? (x < 7.0f ? x : 7.0f) : -8.0f;
+  float low = (float) -centre, high = (float) (15 - centre), held = x > low ? (x < high ? x : high) : low;
 
-  return (guint8) ((held + 0x1.8p23f) - 0x1.8p23f + CENTRE);
+  return (guint8) ((held + 0x1.8p23f) - 0x1.8p23f + (float) centre);
 }
 
 /* Encodes with the scale and centre in F32, not with the rounded ones that are stored. */
@@ -230,15 +235,16 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   guint64 cols = t->layer->cols, group = group_of (t->layer);
   const float *weights = qconv_buffer_data (t->floats);
+  int centre = centre_of (t->layer);
   guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
 
   memset (codes, 0, (gsize) (t->n_rows * cols / 2));
   for (guint64 start = 0; start < t->n_rows * cols; start += group)
     {
-      Group measured = measure_group (weights + start, group);
+      Group measured = measure_group (weights + start, group, centre);
 
       for (guint64 i = start; i < start + group; i++)
-        codes[i / 2] |= (guint8) (code_of (weights[i], measured) << i % 2 * 4);
+        codes[i / 2] |= (guint8) (code_of (weights[i], measured, centre) << i % 2 * 4);
     }
   return TRUE;
 }
@@ -252,13 +258,14 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   QconvBuffer *scales = qconv_tile_component (t, "scale"), *zeros = qconv_tile_component (t, "zero");
   const guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
   float *floats = qconv_buffer_data (t->floats);
+  int centre = centre_of (t->layer);
 
   for (guint64 k = 0; k < t->n_rows * groups; k++)
     {
       float scale = load_number (scales, first + k), zero = load_number (zeros, first + k);
 
       for (guint64 i = k * group; i < (k + 1) * group; i++)
-        floats[i] = (float) ((codes[i / 2] >> i % 2 * 4 & 15) - CENTRE) * scale + zero;
+        floats[i] = (float) ((codes[i / 2] >> i % 2 * 4 & 15) - centre) * scale + zero;
     }
   return TRUE;
 }
@@ -316,6 +323,12 @@ static const QconvOption options[] = {
     .min = 1,
     .max = 1 << 20,
     .help = N_ ("columns of a row that share a scale and a centre"),
+    .flags = QCONV_OPTION_PARAMETER },
+  { .name = "centre",
+    .type = QCONV_INT,
+    .value = "8",
+    .max = 15,
+    .help = N_ ("code that stands for the zero alone: 8 in files of ComfyUI, 0 in files of nunchaku"),
     .flags = QCONV_OPTION_PARAMETER },
   { .name = "scale-dtype",
     .type = QCONV_CHOICE,

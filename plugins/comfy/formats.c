@@ -221,7 +221,7 @@ static const ComfyFormat formats[] = {
     comfy_measure_matrix },
   { "asym_w4a8_int8", "w4a8", NULL, NULL, FALSE, 0, COMFY_FULL_NEVER, w4a8, keys_w4a8, comfy_measure_w4a8 },
   { "asym_w4a8_int8", "w6a8", NULL, NULL, FALSE, 0, COMFY_FULL_NEVER, w6a8, keys_w4a8, comfy_measure_w4a8 },
-  { "awq_w4a16", "awq", NULL, NULL, FALSE, 0, COMFY_FULL_NEVER, awq, keys_awq, comfy_measure_awq },
+  { "awq_w4a16", "awq", "centre", "8", FALSE, 0, COMFY_FULL_NEVER, awq, keys_awq, comfy_measure_awq },
   { "nf4", "nf4", "double-quant", "off", FALSE, 0, COMFY_FULL_NEVER, nf4, keys_nf4, comfy_measure_flat },
   { "bnb_nf4", "nf4", "double-quant", "off", TRUE, 0, COMFY_FULL_NEVER, bnb, keys_bnb_nf4, comfy_measure_flat },
   { "bnb_fp4", "fp4", "double-quant", "off", TRUE, 0, COMFY_FULL_NEVER, bnb, keys_bnb_fp4, comfy_measure_flat },

@@ -10,7 +10,6 @@ static const struct {
   const char *codes, *other, *scheme;
 } formats[] = {
   { "_blocks", "_scales", "foreign:gpt-oss-mxfp4" },
-  { ".qweight", ".wscales", "foreign:nunchaku" },
   { ".qweight", ".g_idx", "foreign:gptq" },
   { ".qweight", ".qzeros", "foreign:gptq-or-awq" },
   { ".q_weight", NULL, "foreign:exl2" },

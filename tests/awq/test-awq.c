@@ -96,6 +96,30 @@ test_example (void)
     }
 }
 
+/* Tests that a centre of 0 gives the same codes, and the least weight as the zero */
+static void
+test_centre (void)
+{
+  enum { ROWS = 16, COLS = 128 };
+  g_autofree float *weights = random_weights (RANDOM_LAPLACE, ROWS, COLS, 4), *a = NULL, *b = NULL;
+  g_autoptr (Encoded) eight = new_matrix ("scale-dtype=f32", QCONV_F32, ROWS, COLS);
+  g_autoptr (Encoded) none = new_matrix ("scale-dtype=f32,centre=0", QCONV_F32, ROWS, COLS);
+  const float *zero = encoded_data (none, "zero", NULL);
+  gsize n;
+
+  encoded_must_encode (eight, weights, 0);
+  encoded_must_encode (none, weights, 0);
+  a = encoded_must_decode (eight, 0);
+  b = encoded_must_decode (none, 0);
+  for (gsize i = 0; i < (gsize) ROWS * COLS; i++)
+    {
+      g_assert_cmpfloat (zero[i / 64], <=, weights[i]);
+      g_assert_cmpfloat_with_epsilon (a[i], b[i], 1e-6f);
+    }
+  n = (gsize) ROWS * COLS / 2;
+  g_assert_cmpmem (encoded_data (eight, "codes", NULL), n, encoded_data (none, "codes", NULL), n);
+}
+
 /* Compares the plugin's own conversions with those of the kernels. Groups have two equal weights, so the weight is the
    centre */
 static void
@@ -297,6 +321,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/awq/golden", test_golden);
   g_test_add_func ("/awq/example", test_example);
+  g_test_add_func ("/awq/centre", test_centre);
   g_test_add_func ("/awq/half-precision", test_half_precision);
   g_test_add_func ("/awq/tiles", test_tiles);
   g_test_add_func ("/awq/stack", test_stack);

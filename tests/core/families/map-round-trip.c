@@ -49,7 +49,8 @@ is_whole (const NameMap *map, const Names *names)
   return map->parts->len == 1 && p->first == 0 && p->stride == 1 && p->n == rows_of (qconv_names_find (names, p->name));
 }
 
-/* Returns the rows of @map, or none if it is a whole tensor. Asserts that each row is there. */
+/* Returns the rows of @map, or none if it is a whole tensor. Of parts that lie side by side, only the first counts.
+   Asserts that each row is there. */
 static GArray *
 list_rows (const NameMap *map, const Names *names)
 {
@@ -62,8 +63,8 @@ list_rows (const NameMap *map, const Names *names)
       const NamePart *p = &g_array_index (map->parts, NamePart, i);
       guint64 end = rows_of (qconv_names_find (names, p->name));
 
-      n += p->n;
-      for (guint64 k = 0; k < p->n && !whole; k++)
+      n += p->column == 0 ? p->n : 0;
+      for (guint64 k = 0; k < p->n && !whole && p->column == 0; k++)
         {
           Row row = { p->name, p->first + k * p->stride };
 
@@ -88,8 +89,17 @@ is_unmapped (const Family *f, const char *naming, const char *name)
   return FALSE;
 }
 
-/* Returns the names in the other naming, and the names of tensors that keep their names. Asserts that each row was used
-   once. */
+/* Returns the number of items of a tensor called @p->name that @p takes */
+static guint64
+items_of_part (const NamePart *p, const Names *names)
+{
+  const QconvShape *shape = qconv_names_find (names, p->name);
+
+  return p->n * (p->width > 0 ? p->width : items_of (shape) / MAX (rows_of (shape), 1));
+}
+
+/* Returns the names in the other naming, and the names of tensors that keep their names. Asserts that each item was
+   used once. */
 static Names *
 mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray *maps)
 {
@@ -106,7 +116,7 @@ mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray
           const NamePart *p = &g_array_index (map->parts, NamePart, k);
           gsize n = GPOINTER_TO_SIZE (g_hash_table_lookup (used, p->name));
 
-          g_hash_table_insert (used, p->name, GSIZE_TO_POINTER (n + p->n));
+          g_hash_table_insert (used, p->name, GSIZE_TO_POINTER (n + items_of_part (p, names)));
         }
     }
   for (guint i = 0; i < qconv_names_length (names); i++)
@@ -115,7 +125,7 @@ mapped_names (const Family *f, const char *naming, const Names *names, GPtrArray
       const QconvShape *shape = qconv_names_shape (names, i);
 
       if (g_hash_table_contains (used, name))
-        g_assert_cmpuint (GPOINTER_TO_SIZE (g_hash_table_lookup (used, name)), ==, rows_of (shape));
+        g_assert_cmpuint (GPOINTER_TO_SIZE (g_hash_table_lookup (used, name)), ==, items_of (shape));
       else
         {
           if (!is_unmapped (f, naming, name))
@@ -168,6 +178,22 @@ origin (const Made *made, const char *name, guint64 row)
   return g_array_index (rows, Row, row);
 }
 
+/* Asserts that each part of @map has the columns from which it was made */
+static void
+check_columns (const NameMap *map, const Made *made, const Names *mapped)
+{
+  for (guint i = 0; i < map->parts->len; i++)
+    {
+      const NamePart *p = &g_array_index (map->parts, NamePart, i), *from;
+      const NameMap *before = g_hash_table_lookup (made->maps, p->name);
+
+      from = before != NULL ? &g_array_index (before->parts, NamePart, 0) : NULL;
+      g_assert_cmpuint (p->column, ==, from != NULL ? from->skip : 0);
+      if (from != NULL && from->width > 0)
+        g_assert_cmpuint (from->width, ==, qconv_names_find (mapped, p->name)->dim[1]);
+    }
+}
+
 /* Asserts that @back, which was made from the result of @there, has every row of @names in its place */
 static void
 check_rows (const FamilyAliases *aliases, const Names *names, const Names *mapped, GPtrArray *there, GPtrArray *back)
@@ -184,6 +210,7 @@ check_rows (const FamilyAliases *aliases, const Names *names, const Names *mappe
       g_autofree char *spelling = qconv_aliases_apply (aliases, source);
 
       before = g_hash_table_lookup (made.maps, part->name);
+      check_columns (map, &made, mapped);
       g_assert_cmpstr (map->name, ==, spelling);
       g_assert_true (qconv_shape_equal (&map->shape, qconv_names_find (names, source)));
       g_assert_true (before == NULL || before->transposed == map->transposed);

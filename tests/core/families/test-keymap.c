@@ -4,7 +4,8 @@
 
 #include "map-fixture.h"
 
-/* Parts as text: "name 0+1*4" is rows 0, 1, 2, 3 */
+/* Parts as text: "name 0+1*4" is rows 0, 1, 2, 3; "[2+3]" columns 2, 3, 4 of these. " | " is before a part that lies
+   beside the one before it */
 static char *
 parts_text (const NameMap *map)
 {
@@ -15,7 +16,12 @@ parts_text (const NameMap *map)
       const NamePart *p = &g_array_index (map->parts, NamePart, i);
 
       g_string_append_printf (text, "%s%s %" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT "*%" G_GUINT64_FORMAT,
-                              i > 0 ? ", " : "", p->name, p->first, p->stride, p->n);
+                              i == 0          ? ""
+                              : p->column > 0 ? " | "
+                                              : ", ",
+                              p->name, p->first, p->stride, p->n);
+      if (p->width > 0)
+        g_string_append_printf (text, " [%" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT "]", p->skip, p->width);
     }
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
@@ -95,6 +101,46 @@ test_flux (void)
               "single_transformer_blocks.0.attn.to_v.bias 0+1*2, single_transformer_blocks.0.proj_mlp.bias 0+1*8");
   assert_map (maps, "final_layer.adaLN_modulation.1.bias", "norm_out.linear.bias 2+1*2, norm_out.linear.bias 0+1*2");
   assert_map (maps, "single_blocks.0.norm.query_norm.weight", "single_transformer_blocks.0.attn.norm_q.weight 0+1*2");
+}
+
+/* Tests both spellings of nunchaku's names, and layers that it cuts by columns */
+static void
+test_nunchaku (void)
+{
+  g_autoptr (Family) f = map_family ("flux1"), qwen = map_family ("qwen_image");
+  g_autoptr (Dims) dims = qconv_dims_new ();
+  g_autoptr (Names) names
+      = names_of ("single_transformer_blocks.0.out_proj.weight", 2, 2, "single_transformer_blocks.0.mlp_fc2.weight", 2,
+                  8, "single_transformer_blocks.0.mlp_fc2.bias", 2, 0, "transformer_blocks.0.attn.to_qkv.bias", 6, 0,
+                  "transformer_blocks.0.attn.norm_added_k.weight", 2, 0, "transformer_blocks.0.ff_context.net.2.weight",
+                  2, 8, NULL);
+  g_autoptr (Names) original = names_of ("single_blocks.0.linear2.weight", 2, 10, NULL);
+  g_autoptr (Names) fused = names_of ("transformer_blocks.0.attn.add_qkv_proj.weight", 6, 2, NULL);
+  g_autoptr (Names) odd = names_of ("single_transformer_blocks.0.out_proj.weight", 3, 2,
+                                    "single_transformer_blocks.0.mlp_fc2.weight", 2, 8, NULL);
+  g_autoptr (GPtrArray) maps = qconv_keymap (MAP (f, NULL, NULL, names, "nunchaku", "original"), NULL), back = NULL;
+  g_autoptr (GPtrArray) split = NULL;
+
+  g_assert_cmpuint (maps->len, ==, 5);
+  assert_map (maps, "single_blocks.0.linear2.weight",
+              "single_transformer_blocks.0.out_proj.weight 0+1*2 | single_transformer_blocks.0.mlp_fc2.weight 0+1*2");
+  assert_map (maps, "single_blocks.0.linear2.bias", "single_transformer_blocks.0.mlp_fc2.bias 0+1*2");
+  assert_map (maps, "double_blocks.0.img_attn.qkv.bias", "transformer_blocks.0.attn.to_qkv.bias 0+1*6");
+  assert_map (maps, "double_blocks.0.txt_mlp.2.weight", "transformer_blocks.0.ff_context.net.2.weight 0+1*2");
+  qconv_dims_set (dims, "hidden", 2);
+  qconv_dims_set (dims, "mlp", 8);
+  qconv_dims_set (dims, "depth_single", 1);
+  qconv_dims_set (dims, "layers", 1);
+  back = qconv_keymap (MAP (f, NULL, dims, original, "original", "nunchaku"), NULL);
+  assert_map (back, "single_transformer_blocks.0.out_proj.weight", "single_blocks.0.linear2.weight 0+1*2 [0+2]");
+  assert_map (back, "single_transformer_blocks.0.mlp_fc2.weight", "single_blocks.0.linear2.weight 0+1*2 [2+8]");
+  split = qconv_keymap (MAP (qwen, NULL, dims, fused, "nunchaku", "original"), NULL);
+  assert_map (split, "transformer_blocks.0.attn.add_k_proj.weight",
+              "transformer_blocks.0.attn.add_qkv_proj.weight 2+1*2");
+  assert_fails ("flux1", MAP (NULL, NULL, NULL, odd, "nunchaku", "original"), "its rows differ");
+  qconv_dims_set (dims, "mlp", 9);
+  assert_fails ("flux1", MAP (NULL, NULL, dims, original, "original", "nunchaku"), "10 columns are too few");
+  assert_fails ("flux1", MAP (NULL, NULL, dims, names, "nunchaku", "original"), "must have 9 columns");
 }
 
 static void
@@ -401,6 +447,8 @@ test_hostile (void)
     "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\"}, {\"a\": \"k.{p}\", \"b\": \"x.{p}\"}]",
     "\"rules\": [{\"a\": \"q.{p}\", \"b\": \"x.{p}\", \"index\": {\"i\": [0, 1000000000]}}]",
     "\"rules\": [{\"a\": \"q.{p}\", \"b\": []}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"columns\": [\"n\"]}]",
+    "\"rules\": [{\"a\": \"q.{p}\", \"b\": [\"x.{p}\", \"y.{p}\"], \"columns\": [\"n\", 0], \"rows\": [\"n\", 0]}]",
     "\"block_map\": [[\"q\", \"x\", \"plain\"], [\"k\", \"x\", \"plain\"]]",
   };
   g_autoptr (Dims) dims = qconv_dims_new ();
@@ -436,6 +484,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/keymap/flux", test_flux);
   g_test_add_func ("/keymap/flux-split", test_flux_split);
+  g_test_add_func ("/keymap/nunchaku", test_nunchaku);
   g_test_add_func ("/keymap/spellings", test_spellings);
   g_test_add_func ("/keymap/sd3", test_sd3);
   g_test_add_func ("/keymap/renames", test_renames);

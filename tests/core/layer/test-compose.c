@@ -202,7 +202,7 @@ load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
 static void
 assert_row (const SourceLayer *s, guint64 row, const float *got)
 {
-  for (guint i = 0; i < s->parts->len; row -= g_array_index (s->parts, Part, i++).n)
+  for (guint i = 0; i < s->parts->len; row -= qconv_composed_step (s, i++))
     {
       const Part *p = &g_array_index (s->parts, Part, i);
       const SourceLayer *of = g_ptr_array_index (s->sources, p->source);
@@ -211,13 +211,14 @@ assert_row (const SourceLayer *s, guint64 row, const float *got)
       if (row >= p->n)
         continue;
       all = load (of, 0, ROWS, FALSE);
-      for (guint64 col = 0; col < s->layer->pub.cols; col++)
+      for (guint64 col = 0; col < qconv_composed_width (s, i); col++)
         {
-          guint64 at = p->first + row * p->stride;
+          guint64 at = p->first + row * p->stride, from = p->skip + col;
 
-          g_assert_cmpfloat (got[col], ==, p->transposed ? all[col * COLS + at] : all[at * COLS + col]);
+          g_assert_cmpfloat (got[p->column + col], ==, p->transposed ? all[col * COLS + at] : all[at * COLS + from]);
         }
-      return;
+      if (qconv_composed_step (s, i) > 0)
+        return;
     }
   g_assert_not_reached ();
 }
@@ -289,6 +290,22 @@ static const Case cases[] = {
     3,
     FALSE },
   { "columns", { 0 }, 1, { { 0, 1, 1, 4, TRUE } }, 1, FALSE },
+  { "side by side", { 2, 3 }, 2, { { 0, 0, 1, ROWS, FALSE, 0 }, { 1, 0, 1, ROWS, FALSE, COLS } }, 2, FALSE },
+  { "plain side by side", { 1, 1 }, 2, { { 0, 8, 1, 9, FALSE, 0 }, { 1, 2, 2, 9, FALSE, COLS } }, 2, FALSE },
+  { "plain and codes side by side", { 1, 2 }, 2, { { 0, 0, 1, 5, FALSE, 0 }, { 1, 7, 1, 5, FALSE, COLS } }, 2, FALSE },
+  { "some columns of codes", { 2 }, 1, { { 0, 5, 1, 9, FALSE, 0, 2, 3 } }, 1, FALSE },
+  { "some columns of two layers",
+    { 0, 3 },
+    2,
+    { { 0, 1, 2, 6, FALSE, 0, 1, 5 }, { 1, 0, 1, 6, FALSE, 5, 0, 2 } },
+    2,
+    FALSE },
+  { "two pairs side by side",
+    { 0, 6 },
+    2,
+    { { 0, 0, 1, 7, FALSE, 0 }, { 1, 1, 1, 7, FALSE, COLS }, { 1, 3, 1, 4, FALSE, 0 }, { 0, 0, 5, 4, FALSE, COLS } },
+    4,
+    FALSE },
 };
 
 static void
@@ -299,7 +316,7 @@ test_case (gconstpointer data)
   GArray *parts = g_array_new (FALSE, FALSE, sizeof (Part));
   g_autoptr (SourceLayer) s = NULL;
   g_autoptr (GError) error = NULL;
-  guint64 rows = 0, cols = k->parts[0].transposed ? ROWS : COLS, align;
+  guint64 rows = 0, cols = 0, width, align;
   Model m;
 
   model_init (&m);
@@ -307,7 +324,11 @@ test_case (gconstpointer data)
     g_ptr_array_add (sources, g_ptr_array_index (m.layers, k->sources[i]));
   g_array_append_vals (parts, k->parts, k->n_parts);
   for (guint i = 0; i < k->n_parts; i++)
-    rows += k->parts[i].n;
+    {
+      rows += k->parts[i].column == 0 ? k->parts[i].n : 0;
+      width = k->parts[i].transposed ? ROWS : k->parts[i].width > 0 ? k->parts[i].width : COLS;
+      cols = MAX (cols, k->parts[i].column + width);
+    }
   s = qconv_compose ("made.weight", &QCONV_SHAPE2 (rows, cols), sources, parts, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (s->name, ==, "made");
@@ -348,6 +369,16 @@ test_refused (void)
       2,
       "*has rows of 24 items, others of 6" },
     { QCONV_SHAPE2 (5, COLS), { { 0, 0, 1, 4, FALSE } }, 1, "*another shape*" },
+    { QCONV_SHAPE2 (4, 2 * COLS),
+      { { 0, 0, 1, 4 }, { 1, 0, 1, 3, FALSE, COLS } },
+      2,
+      "*\"layer1\" does not fit beside*" },
+    { QCONV_SHAPE2 (4, 2 * COLS), { { 0, 0, 1, 4 }, { 1, 0, 1, 4, FALSE, 5 } }, 2, "*does not fit beside*" },
+    { QCONV_SHAPE2 (4, COLS), { { 0, 0, 1, 4, FALSE, COLS } }, 1, "*does not fit beside*" },
+    { QCONV_SHAPE2 (4, 3), { { 0, 0, 1, 4, FALSE, 0, 4, 3 } }, 1, "*has 6 columns, which is not enough" },
+    { QCONV_SHAPE2 (4, 3), { { 0, 0, 1, 4, FALSE, 0, G_MAXUINT64, 3 } }, 1, "*has 6 columns, which is not enough" },
+    { QCONV_SHAPE2 (4, 3), { { 0, 0, 1, 4, TRUE, 0, 0, 3 } }, 1, "*columns, which is not enough" },
+    { QCONV_SHAPE2 (4, 2 * COLS), { { 0, 0, 1, 4 }, { 1, 0, 1, 25, FALSE, COLS } }, 2, "*which is not enough" },
     { QCONV_SHAPE2 (0, COLS), { { 0, 0, 0, 0, FALSE } }, 0, "*\"made.weight\" would be made of nothing" },
   };
   Model m;

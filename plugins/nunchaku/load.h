@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Load functions that the reader binds: they unpack the tensors of nunchaku's files. */
+#pragma once
+#include "look.h"
+
+gboolean nunchaku_load_codes (const QconvLoad *load, GError **error);
+gboolean nunchaku_load_block_scale (const QconvLoad *load, GError **error);
+/* 16-bit numbers that lie like vectors: vectors, and the scales of INT4, become F32 */
+gboolean nunchaku_load_numbers (const QconvLoad *load, GError **error);
+gboolean nunchaku_load_down (const QconvLoad *load, GError **error);
+gboolean nunchaku_load_up (const QconvLoad *load, GError **error);
+/* The bias, in its own type */
+gboolean nunchaku_load_bias (const QconvLoad *load, GError **error);
+/* The bias of a layer whose input the kernel shifts, in F32 and without what makes up for the shift. load->data:
+   nunchaku_shift_data() */
+gboolean nunchaku_load_shifted_bias (const QconvLoad *load, GError **error);
+/* Modulation layers. load->data: nunchaku_chunk_data() */
+gboolean nunchaku_load_awq_codes (const QconvLoad *load, GError **error);
+gboolean nunchaku_load_awq_scale (const QconvLoad *load, GError **error);
+/* Also takes 1 off where the file has it, so the numbers are F32 */
+gboolean nunchaku_load_awq_bias (const QconvLoad *load, GError **error);
+
+/* Returns: (transfer full): the other tensors of the layer, which must outlive the load function's calls. */
+GBytes *nunchaku_shift_data (const NunchakuLook *l);
+GBytes *nunchaku_chunk_data (const NunchakuLook *l);
+/* Return the most bytes that one call of these functions allocates for the weight, and for the bias. */
+gsize nunchaku_load_scratch (const NunchakuLook *l);
+gsize nunchaku_bias_scratch (const NunchakuLook *l);

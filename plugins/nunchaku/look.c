@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds layers by "qweight" and "wscales", which only nunchaku's files have together, and checks the types and shapes
+   of their tensors (nunchaku: nunchaku/models/linear.py, src/Linear.cpp). */
+#include "look.h"
+
+#include <string.h>
+
+#include "packing.h"
+
+#define LARGEST_RANK 1024
+/* Types of 16-bit numbers, as 1 << dtype */
+#define HALVES (1u << QCONV_BF16 | 1u << QCONV_F16)
+
+/* Two spellings of each member: that of FLUX and SDXL, and that of Qwen-Image and Z-Image. Shapes are [first, second],
+   or [first] if second is NONE */
+typedef enum { NONE, ONE, ROWS, COLS, GROUPS, RANK } Extent;
+static const struct {
+  const char *names[2];
+  Extent first, second;
+  gboolean optional;
+} member_table[NUNCHAKU_N_MEMBERS] = {
+  [NUNCHAKU_QWEIGHT] = { { ".qweight" }, NONE, NONE, FALSE }, /* gives rows and columns */
+  [NUNCHAKU_WSCALES] = { { ".wscales" }, GROUPS, ROWS, FALSE },
+  [NUNCHAKU_BIAS] = { { ".bias" }, ROWS, NONE, TRUE },
+  [NUNCHAKU_WZEROS] = { { ".wzeros" }, GROUPS, ROWS, FALSE },
+  [NUNCHAKU_WTSCALE] = { { ".wtscale" }, ONE, NONE, TRUE },
+  [NUNCHAKU_WCSCALES] = { { ".wcscales" }, ROWS, NONE, TRUE },
+  [NUNCHAKU_SMOOTH] = { { ".smooth", ".smooth_factor" }, COLS, NONE, FALSE },
+  [NUNCHAKU_SMOOTH_ORIG] = { { ".smooth_orig", ".smooth_factor_orig" }, COLS, NONE, TRUE },
+  [NUNCHAKU_DOWN] = { { ".lora_down", ".proj_down" }, COLS, RANK, FALSE },
+  [NUNCHAKU_UP] = { { ".lora_up", ".proj_up" }, ROWS, RANK, FALSE },
+};
+
+/* Names of modulation layers, and the number of vectors that they make (nunchaku/models/normalization.py,
+   transformer_qwenimage.py). No tensor shows it */
+static const struct {
+  const char *suffix;
+  guint chunks;
+} modulations[] = {
+  { ".norm1.linear", 6 }, { ".norm1_context.linear", 6 }, { ".norm.linear", 3 }, { ".img_mod.1", 6 },
+  { ".txt_mod.1", 6 },
+};
+
+/* The layers behind a fused GELU, whose output the INT4 kernels shift, in the spellings of FLUX and of Qwen-Image.
+   SDXL has names with the same end, but no such kernel (src/kernels/zgemm/gemm_w4a4_launch_impl.cuh, "act_unsigned") */
+static const char *const shifted_names[] = {
+  "transformer_blocks.*.mlp_fc2",       "transformer_blocks.*.mlp_context_fc2",  "single_transformer_blocks.*.mlp_fc2",
+  "transformer_blocks.*.ff.net.2",      "transformer_blocks.*.ff_context.net.2", "transformer_blocks.*.img_mlp.net.2",
+  "transformer_blocks.*.txt_mlp.net.2",
+};
+
+static void
+free_trouble (gpointer data)
+{
+  NunchakuTrouble *t = data;
+
+  g_free (t->message);
+  g_free (t);
+}
+
+static void
+free_look (gpointer data)
+{
+  NunchakuLook *l = data;
+
+  g_free (l->name);
+  g_ptr_array_unref (l->troubles);
+  g_free (l);
+}
+
+static void G_GNUC_PRINTF (4, 5) trouble (NunchakuLook *l, const char *word, QconvError code, const char *format, ...)
+{
+  NunchakuTrouble *t = g_new0 (NunchakuTrouble, 1);
+  va_list args;
+
+  va_start (args, format);
+  t->message = g_strdup_vprintf (format, args);
+  va_end (args);
+  t->word = word;
+  t->code = code;
+  g_ptr_array_add (l->troubles, t);
+}
+#define BROKEN(l, word, ...) trouble (l, word, QCONV_ERROR_INPUT, __VA_ARGS__)
+
+/* ---- Sizes ---- */
+
+static gboolean
+applies (const NunchakuLook *l, guint member)
+{
+  return l->kind == NUNCHAKU_AWQ ? member <= NUNCHAKU_WZEROS : member != NUNCHAKU_WZEROS;
+}
+
+/* Returns the member's name in the file, or the first spelling. */
+static const char *
+name_of (const NunchakuLook *l, guint member)
+{
+  const QconvTensor *t = l->members[member];
+
+  return t != NULL ? t->name + strlen (l->name) + 1 : member_table[member].names[0] + 1;
+}
+
+static guint64
+extent (const NunchakuLook *l, Extent e)
+{
+  guint64 group = l->kind == NUNCHAKU_FP4 ? NUNCHAKU_GROUP_FP4 : NUNCHAKU_GROUP_INT4;
+
+  switch (e)
+    {
+    case ROWS:
+      return l->rows;
+    case COLS:
+      return l->cols;
+    case GROUPS:
+      return l->cols / group;
+    case RANK:
+      return l->rank;
+    default:
+      return 1;
+    }
+}
+
+/* Takes rows and columns from "qweight", and the kind from its type and that of "wscales". */
+static gboolean
+measure (NunchakuLook *l)
+{
+  const QconvTensor *q = l->members[NUNCHAKU_QWEIGHT], *scales = l->members[NUNCHAKU_WSCALES];
+  g_autofree char *shape = NULL;
+  guint64 row_step = NUNCHAKU_BLOCK, col_step = NUNCHAKU_BLOCK, per_row = 1;
+
+  if (q == NULL || scales == NULL)
+    {
+      BROKEN (l, "missing", "%s is missing", name_of (l, q == NULL ? NUNCHAKU_QWEIGHT : NUNCHAKU_WSCALES));
+      return FALSE;
+    }
+  shape = qconv_shape_to_string (&q->shape);
+  if (q->dtype == QCONV_I32)
+    {
+      l->kind = NUNCHAKU_AWQ;
+      row_step = 2 * NUNCHAKU_AWQ_ROWS; /* the kernel takes 8 rows at a time */
+      col_step = NUNCHAKU_GROUP_INT4;
+      per_row = NUNCHAKU_AWQ_ROWS;
+    }
+  else if (q->dtype == QCONV_I8)
+    l->kind = scales->dtype == QCONV_F8_E4M3 ? NUNCHAKU_FP4 : NUNCHAKU_INT4;
+  else
+    {
+      BROKEN (l, "dtype", "qweight is %s where I8 or I32 is needed", qconv_dtype_name (q->dtype));
+      return FALSE;
+    }
+  if (q->shape.rank == 2 && q->shape.dim[0] <= G_MAXUINT32 && q->shape.dim[1] <= G_MAXUINT32)
+    {
+      l->rows = q->shape.dim[0] * per_row;
+      l->cols = q->shape.dim[1] * 2;
+    }
+  if (l->rows == 0 || l->cols == 0 || l->rows % row_step != 0 || l->cols % col_step != 0)
+    {
+      BROKEN (l, "shape",
+              "qweight is %s, which makes no rows in multiples of %" G_GUINT64_FORMAT
+              " and columns in multiples of %" G_GUINT64_FORMAT,
+              shape, row_step, col_step);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Takes the rank and the type of 16-bit numbers from "lora_down", or the type from "wscales". */
+static void
+measure_rank (NunchakuLook *l)
+{
+  const QconvTensor *down = l->members[NUNCHAKU_DOWN];
+
+  l->half = l->members[NUNCHAKU_WSCALES]->dtype;
+  if (l->kind == NUNCHAKU_AWQ || down == NULL)
+    return;
+  l->half = down->dtype;
+  l->rank = down->shape.rank == 2 ? down->shape.dim[1] : 0;
+  if (l->rank == 0 || l->rank % NUNCHAKU_FACTOR != 0 || l->rank > LARGEST_RANK)
+    BROKEN (l, "rank", "%s has the rank %" G_GUINT64_FORMAT " where a multiple of %d up to %d is needed",
+            name_of (l, NUNCHAKU_DOWN), l->rank, NUNCHAKU_FACTOR, LARGEST_RANK);
+}
+
+/* ---- Checks ---- */
+
+static void
+check_dtype (NunchakuLook *l, guint member)
+{
+  const QconvTensor *t = l->members[member];
+  guint32 good = HALVES;
+
+  if (member == NUNCHAKU_QWEIGHT)
+    return;
+  if (member == NUNCHAKU_WSCALES && l->kind == NUNCHAKU_FP4)
+    good = 1u << QCONV_F8_E4M3;
+  if (member == NUNCHAKU_WTSCALE)
+    good |= 1u << QCONV_F32;
+  if ((good >> t->dtype & 1) == 0)
+    BROKEN (l, "dtype", "%s is %s where BF16 or F16 is needed", name_of (l, member), qconv_dtype_name (t->dtype));
+}
+
+static void
+check_member (NunchakuLook *l, guint member)
+{
+  const QconvTensor *t = l->members[member];
+  Extent first = member_table[member].first, second = member_table[member].second;
+  QconvShape want
+      = second == NONE ? QCONV_SHAPE1 (extent (l, first)) : QCONV_SHAPE2 (extent (l, first), extent (l, second));
+  g_autofree char *have = t != NULL ? qconv_shape_to_string (&t->shape) : NULL, *need = qconv_shape_to_string (&want);
+
+  if (t == NULL && !member_table[member].optional)
+    BROKEN (l, "missing", "%s is missing", name_of (l, member));
+  if (t == NULL)
+    return;
+  check_dtype (l, member);
+  if (first == NONE || qconv_shape_equal (&t->shape, &want) || (first == ONE && t->shape.rank == 0))
+    return;
+  if (second != RANK || l->rank != 0) /* a rank that is wrong has been reported */
+    BROKEN (l, "shape", "%s is %s where %s is needed", name_of (l, member), have, need);
+}
+
+static void
+check_modulation (NunchakuLook *l)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (modulations) && l->chunks == 0; i++)
+    if (g_str_has_suffix (l->name, modulations[i].suffix))
+      l->chunks = modulations[i].chunks;
+  if (l->chunks == 0)
+    trouble (l, "modulation", QCONV_ERROR_UNSUPPORTED,
+             "it is not known in which order the rows of this AWQ layer lie: it is none of the modulation layers of "
+             "FLUX.1 and Qwen-Image");
+  else if (l->rows % l->chunks != 0)
+    BROKEN (l, "shape", "%" G_GUINT64_FORMAT " rows cannot be divided into %u vectors", l->rows, l->chunks);
+}
+
+static void
+find_shift (NunchakuLook *l)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (shifted_names) && l->kind == NUNCHAKU_INT4; i++)
+    l->shifted |= g_pattern_match_simple (shifted_names[i], l->name);
+}
+
+static NunchakuLook *
+look_at (const QconvDirectory *d, const char *name)
+{
+  NunchakuLook *l = g_new0 (NunchakuLook, 1);
+
+  l->name = g_strdup (name);
+  l->troubles = g_ptr_array_new_with_free_func (free_trouble);
+  for (guint i = 0; i < NUNCHAKU_N_MEMBERS; i++)
+    for (guint k = 0; k < 2 && l->members[i] == NULL && member_table[i].names[k] != NULL; k++)
+      l->members[i] = qconv_directory_find2 (d, name, member_table[i].names[k]);
+  if (!measure (l))
+    return l;
+  measure_rank (l);
+  for (guint i = 0; i < NUNCHAKU_N_MEMBERS; i++)
+    if (applies (l, i))
+      check_member (l, i);
+  if (l->kind == NUNCHAKU_AWQ)
+    check_modulation (l);
+  if (l->kind == NUNCHAKU_INT4 && l->members[NUNCHAKU_WTSCALE] != NULL)
+    BROKEN (l, "wtscale", "an INT4 layer has wtscale, which nunchaku does not apply to it");
+  find_shift (l);
+  return l;
+}
+
+/* ---- Finding layers ---- */
+
+/* Returns: (transfer full) (nullable): the name of the layer if @t may be the first of its tensors: "wscales", or
+   "qweight" of a layer that lost it and has no tensors of GPTQ and AutoAWQ. */
+static char *
+layer_of (const QconvDirectory *d, const QconvTensor *t)
+{
+  static const char *const others[] = { ".scales", ".qzeros", ".g_idx" };
+  g_autofree char *name = NULL;
+
+  if (t->name[0] == '.') /* a layer without a name */
+    return NULL;
+  if (g_str_has_suffix (t->name, ".wscales"))
+    return g_strndup (t->name, strlen (t->name) - strlen (".wscales"));
+  if (!g_str_has_suffix (t->name, ".qweight") || (t->dtype != QCONV_I8 && t->dtype != QCONV_I32))
+    return NULL;
+  name = g_strndup (t->name, strlen (t->name) - strlen (".qweight"));
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    if (qconv_directory_find2 (d, name, others[i]) != NULL)
+      return NULL;
+  return g_steal_pointer (&name);
+}
+
+GPtrArray *
+nunchaku_looks (const QconvDirectory *d)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GPtrArray *looks = g_ptr_array_new_with_free_func (free_look);
+
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      char *name = layer_of (d, qconv_directory_tensor (d, i));
+
+      if (name == NULL)
+        continue;
+      if (!g_hash_table_contains (seen, name))
+        g_ptr_array_add (looks, look_at (d, name));
+      g_hash_table_add (seen, name);
+    }
+  return looks;
+}
+
+gboolean
+nunchaku_has_layers (const QconvDirectory *d)
+{
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (d, i);
+
+      if (g_str_has_suffix (t->name, ".wscales") && t->name[0] != '.')
+        return TRUE;
+    }
+  return FALSE;
+}

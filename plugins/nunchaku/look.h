@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the layers of a nunchaku file by the names of their tensors, and examines them. The reader asks; the file's
+   metadata never decide. */
+#pragma once
+#include "qconv-plugin.h"
+
+/* The tensors of a layer; AWQ layers have those up to WZEROS, SVDQuant layers all others */
+typedef enum {
+  NUNCHAKU_QWEIGHT,
+  NUNCHAKU_WSCALES,
+  NUNCHAKU_BIAS,
+  NUNCHAKU_WZEROS,
+  NUNCHAKU_WTSCALE,
+  NUNCHAKU_WCSCALES,
+  NUNCHAKU_SMOOTH,
+  NUNCHAKU_SMOOTH_ORIG,
+  NUNCHAKU_DOWN,
+  NUNCHAKU_UP,
+  NUNCHAKU_N_MEMBERS
+} NunchakuMember;
+
+typedef enum { NUNCHAKU_INT4, NUNCHAKU_FP4, NUNCHAKU_AWQ } NunchakuKind;
+
+/* One problem of a layer. @word: for programs */
+typedef struct {
+  const char *word;
+  QconvError code;
+  char *message;
+} NunchakuTrouble;
+
+/**
+ * NunchakuLook: one layer.
+ *
+ * @members: (nullable): the tensors that the file has
+ * @rows, @cols: of the weight, as the file holds it
+ * @rank: of the factors; 0: AWQ
+ * @half: the type of the 16-bit numbers
+ * @chunks: AWQ: the number of vectors (shift, scale, gate …) that the layer makes
+ * @shifted: the kernel adds 11/64 to the input of this layer, and its bias makes up for that
+ * @troubles: (element-type NunchakuTrouble): why the layer cannot be read; empty: all members above hold
+ */
+typedef struct {
+  char *name;
+  NunchakuKind kind;
+  const QconvTensor *members[NUNCHAKU_N_MEMBERS];
+  guint64 rows, cols, rank;
+  QconvDType half;
+  guint chunks;
+  gboolean shifted;
+  GPtrArray *troubles;
+} NunchakuLook;
+
+/* Returns: (transfer full) (element-type NunchakuLook): all layers in the order of the file. */
+GPtrArray *nunchaku_looks (const QconvDirectory *d);
+/* Returns whether the file has a layer of nunchaku's, complete or not. */
+gboolean nunchaku_has_layers (const QconvDirectory *d);

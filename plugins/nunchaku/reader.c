@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reader: claims SVDQuant layers and the AWQ modulation layers beside them, and lists what loaders would refuse.
+   Kind, rank and types come from the tensors; the metadata are only compared. */
+#include "nunchaku.h"
+
+#include <string.h>
+
+#include "load.h"
+#include "packing.h"
+
+#define SCORE 85
+/* What nunchaku assumes of a file that does not say it */
+#define USUAL_RANK 32
+#define CONFIG "config"
+#define QUANTIZATION "quantization_config"
+
+static guint
+score (const QconvReader *self, const QconvDirectory *d)
+{
+  return nunchaku_has_layers (d) ? SCORE : 0;
+}
+
+/* ---- Metadata ---- */
+
+/* Returns: (transfer full) (nullable): the JSON object under @key of the metadata. @broken: set if there is a value
+   that is none */
+static GVariant *
+read_object (const QconvDirectory *d, const char *key, gboolean *broken)
+{
+  GVariant *value = qconv_directory_metadata (d, key);
+  g_autoptr (GVariant) json = NULL;
+  const char *text;
+
+  if (value == NULL)
+    return NULL;
+  text = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_get_string (value, NULL) : "";
+  json = qconv_json_parse (text, strlen (text), NULL);
+  *broken = json == NULL || !g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT);
+  return *broken ? NULL : g_steal_pointer (&json);
+}
+
+/**
+ * Stated: what the metadata say about all layers.
+ *
+ * @broken: "quantization_config" is no JSON object
+ * @rank: 0: not stated
+ * @weights: (nullable): type of the weights, "int4" or "fp4_e2m1_all"
+ */
+typedef struct {
+  gboolean broken;
+  gint64 rank;
+  char *weights;
+} Stated;
+
+static void
+read_stated (const QconvDirectory *d, Stated *s)
+{
+  g_autoptr (GVariant) json = read_object (d, QUANTIZATION, &s->broken), weight = NULL;
+
+  if (json == NULL)
+    return;
+  g_variant_lookup (json, "rank", "x", &s->rank);
+  weight = g_variant_lookup_value (json, "weight", G_VARIANT_TYPE_VARDICT);
+  if (weight != NULL)
+    g_variant_lookup (weight, "dtype", "s", &s->weights);
+}
+
+/* Adds one line to the warnings of claims or to the problems of a file. */
+typedef struct {
+  QconvClaims *claims;
+  QconvProblems *problems;
+} Report;
+
+static void G_GNUC_PRINTF (4, 5) report (const Report *r, const char *layer, const char *code, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  if (r->claims != NULL)
+    qconv_claims_warn_each (r->claims, layer, code, "%s", text);
+  else
+    qconv_problems_add (r->problems, layer, code, "%s", text);
+}
+
+/* Compares one SVDQuant layer with the metadata. */
+static void
+compare (const NunchakuLook *l, const Stated *s, const Report *r)
+{
+  const char *found = l->kind == NUNCHAKU_FP4 ? "fp4_e2m1_all" : "int4";
+  gint64 rank = s->rank != 0 ? s->rank : USUAL_RANK;
+
+  if (l->kind == NUNCHAKU_AWQ)
+    return;
+  if (s->weights != NULL && !g_str_equal (s->weights, found))
+    report (r, l->name, "precision", "its tensors are %s, but quantization_config states %.32s", found, s->weights);
+  if (l->rank != (guint64) rank)
+    report (r, l->name, "rank",
+            "its factors have the rank %" G_GUINT64_FORMAT ", but quantization_config %s %" G_GINT64_FORMAT, l->rank,
+            s->rank != 0 ? "states" : "has none, which means", rank);
+}
+
+static void
+compare_all (const QconvDirectory *d, const GPtrArray *looks, const Report *r)
+{
+  Stated stated = { FALSE, 0, NULL };
+
+  read_stated (d, &stated);
+  if (stated.broken)
+    report (r, NULL, "metadata", QUANTIZATION " is not a JSON object");
+  for (guint i = 0; i < looks->len; i++)
+    if (((const NunchakuLook *) g_ptr_array_index (looks, i))->troubles->len == 0)
+      compare (g_ptr_array_index (looks, i), &stated, r);
+  g_free (stated.weights);
+}
+
+/* ---- Claiming ---- */
+
+/* Returns whether the format adds the bias of @l: the projections "out_proj" and "mlp_fc2" of a single block of FLUX.1
+   are the columns of one layer. The second has its bias; the first has zeros, so that every layer has one. */
+static gboolean
+is_added (const NunchakuLook *l)
+{
+  const QconvTensor *bias = l->members[NUNCHAKU_BIAS];
+  gsize n = (gsize) bias->n_bytes / sizeof (guint16);
+  g_autofree guint16 *items = NULL;
+  guint16 all = 0;
+
+  if (!g_pattern_match_simple ("single_transformer_blocks.*.out_proj", l->name)
+      && !g_pattern_match_simple ("single_transformer_blocks.*.attn.to_out", l->name))
+    return FALSE;
+  items = g_new (guint16, n);
+  if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))
+    return FALSE;
+  for (gsize i = 0; i < n; i++)
+    all |= GUINT16_FROM_LE (items[i]);
+  return (all & 0x7fff) == 0; /* zeros of both signs */
+}
+
+/* Claims the bias as a plain tensor: loaders of plain weights want its items in order. */
+static void
+claim_bias (const NunchakuLook *l, QconvClaims *claims)
+{
+  const QconvTensor *bias = l->members[NUNCHAKU_BIAS];
+  gboolean raised = l->kind == NUNCHAKU_AWQ, computed = raised || l->shifted;
+  g_autofree char *name = g_strconcat (l->name, ".bias", NULL);
+  g_autoptr (GBytes) data = raised ? nunchaku_chunk_data (l) : l->shifted ? nunchaku_shift_data (l) : NULL;
+  QconvClaim *c;
+
+  if (bias == NULL || qconv_claims_taken (claims, bias))
+    return;
+  if (is_added (l))
+    {
+      qconv_claims_drop (claims, bias);
+      return;
+    }
+  c = qconv_claims_layer (claims, name, "plain", NULL, l->rows, 1, computed ? QCONV_F32 : bias->dtype);
+  qconv_claim_shape (c, &QCONV_SHAPE1 (l->rows));
+  qconv_claim_bind_data (c, "weight",
+                         raised       ? nunchaku_load_awq_bias
+                         : l->shifted ? nunchaku_load_shifted_bias
+                                      : nunchaku_load_bias,
+                         data, bias, NULL);
+  qconv_claim_cost (c, raised ? l->rows : NUNCHAKU_BLOCK, nunchaku_bias_scratch (l));
+}
+
+static void
+bind (QconvClaim *c, const NunchakuLook *l, NunchakuMember member, const char *component, QconvLoadFunc load)
+{
+  if (l->members[member] != NULL)
+    qconv_claim_bind (c, component, load, l->members[member], NULL);
+}
+
+static void
+claim_svdq (const NunchakuLook *l, QconvClaims *claims)
+{
+  gboolean fp4 = l->kind == NUNCHAKU_FP4;
+  g_autofree char *parameters
+      = g_strdup_printf ("rank=%" G_GUINT64_FORMAT ",scale-dtype=%s", l->rank, l->half == QCONV_F16 ? "f16" : "bf16");
+  QconvClaim *c = qconv_claims_layer (claims, l->name, fp4 ? nunchaku_svdq_fp4.id : nunchaku_svdq_int4.id, parameters,
+                                      l->rows, l->cols, l->half);
+
+  bind (c, l, NUNCHAKU_QWEIGHT, "codes", nunchaku_load_codes);
+  if (fp4)
+    bind (c, l, NUNCHAKU_WSCALES, "block_scale", nunchaku_load_block_scale);
+  else
+    bind (c, l, NUNCHAKU_WSCALES, "group_scale", nunchaku_load_numbers);
+  bind (c, l, NUNCHAKU_WTSCALE, "tensor_scale", NULL);
+  bind (c, l, NUNCHAKU_WCSCALES, "row_scale", nunchaku_load_numbers);
+  bind (c, l, NUNCHAKU_SMOOTH, "smooth", nunchaku_load_numbers);
+  bind (c, l, NUNCHAKU_SMOOTH_ORIG, "smooth_orig", nunchaku_load_numbers);
+  bind (c, l, NUNCHAKU_DOWN, "lora_down", nunchaku_load_down);
+  bind (c, l, NUNCHAKU_UP, "lora_up", nunchaku_load_up);
+  qconv_claim_cost (c, NUNCHAKU_BLOCK, nunchaku_load_scratch (l));
+}
+
+static void
+claim_awq (const NunchakuLook *l, QconvClaims *claims)
+{
+  g_autofree char *parameters = g_strdup_printf ("group=%d,centre=0,scale-dtype=%s", NUNCHAKU_GROUP_INT4,
+                                                 l->half == QCONV_F16 ? "f16" : "bf16");
+  g_autoptr (GBytes) chunks = nunchaku_chunk_data (l);
+  QconvClaim *c = qconv_claims_layer (claims, l->name, "awq", parameters, l->rows, l->cols, l->half);
+
+  qconv_claim_bind_data (c, "codes", nunchaku_load_awq_codes, chunks, l->members[NUNCHAKU_QWEIGHT], NULL);
+  qconv_claim_bind_data (c, "scale", nunchaku_load_awq_scale, chunks, l->members[NUNCHAKU_WSCALES], NULL);
+  qconv_claim_bind_data (c, "zero", nunchaku_load_awq_scale, chunks, l->members[NUNCHAKU_WZEROS], NULL);
+  qconv_claim_cost (c, l->rows, nunchaku_load_scratch (l));
+}
+
+static gboolean
+claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
+       GError **error)
+{
+  static const char *const keys[] = { QUANTIZATION, "comfy_config", "model_class" };
+  g_autoptr (GPtrArray) looks = nunchaku_looks (d);
+
+  for (guint i = 0; i < looks->len; i++)
+    {
+      const NunchakuLook *l = g_ptr_array_index (looks, i);
+
+      if (l->members[NUNCHAKU_QWEIGHT] != NULL && qconv_claims_taken (claims, l->members[NUNCHAKU_QWEIGHT]))
+        continue;
+      if (l->troubles->len > 0)
+        {
+          const NunchakuTrouble *t = g_ptr_array_index (l->troubles, 0);
+
+          return qconv_fail (error, t->code, "layer \"%s\": %s", l->name, t->message);
+        }
+      if (l->kind == NUNCHAKU_AWQ)
+        claim_awq (l, claims);
+      else
+        claim_svdq (l, claims);
+      claim_bias (l, claims);
+    }
+  compare_all (d, looks, &(Report) { .claims = claims });
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    qconv_claims_drop_metadata (claims, keys[i]);
+  return TRUE;
+}
+
+/* ---- Checking ---- */
+
+static void
+check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
+{
+  g_autoptr (GPtrArray) looks = NULL;
+  g_autoptr (GVariant) config = NULL;
+  gboolean broken = FALSE;
+
+  if (score (self, d) == 0)
+    return;
+  looks = nunchaku_looks (d);
+  for (guint i = 0; i < looks->len; i++)
+    {
+      const NunchakuLook *l = g_ptr_array_index (looks, i);
+
+      for (guint k = 0; k < l->troubles->len; k++)
+        {
+          const NunchakuTrouble *t = g_ptr_array_index (l->troubles, k);
+
+          qconv_problems_add (problems, l->name, t->word, "%s", t->message);
+        }
+    }
+  config = read_object (d, CONFIG, &broken);
+  if (broken)
+    qconv_problems_add (problems, NULL, "metadata", CONFIG " is not a JSON object");
+  else if (qconv_directory_metadata (d, CONFIG) == NULL)
+    qconv_problems_add (problems, NULL, "metadata",
+                        "the metadata have no " CONFIG ", without which nunchaku loads no single file");
+  compare_all (d, looks, &(Report) { .problems = problems });
+}
+
+const QconvReader nunchaku_reader = {
+  .id = "nunchaku",
+  .summary = N_ ("SVDQuant files of nunchaku: W4A4 layers, and AWQ modulation layers"),
+  .score = score,
+  .claim = claim,
+  .check = check,
+};
