@@ -252,7 +252,8 @@ test_problems (void)
 
 /* ---- Golden files ---- */
 
-/* Tests that deepcompressor's files have no problem, and decode to the same bytes with any memory and threads */
+/* Tests that deepcompressor's files have no problem, and decode to the same bytes with any memory and threads. They are
+   too large for this repository; QCONV_TEST_GOLDEN may name a folder that has them */
 static void
 test_golden (void)
 {
@@ -261,9 +262,15 @@ test_golden (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      g_autofree char *path = golden_path (names[i]), *problems = problems_of (path), *first = NULL;
+      g_autofree char *path = golden_path (names[i]), *problems = NULL, *first = NULL;
       gsize n = 0;
 
+      if (!g_file_test (path, G_FILE_TEST_EXISTS))
+        {
+          g_test_skip ("the complete files are not here");
+          return;
+        }
+      problems = problems_of (path);
       g_assert_cmpstr (problems, ==, "");
       for (guint threads = 1; threads <= 3; threads += 2)
         {

@@ -82,6 +82,8 @@ def decode(layer, tensors):
 def check(name):
     def compare(scratch):
         path, out = os.path.join(GOLDEN, name), os.path.join(scratch, "out.safetensors")
+        if not os.path.exists(path):
+            return "the complete files are too large for this repository; QCONV_TEST_GOLDEN may name a folder with them"
         peer.qconv("--to", "f32-safetensors", "--names", "keep", path, out)
         tensors, plain, worst = peer.read_safetensors(path), peer.read_safetensors(out), 0.0
         layers = [key[:-len(".qweight")] for key in tensors if key.endswith(".qweight")]
@@ -97,6 +99,7 @@ def check(name):
                 assert error < 1e-6, f"{layer}.{leaf}: {error}"
                 worst = max(worst, error)
         print(f"# {name}: largest difference {worst:.1e} of the largest weight")
+        return None
     return compare
 
 
