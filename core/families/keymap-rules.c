@@ -345,7 +345,7 @@ split (KeymapRun *m, const Rule *rule, char **names, GError **error)
     return FALSE;
   if (rule->beside && shape.rank != 2)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s: not a matrix", source);
-  total = shape.dim[axis];
+  total = rule->beside ? shape.dim[1] : rows;
   for (guint i = 0; i < rule->parts->len; i++)
     {
       GArray *parts;
@@ -383,7 +383,7 @@ stack_part (const KeymapRun *m, const char *source, gboolean beside, GArray *par
   if (beside && own.rank != 2)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s: not a matrix", source);
   qconv_keymap_part (parts, source, 0, 1, rows);
-  extent = own.dim[axis];
+  extent = beside ? own.dim[1] : rows;
   if (parts->len == 1)
     {
       *shape = own;
@@ -420,7 +420,8 @@ stack (KeymapRun *m, const Rule *rule, char **names, GError **error)
         {
           if (!stated_rows (m, rule, i, names[0], &stated, error))
             return FALSE;
-          extent = qconv_names_find (m->names, source)->dim[rule->beside ? 1 : 0];
+          extent = rule->beside ? qconv_names_find (m->names, source)->dim[1]
+                                : g_array_index (parts, NamePart, parts->len - 1).n;
           if (stated != extent)
             return qconv_fail (error, QCONV_ERROR_INPUT, "%s: must have %" G_GUINT64_FORMAT " %s to be a part of %s",
                                source, stated, rule->beside ? "columns" : "rows", names[0]);

@@ -99,18 +99,32 @@ put_run (ModelOutput *o, const ModelType *type, guint64 key, float mean, guint64
     }
 }
 
+/* Writes a tensor whose rows are the columns of @p */
 static void
-put_part (ModelOutput *o, const ModelType *type, guint64 key, const ModelPart *p, gboolean transposed)
+put_transposed (ModelOutput *o, const ModelType *type, guint64 seed, const ModelPart *p)
 {
-  if (transposed)
-    for (guint64 column = 0; column < p->row; column++)
-      for (guint64 i = 0; i < p->n; i++)
-        put_run (o, type, key, p->mean, (p->first + i * p->stride) * p->row + column, 1);
-  else if (p->stride == 1)
-    put_run (o, type, key, p->mean, p->first * p->row, p->n * p->row);
-  else
+  guint64 key = noise_key (seed, p->source);
+
+  for (guint64 column = 0; column < p->row; column++)
     for (guint64 i = 0; i < p->n; i++)
-      put_run (o, type, key, p->mean, (p->first + i * p->stride) * p->row, p->row);
+      put_run (o, type, key, p->mean, (p->first + i * p->stride) * p->row + column, 1);
+}
+
+/* Writes the rows of @n parts that lie side by side */
+static void
+put_band (ModelOutput *o, const ModelType *type, guint64 seed, const ModelPart *parts, guint n)
+{
+  g_autofree guint64 *keys = g_new (guint64, n);
+
+  for (guint k = 0; k < n; k++)
+    keys[k] = noise_key (seed, parts[k].source);
+  for (guint64 i = 0; i < parts->n; i++)
+    for (guint k = 0; k < n; k++)
+      {
+        const ModelPart *p = &parts[k];
+
+        put_run (o, type, keys[k], p->mean, (p->first + i * p->stride) * p->row + p->skip, p->width);
+      }
 }
 
 void
@@ -123,11 +137,16 @@ model_output_data (ModelOutput *o, const Model *m, const ModelTensor *t, const M
         o->bad = TRUE;
       return;
     }
-  for (guint i = 0; i < t->parts->len; i++)
+  for (guint i = 0, next; i < t->parts->len; i = next)
     {
-      const ModelPart *p = &g_array_index (t->parts, ModelPart, i);
+      const ModelPart *parts = &g_array_index (t->parts, ModelPart, 0);
 
-      put_part (o, type, noise_key (m->seed, p->source), p, t->transposed);
+      for (next = i + 1; next < t->parts->len && parts[next].beside;)
+        next++;
+      if (t->transposed)
+        put_transposed (o, type, m->seed, &parts[i]);
+      else
+        put_band (o, type, m->seed, &parts[i], next - i);
     }
   encode_floats (o, type);
 }

@@ -64,6 +64,7 @@ add_part (ModelTensor *t, const GraphTensor *source, guint64 first, guint64 stri
   if (!row_items (source->name, &source->shape, &part.row, error))
     return FALSE;
   part.source = g_strdup (source->name);
+  part.width = part.row;
   g_array_append_val (t->parts, part);
   return TRUE;
 }
@@ -86,6 +87,7 @@ add_mapped (GPtrArray *tensors, const char *prefix, const NameMap *map, GHashTab
     {
       const NamePart *part = &g_array_index (map->parts, NamePart, i);
       const GraphTensor *source = g_hash_table_lookup (sources, part->name);
+      ModelPart *added;
 
       if (t == NULL)
         t = add_tensor (tensors, prefix, map->name, source->op, &map->shape);
@@ -93,7 +95,11 @@ add_mapped (GPtrArray *tensors, const char *prefix, const NameMap *map, GHashTab
       g_hash_table_add (used, source->name);
       if (!add_part (t, source, part->first, part->stride, part->n, error))
         return FALSE;
-      g_array_index (t->parts, ModelPart, i).mean += (float) map->plus;
+      added = &g_array_index (t->parts, ModelPart, i);
+      added->mean += (float) map->plus;
+      added->beside = part->column > 0;
+      added->skip = part->skip;
+      added->width = part->width > 0 ? part->width : added->row;
     }
   return TRUE;
 }
@@ -253,7 +259,7 @@ model_plain_layers (guint n, guint64 rows, guint64 cols, const char *prefix)
     {
       g_autofree char *name = g_strdup_printf ("layers.%u.weight", i);
       ModelTensor *t = add_tensor (tensors, prefix, name, "linear", &QCONV_SHAPE2 (rows, cols));
-      ModelPart part = { g_strdup (t->name), cols, 0, 1, rows, 0 };
+      ModelPart part = { .source = g_strdup (t->name), .row = cols, .width = cols, .stride = 1, .n = rows };
 
       g_array_append_val (t->parts, part);
       t->n_items = rows * cols;

@@ -10,11 +10,14 @@
  *
  * @source: name that the data depend on
  * @row: number of items of a row
+ * @skip, @width: of each row, the part has @width items from item @skip on
+ * @beside: its rows follow those of the part before it, to the right
  * @mean: of the data
  */
 typedef struct {
   char *source;
-  guint64 row, first, stride, n;
+  guint64 row, first, stride, n, skip, width;
+  gboolean beside;
   float mean;
 } ModelPart;
 
