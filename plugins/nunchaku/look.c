@@ -195,6 +195,9 @@ check_dtype (NunchakuLook *l, guint member)
     good |= 1u << QCONV_F32;
   if ((good >> t->dtype & 1) == 0)
     BROKEN (l, "dtype", "%s is %s where BF16 or F16 is needed", name_of (l, member), qconv_dtype_name (t->dtype));
+  else if (member == NUNCHAKU_WZEROS && t->dtype != l->half)
+    BROKEN (l, "dtype", "%s is %s, but wscales is %s", name_of (l, member), qconv_dtype_name (t->dtype),
+            qconv_dtype_name (l->half));
 }
 
 static void
@@ -231,11 +234,22 @@ check_modulation (NunchakuLook *l)
     BROKEN (l, "shape", "%" G_GUINT64_FORMAT " rows cannot be divided into %u vectors", l->rows, l->chunks);
 }
 
+gboolean
+nunchaku_name_matches (const NunchakuLook *l, const char *pattern)
+{
+  static const char *const prefixes[] = { "", "model.diffusion_model.", "diffusion_model.", "model." };
+
+  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
+    if (g_str_has_prefix (l->name, prefixes[i]) && g_pattern_match_simple (pattern, l->name + strlen (prefixes[i])))
+      return TRUE;
+  return FALSE;
+}
+
 static void
 find_shift (NunchakuLook *l)
 {
   for (guint i = 0; i < G_N_ELEMENTS (shifted_names) && l->kind == NUNCHAKU_INT4; i++)
-    l->shifted |= g_pattern_match_simple (shifted_names[i], l->name);
+    l->shifted |= nunchaku_name_matches (l, shifted_names[i]);
 }
 
 static NunchakuLook *
@@ -257,7 +271,7 @@ look_at (const QconvDirectory *d, const char *name)
   if (l->kind == NUNCHAKU_AWQ)
     check_modulation (l);
   if (l->kind == NUNCHAKU_INT4 && l->members[NUNCHAKU_WTSCALE] != NULL)
-    BROKEN (l, "wtscale", "an INT4 layer has wtscale, which nunchaku does not apply to it");
+    BROKEN (l, "wtscale", "an INT4 layer has wtscale, which nunchaku's kernels refuse");
   find_shift (l);
   return l;
 }

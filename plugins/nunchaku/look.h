@@ -54,3 +54,5 @@ typedef struct {
 GPtrArray *nunchaku_looks (const QconvDirectory *d);
 /* Returns whether the file has a layer of nunchaku's, complete or not. */
 gboolean nunchaku_has_layers (const QconvDirectory *d);
+/* Returns whether the name of @l, with or without the prefix of a checkpoint, matches @pattern. */
+gboolean nunchaku_name_matches (const NunchakuLook *l, const char *pattern);

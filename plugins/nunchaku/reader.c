@@ -128,8 +128,8 @@ is_added (const NunchakuLook *l)
   g_autofree guint16 *items = NULL;
   guint16 all = 0;
 
-  if (!g_pattern_match_simple ("single_transformer_blocks.*.out_proj", l->name)
-      && !g_pattern_match_simple ("single_transformer_blocks.*.attn.to_out", l->name))
+  if (!nunchaku_name_matches (l, "single_transformer_blocks.*.out_proj")
+      && !nunchaku_name_matches (l, "single_transformer_blocks.*.attn.to_out"))
     return FALSE;
   items = g_new (guint16, n);
   if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))
@@ -214,7 +214,8 @@ static gboolean
 claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *options, QconvClaims *claims,
        GError **error)
 {
-  static const char *const keys[] = { QUANTIZATION, "comfy_config", "model_class" };
+  static const char *const keys[]
+      = { QUANTIZATION, "comfy_config", "model_class", "full_config", "metadata_source", "enhanced_by" };
   g_autoptr (GPtrArray) looks = nunchaku_looks (d);
 
   for (guint i = 0; i < looks->len; i++)

@@ -95,6 +95,7 @@ static const struct {
   { "lora_up is [64, 32] where [128, 16]", QCONV_ERROR_INPUT, { FC1 ".lora_up", "BF16", "[64, 32]", 4096, 0 } },
   { "an INT4 layer has wtscale", QCONV_ERROR_INPUT, { FC1 ".wtscale", "BF16", "[1]", 2, 0 } },
   { "wcscales is [1] where [128]", QCONV_ERROR_INPUT, { FC1 ".wcscales", "BF16", "[1]", 2, 0 } },
+  { "wzeros is F16, but wscales is BF16", QCONV_ERROR_INPUT, { MOD ".wzeros", "F16", "[1, 24]", 48, 0 } },
   { "wscales is [16, 24] where [1, 24]", QCONV_ERROR_INPUT, { MOD ".wscales", "BF16", "[16, 24]", 768, 0 } },
 };
 /* clang-format on */
@@ -155,6 +156,7 @@ test_names (void)
   } cases[] = {
     { FC1, FALSE },
     { "transformer_blocks.0.mlp_fc2", TRUE },
+    { "model.diffusion_model.transformer_blocks.0.mlp_fc2", TRUE },
     { "single_transformer_blocks.3.mlp_fc2", TRUE },
     { "transformer_blocks.7.ff_context.net.2", TRUE },
     { "transformer_blocks.0.txt_mlp.net.2", TRUE },
