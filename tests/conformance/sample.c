@@ -84,6 +84,25 @@ sample_only (const char *target)
   return g_str_has_suffix (target, "-safetensors") || g_str_has_suffix (target, "-template") ? NULL : all;
 }
 
+void
+sample_add_targets (const char *prefix, GTestDataFunc test, const char *container)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+  guint n = 0;
+
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
+      g_autofree char *path = g_strconcat (prefix, t->name, NULL);
+
+      if (container != NULL && !g_str_equal (t->writer->container, container))
+        continue;
+      g_test_add_data_func (path, t->name, test);
+      n++;
+    }
+  g_assert_cmpuint (n, >, 0);
+}
+
 gboolean
 sample_has_target (const char *target)
 {

@@ -14,6 +14,9 @@ char *sample_generate (const char *arguments, const char *name);
 /* Returns: (nullable): the layers that a job for @target names with "only", so that it encodes layers which are smaller
    than those that pay; NULL if it encodes none */
 const char *const *sample_only (const char *target);
+/* Adds the test @prefix + target, with the target's name as data, for each target whose writer fills @container
+   (nullable): any. Asserts that there is one */
+void sample_add_targets (const char *prefix, GTestDataFunc test, const char *container);
 /* Returns whether a loaded plugin offers @target */
 gboolean sample_has_target (const char *target);
 /* Returns: (transfer full) */

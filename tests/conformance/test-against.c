@@ -263,23 +263,14 @@ test_other (gconstpointer target)
 int
 main (int argc, char **argv)
 {
-  GPtrArray *targets;
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  targets = qconv_registry_targets ();
   input = sample_generate (MODEL "1", "input.safetensors");
   other = sample_generate (MODEL "2", "other.safetensors");
   output = g_build_filename (sample_folder (), "out.safetensors", NULL);
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
-      g_autofree char *damage = g_strconcat ("/against/", t->name, NULL);
-      g_autofree char *model = g_strconcat ("/against/other-model/", t->name, NULL);
-
-      g_test_add_data_func (damage, t->name, test_target);
-      g_test_add_data_func (model, t->name, test_other);
-    }
+  sample_add_targets ("/against/", test_target, NULL);
+  sample_add_targets ("/against/other-model/", test_other, NULL);
   g_test_add_func ("/against/headers", test_headers);
   g_test_add_func ("/against/lost", test_lost);
   g_test_add_func ("/against/sign-of-zero", test_sign_of_zero);

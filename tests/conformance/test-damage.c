@@ -173,20 +173,12 @@ test_target (gconstpointer data)
 int
 main (int argc, char **argv)
 {
-  GPtrArray *targets;
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  targets = qconv_registry_targets ();
   input = sample_generate ("--layers 1 --rows 128 --cols 256", "input.safetensors");
   output = g_build_filename (sample_folder (), "out.safetensors", NULL);
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
-      g_autofree char *path = g_strconcat ("/damage/", t->name, NULL);
-
-      g_test_add_data_func (path, t->name, test_target);
-    }
+  sample_add_targets ("/damage/", test_target, NULL);
   status = g_test_run ();
   g_free (input);
   g_free (output);

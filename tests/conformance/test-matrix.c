@@ -280,21 +280,13 @@ test_uneven (void)
 int
 main (int argc, char **argv)
 {
-  GPtrArray *targets;
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  targets = qconv_registry_targets ();
   first = sample_generate (size_of_model (), "first.safetensors");
   sources = g_ptr_array_new_with_free_func (free_source);
   make_sources ();
-  for (guint i = 0; i < targets->len; i++)
-    {
-      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
-      g_autofree char *path = g_strconcat ("/matrix/", t->name, NULL);
-
-      g_test_add_data_func (path, t->name, test_target);
-    }
+  sample_add_targets ("/matrix/", test_target, NULL);
   g_test_add_func ("/matrix/edit", test_edit);
   g_test_add_func ("/matrix/uneven", test_uneven);
   status = g_test_run ();

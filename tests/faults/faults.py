@@ -14,6 +14,8 @@ import tempfile
 import time
 import traceback
 
+from families import without_families
+
 QCONV, MAKE_MODEL = sys.argv[1:3]
 TARGET = "nvfp4-comfy"
 OLD = b"an older file"
@@ -57,15 +59,6 @@ class Place:
 
 def make_model(path):
     subprocess.run([MAKE_MODEL, "--layers", "12", "--rows", "1024", "--cols", "2048", path], check=True)
-
-
-def without_families(folder):
-    """Makes programs read no family but the generic one: the model is of none, and they start faster."""
-    installed = os.environ["QCONV_DATA_PATH"]
-    os.makedirs(os.path.join(folder, "families"))
-    for name in ("families/generic.json", "lora"):
-        os.symlink(os.path.join(installed, name), os.path.join(folder, name))
-    os.environ["QCONV_DATA_PATH"] = folder
 
 
 def command(place, *options, out=None):

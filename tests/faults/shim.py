@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 
+from families import without_families
+
 QCONV, SHIM = sys.argv[1:3]
 WRITES = ("flip", "zero", "lost", "torn")
 MOST = 3  # accesses of one kind that are spoilt for one target, spread over the run
@@ -42,15 +44,6 @@ def write_model(path):
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text + data)
-
-
-def without_families(folder):
-    """Makes qconv read no family but the generic one: it starts faster."""
-    installed = os.environ["QCONV_DATA_PATH"]
-    os.makedirs(os.path.join(folder, "families"))
-    for name in ("families/generic.json", "lora"):
-        os.symlink(os.path.join(installed, name), os.path.join(folder, name))
-    os.environ["QCONV_DATA_PATH"] = folder
 
 
 class Target:

@@ -269,7 +269,7 @@ test_golden (void)
 
       if (!g_file_test (path, G_FILE_TEST_EXISTS))
         {
-          g_test_skip ("the complete files are not here");
+          g_test_skip ("this repository lacks the complete files: QCONV_TEST_GOLDEN names a folder with them");
           return;
         }
       problems = problems_of (path);
