@@ -117,6 +117,17 @@ test_too_large (Fixture *f, gconstpointer data)
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_LIMIT);
 }
 
+/* Ends @message before the bytes that the disk has left: other programs change them between two messages */
+static const char *
+without_room (char *message)
+{
+  char *room = strstr (message, "the disk has");
+
+  if (room)
+    *room = '\0';
+  return message;
+}
+
 /* Tests that the check before a run fails as the run does, and writes nothing */
 static void
 test_check (Fixture *f, gconstpointer data)
@@ -143,7 +154,7 @@ test_check (Fixture *f, gconstpointer data)
       g_assert_false (qconv_save_check (cases[i].path, cases[i].size, &before));
       g_assert_error (before, cases[i].domain, cases[i].code);
       g_assert_null (qconv_save_new (cases[i].path, cases[i].size, &error));
-      g_assert_cmpstr (error->message, ==, before->message);
+      g_assert_cmpstr (without_room (error->message), ==, without_room (before->message));
     }
   g_assert_cmpuint (count_files (f), ==, 1);
 }
