@@ -55,7 +55,7 @@ typedef struct {
   gconstpointer reserved[1];
 } QconvPlanned;
 /* Adds a tensor called layer->name + @suffix; @layer: (nullable): NULL: @suffix is the name. A bias is a plain tensor
-   of its own and comes to keep(). Fails with QCONV_ERROR_UNSUPPORTED if the name is taken. */
+   of its own and comes to keep(), unless the writer takes biases. Fails with QCONV_ERROR_UNSUPPORTED if the name is taken. */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
 /* Sets the metadata @key to the text @value, or removes it if @value is NULL. At first the metadata are those of the
@@ -69,11 +69,12 @@ QCONV_API const QconvValues *qconv_output_options (const QconvOutput *o);
 QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 /* Returns: (transfer none): planned layer @i. */
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
-/* Returns: (transfer none) (nullable): a text of the family file: "family", "variant", the name of a dimension, or a
-   text kept there for this writer; NULL if it is not known. This core always returns NULL. */
+/* Returns: (transfer none) (nullable): what is known about the model: "family" and "variant", ids of a family file;
+   "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
+   decimal. NULL if it is not known, and in edits. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
-/* Another scheme for the layers of one role class. @scheme: (nullable): NULL: they are kept */
+/* Another scheme for the layers of one role. @parameters: (nullable): options of @scheme that the target fixes */
 typedef struct {
   const char *role, *scheme, *parameters;
 } QconvRoleScheme;
@@ -85,10 +86,12 @@ typedef struct {
  * @dtype: with the scheme "plain": the type to which all floats are cast; QCONV_OPAQUE: they stay as they are
  * @parameters: (nullable): options of @scheme that this target fixes; NULL: those of the user, or of a source of the
  *   same scheme
- * @roles: (nullable): other schemes for some role classes; ends with { NULL }. This core does not offer targets with
- *   roles
+ * @roles: (nullable): other schemes for some roles of layers, as family files name them ("modulation"); ends with
+ *   { NULL }. Their options are those of the scheme, named SCHEME.KEY
  * @beside: the loader also takes layers of @scheme in files of the writer's other targets. Layers that a source has in
  *   this scheme, and that core would keep, are then moved instead of decoded
+ * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
+ *   if the source keeps them plain beside quantized ones, or if they are small
  */
 typedef struct {
   const char *name, *summary;
@@ -96,7 +99,7 @@ typedef struct {
   QconvDType dtype;
   const char *parameters;
   const QconvRoleScheme *roles;
-  gboolean beside;
+  gboolean beside, complete;
   gconstpointer reserved[1];
 } QconvTarget;
 
@@ -117,6 +120,10 @@ typedef struct {
  * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
  *   QCONV_ANY_HINT: every key; edits set a key that is not named and not in the file only if the user insists. NULL:
  *   none. Core refuses edits of other keys; layer() may refuse more
+ * @component: (nullable): the part of an all-in-one checkpoint that the files hold ("diffusion"), unless the user names
+ *   one; its names get no prefix. NULL: all of it
+ * @takes_bias: layer() plans the bias of an encoded layer, too. The layer then has the component QCONV_BIAS if the model
+ *   has a bias for it, which does not come to keep()
  */
 #define QCONV_ANY_HINT "*"
 typedef struct _QconvWriter QconvWriter;
@@ -132,6 +139,8 @@ struct _QconvWriter {
   gboolean (*keep) (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error);
   gboolean (*end) (const QconvWriter *self, QconvOutput *o, GError **error);
   const char *const *hints;
-  gconstpointer reserved[7];
+  const char *component;
+  gboolean takes_bias;
+  gconstpointer reserved[5];
 };
 G_END_DECLS

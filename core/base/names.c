@@ -60,3 +60,11 @@ qconv_weight_name (const char *layer)
 {
   return g_strconcat (layer, WEIGHT, NULL);
 }
+
+char *
+qconv_bias_name (const char *weight)
+{
+  g_autofree char *layer = qconv_weight_stem (weight);
+
+  return g_strconcat (layer, ".bias", NULL);
+}

@@ -14,3 +14,5 @@ gboolean qconv_is_weight_name (const char *name);
 char *qconv_weight_stem (const char *name);
 /* Returns: (transfer full): the name of the weight of @layer: @layer and ".weight" */
 char *qconv_weight_name (const char *layer);
+/* Returns: (transfer full): the name of the bias that belongs to the weight called @weight: "blocks.0.attn.q.bias" */
+char *qconv_bias_name (const char *weight);

@@ -6,8 +6,6 @@
 
 #include "base/names.h"
 
-#define BIAS ".bias"
-
 const SourceLayer *
 qconv_odd_bias (const QconvModel *m, const SourceLayer *s, gboolean encoded)
 {
@@ -18,7 +16,7 @@ qconv_odd_bias (const QconvModel *m, const SourceLayer *s, gboolean encoded)
   /* The rows of a transposed convolution are its inputs; a matrix is a linear layer */
   if (s->parts != NULL || shape->rank != 2 || !qconv_source_layer_plain (s) || !qconv_is_weight_name (s->plain_name))
     return NULL;
-  name = g_strdup_printf ("%.*s" BIAS, (int) (strlen (s->plain_name) - strlen (".weight")), s->plain_name);
+  name = qconv_bias_name (s->plain_name);
   bias = qconv_model_find_tensor (m, name);
   if (bias == NULL)
     return NULL;

@@ -25,6 +25,8 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "int8-encode-block", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int8_encode_block) },
   { "int8-decode", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int8_decode) },
   { "int4-encode-row", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int4_encode_row) },
+  { "int4-group-encode-rtn", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn) },
+  { "int4-group-encode-search", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search) },
   { "int4-decode-row", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_int4_decode_row) },
   { "codebook4-encode-rtn", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) },
   { "codebook4-encode-search", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search) },

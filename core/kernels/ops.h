@@ -20,6 +20,9 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_convrot), QCONV_LEVEL_NAME (qconv_o
     QCONV_LEVEL_NAME (qconv_op_int8_encode), QCONV_LEVEL_NAME (qconv_op_int8_encode_block),
     QCONV_LEVEL_NAME (qconv_op_int8_decode), QCONV_LEVEL_NAME (qconv_op_int4_encode_row),
     QCONV_LEVEL_NAME (qconv_op_int4_decode_row);
+/* int4-group.c */
+extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn),
+    QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search);
 
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn), QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search),
     QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given), QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn),

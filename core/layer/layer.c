@@ -168,6 +168,15 @@ qconv_layer_set_hint (Layer *l, const char *key, const char *value)
 }
 
 void
+qconv_layer_add_component (Layer *l, const QconvComponent *component)
+{
+  QconvComponents out = { l->components };
+
+  qconv_components_add (&out, component);
+  show_components (l);
+}
+
+void
 qconv_layer_drop_component (Layer *l, const char *name)
 {
   gint i = qconv_layer_component_index (&l->pub, name);

@@ -47,6 +47,8 @@ void qconv_layer_settle (Layer *l);
 gboolean qconv_layer_ask_components (Layer *l, GError **error);
 /* Sets the first hint of @l */
 void qconv_layer_set_hint (Layer *l, const char *key, const char *value);
+/* Adds a component that the quantizer does not list */
+void qconv_layer_add_component (Layer *l, const QconvComponent *component);
 /* Removes a component that neither the source nor the user gives */
 void qconv_layer_drop_component (Layer *l, const char *name);
 /* Returns index of the component, or -1 */

@@ -61,6 +61,23 @@ qconv_tile_scratch (const QconvTile *t, gsize n, GError **error)
   return b;
 }
 
+QconvBuffer *
+qconv_tile_view (const QconvTile *t, QconvBuffer *again, QconvBuffer *of, QconvDType dtype, gsize first, gsize n,
+                 GError **error)
+{
+  QconvBuffer *b = again;
+
+  g_return_val_if_fail (t != NULL && of != NULL, NULL);
+  if (b == NULL)
+    b = arena_take (((const Tile *) t)->arena, sizeof *b);
+  if (b == NULL)
+    return qconv_fail (error, QCONV_ERROR_BUG, "more scratch memory was asked for than was declared"), NULL;
+  if (first > of->size || n > of->size - first)
+    return qconv_fail (error, QCONV_ERROR_BUG, "a view reaches beyond the end of its buffer"), NULL;
+  *b = QCONV_BUFFER ((guint8 *) of->data + first, n, dtype);
+  return b;
+}
+
 const float *
 qconv_tile_statistics (const QconvTile *t, const char *name)
 {

@@ -78,6 +78,8 @@ kept_cost (const PlannedLayer *l)
       = qconv_source_cost (l->source, SCOPE_LAYER, 0) + qconv_components_cost (l->layer, SCOPE_LAYER, 0) + TILE_SLACK;
   gsize partials = 0;
 
+  if (l->bias != NULL)
+    cost += qconv_source_cost (l->bias, SCOPE_LAYER, 0) + qconv_floats_cost (l->bias, l->bias->layer->pub.rows, FALSE);
   for (guint i = 0; l->how == HOW_ENCODE && qconv_encoder (l, i) != NULL; i++)
     {
       QconvWork work = qconv_encoder_work (l, i);

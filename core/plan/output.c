@@ -37,6 +37,7 @@ qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvTargetInf
 void
 qconv_output_clear (QconvOutput *o)
 {
+  g_clear_pointer (&o->facts, g_hash_table_unref);
   g_clear_pointer (&o->tensors, g_ptr_array_unref);
   g_clear_pointer (&o->layers, g_ptr_array_unref);
   g_clear_pointer (&o->directory, qconv_directory_free);
@@ -225,7 +226,7 @@ const char *
 qconv_output_fact (const QconvOutput *o, const char *name)
 {
   g_return_val_if_fail (o != NULL && name != NULL, NULL);
-  return NULL; /* no writer asks for one */
+  return o->facts != NULL ? g_hash_table_lookup (o->facts, name) : NULL;
 }
 
 const QconvTensor *

@@ -13,6 +13,7 @@
  * @options: of the writer
  * @layers: (element-type PlannedLayer): in order
  * @tensors: (element-type PlannedTensor): by index in @directory
+ * @facts: (nullable): name → text of what is known about the model, see qconv_output_fact()
  * @current: (nullable): the layer whose tensors the writer is planning; NULL in end()
  */
 struct _QconvOutput {
@@ -21,6 +22,7 @@ struct _QconvOutput {
   QconvDirectory *directory;
   QconvValues *options;
   GPtrArray *layers, *tensors;
+  GHashTable *facts;
   PlannedLayer *current;
 };
 

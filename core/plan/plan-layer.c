@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Plans one layer: asks the rules, makes the planned layer, has the writer plan its tensors. plan.c calls it for
-   each layer. */
+/* Plans layers: asks the rules, makes the planned layer, has the writer plan its tensors. plan.c calls it. */
 #include "plan/plan-layer.h"
 
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/names.h"
 #include "io/directory.h"
 #include "layer/layer.h"
 #include "plan/edit.h"
@@ -75,6 +75,22 @@ copy_hints (Layer *to, const Layer *from)
     to->hints = g_hash_table_ref (from->hints);
 }
 
+/* Gives @l the bias of its source, if the writer takes biases and there is one that fits */
+static void
+attach_bias (const Planning *pl, PlannedLayer *l)
+{
+  g_autofree char *name = pl->biases != NULL ? qconv_bias_name (l->source->plain_name) : NULL;
+  SourceLayer *bias = name != NULL ? g_hash_table_lookup (pl->biases, name) : NULL;
+  const QconvComponent component
+      = { .name = QCONV_BIAS, .dtype = QCONV_F32, .shape = QCONV_SHAPE1 (l->layer->pub.rows), .run = QCONV_WHOLE };
+
+  if (bias == NULL || bias->layer->pub.rows != l->layer->pub.rows || bias->layer->pub.cols != 1
+      || !qconv_source_layer_has_floats (bias))
+    return;
+  l->bias = bias;
+  qconv_layer_add_component (l->layer, &component);
+}
+
 /* Fails unless @l is moved, or the source can be decoded and an encoder for @l exists */
 static gboolean
 check_encodable (const QconvPlan *p, const PlannedLayer *l, GError **error)
@@ -102,7 +118,10 @@ plan_encoded (Planning *pl, SourceLayer *s, Decision *d, GError **error)
     copy_hints (l->layer, s->layer);
   else if (d->full_precision)
     qconv_layer_set_hint (l->layer, QCONV_HINT_FULL_PRECISION, "true");
-  return settle_given (pl, l, TRUE, error) && check_encodable (pl->plan, l, error) ? g_steal_pointer (&l) : NULL;
+  if (!settle_given (pl, l, TRUE, error) || !check_encodable (pl->plan, l, error))
+    return NULL;
+  attach_bias (pl, l);
+  return g_steal_pointer (&l);
 }
 
 /* Plans a quantized layer of an edited file: moves its components without change */
@@ -126,8 +145,10 @@ plan_moved (Planning *pl, SourceLayer *s, GError **error)
   copy_hints (l->layer, s->layer);
   if (selected && !qconv_edit_hints (pl->plan->edit, l, error))
     return NULL;
-  return qconv_layer_ask_components (l->layer, error) && settle_given (pl, l, selected, error) ? g_steal_pointer (&l)
-                                                                                               : NULL;
+  if (!qconv_layer_ask_components (l->layer, error) || !settle_given (pl, l, selected, error))
+    return NULL;
+  attach_bias (pl, l);
+  return g_steal_pointer (&l);
 }
 
 /* Returns whether @l changes a stored shape by which loaders recognize the model */
@@ -177,8 +198,9 @@ must_be_finite (const QconvPlan *p, const SourceLayer *s)
   return qconv_family_match_any (&qconv_family_data (base)->may_be_infinite, s->plain_name) == NULL;
 }
 
-gboolean
-qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
+/* Plans the output of @s: decides what becomes of it, has the writer plan its tensors and adds both to the plan */
+static gboolean
+plan_layer (Planning *pl, SourceLayer *s, GError **error)
 {
   QconvPlan *p = pl->plan;
   guint n = qconv_directory_n_tensors (p->output.directory);
@@ -204,4 +226,58 @@ qconv_plan_layer (Planning *pl, SourceLayer *s, GError **error)
   else
     settle_copy (l);
   return qconv_rules_check_precision (&pl->rules, s, l->layer->quantizer != NULL, error);
+}
+
+/* Returns: (transfer full) (nullable): the layers of @layers that may be biases, by name; NULL unless the writer takes
+   biases */
+static GHashTable *
+find_biases (const QconvPlan *p, const GPtrArray *layers)
+{
+  GHashTable *biases = p->target->writer->takes_bias ? g_hash_table_new (g_str_hash, g_str_equal) : NULL;
+
+  for (guint i = 0; biases != NULL && i < layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (layers, i);
+
+      if (g_str_has_suffix (s->plain_name, ".bias"))
+        g_hash_table_insert (biases, s->plain_name, s);
+    }
+  return biases;
+}
+
+/* Takes the biases that planned layers took out of @biases */
+static void
+leave_taken (const QconvPlan *p, GHashTable *biases)
+{
+  for (guint i = 0; i < p->output.layers->len; i++)
+    {
+      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
+
+      if (l->bias != NULL)
+        g_hash_table_remove (biases, l->bias->plain_name);
+    }
+}
+
+gboolean
+qconv_plan_each_layer (Planning *pl, const GPtrArray *layers, GError **error)
+{
+  g_autoptr (GHashTable) biases = pl->biases = find_biases (pl->plan, layers);
+
+  for (guint i = 0; i < layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (layers, i);
+
+      if ((biases == NULL || g_hash_table_lookup (biases, s->plain_name) != s) && !plan_layer (pl, s, error))
+        return FALSE;
+    }
+  if (biases != NULL)
+    leave_taken (pl->plan, biases);
+  for (guint i = 0; biases != NULL && i < layers->len; i++)
+    {
+      SourceLayer *s = g_ptr_array_index (layers, i);
+
+      if (g_hash_table_lookup (biases, s->plain_name) == s && !plan_layer (pl, s, error))
+        return FALSE;
+    }
+  return TRUE;
 }

@@ -15,6 +15,7 @@
 #include "plan/beside.h"
 #include "plan/edit.h"
 #include "plan/encoder.h"
+#include "plan/facts.h"
 #include "plan/output-name.h"
 #include "plan/plan-checksums.h"
 #include "plan/plan-layer.h"
@@ -74,10 +75,7 @@ plan_layers (Planning *pl, GError **error)
       if (layers == NULL)
         return FALSE;
     }
-  for (guint i = 0; i < layers->len; i++)
-    if (!qconv_plan_layer (pl, g_ptr_array_index (layers, i), error))
-      return FALSE;
-  if (!check_biases (p, error) || !qconv_rules_check (&pl->rules, layers, error))
+  if (!qconv_plan_each_layer (pl, layers, error) || !check_biases (p, error) || !qconv_rules_check (&pl->rules, layers, error))
     return FALSE;
   if (p->edit != NULL && !qconv_edit_check (p->edit, error))
     return FALSE;
@@ -196,11 +194,16 @@ map_layers (Planning *pl, GError **error)
   options.asked = job->names.naming != NULL;
   options.keep_prefix = g_strcmp0 (job->names.naming, "keep") == 0;
   options.for_loader = p->target->writer->spellings != NULL;
+  if (options.component == NULL)
+    options.component = p->target->writer->component;
   p->mapping = qconv_mapping_new (p->model, &options, error);
   if (p->mapping != NULL && !check_complete (pl, error))
     return FALSE;
   if (p->mapping != NULL)
-    warn_names (p, &options);
+    {
+      p->output.facts = qconv_facts_new (p->mapping);
+      warn_names (p, &options);
+    }
   if (p->mapping != NULL && p->mapping->n_useless > 0)
     qconv_warn (&p->warn, _ ("%u tensors that no loader of %s uses are left out"), p->mapping->n_useless,
                 qconv_family_id (p->mapping->identity->family));

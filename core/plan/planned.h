@@ -66,12 +66,13 @@ typedef struct {
  * @copies: every tensor that follows rows is copied, so there are no tiles
  * @packable: the target's scheme can hold it
  * @finite: the run fails if a plain layer holds Inf or NaN
+ * @bias: (nullable): fills the component QCONV_BIAS of @layer
  * @adopted: the run took the components of another scheme, which changes no value
  * @bytes: of its tensors in the output, without the bias
  */
 struct _PlannedLayer {
   Layer *layer;
-  SourceLayer *source;
+  SourceLayer *source, *bias;
   How how;
   const char *rule;
   GPtrArray *tensors;

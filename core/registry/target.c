@@ -13,8 +13,6 @@ find_obstacle (const Features *f, const QconvWriter *w, const QconvTarget *t, co
 {
   const QconvContainer *c = qconv_features_find (f, FEATURE_CONTAINER, w->container);
 
-  if (t->roles != NULL)
-    return g_strdup ("it needs schemes by role, which this version of qconv does not do yet");
   if (c == NULL)
     return g_strdup_printf ("no loaded plugin has the container \"%s\"", w->container);
   if (c->lay_out == NULL)
@@ -25,6 +23,15 @@ find_obstacle (const Features *f, const QconvWriter *w, const QconvTarget *t, co
     return g_strdup_printf ("no loaded plugin has the scheme \"%s\"", t->scheme);
   if (q->encoders == NULL)
     return g_strdup_printf ("the scheme \"%s\" only decodes", t->scheme);
+  for (const QconvRoleScheme *r = t->roles; r != NULL && r->role != NULL; r++)
+    {
+      const QconvQuantizer *other = qconv_features_find (f, FEATURE_QUANTIZER, r->scheme);
+
+      if (other == NULL || other->encoders == NULL)
+        return g_strdup_printf ("no loaded plugin makes the scheme \"%s\", which it needs for layers with the role "
+                                "\"%s\"",
+                                r->scheme, r->role);
+    }
   return NULL;
 }
 

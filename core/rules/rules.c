@@ -66,6 +66,18 @@ advise (const Rules *r, const SourceLayer *s, const Layer *trial)
                               qconv_mapping_original (r->mapping, s));
 }
 
+/* Returns: (nullable): the scheme that the target has for @s */
+static const Scheme *
+target_scheme (const Rules *r, const SourceLayer *s)
+{
+  const Identity *id = r->mapping != NULL ? r->mapping->identity : NULL;
+  g_autofree char *name = id != NULL ? qconv_weight_name (qconv_mapping_original (r->mapping, s)) : NULL;
+  const QconvTarget *t = r->schemes->info->target;
+
+  return qconv_schemes_for_role (
+      r->schemes, t->roles != NULL && id != NULL ? qconv_family_role (id->family, id->dims, name) : NULL);
+}
+
 /* Returns: (transfer full): @s in @scheme, or NULL. Keeps the first broken contract for qconv_rules_check() */
 static Layer *
 try_scheme (Rules *r, const SourceLayer *s, const Scheme *scheme, const QconvValues *values)
@@ -246,7 +258,7 @@ stays_small (Rules *r, const SourceLayer *s, const char *rule)
   const Scheme *scheme = qconv_schemes_find (r->schemes, s->layer->scheme);
   g_autoptr (Layer) layer = NULL;
 
-  if (r->fallback != NULL || r->no_fallback || scheme == NULL || !scheme->target->beside)
+  if (r->fallback != NULL || r->no_fallback || scheme == NULL || !scheme->beside)
     return stays (rule);
   layer = try_scheme (r, s, scheme, NULL);
   return layer != NULL && qconv_values_same_parameters (layer->values, s->layer->values)
@@ -282,6 +294,8 @@ reason_to_stay (const Rules *r, const SourceLayer *s, const QconvQuantizer *q)
 
   if (!g_str_has_prefix (s->plain_name, r->mapping->prefix)) /* another model of an all-in-one checkpoint */
     return "family";
+  if (r->schemes->info->target->complete)
+    return NULL;
   if (r->quantized && plain)
     return "source";
   if (strange && q->cols_multiple > 0 && l->cols % q->cols_multiple != 0)
@@ -307,6 +321,8 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
   reason = reason_to_stay (r, s, scheme->quantizer);
   if (reason != NULL)
     return stays_small (r, s, reason);
+  if (scheme->role != NULL)
+    return becomes (scheme, g_steal_pointer (trial), "target");
   advice = advise (r, s, *trial);
   if (advice.kind == ADVICE_TARGET)
     return becomes (scheme, g_steal_pointer (trial), "target");
@@ -375,7 +391,7 @@ decide (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **trial)
 Decision
 qconv_rules_decide (Rules *r, const SourceLayer *s)
 {
-  const Scheme *scheme = qconv_schemes_main (r->schemes);
+  const Scheme *scheme = target_scheme (r, s);
   g_autoptr (Layer) trial = scheme != NULL ? try_scheme (r, s, scheme, NULL) : NULL;
   gboolean fits = trial != NULL;
   Decision d = decide (r, s, scheme, &trial);

@@ -18,12 +18,12 @@ free_scheme (gpointer data)
 }
 
 static Scheme *
-new_scheme (Schemes *s, const QconvQuantizer *q, const QconvTarget *target)
+new_scheme (Schemes *s, const QconvQuantizer *q, const char *parameters)
 {
   Scheme *scheme = g_new0 (Scheme, 1);
 
   scheme->quantizer = q;
-  scheme->target = target;
+  scheme->parameters = parameters;
   scheme->values = qconv_values_new (q->options);
   g_ptr_array_add (s->list, scheme);
   return scheme;
@@ -33,8 +33,16 @@ void
 qconv_schemes_init (Schemes *s, const QconvTargetInfo *info)
 {
   *s = (Schemes) { info, g_ptr_array_new_with_free_func (free_scheme) };
-  if (info->quantizer != NULL)
-    new_scheme (s, info->quantizer, info->target);
+  if (info->quantizer == NULL)
+    return;
+  new_scheme (s, info->quantizer, info->target->parameters)->beside = info->target->beside;
+  for (const QconvRoleScheme *r = info->target->roles; r != NULL && r->role != NULL; r++)
+    {
+      Scheme *scheme = new_scheme (s, qconv_registry_quantizer (r->scheme), r->parameters);
+
+      scheme->role = r->role;
+      scheme->implied = TRUE;
+    }
 }
 
 void
@@ -47,6 +55,19 @@ const Scheme *
 qconv_schemes_main (const Schemes *s)
 {
   return s->info->quantizer != NULL ? g_ptr_array_index (s->list, 0) : NULL;
+}
+
+const Scheme *
+qconv_schemes_for_role (const Schemes *s, const char *role)
+{
+  for (guint i = 0; role != NULL && i < s->list->len; i++)
+    {
+      const Scheme *known = g_ptr_array_index (s->list, i);
+
+      if (g_strcmp0 (known->role, role) == 0)
+        return known;
+    }
+  return qconv_schemes_main (s);
 }
 
 static Scheme *
@@ -81,7 +102,11 @@ join_scheme (Schemes *s, const char *id)
       const QconvQuantizer *q = t->scheme != NULL && strcmp (t->scheme, id) == 0 ? qconv_registry_quantizer (id) : NULL;
 
       if (q != NULL && q->encoders != NULL)
-        return new_scheme (s, q, t);
+        {
+          known = new_scheme (s, q, t->parameters);
+          known->beside = t->beside;
+          return known;
+        }
     }
   return NULL;
 }
@@ -137,14 +162,14 @@ check_fixed (const Schemes *s, const Scheme *scheme, GError **error)
 {
   g_autoptr (QconvValues) fixed = NULL;
 
-  if (scheme->target->parameters == NULL)
+  if (scheme->parameters == NULL)
     return TRUE;
   fixed = qconv_values_copy (scheme->values);
-  if (!qconv_values_parse (fixed, scheme->target->parameters, error))
+  if (!qconv_values_parse (fixed, scheme->parameters, error))
     return FALSE;
   return qconv_values_same_parameters (fixed, scheme->values)
          || qconv_fail (error, QCONV_ERROR_OPTION, "%s is %s with %s, which -o cannot change", s->info->name,
-                        scheme->quantizer->id, scheme->target->parameters);
+                        scheme->quantizer->id, scheme->parameters);
 }
 
 static void
@@ -211,7 +236,7 @@ qconv_schemes_apply (Schemes *s, const QconvJob *job, const GArray *others, Qcon
 
       if (!scheme->implied)
         g_array_append_val (all, p);
-      if (!qconv_values_parse (p.values, scheme->target->parameters, error)
+      if (!qconv_values_parse (p.values, scheme->parameters, error)
           || (job->effort != NULL && qconv_values_knows (p.values, QCONV_EFFORT)
               && !qconv_values_set (p.values, QCONV_EFFORT, job->effort, error)))
         return FALSE;

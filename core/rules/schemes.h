@@ -6,13 +6,16 @@
 /**
  * Scheme: one scheme of a run.
  *
- * @target: the row of the writer's table for it
+ * @parameters: (nullable): options that the target fixes
+ * @role: (nullable): the role of the layers that the target maps to this scheme
+ * @beside: as in #QconvTarget
  * @values: its options: those that the target fixes and those that the user set for all layers
  * @implied: the user did not name it; options reach it only as ID.KEY
  */
 typedef struct {
   const QconvQuantizer *quantizer;
-  const QconvTarget *target;
+  const char *parameters, *role;
+  gboolean beside;
   QconvValues *values;
   gboolean implied;
 } Scheme;
@@ -26,6 +29,9 @@ void qconv_schemes_init (Schemes *s, const QconvTargetInfo *info);
 void qconv_schemes_clear (Schemes *s);
 /* Returns: (transfer none): the target's own scheme; NULL for plain targets and edits */
 const Scheme *qconv_schemes_main (const Schemes *s);
+/* Returns: (transfer none): the scheme for layers of @role (nullable): the one to which the target maps the role, else
+   the target's own; NULL for plain targets and edits */
+const Scheme *qconv_schemes_for_role (const Schemes *s, const char *role);
 /* Returns: (transfer none): the scheme @id if it takes part, else NULL */
 const Scheme *qconv_schemes_find (const Schemes *s, const char *id);
 /* Adds a scheme that a family advises; must be called before options are handed out.

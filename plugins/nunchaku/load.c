@@ -5,10 +5,7 @@
 #include <string.h>
 
 #include "packing.h"
-
-/* INT4 kernels add this to outputs of GELU, which are never below -0.17, so that they need no sign (nunchaku:
-   src/kernels/zgemm/gemm_w4a4_launch_impl.cuh) */
-#define SHIFT 0.171875
+#include "shift.h"
 
 /* ---- Rows of tiles ---- */
 
@@ -136,27 +133,6 @@ nunchaku_shift_data (const NunchakuLook *l)
   return g_bytes_new (&shift, sizeof shift);
 }
 
-/* Returns the sum of one row of the residual: codes times scales, divided by the smoothing factors. */
-static double
-sum_row (const guint8 *codes, const float *scales, const float *smooth, guint64 cols)
-{
-  double sum = 0.0;
-
-  for (guint64 start = 0; start < cols; start += NUNCHAKU_GROUP_INT4)
-    {
-      double group = 0.0;
-
-      for (guint64 col = start; col < start + NUNCHAKU_GROUP_INT4; col++)
-        {
-          int code = codes[col / 2] >> col % 2 * 4 & 15;
-
-          group += (double) (code < 8 ? code : code - 16) / (double) smooth[col];
-        }
-      sum += group * (double) scales[start / NUNCHAKU_GROUP_INT4];
-    }
-  return sum;
-}
-
 /* Adds the shift times the sums of rows [@first, @first + @n) of the residual to @bias. The file's bias lacks them,
    so that they cancel at run time. */
 static gboolean
@@ -179,9 +155,9 @@ add_shift (const Shift *s, guint64 first, guint64 n, float *bias, GError **error
     }
   for (guint64 row = 0; row < n; row++)
     {
-      double sum = sum_row (codes + row * (s->cols / 2), scales + row * groups, smooth, s->cols);
+      double sum = nunchaku_sum_row (codes + row * (s->cols / 2), scales + row * groups, smooth, s->cols);
 
-      bias[row] = (float) ((double) bias[row] + SHIFT * (factors != NULL ? sum * (double) factors[row] : sum));
+      bias[row] = (float) ((double) bias[row] + NUNCHAKU_SHIFT * (factors != NULL ? sum * (double) factors[row] : sum));
     }
   return TRUE;
 }

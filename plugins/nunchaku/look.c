@@ -11,42 +11,22 @@
 /* Types of 16-bit numbers, as 1 << dtype */
 #define HALVES (1u << QCONV_BF16 | 1u << QCONV_F16)
 
-/* Two spellings of each member: that of FLUX and SDXL, and that of Qwen-Image and Z-Image. Shapes are [first, second],
-   or [first] if second is NONE */
+/* Shapes of the members: [first, second], or [first] if second is NONE. "qweight" gives rows and columns */
 typedef enum { NONE, ONE, ROWS, COLS, GROUPS, RANK } Extent;
 static const struct {
-  const char *names[2];
   Extent first, second;
   gboolean optional;
 } member_table[NUNCHAKU_N_MEMBERS] = {
-  [NUNCHAKU_QWEIGHT] = { { ".qweight" }, NONE, NONE, FALSE }, /* gives rows and columns */
-  [NUNCHAKU_WSCALES] = { { ".wscales" }, GROUPS, ROWS, FALSE },
-  [NUNCHAKU_BIAS] = { { ".bias" }, ROWS, NONE, TRUE },
-  [NUNCHAKU_WZEROS] = { { ".wzeros" }, GROUPS, ROWS, FALSE },
-  [NUNCHAKU_WTSCALE] = { { ".wtscale" }, ONE, NONE, TRUE },
-  [NUNCHAKU_WCSCALES] = { { ".wcscales" }, ROWS, NONE, TRUE },
-  [NUNCHAKU_SMOOTH] = { { ".smooth", ".smooth_factor" }, COLS, NONE, FALSE },
-  [NUNCHAKU_SMOOTH_ORIG] = { { ".smooth_orig", ".smooth_factor_orig" }, COLS, NONE, TRUE },
-  [NUNCHAKU_DOWN] = { { ".lora_down", ".proj_down" }, COLS, RANK, FALSE },
-  [NUNCHAKU_UP] = { { ".lora_up", ".proj_up" }, ROWS, RANK, FALSE },
-};
-
-/* Names of modulation layers, and the number of vectors that they make (nunchaku/models/normalization.py,
-   transformer_qwenimage.py). No tensor shows it */
-static const struct {
-  const char *suffix;
-  guint chunks;
-} modulations[] = {
-  { ".norm1.linear", 6 }, { ".norm1_context.linear", 6 }, { ".norm.linear", 3 }, { ".img_mod.1", 6 },
-  { ".txt_mod.1", 6 },
-};
-
-/* The layers behind a fused GELU, whose output the INT4 kernels shift, in the spellings of FLUX and of Qwen-Image.
-   SDXL has names with the same end, but no such kernel (src/kernels/zgemm/gemm_w4a4_launch_impl.cuh, "act_unsigned") */
-static const char *const shifted_names[] = {
-  "transformer_blocks.*.mlp_fc2",       "transformer_blocks.*.mlp_context_fc2",  "single_transformer_blocks.*.mlp_fc2",
-  "transformer_blocks.*.ff.net.2",      "transformer_blocks.*.ff_context.net.2", "transformer_blocks.*.img_mlp.net.2",
-  "transformer_blocks.*.txt_mlp.net.2",
+  [NUNCHAKU_QWEIGHT] = { NONE, NONE, FALSE },
+  [NUNCHAKU_WSCALES] = { GROUPS, ROWS, FALSE },
+  [NUNCHAKU_BIAS] = { ROWS, NONE, TRUE },
+  [NUNCHAKU_WZEROS] = { GROUPS, ROWS, FALSE },
+  [NUNCHAKU_WTSCALE] = { ONE, NONE, TRUE },
+  [NUNCHAKU_WCSCALES] = { ROWS, NONE, TRUE },
+  [NUNCHAKU_SMOOTH] = { COLS, NONE, FALSE },
+  [NUNCHAKU_SMOOTH_ORIG] = { COLS, NONE, TRUE },
+  [NUNCHAKU_DOWN] = { COLS, RANK, FALSE },
+  [NUNCHAKU_UP] = { ROWS, RANK, FALSE },
 };
 
 static void
@@ -96,7 +76,7 @@ name_of (const NunchakuLook *l, guint member)
 {
   const QconvTensor *t = l->members[member];
 
-  return t != NULL ? t->name + strlen (l->name) + 1 : member_table[member].names[0] + 1;
+  return t != NULL ? t->name + strlen (l->name) + 1 : nunchaku_member_name (member, NUNCHAKU_LORA_NAMES) + 1;
 }
 
 static guint64
@@ -223,33 +203,13 @@ check_member (NunchakuLook *l, guint member)
 static void
 check_modulation (NunchakuLook *l)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (modulations) && l->chunks == 0; i++)
-    if (g_str_has_suffix (l->name, modulations[i].suffix))
-      l->chunks = modulations[i].chunks;
+  l->chunks = nunchaku_name_chunks (l->name);
   if (l->chunks == 0)
     trouble (l, "modulation", QCONV_ERROR_UNSUPPORTED,
              "it is not known in which order the rows of this AWQ layer lie: it is none of the modulation layers of "
              "FLUX.1 and Qwen-Image");
   else if (l->rows % l->chunks != 0)
     BROKEN (l, "shape", "%" G_GUINT64_FORMAT " rows cannot be divided into %u vectors", l->rows, l->chunks);
-}
-
-gboolean
-nunchaku_name_matches (const NunchakuLook *l, const char *pattern)
-{
-  static const char *const prefixes[] = { "", "model.diffusion_model.", "diffusion_model.", "model." };
-
-  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
-    if (g_str_has_prefix (l->name, prefixes[i]) && g_pattern_match_simple (pattern, l->name + strlen (prefixes[i])))
-      return TRUE;
-  return FALSE;
-}
-
-static void
-find_shift (NunchakuLook *l)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (shifted_names) && l->kind == NUNCHAKU_INT4; i++)
-    l->shifted |= nunchaku_name_matches (l, shifted_names[i]);
 }
 
 static NunchakuLook *
@@ -260,8 +220,8 @@ look_at (const QconvDirectory *d, const char *name)
   l->name = g_strdup (name);
   l->troubles = g_ptr_array_new_with_free_func (free_trouble);
   for (guint i = 0; i < NUNCHAKU_N_MEMBERS; i++)
-    for (guint k = 0; k < 2 && l->members[i] == NULL && member_table[i].names[k] != NULL; k++)
-      l->members[i] = qconv_directory_find2 (d, name, member_table[i].names[k]);
+    for (guint k = 0; k < NUNCHAKU_N_SPELLINGS && l->members[i] == NULL; k++)
+      l->members[i] = qconv_directory_find2 (d, name, nunchaku_member_name (i, k));
   if (!measure (l))
     return l;
   measure_rank (l);
@@ -272,7 +232,7 @@ look_at (const QconvDirectory *d, const char *name)
     check_modulation (l);
   if (l->kind == NUNCHAKU_INT4 && l->members[NUNCHAKU_WTSCALE] != NULL)
     BROKEN (l, "wtscale", "an INT4 layer has wtscale, which nunchaku's kernels refuse");
-  find_shift (l);
+  l->shifted = l->kind == NUNCHAKU_INT4 && nunchaku_name_shifted (l->name);
   return l;
 }
 

@@ -2,22 +2,8 @@
 /* Finds the layers of a nunchaku file by the names of their tensors, and examines them. The reader asks; the file's
    metadata never decide. */
 #pragma once
+#include "names.h"
 #include "qconv-plugin.h"
-
-/* The tensors of a layer; AWQ layers have those up to WZEROS, SVDQuant layers all others */
-typedef enum {
-  NUNCHAKU_QWEIGHT,
-  NUNCHAKU_WSCALES,
-  NUNCHAKU_BIAS,
-  NUNCHAKU_WZEROS,
-  NUNCHAKU_WTSCALE,
-  NUNCHAKU_WCSCALES,
-  NUNCHAKU_SMOOTH,
-  NUNCHAKU_SMOOTH_ORIG,
-  NUNCHAKU_DOWN,
-  NUNCHAKU_UP,
-  NUNCHAKU_N_MEMBERS
-} NunchakuMember;
 
 typedef enum { NUNCHAKU_INT4, NUNCHAKU_FP4, NUNCHAKU_AWQ } NunchakuKind;
 
@@ -54,5 +40,3 @@ typedef struct {
 GPtrArray *nunchaku_looks (const QconvDirectory *d);
 /* Returns whether the file has a layer of nunchaku's, complete or not. */
 gboolean nunchaku_has_layers (const QconvDirectory *d);
-/* Returns whether the name of @l, with or without the prefix of a checkpoint, matches @pattern. */
-gboolean nunchaku_name_matches (const NunchakuLook *l, const char *pattern);

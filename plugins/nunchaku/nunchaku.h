@@ -4,4 +4,7 @@
 #include "qconv-plugin.h"
 
 extern const QconvQuantizer nunchaku_svdq_fp4, nunchaku_svdq_int4;
+/* Returns the type in which files store scales and factors of @layer, whose values are settled. */
+QconvDType nunchaku_scale_dtype (const QconvLayer *layer);
 extern const QconvReader nunchaku_reader;
+extern const QconvWriter nunchaku_writer;

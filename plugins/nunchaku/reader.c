@@ -128,8 +128,7 @@ is_added (const NunchakuLook *l)
   g_autofree guint16 *items = NULL;
   guint16 all = 0;
 
-  if (!nunchaku_name_matches (l, "single_transformer_blocks.*.out_proj")
-      && !nunchaku_name_matches (l, "single_transformer_blocks.*.attn.to_out"))
+  if (!nunchaku_name_added (l->name))
     return FALSE;
   items = g_new (guint16, n);
   if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))

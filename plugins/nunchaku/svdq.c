@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The quantizers svdq_fp4 and svdq_int4, which only decode. A weight is a 4-bit residual, divided by the smoothing
+/* The quantizers svdq_fp4 and svdq_int4: their components, and the way back to floats. encode.c makes them. A weight is a 4-bit residual, divided by the smoothing
    factor of its column, plus the product of two thin matrices. That is the weight which the layer applies to its own
    input: at run time the input of the residual is divided by the factor, the input of the product is not (nunchaku:
    src/kernels/zgemm/gemm_w4a4_launch_impl.cuh, lora.cuh). */
+#include "codes.h"
+#include "encode.h"
 #include "nunchaku.h"
 #include "packing.h"
 #include "quantizer-checks.h"
@@ -31,11 +33,17 @@ rank_of (const QconvLayer *layer)
   return (guint64) qconv_values_int (layer->values, "rank");
 }
 
+QconvDType
+nunchaku_scale_dtype (const QconvLayer *layer)
+{
+  return g_str_equal (qconv_values_string (layer->values, "scale-dtype"), "f16") ? QCONV_F16 : QCONV_BF16;
+}
+
 static void
 settle (const QconvQuantizer *self, const QconvLayer *layer, QconvValues *values)
 {
   if (g_str_equal (qconv_values_string (values, "scale-dtype"), "auto"))
-    qconv_values_replace (values, "scale-dtype", layer->dtype == QCONV_F16 ? "f16" : "bf16");
+    qconv_values_replace (values, "scale-dtype", "bf16");
 }
 
 /* ---- Components ---- */
@@ -82,7 +90,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
     }
   else
     add_f32 (out, "group_scale", groups, QCONV_ROWWISE, 0);
-  add_f32 (out, "row_scale", QCONV_SHAPE1 (layer->rows), QCONV_ROWWISE, optional);
+  add_f32 (out, "row_scale", QCONV_SHAPE1 (layer->rows), QCONV_ROWWISE, optional | QCONV_COMPONENT_GIVEN);
   add_f32 (out, "smooth", QCONV_SHAPE1 (layer->cols), QCONV_WHOLE, any_rows);
   add_f32 (out, "smooth_orig", QCONV_SHAPE1 (layer->cols), QCONV_WHOLE, any_rows | optional);
   add_f32 (out, "lora_down", QCONV_SHAPE2 (rank_of (layer), layer->cols), QCONV_WHOLE, any_rows);
@@ -91,38 +99,6 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 }
 
 /* ---- Decoding ---- */
-
-/* Decodes E2M1 codes times E4M3 scales times the scale of the tensor */
-static gboolean
-decode_fp4 (const QconvTile *t, GError **error)
-{
-  QconvBuffer *scale = qconv_tile_component (t, "tensor_scale");
-  QconvBuffer *one = scale == NULL ? qconv_tile_scratch (t, sizeof (float), error) : scale;
-  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
-                            QCONV_BUF (qconv_tile_component (t, "block_scale")),
-                            QCONV_BUF (one),
-                            QCONV_BUF (t->floats),
-                            QCONV_I (t->n_rows),
-                            QCONV_I (t->layer->cols) };
-
-  if (one == NULL)
-    return FALSE;
-  if (scale == NULL)
-    *(float *) qconv_buffer_data (one) = 1.0f;
-  return qconv_stream_run (t->stream, "nvfp4-decode", 1, args, G_N_ELEMENTS (args), error);
-}
-
-/* Decodes codes times the scale of their group, which is a row of its own to the operation */
-static gboolean
-decode_int4 (const QconvTile *t, GError **error)
-{
-  const QconvArg args[]
-      = { QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (qconv_tile_component (t, "group_scale")),
-          QCONV_BUF (t->floats), QCONV_I (t->n_rows * (t->layer->cols / NUNCHAKU_GROUP_INT4)),
-          QCONV_I (NUNCHAKU_GROUP_INT4) };
-
-  return qconv_stream_run (t->stream, "int4-decode-row", 1, args, G_N_ELEMENTS (args), error);
-}
 
 /* Multiplies rows by their scales, then divides columns by their smoothing factors. */
 static void
@@ -153,8 +129,9 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                                QCONV_I (t->layer->cols),
                                QCONV_I (rank_of (t->layer)),
                                QCONV_F (1.0) };
+  NunchakuCodes codes = { .t = t };
 
-  if (is_fp4 (self) ? !decode_fp4 (t, error) : !decode_int4 (t, error))
+  if (!nunchaku_codes_decode (&codes, t->floats, 0, (gsize) t->n_rows, error))
     return FALSE;
   scale_residual (t);
   return qconv_stream_run (t->stream, "add-product", 1, product, G_N_ELEMENTS (product), error);
@@ -203,6 +180,18 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Tables ---- */
 
+/* Returns the error of the worst groups, one large weight among small ones: of FP4, every block; of INT4, all other
+   weights half a step off. The product only makes it less. */
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  return is_fp4 (self) ? 2e-2 : 0.35;
+}
+
+#define FLOATS (1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16)
+
+static const QconvEncoder *const encoders[] = { &nunchaku_encoder, NULL };
+
 static const QconvOption options[] = {
   { .name = "rank",
     .type = QCONV_INT,
@@ -215,8 +204,19 @@ static const QconvOption options[] = {
     .type = QCONV_CHOICE,
     .value = "auto",
     .choices = (const char *const[]) { "auto", "bf16", "f16", NULL },
-    .help = N_ ("type in which files store scales and factors; auto: F16 if the weight has it, else BF16"),
+    .help = N_ ("type in which files store scales and factors; auto: BF16"),
     .flags = QCONV_OPTION_PARAMETER },
+  { .name = NUNCHAKU_ROUNDS,
+    .type = QCONV_INT,
+    .value = "6",
+    .min = 0,
+    .max = 100,
+    .help = N_ ("the most rounds that improve product and codes in turn; they end earlier if they gain little") },
+  { .name = QCONV_EFFORT,
+    .type = QCONV_CHOICE,
+    .value = "search",
+    .choices = QCONV_EFFORT_CHOICES,
+    .help = N_ ("method for the scales of codes: search has the smaller error, rtn is the reference formula") },
   { .name = NULL },
 };
 
@@ -227,8 +227,11 @@ const QconvQuantizer nunchaku_svdq_fp4 = {
   .id = "svdq_fp4",
   .summary = N_ ("SVDQuant: a low-rank product plus NVFP4 codes with a scale for 16 columns"),
   .options = options,
+  .float_dtypes = FLOATS,
   .settle = settle,
   .components = list_components,
+  .bound = largest_error,
+  .encoders = encoders,
   .decode_operations = fp4_operations,
   .decode = decode,
   .validate = validate,
@@ -238,8 +241,11 @@ const QconvQuantizer nunchaku_svdq_int4 = {
   .id = "svdq_int4",
   .summary = N_ ("SVDQuant: a low-rank product plus 4-bit integers with a scale for 64 columns"),
   .options = options,
+  .float_dtypes = FLOATS,
   .settle = settle,
   .components = list_components,
+  .bound = largest_error,
+  .encoders = encoders,
   .decode_operations = int4_operations,
   .decode = decode,
   .validate = validate,

@@ -88,11 +88,13 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
 }
 
 static const QconvRoleScheme roles[] = { { "modulation", "both" }, { NULL } };
+static const QconvRoleScheme lost_roles[] = { { "modulation", "decoder" }, { NULL } };
 static const QconvTarget targets[] = { { "plain", "floats", .scheme = "plain" },
                                        { "both", "numbers", .scheme = "both" },
                                        { "missing", "numbers", .scheme = "missing" },
                                        { "decoder", "numbers", .scheme = "decoder" },
                                        { "mixed", "numbers", .scheme = "both", .roles = roles },
+                                       { "lost", "numbers", .scheme = "both", .roles = lost_roles },
                                        { "both", "again", .scheme = "decoder" },
                                        { NULL } };
 #define WRITER .summary = "files", .suffix = ".box", .layer = write_layer
@@ -186,9 +188,10 @@ test_targets (void)
     { "both-crates", "target \"both-crates\" is not offered: no loaded plugin has the container \"crate\"" },
     { "decoder-boxes", "target \"decoder-boxes\" is not offered: the scheme \"decoder\" only decodes" },
     { "missing-boxes", "target \"missing-boxes\" is not offered: no loaded plugin has the scheme \"missing\"" },
-    { "mixed-boxes",
-      "target \"mixed-boxes\" is not offered: it needs schemes by role, which this version of qconv does "
-      "not do yet" },
+    { "mixed-boxes", NULL },
+    { "lost-boxes",
+      "target \"lost-boxes\" is not offered: no loaded plugin makes the scheme \"decoder\", which it needs for layers "
+      "with the role \"modulation\"" },
     { "both-boxen", "unknown target \"both-boxen\"; did you mean both-boxes?" },
   };
   guint n = 0;

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects what is known about a model as texts for writers. plan.c calls it. */
+#pragma once
+#include "graph/mapping.h"
+
+/* Returns: (transfer full): name → text (both owned), as qconv_output_fact() hands them out */
+GHashTable *qconv_facts_new (const Mapping *x);

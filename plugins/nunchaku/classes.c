@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Table of nunchaku's model classes (nunchaku: nunchaku/models/transformers). writer.c asks. */
+#include "classes.h"
+
+/* diffusers: models/transformers/transformer_flux.py */
+static const NunchakuConfigMember flux1_config[] = {
+  { "_class_name", "\"FluxTransformer2DModel\"" },
+  { "attention_head_dim", .dim = "head_dim" },
+  { "axes_dims_rope", "[16, 56, 56]" },
+  { "guidance_embeds", .dim = "guidance", .logical = TRUE },
+  { "in_channels", .dim = "in_ch" },
+  { "joint_attention_dim", .dim = "ctx" },
+  { "num_attention_heads", .dim = "hidden", .per = "head_dim" },
+  { "num_layers", .dim = "depth_double" },
+  { "num_single_layers", .dim = "depth_single" },
+  { "out_channels", .dim = "out_ch" },
+  { "patch_size", "1" },
+  { "pooled_projection_dim", .dim = "vec" },
+  { NULL },
+};
+
+/* ComfyUI-nunchaku: nodes/models/configs; channels are those of the latent image, a quarter of a patch's */
+static const NunchakuConfigMember flux1_comfy[] = {
+  { "axes_dim", "[16, 56, 56]" },
+  { "context_in_dim", .dim = "ctx" },
+  { "depth", .dim = "depth_double" },
+  { "depth_single_blocks", .dim = "depth_single" },
+  { "disable_unet_model_creation", "true" },
+  { "guidance_embed", .dim = "guidance", .logical = TRUE },
+  { "hidden_size", .dim = "hidden" },
+  { "image_model", "\"flux\"" },
+  { "in_channels", .dim = "in_ch", .by = 4 },
+  { "mlp_ratio", "4.0" },
+  { "num_heads", .dim = "hidden", .per = "head_dim" },
+  { "out_channels", .dim = "out_ch", .by = 4 },
+  { "patch_size", "2" },
+  { "qkv_bias", "true" },
+  { "theta", "10000" },
+  { "vec_in_dim", .dim = "vec" },
+  { NULL },
+};
+
+/* diffusers: models/transformers/transformer_qwenimage.py */
+static const NunchakuConfigMember qwen_image_config[] = {
+  { "_class_name", "\"QwenImageTransformer2DModel\"" },
+  { "attention_head_dim", .dim = "head_dim" },
+  { "axes_dims_rope", "[16, 56, 56]" },
+  { "guidance_embeds", "false" },
+  { "in_channels", .dim = "in_ch" },
+  { "joint_attention_dim", .dim = "ctx" },
+  { "num_attention_heads", .dim = "hidden", .per = "head_dim" },
+  { "num_layers", .dim = "layers" },
+  { "out_channels", .dim = "out_dim", .by = 4 },
+  { "patch_size", "2" },
+  { NULL },
+};
+
+/* diffusers: models/transformers/transformer_z_image.py */
+static const NunchakuConfigMember z_image_config[] = {
+  { "_class_name", "\"ZImageTransformer2DModel\"" },
+  { "all_f_patch_size", "[1]" },
+  { "all_patch_size", "[2]" },
+  { "axes_dims", "[32, 48, 48]" },
+  { "axes_lens", "[1536, 512, 512]" },
+  { "cap_feat_dim", .dim = "ctx" },
+  { "dim", .dim = "hidden" },
+  { "in_channels", .dim = "in_ch", .by = 4 },
+  { "n_heads", .dim = "hidden", .per = "head_dim" },
+  { "n_kv_heads", .dim = "kv", .per = "head_dim" },
+  { "n_layers", .dim = "layers" },
+  { "n_refiner_layers", .dim = "refiners" },
+  { "norm_eps", "1e-05" },
+  { "qk_norm", "true" },
+  { "rope_theta", "256.0" },
+  { "t_scale", "1000.0" },
+  { NULL },
+};
+
+static const char *const blocks[] = { "transformer_blocks.*.weight", "single_transformer_blocks.*.weight", NULL };
+static const char *const z_image_blocks[] = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", NULL };
+
+static const NunchakuClass classes[] = {
+  { .family = "flux1",
+    .name = "NunchakuFluxTransformer2dModel",
+    .config_class = "FluxTransformer2DModel",
+    .spelling = NUNCHAKU_LORA_NAMES,
+    .quantized = blocks,
+    .biases = TRUE,
+    .config = flux1_config,
+    .comfy = flux1_comfy },
+  { .family = "qwen_image",
+    .name = "NunchakuQwenImageTransformer2DModel",
+    .config_class = "QwenImageTransformer2DModel",
+    .spelling = NUNCHAKU_PROJ_NAMES,
+    .quantized = blocks,
+    .biases = TRUE,
+    .config = qwen_image_config },
+  { .family = "z_image",
+    .name = "NunchakuZImageTransformer2DModel",
+    .config_class = "ZImageTransformer2DModel",
+    .spelling = NUNCHAKU_PROJ_NAMES,
+    .quantized = z_image_blocks,
+    .refiners = TRUE,
+    .config = z_image_config },
+};
+
+const NunchakuClass *
+nunchaku_class (const QconvOutput *o, GError **error)
+{
+  const char *family = qconv_output_fact (o, "family");
+  g_autoptr (GString) known = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
+    {
+      if (g_strcmp0 (family, classes[i].family) == 0)
+        return &classes[i];
+      g_string_append_printf (known, "%s%s", i > 0 ? ", " : "", classes[i].family);
+    }
+  qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nunchaku has no class for %s; it has some for %s",
+              family != NULL ? family : "a model of no known family", known->str);
+  return NULL;
+}
+
+gboolean
+nunchaku_class_quantizes (const NunchakuClass *c, const char *name)
+{
+  for (guint i = 0; c->quantized[i] != NULL; i++)
+    if (g_pattern_match_simple (c->quantized[i], name))
+      return TRUE;
+  return FALSE;
+}

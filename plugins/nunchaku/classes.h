@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The model classes of nunchaku, and what a file for each of them needs. The writer asks. */
+#pragma once
+#include "names.h"
+#include "qconv-plugin.h"
+
+/**
+ * NunchakuConfigMember: one member of a config, a JSON object.
+ *
+ * @text: its value as JSON; NULL: the dimension @dim, divided by @per (nullable, another dimension) and by @by (0: 1)
+ * @logical: true or false instead of a number
+ */
+typedef struct {
+  const char *key, *text, *dim, *per;
+  gint64 by;
+  gboolean logical;
+} NunchakuConfigMember;
+
+/**
+ * NunchakuClass: one class of nunchaku.
+ *
+ * @family: id of the family file
+ * @name: of the class, as the metadata have it
+ * @spelling: of the tensors' names
+ * @biases: every quantized layer has a bias, if need be of zeros; else those that have one in the model
+ * @quantized: patterns of the names of weights that the class has only in 4 bits; ends with NULL
+ * @refiners: the model has refiner blocks, which may stay plain
+ * @config_class: "_class_name" of the config
+ * @config: the config, if no file has it; ends with { NULL }
+ * @comfy: (nullable): "model_config" of what ComfyUI's loader reads; NULL: it reads nothing
+ */
+typedef struct {
+  const char *family, *name, *config_class;
+  NunchakuSpelling spelling;
+  const char *const *quantized;
+  gboolean biases, refiners;
+  const NunchakuConfigMember *config, *comfy;
+} NunchakuClass;
+
+/* Returns: (transfer none): the class for the model of @o. QCONV_ERROR_UNSUPPORTED: there is none. */
+const NunchakuClass *nunchaku_class (const QconvOutput *o, GError **error);
+/* Returns whether the class has the matrix @name only in 4 bits. */
+gboolean nunchaku_class_quantizes (const NunchakuClass *c, const char *name);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes the metadata that loaders read (nunchaku: nunchaku/utils.py, nunchaku/merge_safetensors.py; ComfyUI-nunchaku:
+   nodes/models/flux.py). writer.c calls it.
+
+   The config of the model is the user's file, else the config.json beside the model if it is of the same class, else one
+   made from the dimensions of the model. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Larger files are no config */
+#define LARGEST_CONFIG ((guint64) 1 << 20)
+
+static gint64
+dim (const QconvOutput *o, const char *name)
+{
+  const char *text = qconv_output_fact (o, name);
+
+  return text != NULL ? g_ascii_strtoll (text, NULL, 10) : 0;
+}
+
+static char *
+make_object (const QconvOutput *o, const NunchakuConfigMember *members)
+{
+  GString *json = g_string_new ("{");
+
+  for (const NunchakuConfigMember *m = members; m->key != NULL; m++)
+    {
+      gint64 n = m->dim != NULL ? dim (o, m->dim) : 0, per = m->per != NULL ? dim (o, m->per) : 1;
+
+      g_string_append_printf (json, "%s\"%s\": ", m == members ? "" : ", ", m->key);
+      if (m->text != NULL)
+        g_string_append (json, m->text);
+      else if (m->logical)
+        g_string_append (json, n != 0 ? "true" : "false");
+      else
+        g_string_append_printf (json, "%" G_GINT64_FORMAT, n / MAX (per, 1) / MAX (m->by, 1));
+    }
+  g_string_append_c (json, '}');
+  return g_string_free (json, FALSE);
+}
+
+/* ---- Config files ---- */
+
+/* Returns whether @text is a config of the class. */
+static gboolean
+is_config (const char *text, gsize n, const NunchakuClass *c)
+{
+  g_autoptr (GVariant) json = qconv_json_parse (text, n, NULL);
+  const char *name = NULL;
+
+  return json != NULL && g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT)
+         && g_variant_lookup (json, "_class_name", "&s", &name) && g_str_equal (name, c->config_class);
+}
+
+/* Returns: (transfer full) (nullable): the text of the config.json beside the input, if it is one of the class. */
+static char *
+read_sibling (const QconvOutput *o, const NunchakuClass *c)
+{
+  QconvSource *input = qconv_directory_source (qconv_output_input (o));
+  QconvSource *s = input != NULL ? qconv_source_sibling (input, "config.json", NULL) : NULL;
+  guint64 n = s != NULL ? qconv_source_size (s) : 0;
+  g_autofree char *text = n > 0 && n <= LARGEST_CONFIG ? g_malloc0 ((gsize) n + 1) : NULL;
+
+  if (text == NULL || !qconv_source_read (s, 0, (gsize) n, text, NULL) || !is_config (text, (gsize) n, c))
+    return NULL;
+  return g_steal_pointer (&text);
+}
+
+/* Returns: (transfer full): the text of the user's file at @path. */
+static char *
+read_given (const char *path, const NunchakuClass *c, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize n = 0;
+
+  if (!g_file_get_contents (path, &text, &n, error))
+    return NULL;
+  if (n <= LARGEST_CONFIG && is_config (text, n, c))
+    return g_steal_pointer (&text);
+  qconv_fail (error, QCONV_ERROR_INPUT, "%s: this is no config with the \"_class_name\" %s", path, c->config_class);
+  return NULL;
+}
+
+static char *
+find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
+{
+  const char *given = qconv_values_string (qconv_output_options (o), "config");
+  char *beside;
+
+  if (*given != '\0')
+    return read_given (given, c, error);
+  beside = read_sibling (o, c);
+  return beside != NULL ? beside : make_object (o, c->config);
+}
+
+/* ---- Metadata ---- */
+
+/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: "true" or
+   "false"; NULL: the model has no refiners */
+static char *
+quantization_text (const NunchakuQuantization *q, const char *refiners)
+{
+  GString *json = g_string_new ("{\"method\": \"svdquant\", ");
+
+  if (q->fp4)
+    g_string_append (json, "\"weight\": {\"dtype\": \"fp4_e2m1_all\", \"scale_dtype\": [null, \"fp8_e4m3_nan\"], "
+                           "\"group_size\": 16}, \"activation\": {\"dtype\": \"fp4_e2m1_all\", "
+                           "\"scale_dtype\": \"fp8_e4m3_nan\", \"group_size\": 16}, ");
+  else
+    g_string_append (json, "\"weight\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, "
+                           "\"activation\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, ");
+  if (refiners != NULL)
+    g_string_append_printf (json, "\"skip_refiners\": %s, ", refiners);
+  g_string_append_printf (json, "\"rank\": %" G_GINT64_FORMAT "}", q->rank);
+  return g_string_free (json, FALSE);
+}
+
+/* Returns "true" if no refiner of Z-Image is quantized, else "false" (nunchaku: merge_safetensors.py). */
+static const char *
+skips_refiners (const QconvOutput *o)
+{
+  for (guint i = 0; i < qconv_output_n_layers (o); i++)
+    {
+      const QconvLayer *l = qconv_output_layer (o, i);
+
+      if (l->values != NULL && strstr (l->name, "refiner") != NULL)
+        return "false";
+    }
+  return "true";
+}
+
+gboolean
+nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQuantization *q, GError **error)
+{
+  g_autofree char *config = find_config (o, c, error);
+  g_autofree char *quantization = quantization_text (q, c->refiners ? skips_refiners (o) : NULL);
+
+  if (config == NULL)
+    return FALSE;
+  qconv_output_set_metadata (o, "config", config);
+  qconv_output_set_metadata (o, "quantization_config", quantization);
+  qconv_output_set_metadata (o, "model_class", c->name);
+  if (c->comfy != NULL)
+    {
+      g_autofree char *model = make_object (o, c->comfy);
+      g_autofree char *comfy = g_strdup_printf ("{\"model_class\": \"%s\", \"model_config\": %s}",
+                                                dim (o, "guidance") != 0 ? "Flux" : "FluxSchnell", model);
+
+      qconv_output_set_metadata (o, "comfy_config", comfy);
+    }
+  return TRUE;
+}

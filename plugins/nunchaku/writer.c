@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The writer: plans the tensors of SVDQuant layers and of the AWQ modulation layers beside them (nunchaku:
+   nunchaku/models/linear.py). */
+#include <string.h>
+
+#include "classes.h"
+#include "config.h"
+#include "load.h"
+#include "nunchaku.h"
+#include "output-metadata.h"
+#include "pack.h"
+#include "packing.h"
+
+static gboolean
+is_svdq (const QconvLayer *l)
+{
+  return g_str_equal (l->scheme, nunchaku_svdq_fp4.id) || g_str_equal (l->scheme, nunchaku_svdq_int4.id);
+}
+
+static gboolean
+is_fp4 (const QconvLayer *l)
+{
+  return g_str_equal (l->scheme, nunchaku_svdq_fp4.id);
+}
+
+/* Returns the run of a packed tensor that has @row_bytes for each row, in whole blocks. */
+static QconvRun
+block_run (gsize row_bytes)
+{
+  return (QconvRun) { NUNCHAKU_BLOCK, NUNCHAKU_BLOCK * row_bytes };
+}
+
+/* The layer whose tensors are planned */
+typedef struct {
+  QconvOutput *o;
+  const QconvLayer *layer;
+  const NunchakuClass *class_;
+} Planning;
+
+static gboolean
+add (const Planning *p, NunchakuMember member, const QconvPlanned *planned, GError **error)
+{
+  return qconv_output_add (p->o, p->layer, nunchaku_member_name (member, p->class_->spelling), planned, error);
+}
+
+/* ---- SVDQuant layers ---- */
+
+static gboolean
+add_codes (const Planning *p, GError **error)
+{
+  guint64 rows = p->layer->rows, cols = p->layer->cols;
+  gsize groups = (gsize) cols / (is_fp4 (p->layer) ? NUNCHAKU_GROUP_FP4 : NUNCHAKU_GROUP_INT4);
+  const QconvPlanned codes = { .dtype = QCONV_I8,
+                               .shape = QCONV_SHAPE2 (rows, cols / 2),
+                               .from = "codes",
+                               .pack = nunchaku_pack_codes,
+                               .run = block_run ((gsize) cols / 2),
+                               .load = nunchaku_load_codes };
+  const QconvPlanned fp4_scales = { .dtype = QCONV_F8_E4M3,
+                                    .shape = QCONV_SHAPE2 (groups, rows),
+                                    .from = "block_scale",
+                                    .pack = nunchaku_pack_block_scale,
+                                    .run = block_run (groups),
+                                    .load = nunchaku_load_block_scale };
+  const QconvPlanned int4_scales = { .dtype = QCONV_BF16,
+                                     .shape = QCONV_SHAPE2 (groups, rows),
+                                     .from = "group_scale",
+                                     .pack = nunchaku_pack_groups,
+                                     .run = block_run (groups * sizeof (guint16)),
+                                     .load = nunchaku_load_numbers };
+
+  return add (p, NUNCHAKU_QWEIGHT, &codes, error)
+         && add (p, NUNCHAKU_WSCALES, is_fp4 (p->layer) ? &fp4_scales : &int4_scales, error);
+}
+
+/* Returns whether the layer holds several of the model: the class has one scale for each row of it. */
+static gboolean
+is_fused (const QconvLayer *l)
+{
+  return g_str_has_suffix (l->name, "qkv_proj") || g_str_has_suffix (l->name, "qkv_proj_context")
+         || g_str_has_suffix (l->name, "to_qkv") || g_str_has_suffix (l->name, "add_qkv_proj");
+}
+
+/* Adds the outer scales of an FP4 layer: those of rows, and that of the tensor. As deepcompressor, writes the latter as
+   one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). */
+static gboolean
+add_outer_scales (const Planning *p, GError **error)
+{
+  gboolean row_scale = qconv_layer_component (p->layer, "row_scale") != NULL;
+  gboolean tensor_scale = qconv_layer_component (p->layer, "tensor_scale") != NULL;
+  gboolean repeats = tensor_scale && !row_scale && is_fused (p->layer);
+  const QconvPlanned rows = { .dtype = QCONV_BF16,
+                              .shape = QCONV_SHAPE1 (p->layer->rows),
+                              .from = repeats ? "tensor_scale" : "row_scale",
+                              .pack = repeats ? nunchaku_pack_repeated : nunchaku_pack_rows,
+                              .run = block_run (sizeof (guint16)),
+                              .load = repeats ? NULL : nunchaku_load_numbers };
+  const QconvPlanned one = { .dtype = QCONV_BF16, .shape = QCONV_SHAPE1 (1), .from = "tensor_scale" };
+
+  if ((row_scale || repeats) && !add (p, NUNCHAKU_WCSCALES, &rows, error))
+    return FALSE;
+  return !tensor_scale || repeats || add (p, NUNCHAKU_WTSCALE, &one, error);
+}
+
+static gboolean
+add_vectors (const Planning *p, GError **error)
+{
+  gboolean orig = qconv_layer_component (p->layer, "smooth_orig") != NULL;
+  const QconvPlanned smooth = { .dtype = QCONV_BF16,
+                                .shape = QCONV_SHAPE1 (p->layer->cols),
+                                .from = "smooth",
+                                .pack = nunchaku_pack_columns,
+                                .load = nunchaku_load_numbers };
+  QconvPlanned smooth_orig = smooth;
+
+  smooth_orig.from = orig ? "smooth_orig" : "smooth";
+  return add (p, NUNCHAKU_SMOOTH, &smooth, error) && add (p, NUNCHAKU_SMOOTH_ORIG, &smooth_orig, error);
+}
+
+static gboolean
+add_factors (const Planning *p, GError **error)
+{
+  guint64 rank = (guint64) qconv_values_int (p->layer->values, "rank");
+  const QconvPlanned down = { .dtype = QCONV_BF16,
+                              .shape = QCONV_SHAPE2 (p->layer->cols, rank),
+                              .from = "lora_down",
+                              .pack = nunchaku_pack_down,
+                              .load = nunchaku_load_down };
+  const QconvPlanned up = { .dtype = QCONV_BF16,
+                            .shape = QCONV_SHAPE2 (p->layer->rows, rank),
+                            .from = "lora_up",
+                            .pack = nunchaku_pack_up,
+                            .run = block_run ((gsize) rank * sizeof (guint16)),
+                            .load = nunchaku_load_up };
+
+  return add (p, NUNCHAKU_DOWN, &down, error) && add (p, NUNCHAKU_UP, &up, error);
+}
+
+static gboolean
+add_bias (const Planning *p, GError **error)
+{
+  gboolean shifted = !is_fp4 (p->layer) && nunchaku_name_shifted (p->layer->name);
+  const QconvPlanned bias = { .dtype = QCONV_BF16,
+                              .shape = QCONV_SHAPE1 (p->layer->rows),
+                              .pack = shifted ? nunchaku_pack_shifted_bias : nunchaku_pack_bias,
+                              .run = block_run (sizeof (guint16)) };
+
+  return (!p->class_->biases && qconv_layer_component (p->layer, QCONV_BIAS) == NULL)
+         || add (p, NUNCHAKU_BIAS, &bias, error);
+}
+
+static gboolean
+write_svdq (const Planning *p, GError **error)
+{
+  if (p->layer->rows % NUNCHAKU_BLOCK != 0 || p->layer->cols % NUNCHAKU_BLOCK != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%s: nunchaku's kernels take rows and columns in multiples of %d, not %" G_GUINT64_FORMAT
+                       " × %" G_GUINT64_FORMAT,
+                       p->layer->name, NUNCHAKU_BLOCK, p->layer->rows, p->layer->cols);
+  return add_codes (p, error) && (!is_fp4 (p->layer) || add_outer_scales (p, error)) && add_bias (p, error)
+         && add_vectors (p, error) && add_factors (p, error);
+}
+
+/* ---- Modulation layers ---- */
+
+static gboolean
+write_modulation (const Planning *p, GError **error)
+{
+  guint64 rows = p->layer->rows, cols = p->layer->cols;
+  guint chunks = nunchaku_name_chunks (p->layer->name);
+  g_autoptr (GBytes) data = nunchaku_pack_chunks (chunks);
+  const QconvShape groups = QCONV_SHAPE2 (cols / NUNCHAKU_GROUP_INT4, rows);
+  const QconvPlanned codes = { .dtype = QCONV_I32,
+                               .shape = QCONV_SHAPE2 (rows / NUNCHAKU_AWQ_ROWS, cols / 2),
+                               .from = "codes",
+                               .pack = nunchaku_pack_awq_codes,
+                               .run = { rows, rows * (cols / 2) },
+                               .data = data,
+                               .load = nunchaku_load_awq_codes };
+  QconvPlanned numbers = { .dtype = QCONV_BF16,
+                           .shape = groups,
+                           .from = "scale",
+                           .pack = nunchaku_pack_awq_numbers,
+                           .data = data,
+                           .load = nunchaku_load_awq_scale };
+  const QconvPlanned bias
+      = { .dtype = QCONV_BF16, .shape = QCONV_SHAPE1 (rows), .pack = nunchaku_pack_awq_bias, .data = data };
+
+  if (chunks == 0 || rows % chunks != 0 || rows % (2 * NUNCHAKU_AWQ_ROWS) != 0 || cols % NUNCHAKU_GROUP_INT4 != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%s: nunchaku takes AWQ only for modulation layers, with rows in multiples of %d and columns in "
+                       "multiples of %d",
+                       p->layer->name, 2 * NUNCHAKU_AWQ_ROWS, NUNCHAKU_GROUP_INT4);
+  if (!add (p, NUNCHAKU_QWEIGHT, &codes, error) || !add (p, NUNCHAKU_WSCALES, &numbers, error))
+    return FALSE;
+  numbers.from = "zero";
+  return add (p, NUNCHAKU_WZEROS, &numbers, error) && add (p, NUNCHAKU_BIAS, &bias, error);
+}
+
+static gboolean
+write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
+{
+  const Planning p = { o, layer, nunchaku_class (o, error) };
+  gboolean svdq = is_svdq (layer);
+
+  if (p.class_ == NULL)
+    return FALSE;
+  if (!svdq && !g_str_equal (layer->scheme, "awq"))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku does not load the scheme %s", layer->name,
+                       layer->scheme);
+  if (!g_str_equal (qconv_values_string (layer->values, "scale-dtype"), "bf16"))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: its scales are %s, but files are written in BF16 only",
+                       layer->name, qconv_values_string (layer->values, "scale-dtype"));
+  return svdq ? write_svdq (&p, error) : write_modulation (&p, error);
+}
+
+/* ---- Plain tensors ---- */
+
+/* Refuses weights that the class has only in 4 bits. Casts floats: loaders want one type in the whole file (nunchaku:
+   nunchaku/utils.py patch_scale_key). */
+static gboolean
+keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error)
+{
+  const NunchakuClass *c = nunchaku_class (o, error);
+  QconvPlanned planned = { .dtype = tensor->dtype, .shape = tensor->shape, .from = "weight" };
+
+  if (c == NULL)
+    return FALSE;
+  if (tensor->shape.rank == 2 && nunchaku_class_quantizes (c, tensor->name))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "%s: nunchaku has no class with this layer as plain numbers, so it cannot be kept",
+                       tensor->name);
+  if (tensor->dtype == QCONV_F32 || tensor->dtype == QCONV_F16 || tensor->dtype == QCONV_F64)
+    planned.dtype = QCONV_BF16;
+  return qconv_output_add (o, tensor, "", &planned, error);
+}
+
+/* ---- The whole file ---- */
+
+/* Collects what the metadata say about all layers. Fails if they differ: there is one precision and one rank (nunchaku:
+   nunchaku/utils.py). */
+static gboolean
+find_quantization (const QconvOutput *o, NunchakuQuantization *q, GError **error)
+{
+  const QconvLayer *first = NULL;
+
+  for (guint i = 0; i < qconv_output_n_layers (o); i++)
+    {
+      const QconvLayer *l = qconv_output_layer (o, i);
+
+      if (!is_svdq (l))
+        continue;
+      if (first == NULL)
+        first = l;
+      if (!g_str_equal (l->scheme, first->scheme)
+          || qconv_values_int (l->values, "rank") != qconv_values_int (first->values, "rank"))
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                           "%s is %s of rank %" G_GINT64_FORMAT ", but %s is %s of rank %" G_GINT64_FORMAT
+                           ": a file has one scheme and one rank",
+                           first->name, first->scheme, qconv_values_int (first->values, "rank"), l->name, l->scheme,
+                           qconv_values_int (l->values, "rank"));
+    }
+  if (first == NULL)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "no layer would be quantized: nunchaku loads no such file");
+  q->fp4 = is_fp4 (first);
+  q->rank = qconv_values_int (first->values, "rank");
+  return TRUE;
+}
+
+static gboolean
+end (const QconvWriter *self, QconvOutput *o, GError **error)
+{
+  const NunchakuClass *c = nunchaku_class (o, error);
+  NunchakuQuantization q = { 0 };
+
+  qconv_output_inherit_metadata (o);
+  return c != NULL && find_quantization (o, &q, error) && nunchaku_set_metadata (o, c, &q, error);
+}
+
+static const QconvRoleScheme roles[] = {
+  { "modulation", "awq", "group=64,centre=0,scale-dtype=bf16" },
+  { NULL },
+};
+
+static const QconvTarget targets[] = {
+  { .name = "svdq-fp4",
+    .summary = N_ ("SVDQuant in NVFP4 for RTX 50 cards: 4.5 bits a weight and a low-rank product"),
+    .scheme = "svdq_fp4",
+    .roles = roles,
+    .complete = TRUE },
+  { .name = "svdq-int4",
+    .summary = N_ ("SVDQuant in INT4 for RTX 20 to 40 cards: 4.3 bits a weight and a low-rank product"),
+    .scheme = "svdq_int4",
+    .roles = roles,
+    .complete = TRUE },
+  { .name = NULL },
+};
+
+static const QconvOption options_table[] = {
+  { .name = "config",
+    .type = QCONV_FILE,
+    .value = "",
+    .help = N_ ("config.json of the model for the metadata; without it, the one beside the input, else one made from the "
+                "dimensions of the model") },
+  { .name = NULL },
+};
+
+const QconvWriter nunchaku_writer = {
+  .id = "nunchaku",
+  .summary = N_ ("SVDQuant files for nunchaku and ComfyUI-nunchaku"),
+  .options = options_table,
+  .container = "safetensors",
+  .suffix = ".safetensors",
+  .reader = "nunchaku",
+  .spellings = (const char *const[]) { "nunchaku", NULL },
+  .targets = targets,
+  .layer = write_layer,
+  .keep = keep,
+  .end = end,
+  .component = "diffusion",
+  .takes_bias = TRUE,
+};
