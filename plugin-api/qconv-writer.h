@@ -91,7 +91,8 @@ typedef struct {
  * @beside: the loader also takes layers of @scheme in files of the writer's other targets. Layers that a source has in
  *   this scheme, and that core would keep, are then moved instead of decoded
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
- *   if the source keeps them plain beside quantized ones, or if they are small
+ *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
+ *   shapes of tensors
  */
 typedef struct {
   const char *name, *summary;

@@ -212,7 +212,7 @@ plan_layer (Planning *pl, SourceLayer *s, GError **error)
 
   if (l == NULL || !qconv_output_plan_layer (&p->output, l, error))
     return FALSE;
-  if (d.scheme != NULL && changes_probed (pl, l))
+  if (d.scheme != NULL && !p->target->target->complete && changes_probed (pl, l))
     {
       qconv_output_take_back (&p->output, n);
       l = plan_plain (pl, s, "probed", error);

@@ -218,7 +218,8 @@ check_recognised (const Planning *pl, GError **error)
 {
   const QconvPlan *p = pl->plan;
 
-  return p->mapping == NULL || p->target->quantizer == NULL || !qconv_identity_known (p->mapping->identity)
+  return p->mapping == NULL || p->target->quantizer == NULL || p->target->target->complete
+         || !qconv_identity_known (p->mapping->identity)
          || qconv_model_check_recognised (p->model, p->mapping->identity, p->output.directory, error);
 }
 

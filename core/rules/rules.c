@@ -57,13 +57,19 @@ scheme_bits (const Layer *l)
   return (guint) (bits / ((double) l->pub.rows * (double) l->pub.cols));
 }
 
+/* Returns the family's advice for the scheme @id, one weight of which takes as many bits as one of @trial */
+static Advice
+advise_for (const Rules *r, const SourceLayer *s, const char *id, const Layer *trial)
+{
+  const Identity *is = r->mapping->identity;
+
+  return qconv_family_advise (is->family, is->dims, id, scheme_bits (trial), qconv_mapping_original (r->mapping, s));
+}
+
 static Advice
 advise (const Rules *r, const SourceLayer *s, const Layer *trial)
 {
-  const Identity *id = r->mapping->identity;
-
-  return qconv_family_advise (id->family, id->dims, trial->quantizer->id, scheme_bits (trial),
-                              qconv_mapping_original (r->mapping, s));
+  return advise_for (r, s, trial->quantizer->id, trial);
 }
 
 /* Returns: (nullable): the scheme that the target has for @s */
@@ -321,8 +327,10 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
   reason = reason_to_stay (r, s, scheme->quantizer);
   if (reason != NULL)
     return stays_small (r, s, reason);
-  if (scheme->role != NULL)
-    return becomes (scheme, g_steal_pointer (trial), "target");
+  if (scheme->role != NULL) /* the family advises about the target's own scheme */
+    return advise_for (r, s, qconv_schemes_main (r->schemes)->quantizer->id, *trial).kind == ADVICE_KEEP
+               ? stays ("family")
+               : becomes (scheme, g_steal_pointer (trial), "target");
   advice = advise (r, s, *trial);
   if (advice.kind == ADVICE_TARGET)
     return becomes (scheme, g_steal_pointer (trial), "target");
