@@ -4,6 +4,7 @@
 #include <gmodule.h>
 
 #include "qconv-json.h"
+#include "qconv-lowrank.h"
 #include "qconv-numbers.h"
 #include "qconv-quantizer.h"
 #include "qconv-reader.h"

@@ -25,7 +25,8 @@ avx2_supported (void)
 {
   guint a, b, c, d;
 
-  return __builtin_cpu_supports ("avx2") && __get_cpuid (1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
+  return __builtin_cpu_supports ("avx2") && __get_cpuid (1, &a, &b, &c, &d) && (c & bit_F16C) != 0
+         && (c & bit_FMA) != 0;
 }
 
 static gboolean
