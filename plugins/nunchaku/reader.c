@@ -163,6 +163,8 @@ claim_bias (const NunchakuLook *l, QconvClaims *claims)
                          : l->shifted ? nunchaku_load_shifted_bias
                                       : nunchaku_load_bias,
                          data, bias, NULL);
+  if (computed)
+    qconv_claim_error (c, raised ? nunchaku_awq_bias_error : nunchaku_shifted_bias_error);
   qconv_claim_cost (c, raised ? l->rows : NUNCHAKU_BLOCK, nunchaku_bias_scratch (l));
 }
 
