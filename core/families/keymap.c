@@ -40,6 +40,19 @@ qconv_keymap_exists (const Family *f, const char *variant, const char *from, con
          || qconv_keymap_between (f, variant, from, to) != NULL;
 }
 
+const FamilyAliases *
+qconv_keymap_aliases (const Family *f, const char *naming)
+{
+  const FamilyKeymaps *maps = &qconv_family_data (f)->keymaps;
+
+  for (guint i = 0; i < maps->n; i++)
+    if (strcmp (maps->at[i].a, naming) == 0)
+      return &qconv_family_data (f)->aliases;
+    else if (strcmp (maps->at[i].b, naming) == 0)
+      return &maps->at[i].aliases;
+  return NULL;
+}
+
 /* Returns what @architectures say of @name, or NULL */
 static const char *
 find (const FamilyPairs *architectures, const char *name)

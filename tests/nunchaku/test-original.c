@@ -22,7 +22,7 @@ add_halves (Builder *b, const char *layer, const char *member, const char *dtype
   builder_add (b, name, dtype, shape, items, n * sizeof *items);
 }
 
-/* Adds an INT4 layer of 128 × 128: codes are 1, scales 0.5, smoothing factors 2, biases 1, and the product is 16 · 2⁻⁸ */
+/* Adds an INT4 layer of 128 × 128: codes 1, scales 0.5, smoothing factors 2, biases 1, and the product 2⁻⁴ */
 static void
 add_svdq (Builder *b, const char *layer)
 {
@@ -88,8 +88,8 @@ write_original (float shifted, float plain_chunk, float raised_chunk)
   return builder_write (b, "original.safetensors");
 }
 
-/* Tests what may differ. Modulation: 2⁻⁸ of 1.5 in the vectors to which 1 is added, nothing in the others. Shifted: six
-   standard deviations of 128 errors of 0.25 / √12, times 11/64, which are 0.842, and the rounding of 1 and of
+/* Tests what may differ. Modulation: 2⁻⁸ of 1.5 in the vectors to which 1 is added, nothing in the others. Shifted:
+   six standard deviations of 128 errors of 0.25 / √12, times 11/64, which are 0.842, and the rounding of 1 and of
    1 − 11/64 · 128 · 2⁻⁴, which is 0.0054 */
 static void
 test_biases (void)
