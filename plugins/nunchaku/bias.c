@@ -2,6 +2,7 @@
 /* Loads biases, and says how far those that are computed may be from the model's: files hold them rounded, with a 1 or
    a shift in them. */
 #include <math.h>
+#include <string.h>
 
 #include "load.h"
 #include "packing.h"
@@ -26,6 +27,77 @@ static double
 rounding (QconvDType dtype, double x)
 {
   return fabs (x) * (dtype == QCONV_F16 ? 0x1p-11 : 0x1p-8) + (dtype == QCONV_F16 ? 0x1p-25 : 0x1p-134);
+}
+
+/* ---- Biases of two halves ---- */
+
+/* Returns: (nullable): the bias of layer @half in @block, if the layer is one of nunchaku's */
+static const QconvTensor *
+bias_of_half (const QconvDirectory *d, const char *block, const char *half)
+{
+  g_autofree char *layer = g_strconcat (block, half, NULL);
+  const QconvTensor *bias = qconv_directory_find2 (d, layer, ".bias");
+
+  return bias != NULL && qconv_dtype_bits (bias->dtype) == 16 && qconv_directory_find2 (d, layer, ".qweight") != NULL
+             ? bias
+             : NULL;
+}
+
+gboolean
+nunchaku_bias_halves (const QconvDirectory *d, const NunchakuLook *l, const QconvTensor *halves[2])
+{
+  static const char *const first[] = { ".out_proj", ".attn.to_out" };
+  g_autofree char *block = NULL;
+
+  if (!nunchaku_name_matches (l, "single_transformer_blocks.*"))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (first) && block == NULL; i++)
+    if (g_str_has_suffix (l->name, first[i]))
+      block = g_strndup (l->name, strlen (l->name) - strlen (first[i]));
+  if (block == NULL && g_str_has_suffix (l->name, ".mlp_fc2"))
+    block = g_strndup (l->name, strlen (l->name) - strlen (".mlp_fc2"));
+  if (block == NULL)
+    return FALSE;
+  halves[0] = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (first) && halves[0] == NULL; i++)
+    halves[0] = bias_of_half (d, block, first[i]);
+  halves[1] = bias_of_half (d, block, ".mlp_fc2");
+  return halves[0] != NULL && halves[1] != NULL && qconv_shape_equal (&halves[0]->shape, &halves[1]->shape);
+}
+
+gboolean
+nunchaku_load_bias_sum (const QconvLoad *load, GError **error)
+{
+  g_autofree float *other = load->tensors[1] != NULL ? g_new (float, load->n) : NULL;
+  NunchakuRows rows = { NULL, sizeof (guint16), load->first, load->n };
+  float *bias = load->dst;
+
+  if (!nunchaku_read_floats (load->tensors[0], &nunchaku_numbers, &rows, bias, error)
+      || (other != NULL && !nunchaku_read_floats (load->tensors[1], &nunchaku_numbers, &rows, other, error)))
+    return FALSE;
+  for (guint64 row = 0; other != NULL && row < load->n; row++)
+    bias[row] += other[row];
+  return TRUE;
+}
+
+/* Both halves are rounded */
+gboolean
+nunchaku_bias_sum_error (const QconvLoad *load, GError **error)
+{
+  float *errors = load->dst;
+
+  memset (errors, 0, (gsize) load->n * sizeof *errors);
+  for (guint i = 0; load->tensors[i] != NULL; i++)
+    {
+      g_autofree float *half = g_new (float, load->n);
+
+      if (!nunchaku_read_floats (load->tensors[i], &nunchaku_numbers,
+                                 &(NunchakuRows) { NULL, sizeof (guint16), load->first, load->n }, half, error))
+        return FALSE;
+      for (guint64 row = 0; row < load->n; row++)
+        errors[row] += (float) rounding (load->tensors[i]->dtype, half[row]);
+    }
+  return TRUE;
 }
 
 /* ---- Biases of shifted inputs ---- */
@@ -137,7 +209,7 @@ nunchaku_load_shifted_bias (const QconvLoad *load, GError **error)
   g_autofree double *inverse = read_inverse (shift, error);
   float *bias = load->dst;
 
-  if (inverse == NULL || !nunchaku_load_numbers (load, error))
+  if (inverse == NULL || !nunchaku_load_bias_sum (load, error))
     return FALSE;
   for (guint64 row = 0, n; row < load->n; row += n)
     {
@@ -192,15 +264,14 @@ typedef struct {
   const double *down, *spread;
 } Sums;
 
-/* Adds to @errors what the sum of codes differs from that of the weights, and the rounding of the bias without the
-   product, which deepcompressor rounds first */
+/* Adds to @errors of rows from @first on what the sum of codes differs from that of the weights, and the rounding of
+   @bias without the product, which deepcompressor rounds first */
 static gboolean
-add_errors (const Shift *s, const Sums *sums, guint64 first, const QconvLoad *load, float *bias, GError **error)
+add_errors (const Shift *s, const Sums *sums, guint64 first, guint64 n, const float *bias, float *errors,
+            GError **error)
 {
   gsize groups = groups_of (s), rank = (gsize) s->rank;
-  guint64 n = MIN (NUNCHAKU_BLOCK - first % NUNCHAKU_BLOCK, load->first + load->n - first);
   g_autofree float *scales = g_new (float, (gsize) n *groups), *up = g_new (float, (gsize) n *rank);
-  QconvDType half = load->tensors[0]->dtype;
 
   if (!read_scales (s, first, n, scales, error)
       || !nunchaku_read_floats (s->up, &nunchaku_factor_up, &(NunchakuRows) { NULL, rank * sizeof (guint16), first, n },
@@ -214,8 +285,8 @@ add_errors (const Shift *s, const Sums *sums, guint64 first, const QconvLoad *lo
         variance += (double) scales[row * groups + i] * (double) scales[row * groups + i] * sums->spread[i];
       for (gsize i = 0; i < rank; i++)
         product += (double) up[row * rank + i] * sums->down[i];
-      bias[row] = (float) (rounding (half, bias[row]) + rounding (half, bias[row] - SHIFT * product)
-                           + DEVIATIONS * SHIFT * sqrt (variance));
+      errors[row]
+          += (float) (rounding (s->down->dtype, bias[row] - SHIFT * product) + DEVIATIONS * SHIFT * sqrt (variance));
     }
   return TRUE;
 }
@@ -225,13 +296,19 @@ nunchaku_shifted_bias_error (const QconvLoad *load, GError **error)
 {
   const Shift *shift = g_bytes_get_data (load->data, NULL);
   g_autofree double *down = sum_down (shift, error), *spread = down != NULL ? spread_of (shift, error) : NULL;
-  float *errors = load->dst;
+  g_autofree float *bias = g_new (float, load->n);
+  QconvLoad biases = *load;
 
-  if (spread == NULL || !nunchaku_load_numbers (load, error))
+  biases.dst = bias;
+  if (spread == NULL || !nunchaku_load_bias_sum (&biases, error) || !nunchaku_bias_sum_error (load, error))
     return FALSE;
-  for (guint64 row = load->first; row < load->first + load->n; row += NUNCHAKU_BLOCK - row % NUNCHAKU_BLOCK)
-    if (!add_errors (shift, &(Sums) { down, spread }, row, load, errors + (row - load->first), error))
-      return FALSE;
+  for (guint64 row = 0, n; row < load->n; row += n)
+    {
+      n = MIN (NUNCHAKU_BLOCK - (load->first + row) % NUNCHAKU_BLOCK, load->n - row);
+      if (!add_errors (shift, &(Sums) { down, spread }, load->first + row, n, bias + row, (float *) load->dst + row,
+                       error))
+        return FALSE;
+    }
   return TRUE;
 }
 
@@ -296,9 +373,9 @@ nunchaku_bias_scratch (const NunchakuLook *l)
   if (l->kind == NUNCHAKU_AWQ)
     return (gsize) l->rows * (sizeof (guint16) + sizeof (float));
   if (!l->shifted)
-    return 0;
+    return 2 * (gsize) l->rows * sizeof (float);
   /* Smoothing factors and what is made of them, blocks of codes and scales; for errors also the two factors */
   return cols * (sizeof (float) + 2 * sizeof (double)) + 2 * codes + scales * (sizeof (float) + 2 * sizeof (guint16))
          + factor * (2 * sizeof (guint16) + sizeof (float)) + rank * sizeof (double)
-         + rank * NUNCHAKU_BLOCK * (sizeof (float) + 2 * sizeof (guint16));
+         + rank * NUNCHAKU_BLOCK * (sizeof (float) + 2 * sizeof (guint16)) + 2 * (gsize) l->rows * sizeof (float);
 }

@@ -124,6 +124,42 @@ test_biases (void)
     }
 }
 
+/* ---- Two halves ---- */
+
+#define BLOCK "single_transformer_blocks.0"
+
+/* Tests that a bias of the first half, which the format has as zeros, is added to that of the second: 1 + 6.5 */
+static void
+test_halves (void)
+{
+  static const char *const first[] = { BLOCK ".out_proj", BLOCK ".attn.to_out" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (first); i++)
+    {
+      g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+      g_autoptr (Builder) b = builder_new ();
+      g_autofree char *path = NULL, *out = scratch_path ("out.safetensors"), *name = NULL;
+      g_autoptr (QconvModel) m = NULL;
+      g_autoptr (GBytes) bytes = NULL;
+      gboolean told = FALSE;
+
+      add_svdq (b, first[i]);
+      add_svdq (b, BLOCK ".mlp_fc2");
+      path = builder_write (b, "case.safetensors");
+      qconv_model_free (open_model (path, warnings));
+      for (guint k = 0; k < warnings->len; k++)
+        told |= strstr (g_ptr_array_index (warnings, k), "it is added to that of mlp_fc2") != NULL;
+      g_assert_true (told);
+      convert (path, out, "f32-safetensors", NULL);
+      m = open_model (out, NULL);
+      bytes = tensor_bytes (m, BLOCK ".mlp_fc2.bias");
+      for (guint k = 0; k < 128; k++)
+        g_assert_cmpfloat (((const float *) g_bytes_get_data (bytes, NULL))[k], ==, 7.5f);
+      name = g_strconcat (first[i], ".bias", NULL);
+      g_assert_null (qconv_directory_find (qconv_model_directory (m), name));
+    }
+}
+
 /* ---- Golden files ---- */
 
 /* Tests that deepcompressor's files are those of their source, which has diffusers' names. Skips if the complete files
@@ -156,6 +192,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   scratch_begin ();
   g_test_add_func ("/nunchaku/original/biases", test_biases);
+  g_test_add_func ("/nunchaku/original/halves", test_halves);
   g_test_add_func ("/nunchaku/original/golden", test_golden);
   result = g_test_run ();
   scratch_end ();
