@@ -235,11 +235,11 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
 {
   static const char *const keys[]
       = { QUANTIZATION, "comfy_config", "model_class", "full_config", "metadata_source", "enhanced_by" };
-  g_autoptr (GPtrArray) looks = nunchaku_looks (d);
+  g_autoptr (GPtrArray) looks = nunchaku_looks (d), own = g_ptr_array_new ();
 
   for (guint i = 0; i < looks->len; i++)
     {
-      const NunchakuLook *l = g_ptr_array_index (looks, i);
+      NunchakuLook *l = g_ptr_array_index (looks, i);
 
       if (l->members[NUNCHAKU_QWEIGHT] != NULL && qconv_claims_taken (claims, l->members[NUNCHAKU_QWEIGHT]))
         continue;
@@ -254,8 +254,11 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       else
         claim_svdq (l, claims);
       claim_bias (d, l, claims);
+      g_ptr_array_add (own, l);
     }
-  compare_all (d, looks, &(Report) { .claims = claims });
+  if (own->len == 0) /* other readers took all, so the metadata are not this form's */
+    return TRUE;
+  compare_all (d, own, &(Report) { .claims = claims });
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     qconv_claims_drop_metadata (claims, keys[i]);
   return TRUE;
