@@ -73,6 +73,11 @@ QCONV_API void qconv_claim_hint (QconvClaim *l, const char *key, const char *val
 /* States the cost of loading: the fewest rows worth loading at once (tensors that are stored across the rows), and the
    bytes that one call of a load function allocates. */
 QCONV_API void qconv_claim_cost (QconvClaim *l, guint64 min_rows, gsize scratch);
+/* States that the numbers of the plain layer @l are computed from rounded ones, so that they may differ from those of
+   the model that the file was made from. @load fills the largest difference of each item: F32 in the shape of the
+   layer, not negative. It gets the tensors and the data of "weight", and its scratch counts in qconv_claim_cost().
+   `qconv verify --against` allows that much */
+QCONV_API void qconv_claim_error (QconvClaim *l, QconvLoadFunc load);
 /* Leaves out a tensor or a metadata key that belongs only to the form; other targets do not get it. */
 QCONV_API void qconv_claims_drop (QconvClaims *c, const QconvTensor *t);
 QCONV_API void qconv_claims_drop_metadata (QconvClaims *c, const char *key);

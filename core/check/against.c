@@ -7,6 +7,8 @@
 
 #include "base/dtype.h"
 #include "base/names.h"
+#include "families/aliases.h"
+#include "families/keymap.h"
 #include "graph/select-part.h"
 #include "plan/source-note.h"
 
@@ -59,22 +61,39 @@ map_original (Against *a, const QconvModel *model, GError **error)
                      && strcmp (qconv_family_id (ours->family), qconv_family_id (theirs->family)) == 0;
 
   if (renamed)
-    options.naming = ours->naming;
+    {
+      options.naming = ours->naming;
+      a->aliases = qconv_keymap_aliases (ours->family, ours->naming);
+    }
   a->mapping = qconv_mapping_new (a->original, &options, renamed ? error : NULL);
   if (a->mapping != NULL)
     index_names (a, a->mapping->layers);
   return a->mapping != NULL || !renamed;
 }
 
-/* Finds the layer of @s in the original by its mapped name, else by the whole name, else by the name without prefix */
+/* Returns: (transfer full): short name @name in the spelling of the mapping */
+static char *
+spell (const Against *a, const char *name)
+{
+  g_autofree char *weight = qconv_weight_name (name);
+  g_autofree char *spelling = a->aliases != NULL ? qconv_aliases_apply (a->aliases, weight) : g_strdup (weight);
+
+  return qconv_weight_stem (spelling);
+}
+
+/* Finds the layer of @s in the original by its mapped name, in any spelling, else by the whole name, else by the name
+   without prefix */
 static const SourceLayer *
 find_original (const Against *a, const SourceLayer *s)
 {
   g_autofree char *name = qconv_short_name (s->plain_name);
+  g_autofree char *spelling = spell (a, name);
   const SourceLayer *found = g_hash_table_lookup (a->by_name, s->plain_name);
 
   if (found == NULL)
     found = g_hash_table_lookup (a->by_name, name);
+  if (found == NULL)
+    found = g_hash_table_lookup (a->by_name, spelling);
   if (found == NULL)
     found = qconv_model_find_tensor (a->original, s->plain_name);
   if (found == NULL)

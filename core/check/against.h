@@ -2,12 +2,14 @@
 /* Pairs the tensors of a file with those of an original. verify.c calls it. */
 #pragma once
 #include "check/expected.h"
+#include "families/family-data.h"
 #include "graph/mapping.h"
 
 /**
  * Against: a comparison with an original.
  * @original: the original
  * @mapping: (nullable) (owned): its layers in the naming of the file
+ * @aliases: (nullable): spellings of names in the file that @mapping does not have
  * @by_name: (owned): name, and name without prefix → SourceLayer of @mapping
  * @bare: (owned): name in a file of one part of the original → SourceLayer of the original, or NULL
  * @found: (owned): the SourceLayers of the original that the file has
@@ -17,6 +19,7 @@
 typedef struct {
   const QconvModel *original;
   Mapping *mapping;
+  const FamilyAliases *aliases;
   GHashTable *by_name, *bare, *found;
   gboolean lossy;
   guint n;

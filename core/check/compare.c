@@ -67,7 +67,7 @@ static gsize
 rows_cost (const Comparison *p, guint64 n)
 {
   return TILE_SLACK + (is_alone (p) ? 0 : qconv_floats_cost (p->pair.reference, n, is_loaded_plain (p)))
-         + qconv_floats_cost (p->pair.got, n, FALSE);
+         + qconv_floats_cost (p->pair.got, n, FALSE) + (p->pair.equal ? qconv_errors_cost (p->pair.got, n) : 0);
 }
 
 static guint64
@@ -127,16 +127,17 @@ count_nonzero (const float *x, guint64 n)
   return (double) count;
 }
 
-/* Counts the weights of @got that are not those of @reference, which is F32 */
+/* Counts the weights of @got that are not those of @reference, which is F32. @errors: (nullable): what the reader of
+   @got allows for each */
 static double
-count_different (const Comparison *p, const QconvBuffer *reference, const float *got)
+count_different (const Comparison *p, const QconvBuffer *reference, const float *got, const float *errors)
 {
   const float *want = (const float *) reference->data;
   guint64 n = 0;
 
   for (gsize i = 0; i < reference->size / sizeof *want; i++)
     {
-      double most = p->pair.bound * fabs (want[i]) + p->pair.floor;
+      double most = p->pair.bound * fabs (want[i]) + p->pair.floor + (errors != NULL ? errors[i] : 0.0);
       gboolean same = want[i] == got[i] || (isnan (want[i]) && isnan (got[i]));
 
       n += !same && !(fabs ((double) want[i] - got[i]) <= most);
@@ -144,9 +145,10 @@ count_different (const Comparison *p, const QconvBuffer *reference, const float 
   return (double) n;
 }
 
-/* Compared: rows of both layers as floats. The written layer may have more rows: padding */
+/* Compared: rows of both layers as floats. The written layer may have more rows: padding. @errors: of the rows of the
+   written layer, without data if its reader states none */
 typedef struct {
-  QconvBuffer reference, got;
+  QconvBuffer reference, got, errors;
   guint64 n_reference, n_got;
 } Compared;
 
@@ -158,7 +160,7 @@ compare_rows (const Comparison *p, const Compared *rows, double *sums, GError **
   guint64 cols = p->pair.reference->layer->pub.cols, got_cols = p->pair.got->layer->pub.cols;
   guint64 step = cols == got_cols ? MAX (rows->n_reference, 1) : 1;
   gsize row_bytes = (gsize) cols * qconv_dtype_bits (rows->reference.dtype) / 8;
-  const float *got = (const float *) rows->got.data;
+  const float *got = (const float *) rows->got.data, *errors = (const float *) rows->errors.data;
   QconvBuffer out = QCONV_BUFFER (sums, 2 * sizeof (double), QCONV_F64);
 
   for (guint64 i = 0; i < rows->n_reference; i += step)
@@ -173,7 +175,7 @@ compare_rows (const Comparison *p, const Compared *rows, double *sums, GError **
               error))
         return FALSE;
       if (p->pair.equal)
-        sums[2] += count_different (p, &a, row);
+        sums[2] += count_different (p, &a, row, errors != NULL ? errors + i * got_cols : NULL);
       if (cols < got_cols)
         sums[2] += count_nonzero (row + cols, got_cols - cols);
     }
@@ -194,7 +196,8 @@ load_rows (const Comparison *p, const Rows *rows, Compared *to, GError **error)
           || qconv_floats_load (p->pair.reference, qconv_components_view (p->reference_components, rows->arena),
                                 &reference, is_loaded_plain (p), &to->reference, error))
          && qconv_floats_load (p->pair.got, qconv_components_view (p->got_components, rows->arena), rows, FALSE,
-                               &to->got, error);
+                               &to->got, error)
+         && (!p->pair.equal || qconv_errors_load (p->pair.got, rows, &to->errors, error));
 }
 
 /* Counts weights that are Inf or NaN in sums[1] */

@@ -12,7 +12,8 @@
  * @bound: the largest relative MSE that passes; negative: every MSE passes
  * @moved: the components of @reference were moved or adopted, so that @bound is not that of encoding
  * @finite: the weights of @got must be finite if those of @reference are, whatever the bound
- * @equal: every weight by itself must be that of @reference, but for a relative error of @bound and one of @floor
+ * @equal: every weight by itself must be that of @reference, but for a relative error of @bound, one of @floor, and the
+ *   one that the reader of @got states
  * @unequal: their bytes are known to differ, if only in the sign of a zero
  */
 typedef struct {

@@ -149,31 +149,11 @@ first_rule (const Names *names, const FamilyDetectRules *rules)
   return NULL;
 }
 
-/* Adds the tensors of @maps, and under their own names the tensors of @behind that no map moves */
-static void
-add_mapped (Names *mapped, GPtrArray *maps, const Names *behind)
-{
-  g_autoptr (GHashTable) moved = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < maps->len; i++)
-    {
-      const NameMap *m = g_ptr_array_index (maps, i);
-
-      qconv_names_add (mapped, m->name, &m->shape);
-      for (guint k = 0; k < m->parts->len; k++)
-        g_hash_table_add (moved, g_array_index (m->parts, NamePart, k).name);
-    }
-  for (guint i = 0; i < qconv_names_length (behind); i++)
-    if (!g_hash_table_contains (moved, qconv_names_name (behind, i)))
-      qconv_names_add (mapped, qconv_names_name (behind, i), qconv_names_shape (behind, i));
-}
-
 Names *
 qconv_identity_names (const Identity *id, const Names *behind, GError **error)
 {
   g_autoptr (GPtrArray) maps = NULL;
   KeymapRequest request;
-  Names *mapped;
 
   if (strcmp (id->naming, "original") == 0)
     return qconv_names_behind (behind, "", NULL);
@@ -186,11 +166,7 @@ qconv_identity_names (const Identity *id, const Names *behind, GError **error)
                               .to = "original",
                               .any_order = TRUE };
   maps = qconv_keymap (&request, error);
-  if (maps == NULL)
-    return NULL;
-  mapped = qconv_names_new ();
-  add_mapped (mapped, maps, behind);
-  return mapped;
+  return maps != NULL ? qconv_keymap_names (maps, behind) : NULL;
 }
 
 /* Mapping errors are ignored here; qconv_mapping_new() reports them */

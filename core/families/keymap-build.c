@@ -81,6 +81,16 @@ qconv_keymap_maps (void)
   return g_ptr_array_new_with_free_func (free_map);
 }
 
+NameMap *
+qconv_keymap_copy_map (const NameMap *map)
+{
+  NameMap *copy = g_memdup2 (map, sizeof *map);
+
+  copy->name = g_strdup (map->name);
+  copy->parts = g_array_ref (map->parts);
+  return copy;
+}
+
 const FamilyKeymap *
 qconv_keymap_find (const Family *f, const char *variant, const char *from, const char *to, gboolean *from_a)
 {

@@ -41,6 +41,8 @@ const char *qconv_keymap_source (const KeymapRun *m, const char *name);
 
 /* Returns an empty list of NameMaps. (transfer full) */
 GPtrArray *qconv_keymap_maps (void);
+/* Returns: (transfer full): the same map, with the same list of parts */
+NameMap *qconv_keymap_copy_map (const NameMap *map);
 /* Returns an empty list of NameParts. (transfer full) */
 GArray *qconv_keymap_parts (void);
 void qconv_keymap_part (GArray *parts, const char *name, guint64 first, guint64 stride, guint64 n);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "families/keymap-build.h"
-#include "families/keymap.h"
+#include "families/keymap-chain.h"
 #include "families/template.h"
 
 typedef enum { FITS_RULE, LIES_IN_BLOCK } Kind;
@@ -115,9 +115,9 @@ list_used (const GPtrArray *maps)
   return used;
 }
 
-/* Returns the first tensor that @maps do not use and that has a name as @kind says */
+/* Returns the first tensor that @maps, of one map of the family, do not use and that has a name as @kind says */
 static const char *
-find_unused (const KeymapRequest *r, const GPtrArray *maps, Kind kind)
+find_unused_once (const KeymapRequest *r, const GPtrArray *maps, Kind kind)
 {
   gboolean from_a;
   const FamilyKeymap *map = qconv_keymap_find (r->family, r->variant, r->from, r->to, &from_a);
@@ -143,6 +143,42 @@ find_unused (const KeymapRequest *r, const GPtrArray *maps, Kind kind)
         return name;
     }
   return NULL;
+}
+
+/* Returns the tensor of the file that @name between the two steps of a chain is made of */
+static const char *
+find_source (const KeymapChain *c, const char *name)
+{
+  const Names *names = c->steps[0].names;
+  const char *of = name;
+
+  for (guint i = 0; i < c->maps[0]->len; i++)
+    {
+      const NameMap *map = g_ptr_array_index (c->maps[0], i);
+
+      if (strcmp (map->name, name) == 0)
+        of = g_array_index (map->parts, NamePart, 0).name;
+    }
+  for (guint i = 0; i < qconv_names_length (names); i++)
+    if (strcmp (qconv_names_name (names, i), of) == 0)
+      return qconv_names_name (names, i);
+  return NULL;
+}
+
+/* Does the same for any @maps */
+static const char *
+find_unused (const KeymapRequest *r, const GPtrArray *maps, Kind kind)
+{
+  const char *between = qconv_keymap_between (r->family, r->variant, r->from, r->to), *name;
+  g_autoptr (KeymapChain) c = between != NULL ? qconv_keymap_chain_new (r, between, NULL) : NULL;
+
+  if (c == NULL)
+    return find_unused_once (r, maps, kind);
+  name = find_unused_once (&c->steps[0], c->maps[0], kind);
+  if (name != NULL)
+    return name;
+  name = find_unused_once (&c->steps[1], c->maps[1], kind);
+  return name != NULL ? find_source (c, name) : NULL;
 }
 
 const char *

@@ -2,6 +2,7 @@
 /* Runs a keymap: finds it, lists the sources and lets its rules or its block map make the tensors. */
 #include "families/keymap.h"
 
+#include "families/keymap-chain.h"
 #include "families/keymap-rules.h"
 
 /* Returns every spelling of the names -> name in the file. An exact name wins over another spelling. (transfer full) */
@@ -35,7 +36,21 @@ qconv_keymap_exists (const Family *f, const char *variant, const char *from, con
 {
   gboolean from_a;
 
-  return qconv_keymap_find (f, variant, from, to, &from_a) != NULL;
+  return qconv_keymap_find (f, variant, from, to, &from_a) != NULL
+         || qconv_keymap_between (f, variant, from, to) != NULL;
+}
+
+const FamilyAliases *
+qconv_keymap_aliases (const Family *f, const char *naming)
+{
+  const FamilyKeymaps *maps = &qconv_family_data (f)->keymaps;
+
+  for (guint i = 0; i < maps->n; i++)
+    if (strcmp (maps->at[i].a, naming) == 0)
+      return &qconv_family_data (f)->aliases;
+    else if (strcmp (maps->at[i].b, naming) == 0)
+      return &maps->at[i].aliases;
+  return NULL;
 }
 
 /* Returns what @architectures say of @name, or NULL */
@@ -138,8 +153,9 @@ clear_run (KeymapRun *m)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (KeymapRun, clear_run)
 
-GPtrArray *
-qconv_keymap (const KeymapRequest *r, GError **error)
+/* Maps names by one map of the family */
+static GPtrArray *
+run_map (const KeymapRequest *r, GError **error)
 {
   g_auto (KeymapRun) m = { .names = r->names, .known = r->dims != NULL };
 
@@ -162,4 +178,35 @@ qconv_keymap (const KeymapRequest *r, GError **error)
   if (!apply_map (&m, error))
     return NULL;
   return g_steal_pointer (&m.maps);
+}
+
+GPtrArray *
+qconv_keymap (const KeymapRequest *r, GError **error)
+{
+  const char *between = qconv_keymap_between (r->family, r->variant, r->from, r->to);
+  g_autoptr (KeymapChain) chain = between != NULL ? qconv_keymap_chain_new (r, between, error) : NULL;
+
+  if (between == NULL)
+    return run_map (r, error);
+  return chain != NULL ? qconv_keymap_chain_join (chain, error) : NULL;
+}
+
+Names *
+qconv_keymap_names (const GPtrArray *maps, const Names *names)
+{
+  g_autoptr (GHashTable) moved = g_hash_table_new (g_str_hash, g_str_equal);
+  Names *mapped = qconv_names_new ();
+
+  for (guint i = 0; i < maps->len; i++)
+    {
+      const NameMap *m = g_ptr_array_index (maps, i);
+
+      qconv_names_add (mapped, m->name, &m->shape);
+      for (guint k = 0; k < m->parts->len; k++)
+        g_hash_table_add (moved, g_array_index (m->parts, NamePart, k).name);
+    }
+  for (guint i = 0; i < qconv_names_length (names); i++)
+    if (!g_hash_table_contains (moved, qconv_names_name (names, i)))
+      qconv_names_add (mapped, qconv_names_name (names, i), qconv_names_shape (names, i));
+  return mapped;
 }

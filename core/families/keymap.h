@@ -31,9 +31,9 @@ typedef struct {
   gboolean heads_unknown, any_order;
 } KeymapRequest;
 
-/* Returns the tensors in naming @to, in the order of the family's rules. Leaves out tensors that no rule makes and
-   tensors of which all sources are missing; fails if only some sources are missing, or with
-   QCONV_ERROR_UNSUPPORTED if the order of rows is unknown.
+/* Returns the tensors in naming @to, in the order of the family's rules. If no map of the family joins the namings,
+   takes two maps after each other. Leaves out tensors that no rule makes and tensors of which all sources are missing;
+   fails if only some sources are missing, or with QCONV_ERROR_UNSUPPORTED if the order of rows is unknown.
    (transfer container) (element-type NameMap) */
 GPtrArray *qconv_keymap (const KeymapRequest *r, GError **error);
 /* Returns the first tensor that is not part of @maps although a rule moves such names, perhaps with other numbers of
@@ -42,5 +42,10 @@ const char *qconv_keymap_stray (const KeymapRequest *r, const GPtrArray *maps);
 /* Returns the first tensor that is not part of @maps although rules move others of such blocks, unless the family says
    that it keeps its name; NULL if there is none. (transfer none) */
 const char *qconv_keymap_unnamed (const KeymapRequest *r, const GPtrArray *maps);
+/* Returns: (nullable) (transfer none): the spellings of names in @naming that maps read but do not write; NULL if no
+   map of the family has @naming */
+const FamilyAliases *qconv_keymap_aliases (const Family *f, const char *naming);
+/* Returns: (transfer full): the tensors of @maps, and under their own names those of @names that no map moves */
+Names *qconv_keymap_names (const GPtrArray *maps, const Names *names);
 /* Returns TRUE if the family can map between @from and @to. @variant: (nullable) */
 gboolean qconv_keymap_exists (const Family *f, const char *variant, const char *from, const char *to);

@@ -12,6 +12,7 @@ struct _QconvClaim {
   QconvShape shape;
   GHashTable *hints;
   GPtrArray *bindings;
+  QconvLoadFunc error;
   const QconvReader *reader;
   gsize scratch;
 };

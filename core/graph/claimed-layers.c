@@ -204,6 +204,7 @@ layer_from_claim (QconvClaim *l, GError **error)
     }
   s->bindings = g_steal_pointer (&l->bindings);
   s->reader = l->reader;
+  s->error = l->error;
   s->min_rows = l->min_rows;
   s->scratch = l->scratch;
   s->layer->hints = g_steal_pointer (&l->hints);

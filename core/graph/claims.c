@@ -281,6 +281,15 @@ qconv_claim_cost (QconvClaim *l, guint64 min_rows, gsize scratch)
 }
 
 void
+qconv_claim_error (QconvClaim *l, QconvLoadFunc load)
+{
+  g_return_if_fail (l != NULL && load != NULL);
+  if (strcmp (l->scheme, "plain") != 0)
+    record_broken (l->claims, l->name, "states an error of numbers that are not plain");
+  l->error = load;
+}
+
+void
 qconv_claims_drop (QconvClaims *c, const QconvTensor *t)
 {
   gpointer owner;

@@ -102,7 +102,7 @@ Delta *
 qconv_delta_constant (float number, guint64 rows, guint64 cols)
 {
   Delta *d = g_new0 (Delta, 1);
-  DeltaRun all = { 0, 0, rows };
+  DeltaRun all = { .n = rows, .n_cols = cols };
 
   d->kind = DELTA_CONSTANT;
   d->scale = number;
@@ -163,8 +163,15 @@ qconv_deltas_kept_cost (const GPtrArray *deltas)
   return cost;
 }
 
+/* Returns whether @run has all columns of @d and of a layer of @cols columns */
+static gboolean
+is_full (const Delta *d, const DeltaRun *run, guint64 cols)
+{
+  return run->n_cols == d->cols && run->n_cols == cols;
+}
+
 gsize
-qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
+qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows, guint64 cols)
 {
   gsize most = 0;
 
@@ -173,6 +180,10 @@ qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows)
       const Delta *d = g_ptr_array_index (deltas, i);
       guint64 n = MIN (n_rows, d->rows);
       gsize cost = 0;
+
+      for (guint j = 0; j < d->runs->len && cost == 0; j++)
+        if (!is_full (d, &g_array_index (d->runs, DeltaRun, j), cols))
+          cost = arena_cost (matrix_bytes (n, d->cols));
 
       for (guint j = 0; d->kind != DELTA_KRONECKER && j < (d->kind == DELTA_HADAMARD ? 4 : 1); j += 2)
         cost += d->factors[j] != NULL ? qconv_claimed_floats_cost (d->factors[j], n, FALSE) : 0;
@@ -381,24 +392,56 @@ add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GE
   return TRUE;
 }
 
+/* Copies the columns of @run between @n rows of the layer, of @cols columns, and rows of the delta */
+static void
+copy_columns (const Delta *d, const DeltaRun *run, guint64 n, float *layer, guint64 cols, float *delta, gboolean back)
+{
+  for (guint64 row = 0; row < n; row++)
+    {
+      float *of_layer = layer + row * cols + run->to_col, *of_delta = delta + row * d->cols + run->from_col;
+      gsize bytes = (gsize) run->n_cols * sizeof (float);
+
+      memcpy (back ? of_layer : of_delta, back ? of_delta : of_layer, bytes);
+    }
+}
+
+/* Adds @rows of the delta to some columns of @w, which holds as many rows of the layer, of @cols columns. Every item is
+   summed as it would be in a layer of all columns */
+static gboolean
+add_columns (const Delta *d, QconvBuffer *kept, const DeltaRun *run, const Rows *rows, QconvBuffer *w, guint64 cols,
+             GError **error)
+{
+  QconvBuffer whole;
+
+  if (!take_zeros (rows->arena, rows->n, d->cols, &whole, error))
+    return FALSE;
+  copy_columns (d, run, rows->n, qconv_buffer_data (w), cols, qconv_buffer_data (&whole), FALSE);
+  if (!add_run (d, kept, rows, &whole, error))
+    return FALSE;
+  copy_columns (d, run, rows->n, qconv_buffer_data (w), cols, qconv_buffer_data (&whole), TRUE);
+  return TRUE;
+}
+
 static gboolean
 add_delta (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats, GError **error)
 {
-  gsize row_bytes = matrix_bytes (1, d->cols);
+  gsize row_bytes = floats->size / MAX ((gsize) rows->n, 1);
+  guint64 cols = row_bytes / sizeof (float);
 
   for (guint i = 0; i < d->runs->len; i++)
     {
       const DeltaRun *run = &g_array_index (d->runs, DeltaRun, i);
       guint64 low = MAX (rows->first, run->to), high = MIN (rows->first + rows->n, run->to + run->n);
       gsize mark = rows->arena->used;
+      Rows some = { run->from + (low - run->to), high - low, rows->arena, rows->cancellable };
       QconvBuffer w;
 
       if (low >= high)
         continue;
       w = QCONV_BUFFER ((guint8 *) floats->data + (low - rows->first) * row_bytes, (gsize) (high - low) * row_bytes,
                         QCONV_F32);
-      if (!add_run (d, kept, &(Rows) { run->from + (low - run->to), high - low, rows->arena, rows->cancellable }, &w,
-                    error))
+      if (is_full (d, run, cols) ? !add_run (d, kept, &some, &w, error)
+                                 : !add_columns (d, kept, run, &some, &w, cols, error))
         return FALSE;
       rows->arena->used = mark;
     }

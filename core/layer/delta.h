@@ -25,9 +25,11 @@ typedef enum {
   DELTA_CONSTANT
 } DeltaKind;
 
-/* Rows to, to + 1 … (@n of them) of the layer get rows from, from + 1 … of the delta */
+/* Rows to, to + 1 … (@n of them) of the layer get rows from, from + 1 … of the delta: in @n_cols columns, from
+   column @to_col of the layer and @from_col of the delta on */
 typedef struct {
   guint64 to, from, n;
+  guint64 to_col, from_col, n_cols;
 } DeltaRun;
 
 /**
@@ -35,8 +37,8 @@ typedef struct {
  * of the rank.
  *
  * @factors: (nullable): plain tensors, which outlive the delta
- * @runs: (element-type DeltaRun): ascending
- * @rows, @cols: of the whole delta; the columns are the layer's
+ * @runs: (element-type DeltaRun)
+ * @rows, @cols: of the whole delta
  */
 typedef struct {
   DeltaKind kind;
@@ -62,8 +64,8 @@ Delta *qconv_delta_copy (const Delta *d);
 
 /* Returns the bytes in an arena that qconv_deltas_keep() takes. @deltas: (element-type Delta): of one layer */
 gsize qconv_deltas_kept_cost (const GPtrArray *deltas);
-/* Returns the bytes in an arena that qconv_deltas_add() takes for @n_rows rows */
-gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows);
+/* Returns the bytes in an arena that qconv_deltas_add() takes for @n_rows rows of a layer of @cols columns */
+gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows, guint64 cols);
 /* Loads the buffers that the deltas need for every row. @kept: DELTA_KEPT buffers for each of @deltas */
 gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);
 /* Adds to @rows, which @floats holds as F32 */

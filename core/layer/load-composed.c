@@ -113,7 +113,7 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
       most = MAX (most, qconv_components_view_cost (of->layer) + qconv_claimed_floats_cost (of, n, as_is));
     }
   if (s->deltas != NULL)
-    most = MAX (most, qconv_deltas_rows_cost (s->deltas, n_rows));
+    most = MAX (most, qconv_deltas_rows_cost (s->deltas, n_rows, s->layer->pub.cols));
   return arena_cost ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float)) + most;
 }
 

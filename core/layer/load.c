@@ -3,6 +3,7 @@
 #include "layer/load.h"
 
 #include "kernels/stream.h"
+#include "layer/hooks.h"
 #include "layer/load-claimed.h"
 #include "layer/load-composed.h"
 
@@ -32,6 +33,38 @@ qconv_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboole
 {
   return s->parts == NULL ? qconv_claimed_floats_load (s, c, rows, as_is, floats, error)
                           : qconv_composed_floats_load (s, c, rows, as_is, floats, error);
+}
+
+static gsize
+errors_size (const SourceLayer *s, guint64 n_rows)
+{
+  return (gsize) (n_rows * s->layer->pub.cols) * sizeof (float);
+}
+
+gsize
+qconv_errors_cost (const SourceLayer *s, guint64 n_rows)
+{
+  return s->error != NULL ? arena_cost (errors_size (s, n_rows)) : 0;
+}
+
+gboolean
+qconv_errors_load (const SourceLayer *s, const Rows *rows, QconvBuffer *errors, GError **error)
+{
+  const Binding *b = s->error != NULL ? qconv_source_layer_binding (s, "weight") : NULL;
+  QconvComponent numbers = { .name = "error", .dtype = QCONV_F32, .shape = s->layer->pub.shape, .run = QCONV_ROWWISE };
+  QconvLoad load = { .layer = &s->layer->pub, .component = &numbers, .first = rows->first, .n = rows->n };
+  gsize size = errors_size (s, rows->n);
+
+  *errors = (QconvBuffer) { .dtype = QCONV_F32 };
+  if (b == NULL)
+    return TRUE;
+  *errors = QCONV_BUFFER (arena_take (rows->arena, size), size, QCONV_F32);
+  if (errors->data == NULL)
+    return qconv_components_exhausted (s->layer, error);
+  load.tensors = (const QconvTensor *const *) b->tensors->pdata;
+  load.dst = errors->data;
+  load.data = b->data;
+  return qconv_call_load (s->reader, s->error, &load, rows->arena, error);
 }
 
 gboolean

@@ -15,6 +15,10 @@ gsize qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
    layer loaded */
 gboolean qconv_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is, QconvBuffer *floats,
                             GError **error);
+/* Returns the bytes in an arena that qconv_errors_load() takes */
+gsize qconv_errors_cost (const SourceLayer *s, guint64 n_rows);
+/* Loads the largest error of each item of @rows, as F32. @errors: without data if the reader of @s states none */
+gboolean qconv_errors_load (const SourceLayer *s, const Rows *rows, QconvBuffer *errors, GError **error);
 /* Counts the items of @floats that are Inf or NaN */
 gboolean qconv_floats_nonfinite (QconvBuffer *floats, guint64 *n, GError **error);
 /* Fails with QCONV_ERROR_NON_FINITE if @floats hold Inf or NaN */

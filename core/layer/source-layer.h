@@ -49,6 +49,7 @@ typedef struct {
  * @name: of the layer, without ".weight"
  * @plain_name: name of the whole weight tensor in a plain file
  * @stored_name: (nullable): @plain_name with the wrappers that it has in the file, see graph/unwrap.h
+ * @error: (nullable): of a plain claimed layer: fills the largest error of each item, see qconv_claim_error()
  * @reader: (nullable): the reader that claimed it; NULL: no reader
  * @min_rows, @scratch: as in qconv_claim_cost()
  * @bytes: of the stored weight and its scales
@@ -60,6 +61,7 @@ typedef struct {
   GArray *parts;
   GPtrArray *deltas;
   char *name, *plain_name, *stored_name;
+  QconvLoadFunc error;
   const QconvReader *reader;
   guint64 min_rows;
   gsize scratch;

@@ -10,16 +10,16 @@
 
 /* ---- One layer ---- */
 
-/* Adds a copy of @d to the sums of @layer, for those of its rows that come from @of */
+/* Adds a copy of @d to the sums of @layer, for those of its rows that are rows of @n */
 static gboolean
-add_to_layer (Baking *b, const Delta *d, const LoraName *n, const SourceLayer *of, SourceLayer *layer, GError **error)
+add_to_layer (Baking *b, const Delta *d, const LoraName *n, SourceLayer *layer, GError **error)
 {
   g_autoptr (Delta) copy = g_new (Delta, 1);
   GPtrArray *list = g_hash_table_lookup (b->sums, layer);
 
   *copy = *d;
   copy->runs = g_array_new (FALSE, FALSE, sizeof (DeltaRun));
-  if (!qconv_lora_runs (n, of, layer, copy->runs) || n->transposed)
+  if (!qconv_lora_runs (n, layer, copy->runs) || n->transposed)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "layer \"%s\" is stored transposed: no LoRA can be merged into it", layer->name);
   if (!qconv_source_layer_has_floats (layer))
@@ -43,10 +43,11 @@ check_shape (const Delta *d, const LoraName *n, GError **error)
   for (guint i = 0; i < n->rows->len; i++)
     {
       const NamedRows *r = &g_array_index (n->rows, NamedRows, i);
+      gboolean last = i + 1 == n->rows->len || g_array_index (n->rows, NamedRows, i + 1).column == 0;
 
-      rows += r->n;
-      cols = r->source->layer->pub.cols;
-      fits &= cols == d->cols;
+      rows += qconv_lora_rows_step (n->rows, i);
+      cols = r->column + qconv_lora_rows_width (r);
+      fits &= !last || cols == d->cols;
     }
   return (fits && rows == d->rows)
          || qconv_fail (error, QCONV_ERROR_INPUT,
@@ -70,13 +71,11 @@ add_delta (Baking *b, DeltaKind kind, const SourceLayer *const factors[4], doubl
   d->scale = (float) scale;
   for (guint i = 0; b->file->strength != 0 && i < n->rows->len; i++)
     {
-      const SourceLayer *of = g_array_index (n->rows, NamedRows, i).source;
-      const GPtrArray *users = g_hash_table_lookup (b->users, of);
+      const GPtrArray *users = g_hash_table_lookup (b->users, g_array_index (n->rows, NamedRows, i).source);
 
-      if (users == NULL || !g_hash_table_add (done, (gpointer) of))
-        continue;
-      for (guint j = 0; j < users->len; j++)
-        if (!add_to_layer (b, d, n, of, g_ptr_array_index (users, j), error))
+      for (guint j = 0; users != NULL && j < users->len; j++)
+        if (g_hash_table_add (done, g_ptr_array_index (users, j))
+            && !add_to_layer (b, d, n, g_ptr_array_index (users, j), error))
           return FALSE;
     }
   return TRUE;
@@ -215,8 +214,8 @@ record_rows (Baking *b, const char *key, const LoraName *n, GError **error)
                        n->other->name);
   for (guint i = 0; i < n->rows->len; i++)
     total += g_array_index (n->rows, NamedRows, i).n;
-  rows
-      = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, first->source->plain_name, first->first, total);
+  rows = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT,
+                          first->source->plain_name, first->first, total, first->skip, qconv_lora_rows_width (first));
   before = g_hash_table_lookup (b->changed, rows);
   g_hash_table_insert (b->changed, rows, (gpointer) key);
   return before == NULL

@@ -173,9 +173,10 @@ add_map (LoraNames *names, const QconvModel *m, const Names *behind, const NameM
   for (guint i = 0; i < map->parts->len; i++)
     {
       const NamePart *p = &g_array_index (map->parts, NamePart, i);
-      NamedRows r = { qconv_model_find_tensor (m, qconv_names_full (behind, p->name)), p->first, p->stride, p->n };
+      const SourceLayer *s = qconv_model_find_tensor (m, qconv_names_full (behind, p->name));
+      NamedRows r = { s, p->first, p->stride, p->n, p->column, p->skip, p->width };
 
-      if (r.source == NULL || p->column > 0 || p->width > 0)
+      if (s == NULL)
         return;
       g_array_append_val (rows, r);
     }

@@ -2,10 +2,24 @@
 /* Makes and compares lists of rows. lora-names.c and lora-runs.c call it. */
 #include "lora/lora-rows.h"
 
+guint64
+qconv_lora_rows_width (const NamedRows *r)
+{
+  return r->width > 0 ? r->width : r->source->layer->pub.cols;
+}
+
+guint64
+qconv_lora_rows_step (const GArray *rows, guint i)
+{
+  gboolean beside = i + 1 < rows->len && g_array_index (rows, NamedRows, i + 1).column > 0;
+
+  return beside ? 0 : g_array_index (rows, NamedRows, i).n;
+}
+
 gboolean
 qconv_lora_rows (const SourceLayer *s, GArray *rows)
 {
-  NamedRows all = { s, 0, 1, s->layer->pub.rows };
+  NamedRows all = { .source = s, .stride = 1, .n = s->layer->pub.rows };
   gboolean upright = TRUE;
 
   if (s->parts == NULL)
@@ -13,10 +27,10 @@ qconv_lora_rows (const SourceLayer *s, GArray *rows)
   for (guint i = 0; s->parts != NULL && i < s->parts->len; i++)
     {
       const Part *p = &g_array_index (s->parts, Part, i);
-      NamedRows some = { qconv_composed_source (s, i), p->first, p->stride, p->n };
+      NamedRows some = { qconv_composed_source (s, i), p->first, p->stride, p->n, p->column, p->skip, p->width };
 
       g_array_append_val (rows, some);
-      upright &= !p->transposed && p->column == 0 && p->width == 0;
+      upright &= !p->transposed;
     }
   return upright;
 }
@@ -48,7 +62,8 @@ qconv_lora_rows_equal (const GArray *a, const GArray *b)
       guint64 n = MIN (p->n - x.row, q->n - y.row);
 
       if (p->source != q->source || p->first + x.row * p->stride != q->first + y.row * q->stride
-          || (n > 1 && p->stride != q->stride))
+          || (n > 1 && p->stride != q->stride) || p->column != q->column || p->skip != q->skip
+          || qconv_lora_rows_width (p) != qconv_lora_rows_width (q))
         return FALSE;
       x.row += n;
       y.row += n;
@@ -68,6 +83,8 @@ qconv_lora_rows_first (const GArray *rows, guint64 per_column)
     {
       NamedRows r = g_array_index (rows, NamedRows, i);
 
+      if (r.column > 0 || r.width > 0)
+        return NULL;
       r.n = MIN (r.n, left);
       left -= r.n;
       g_array_append_val (first, r);

@@ -38,10 +38,26 @@ add_each (GArray *runs, const NamedRows *to, const NamedRows *from, DeltaRun run
   for (guint64 i = 0; i < list->n; i++)
     if (find_row (other, list->first + i * list->stride, &at))
       {
-        DeltaRun one = { run.to + (shorter ? i : at), run.from + (shorter ? at : i), 1 };
+        DeltaRun one = run;
 
+        one.to += shorter ? i : at;
+        one.from += shorter ? at : i;
+        one.n = 1;
         g_array_append_val (runs, one);
       }
+}
+
+/* Sets the columns of @run to those that two stretches of one source share. Returns FALSE if they share none */
+static gboolean
+share_columns (const NamedRows *to, const NamedRows *from, DeltaRun *run)
+{
+  guint64 low = MAX (to->skip, from->skip);
+  guint64 high = MIN (to->skip + qconv_lora_rows_width (to), from->skip + qconv_lora_rows_width (from));
+
+  run->to_col = to->column + (low - to->skip);
+  run->from_col = from->column + (low - from->skip);
+  run->n_cols = high - low;
+  return low < high;
 }
 
 /* Appends the rows of the layer's stretch @to that the stretches of @n change. @start: the first row of @to in the
@@ -55,9 +71,9 @@ add_stretch (GArray *runs, const LoraName *n, const NamedRows *to, guint64 start
     {
       const NamedRows *from = &g_array_index (n->rows, NamedRows, i);
 
-      if (from->source == to->source && from->n > 0 && to->n > 0)
+      if (from->source == to->source && from->n > 0 && to->n > 0 && share_columns (to, from, &run))
         (from->stride == to->stride ? add_shared : add_each) (runs, to, from, run);
-      run.from += from->n;
+      run.from += qconv_lora_rows_step (n->rows, i);
     }
 }
 
@@ -66,23 +82,42 @@ compare_runs (gconstpointer a, gconstpointer b)
 {
   const DeltaRun *x = a, *y = b;
 
-  return (x->to > y->to) - (x->to < y->to);
+  return x->to != y->to ? (x->to > y->to) - (x->to < y->to) : (x->to_col > y->to_col) - (x->to_col < y->to_col);
 }
 
-/* Sorts @runs and joins those that continue each other */
+/* Joins @run to the end of @before if it lies beside. Returns whether it did */
+static gboolean
+join_columns (DeltaRun *before, const DeltaRun *run)
+{
+  if (before->to != run->to || before->from != run->from || before->n != run->n
+      || before->to_col + before->n_cols != run->to_col || before->from_col + before->n_cols != run->from_col)
+    return FALSE;
+  before->n_cols += run->n_cols;
+  return TRUE;
+}
+
+/* Joins @run to the end of @before if its rows are the next. Returns whether it did */
+static gboolean
+join_rows (DeltaRun *before, const DeltaRun *run)
+{
+  if (before->to + before->n != run->to || before->from + before->n != run->from || before->to_col != run->to_col
+      || before->from_col != run->from_col || before->n_cols != run->n_cols)
+    return FALSE;
+  before->n += run->n;
+  return TRUE;
+}
+
+/* Joins sorted @runs that continue each other */
 static void
-join_runs (GArray *runs)
+join_runs (GArray *runs, gboolean (*join) (DeltaRun *before, const DeltaRun *run))
 {
   guint last = 0;
 
-  g_array_sort (runs, compare_runs);
   for (guint i = 1; i < runs->len; i++)
     {
-      DeltaRun *before = &g_array_index (runs, DeltaRun, last), run = g_array_index (runs, DeltaRun, i);
+      DeltaRun run = g_array_index (runs, DeltaRun, i);
 
-      if (before->to + before->n == run.to && before->from + before->n == run.from)
-        before->n += run.n;
-      else
+      if (!join (&g_array_index (runs, DeltaRun, last), &run))
         g_array_index (runs, DeltaRun, ++last) = run;
     }
   if (runs->len > 0)
@@ -90,7 +125,7 @@ join_runs (GArray *runs)
 }
 
 gboolean
-qconv_lora_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs)
+qconv_lora_runs (const LoraName *n, const SourceLayer *layer, GArray *runs)
 {
   g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (NamedRows));
   guint64 start = 0;
@@ -100,12 +135,11 @@ qconv_lora_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *la
   /* Rows without columns take no bytes of the file, which may state any number of them */
   for (guint i = 0; layer->layer->pub.cols > 0 && i < rows->len; i++)
     {
-      const NamedRows *r = &g_array_index (rows, NamedRows, i);
-
-      if (r->source == of)
-        add_stretch (runs, n, r, start);
-      start += r->n;
+      add_stretch (runs, n, &g_array_index (rows, NamedRows, i), start);
+      start += qconv_lora_rows_step (rows, i);
     }
-  join_runs (runs);
+  g_array_sort (runs, compare_runs);
+  join_runs (runs, join_columns);
+  join_runs (runs, join_rows);
   return TRUE;
 }

@@ -4,6 +4,6 @@
 #include "layer/delta.h"
 #include "lora/lora-names.h"
 
-/* Appends to @runs (element-type DeltaRun) the runs of rows of @layer that come from @of, a layer of the model, and the
-   rows of the LoRA for @n that are added to them. Returns FALSE if a part of @layer is transposed */
-gboolean qconv_lora_runs (const LoraName *n, const SourceLayer *of, const SourceLayer *layer, GArray *runs);
+/* Appends to @runs (element-type DeltaRun) the runs of rows of @layer, and their columns, to which rows of the LoRA for
+   @n are added. Returns FALSE if a part of @layer is transposed */
+gboolean qconv_lora_runs (const LoraName *n, const SourceLayer *layer, GArray *runs);

@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "packing.h"
-#include "shift.h"
 
 /* ---- Rows of tiles ---- */
 
-/* Reads rows of a packed matrix, whose tensor holds whole blocks. */
-static gboolean
-read_rows (const QconvTensor *t, const NunchakuLayout *l, const NunchakuRows *rows, GError **error)
+gboolean
+nunchaku_read_rows (const QconvTensor *t, const NunchakuLayout *l, const NunchakuRows *rows, GError **error)
 {
   NunchakuGrid grid = nunchaku_grid (l, l->rows, rows->row_bytes);
   gsize block = grid.across * nunchaku_tile_size (l);
@@ -31,9 +29,9 @@ read_rows (const QconvTensor *t, const NunchakuLayout *l, const NunchakuRows *ro
   return TRUE;
 }
 
-/* Reads rows of 16-bit numbers, block by block, to floats at @dst. @where->data does not count. */
-static gboolean
-read_floats (const QconvTensor *t, const NunchakuLayout *l, const NunchakuRows *where, float *dst, GError **error)
+gboolean
+nunchaku_read_floats (const QconvTensor *t, const NunchakuLayout *l, const NunchakuRows *where, float *dst,
+                      GError **error)
 {
   gsize per_row = where->row_bytes / sizeof (guint16);
   g_autofree guint16 *halves = g_new (guint16, l->rows * per_row);
@@ -42,7 +40,8 @@ read_floats (const QconvTensor *t, const NunchakuLayout *l, const NunchakuRows *
   for (guint64 end = where->first + where->n; rows.first < end; rows.first += rows.n, dst += rows.n * per_row)
     {
       rows.n = MIN (l->rows, end - rows.first);
-      if (!read_rows (t, l, &rows, error) || !qconv_floats_from (t->dtype, halves, (gsize) rows.n * per_row, dst))
+      if (!nunchaku_read_rows (t, l, &rows, error)
+          || !qconv_floats_from (t->dtype, halves, (gsize) rows.n * per_row, dst))
         return FALSE;
     }
   return TRUE;
@@ -63,7 +62,7 @@ nunchaku_load_codes (const QconvLoad *load, GError **error)
 {
   NunchakuRows rows = rows_asked (load, 4);
 
-  return read_rows (load->tensors[0], &nunchaku_codes, &rows, error);
+  return nunchaku_read_rows (load->tensors[0], &nunchaku_codes, &rows, error);
 }
 
 gboolean
@@ -71,15 +70,7 @@ nunchaku_load_block_scale (const QconvLoad *load, GError **error)
 {
   NunchakuRows rows = rows_asked (load, 8);
 
-  return read_rows (load->tensors[0], &nunchaku_micro_scales, &rows, error);
-}
-
-gboolean
-nunchaku_load_bias (const QconvLoad *load, GError **error)
-{
-  NunchakuRows rows = rows_asked (load, 16);
-
-  return read_rows (load->tensors[0], &nunchaku_numbers, &rows, error);
+  return nunchaku_read_rows (load->tensors[0], &nunchaku_micro_scales, &rows, error);
 }
 
 gboolean
@@ -87,7 +78,7 @@ nunchaku_load_numbers (const QconvLoad *load, GError **error)
 {
   NunchakuRows rows = rows_asked (load, 16);
 
-  return read_floats (load->tensors[0], &nunchaku_numbers, &rows, load->dst, error);
+  return nunchaku_read_floats (load->tensors[0], &nunchaku_numbers, &rows, load->dst, error);
 }
 
 gboolean
@@ -95,7 +86,7 @@ nunchaku_load_up (const QconvLoad *load, GError **error)
 {
   NunchakuRows rows = rows_asked (load, 16);
 
-  return read_floats (load->tensors[0], &nunchaku_factor_up, &rows, load->dst, error);
+  return nunchaku_read_floats (load->tensors[0], &nunchaku_factor_up, &rows, load->dst, error);
 }
 
 /* Loads "lora_down". Its tiles lie column by column, so it is read at once. */
@@ -116,69 +107,6 @@ nunchaku_load_down (const QconvLoad *load, GError **error)
   return qconv_floats_from (t->dtype, halves, size / sizeof *halves, load->dst);
 }
 
-/* ---- Biases of shifted inputs ---- */
-
-/* The other tensors of a layer whose input is shifted. @row_scale: (nullable) */
-typedef struct {
-  const QconvTensor *codes, *group_scale, *row_scale, *smooth;
-  guint64 cols;
-} Shift;
-
-GBytes *
-nunchaku_shift_data (const NunchakuLook *l)
-{
-  Shift shift = { l->members[NUNCHAKU_QWEIGHT], l->members[NUNCHAKU_WSCALES], l->members[NUNCHAKU_WCSCALES],
-                  l->members[NUNCHAKU_SMOOTH], l->cols };
-
-  return g_bytes_new (&shift, sizeof shift);
-}
-
-/* Adds the shift times the sums of rows [@first, @first + @n) of the residual to @bias. The file's bias lacks them,
-   so that they cancel at run time. */
-static gboolean
-add_shift (const Shift *s, guint64 first, guint64 n, float *bias, GError **error)
-{
-  gsize groups = (gsize) s->cols / NUNCHAKU_GROUP_INT4, half = sizeof (guint16);
-  g_autofree float *smooth = g_new (float, s->cols), *scales = g_new (float, (gsize) n *groups), *factors = NULL;
-  g_autofree guint8 *codes = g_malloc ((gsize) (n * (s->cols / 2)));
-
-  if (!read_rows (s->codes, &nunchaku_codes, &(NunchakuRows) { codes, (gsize) s->cols / 2, first, n }, error)
-      || !read_floats (s->smooth, &nunchaku_numbers, &(NunchakuRows) { NULL, half, 0, s->cols }, smooth, error)
-      || !read_floats (s->group_scale, &nunchaku_numbers, &(NunchakuRows) { NULL, groups * half, first, n }, scales,
-                       error))
-    return FALSE;
-  if (s->row_scale != NULL)
-    {
-      factors = g_new (float, n);
-      if (!read_floats (s->row_scale, &nunchaku_numbers, &(NunchakuRows) { NULL, half, first, n }, factors, error))
-        return FALSE;
-    }
-  for (guint64 row = 0; row < n; row++)
-    {
-      double sum = nunchaku_sum_row (codes + row * (s->cols / 2), scales + row * groups, smooth, s->cols);
-
-      bias[row] = (float) ((double) bias[row] + NUNCHAKU_SHIFT * (factors != NULL ? sum * (double) factors[row] : sum));
-    }
-  return TRUE;
-}
-
-gboolean
-nunchaku_load_shifted_bias (const QconvLoad *load, GError **error)
-{
-  const Shift *shift = g_bytes_get_data (load->data, NULL);
-  float *bias = load->dst;
-
-  if (!nunchaku_load_numbers (load, error))
-    return FALSE;
-  for (guint64 row = 0, n; row < load->n; row += n)
-    {
-      n = MIN (NUNCHAKU_BLOCK, load->n - row);
-      if (!add_shift (shift, load->first + row, n, bias + row, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
 /* ---- Modulation layers ---- */
 
 GBytes *
@@ -187,8 +115,8 @@ nunchaku_chunk_data (const NunchakuLook *l)
   return g_bytes_new (&l->chunks, sizeof l->chunks);
 }
 
-static guint
-chunks_of (const QconvLoad *load)
+guint
+nunchaku_chunks (const QconvLoad *load)
 {
   return *(const guint *) g_bytes_get_data (load->data, NULL);
 }
@@ -197,7 +125,7 @@ gboolean
 nunchaku_load_awq_codes (const QconvLoad *load, GError **error)
 {
   guint64 rows = load->layer->rows, first = 0, last = rows - 1;
-  guint chunks = chunks_of (load);
+  guint chunks = nunchaku_chunks (load);
   gsize cols = (gsize) load->layer->cols, size = cols / 2 * NUNCHAKU_AWQ_ROWS;
   g_autofree guint8 *block = g_malloc (size);
 
@@ -234,30 +162,7 @@ nunchaku_load_awq_scale (const QconvLoad *load, GError **error)
       if (!qconv_tensor_read (load->tensors[0], k * rows * sizeof *line, (gsize) rows * sizeof *line, line, error))
         return FALSE;
       for (guint64 row = load->first; row < load->first + load->n; row++)
-        dst[(row - load->first) * groups + k] = line[nunchaku_interleaved (row, rows, chunks_of (load))];
-    }
-  return TRUE;
-}
-
-gboolean
-nunchaku_load_awq_bias (const QconvLoad *load, GError **error)
-{
-  const QconvTensor *t = load->tensors[0];
-  guint64 rows = load->layer->rows;
-  guint chunks = chunks_of (load);
-  g_autofree guint16 *halves = g_new (guint16, rows);
-  g_autofree float *all = g_new (float, rows);
-  float *dst = load->dst;
-
-  if (!qconv_tensor_read (t, 0, (gsize) rows * sizeof *halves, halves, error)
-      || !qconv_floats_from (t->dtype, halves, (gsize) rows, all))
-    return FALSE;
-  for (guint64 row = load->first; row < load->first + load->n; row++)
-    {
-      guint chunk = (guint) (row / (rows / chunks));
-
-      dst[row - load->first]
-          = all[nunchaku_interleaved (row, rows, chunks)] - (nunchaku_is_raised (chunk, chunks) ? 1.0f : 0.0f);
+        dst[(row - load->first) * groups + k] = line[nunchaku_interleaved (row, rows, nunchaku_chunks (load))];
     }
   return TRUE;
 }
@@ -273,14 +178,4 @@ nunchaku_load_scratch (const NunchakuLook *l)
     return MAX (cols * NUNCHAKU_AWQ_ROWS / 2, rows * sizeof (guint16));
   /* "lora_down" and its rows are the largest: a block of codes has as many bytes as a factor of the least rank */
   return 2 * sizeof (guint16) * cols * (gsize) l->rank;
-}
-
-gsize
-nunchaku_bias_scratch (const NunchakuLook *l)
-{
-  gsize cols = (gsize) l->cols, codes = cols * NUNCHAKU_BLOCK / 2, scales = cols / NUNCHAKU_GROUP_INT4 * NUNCHAKU_BLOCK;
-
-  if (l->kind == NUNCHAKU_AWQ)
-    return (gsize) l->rows * (sizeof (guint16) + sizeof (float));
-  return l->shifted ? 2 * codes + (scales + cols) * sizeof (float) + scales * 2 * sizeof (guint16) : 0;
 }

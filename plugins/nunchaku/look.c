@@ -212,6 +212,30 @@ check_modulation (NunchakuLook *l)
     BROKEN (l, "shape", "%" G_GUINT64_FORMAT " rows cannot be divided into %u vectors", l->rows, l->chunks);
 }
 
+/* Refuses tensors that would be lost: a second spelling of one that the layer has, and those of the other kind of layer,
+   such as the factors of a product beside AWQ codes, which only files of LoRAs have. */
+static void
+check_strangers (NunchakuLook *l, const QconvDirectory *d)
+{
+  for (guint i = 0; i < NUNCHAKU_N_MEMBERS; i++)
+    if (l->members[i] != NULL && !applies (l, i))
+      BROKEN (l, "kind", "%s does not belong to a layer of %s", name_of (l, i),
+              l->kind == NUNCHAKU_AWQ ? "AWQ" : "SVDQuant");
+    else if (qconv_directory_find2 (d, l->name, nunchaku_member_name (i, NUNCHAKU_PROJ_NAMES)) != l->members[i]
+             && qconv_directory_find2 (d, l->name, nunchaku_member_name (i, NUNCHAKU_PROJ_NAMES)) != NULL)
+      BROKEN (l, "spelling", "%s and %s are two spellings of one tensor",
+              nunchaku_member_name (i, NUNCHAKU_LORA_NAMES) + 1, nunchaku_member_name (i, NUNCHAKU_PROJ_NAMES) + 1);
+}
+
+/* Finds out whether the bias holds something that the weight needs, so that its loss changes the layer: the 1 of
+   modulation layers, and what makes up for a shift. */
+static void
+check_bias (NunchakuLook *l)
+{
+  if (l->members[NUNCHAKU_BIAS] == NULL && (l->kind == NUNCHAKU_AWQ || l->shifted))
+    BROKEN (l, "missing", "bias is missing");
+}
+
 static NunchakuLook *
 look_at (const QconvDirectory *d, const char *name)
 {
@@ -233,6 +257,8 @@ look_at (const QconvDirectory *d, const char *name)
   if (l->kind == NUNCHAKU_INT4 && l->members[NUNCHAKU_WTSCALE] != NULL)
     BROKEN (l, "wtscale", "an INT4 layer has wtscale, which nunchaku's kernels refuse");
   l->shifted = l->kind == NUNCHAKU_INT4 && nunchaku_name_shifted (l->name);
+  check_bias (l);
+  check_strangers (l, d);
   return l;
 }
 

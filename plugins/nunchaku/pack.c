@@ -134,15 +134,18 @@ nunchaku_pack_shifted_bias (const QconvPack *pack, GError **error)
   const guint8 *codes = qconv_pack_component (pack, "codes");
   const float *scales = qconv_pack_component (pack, "group_scale"), *smooth = qconv_pack_component (pack, "smooth");
   const float *row_scale = qconv_pack_component (pack, "row_scale");
-  guint64 cols = pack->layer->cols;
-  g_autofree float *bias = copy_bias (pack);
+  gsize cols = (gsize) pack->layer->cols, groups = cols / NUNCHAKU_GROUP_INT4;
+  g_autofree double *inverse = g_new (double, cols);
+  g_autofree float *bias = copy_bias (pack), *row_scales = g_new (float, groups);
 
+  for (gsize col = 0; col < cols; col++)
+    inverse[col] = 1.0 / (double) smooth[col];
   for (guint64 row = 0; row < pack->n_rows; row++)
     {
-      double sum = nunchaku_sum_row (codes + row * (cols / 2), scales + row * (cols / NUNCHAKU_GROUP_INT4), smooth, cols);
-
+      for (gsize k = 0; k < groups; k++)
+        row_scales[k] = scales[row * groups + k] * (row_scale != NULL ? row_scale[row] : 1.0f);
       bias[row] = (float) ((double) bias[row]
-                           - NUNCHAKU_SHIFT * (row_scale != NULL ? sum * (double) row_scale[row] : sum));
+                           - NUNCHAKU_SHIFT * nunchaku_sum_row (codes + row * (cols / 2), row_scales, inverse, cols));
     }
   return pack_vector (pack, bias, pack->n_rows, error);
 }

@@ -118,32 +118,36 @@ compare_all (const QconvDirectory *d, const GPtrArray *looks, const Report *r)
 
 /* ---- Claiming ---- */
 
+/* Returns whether all items are zeros, of either sign */
+static gboolean
+is_zero (const QconvTensor *bias)
+{
+  gsize n = (gsize) bias->n_bytes / sizeof (guint16);
+  g_autofree guint16 *items = g_new (guint16, n);
+  guint16 all = 0;
+
+  if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))
+    return FALSE;
+  for (gsize i = 0; i < n; i++)
+    all |= GUINT16_FROM_LE (items[i]);
+  return (all & 0x7fff) == 0;
+}
+
 /* Returns whether the format adds the bias of @l: the projections "out_proj" and "mlp_fc2" of a single block of FLUX.1
    are the columns of one layer. The second has its bias; the first has zeros, so that every layer has one. */
 static gboolean
 is_added (const NunchakuLook *l)
 {
-  const QconvTensor *bias = l->members[NUNCHAKU_BIAS];
-  gsize n = (gsize) bias->n_bytes / sizeof (guint16);
-  g_autofree guint16 *items = NULL;
-  guint16 all = 0;
-
-  if (!nunchaku_name_added (l->name))
-    return FALSE;
-  items = g_new (guint16, n);
-  if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))
-    return FALSE;
-  for (gsize i = 0; i < n; i++)
-    all |= GUINT16_FROM_LE (items[i]);
-  return (all & 0x7fff) == 0; /* zeros of both signs */
+  return nunchaku_name_added (l->name) && is_zero (l->members[NUNCHAKU_BIAS]);
 }
 
-/* Claims the bias as a plain tensor: loaders of plain weights want its items in order. */
+/* Claims the bias as a plain tensor: loaders of plain weights want its items in order. The bias of the first half of a
+   layer is added to that of the second if it is not zero. */
 static void
-claim_bias (const NunchakuLook *l, QconvClaims *claims)
+claim_bias (const QconvDirectory *d, const NunchakuLook *l, QconvClaims *claims)
 {
-  const QconvTensor *bias = l->members[NUNCHAKU_BIAS];
-  gboolean raised = l->kind == NUNCHAKU_AWQ, computed = raised || l->shifted;
+  const QconvTensor *bias = l->members[NUNCHAKU_BIAS], *halves[2], *added = NULL;
+  gboolean raised = l->kind == NUNCHAKU_AWQ, computed;
   g_autofree char *name = g_strconcat (l->name, ".bias", NULL);
   g_autoptr (GBytes) data = raised ? nunchaku_chunk_data (l) : l->shifted ? nunchaku_shift_data (l) : NULL;
   QconvClaim *c;
@@ -155,13 +159,27 @@ claim_bias (const NunchakuLook *l, QconvClaims *claims)
       qconv_claims_drop (claims, bias);
       return;
     }
+  if (nunchaku_bias_halves (d, l, halves) && !is_zero (halves[0]) && !qconv_claims_taken (claims, halves[0]))
+    {
+      if (halves[0] == bias)
+        return;
+      added = halves[0];
+      qconv_claims_warn_each (claims, added->name, "bias",
+                              "files of nunchaku have zeros for it; it is added to that of mlp_fc2");
+    }
+  computed = raised || l->shifted || added != NULL;
   c = qconv_claims_layer (claims, name, "plain", NULL, l->rows, 1, computed ? QCONV_F32 : bias->dtype);
   qconv_claim_shape (c, &QCONV_SHAPE1 (l->rows));
   qconv_claim_bind_data (c, "weight",
-                         raised       ? nunchaku_load_awq_bias
-                         : l->shifted ? nunchaku_load_shifted_bias
-                                      : nunchaku_load_bias,
-                         data, bias, NULL);
+                         raised          ? nunchaku_load_awq_bias
+                         : l->shifted    ? nunchaku_load_shifted_bias
+                         : added != NULL ? nunchaku_load_bias_sum
+                                         : nunchaku_load_bias,
+                         data, bias, added, NULL);
+  if (computed)
+    qconv_claim_error (c, raised       ? nunchaku_awq_bias_error
+                          : l->shifted ? nunchaku_shifted_bias_error
+                                       : nunchaku_bias_sum_error);
   qconv_claim_cost (c, raised ? l->rows : NUNCHAKU_BLOCK, nunchaku_bias_scratch (l));
 }
 
@@ -215,11 +233,11 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
 {
   static const char *const keys[]
       = { QUANTIZATION, "comfy_config", "model_class", "full_config", "metadata_source", "enhanced_by" };
-  g_autoptr (GPtrArray) looks = nunchaku_looks (d);
+  g_autoptr (GPtrArray) looks = nunchaku_looks (d), own = g_ptr_array_new ();
 
   for (guint i = 0; i < looks->len; i++)
     {
-      const NunchakuLook *l = g_ptr_array_index (looks, i);
+      NunchakuLook *l = g_ptr_array_index (looks, i);
 
       if (l->members[NUNCHAKU_QWEIGHT] != NULL && qconv_claims_taken (claims, l->members[NUNCHAKU_QWEIGHT]))
         continue;
@@ -233,9 +251,12 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
         claim_awq (l, claims);
       else
         claim_svdq (l, claims);
-      claim_bias (l, claims);
+      claim_bias (d, l, claims);
+      g_ptr_array_add (own, l);
     }
-  compare_all (d, looks, &(Report) { .claims = claims });
+  if (own->len == 0) /* other readers took all, so the metadata are not this form's */
+    return TRUE;
+  compare_all (d, own, &(Report) { .claims = claims });
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     qconv_claims_drop_metadata (claims, keys[i]);
   return TRUE;

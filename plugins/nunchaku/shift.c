@@ -5,7 +5,7 @@
 #include "packing.h"
 
 double
-nunchaku_sum_row (const guint8 *codes, const float *scales, const float *smooth, guint64 cols)
+nunchaku_sum_row (const guint8 *codes, const float *scales, const double *inverse, guint64 cols)
 {
   double sum = 0.0;
 
@@ -17,7 +17,7 @@ nunchaku_sum_row (const guint8 *codes, const float *scales, const float *smooth,
         {
           int code = codes[col / 2] >> col % 2 * 4 & 15;
 
-          group += (double) (code < 8 ? code : code - 16) / (double) smooth[col];
+          group += (double) (code < 8 ? code : code - 16) * inverse[col];
         }
       sum += group * (double) scales[start / NUNCHAKU_GROUP_INT4];
     }

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 #define NUNCHAKU_SHIFT 0.171875
 
-/* Returns the sum of one row of a residual, before the scale of the row. @codes: its 4-bit codes, the even column low;
-   @scales: one for NUNCHAKU_GROUP_INT4 columns; @smooth: one for each column. */
-double nunchaku_sum_row (const guint8 *codes, const float *scales, const float *smooth, guint64 cols);
+/* Returns the sum of one row of a residual, with the scales that are given. @codes: its 4-bit codes, the even column low;
+   @scales: one for NUNCHAKU_GROUP_INT4 columns; @inverse: 1 / smooth of each column. */
+double nunchaku_sum_row (const guint8 *codes, const float *scales, const double *inverse, guint64 cols);
 G_END_DECLS

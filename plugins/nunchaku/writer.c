@@ -81,7 +81,7 @@ is_fused (const QconvLayer *l)
          || g_str_has_suffix (l->name, "to_qkv") || g_str_has_suffix (l->name, "add_qkv_proj");
 }
 
-/* Adds the outer scales of an FP4 layer: those of rows, and that of the tensor. As deepcompressor, writes the latter as
+/* Adds the outer scales: those of rows, and that of the tensor. As deepcompressor, writes the latter as
    one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). */
 static gboolean
 add_outer_scales (const Planning *p, GError **error)
@@ -157,7 +157,7 @@ write_svdq (const Planning *p, GError **error)
                        "%s: nunchaku's kernels take rows and columns in multiples of %d, not %" G_GUINT64_FORMAT
                        " × %" G_GUINT64_FORMAT,
                        p->layer->name, NUNCHAKU_BLOCK, p->layer->rows, p->layer->cols);
-  return add_codes (p, error) && (!is_fp4 (p->layer) || add_outer_scales (p, error)) && add_bias (p, error)
+  return add_codes (p, error) && add_outer_scales (p, error) && add_bias (p, error)
          && add_vectors (p, error) && add_factors (p, error);
 }
 

@@ -96,6 +96,13 @@ static const struct {
   { "an INT4 layer has wtscale", QCONV_ERROR_INPUT, { FC1 ".wtscale", "BF16", "[1]", 2, 0 } },
   { "wcscales is [1] where [128]", QCONV_ERROR_INPUT, { FC1 ".wcscales", "BF16", "[1]", 2, 0 } },
   { "wzeros is F16, but wscales is BF16", QCONV_ERROR_INPUT, { MOD ".wzeros", "F16", "[1, 24]", 48, 0 } },
+  { "\"" MOD "\": bias is missing", QCONV_ERROR_INPUT, { MOD ".bias", NULL, NULL, 0, 0 } },
+  { "lora_down does not belong to a layer of AWQ", QCONV_ERROR_INPUT,
+    { MOD ".lora_down", "BF16", "[16, 64]", 2048, 0 } },
+  { "wzeros does not belong to a layer of SVDQuant", QCONV_ERROR_INPUT,
+    { FC1 ".wzeros", "BF16", "[2, 128]", 512, 0 } },
+  { "smooth and smooth_factor are two spellings of one tensor", QCONV_ERROR_INPUT,
+    { FC1 ".smooth_factor", "BF16", "[128]", 256, 0x3f80 } },
   { "wscales is [16, 24] where [1, 24]", QCONV_ERROR_INPUT, { MOD ".wscales", "BF16", "[16, 24]", 768, 0 } },
 };
 /* clang-format on */
@@ -121,6 +128,19 @@ test_broken (void)
 
       assert_refused (path, broken[i].code, broken[i].says);
     }
+}
+
+/* Tests that a bias which makes up for a shift must be there, whatever the model is */
+static void
+test_missing_bias (void)
+{
+  static const Member none = { FC1 ".bias", NULL, NULL, 0, 0 };
+  const char *const rename[] = { FC1, "transformer_blocks.0.mlp_fc2", NULL };
+  g_autofree char *plain = write_layers (&none, NULL, NULL), *shifted = NULL;
+
+  qconv_model_free (open_model (plain, NULL));
+  shifted = write_layers (&none, rename, NULL);
+  assert_refused (shifted, QCONV_ERROR_INPUT, "\"transformer_blocks.0.mlp_fc2\": bias is missing");
 }
 
 static void
@@ -310,6 +330,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   scratch_begin ();
   g_test_add_func ("/nunchaku/reader/broken", test_broken);
+  g_test_add_func ("/nunchaku/reader/missing-bias", test_missing_bias);
   g_test_add_func ("/nunchaku/reader/strange-modulation", test_strange_modulation);
   g_test_add_func ("/nunchaku/reader/names", test_names);
   g_test_add_func ("/nunchaku/reader/modulation-bias", test_modulation_bias);

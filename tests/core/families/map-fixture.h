@@ -17,5 +17,12 @@
 
 /* Returns a family of the repository. (transfer full) */
 Family *map_family (const char *id);
+/* Returns names of triples name, rows, columns (0: a vector), ended by NULL. (transfer full) */
+Names *names_of (const char *name, ...);
+/* Asserts that @maps make @name of @parts: "x 0+1*4" is rows 0, 1, 2, 3 of x; "[2+3]" columns 2, 3, 4 of these. " | "
+   is before a part that lies beside the one before it */
+void assert_map (GPtrArray *maps, const char *name, const char *parts);
+/* Adds the tests of two maps after each other */
+void map_add_chains (void);
 /* Adds a test for each variant. @published: those of true size instead of the small ones */
 void map_add_round_trips (gboolean published);

@@ -1,67 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests mapping single tensors between namings, and refusals. */
-#include <stdarg.h>
-
 #include "map-fixture.h"
-
-/* Parts as text: "name 0+1*4" is rows 0, 1, 2, 3; "[2+3]" columns 2, 3, 4 of these. " | " is before a part that lies
-   beside the one before it */
-static char *
-parts_text (const NameMap *map)
-{
-  g_autoptr (GString) text = g_string_new (map->transposed ? "columns of " : NULL);
-
-  for (guint i = 0; i < map->parts->len; i++)
-    {
-      const NamePart *p = &g_array_index (map->parts, NamePart, i);
-
-      g_string_append_printf (text, "%s%s %" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT "*%" G_GUINT64_FORMAT,
-                              i == 0          ? ""
-                              : p->column > 0 ? " | "
-                                              : ", ",
-                              p->name, p->first, p->stride, p->n);
-      if (p->width > 0)
-        g_string_append_printf (text, " [%" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT "]", p->skip, p->width);
-    }
-  return g_string_free (g_steal_pointer (&text), FALSE);
-}
-
-static void
-assert_map (GPtrArray *maps, const char *name, const char *parts)
-{
-  for (guint i = 0; i < maps->len; i++)
-    {
-      const NameMap *map = g_ptr_array_index (maps, i);
-
-      if (g_str_equal (map->name, name))
-        {
-          g_autofree char *text = parts_text (map);
-
-          g_assert_cmpstr (text, ==, parts);
-          return;
-        }
-    }
-  g_error ("%s was not made", name);
-}
-
-/* Triples name, rows, columns (0: a vector), ended by NULL */
-static Names *
-names_of (const char *name, ...)
-{
-  Names *names = qconv_names_new ();
-  va_list rest;
-
-  va_start (rest, name);
-  for (; name != NULL; name = va_arg (rest, const char *))
-    {
-      guint rows = va_arg (rest, guint), columns = va_arg (rest, guint);
-      QconvShape shape = columns > 0 ? QCONV_SHAPE2 (rows, columns) : QCONV_SHAPE1 (rows);
-
-      qconv_names_add (names, name, &shape);
-    }
-  va_end (rest);
-  return names;
-}
 
 /* Asserts that @request fails. Its family is the one of the repository called @family */
 static void
@@ -495,6 +434,7 @@ main (int argc, char **argv)
   g_test_add_func ("/keymap/clip", test_clip);
   g_test_add_func ("/keymap/broken", test_broken);
   g_test_add_func ("/keymap/hostile", test_hostile);
+  map_add_chains ();
   map_add_round_trips (FALSE);
   return g_test_run ();
 }

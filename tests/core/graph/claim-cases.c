@@ -38,6 +38,12 @@ bind_two_tensors (const World *w, QconvClaim *l)
 }
 
 static void
+state_error (const World *w, QconvClaim *l)
+{
+  qconv_claim_error (l, load_anything);
+}
+
+static void
 bind_again (const World *w, QconvClaim *l)
 {
   qconv_claim_bind (l, "scale", load_anything, world_tensor (w, "a.weight"), NULL);
@@ -306,6 +312,8 @@ const Case claim_cases[] = {
   { "plain without a load function", NULL, NULL, claim_plain_stored, "layer \"a.weight\": plugin *plain*",
     QCONV_ERROR_BUG },
   { "plain of half bytes", NULL, NULL, claim_plain_nibbles, "layer \"a.weight\": plugin *plain*", QCONV_ERROR_BUG },
+  { "error of codes", "a.weight", "a.scale", state_error, "layer \"a\": plugin *states an error of numbers*",
+    QCONV_ERROR_BUG },
   { "no rows", NULL, NULL, claim_no_rows, "layer \"a\": reader \"?\" claims it without rows*192 bytes",
     QCONV_ERROR_INPUT },
   { "no tensor", NULL, NULL, claim_no_tensor, "layer \"n\": plugin *: claim() of reader * binds no tensor*",
