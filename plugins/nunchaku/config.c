@@ -2,8 +2,8 @@
 /* Makes the metadata that loaders read (nunchaku: nunchaku/utils.py, nunchaku/merge_safetensors.py; ComfyUI-nunchaku:
    nodes/models/flux.py). writer.c calls it.
 
-   The config of the model is the user's file, else the config.json beside the model if it is of the same class, else one
-   made from the dimensions of the model. */
+   The config of the model is the user's file, else that in the metadata of the input, else the config.json beside it, if
+   they are of the same class, else one made from the dimensions of the model. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -54,6 +54,40 @@ is_config (const char *text, gsize n, const NunchakuClass *c)
          && g_variant_lookup (json, "_class_name", "&s", &name) && g_str_equal (name, c->config_class);
 }
 
+/* Returns: (transfer full) (nullable): the text under @key of the input's metadata. */
+static char *
+read_metadata (const QconvOutput *o, const char *key)
+{
+  GVariant *value = qconv_directory_metadata (qconv_output_input (o), key);
+
+  return value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_dup_string (value, NULL)
+                                                                              : NULL;
+}
+
+/* Returns: (transfer full) (nullable): the config in the input's metadata, if it is one of the class. */
+static char *
+read_stated (const QconvOutput *o, const NunchakuClass *c)
+{
+  g_autofree char *text = read_metadata (o, "config");
+
+  return text != NULL && is_config (text, strlen (text), c) ? g_steal_pointer (&text) : NULL;
+}
+
+/* Returns: (transfer full) (nullable): what ComfyUI's loader reads, if the input's metadata have it. */
+static char *
+read_stated_comfy (const QconvOutput *o)
+{
+  g_autofree char *text = read_metadata (o, "comfy_config");
+  g_autoptr (GVariant) json = text != NULL ? qconv_json_parse (text, strlen (text), NULL) : NULL;
+  g_autoptr (GVariant) model = NULL;
+  const char *name = NULL;
+
+  if (json == NULL || !g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT))
+    return NULL;
+  model = g_variant_lookup_value (json, "model_config", G_VARIANT_TYPE_VARDICT);
+  return model != NULL && g_variant_lookup (json, "model_class", "&s", &name) ? g_steal_pointer (&text) : NULL;
+}
+
 /* Returns: (transfer full) (nullable): the text of the config.json beside the input, if it is one of the class. */
 static char *
 read_sibling (const QconvOutput *o, const NunchakuClass *c)
@@ -87,12 +121,14 @@ static char *
 find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
 {
   const char *given = qconv_values_string (qconv_output_options (o), "config");
-  char *beside;
+  char *found;
 
-  if (*given != '\0')
+  if (given != NULL && *given != '\0')
     return read_given (given, c, error);
-  beside = read_sibling (o, c);
-  return beside != NULL ? beside : make_object (o, c->config);
+  found = read_stated (o, c);
+  if (found == NULL)
+    found = read_sibling (o, c);
+  return found != NULL ? found : make_object (o, c->config);
 }
 
 /* ---- Metadata ---- */
@@ -144,11 +180,11 @@ nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQua
   qconv_output_set_metadata (o, "model_class", c->name);
   if (c->comfy != NULL)
     {
-      g_autofree char *model = make_object (o, c->comfy);
+      g_autofree char *model = make_object (o, c->comfy), *stated = read_stated_comfy (o);
       g_autofree char *comfy = g_strdup_printf ("{\"model_class\": \"%s\", \"model_config\": %s}",
                                                 dim (o, "guidance") != 0 ? "Flux" : "FluxSchnell", model);
 
-      qconv_output_set_metadata (o, "comfy_config", comfy);
+      qconv_output_set_metadata (o, "comfy_config", stated != NULL ? stated : comfy);
     }
   return TRUE;
 }

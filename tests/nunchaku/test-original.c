@@ -72,16 +72,19 @@ static char *
 write_original (float shifted, float plain_chunk, float raised_chunk)
 {
   g_autoptr (Builder) b = builder_new ();
-  g_autofree float *weights = g_new0 (float, 128 * 128);
+  g_autofree float *weights = g_new0 (float, 128 * 128), *decoded = g_new0 (float, 128 * 128);
   float fc2[128], mod[24];
 
   for (guint i = 0; i < 128 * 128; i++)
-    weights[i] = 1.0f;
+    {
+      weights[i] = 1.0f;
+      decoded[i] = 0.3125f;
+    }
   for (guint i = 0; i < 128; i++)
     fc2[i] = i % 2 == 0 ? 6.5f : 6.5f + shifted;
   for (guint i = 0; i < 24; i++)
     mod[i] = i / 4 % 3 == 1 ? 0.5f + raised_chunk : 1.5f + plain_chunk;
-  builder_add (b, FC2 ".weight", "F32", "[128, 128]", weights, sizeof (float) * 128 * 128);
+  builder_add (b, FC2 ".weight", "F32", "[128, 128]", decoded, sizeof (float) * 128 * 128);
   builder_add (b, FC2 ".bias", "F32", "[128]", fc2, sizeof fc2);
   builder_add (b, MOD ".weight", "F32", "[24, 64]", weights, sizeof (float) * 24 * 64);
   builder_add (b, MOD ".bias", "F32", "[24]", mod, sizeof mod);

@@ -304,9 +304,9 @@ test_settle (void)
     QconvDType dtype;
     const char *options, *want;
   } cases[] = { { QCONV_BF16, NULL, "bf16" },
-                { QCONV_F16, NULL, "f16" },
+                { QCONV_F16, NULL, "bf16" },
                 { QCONV_F32, NULL, "bf16" },
-                { QCONV_F16, "scale-dtype=bf16", "bf16" } };
+                { QCONV_F16, "scale-dtype=f16", "f16" } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
