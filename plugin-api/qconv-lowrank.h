@@ -16,8 +16,8 @@ G_BEGIN_DECLS
  *   no direction for are zero in both factors
  * @up: F32 [@rows, @width]: left singular vectors times singular values
  * @down: F32 [@cols, @width]: right singular vectors; column j belongs to column j of @up
- * @scratch: of any type, with at least qconv_low_rank_scratch() bytes; its content does not matter. The steps take no
- *   other memory
+ * @scratch: of any type, with at least qconv_low_rank_scratch() bytes; its content does not matter. The steps take
+ *   less than 1 MiB of other memory
  *
  * All buffers must lie in host memory, aligned to 8 bytes.
  */

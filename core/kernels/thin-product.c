@@ -26,8 +26,8 @@ typedef VecF Vec;
 #define VECTORS 4
 #endif
 #define PANEL (VECTORS * WIDTH)
-#define DEPTH 128   /* steps of the long side at a time */
-#define STRIPS 8    /* strips of HEIGHT rows at a time: whole cache lines of a transposed matrix */
+#define DEPTH 384   /* steps of the long side at a time */
+#define STRIPS 16   /* strips of HEIGHT rows at a time: whole cache lines of a transposed matrix */
 #define COLUMNS 144 /* columns of the factor that stay in the second cache: whole panels */
 
 typedef struct {
@@ -127,24 +127,32 @@ add_edge (float *sums, gsize stride, const float *left, const Panel *right, gsiz
     memcpy (sums + r * stride, edge + r * PANEL, columns * sizeof *sums);
 }
 
-/* Adds a strip of @rows rows from @row on */
+/* Adds the steps of the stretch to @n rows from @row on. One panel stays in the first cache for all of them */
 static void
-add_strip (const Thin *x, const Stretch *s, const float *left, gsize row, gsize rows)
+add_rows (const Thin *x, const Stretch *s, gsize row, gsize n)
 {
-  float *sums = x->product + row * x->width + s->column;
-
   for (gsize c = 0; c < s->columns; c += PANEL)
-    if (rows == HEIGHT && s->columns - c >= PANEL)
-      add_panel (sums + c, x->width, left, s->right[c / PANEL], s->depth, x->transposed);
-    else
-      add_edge (sums + c, x->width, left, s->right[c / PANEL], s->depth, x->transposed, rows,
-                MIN (s->columns - c, PANEL));
+    for (gsize r = 0; r < n; r += HEIGHT)
+      {
+        float *sums = x->product + (row + r) * x->width + s->column + c;
+        const float *left = s->left[r / HEIGHT];
+        const Panel *right = s->right[c / PANEL];
+
+        if (n - r >= HEIGHT && s->columns - c >= PANEL)
+          add_panel (sums, x->width, left, right, s->depth, x->transposed);
+        else
+          add_edge (sums, x->width, left, right, s->depth, x->transposed, MIN (n - r, HEIGHT),
+                    MIN (s->columns - c, PANEL));
+      }
 }
 
 /* Copies the steps of the stretch for @n rows from @row on, at most STRIPS strips */
 static void
 copy_left (const Thin *x, Stretch *s, gsize row, gsize n)
 {
+  /* rows of the last strip that the matrix does not have */
+  if (n % HEIGHT != 0)
+    memset (s->left[n / HEIGHT], 0, sizeof *s->left);
   if (!x->transposed)
     {
       for (gsize r = 0; r < n; r++)
@@ -158,7 +166,8 @@ copy_left (const Thin *x, Stretch *s, gsize row, gsize n)
 
       for (gsize r = 0; r + HEIGHT <= n; r += HEIGHT)
         memcpy (s->left[r / HEIGHT] + k * HEIGHT, from + r, HEIGHT * sizeof *from);
-      memcpy (s->left[n / HEIGHT] + k * HEIGHT, from + n / HEIGHT * HEIGHT, n % HEIGHT * sizeof *from);
+      if (n % HEIGHT != 0)
+        memcpy (s->left[n / HEIGHT] + k * HEIGHT, from + n / HEIGHT * HEIGHT, n % HEIGHT * sizeof *from);
     }
 }
 
@@ -188,8 +197,7 @@ add_stretch (const Thin *x, Stretch *s)
       gsize n = MIN (x->rows - row, STRIPS * HEIGHT);
 
       copy_left (x, s, row, n);
-      for (gsize r = 0; r < n; r += HEIGHT)
-        add_strip (x, s, s->left[r / HEIGHT], row + r, MIN (n - r, HEIGHT));
+      add_rows (x, s, row, n);
     }
 }
 
@@ -198,7 +206,7 @@ multiply (const QconvArg *args, gboolean transposed, GError **error)
 {
   Thin x = { qconv_kernel_in (&args[0]), qconv_kernel_in (&args[1]), qconv_kernel_out (&args[2]) };
   gsize rows, columns;
-  Stretch s = { 0 };
+  Stretch *s;
 
   if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &columns, error)
       || !qconv_kernel_count (&args[5], "width", &x.width, error))
@@ -210,17 +218,20 @@ multiply (const QconvArg *args, gboolean transposed, GError **error)
       || !qconv_kernel_fits (&args[1], "factor", QCONV_MASK (QCONV_F32), x.depth, x.width, error)
       || !qconv_kernel_fits (&args[2], "product", QCONV_MASK (QCONV_F32), x.rows, x.width, error))
     return FALSE;
-  if (x.rows > 0 && x.width > 0)
-    memset (x.product, 0, x.rows * x.width * sizeof *x.product);
-  for (s.column = 0; s.column < x.width; s.column += COLUMNS)
+  if (x.rows == 0 || x.width == 0)
+    return TRUE;
+  memset (x.product, 0, x.rows * x.width * sizeof *x.product);
+  s = g_aligned_alloc (1, sizeof *s, 64);
+  for (s->column = 0; s->column < x.width; s->column += COLUMNS)
     {
-      s.columns = MIN (x.width - s.column, COLUMNS);
-      for (s.first = 0; s.first < x.depth; s.first += DEPTH)
+      s->columns = MIN (x.width - s->column, COLUMNS);
+      for (s->first = 0; s->first < x.depth; s->first += DEPTH)
         {
-          s.depth = MIN (x.depth - s.first, DEPTH);
-          add_stretch (&x, &s);
+          s->depth = MIN (x.depth - s->first, DEPTH);
+          add_stretch (&x, s);
         }
     }
+  g_aligned_free (s);
   return TRUE;
 }
 

@@ -68,7 +68,7 @@ assert_product (const QconvKernelLevel *level, KernelKind kind, Product p, guint
 static void
 test_definition (const QconvKernelLevel *level)
 {
-  static const gsize depths[] = { 0, 1, 2, 127, 128, 129, 300 }, widths[] = { 16, 42, 143, 144, 145, 300 };
+  static const gsize depths[] = { 0, 1, 2, 383, 384, 385, 800 }, widths[] = { 16, 42, 143, 144, 145, 300 };
   guint64 state = 41;
 
   for (guint transposed = 0; transposed < 2; transposed++)
@@ -82,7 +82,7 @@ test_definition (const QconvKernelLevel *level)
         for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
           assert_product (
               level, kind,
-              (Product) { transposed ? depths[i] : 70, transposed ? 70 : depths[i], 21, transposed, NULL, NULL },
+              (Product) { transposed ? depths[i] : 200, transposed ? 200 : depths[i], 21, transposed, NULL, NULL },
               &state);
       for (guint i = 0; i < G_N_ELEMENTS (widths); i++)
         assert_product (level, KERNEL_NORMAL,
