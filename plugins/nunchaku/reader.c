@@ -242,11 +242,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       if (l->members[NUNCHAKU_QWEIGHT] != NULL && qconv_claims_taken (claims, l->members[NUNCHAKU_QWEIGHT]))
         continue;
       if (l->troubles->len > 0)
-        {
-          const NunchakuTrouble *t = g_ptr_array_index (l->troubles, 0);
-
-          return qconv_fail (error, t->code, "layer \"%s\": %s", l->name, t->message);
-        }
+        return qconv_trouble_fail (g_ptr_array_index (l->troubles, 0), error);
       if (l->kind == NUNCHAKU_AWQ)
         claim_awq (l, claims);
       else
@@ -275,16 +271,7 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
     return;
   looks = nunchaku_looks (d);
   for (guint i = 0; i < looks->len; i++)
-    {
-      const NunchakuLook *l = g_ptr_array_index (looks, i);
-
-      for (guint k = 0; k < l->troubles->len; k++)
-        {
-          const NunchakuTrouble *t = g_ptr_array_index (l->troubles, k);
-
-          qconv_problems_add (problems, l->name, t->word, "%s", t->message);
-        }
-    }
+    qconv_troubles_report (((const NunchakuLook *) g_ptr_array_index (looks, i))->troubles, problems);
   config = read_object (d, CONFIG, &broken);
   if (broken)
     qconv_problems_add (problems, NULL, "metadata", CONFIG " is not a JSON object");
