@@ -7,7 +7,6 @@
 
 #include "packing.h"
 
-#define LARGEST_RANK 1024
 /* Types of 16-bit numbers, as 1 << dtype */
 #define HALVES (1u << QCONV_BF16 | 1u << QCONV_F16)
 
@@ -17,16 +16,11 @@ static const struct {
   Extent first, second;
   gboolean optional;
 } member_table[NUNCHAKU_N_MEMBERS] = {
-  [NUNCHAKU_QWEIGHT] = { NONE, NONE, FALSE },
-  [NUNCHAKU_WSCALES] = { GROUPS, ROWS, FALSE },
-  [NUNCHAKU_BIAS] = { ROWS, NONE, TRUE },
-  [NUNCHAKU_WZEROS] = { GROUPS, ROWS, FALSE },
-  [NUNCHAKU_WTSCALE] = { ONE, NONE, TRUE },
-  [NUNCHAKU_WCSCALES] = { ROWS, NONE, TRUE },
-  [NUNCHAKU_SMOOTH] = { COLS, NONE, FALSE },
-  [NUNCHAKU_SMOOTH_ORIG] = { COLS, NONE, TRUE },
-  [NUNCHAKU_DOWN] = { COLS, RANK, FALSE },
-  [NUNCHAKU_UP] = { ROWS, RANK, FALSE },
+  [NUNCHAKU_QWEIGHT] = { NONE, NONE, FALSE }, [NUNCHAKU_WSCALES] = { GROUPS, ROWS, FALSE },
+  [NUNCHAKU_BIAS] = { ROWS, NONE, TRUE },     [NUNCHAKU_WZEROS] = { GROUPS, ROWS, FALSE },
+  [NUNCHAKU_WTSCALE] = { ONE, NONE, TRUE },   [NUNCHAKU_WCSCALES] = { ROWS, NONE, TRUE },
+  [NUNCHAKU_SMOOTH] = { COLS, NONE, FALSE },  [NUNCHAKU_SMOOTH_ORIG] = { COLS, NONE, TRUE },
+  [NUNCHAKU_DOWN] = { COLS, RANK, FALSE },    [NUNCHAKU_UP] = { ROWS, RANK, FALSE },
 };
 
 static void
@@ -133,9 +127,9 @@ measure_rank (NunchakuLook *l)
     return;
   l->half = down->dtype;
   l->rank = down->shape.rank == 2 ? down->shape.dim[1] : 0;
-  if (l->rank == 0 || l->rank % NUNCHAKU_FACTOR != 0 || l->rank > LARGEST_RANK)
+  if (l->rank == 0 || l->rank % NUNCHAKU_FACTOR != 0 || l->rank > NUNCHAKU_LARGEST_RANK)
     BROKEN (l, "rank", "%s has the rank %" G_GUINT64_FORMAT " where a multiple of %d up to %d is needed",
-            name_of (l, NUNCHAKU_DOWN), l->rank, NUNCHAKU_FACTOR, LARGEST_RANK);
+            name_of (l, NUNCHAKU_DOWN), l->rank, NUNCHAKU_FACTOR, NUNCHAKU_LARGEST_RANK);
 }
 
 /* ---- Checks ---- */

@@ -6,6 +6,9 @@
 #include "qconv-plugin.h"
 #include "trouble.h"
 
+/* The kernels keep no more ranks (nunchaku: src/kernels/zgemm/lora.cuh) */
+#define NUNCHAKU_LARGEST_RANK 1024
+
 typedef enum { NUNCHAKU_INT4, NUNCHAKU_FP4, NUNCHAKU_AWQ } NunchakuKind;
 
 /**
