@@ -400,6 +400,8 @@ typedef struct {
   GPtrArray *problems; /* QconvProblem */
   GPtrArray *layers;   /* QconvLayerError */
   guint n_checksums;   /* tensors whose bytes were compared with a checksum */
+  GPtrArray *warnings; /* char *: a line each, without the file's name; @ok does not depend on them */
+  GPtrArray *notes;    /* char *: a line each, about the file: what it runs on, for example */
 } QconvReport;
 QCONV_API void qconv_report_free (QconvReport *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)

@@ -118,6 +118,23 @@ typedef struct {
   guint64 first, stride, n;
 } QconvStackPart;
 
+/**
+ * QconvFinding: one kind of odd item that examine() counts in the components of a layer.
+ *
+ * @code: as in qconv_problems_add()
+ * @text: what was found and what loaders make of it. Core puts the count before it: "scales in wscales are NaN". The
+ *   text of a QCONV_FINDING_NONE has no count: "lora_up holds only zeros"
+ */
+typedef enum {
+  QCONV_FINDING_PROBLEM, /* a problem of `qconv verify` if any were counted */
+  QCONV_FINDING_WARNING, /* a warning if any were counted */
+  QCONV_FINDING_NONE,    /* a warning if none were counted */
+} QconvFindingKind;
+typedef struct {
+  QconvFindingKind kind;
+  const char *code, *text;
+} QconvFinding;
+
 typedef struct _QconvComponents QconvComponents;
 /* Appends a copy of @component and its name. */
 QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent *component);
@@ -153,6 +170,10 @@ QCONV_API void qconv_components_add (QconvComponents *out, const QconvComponent 
  *   these components is one number or has that flag, and is equal in all sources
  * @stack_bound: (nullable): returns the worst relative MSE of a stacked layer against the rows that it is made of;
  *   NULL: stack() changes no value
+ * @findings: (nullable): what examine() counts; ends with a @code of NULL
+ * @examine: (nullable): adds to @counts, one for each of @findings, what the components of the tile hold. Core calls it
+ *   from any thread for the tiles of a layer that it decodes to check a file, so nothing is read twice, and adds up the
+ *   counts of all tiles. Components of the whole layer must be counted in the tile of row 0 alone
  */
 struct _QconvQuantizer {
   const char *id, *summary;
@@ -172,6 +193,8 @@ struct _QconvQuantizer {
   gboolean (*stack) (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n,
                      GError **error);
   double (*stack_bound) (const QconvQuantizer *self, const QconvLayer *layer);
-  gconstpointer reserved[5];
+  const QconvFinding *findings;
+  void (*examine) (const QconvQuantizer *self, const QconvTile *t, guint64 *counts);
+  gconstpointer reserved[3];
 };
 G_END_DECLS

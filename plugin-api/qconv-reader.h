@@ -96,6 +96,12 @@ typedef struct _QconvProblems QconvProblems; /* the lines that `qconv verify` pr
    for programs. */
 QCONV_API void qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
+/* Adds a warning about the layer, tensor or key @name: the check does not fail. Warnings of one @code become one line
+   as in qconv_claims_warn_each(). @name: (nullable): NULL: a line of its own. @code: as in qconv_problems_add() */
+QCONV_API void qconv_problems_warn_each (QconvProblems *p, const char *name, const char *code, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
+/* Adds a line about the file that is neither: what it runs on, for example. */
+QCONV_API void qconv_problems_note (QconvProblems *p, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* Returns TRUE if a run has just written the file. What a layer took over from the input as it was, such as an unusual
    table, is then no problem: `qconv verify` reports it. */
 QCONV_API gboolean qconv_problems_of_run (const QconvProblems *p);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/stream.h"
+#include "layer/hooks.h"
 #include "layer/load.h"
 #include "layer/tile.h"
 #include "plan/cost.h"
@@ -22,6 +23,7 @@
  *   so that the sums do not either
  * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero, or of weights that
  *   differ if they must be equal. For a layer alone, the second is the number of weights that are not finite
+ * @counts: (nullable): for each chunk the @n_findings counts of the hook examine(); NULL: the scheme has none
  */
 typedef struct {
   Pair pair;
@@ -31,6 +33,8 @@ typedef struct {
   Arena kept;
   Components *reference_components, *got_components;
   double (*sums)[3];
+  guint n_findings;
+  guint64 *counts;
 } Comparison;
 
 typedef struct {
@@ -47,6 +51,7 @@ clear_pair (Comparison *p)
   g_clear_pointer (&p->got_components, qconv_components_free);
   g_clear_pointer (&p->kept.base, g_aligned_free);
   g_clear_pointer (&p->sums, g_free);
+  g_clear_pointer (&p->counts, g_free);
 }
 
 /* Returns whether the layer has no other to be compared with */
@@ -88,7 +93,8 @@ cost_pair (Comparison *p, const Limits *limits, GError **error)
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));
   p->chunk_rows = align * MAX (CHUNK_ROWS (p->pair.got->layer->pub.cols) / align, 1);
   p->kept_cost = TILE_SLACK + (is_alone (p) ? 0 : qconv_source_cost (p->pair.reference, SCOPE_LAYER, 0))
-                 + qconv_source_cost (p->pair.got, SCOPE_LAYER, 0) + (gsize) n_chunks (p) * sizeof *p->sums;
+                 + qconv_source_cost (p->pair.got, SCOPE_LAYER, 0)
+                 + (gsize) n_chunks (p) * (sizeof *p->sums + p->n_findings * sizeof *p->counts);
   per_thread = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   target = MIN (TILE_TARGET, per_thread);
   p->tile_rows = MIN (MAX (worth / align + (worth % align != 0), 1), p->chunk_rows / align) * align;
@@ -113,6 +119,7 @@ begin_pair (Comparison *p, GError **error)
   p->reference_components = qconv_components_new_source (p->pair.reference);
   p->got_components = qconv_components_new_source (p->pair.got);
   p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
+  p->counts = p->n_findings > 0 ? g_malloc0_n (n_chunks (p), p->n_findings * sizeof *p->counts) : NULL;
   return (is_alone (p) || qconv_components_load (p->pair.reference, p->reference_components, SCOPE_LAYER, &rows, error))
          && qconv_components_load (p->pair.got, p->got_components, SCOPE_LAYER, &rows, error);
 }
@@ -146,9 +153,10 @@ count_different (const Comparison *p, const QconvBuffer *reference, const float 
 }
 
 /* Compared: rows of both layers as floats. The written layer may have more rows: padding. @errors: of the rows of the
-   written layer, without data if its reader states none */
+   written layer, without data if its reader states none; @components: of the written layer */
 typedef struct {
   QconvBuffer reference, got, errors;
+  Components *components;
   guint64 n_reference, n_got;
 } Compared;
 
@@ -192,11 +200,11 @@ load_rows (const Comparison *p, const Rows *rows, Compared *to, GError **error)
 
   reference.n = rows->first < n_rows && !is_alone (p) ? MIN (rows->n, n_rows - rows->first) : 0;
   *to = (Compared) { .n_reference = reference.n, .n_got = rows->n };
+  to->components = qconv_components_view (p->got_components, rows->arena);
   return (reference.n == 0 /* all rows are padding, or nothing is compared */
           || qconv_floats_load (p->pair.reference, qconv_components_view (p->reference_components, rows->arena),
                                 &reference, is_loaded_plain (p), &to->reference, error))
-         && qconv_floats_load (p->pair.got, qconv_components_view (p->got_components, rows->arena), rows, FALSE,
-                               &to->got, error)
+         && qconv_floats_load (p->pair.got, to->components, rows, FALSE, &to->got, error)
          && (!p->pair.equal || qconv_errors_load (p->pair.got, rows, &to->errors, error));
 }
 
@@ -223,6 +231,16 @@ forgive_bad (double *sums, GError **error)
   return TRUE;
 }
 
+/* Counts what the loaded components of @got hold. */
+static gboolean
+examine_rows (const Comparison *p, guint chunk, const Rows *rows, const Compared *loaded, GError **error)
+{
+  Tile tile = qconv_tile (p->pair.got->layer, loaded->components, rows);
+
+  return p->n_findings == 0
+         || qconv_call_examine (p->pair.got->layer->quantizer, &tile, p->counts + (gsize) chunk * p->n_findings, error);
+}
+
 static gboolean
 compare_chunk (const Check *c, const Comparison *p, guint chunk, Arena *arena, GError **error)
 {
@@ -230,14 +248,16 @@ compare_chunk (const Check *c, const Comparison *p, guint chunk, Arena *arena, G
 
   for (guint64 n; first < end; first += n)
     {
-      Compared rows;
+      Rows rows = { first, MIN (p->tile_rows, end - first), arena, c->cancellable };
+      Compared loaded;
 
       arena->used = 0;
-      n = MIN (p->tile_rows, end - first);
-      if (!load_rows (p, &(Rows) { first, n, arena, c->cancellable }, &rows, error))
+      n = rows.n;
+      if (!load_rows (p, &rows, &loaded, error))
         return is_alone (p) && forgive_bad (p->sums[chunk], error);
-      if (!(is_alone (p) ? count_bad (&rows.got, p->sums[chunk], error)
-                         : compare_rows (p, &rows, p->sums[chunk], error)))
+      if (!examine_rows (p, chunk, &rows, &loaded, error)
+          || !(is_alone (p) ? count_bad (&loaded.got, p->sums[chunk], error)
+                            : compare_rows (p, &loaded, p->sums[chunk], error)))
         return FALSE;
     }
   return TRUE;
@@ -282,6 +302,7 @@ check_advance (gpointer data, guint item, gboolean *more, GError **error)
 {
   Comparison *p = &((Check *) data)->pairs[item];
   double sums[3] = { 0 };
+  g_autofree guint64 *counts = g_new0 (guint64, MAX (p->n_findings, 1));
 
   *more = !p->begun;
   if (*more)
@@ -290,24 +311,54 @@ check_advance (gpointer data, guint item, gboolean *more, GError **error)
       return TRUE;
     }
   for (guint64 i = 0; i < n_chunks (p); i++)
-    for (guint j = 0; j < 3; j++)
-      sums[j] += p->sums[i][j];
+    {
+      for (guint j = 0; j < 3; j++)
+        sums[j] += p->sums[i][j];
+      for (guint j = 0; j < p->n_findings; j++)
+        counts[j] += p->counts[i * p->n_findings + j];
+    }
   clear_pair (p);
   p->sums = g_malloc (sizeof *p->sums);
   memcpy (p->sums, sums, sizeof sums);
+  p->counts = g_steal_pointer (&counts);
   return TRUE;
 }
 
 /* ---- All pairs ---- */
 
-/* Reports a layer that was compared with nothing. @known: the layers of which readers have said what is wrong */
+/* Reports what examine() counted in the layer. Returns whether it is a problem */
+static gboolean
+report_findings (QconvReport *r, const Comparison *p)
+{
+  const char *name = p->pair.got->name;
+  gboolean wrong = FALSE;
+
+  for (guint i = 0; i < p->n_findings; i++)
+    {
+      const QconvFinding *f = &p->pair.got->layer->quantizer->findings[i];
+      guint64 n = p->counts[i];
+      g_autofree char *text = f->kind == QCONV_FINDING_NONE ? g_strdup (f->text)
+                                                            : g_strdup_printf ("%" G_GUINT64_FORMAT " %s", n, f->text);
+
+      if ((f->kind == QCONV_FINDING_NONE) != (n == 0))
+        continue;
+      if (f->kind == QCONV_FINDING_PROBLEM)
+        qconv_report_problem (r, name, f->code, "%s", text);
+      else
+        qconv_report_warning (r, name, f->code, text);
+      wrong |= f->kind == QCONV_FINDING_PROBLEM;
+    }
+  return wrong;
+}
+
+/* Reports a layer that was compared with nothing. @known: what is wrong with the layer has been reported */
 static void
-report_alone (QconvReport *r, const Comparison *p, GHashTable *known)
+report_alone (QconvReport *r, const Comparison *p, gboolean known)
 {
   const Layer *layer = p->pair.got->layer;
 
   qconv_report_layer (r, p->pair.got->name, layer->scheme, -1);
-  if (p->sums[0][1] > 0 && !g_hash_table_contains (known, p->pair.got->name))
+  if (p->sums[0][1] > 0 && !known)
     qconv_report_problem (r, p->pair.got->name, QCONV_PROBLEM_NON_FINITE, "weights decode to Inf or NaN");
 }
 
@@ -354,27 +405,33 @@ qconv_compare_bytes (const GArray *pairs)
 }
 
 gboolean
-qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progress, QconvReport *r, GError **error)
+qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progress, const CompareReports *to,
+                     GError **error)
 {
   static const ScheduleOps ops = { check_kept_cost, check_task_cost, check_n_tasks, check_run, check_advance };
   g_autofree Comparison *all = g_new0 (Comparison, MAX (pairs->len, 1));
-  g_autoptr (GHashTable) known = qconv_report_names (r);
+  g_autoptr (GHashTable) known = qconv_report_names (to->differences, NULL);
   Check c = { all, pairs->len, progress, progress->listener->cancellable };
   gboolean ok;
 
   for (guint i = 0; i < pairs->len; i++)
     {
+      const SourceLayer *got = g_array_index (pairs, Pair, i).got;
+
       all[i].pair = g_array_index (pairs, Pair, i);
+      all[i].n_findings = got->parts == NULL ? qconv_n_findings (got->layer->quantizer) : 0;
       if (!cost_pair (&all[i], limits, error))
         return FALSE;
     }
   ok = qconv_schedule_run (&ops, &c, pairs->len, limits, c.cancellable, error);
   for (guint i = 0; i < pairs->len; i++)
     {
+      gboolean wrong = ok && report_findings (to->own, &all[i]);
+
       if (ok && is_alone (&all[i]))
-        report_alone (r, &all[i], known);
+        report_alone (to->differences, &all[i], wrong || g_hash_table_contains (known, all[i].pair.got->name));
       else if (ok)
-        report_pair (r, &all[i]);
+        report_pair (to->differences, &all[i]);
       clear_pair (&all[i]);
     }
   return ok;

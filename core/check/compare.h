@@ -24,7 +24,14 @@ typedef struct {
 
 /* Returns the bytes that qconv_compare_pairs() counts in its progress */
 guint64 qconv_compare_bytes (const GArray *pairs);
-/* Compares all @pairs (element-type Pair). Adds their errors, and the problem of each that differs too much, to @r.
-   Fails if a layer cannot be loaded within @limits */
-gboolean qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progress, QconvReport *r,
+/**
+ * CompareReports: where results go.
+ * @own: gets what the components of @got hold by themselves
+ * @differences: gets the errors of all pairs, and the problem of each that differs too much
+ */
+typedef struct {
+  QconvReport *own, *differences;
+} CompareReports;
+/* Compares all @pairs (element-type Pair). Fails if a layer cannot be loaded within @limits */
+gboolean qconv_compare_pairs (const GArray *pairs, const Limits *limits, Progress *progress, const CompareReports *to,
                               GError **error);

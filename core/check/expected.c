@@ -159,7 +159,7 @@ qconv_expected_compare (Expected *e, const Limits *limits, const Listener *liste
   ok = compare_sums (e, own, limits, &counter, error);
   /* compare_sums() adds those that differ */
   counter.total = bytes + qconv_compare_bytes (e->pairs);
-  ok = ok && qconv_compare_pairs (e->pairs, limits, &counter, e->differences, error);
+  ok = ok && qconv_compare_pairs (e->pairs, limits, &counter, &(CompareReports) { e->report, e->differences }, error);
   if (ok)
     qconv_progress_finish (&counter);
   qconv_progress_clear (&counter);

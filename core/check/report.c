@@ -6,6 +6,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/gather.h"
+
+/* OwnReport: a report as this file keeps it; the public part comes first. @gather: owns the warnings */
+typedef struct {
+  QconvReport pub;
+  Gather *gather;
+} OwnReport;
+
 /* Readers add to a report through this */
 struct _QconvProblems {
   QconvReport *report;
@@ -36,19 +44,25 @@ free_layer_error (gpointer data)
 QconvReport *
 qconv_report_new (void)
 {
-  QconvReport *r = g_new0 (QconvReport, 1);
+  OwnReport *own = g_new0 (OwnReport, 1);
+  QconvReport *r = &own->pub;
 
+  own->gather = qconv_gather_new ();
   r->ok = TRUE;
   r->problems = g_ptr_array_new_with_free_func (free_problem);
   r->layers = g_ptr_array_new_with_free_func (free_layer_error);
+  r->warnings = qconv_gather_lines (own->gather);
+  r->notes = g_ptr_array_new_with_free_func (g_free);
   return r;
 }
 
 void
 qconv_report_free (QconvReport *r)
 {
-  g_ptr_array_unref (r->problems);
-  g_ptr_array_unref (r->layers);
+  g_clear_pointer (&r->problems, g_ptr_array_unref);
+  g_clear_pointer (&r->layers, g_ptr_array_unref);
+  g_ptr_array_unref (r->notes);
+  qconv_gather_free (((OwnReport *) r)->gather);
   g_free (r);
 }
 
@@ -73,7 +87,7 @@ qconv_report_problem (QconvReport *r, const char *layer, const char *code, const
 }
 
 GHashTable *
-qconv_report_names (const QconvReport *r)
+qconv_report_names (const QconvReport *r, const char *code)
 {
   GHashTable *names = g_hash_table_new (g_str_hash, g_str_equal);
 
@@ -81,7 +95,7 @@ qconv_report_names (const QconvReport *r)
     {
       const QconvProblem *p = g_ptr_array_index (r->problems, i);
 
-      if (p->layer != NULL)
+      if (p->layer != NULL && (code == NULL || strcmp (p->code, code) == 0))
         g_hash_table_add (names, p->layer);
     }
   return names;
@@ -95,6 +109,36 @@ qconv_problems_add (QconvProblems *p, const char *layer, const char *code, const
   g_return_if_fail (p != NULL && code != NULL && format != NULL);
   va_start (args, format);
   add_problem (p->report, layer, code, g_strdup_vprintf (format, args));
+  va_end (args);
+}
+
+void
+qconv_report_warning (QconvReport *r, const char *name, const char *code, const char *text)
+{
+  qconv_gather_add (((OwnReport *) r)->gather, name, code, text);
+}
+
+void
+qconv_problems_warn_each (QconvProblems *p, const char *name, const char *code, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  g_return_if_fail (p != NULL && code != NULL && format != NULL);
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  qconv_report_warning (p->report, name, code, text);
+}
+
+void
+qconv_problems_note (QconvProblems *p, const char *format, ...)
+{
+  va_list args;
+
+  g_return_if_fail (p != NULL && format != NULL);
+  va_start (args, format);
+  g_ptr_array_add (p->report->notes, g_strdup_vprintf (format, args));
   va_end (args);
 }
 
@@ -121,7 +165,7 @@ qconv_report_differences (QconvReport *r, QconvReport *differences, guint n)
 {
   GPtrArray *found = differences->problems;
   const QconvProblem *first = found->len > 0 ? g_ptr_array_index (found, 0) : NULL;
-  g_autoptr (GHashTable) names = qconv_report_names (differences);
+  g_autoptr (GHashTable) names = qconv_report_names (differences, NULL);
   guint n_names = g_hash_table_size (names);
 
   r->ok &= differences->ok;
@@ -134,8 +178,7 @@ qconv_report_differences (QconvReport *r, QconvReport *differences, guint n)
         found->len, n, first->layer, first->message);
   else
     g_ptr_array_extend_and_steal (r->problems, g_steal_pointer (&differences->problems));
-  g_clear_pointer (&differences->problems, g_ptr_array_unref);
-  g_free (differences);
+  qconv_report_free (differences);
 }
 
 gboolean

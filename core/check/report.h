@@ -5,14 +5,19 @@
 
 /* Code of a layer whose source holds Inf or NaN */
 #define QCONV_PROBLEM_NON_FINITE "non-finite"
+/* Code of a tensor, a module or a block that the file lacks. Readers use it, too */
+#define QCONV_PROBLEM_MISSING "missing"
 
 /* Returns: (transfer full): without problems */
 QconvReport *qconv_report_new (void);
 /* Adds a problem. @layer: NULL if the problem is of the whole file; @code: for programs */
 void qconv_report_problem (QconvReport *r, const char *layer, const char *code, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
-/* Returns: (transfer full): the set of layers that have problems; @r owns the names */
-GHashTable *qconv_report_names (const QconvReport *r);
+/* Returns: (transfer full): the set of layers that have problems of @code; @r owns the names. @code: (nullable): NULL:
+   of any code */
+GHashTable *qconv_report_names (const QconvReport *r, const char *code);
+/* Adds a warning about @name; those of one @code become one line. Both may be NULL, see qconv_gather_add() */
+void qconv_report_warning (QconvReport *r, const char *name, const char *code, const char *text);
 /* Adds the error of a layer. @relmse: < 0 if there is no reference */
 void qconv_report_layer (QconvReport *r, const char *name, const char *scheme, double relmse);
 /* Adds what @differences (transfer full) has found by comparing @n tensors with an original. If most of them differ,

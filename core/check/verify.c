@@ -1,20 +1,43 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The command verify: checks any file by itself, and with an original what differs from it. */
+#include <string.h>
+
 #include "base/checksum-map.h"
 #include "check/against.h"
 #include "graph/odd-bias.h"
 #include "plan/plan.h"
 
+/* Returns whether @names have @name, or a module or block that it belongs to */
+static gboolean
+has_owner (GHashTable *names, const char *name)
+{
+  g_autofree char *owner = g_strdup (name);
+  char *dot;
+
+  do
+    {
+      if (g_hash_table_contains (names, owner))
+        return TRUE;
+      dot = strrchr (owner, '.');
+      if (dot != NULL)
+        *dot = '\0';
+  } while (dot != NULL);
+  return FALSE;
+}
+
+/* Reports what the family needs and no reader has missed */
 static void
 report_missing (QconvReport *r, const QconvModel *model)
 {
   const Identity *id = qconv_model_identity (model, NULL);
   const Family *family = NULL;
   g_autoptr (GPtrArray) missing = id != NULL ? qconv_layers_missing (model, model->layers, id, &family) : NULL;
+  g_autoptr (GHashTable) known = qconv_report_names (r, QCONV_PROBLEM_MISSING);
 
   for (guint i = 0; missing != NULL && i < missing->len; i++)
-    qconv_report_problem (r, g_ptr_array_index (missing, i), "missing", "%s needs this tensor, the file lacks it",
-                          qconv_family_id (family));
+    if (!has_owner (known, g_ptr_array_index (missing, i)))
+      qconv_report_problem (r, g_ptr_array_index (missing, i), QCONV_PROBLEM_MISSING,
+                            "%s needs this tensor, the file lacks it", qconv_family_id (family));
 }
 
 static void

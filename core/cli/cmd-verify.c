@@ -21,6 +21,12 @@ print_report (const char *path, const QconvReport *report, gboolean compared)
                report->n_checksums);
   else
     cli_print (_ ("%s: problems: %u\n"), path, report->problems->len);
+  for (guint i = 0; i < report->notes->len; i++)
+    {
+      g_autofree char *note = cli_text_clean (report->notes->pdata[i]);
+
+      cli_print ("  %s\n", note);
+    }
   cli_report_problems (report);
   if (!compared)
     return;
@@ -60,6 +66,7 @@ cli_verify (const CliSettings *s, const char *const *words, GError **error)
   }
   if (report == NULL)
     return FALSE;
+  cli_report_warnings (report, words[0], NULL);
   if (s->show.json)
     cli_report_json (report);
   else

@@ -69,7 +69,7 @@ cli_json_texts (JsonBuilder *b, const char *name, const GPtrArray *texts)
 {
   set_name (b, name);
   json_builder_begin_array (b);
-  for (guint i = 0; i < texts->len; i++)
+  for (guint i = 0; texts != NULL && i < texts->len; i++)
     cli_json_string (b, NULL, texts->pdata[i]);
   json_builder_end_array (b);
 }

@@ -26,6 +26,20 @@ cli_report_problems_json (JsonBuilder *b, const QconvReport *report)
       json_builder_end_object (b);
     }
   json_builder_end_array (b);
+  cli_json_texts (b, "notes", report != NULL ? report->notes : NULL);
+}
+
+void
+cli_report_warnings (const QconvReport *report, const char *path, GPtrArray *warnings)
+{
+  g_autofree char *name = g_path_get_basename (path); /* as in core's warnings */
+
+  for (guint i = 0; i < report->warnings->len; i++)
+    {
+      g_autofree char *line = g_strdup_printf ("%s: %s", name, (const char *) report->warnings->pdata[i]);
+
+      cli_warn (line, warnings);
+    }
 }
 
 void
@@ -45,6 +59,7 @@ cli_report_json (const QconvReport *report)
   json_builder_begin_object (b);
   cli_json_boolean (b, "ok", report->ok);
   cli_report_problems_json (b, report);
+  cli_json_texts (b, "warnings", report->warnings);
   json_builder_set_member_name (b, "layers");
   json_builder_begin_array (b);
   for (guint i = 0; i < report->layers->len; i++)

@@ -8,8 +8,10 @@
 /* ---- show-report.c: the report of a check ---- */
 
 void cli_report_json (const QconvReport *report);
-/* Adds the array "problems". @report: (nullable) */
+/* Adds the arrays "problems" and "notes". @report: (nullable) */
 void cli_report_problems_json (JsonBuilder *b, const QconvReport *report);
+/* Prints the warnings about the file at @path. @warnings: (nullable): gets copies, as in cli_warn() */
+void cli_report_warnings (const QconvReport *report, const char *path, GPtrArray *warnings);
 /* Adds the errors of one layer. @l: (nullable): NULL: they are not known */
 void cli_report_error_json (JsonBuilder *b, const QconvLayerError *l);
 void cli_report_problems (const QconvReport *report);

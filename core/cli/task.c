@@ -152,6 +152,8 @@ run_plan (CliTask *t, const CliShow *show)
 
   qconv_plan_run (t->plan, cli_progress_update, progress, cli_interrupt_begin (), &t->report, &t->error);
   t->seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  if (t->report != NULL)
+    cli_report_warnings (t->report, qconv_plan_output (t->plan), t->warnings);
 }
 
 static void

@@ -230,6 +230,27 @@ qconv_call_validate (const QconvQuantizer *q, const Tile *tile, GError **error)
   return end_tile (ok, &own, tile, &hook, error);
 }
 
+guint
+qconv_n_findings (const QconvQuantizer *q)
+{
+  guint n = 0;
+
+  while (q != NULL && q->findings != NULL && q->findings[n].code != NULL)
+    n++;
+  return n;
+}
+
+gboolean
+qconv_call_examine (const QconvQuantizer *q, const Tile *tile, guint64 *counts, GError **error)
+{
+  const Hook hook = { "quantizer", q, "examine", NULL };
+  GError *own = NULL;
+
+  if (qconv_n_findings (q) > 0)
+    q->examine (q, &tile->pub, counts);
+  return end_tile (TRUE, &own, tile, &hook, error);
+}
+
 /* ---- Writers ---- */
 
 gboolean

@@ -67,6 +67,10 @@ gboolean qconv_call_encode (const QconvQuantizer *q, const QconvEncoder *e, cons
 gboolean qconv_call_decode (const QconvQuantizer *q, const Tile *tile, GError **error);
 /* Returns TRUE if @q has no hook validate() */
 gboolean qconv_call_validate (const QconvQuantizer *q, const Tile *tile, GError **error);
+/* Does nothing if @q has no hook examine(). @counts: one for each of its findings */
+gboolean qconv_call_examine (const QconvQuantizer *q, const Tile *tile, guint64 *counts, GError **error);
+/* Returns the number of kinds that the hook examine() of @q counts; 0: it has no such hook. @q: (nullable) */
+guint qconv_n_findings (const QconvQuantizer *q);
 gboolean qconv_call_stack (const QconvQuantizer *q, const Tile *tile, const QconvStackPart *parts, guint n,
                            GError **error);
 /* The same as qconv_call_bound() of the hook stack_bound(). Sets @bound to 0 if @q has no such hook */

@@ -3,6 +3,7 @@
    layer. */
 #include "plan/cost.h"
 
+#include "layer/hooks.h"
 #include "layer/load.h"
 #include "layer/tile.h"
 #include "plan/encoder.h"
@@ -150,12 +151,15 @@ check_rows_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
   return TILE_SLACK + qconv_floats_cost (l->source, n_rows, qconv_source_layer_plain_floats (l->source)) + written;
 }
 
-/* Returns the bytes that the check keeps for the layer: the layer components of both, and the sums of all chunks */
+/* Returns the bytes that the check keeps for the layer: the layer components of both, and the sums and counts of all
+   chunks */
 static gsize
 check_kept_cost (const PlannedLayer *l)
 {
+  gsize chunk = 3 * sizeof (double) + qconv_n_findings (l->layer->quantizer) * sizeof (guint64);
+
   return TILE_SLACK + qconv_source_cost (l->source, SCOPE_LAYER, 0) + qconv_components_cost (l->layer, SCOPE_LAYER, 0)
-         + (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * 3 * sizeof (double);
+         + (gsize) (l->layer->pub.rows / CHUNK_ROWS (l->layer->pub.cols) + 1) * chunk;
 }
 
 /* Fills the part of the tiling that the check takes. Its tiles grow as those of the conversion do */

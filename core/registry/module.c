@@ -57,6 +57,8 @@ quantizer_problem (const QconvQuantizer *q)
     return "has a quantizer with an empty list of encoders";
   if (q->encoders == NULL && q->decode == NULL)
     return "has a quantizer that neither encodes nor decodes";
+  if ((q->examine != NULL) != (q->findings != NULL) || (q->examine != NULL && q->decode == NULL))
+    return "has a quantizer that examines components without decoding, or without a list of findings";
   for (guint i = 0; problem == NULL && q->encoders != NULL && q->encoders[i] != NULL; i++)
     problem = encoder_problem (q->encoders[i]);
   return problem;

@@ -2,6 +2,7 @@
 /* Shared by the files of this plugin, which reads and writes the 4-bit and 8-bit layers of bitsandbytes. */
 #pragma once
 #include "qconv-plugin.h"
+#include "trouble.h"
 
 #define BNB_NESTED_BLOCK 256
 #define BNB_MAP 256
@@ -57,19 +58,11 @@ char *bnb_state_text (const QconvLayer *layer, gboolean nested);
 #define BNB_NUMBER_SIZE 32
 void bnb_print_number (char text[BNB_NUMBER_SIZE], double number);
 
-/* One problem of a layer */
-typedef struct {
-  const char *word; /* for programs */
-  QconvError code;
-  gboolean harmless; /* qconv can read the layer; bitsandbytes has a problem */
-  char *message;
-} BnbTrouble;
-
 /**
  * BnbLook: one layer and its problems.
  *
  * @weight, @absmax …: (nullable): the tensors
- * @troubles: of BnbTrouble
+ * @troubles: (element-type QconvTrouble)
  * @strange_map: its table is not that of its type
  */
 typedef struct {

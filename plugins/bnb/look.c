@@ -8,33 +8,10 @@
 #include "finite.h"
 #include "levels.h"
 
-static void
-free_trouble (gpointer data)
-{
-  BnbTrouble *t = data;
-
-  g_free (t->message);
-  g_free (t);
-}
-
-/* Records a problem. @harmless: qconv can still read the layer */
-static void G_GNUC_PRINTF (5, 6)
-    trouble (BnbLook *l, const char *word, QconvError code, gboolean harmless, const char *format, ...)
-{
-  BnbTrouble *t = g_new0 (BnbTrouble, 1);
-  va_list args;
-
-  va_start (args, format);
-  t->message = g_strdup_vprintf (format, args);
-  va_end (args);
-  t->word = word;
-  t->code = code;
-  t->harmless = harmless;
-  g_ptr_array_add (l->troubles, t);
-}
-#define BROKEN(l, word, ...) trouble (l, word, QCONV_ERROR_INPUT, FALSE, __VA_ARGS__)
-#define FOREIGN(l, word, ...) trouble (l, word, QCONV_ERROR_UNSUPPORTED, FALSE, __VA_ARGS__)
-#define NOTE(l, word, ...) trouble (l, word, QCONV_ERROR_INPUT, TRUE, __VA_ARGS__)
+#define TROUBLE(l, weight, word, ...) qconv_trouble_add ((l)->troubles, weight, (l)->layer->name, word, __VA_ARGS__)
+#define BROKEN(l, word, ...) TROUBLE (l, QCONV_TROUBLE_BROKEN, word, __VA_ARGS__)
+#define FOREIGN(l, word, ...) TROUBLE (l, QCONV_TROUBLE_FOREIGN, word, __VA_ARGS__)
+#define NOTE(l, word, ...) TROUBLE (l, QCONV_TROUBLE_NOTE, word, __VA_ARGS__)
 
 static guint64
 items_of (const QconvTensor *t)
@@ -150,9 +127,7 @@ read_state (BnbLook *l)
             g_str_has_suffix (layer->spelling->state, "__") ? "*" : "");
   else if (!bnb_state_parse (&l->state, layer->state, &error))
     {
-      QconvError code = error->domain == QCONV_ERROR ? (QconvError) error->code : QCONV_ERROR_INPUT;
-
-      trouble (l, "quant-state", code, FALSE, "%s: %s", layer->state->name, error->message);
+      TROUBLE (l, qconv_trouble_weight (error), "quant-state", "%s: %s", layer->state->name, error->message);
       l->state.type[0] = '\0';
     }
   else if (layer->type != NULL && !g_str_equal (layer->type, l->state.type))
@@ -209,7 +184,7 @@ bnb_look (BnbLook *look, const QconvDirectory *d, const BnbLayer *layer)
                       .nested_map = bnb_tensor (d, layer, s->nested_map),
                       .rows = bnb_tensor (d, layer, s->rows),
                       .format = bnb_tensor (d, layer, ".weight_format") };
-  look->troubles = g_ptr_array_new_with_free_func (free_trouble);
+  look->troubles = qconv_troubles_new ();
   if (layer->mixed || (layer->four_bit && layer->eight_bit))
     BROKEN (look, "members", "it has tensors of two different formats");
   else if (look->weight == NULL)

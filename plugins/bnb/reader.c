@@ -10,15 +10,6 @@ score (const QconvReader *self, const QconvDirectory *d)
   return bnb_has_layers (d) ? SCORE : 0;
 }
 
-static const BnbTrouble *
-first_fatal (const GPtrArray *troubles)
-{
-  for (guint i = 0; i < troubles->len; i++)
-    if (!((const BnbTrouble *) g_ptr_array_index (troubles, i))->harmless)
-      return g_ptr_array_index (troubles, i);
-  return NULL;
-}
-
 static void
 claim_four_bits (const BnbLook *l, QconvClaims *claims)
 {
@@ -67,14 +58,14 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   for (guint i = 0; i < layers->len; i++)
     {
       g_auto (BnbLook) l = { .layer = NULL };
-      const BnbTrouble *fatal;
+      const QconvTrouble *fatal;
 
       bnb_look (&l, d, g_ptr_array_index (layers, i));
       if (l.weight != NULL && qconv_claims_taken (claims, l.weight))
         continue;
-      fatal = first_fatal (l.troubles);
+      fatal = qconv_troubles_fatal (l.troubles);
       if (fatal != NULL)
-        return qconv_fail (error, fatal->code, "layer \"%s\": %s", l.layer->name, fatal->message);
+        return qconv_trouble_fail (fatal, error);
       if (l.strange_map)
         qconv_claims_warn_each (claims, l.layer->name, "quant-map",
                                 "quant_map is not the table of its type; it is used as it is");
@@ -96,12 +87,7 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
       g_auto (BnbLook) l = { .layer = NULL };
 
       bnb_look (&l, d, g_ptr_array_index (layers, i));
-      for (guint k = 0; k < l.troubles->len; k++)
-        {
-          const BnbTrouble *t = g_ptr_array_index (l.troubles, k);
-
-          qconv_problems_add (problems, l.layer->name, t->word, "%s", t->message);
-        }
+      qconv_troubles_report (l.troubles, problems);
       if (l.strange_map && !qconv_problems_of_run (problems))
         qconv_problems_add (problems, l.layer->name, "quant-map", "quant_map is not the table of its type");
     }

@@ -22,13 +22,15 @@ check_swizzled (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
 
   if (t->shape.rank == 2 && comfy_scales_swizzled (&l->size, t))
     return;
-  comfy_trouble (l->troubles,
-                 comfy_scales_swizzled (&l->size, t) ? COMFY_NOTE
-                                                     : (comfy_scales_plain (&l->size, t) ? COMFY_WARN : COMFY_FATAL),
-                 l->layer, "scale-shape",
-                 "%s is %s, but ComfyUI needs block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "]",
-                 m->suffix + 1, shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS),
-                 comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
+  qconv_trouble_add (l->troubles,
+                     comfy_scales_swizzled (&l->size, t)
+                         ? QCONV_TROUBLE_NOTE
+                         : (comfy_scales_plain (&l->size, t) ? QCONV_TROUBLE_WARN : QCONV_TROUBLE_BROKEN),
+                     l->layer, "scale-shape",
+                     "%s is %s, but ComfyUI needs block scales in tiles, [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
+                     "]",
+                     m->suffix + 1, shape, comfy_round_up (l->size.rows, COMFY_TILE_ROWS),
+                     comfy_round_up (columns_of (&l->size), COMFY_TILE_COLS));
 }
 
 /* Notes a weight without padding, which kernels need. */
@@ -39,9 +41,9 @@ check_padding (const ComfyLook *l)
   guint align = l->size.align;
 
   if (rows % align != 0 || cols % align != 0)
-    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "padding",
-                   "the weight is [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "], not padded to multiples of %u", rows,
-                   cols, align);
+    qconv_trouble_add (l->troubles, QCONV_TROUBLE_NOTE, l->layer, "padding",
+                       "the weight is [%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "], not padded to multiples of %u",
+                       rows, cols, align);
 }
 
 static void
@@ -56,12 +58,12 @@ check_shape (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
   else if (m == l->format->members && l->size.align != 0)
     check_padding (l);
   else if (fit != COMFY_FIT_GOOD)
-    comfy_trouble (l->troubles,
-                   fit == COMFY_FIT_NOT      ? COMFY_FATAL
-                   : m->form == COMFY_COLUMN ? COMFY_WARN
-                                             : COMFY_NOTE,
-                   l->layer, m == l->format->members ? "weight-shape" : "scale-shape",
-                   "%s has the shape %s instead of %s", m->suffix + 1, have, wanted);
+    qconv_trouble_add (l->troubles,
+                       fit == COMFY_FIT_NOT      ? QCONV_TROUBLE_BROKEN
+                       : m->form == COMFY_COLUMN ? QCONV_TROUBLE_WARN
+                                                 : QCONV_TROUBLE_NOTE,
+                       l->layer, m == l->format->members ? "weight-shape" : "scale-shape",
+                       "%s has the shape %s instead of %s", m->suffix + 1, have, wanted);
 }
 
 gboolean
@@ -77,19 +79,21 @@ check_member (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
     return;
   if (comfy_is_odd_input (l, m, t))
     {
-      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "input-scale", "%s is dropped: it is not one number",
-                     m->suffix + 1);
+      qconv_trouble_add (l->troubles, QCONV_TROUBLE_WARN, l->layer, "input-scale",
+                         "%s is dropped: it is not one number", m->suffix + 1);
       return;
     }
   if ((m->readable & 1u << t->dtype) == 0)
-    comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "dtype", "%s is %s, a type that format %s does not have",
-                   m->suffix + 1, qconv_dtype_name (t->dtype), l->format->name);
+    qconv_trouble_add (l->troubles, QCONV_TROUBLE_BROKEN, l->layer, "dtype",
+                       "%s is %s, a type that format %s does not have", m->suffix + 1, qconv_dtype_name (t->dtype),
+                       l->format->name);
   else if ((m->good & 1u << t->dtype) == 0)
-    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "dtype", "%s is %s, which ComfyUI loads with another meaning",
-                   m->suffix + 1, qconv_dtype_name (t->dtype));
+    qconv_trouble_add (l->troubles, QCONV_TROUBLE_NOTE, l->layer, "dtype",
+                       "%s is %s, which ComfyUI loads with another meaning", m->suffix + 1,
+                       qconv_dtype_name (t->dtype));
   if (m->alias != NULL && g_str_has_suffix (t->name, m->alias))
-    comfy_trouble (l->troubles, COMFY_WARN, l->layer, "name", "%s is called %s, a name that ComfyUI does not know",
-                   m->suffix + 1, m->alias + 1);
+    qconv_trouble_add (l->troubles, QCONV_TROUBLE_WARN, l->layer, "name",
+                       "%s is called %s, a name that ComfyUI does not know", m->suffix + 1, m->alias + 1);
   check_shape (l, m, t);
 }
 
@@ -102,8 +106,8 @@ check_bias (const ComfyLook *l)
 
   if (bias != NULL
       && (bias->shape.rank != 1 || bias->shape.dim[0] > rows || rows - bias->shape.dim[0] >= MAX (l->size.align, 1)))
-    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "bias-shape",
-                   "the bias does not have one item for each of %" G_GUINT64_FORMAT " rows", rows);
+    qconv_trouble_add (l->troubles, QCONV_TROUBLE_NOTE, l->layer, "bias-shape",
+                       "the bias does not have one item for each of %" G_GUINT64_FORMAT " rows", rows);
 }
 
 /* Returns whether another row with the same suffix owns the tensor. */
@@ -129,7 +133,8 @@ comfy_check_members (const ComfyLook *l)
         check_member (l, m, t);
       else if (m->required && !told && !is_elsewhere (l, m))
         {
-          comfy_trouble (l->troubles, COMFY_FATAL, l->layer, "missing", "%s%s is missing", l->layer, m->suffix);
+          qconv_trouble_add (l->troubles, QCONV_TROUBLE_BROKEN, l->layer, "missing", "%s%s is missing", l->layer,
+                             m->suffix);
           told = TRUE;
         }
     }
@@ -168,13 +173,14 @@ check_numbers (const ComfyLook *l, const ComfyMember *m, const QconvTensor *t)
   if (qconv_dtype_is_float (t->dtype))
     {
       if (!qconv_tensor_is_finite (t, signs[m->values]))
-        comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value", "%s holds an invalid scale", m->suffix + 1);
+        qconv_trouble_add (l->troubles, QCONV_TROUBLE_NOTE, l->layer, "scale-value", "%s holds an invalid scale",
+                           m->suffix + 1);
       return;
     }
   wrong = count_wrong (t, m->values == COMFY_EXPONENTS);
   if (wrong != 0)
-    comfy_trouble (l->troubles, COMFY_NOTE, l->layer, "scale-value",
-                   wrong < 0 ? "the block scales cannot be read" : "block scales are NaN or negative");
+    qconv_trouble_add (l->troubles, QCONV_TROUBLE_NOTE, l->layer, "scale-value",
+                       wrong < 0 ? "the block scales cannot be read" : "block scales are NaN or negative");
 }
 
 void

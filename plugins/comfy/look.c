@@ -22,7 +22,7 @@ senseless (const ComfyLook *l, const char *code, const char *format, ...)
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
-  comfy_trouble (l->troubles, COMFY_FATAL, l->layer, code, "%s", message);
+  qconv_trouble_add (l->troubles, QCONV_TROUBLE_BROKEN, l->layer, code, "%s", message);
   return FALSE;
 }
 
@@ -242,8 +242,8 @@ comfy_measure_squares (ComfyLook *l)
     return FALSE;
   if (scale != NULL && is_by_rows (l, scale))
     {
-      comfy_trouble (l->troubles, COMFY_WARN, l->layer, "scale-shape",
-                     "%s with a scale for each row is read as float8_e4m3fn_rowwise", l->format->name);
+      qconv_trouble_add (l->troubles, QCONV_TROUBLE_WARN, l->layer, "scale-shape",
+                         "%s with a scale for each row is read as float8_e4m3fn_rowwise", l->format->name);
       set_format (l, comfy_format_find ("float8_e4m3fn_rowwise"));
       return TRUE;
     }

@@ -17,7 +17,7 @@ typedef enum { COMFY_SCALES_UNKNOWN, COMFY_SCALES_TILES, COMFY_SCALES_PLAIN } Co
  * @dtype: of the weight before it was quantized; BF16 if it is not known
  * @parameters: of the scheme, "key=value,…"
  * @judged: how block scales lie that have no marker and whose shape does not say it; comfy_judge_scales() sets it
- * @troubles: (element-type ComfyTrouble): of the file, to which the look adds its own
+ * @troubles: (element-type QconvTrouble): of the file, to which the look adds its own
  */
 struct _ComfyLook {
   const char *layer;

@@ -62,15 +62,15 @@ guess_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *option
   m->format = comfy_format_guess (d, m->layer);
   if (m->format == NULL)
     {
-      comfy_trouble (troubles, COMFY_FATAL, m->layer, "no-format",
-                     "the marker is blank, and no format fits the tensors");
+      qconv_trouble_add (troubles, QCONV_TROUBLE_BROKEN, m->layer, "no-format",
+                         "the marker is blank, and no format fits the tensors");
       return FALSE;
     }
   m->name = m->format->name;
   rotation = comfy_guess_rotation (m->format, qconv_directory_find2 (d, m->layer, ".weight"), options,
                                    json_node_get_object (m->json));
-  comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker is blank; its tensors look like %s%s",
-                 m->name, rotation);
+  qconv_trouble_add (troubles, QCONV_TROUBLE_WARN, m->layer, "no-format",
+                     "the marker is blank; its tensors look like %s%s", m->name, rotation);
   return TRUE;
 }
 
@@ -86,19 +86,19 @@ name_format (const QconvDirectory *d, ComfyMarker *m, const QconvValues *options
   if (format == NULL && (json_object_has_member (object, "convrot") || json_object_has_member (object, "per_row")))
     {
       m->name = "int8_tensorwise";
-      comfy_trouble (troubles, COMFY_WARN, m->layer, "no-format", "the marker names no format; it is read as %s",
-                     m->name);
+      qconv_trouble_add (troubles, QCONV_TROUBLE_WARN, m->layer, "no-format",
+                         "the marker names no format; it is read as %s", m->name);
     }
   else if (format == NULL || !comfy_node_is (format, G_TYPE_STRING))
     {
-      comfy_trouble (troubles, COMFY_FATAL, m->layer, "no-format", "the marker names no format");
+      qconv_trouble_add (troubles, QCONV_TROUBLE_BROKEN, m->layer, "no-format", "the marker names no format");
       return FALSE;
     }
   else
     m->name = json_node_get_string (format);
   m->format = comfy_format_find (m->name);
   if (m->format == NULL)
-    comfy_trouble (troubles, COMFY_WARN, m->layer, "unknown-format", "format '%s' is not known", m->name);
+    qconv_trouble_add (troubles, QCONV_TROUBLE_WARN, m->layer, "unknown-format", "format '%s' is not known", m->name);
   return TRUE;
 }
 
@@ -172,12 +172,12 @@ read_tensors (ComfyMarkers *all, const QconvDirectory *d, GPtrArray *troubles)
       layer = g_strndup (t->name, strlen (t->name) - strlen (COMFY_MARKER));
       json = read_marker (t, &blank, &cut, &error);
       if (json == NULL)
-        comfy_trouble (troubles, COMFY_FATAL, layer, "marker", "%s: %s", &COMFY_MARKER[1], error->message);
+        qconv_trouble_add (troubles, QCONV_TROUBLE_BROKEN, layer, "marker", "%s: %s", &COMFY_MARKER[1], error->message);
       else
         put (all, layer, json, t)->blank = blank;
       if (json != NULL && cut)
-        comfy_trouble (troubles, COMFY_NOTE, layer, "marker",
-                       "%s has NULs behind its text; ComfyUI does not read that as JSON", &COMFY_MARKER[1]);
+        qconv_trouble_add (troubles, QCONV_TROUBLE_NOTE, layer, "marker",
+                           "%s has NULs behind its text; ComfyUI does not read that as JSON", &COMFY_MARKER[1]);
     }
 }
 
@@ -210,20 +210,23 @@ lay_over (ComfyMarkers *all, const QconvDirectory *d, const char *name, JsonNode
 
   if (layer == NULL)
     {
-      comfy_trouble (troubles, COMFY_WARN, name, "header-layer", "%s names a layer that has no weight", COMFY_HEADER);
+      qconv_trouble_add (troubles, QCONV_TROUBLE_WARN, name, "header-layer", "%s names a layer that has no weight",
+                         COMFY_HEADER);
       return;
     }
   if (!JSON_NODE_HOLDS_OBJECT (json))
     {
-      comfy_trouble (troubles, COMFY_FATAL, layer, "header", "the entry in %s is not a JSON object", COMFY_HEADER);
+      qconv_trouble_add (troubles, QCONV_TROUBLE_BROKEN, layer, "header", "the entry in %s is not a JSON object",
+                         COMFY_HEADER);
       return;
     }
   m = g_hash_table_lookup (all->named, layer);
   if (m != NULL && m->blank)
-    comfy_trouble (troubles, COMFY_NOTE, layer, "header-marker", "the marker is blank; " COMFY_HEADER " counts");
+    qconv_trouble_add (troubles, QCONV_TROUBLE_NOTE, layer, "header-marker",
+                       "the marker is blank; " COMFY_HEADER " counts");
   if (m != NULL && !m->blank && !json_node_equal (m->json, json))
-    comfy_trouble (troubles, COMFY_WARN, layer, "header-marker", "%s and the marker disagree; the %s counts",
-                   COMFY_HEADER, header_wins ? "former" : "latter");
+    qconv_trouble_add (troubles, QCONV_TROUBLE_WARN, layer, "header-marker",
+                       "%s and the marker disagree; the %s counts", COMFY_HEADER, header_wins ? "former" : "latter");
   if (m != NULL && !m->blank && !header_wins)
     return;
   put (all, layer, json_node_copy (json), NULL);
@@ -246,14 +249,14 @@ read_header (ComfyMarkers *all, const QconvDirectory *d, gboolean header_wins, G
   json = qconv_json_node_parse (text, n, &error);
   if (json == NULL)
     {
-      comfy_trouble (troubles, COMFY_FATAL, NULL, "header", "%s: %s", COMFY_HEADER, error->message);
+      qconv_trouble_add (troubles, QCONV_TROUBLE_BROKEN, NULL, "header", "%s: %s", COMFY_HEADER, error->message);
       return;
     }
   if (JSON_NODE_HOLDS_OBJECT (json))
     layers = json_object_get_member (json_node_get_object (json), "layers");
   if (layers == NULL || !JSON_NODE_HOLDS_OBJECT (layers))
     {
-      comfy_trouble (troubles, COMFY_FATAL, NULL, "header", "%s has no object 'layers'", COMFY_HEADER);
+      qconv_trouble_add (troubles, QCONV_TROUBLE_BROKEN, NULL, "header", "%s has no object 'layers'", COMFY_HEADER);
       return;
     }
   names = json_object_get_members (json_node_get_object (layers));
@@ -302,9 +305,9 @@ comfy_markers_read (const QconvDirectory *d, const QconvValues *options, GPtrArr
 
       if (!believed)
         {
-          comfy_trouble (troubles, COMFY_WARN, m->layer, "old-marker",
-                         "the marker is ignored, as in ComfyUI, because " COMFY_OLD_MARKER
-                         " and scale_weight are there; -o truth=markers uses it");
+          qconv_trouble_add (troubles, QCONV_TROUBLE_WARN, m->layer, "old-marker",
+                             "the marker is ignored, as in ComfyUI, because " COMFY_OLD_MARKER
+                             " and scale_weight are there; -o truth=markers uses it");
           g_ptr_array_add (all->idle, (gpointer) m->tensor);
         }
       if (believed && name_format (d, m, options, troubles))

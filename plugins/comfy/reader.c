@@ -83,9 +83,9 @@ warn_of_troubles (QconvClaims *claims, const GPtrArray *troubles)
 {
   for (guint i = 0; i < troubles->len; i++)
     {
-      const ComfyTrouble *t = g_ptr_array_index (troubles, i);
+      const QconvTrouble *t = g_ptr_array_index (troubles, i);
 
-      if (t->weight == COMFY_WARN)
+      if (t->weight == QCONV_TROUBLE_WARN)
         qconv_claims_warn_each (claims, t->layer, t->code, "%s", t->message);
     }
 }
@@ -116,7 +116,7 @@ typedef struct {
 static void
 read_file (Reading *r, gboolean numbers)
 {
-  r->troubles = comfy_troubles_new ();
+  r->troubles = qconv_troubles_new ();
   r->markers = comfy_markers_read (r->directory, r->options, r->troubles);
   r->looks = g_ptr_array_new_with_free_func ((GDestroyNotify) comfy_look_free);
   for (guint i = 0; i < r->markers->list->len; i++)
@@ -166,7 +166,7 @@ static void
 add_unmarked (Unmarked *u, const QconvDirectory *d, char *layer, QconvClaims *claims)
 {
   g_autoptr (ComfyLook) look = comfy_look_new (d, layer, comfy_format_find ("nvfp4"), NULL, u->troubles);
-  const ComfyTrouble *fatal = comfy_first_fatal (u->troubles);
+  const QconvTrouble *fatal = qconv_troubles_fatal (u->troubles);
 
   if (fatal != NULL)
     qconv_claims_warn_each (claims, layer, "not-nvfp4", "not NVFP4: %s", fatal->message);
@@ -181,7 +181,7 @@ static gboolean
 claim_unmarked (const Reading *r, QconvClaims *claims, GError **error)
 {
   g_auto (Unmarked) u = { g_ptr_array_new_with_free_func ((GDestroyNotify) comfy_look_free),
-                          g_ptr_array_new_with_free_func (g_free), comfy_troubles_new () };
+                          g_ptr_array_new_with_free_func (g_free), qconv_troubles_new () };
 
   for (guint i = 0; i < qconv_directory_n_tensors (r->directory); i++)
     {
@@ -234,12 +234,12 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
        GError **error)
 {
   g_auto (Reading) r = { .directory = d, .options = options };
-  g_autoptr (GPtrArray) later = comfy_troubles_new ();
+  g_autoptr (GPtrArray) later = qconv_troubles_new ();
   ComfyRest rest = { .directory = d, .options = options, .claims = claims, .troubles = later };
-  const ComfyTrouble *fatal;
+  const QconvTrouble *fatal;
 
   read_file (&r, FALSE);
-  fatal = comfy_first_fatal (r.troubles);
+  fatal = qconv_troubles_fatal (r.troubles);
   if (fatal != NULL)
     return qconv_fail (error, QCONV_ERROR_INPUT, "%s%s%s", fatal->layer != NULL ? fatal->layer : "",
                        fatal->layer != NULL ? ": " : "", fatal->message);
@@ -272,8 +272,8 @@ check_types (const QconvDirectory *d, GPtrArray *troubles)
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
       if (!qconv_comfyui_knows (t->dtype))
-        comfy_trouble (troubles, COMFY_NOTE, NULL, "dtype", "%s is %s, a type that ComfyUI does not know", t->name,
-                       qconv_dtype_name (t->dtype));
+        qconv_trouble_add (troubles, QCONV_TROUBLE_NOTE, NULL, "dtype", "%s is %s, a type that ComfyUI does not know",
+                           t->name, qconv_dtype_name (t->dtype));
     }
 }
 
@@ -286,12 +286,7 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
   if (score (self, d) >= UNMARKED)
     check_types (d, r.troubles);
   comfy_check_scaled (d, r.markers, r.troubles);
-  for (guint i = 0; i < r.troubles->len; i++)
-    {
-      const ComfyTrouble *t = g_ptr_array_index (r.troubles, i);
-
-      qconv_problems_add (problems, t->layer, t->code, "%s", t->message);
-    }
+  qconv_troubles_report (r.troubles, problems);
 }
 
 static const QconvOption options_table[] = {

@@ -145,23 +145,23 @@ static gboolean
 claim_packed (const ComfyRest *r, const Pair *p)
 {
   const ComfyFormat *f = comfy_format_guess (r->directory, p->layer);
-  g_autoptr (GPtrArray) troubles = comfy_troubles_new ();
+  g_autoptr (GPtrArray) troubles = qconv_troubles_new ();
   g_autoptr (JsonObject) marker = json_object_new ();
   g_autoptr (ComfyLook) look = NULL;
   g_autofree char *rotation = NULL;
-  const ComfyTrouble *fatal;
+  const QconvTrouble *fatal;
 
   if (f == NULL || (!g_str_equal (f->name, "asym_w4a8_int8") && !g_str_equal (f->name, "awq_w4a16")))
     return FALSE;
   rotation = comfy_guess_rotation (f, p->weight, r->options, marker);
   look = comfy_look_new (r->directory, p->layer, f, marker, troubles);
-  fatal = comfy_first_fatal (troubles);
+  fatal = qconv_troubles_fatal (troubles);
   if (fatal == NULL && comfy_claim_layer (look, r->options, r->claims))
-    comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker", "the marker is missing; its tensors look like %s%s",
-                   f->name, rotation);
+    qconv_trouble_add (r->troubles, QCONV_TROUBLE_WARN, p->layer, "no-marker",
+                       "the marker is missing; its tensors look like %s%s", f->name, rotation);
   else if (fatal != NULL)
-    comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker", "the marker is missing; it is not %s%s: %s", f->name,
-                   rotation, fatal->message);
+    qconv_trouble_add (r->troubles, QCONV_TROUBLE_WARN, p->layer, "no-marker",
+                       "the marker is missing; it is not %s%s: %s", f->name, rotation, fatal->message);
   return fatal == NULL;
 }
 
@@ -194,8 +194,8 @@ claim_codes (const ComfyRest *r, const Pair *p)
     return;
   parameters = find_parameters (r, p->weight, &found, &rotation);
   claim_known (r, p, &found, parameters);
-  comfy_trouble (r->troubles, COMFY_WARN, p->layer, "no-marker",
-                 "the marker is missing; by its scale the layer is %s%s", found.scheme, rotation);
+  qconv_trouble_add (r->troubles, QCONV_TROUBLE_WARN, p->layer, "no-marker",
+                     "the marker is missing; by its scale the layer is %s%s", found.scheme, rotation);
 }
 
 /* Drops the markers of the older form (ComfyUI: comfy/utils.py convert_old_quants). */
@@ -299,7 +299,8 @@ comfy_drop_orphans (const ComfyRest *r)
       if (why == NULL)
         continue;
       qconv_claims_drop (r->claims, scale);
-      comfy_trouble (r->troubles, COMFY_WARN, layer, "orphan", "%s is dropped: %s", members[row].suffix + 1, why);
+      qconv_trouble_add (r->troubles, QCONV_TROUBLE_WARN, layer, "orphan", "%s is dropped: %s", members[row].suffix + 1,
+                         why);
     }
 }
 
@@ -321,7 +322,7 @@ comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrAr
           || (members[row].unmarked && holds_codes (weight))
           || (!members[row].orphan && (!holds_codes (weight) || has_table (d, layer))))
         continue;
-      comfy_trouble (troubles, COMFY_NOTE, layer, "no-marker", "%s has no effect without a marker",
-                     members[row].suffix + 1);
+      qconv_trouble_add (troubles, QCONV_TROUBLE_NOTE, layer, "no-marker", "%s has no effect without a marker",
+                         members[row].suffix + 1);
     }
 }

@@ -175,7 +175,8 @@ add_shift (const Shift *s, const double *inverse, guint64 first, guint64 n, floa
     return FALSE;
   for (guint64 row = 0; row < n; row++)
     bias[row] = (float) ((double) bias[row]
-                         + NUNCHAKU_SHIFT * nunchaku_sum_row (codes + row * row_bytes, scales + row * groups, inverse, s->cols));
+                         + NUNCHAKU_SHIFT
+                               * nunchaku_sum_row (codes + row * row_bytes, scales + row * groups, inverse, s->cols));
   return TRUE;
 }
 
@@ -262,8 +263,8 @@ add_errors (const Shift *s, const Sums *sums, guint64 first, guint64 n, const fl
         variance += (double) scales[row * groups + i] * (double) scales[row * groups + i] * sums->spread[i];
       for (gsize i = 0; i < rank; i++)
         product += (double) up[row * rank + i] * sums->down[i];
-      errors[row]
-          += (float) (rounding (s->down->dtype, bias[row] - NUNCHAKU_SHIFT * product) + DEVIATIONS * NUNCHAKU_SHIFT * sqrt (variance));
+      errors[row] += (float) (rounding (s->down->dtype, bias[row] - NUNCHAKU_SHIFT * product)
+                              + DEVIATIONS * NUNCHAKU_SHIFT * sqrt (variance));
     }
   return TRUE;
 }

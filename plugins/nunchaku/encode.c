@@ -303,8 +303,8 @@ run_rounds (Search *s, gboolean *last, GError **error)
     {
       double sum, before = s->best;
 
-      if ((i > 0 && (!step (s, error) || !take_factors (s, error)))
-          || !subtract_product (s, s->left, s->right, error) || !encode_rest (s, &sum, error))
+      if ((i > 0 && (!step (s, error) || !take_factors (s, error))) || !subtract_product (s, s->left, s->right, error)
+          || !encode_rest (s, &sum, error))
         return FALSE;
       *last = sum < before;
       if (*last)

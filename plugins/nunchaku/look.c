@@ -7,7 +7,6 @@
 
 #include "packing.h"
 
-#define LARGEST_RANK 1024
 /* Types of 16-bit numbers, as 1 << dtype */
 #define HALVES (1u << QCONV_BF16 | 1u << QCONV_F16)
 
@@ -17,26 +16,12 @@ static const struct {
   Extent first, second;
   gboolean optional;
 } member_table[NUNCHAKU_N_MEMBERS] = {
-  [NUNCHAKU_QWEIGHT] = { NONE, NONE, FALSE },
-  [NUNCHAKU_WSCALES] = { GROUPS, ROWS, FALSE },
-  [NUNCHAKU_BIAS] = { ROWS, NONE, TRUE },
-  [NUNCHAKU_WZEROS] = { GROUPS, ROWS, FALSE },
-  [NUNCHAKU_WTSCALE] = { ONE, NONE, TRUE },
-  [NUNCHAKU_WCSCALES] = { ROWS, NONE, TRUE },
-  [NUNCHAKU_SMOOTH] = { COLS, NONE, FALSE },
-  [NUNCHAKU_SMOOTH_ORIG] = { COLS, NONE, TRUE },
-  [NUNCHAKU_DOWN] = { COLS, RANK, FALSE },
-  [NUNCHAKU_UP] = { ROWS, RANK, FALSE },
+  [NUNCHAKU_QWEIGHT] = { NONE, NONE, FALSE }, [NUNCHAKU_WSCALES] = { GROUPS, ROWS, FALSE },
+  [NUNCHAKU_BIAS] = { ROWS, NONE, TRUE },     [NUNCHAKU_WZEROS] = { GROUPS, ROWS, FALSE },
+  [NUNCHAKU_WTSCALE] = { ONE, NONE, TRUE },   [NUNCHAKU_WCSCALES] = { ROWS, NONE, TRUE },
+  [NUNCHAKU_SMOOTH] = { COLS, NONE, FALSE },  [NUNCHAKU_SMOOTH_ORIG] = { COLS, NONE, TRUE },
+  [NUNCHAKU_DOWN] = { COLS, RANK, FALSE },    [NUNCHAKU_UP] = { ROWS, RANK, FALSE },
 };
-
-static void
-free_trouble (gpointer data)
-{
-  NunchakuTrouble *t = data;
-
-  g_free (t->message);
-  g_free (t);
-}
 
 static void
 free_look (gpointer data)
@@ -48,19 +33,7 @@ free_look (gpointer data)
   g_free (l);
 }
 
-static void G_GNUC_PRINTF (4, 5) trouble (NunchakuLook *l, const char *word, QconvError code, const char *format, ...)
-{
-  NunchakuTrouble *t = g_new0 (NunchakuTrouble, 1);
-  va_list args;
-
-  va_start (args, format);
-  t->message = g_strdup_vprintf (format, args);
-  va_end (args);
-  t->word = word;
-  t->code = code;
-  g_ptr_array_add (l->troubles, t);
-}
-#define BROKEN(l, word, ...) trouble (l, word, QCONV_ERROR_INPUT, __VA_ARGS__)
+#define BROKEN(l, word, ...) qconv_trouble_add ((l)->troubles, QCONV_TROUBLE_BROKEN, (l)->name, word, __VA_ARGS__)
 
 /* ---- Sizes ---- */
 
@@ -154,9 +127,9 @@ measure_rank (NunchakuLook *l)
     return;
   l->half = down->dtype;
   l->rank = down->shape.rank == 2 ? down->shape.dim[1] : 0;
-  if (l->rank == 0 || l->rank % NUNCHAKU_FACTOR != 0 || l->rank > LARGEST_RANK)
+  if (l->rank == 0 || l->rank % NUNCHAKU_FACTOR != 0 || l->rank > NUNCHAKU_LARGEST_RANK)
     BROKEN (l, "rank", "%s has the rank %" G_GUINT64_FORMAT " where a multiple of %d up to %d is needed",
-            name_of (l, NUNCHAKU_DOWN), l->rank, NUNCHAKU_FACTOR, LARGEST_RANK);
+            name_of (l, NUNCHAKU_DOWN), l->rank, NUNCHAKU_FACTOR, NUNCHAKU_LARGEST_RANK);
 }
 
 /* ---- Checks ---- */
@@ -205,9 +178,10 @@ check_modulation (NunchakuLook *l)
 {
   l->chunks = nunchaku_name_chunks (l->name);
   if (l->chunks == 0)
-    trouble (l, "modulation", QCONV_ERROR_UNSUPPORTED,
-             "it is not known in which order the rows of this AWQ layer lie: it is none of the modulation layers of "
-             "FLUX.1 and Qwen-Image");
+    qconv_trouble_add (
+        l->troubles, QCONV_TROUBLE_FOREIGN, l->name, "modulation",
+        "it is not known in which order the rows of this AWQ layer lie: it is none of the modulation layers of "
+        "FLUX.1 and Qwen-Image");
   else if (l->rows % l->chunks != 0)
     BROKEN (l, "shape", "%" G_GUINT64_FORMAT " rows cannot be divided into %u vectors", l->rows, l->chunks);
 }
@@ -242,7 +216,7 @@ look_at (const QconvDirectory *d, const char *name)
   NunchakuLook *l = g_new0 (NunchakuLook, 1);
 
   l->name = g_strdup (name);
-  l->troubles = g_ptr_array_new_with_free_func (free_trouble);
+  l->troubles = qconv_troubles_new ();
   for (guint i = 0; i < NUNCHAKU_N_MEMBERS; i++)
     for (guint k = 0; k < NUNCHAKU_N_SPELLINGS && l->members[i] == NULL; k++)
       l->members[i] = qconv_directory_find2 (d, name, nunchaku_member_name (i, k));

@@ -4,15 +4,12 @@
 #pragma once
 #include "names.h"
 #include "qconv-plugin.h"
+#include "trouble.h"
+
+/* The kernels keep no more ranks (nunchaku: src/kernels/zgemm/lora.cuh) */
+#define NUNCHAKU_LARGEST_RANK 1024
 
 typedef enum { NUNCHAKU_INT4, NUNCHAKU_FP4, NUNCHAKU_AWQ } NunchakuKind;
-
-/* One problem of a layer. @word: for programs */
-typedef struct {
-  const char *word;
-  QconvError code;
-  char *message;
-} NunchakuTrouble;
 
 /**
  * NunchakuLook: one layer.
@@ -23,7 +20,7 @@ typedef struct {
  * @half: the type of the 16-bit numbers
  * @chunks: AWQ: the number of vectors (shift, scale, gate …) that the layer makes
  * @shifted: the kernel adds 11/64 to the input of this layer, and its bias makes up for that
- * @troubles: (element-type NunchakuTrouble): why the layer cannot be read; empty: all members above hold
+ * @troubles: (element-type QconvTrouble): why the layer cannot be read; empty: all members above hold
  */
 typedef struct {
   char *name;

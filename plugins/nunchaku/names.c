@@ -45,15 +45,21 @@ nunchaku_member_name (NunchakuMember member, NunchakuSpelling spelling)
   return name != NULL ? name : members[member][NUNCHAKU_LORA_NAMES];
 }
 
+const char *
+nunchaku_name_prefix (const char *layer)
+{
+  static const char *const prefixes[] = { "model.diffusion_model.", "diffusion_model.", "model." };
+
+  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
+    if (g_str_has_prefix (layer, prefixes[i]))
+      return prefixes[i];
+  return "";
+}
+
 gboolean
 nunchaku_name_matches (const char *layer, const char *pattern)
 {
-  static const char *const prefixes[] = { "", "model.diffusion_model.", "diffusion_model.", "model." };
-
-  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
-    if (g_str_has_prefix (layer, prefixes[i]) && g_pattern_match_simple (pattern, layer + strlen (prefixes[i])))
-      return TRUE;
-  return FALSE;
+  return g_pattern_match_simple (pattern, layer + strlen (nunchaku_name_prefix (layer)));
 }
 
 guint

@@ -25,6 +25,8 @@ typedef enum { NUNCHAKU_LORA_NAMES, NUNCHAKU_PROJ_NAMES, NUNCHAKU_N_SPELLINGS } 
 
 /* Returns: (transfer none): the end of the tensor's name, ".lora_down". */
 const char *nunchaku_member_name (NunchakuMember member, NunchakuSpelling spelling);
+/* Returns the prefix of a checkpoint ("model.diffusion_model.") that @layer has, or "". */
+const char *nunchaku_name_prefix (const char *layer);
 /* Returns whether the name of @layer, with or without the prefix of a checkpoint, matches @pattern. */
 gboolean nunchaku_name_matches (const char *layer, const char *pattern);
 /* Returns the number of vectors (shift, scale, gate …) that a modulation layer of this name makes; 0 if none has it. */

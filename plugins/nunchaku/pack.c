@@ -53,8 +53,7 @@ nunchaku_pack_block_scale (const QconvPack *pack, GError **error)
 gboolean
 nunchaku_pack_groups (const QconvPack *pack, GError **error)
 {
-  NunchakuRows rows
-      = { NULL, (gsize) pack->layer->cols / NUNCHAKU_GROUP_INT4 * sizeof (guint16), 0, pack->n_rows };
+  NunchakuRows rows = { NULL, (gsize) pack->layer->cols / NUNCHAKU_GROUP_INT4 * sizeof (guint16), 0, pack->n_rows };
 
   return pack_floats (pack, &nunchaku_numbers, pack->src, rows, error);
 }

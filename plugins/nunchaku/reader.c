@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The reader: claims SVDQuant layers and the AWQ modulation layers beside them, and lists what loaders would refuse.
-   Kind, rank and types come from the tensors; the metadata are only compared. */
+   Kind, rank and types come from the tensors; the metadata decide nothing. */
 #include "nunchaku.h"
 
-#include <string.h>
-
+#include "check.h"
 #include "load.h"
 #include "packing.h"
 
 #define SCORE 85
-/* What nunchaku assumes of a file that does not say it */
-#define USUAL_RANK 32
-#define CONFIG "config"
-#define QUANTIZATION "quantization_config"
 
 static guint
 score (const QconvReader *self, const QconvDirectory *d)
@@ -20,125 +15,14 @@ score (const QconvReader *self, const QconvDirectory *d)
   return nunchaku_has_layers (d) ? SCORE : 0;
 }
 
-/* ---- Metadata ---- */
-
-/* Returns: (transfer full) (nullable): the JSON object under @key of the metadata. @broken: set if there is a value
-   that is none */
-static GVariant *
-read_object (const QconvDirectory *d, const char *key, gboolean *broken)
-{
-  GVariant *value = qconv_directory_metadata (d, key);
-  g_autoptr (GVariant) json = NULL;
-  const char *text;
-
-  if (value == NULL)
-    return NULL;
-  text = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_get_string (value, NULL) : "";
-  json = qconv_json_parse (text, strlen (text), NULL);
-  *broken = json == NULL || !g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT);
-  return *broken ? NULL : g_steal_pointer (&json);
-}
-
-/**
- * Stated: what the metadata say about all layers.
- *
- * @broken: "quantization_config" is no JSON object
- * @rank: 0: not stated
- * @weights: (nullable): type of the weights, "int4" or "fp4_e2m1_all"
- */
-typedef struct {
-  gboolean broken;
-  gint64 rank;
-  char *weights;
-} Stated;
-
-static void
-read_stated (const QconvDirectory *d, Stated *s)
-{
-  g_autoptr (GVariant) json = read_object (d, QUANTIZATION, &s->broken), weight = NULL;
-
-  if (json == NULL)
-    return;
-  g_variant_lookup (json, "rank", "x", &s->rank);
-  weight = g_variant_lookup_value (json, "weight", G_VARIANT_TYPE_VARDICT);
-  if (weight != NULL)
-    g_variant_lookup (weight, "dtype", "s", &s->weights);
-}
-
-/* Adds one line to the warnings of claims or to the problems of a file. */
-typedef struct {
-  QconvClaims *claims;
-  QconvProblems *problems;
-} Report;
-
-static void G_GNUC_PRINTF (4, 5) report (const Report *r, const char *layer, const char *code, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  if (r->claims != NULL)
-    qconv_claims_warn_each (r->claims, layer, code, "%s", text);
-  else
-    qconv_problems_add (r->problems, layer, code, "%s", text);
-}
-
-/* Compares one SVDQuant layer with the metadata. */
-static void
-compare (const NunchakuLook *l, const Stated *s, const Report *r)
-{
-  const char *found = l->kind == NUNCHAKU_FP4 ? "fp4_e2m1_all" : "int4";
-  gint64 rank = s->rank != 0 ? s->rank : USUAL_RANK;
-
-  if (l->kind == NUNCHAKU_AWQ)
-    return;
-  if (s->weights != NULL && !g_str_equal (s->weights, found))
-    report (r, l->name, "precision", "its tensors are %s, but quantization_config states %.32s", found, s->weights);
-  if (l->rank != (guint64) rank)
-    report (r, l->name, "rank",
-            "its factors have the rank %" G_GUINT64_FORMAT ", but quantization_config %s %" G_GINT64_FORMAT, l->rank,
-            s->rank != 0 ? "states" : "has none, which means", rank);
-}
-
-static void
-compare_all (const QconvDirectory *d, const GPtrArray *looks, const Report *r)
-{
-  Stated stated = { FALSE, 0, NULL };
-
-  read_stated (d, &stated);
-  if (stated.broken)
-    report (r, NULL, "metadata", QUANTIZATION " is not a JSON object");
-  for (guint i = 0; i < looks->len; i++)
-    if (((const NunchakuLook *) g_ptr_array_index (looks, i))->troubles->len == 0)
-      compare (g_ptr_array_index (looks, i), &stated, r);
-  g_free (stated.weights);
-}
-
 /* ---- Claiming ---- */
-
-/* Returns whether all items are zeros, of either sign */
-static gboolean
-is_zero (const QconvTensor *bias)
-{
-  gsize n = (gsize) bias->n_bytes / sizeof (guint16);
-  g_autofree guint16 *items = g_new (guint16, n);
-  guint16 all = 0;
-
-  if (!qconv_tensor_read (bias, 0, n * sizeof *items, items, NULL))
-    return FALSE;
-  for (gsize i = 0; i < n; i++)
-    all |= GUINT16_FROM_LE (items[i]);
-  return (all & 0x7fff) == 0;
-}
 
 /* Returns whether the format adds the bias of @l: the projections "out_proj" and "mlp_fc2" of a single block of FLUX.1
    are the columns of one layer. The second has its bias; the first has zeros, so that every layer has one. */
 static gboolean
 is_added (const NunchakuLook *l)
 {
-  return nunchaku_name_added (l->name) && is_zero (l->members[NUNCHAKU_BIAS]);
+  return nunchaku_name_added (l->name) && nunchaku_all_zero (l->members[NUNCHAKU_BIAS]);
 }
 
 /* Claims the bias as a plain tensor: loaders of plain weights want its items in order. The bias of the first half of a
@@ -159,7 +43,7 @@ claim_bias (const QconvDirectory *d, const NunchakuLook *l, QconvClaims *claims)
       qconv_claims_drop (claims, bias);
       return;
     }
-  if (nunchaku_bias_halves (d, l, halves) && !is_zero (halves[0]) && !qconv_claims_taken (claims, halves[0]))
+  if (nunchaku_bias_halves (d, l, halves) && !nunchaku_all_zero (halves[0]) && !qconv_claims_taken (claims, halves[0]))
     {
       if (halves[0] == bias)
         return;
@@ -232,7 +116,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
        GError **error)
 {
   static const char *const keys[]
-      = { QUANTIZATION, "comfy_config", "model_class", "full_config", "metadata_source", "enhanced_by" };
+      = { "quantization_config", "comfy_config", "model_class", "full_config", "metadata_source", "enhanced_by" };
   g_autoptr (GPtrArray) looks = nunchaku_looks (d), own = g_ptr_array_new ();
 
   for (guint i = 0; i < looks->len; i++)
@@ -242,11 +126,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       if (l->members[NUNCHAKU_QWEIGHT] != NULL && qconv_claims_taken (claims, l->members[NUNCHAKU_QWEIGHT]))
         continue;
       if (l->troubles->len > 0)
-        {
-          const NunchakuTrouble *t = g_ptr_array_index (l->troubles, 0);
-
-          return qconv_fail (error, t->code, "layer \"%s\": %s", l->name, t->message);
-        }
+        return qconv_trouble_fail (g_ptr_array_index (l->troubles, 0), error);
       if (l->kind == NUNCHAKU_AWQ)
         claim_awq (l, claims);
       else
@@ -256,7 +136,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
     }
   if (own->len == 0) /* other readers took all, so the metadata are not this form's */
     return TRUE;
-  compare_all (d, own, &(Report) { .claims = claims });
+  nunchaku_warn_of_metadata (d, own, claims);
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     qconv_claims_drop_metadata (claims, keys[i]);
   return TRUE;
@@ -268,30 +148,17 @@ static void
 check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems)
 {
   g_autoptr (GPtrArray) looks = NULL;
-  g_autoptr (GVariant) config = NULL;
-  gboolean broken = FALSE;
+  NunchakuFile file;
 
   if (score (self, d) == 0)
     return;
   looks = nunchaku_looks (d);
   for (guint i = 0; i < looks->len; i++)
-    {
-      const NunchakuLook *l = g_ptr_array_index (looks, i);
-
-      for (guint k = 0; k < l->troubles->len; k++)
-        {
-          const NunchakuTrouble *t = g_ptr_array_index (l->troubles, k);
-
-          qconv_problems_add (problems, l->name, t->word, "%s", t->message);
-        }
-    }
-  config = read_object (d, CONFIG, &broken);
-  if (broken)
-    qconv_problems_add (problems, NULL, "metadata", CONFIG " is not a JSON object");
-  else if (qconv_directory_metadata (d, CONFIG) == NULL)
-    qconv_problems_add (problems, NULL, "metadata",
-                        "the metadata have no " CONFIG ", without which nunchaku loads no single file");
-  compare_all (d, looks, &(Report) { .problems = problems });
+    qconv_troubles_report (((const NunchakuLook *) g_ptr_array_index (looks, i))->troubles, problems);
+  nunchaku_file_init (&file, d, looks);
+  nunchaku_check_metadata (&file, problems);
+  nunchaku_check_modules (&file, problems);
+  nunchaku_check_numbers (d, looks, problems);
 }
 
 const QconvReader nunchaku_reader = {

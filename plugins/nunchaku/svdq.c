@@ -235,6 +235,8 @@ const QconvQuantizer nunchaku_svdq_fp4 = {
   .decode_operations = fp4_operations,
   .decode = decode,
   .validate = validate,
+  .findings = nunchaku_fp4_findings,
+  .examine = nunchaku_examine,
 };
 
 const QconvQuantizer nunchaku_svdq_int4 = {
@@ -249,4 +251,6 @@ const QconvQuantizer nunchaku_svdq_int4 = {
   .decode_operations = int4_operations,
   .decode = decode,
   .validate = validate,
+  .findings = nunchaku_int4_findings,
+  .examine = nunchaku_examine,
 };

@@ -157,8 +157,8 @@ write_svdq (const Planning *p, GError **error)
                        "%s: nunchaku's kernels take rows and columns in multiples of %d, not %" G_GUINT64_FORMAT
                        " × %" G_GUINT64_FORMAT,
                        p->layer->name, NUNCHAKU_BLOCK, p->layer->rows, p->layer->cols);
-  return add_codes (p, error) && add_outer_scales (p, error) && add_bias (p, error)
-         && add_vectors (p, error) && add_factors (p, error);
+  return add_codes (p, error) && add_outer_scales (p, error) && add_bias (p, error) && add_vectors (p, error)
+         && add_factors (p, error);
 }
 
 /* ---- Modulation layers ---- */
@@ -300,8 +300,9 @@ static const QconvOption options_table[] = {
   { .name = "config",
     .type = QCONV_FILE,
     .value = "",
-    .help = N_ ("config.json of the model for the metadata; without it, the one beside the input, else one made from the "
-                "dimensions of the model") },
+    .help
+    = N_ ("config.json of the model for the metadata; without it, the one beside the input, else one made from the "
+          "dimensions of the model") },
   { .name = NULL },
 };
 

@@ -8,6 +8,19 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
+/* Verifies the file by itself, which may be as broken as a reader can list */
+static void
+verify (QconvModel *model)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (QconvReport) report
+      = qconv_model_verify (model, &(QconvVerifyOptions) { .memory = 64 << 20, .n_threads = 1 }, &error);
+
+  g_assert_true ((report == NULL) == (error != NULL));
+  g_assert_true (error == NULL || !g_error_matches (error, QCONV_ERROR, QCONV_ERROR_BUG));
+  g_assert_true (report == NULL || report->ok == (report->problems->len == 0));
+}
+
 /* Opens the file, lists its weights and plans two outputs: plain floats, and the model in the form that it has */
 static void
 examine (const char *path)
@@ -21,6 +34,7 @@ examine (const char *path)
   if (model == NULL)
     return;
   g_array_unref (qconv_model_weights (model));
+  verify (model);
   for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
     {
       const QconvJob job = { .target = targets[i], .output = "fuzz.out", .run.memory = 64 << 20, .run.n_threads = 1 };
