@@ -317,6 +317,6 @@ qconv_resume_take (Resume *r, OutputFile *file, const Listener *listener, GError
         tensor += layer_at (r, i)->tensors->len;
         n_done += r->done[i];
       }
-  g_message (_ ("%s: an interrupted run has done %u of %u layers, which are taken"), r->plan->path, n_done, n);
+  g_message (_ ("%s: goes on with an interrupted run: %u of %u layers are done"), r->plan->path, n_done, n);
   return clear_rest (r, file, error);
 }

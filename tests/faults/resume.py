@@ -103,7 +103,7 @@ def killed(target):
         place = Place(folder, model, target)
         for i, share in enumerate(MOMENTS):
             place.kill(share, f"-j{1 + i % 2}")
-            place.expect_resumed(f"-j{2 - i % 2}", "--memory", ("4G", "256M")[i % 2], words=" layers, which are taken")
+            place.expect_resumed(f"-j{2 - i % 2}", "--memory", ("4G", "256M")[i % 2], words=" layers are done")
         for share in MOMENTS:  # one after the other
             place.kill(min(share, 0.2))
         place.expect_resumed("-j1")
