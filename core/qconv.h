@@ -414,14 +414,14 @@ QCONV_API gboolean qconv_plan_check_output (QconvPlan *p, GError **error);
    QCONV_ERROR_CHECK; NULL if there was no check.
 
    With QconvRunOptions.resume two files beside the output, .NAME.qconv-partial and .NAME.qconv-journal, stay if the run
-   ends early, unless the input or the result is at fault. The next such run of the same plan reads again what they hold,
-   takes what is whole, and does the rest. Both files go when the output has its name. Of another plan they are written
-   anew, after a warning */
+   ends early, unless the input or the result is at fault. The next such run of the same plan reads again what they
+   hold, takes what is whole, and does the rest. Both files go when the output has its name. Those of another plan are
+   written anew, after a warning */
 QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data,
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 
-/* Removes the temporary files of all runs of this process that cannot be resumed. For a program that must end at once, while runs go on: from
-   then on no output is created or gets its name. Must not be called from a signal handler */
+/* Removes the temporary files of all runs of this process that cannot be resumed. For a program that must end at once,
+   while runs go on: from then on no output is created or gets its name. Must not be called from a signal handler */
 QCONV_API void qconv_abandon_outputs (void);
 
 /**

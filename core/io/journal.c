@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads and appends the lines of a journal. The file begins with a line of its own; every other line ends in a space and
-   the CRC-32 of the text before it, in eight digits. */
+/* Reads and appends the lines of a journal. The file begins with a line of its own; every other line ends in a space
+   and the CRC-32 of the text before it, in eight digits. */
 #include "io/journal.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A file of lines, each with its checksum: a killed program leaves it readable up to its last whole line. A run that can
-   be resumed notes in it what is done. */
+/* A file of lines, each with its checksum: a killed program leaves it readable up to its last whole line. A run that
+   can be resumed notes in it what is done. */
 #pragma once
 #include <glib.h>
 

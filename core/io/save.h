@@ -12,8 +12,9 @@ gboolean qconv_save_check (const char *path, guint64 size, GError **error);
    runs left there. Fails as qconv_save_check() does. Returns: (transfer full) */
 Save *qconv_save_new (const char *path, guint64 size, GError **error);
 /* Opens the temporary file that an earlier run kept for @path, or creates an empty one, and locks it. @found: (out): it
-   holds bytes of an earlier run. Fails with G_IO_ERROR_BUSY if another run has it, and as qconv_descriptor_open_own() does.
-   Nothing may be written before qconv_save_keep(). Until then a new file does not stay. Returns: (transfer full) */
+   holds bytes of an earlier run. Fails with G_IO_ERROR_BUSY if another run has it, and as qconv_descriptor_open_own()
+   does. Nothing may be written before qconv_save_keep(); until then a new file does not stay. Returns: (transfer full)
+ */
 Save *qconv_save_open_kept (const char *path, guint64 size, gboolean *found, GError **error);
 /* Drops all bytes that qconv_save_open_kept() found */
 gboolean qconv_save_empty (Save *s, GError **error);

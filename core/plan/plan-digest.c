@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Feeds plans to SHA-256, text by text. What plugins keep to themselves (data of bindings and of pack functions) follows
-   from the rest. run/resume.c calls it. */
+/* Feeds plans to SHA-256, text by text. What plugins keep to themselves (data of bindings and of pack functions)
+   follows from the rest. run/resume.c calls it. */
 #include "plan/plan-digest.h"
 
 #include <errno.h>

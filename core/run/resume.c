@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Goes on where an interrupted run stopped. The journal begins with the digests of the plan; each further line is a layer
-   that is done: its number, whether the source's components were adopted, and the CRC-32 of each of its tensors. Nothing
-   waits for the disk when a layer is noted: a line is a claim, and qconv_resume_take() believes only bytes that it has
-   read. What a power failure took away is thus done again. */
+/* Goes on where an interrupted run stopped. The journal begins with the digests of the plan; each further line is a
+   layer that is done: its number, whether the source's components were adopted, and the CRC-32 of each of its tensors.
+   Nothing waits for the disk when a layer is noted: a line is a claim, and qconv_resume_take() believes only bytes that
+   it has read. Layers that a power failure took away are thus done again. */
 #include <glib/gi18n-lib.h>
 #include <string.h>
 

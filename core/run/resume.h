@@ -22,6 +22,6 @@ gboolean qconv_resume_take (Resume *r, OutputFile *file, const Listener *listene
 gboolean qconv_resume_is_done (const Resume *r, guint layer);
 /* Notes that layer number @layer is done, with the checksums that @file has for it; any thread */
 gboolean qconv_resume_note (Resume *r, const OutputFile *file, guint layer, GError **error);
-/* Removes the journal when the output has its name (@error is NULL), and both files if @error says that another run would
-   fail like this one. Says otherwise that they stay */
+/* Removes the journal when the output has its name (@error is NULL), and both files if @error means that another run
+   would fail like this one. Otherwise tells the user that they stay */
 void qconv_resume_end (Resume *r, const GError *error);

@@ -119,8 +119,8 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
   return ok;
 }
 
-/* Writes and checks the temporary file, then gives it its name. @resume: (nullable); @report: (out) (nullable): what the
-   check found */
+/* Writes and checks the temporary file, then gives it its name. @resume: (nullable); @report: (out) (nullable): what
+   the check found */
 static gboolean
 make_file (QconvPlan *p, Save *save, Resume *resume, const Listener *listener, QconvReport **report, GError **error)
 {

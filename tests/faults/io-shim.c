@@ -25,8 +25,8 @@
 
 static atomic_int n_accesses, spoilt;
 
-/* Returns whether the access is the one to spoil, or for "stop" one behind it. Every access counts if it is of the chosen
-   kind */
+/* Returns whether the access is the one to spoil, or for "stop" one behind it. Every access counts if it is of the
+   chosen kind */
 static int
 is_chosen (const char *kind)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests runs that go on with the work of an interrupted one. An interrupted run is one that fails in its last hook, after
-   which the tests shorten the journal and spoil bytes as a kill at an earlier time would have left them. */
+/* Tests runs that go on with the work of an interrupted one. An interrupted run is one that fails in its last hook,
+   after which the tests shorten the journal and spoil bytes as a kill at an earlier time would have left them. */
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static const ToyTensor model[] = {
 
 enum { HEAD_LINES = 2 }; /* lines of a journal before the first layer */
 
-/* Place: the files of one test. @kept, @journal: what an interrupted run leaves; @whole, @report: of a run that was not */
+/* Place: the files of one test. @kept, @journal: left by an interrupted run; @whole, @report: of a run that was not */
 typedef struct {
   char *in, *out, *kept, *journal, *warning;
   GBytes *whole;
