@@ -138,6 +138,7 @@ feed_layer (GChecksum *c, const Layer *l)
 
   feed (c, "%s", l->name);
   feed (c, "%s %d %s", l->scheme, (int) l->pub.dtype, shape);
+  feed (c, "%s %u", l->pub.role != NULL ? l->pub.role : "", l->pub.n_parts);
   feed_values (c, l->values);
 }
 
@@ -200,6 +201,8 @@ feed_planned (GChecksum *c, const PlannedLayer *l)
   feed (c, "%d %d %d", (int) l->how, l->copies, l->finite);
   feed (c, "%a", l->has_input_scale ? (double) l->input_scale : -1);
   feed_source (c, l->source);
+  if (l->bias != NULL)
+    feed_source (c, l->bias);
 }
 
 static void
