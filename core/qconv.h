@@ -304,11 +304,13 @@ typedef struct {
  * @no_verify: do not read the written file again and compare it with the source
  * @allow_nonfinite: plain targets may get Inf and NaN
  * @no_checksums: the metadata get no checksums of the tensors
+ * @resume: a run that fails or is cancelled leaves its temporary file, and the next run of the same plan goes on with
+ *   it; see qconv_plan_run()
  */
 typedef struct {
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, allow_nonfinite, no_checksums;
+  gboolean force, no_verify, allow_nonfinite, no_checksums, resume;
   gconstpointer reserved[7];
 } QconvRunOptions;
 
@@ -411,12 +413,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)
 QCONV_API gboolean qconv_plan_check_output (QconvPlan *p, GError **error);
 /* Writes the output and checks it before it gets its name. @progress: (nullable): is called about ten times a
    second at most; @report: (out) (nullable) (transfer full): the report of the check, also with an error of
-   QCONV_ERROR_CHECK; NULL if there was no check */
+   QCONV_ERROR_CHECK; NULL if there was no check.
+
+   With QconvRunOptions.resume two files beside the output, .NAME.qconv-partial and .NAME.qconv-journal, stay if the run
+   ends early, unless the input or the result is at fault. The next such run of the same plan reads again what they
+   hold, takes what is whole, and does the rest. Both files go when the output has its name. Those of another plan are
+   written anew, after a warning */
 QCONV_API gboolean qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data,
                                    GCancellable *cancellable, QconvReport **report, GError **error);
 
-/* Removes the temporary files of all runs of this process. For a program that must end at once, while runs go on: from
-   then on no output is created or gets its name. Must not be called from a signal handler */
+/* Removes the temporary files of all runs of this process that cannot be resumed. For a program that must end at once,
+   while runs go on: from then on no output is created or gets its name. Must not be called from a signal handler */
 QCONV_API void qconv_abandon_outputs (void);
 
 /**

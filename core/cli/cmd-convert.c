@@ -67,6 +67,7 @@ make_plan (const CliSettings *s, CliTask *t, const char *output)
                    .run.force = s->run.force,
                    .run.no_verify = s->run.no_verify,
                    .run.no_checksums = s->run.no_checksums,
+                   .run.resume = s->run.resume,
                    .run.allow_nonfinite = s->input.allow_nonfinite,
                    .warn = cli_warn,
                    .warn_data = t->warnings };

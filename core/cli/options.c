@@ -67,6 +67,8 @@ const CliOption cli_options[] = {
     N_ ("number of threads (default: one for each processor)") },
   { "device", 0, CLI_CONVERT, CLI_TEXT, AT (run.device), NULL, devices, TRUE, N_ ("device that calculates") },
   { "force", 0, WRITES, CLI_FLAG, AT (run.force), NULL, NULL, FALSE, N_ ("overwrite an existing output") },
+  { "resume", 0, CLI_CONVERT, CLI_FLAG, AT (run.resume), NULL, NULL, TRUE,
+    N_ ("keep the work of a conversion that is interrupted; the same command, given again, goes on with it") },
   { "no-verify", 0, CLI_CONVERT, CLI_FLAG, AT (run.no_verify), NULL, NULL, TRUE,
     N_ ("do not compare the written file with the input") },
   { "no-checksums", 0, WRITES, CLI_FLAG, AT (run.no_checksums), NULL, NULL, TRUE,

@@ -39,7 +39,7 @@ typedef struct {
   const char *device;
   guint64 memory;
   guint n_threads;
-  gboolean force, no_verify, no_checksums;
+  gboolean force, no_verify, no_checksums, resume;
 } CliRun;
 
 /* Results and progress for the user */

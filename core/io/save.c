@@ -11,10 +11,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/error.h"
+#include "io/descriptor.h"
 #include "qconv.h"
 
 #define SUFFIX ".qconv-part"
+/* Files of runs that can be resumed: other runs do not remove them */
+#define KEPT "qconv-partial"
+#define JOURNAL "qconv-journal"
 /* Bytes of the name of the destination that the temporary name repeats: most file systems allow names of 255 */
 enum { MOST_OF_NAME = 200 };
 
@@ -22,6 +27,7 @@ struct _Save {
   char *path, *temporary;
   int fd;
   guint64 size;
+  gboolean kept; /* the temporary file stays if it does not get its name */
 };
 
 /* The temporary files of all saves of this process. After qconv_abandon_outputs() no file is created or renamed */
@@ -173,18 +179,29 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
   return qconv_fail (error, QCONV_ERROR_LIMIT, "%s: other runs keep removing the temporary file", folder);
 }
 
-/* Allocates blocks for the whole file, so that a full disk is found before the work. Not all file systems can */
+/* Changes the blocks of @n bytes at @offset as fallocate() does. @done: (out): FALSE if the file system cannot */
 static gboolean
-allocate (Save *s, GError **error)
+change_blocks (Save *s, int mode, guint64 offset, guint64 n, gboolean *done, GError **error)
 {
-  if (ftruncate (s->fd, (off_t) s->size) != 0)
-    return qconv_fail_by_errno (error, errno, s->temporary);
-  while (s->size > 0 && fallocate (s->fd, 0, 0, (off_t) s->size) != 0)
+  *done = FALSE;
+  while (n > 0 && fallocate (s->fd, mode, (off_t) offset, (off_t) n) != 0)
     if (errno == EOPNOTSUPP || errno == ENOSYS)
       return TRUE;
     else if (errno != EINTR)
       return qconv_fail_by_errno (error, errno, s->temporary);
+  *done = TRUE;
   return TRUE;
+}
+
+/* Allocates blocks for the whole file, so that a full disk is found before the work. Not all file systems can */
+static gboolean
+allocate (Save *s, GError **error)
+{
+  gboolean done;
+
+  if (ftruncate (s->fd, (off_t) s->size) != 0)
+    return qconv_fail_by_errno (error, errno, s->temporary);
+  return change_blocks (s, 0, 0, s->size, &done, error);
 }
 
 Save *
@@ -202,6 +219,132 @@ qconv_save_new (const char *path, guint64 size, GError **error)
   return follow_replaced (s, error) && allocate (s, error) ? g_steal_pointer (&s) : NULL;
 }
 
+/* ---- Files that stay for the next run ---- */
+
+/* Returns: (transfer full): the path of the file of a kind that belongs to the destination @path. Unlike the names of
+   other temporary files it must be the same in every run, and differ for two destinations */
+static char *
+kept_path (const char *path, const char *kind)
+{
+  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path);
+  g_autofree char *start = temporary_start (base), *name = NULL;
+
+  if (strlen (base) <= MOST_OF_NAME)
+    name = g_strconcat (start, kind, NULL);
+  else
+    name = g_strdup_printf ("%s%08x.%s", start, qconv_checksum_continue (0, base, strlen (base)), kind);
+  return g_build_filename (folder, name, NULL);
+}
+
+char *
+qconv_save_journal_path (const char *path)
+{
+  return kept_path (path, JOURNAL);
+}
+
+guint64
+qconv_save_kept_bytes (const char *path)
+{
+  g_autofree char *kept = kept_path (path, KEPT);
+  struct stat st;
+
+  return lstat (kept, &st) == 0 && S_ISREG (st.st_mode) ? (guint64) st.st_blocks * 512 : 0;
+}
+
+/* Opens and locks the file at s->temporary. Closes it again if it is no longer there: its run has given it its name */
+static gboolean
+open_locked (Save *s, struct stat *opened, GError **error)
+{
+  struct stat named;
+
+  s->fd = qconv_descriptor_open_own (s->temporary, error);
+  if (s->fd < 0)
+    return FALSE;
+  if (flock (s->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "%s: another run with --resume writes it", s->path);
+      return FALSE;
+    }
+  if (fstat (s->fd, opened) == 0 && lstat (s->temporary, &named) == 0 && named.st_ino == opened->st_ino
+      && named.st_dev == opened->st_dev)
+    return TRUE;
+  close (s->fd);
+  s->fd = -1;
+  return TRUE;
+}
+
+Save *
+qconv_save_open_kept (const char *path, guint64 size, gboolean *found, GError **error)
+{
+  g_autoptr (Save) s = g_new0 (Save, 1);
+  g_autofree char *folder = g_path_get_dirname (path), *base = g_path_get_basename (path);
+  struct stat st;
+
+  s->fd = -1;
+  s->size = size;
+  s->path = g_strdup (path);
+  s->kept = TRUE;
+  remove_leftovers (folder, base);
+  if (!check_folder (folder, error))
+    return NULL;
+  s->temporary = kept_path (path, KEPT);
+  for (guint i = 0; i < 8 && s->fd < 0; i++)
+    if (!open_locked (s, &st, error))
+      return NULL;
+  if (s->fd < 0)
+    {
+      qconv_fail (error, QCONV_ERROR_LIMIT, "%s: other runs keep removing the temporary file", folder);
+      return NULL;
+    }
+  *found = st.st_size > 0;
+  s->kept = *found;
+  return g_steal_pointer (&s);
+}
+
+gboolean
+qconv_save_empty (Save *s, GError **error)
+{
+  s->kept = FALSE;
+  return ftruncate (s->fd, 0) == 0 || qconv_fail_by_errno (error, errno, s->temporary);
+}
+
+gboolean
+qconv_save_keep (Save *s, GError **error)
+{
+  if (!qconv_save_check (s->path, s->size - MIN (s->size, qconv_save_kept_bytes (s->path)), error)
+      || !follow_replaced (s, error) || !allocate (s, error))
+    return FALSE;
+  s->kept = TRUE;
+  return TRUE;
+}
+
+void
+qconv_save_drop (Save *s)
+{
+  s->kept = FALSE;
+}
+
+gboolean
+qconv_save_clear (Save *s, guint64 offset, guint64 n, GError **error)
+{
+  static const guint8 zeros[1 << 16];
+  gboolean done;
+
+  if (!change_blocks (s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, n, &done, error))
+    return FALSE;
+  if (done)
+    return change_blocks (s, 0, offset, n, &done, error);
+  for (guint64 piece; n > 0; n -= piece, offset += piece)
+    {
+      piece = MIN (n, sizeof zeros);
+      if (!qconv_save_write (s, offset, zeros, (gsize) piece, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* ---- Ends ---- */
+
 void
 qconv_abandon_outputs (void)
 {
@@ -212,19 +355,27 @@ qconv_abandon_outputs (void)
     g_unlink (g_ptr_array_index (unfinished.paths, i));
 }
 
+/* Kept files were never among those that qconv_abandon_outputs() removes. The caller holds the lock */
+static void
+forget_temporary (const Save *s)
+{
+  if (unfinished.paths != NULL)
+    g_ptr_array_remove_fast (unfinished.paths, s->temporary);
+}
+
 static void
 remove_temporary (Save *s)
 {
   g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
 
   g_unlink (s->temporary);
-  g_ptr_array_remove_fast (unfinished.paths, s->temporary);
+  forget_temporary (s);
 }
 
 void
 qconv_save_free (Save *s)
 {
-  if (s->temporary != NULL)
+  if (s->temporary != NULL && !s->kept)
     remove_temporary (s);
   if (s->fd >= 0)
     close (s->fd);
@@ -242,49 +393,15 @@ qconv_save_temporary (const Save *s)
 gboolean
 qconv_save_read (Save *s, guint64 offset, void *dst, gsize n, GError **error)
 {
-  guint8 *p = dst;
-
-  while (n > 0)
-    {
-      gssize got = pread (s->fd, p, MIN (n, 1u << 30), (off_t) offset);
-
-      if (got < 0 && errno == EINTR)
-        continue;
-      if (got <= 0)
-        {
-          errno = got == 0 ? EIO : errno;
-          return qconv_fail_by_errno (error, errno, s->path);
-        }
-      p += got;
-      offset += (guint64) got;
-      n -= (gsize) got;
-    }
-  return TRUE;
+  return qconv_descriptor_read (s->fd, s->path, offset, dst, n, error);
 }
 
 gboolean
 qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error)
 {
-  const guint8 *p = data;
-
   if (offset > s->size || n > s->size - offset)
     return qconv_fail (error, QCONV_ERROR_BUG, "bytes were written past the planned end of the output");
-  while (n > 0)
-    {
-      gssize put = pwrite (s->fd, p, MIN (n, 1u << 30), (off_t) offset);
-
-      if (put < 0 && errno == EINTR)
-        continue;
-      if (put <= 0) /* 0: no progress, and no reason */
-        {
-          errno = put == 0 ? EIO : errno;
-          return qconv_fail_by_errno (error, errno, s->path);
-        }
-      p += put;
-      offset += (guint64) put;
-      n -= (gsize) put;
-    }
-  return TRUE;
+  return qconv_descriptor_write (s->fd, s->path, offset, data, n, error);
 }
 
 gboolean
@@ -346,7 +463,7 @@ give_name (Save *s, gboolean replace, GError **error)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: appeared meanwhile; --force overwrites it", s->path);
   else if (g_rename (s->temporary, s->path) != 0)
     return qconv_fail_by_errno (error, errno, s->path);
-  g_ptr_array_remove_fast (unfinished.paths, s->temporary);
+  forget_temporary (s);
   return TRUE;
 }
 

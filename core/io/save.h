@@ -11,7 +11,25 @@ gboolean qconv_save_check (const char *path, guint64 size, GError **error);
 /* Creates a temporary file of @size bytes beside @path, locked while it grows. Removes the temporary files that killed
    runs left there. Fails as qconv_save_check() does. Returns: (transfer full) */
 Save *qconv_save_new (const char *path, guint64 size, GError **error);
-/* Removes the temporary file if it did not get its name */
+/* Opens the temporary file that an earlier run kept for @path, or creates an empty one, and locks it. @found: (out): it
+   holds bytes of an earlier run. Fails with G_IO_ERROR_BUSY if another run has it, and as qconv_descriptor_open_own()
+   does. Nothing may be written before qconv_save_keep(); until then a new file does not stay. Returns: (transfer full)
+ */
+Save *qconv_save_open_kept (const char *path, guint64 size, gboolean *found, GError **error);
+/* Drops all bytes that qconv_save_open_kept() found */
+gboolean qconv_save_empty (Save *s, GError **error);
+/* Makes the file as large as the output; from now on it stays if it does not get its name. Fails as qconv_save_check()
+   does */
+gboolean qconv_save_keep (Save *s, GError **error);
+/* Removes the temporary file after all if it does not get its name */
+void qconv_save_drop (Save *s);
+/* Makes bytes [@offset, @offset + @n) zero, as those of a new file are */
+gboolean qconv_save_clear (Save *s, guint64 offset, guint64 n, GError **error);
+/* Returns the bytes on the disk that a temporary file kept for @path has already; 0 if there is none */
+guint64 qconv_save_kept_bytes (const char *path);
+/* Returns: (transfer full): the path of the journal that belongs to the kept file for @path */
+char *qconv_save_journal_path (const char *path);
+/* Removes the temporary file if it did not get its name and is not kept */
 void qconv_save_free (Save *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Save, qconv_save_free)
 /* Returns: (transfer none): path of the temporary file */

@@ -354,6 +354,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->verify = !job->run.no_verify;
   p->checksums = !job->run.no_checksums;
   p->force = job->run.force;
+  p->resume = job->run.resume;
   p->allow_nonfinite = job->run.allow_nonfinite;
   p->warn = (Warn) { job->warn, job->warn_data };
   qconv_output_init (&p->output, model, p->target);

@@ -22,6 +22,7 @@
  * @layout: where the tensors lie, the bytes at the start of the file, and the bytes of the whole file
  * @verify: compare the written numbers with the source; @checksums: the header states one of each tensor
  * @force: an existing file may be replaced; @in_place: the file that was read is replaced
+ * @resume: a run that ends early leaves its work for the next one
  */
 struct _QconvPlan {
   QconvModel *model;
@@ -35,6 +36,6 @@ struct _QconvPlan {
   char *path;
   Layout layout;
   Limits limits;
-  gboolean verify, checksums, force, allow_nonfinite, in_place;
+  gboolean verify, checksums, force, allow_nonfinite, in_place, resume;
   Warn warn;
 };

@@ -262,6 +262,17 @@ qconv_values_follow (QconvValues *v, const QconvValues *source)
       }
 }
 
+char *
+qconv_values_text (const QconvValues *v)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < v->n; i++)
+    g_string_append_printf (text, "%s%s%s%s", i > 0 ? "," : "", v->table[i].name, v->text[i] != NULL ? "=" : "",
+                            v->text[i] != NULL ? v->text[i] : "");
+  return g_string_free (text, FALSE);
+}
+
 void
 qconv_values_override (QconvValues *v, const QconvValues *other)
 {

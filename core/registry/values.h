@@ -20,6 +20,8 @@ gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);
 gboolean qconv_values_knows (const QconvValues *v, const char *name);
 /* Returns whether all rows with QCONV_OPTION_PARAMETER are equal; both must be of the same table */
 gboolean qconv_values_same_parameters (const QconvValues *a, const QconvValues *b);
+/* Returns: (transfer full): all rows as "key=value,…", with their defaults; a value that is unset has no "=" */
+char *qconv_values_text (const QconvValues *v);
 /* Copies to @v the values that are set in @other, which has the same table */
 void qconv_values_override (QconvValues *v, const QconvValues *other);
 /* Copies from @source each parameter that is not set in @v */

@@ -14,6 +14,7 @@
 #include "run/bias.h"
 #include "run/cast-check.h"
 #include "run/copy-tensors.h"
+#include "run/resume.h"
 #include "schedule/schedule.h"
 
 /* @PHASE_BEGIN: loads the layer components of the source; @PHASE_PASS: runs one pass of an encoder; @PHASE_LAST:
@@ -22,6 +23,7 @@ typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
 
 /**
  * LayerRun: one layer while it is worked on.
+ * @number: of the layer in the plan
  * @kept: holds the layer components, in its first @components bytes, and the partial results of one pass
  * @source, @made: components of the source and of the planned layer
  * @encoder, @pass: the pass that PHASE_PASS runs
@@ -30,6 +32,7 @@ typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
  */
 typedef struct {
   PlannedLayer *plan;
+  guint number;
   Phase phase;
   Arena kept;
   gsize components;
@@ -344,7 +347,7 @@ finish_layer (Conversion *c, LayerRun *r, GError **error)
   ok = qconv_write_tensors (c->file, l, SCOPE_LAYER, r->made, &(Rows) { 0, l->layer->pub.rows, &arena, c->cancellable },
                             error);
   g_aligned_free (arena.base);
-  return ok;
+  return ok && (c->file->resume == NULL || qconv_resume_note (c->file->resume, c->file, r->number, error));
 }
 
 /* ---- Hooks of the scheduler ---- */
@@ -437,21 +440,43 @@ conversion_advance (gpointer data, guint item, gboolean *more, GError **error)
   return ok;
 }
 
+/* Returns the bytes that all phases of @l read */
+static guint64
+work_bytes (const PlannedLayer *l)
+{
+  QconvWork work = { 0 };
+
+  if (l->how == HOW_ENCODE)
+    work = qconv_encoder_work (l, 0);
+  return l->source->bytes * (qconv_work_reads (&work) ? 1 + work.n_passes : 1);
+}
+
 guint64
 qconv_convert_bytes (const QconvPlan *plan)
 {
   guint64 bytes = 0;
 
   for (guint i = 0; i < plan->output.layers->len; i++)
-    {
-      const PlannedLayer *l = g_ptr_array_index (plan->output.layers, i);
-      QconvWork work = { 0 };
-
-      if (l->how == HOW_ENCODE)
-        work = qconv_encoder_work (l, 0);
-      bytes += l->source->bytes * (qconv_work_reads (&work) ? 1 + work.n_passes : 1);
-    }
+    bytes += work_bytes (g_ptr_array_index (plan->output.layers, i));
   return bytes;
+}
+
+/* Lists the layers to convert in @runs: all but those that an earlier run has done. Returns their number */
+static guint
+list_runs (Conversion *c)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < c->plan->output.layers->len; i++)
+    {
+      PlannedLayer *l = g_ptr_array_index (c->plan->output.layers, i);
+
+      if (c->file->resume != NULL && qconv_resume_is_done (c->file->resume, i))
+        qconv_progress_skip (c->progress, work_bytes (l));
+      else
+        c->runs[n++] = (LayerRun) { .plan = l, .number = i, .phase = l->how == HOW_COPY ? PHASE_LAST : PHASE_BEGIN };
+    }
+  return n;
 }
 
 gboolean
@@ -460,16 +485,10 @@ qconv_convert_layers (const QconvPlan *plan, OutputFile *file, Progress *progres
 {
   static const ScheduleOps ops
       = { conversion_kept_cost, conversion_task_cost, conversion_n_tasks, conversion_run, conversion_advance };
-  guint n = plan->output.layers->len;
-  Conversion c = { plan, file, progress, cancellable, g_new0 (LayerRun, n) };
-  gboolean ok;
+  Conversion c = { plan, file, progress, cancellable, g_new0 (LayerRun, plan->output.layers->len) };
+  guint n = list_runs (&c);
+  gboolean ok = qconv_schedule_run (&ops, &c, n, &plan->limits, cancellable, error);
 
-  for (guint i = 0; i < n; i++)
-    {
-      c.runs[i].plan = g_ptr_array_index (plan->output.layers, i);
-      c.runs[i].phase = c.runs[i].plan->how == HOW_COPY ? PHASE_LAST : PHASE_BEGIN;
-    }
-  ok = qconv_schedule_run (&ops, &c, n, &plan->limits, cancellable, error);
   for (guint i = 0; i < n; i++)
     clear_run (&c.runs[i]);
   g_free (c.runs);

@@ -5,10 +5,11 @@
 #include "base/checksum-map.h"
 
 void
-qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save)
+qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save, struct _Resume *resume)
 {
   f->output = output;
   f->save = save;
+  f->resume = resume;
   f->sums = g_new0 (Checksum, output->tensors->len + 1);
   g_mutex_init (&f->lock);
 }

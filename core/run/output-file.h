@@ -8,16 +8,19 @@
 
 /**
  * OutputFile:
+ * @resume: (nullable): the work of an earlier run, and the place to note what is done
  * @sums: (array): of each tensor, by its index in the planned directory; guarded by @lock
  */
 typedef struct {
   const QconvOutput *output;
   Save *save;
+  struct _Resume *resume;
   Checksum *sums;
   GMutex lock;
 } OutputFile;
 
-void qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save);
+/* @resume: (nullable) */
+void qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save, struct _Resume *resume);
 void qconv_output_file_clear (OutputFile *f);
 /* Writes bytes [@first, @first + @n) of @t; any thread. @bytes: (nullable): NULL: zeros, which a new file holds */
 gboolean qconv_output_file_write (OutputFile *f, const PlannedTensor *t, guint64 first, gconstpointer bytes, guint64 n,

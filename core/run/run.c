@@ -10,6 +10,7 @@
 #include "plan/plan-checksums.h"
 #include "run/complete.h"
 #include "run/convert-layers.h"
+#include "run/resume.h"
 #include "run/write-tensors.h"
 
 /* Makes the file behind a link the output, so that the link stays */
@@ -81,7 +82,13 @@ check_output (QconvPlan *p, GError **error)
 gboolean
 qconv_plan_check_output (QconvPlan *p, GError **error)
 {
-  return check_output (p, error) && qconv_save_check (p->path, p->layout.file_size, error);
+  guint64 size = p->layout.file_size;
+
+  if (!check_output (p, error))
+    return FALSE;
+  if (p->resume)
+    size -= MIN (size, qconv_save_kept_bytes (p->path));
+  return qconv_save_check (p->path, size, error);
 }
 
 /* Writes the header, which states the checksums of the tensors and so comes last */
@@ -99,6 +106,8 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
   Progress counter;
   gboolean ok;
 
+  if (file->resume != NULL && !qconv_resume_take (file->resume, file, listener, error))
+    return FALSE;
   qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
   ok = qconv_write_given (file, error) && qconv_convert_layers (p, file, &counter, listener->cancellable, error)
        && write_header (p, file, error) && qconv_complete_file (p, file->save, listener->cancellable, error);
@@ -110,15 +119,16 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
   return ok;
 }
 
-/* Writes and checks the temporary file. @report: (out) (nullable): what the check found */
+/* Writes and checks the temporary file, then gives it its name. @resume: (nullable); @report: (out) (nullable): what
+   the check found */
 static gboolean
-make_file (QconvPlan *p, Save *save, const Listener *listener, QconvReport **report, GError **error)
+make_file (QconvPlan *p, Save *save, Resume *resume, const Listener *listener, QconvReport **report, GError **error)
 {
   OutputFile file;
   g_autoptr (QconvReport) own = NULL;
   gboolean ok;
 
-  qconv_output_file_init (&file, &p->output, save);
+  qconv_output_file_init (&file, &p->output, save, resume);
   ok = write_file (p, &file, listener, error);
   if (ok)
     own = qconv_check_plan (p, &(Written) { qconv_save_temporary (save), file.sums }, listener, error);
@@ -126,7 +136,25 @@ make_file (QconvPlan *p, Save *save, const Listener *listener, QconvReport **rep
   ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error));
   if (report != NULL)
     *report = g_steal_pointer (&own);
-  return ok;
+  return ok && qconv_save_sync (save, error) && !g_cancellable_set_error_if_cancelled (listener->cancellable, error)
+         && qconv_save_commit (save, p->force || p->in_place, error);
+}
+
+/* Runs so that the next run can go on if this one ends early */
+static gboolean
+run_resumable (QconvPlan *p, const Listener *listener, QconvReport **report, GError **error)
+{
+  g_autoptr (Resume) resume = qconv_resume_open (p, error);
+  GError *failed = NULL;
+
+  if (resume == NULL)
+    return FALSE;
+  make_file (p, qconv_resume_save (resume), resume, listener, report, &failed);
+  qconv_resume_end (resume, failed);
+  if (failed == NULL)
+    return TRUE;
+  g_propagate_error (error, failed);
+  return FALSE;
 }
 
 gboolean
@@ -138,8 +166,8 @@ qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GC
 
   if (!check_output (p, error))
     return FALSE;
+  if (p->resume)
+    return run_resumable (p, &listener, report, error);
   save = qconv_save_new (p->path, p->layout.file_size, error);
-  return save != NULL && make_file (p, save, &listener, report, error) && qconv_save_sync (save, error)
-         && !g_cancellable_set_error_if_cancelled (cancellable, error)
-         && qconv_save_commit (save, p->force || p->in_place, error);
+  return save != NULL && make_file (p, save, NULL, &listener, report, error);
 }

@@ -24,9 +24,9 @@ tell (Progress *p, const char *layer, gint64 now)
   QconvProgress report = { MIN (p->done, p->total), p->total, p->phase, layer, -1, -1 };
   double seconds = (double) (now - p->start) / G_USEC_PER_SEC;
 
-  if (seconds > 0 && p->done > 0)
+  if (seconds > 0 && p->done > p->skipped)
     {
-      report.rate = (double) p->done / seconds;
+      report.rate = (double) (p->done - p->skipped) / seconds;
       report.eta = (double) (p->total - report.done_bytes) / report.rate;
     }
   p->last = now;
@@ -42,6 +42,15 @@ qconv_progress_add (Progress *p, guint64 n, const char *layer)
   p->done += n;
   if (p->listener->progress != NULL && now - p->last >= INTERVAL)
     tell (p, layer, now);
+  g_mutex_unlock (&p->lock);
+}
+
+void
+qconv_progress_skip (Progress *p, guint64 n)
+{
+  g_mutex_lock (&p->lock);
+  p->done += n;
+  p->skipped += n;
   g_mutex_unlock (&p->lock);
 }
 

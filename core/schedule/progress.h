@@ -10,11 +10,12 @@ typedef struct {
   GCancellable *cancellable;
 } Listener;
 
-/* @done, @total: bytes; @start, @last: monotonic times of the first and the last report */
+/* @done, @total: bytes; @skipped: those of @done that took no time; @start, @last: monotonic times of the first and the
+   last report */
 typedef struct {
   GMutex lock;
   const Listener *listener;
-  guint64 done, total;
+  guint64 done, total, skipped;
   const char *phase;
   gint64 start, last;
 } Progress;
@@ -24,5 +25,7 @@ void qconv_progress_init (Progress *p, guint64 total, const char *phase, const L
 void qconv_progress_clear (Progress *p);
 /* Counts @n more bytes of @layer; any thread */
 void qconv_progress_add (Progress *p, guint64 n, const char *layer);
+/* Counts @n bytes that an earlier run has done */
+void qconv_progress_skip (Progress *p, guint64 n);
 /* Reports the end */
 void qconv_progress_finish (Progress *p);

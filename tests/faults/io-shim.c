@@ -7,11 +7,13 @@
 
    Kinds: "flip" one bit, "zero" the bytes, "lost" nothing is written, "torn" only the first half is, and all four
    claim success; "read" the read fails with EIO; "short" all writes and reads do half of what they are asked for, and
-   say so */
+   say so; "kill" the first half is written, then SIGKILL ends the program; "stop" SIGSTOP stops the program before
+   this and every later write, all of which are right */
 #undef _FILE_OFFSET_BITS /* which would make one name of pwrite and pwrite64 */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +21,24 @@
 #include <unistd.h>
 
 #define SUFFIX ".qconv-part"
+#define KEPT ".qconv-partial" /* with --resume */
 
 static atomic_int n_accesses, spoilt;
 
-/* Returns whether the access is the one to spoil. Every access counts if it is of the chosen kind */
+/* Returns whether the access is the one to spoil, or for "stop" one behind it. Every access counts if it is of the
+   chosen kind */
 static int
 is_chosen (const char *kind)
 {
   const char *fault = getenv ("QCONV_SHIM");
   size_t n = strlen (kind);
+  int access, chosen;
 
-  return fault != NULL && strncmp (fault, kind, n) == 0 && fault[n] == ','
-         && atomic_fetch_add (&n_accesses, 1) == atoi (fault + n + 1);
+  if (fault == NULL || strncmp (fault, kind, n) != 0 || fault[n] != ',')
+    return 0;
+  access = atomic_fetch_add (&n_accesses, 1);
+  chosen = atoi (fault + n + 1);
+  return access == chosen || (access > chosen && strcmp (kind, "stop") == 0);
 }
 
 static int
@@ -42,14 +50,23 @@ is_short (void)
 }
 
 static int
+ends_in (const char *text, const char *end)
+{
+  size_t n = strlen (text), n_end = strlen (end);
+
+  return n > n_end && strcmp (text + n - n_end, end) == 0;
+}
+
+static int
 is_output (int fd)
 {
   char link[64], path[4096];
   ssize_t n;
 
   snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
-  n = readlink (link, path, sizeof path);
-  return n > (ssize_t) strlen (SUFFIX) && memcmp (path + n - strlen (SUFFIX), SUFFIX, strlen (SUFFIX)) == 0;
+  n = readlink (link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  return ends_in (path, SUFFIX) || ends_in (path, KEPT);
 }
 
 /* Notes that a fault which leaves @n bytes of @bytes unwritten changes the file, whose space is zero before */
@@ -90,6 +107,13 @@ write_spoilt (int fd, const char *bytes, size_t n, off_t offset)
       note_loss (bytes + n / 2, n - n / 2);
       return next_write () (fd, bytes, n / 2, offset) < 0 ? -1 : (ssize_t) n;
     }
+  if (is_chosen ("kill"))
+    {
+      next_write () (fd, bytes, n / 2, offset);
+      raise (SIGKILL);
+    }
+  if (is_chosen ("stop"))
+    raise (SIGSTOP);
   copy = malloc (n + 1);
   memcpy (copy, bytes, n);
   if (is_chosen ("flip") && n > 0)
