@@ -4,9 +4,9 @@
 #pragma once
 #include "layer/source-layer.h"
 
-/* Rows first, first + stride … (@n of them) of @source, a layer of the model: of each row @width items from item @skip
-   on, or all if @width is 0. @column: the first column that they have in the list. If it is not 0, they lie to the
-   right of the stretch before them, which has as many rows */
+/* Rows first, first + stride … (@n of them) of @source, a layer of the model: @width items of each from item
+   @skip on, or all if @width is 0. @column: the first column that they have in the list. If it is not 0, they lie to
+   the right of the stretch before them, which has as many rows */
 typedef struct {
   const SourceLayer *source;
   guint64 first, stride, n;

@@ -37,7 +37,7 @@ gboolean nunchaku_load_awq_bias (const QconvLoad *load, GError **error);
 gboolean nunchaku_awq_bias_error (const QconvLoad *load, GError **error);
 
 /* Finds the two biases of a layer of which @l is one half: "out_proj" and "mlp_fc2" of a single block of FLUX.1 are
-   columns of one matrix, so that their biases are added. Returns FALSE if @l is no such half, or the other is missing */
+   columns of one matrix, so that their biases are added. Returns FALSE if @l is none, or the other is missing. */
 gboolean nunchaku_bias_halves (const QconvDirectory *d, const NunchakuLook *l, const QconvTensor *halves[2]);
 /* Returns: (transfer full): the other tensors of the layer, which must outlive the load function's calls. */
 GBytes *nunchaku_shift_data (const NunchakuLook *l);

@@ -186,8 +186,8 @@ check_modulation (NunchakuLook *l)
     BROKEN (l, "shape", "%" G_GUINT64_FORMAT " rows cannot be divided into %u vectors", l->rows, l->chunks);
 }
 
-/* Refuses tensors that would be lost: a second spelling of one that the layer has, and those of the other kind of layer,
-   such as the factors of a product beside AWQ codes, which only files of LoRAs have. */
+/* Refuses tensors that would be lost: a second spelling of one that the layer has, and those of the other kind of
+   layer, such as the factors of a product beside AWQ codes, which only files of LoRAs have. */
 static void
 check_strangers (NunchakuLook *l, const QconvDirectory *d)
 {
