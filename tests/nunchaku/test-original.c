@@ -45,9 +45,9 @@ add_awq (Builder *b, const char *layer)
   add_halves (b, layer, ".bias", "BF16", "[24]", 24, 0x3fc0);
 }
 
-/* Returns the problems of @path, which @original is compared with, as lines "code layer" */
+/* Returns the tensors in which @path and @original differ, a line each. What loaders miss in @path does not count */
 static char *
-problems_against (const char *path, const char *original)
+differences (const char *path, const char *original)
 {
   g_autoptr (QconvModel) m = open_model (path, NULL), o = open_model (original, NULL);
   g_autoptr (GError) error = NULL;
@@ -59,8 +59,8 @@ problems_against (const char *path, const char *original)
     {
       const QconvProblem *p = g_ptr_array_index (r->problems, i);
 
-      if (strcmp (p->code, "metadata") != 0 && strcmp (p->code, "rank") != 0)
-        g_string_append_printf (lines, "%s %s\n", p->code, p->layer != NULL ? p->layer : "-");
+      if (strstr (p->message, "the original") != NULL)
+        g_string_append_printf (lines, "%s\n", p->layer);
     }
   return g_string_free (lines, FALSE);
 }
@@ -99,18 +99,18 @@ test_biases (void)
 {
   static const struct {
     float shifted, plain_chunk, raised_chunk;
-    const char *problems;
+    const char *differences;
   } cases[] = {
     { 0, 0, 0, "" },
     { 0.84f, 0, 0.0058f, "" },
     { -0.84f, 0, -0.0058f, "" },
-    { 0.86f, 0, 0, "differs " FC2 ".bias\n" },
-    { -0.86f, 0, 0, "differs " FC2 ".bias\n" },
-    { -13.0f, 0, 0, "differs " FC2 ".bias\n" },
-    { 0, 0.001f, 0, "differs " MOD ".bias\n" },
-    { 0, 0, 0.0060f, "differs " MOD ".bias\n" },
-    { 0, 0, -0.5f, "differs " MOD ".bias\n" },
-    { 0, 0, 1.0f, "differs " MOD ".bias\n" },
+    { 0.86f, 0, 0, FC2 ".bias\n" },
+    { -0.86f, 0, 0, FC2 ".bias\n" },
+    { -13.0f, 0, 0, FC2 ".bias\n" },
+    { 0, 0.001f, 0, MOD ".bias\n" },
+    { 0, 0, 0.0060f, MOD ".bias\n" },
+    { 0, 0, -0.5f, MOD ".bias\n" },
+    { 0, 0, 1.0f, MOD ".bias\n" },
   };
   g_autoptr (Builder) b = builder_new ();
   g_autofree char *path = NULL;
@@ -121,9 +121,9 @@ test_biases (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *original = write_original (cases[i].shifted, cases[i].plain_chunk, cases[i].raised_chunk);
-      g_autofree char *problems = problems_against (path, original);
+      g_autofree char *found = differences (path, original);
 
-      g_assert_cmpstr (problems, ==, cases[i].problems);
+      g_assert_cmpstr (found, ==, cases[i].differences);
     }
 }
 
@@ -181,9 +181,9 @@ test_golden (void)
     }
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      g_autofree char *path = golden_path (names[i]), *problems = problems_against (path, source);
+      g_autofree char *path = golden_path (names[i]), *found = differences (path, source);
 
-      g_assert_cmpstr (problems, ==, "");
+      g_assert_cmpstr (found, ==, "");
     }
 }
 
