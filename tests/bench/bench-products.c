@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Measures the products of a matrix and a thin one on one core, next to sgemm of OpenBLAS in the same run if
-   libopenblas.so.0 is installed, and a whole step of subspace iteration. Rates are for the time of the processor, of which
-   POSIX counts a million parts a second, because other work may share the machine. bench-products [LEVEL [NAME]]
+   libopenblas.so.0 is installed, and a whole step of subspace iteration. Rates are for the time of the processor, of
+   which POSIX counts a million parts a second, because other work may share the machine. bench-products [LEVEL [NAME]]
    measures one level or one row. */
 #include <gmodule.h>
 #include <stdlib.h>

@@ -64,7 +64,8 @@ assert_product (const QconvKernelLevel *level, KernelKind kind, Product p, guint
   g_assert_cmpfloat (got[height * p.width], ==, 7);
 }
 
-/* Tests every short shape, lengths of sums and widths on both sides of what is copied at a time, all kinds of numbers */
+/* Tests every short shape, lengths of sums and widths on both sides of what is copied at a time, all kinds of
+   numbers */
 static void
 test_definition (const QconvKernelLevel *level)
 {
@@ -82,8 +83,11 @@ test_definition (const QconvKernelLevel *level)
         for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
           assert_product (
               level, kind,
-              (Product) { transposed ? depths[i] : 200, transposed ? 200 : depths[i], 21, transposed, NULL, NULL },
-              &state);
+              (Product) { transposed ? depths[i] : 9, transposed ? 9 : depths[i], 21, transposed, NULL, NULL }, &state);
+      for (gsize height = 94; height < 260; height += 17)
+        assert_product (level, KERNEL_NORMAL,
+                        (Product) { transposed ? 5 : height, transposed ? height : 5, 33, transposed, NULL, NULL },
+                        &state);
       for (guint i = 0; i < G_N_ELEMENTS (widths); i++)
         assert_product (level, KERNEL_NORMAL,
                         (Product) { transposed ? 130 : 9, transposed ? 9 : 130, widths[i], transposed, NULL, NULL },
