@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "qconv-types.h"
+#include "schedule/progress.h"
 #include "schedule/schedule.h"
 
 #define N_ITEMS 40
@@ -168,6 +169,31 @@ test_nothing (void)
   g_assert_true (qconv_schedule_run (&ops, &f, 0, &(Limits) { 1 << 20, 4 }, NULL, NULL));
 }
 
+static void
+see (const QconvProgress *progress, gpointer data)
+{
+  *(QconvProgress *) data = *progress;
+}
+
+/* Tests that bytes which an earlier run has done count as done, but not in the rate */
+static void
+test_skipped (void)
+{
+  QconvProgress seen = { 0 };
+  const Listener listener = { .progress = see, .user_data = &seen };
+  Progress p;
+
+  qconv_progress_init (&p, 1000, "converting", &listener);
+  qconv_progress_skip (&p, 600);
+  p.start = p.last = g_get_monotonic_time () - 10 * G_USEC_PER_SEC;
+  qconv_progress_add (&p, 200, "layer");
+  g_assert_cmpuint (seen.done_bytes, ==, 800);
+  g_assert_cmpfloat (seen.rate, >, 0);
+  g_assert_cmpfloat (seen.rate, <=, 20);
+  g_assert_cmpfloat (seen.eta, >=, 10);
+  qconv_progress_clear (&p);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -179,5 +205,6 @@ main (int argc, char **argv)
   g_test_add_func ("/schedule/cancel", test_cancel);
   g_test_add_func ("/schedule/tiny-budget", test_tiny_budget);
   g_test_add_func ("/schedule/nothing", test_nothing);
+  g_test_add_func ("/schedule/skipped", test_skipped);
   return g_test_run ();
 }
