@@ -2,7 +2,7 @@
 /* Measures the products of a matrix and a thin one on one core, next to sgemm of OpenBLAS in the same run if
    libopenblas.so.0 is installed, and a whole step of subspace iteration. Rates are for the time of the processor, of
    which POSIX counts a million parts a second, because other work may share the machine. bench-products [LEVEL [NAME]]
-   measures one level or one row. */
+   measures another level than the best one, or one row. */
 #include <gmodule.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,18 +136,18 @@ measure_step (guint i)
 int
 main (int argc, char **argv)
 {
+  const char *name = argc > 1 ? argv[1] : qconv_kernel_level_chosen ()->name;
   Sgemm sgemm = open_sgemm ();
 
   g_print ("%-8s %-24s %-16s %9s %9s %6s\n", "level", "measure", "shape", "GFLOP/s", "OpenBLAS", "ratio");
   for (const QconvKernelLevel *level = qconv_kernel_levels (); level->name != NULL; level++)
     for (const QconvOp *op = level->ops; op->name != NULL; op++)
       for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
-        if (level->supported () && g_str_has_prefix (op->name, "thin-product")
-            && (argc < 2 || strcmp (argv[1], level->name) == 0) && (argc < 3 || strcmp (argv[2], op->name) == 0))
+        if (level->supported () && strcmp (name, level->name) == 0 && g_str_has_prefix (op->name, "thin-product")
+            && (argc < 3 || strcmp (argv[2], op->name) == 0))
           measure_product (level, op, i, g_str_has_suffix (op->name, "transposed"), sgemm);
   for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
-    if ((argc < 2 || strcmp (argv[1], qconv_kernel_level_chosen ()->name) == 0)
-        && (argc < 3 || strcmp (argv[2], "low-rank-step") == 0))
+    if (strcmp (name, qconv_kernel_level_chosen ()->name) == 0 && (argc < 3 || strcmp (argv[2], "low-rank-step") == 0))
       measure_step (i);
   return 0;
 }
