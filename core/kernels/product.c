@@ -15,13 +15,14 @@
 #endif
 #define BLOCK_ROWS 4
 #define BLOCK (WIDTH * VECTORS)
-#define PANEL 64 /* columns, and steps of the rank, of the right matrix that stay in the nearest cache */
+#define COLS 128 /* columns, and */
+#define DEPTH 64 /* steps of the rank, of the right matrix that stay in the nearest caches */
 
 typedef float Vec __attribute__ ((vector_size (WIDTH * sizeof (float))));
 
 /* A part of the right matrix without gaps */
 typedef struct {
-  Vec items[PANEL][PANEL / WIDTH];
+  Vec items[DEPTH][COLS / WIDTH];
 } Panel;
 
 static inline Vec
@@ -40,7 +41,7 @@ load (const float *x)
  * @right: @depth rows
  */
 typedef struct {
-  const float (*left)[PANEL];
+  const float (*left)[DEPTH];
   const Panel *right;
   gsize depth;
 } Factors;
@@ -49,7 +50,7 @@ typedef struct {
 static inline __attribute__ ((always_inline)) void
 add_block (float *w, gsize stride, const Factors *f, gsize at, guint first, guint n)
 {
-  const float (*left)[PANEL] = f->left + first;
+  const float (*left)[DEPTH] = f->left + first;
   const Panel *p = f->right;
   gsize depth = f->depth;
   Vec sums[BLOCK_ROWS][VECTORS];
@@ -70,7 +71,7 @@ add_block (float *w, gsize stride, const Factors *f, gsize at, guint first, guin
 static void
 add_rows (float *w, gsize stride, const Factors *f, guint n)
 {
-  for (gsize c = 0; c < PANEL; c += BLOCK)
+  for (gsize c = 0; c < COLS; c += BLOCK)
     if (n == BLOCK_ROWS)
       add_block (w + c, stride, f, c / WIDTH, 0, BLOCK_ROWS);
     else
@@ -78,22 +79,22 @@ add_rows (float *w, gsize stride, const Factors *f, guint n)
         add_block (w + r * stride + c, stride, f, c / WIDTH, r, 1);
 }
 
-/* Adds the product to @cols columns of @n rows. The right edge has fewer than PANEL columns and is added in a copy */
+/* Adds the product to @cols columns of @n rows. The right edge has fewer than COLS columns and is added in a copy */
 static void
 add_panel (float *w, gsize stride, gsize cols, const Factors *f, guint n)
 {
-  float edge[BLOCK_ROWS * PANEL] = { 0 };
+  float edge[BLOCK_ROWS * COLS] = { 0 };
 
-  if (cols >= PANEL)
+  if (cols >= COLS)
     {
       add_rows (w, stride, f, n);
       return;
     }
   for (guint r = 0; r < n; r++)
-    memcpy (edge + r * PANEL, w + r * stride, cols * sizeof *w);
-  add_rows (edge, PANEL, f, n);
+    memcpy (edge + r * COLS, w + r * stride, cols * sizeof *w);
+  add_rows (edge, COLS, f, n);
   for (guint r = 0; r < n; r++)
-    memcpy (w + r * stride, edge + r * PANEL, cols * sizeof *w);
+    memcpy (w + r * stride, edge + r * COLS, cols * sizeof *w);
 }
 
 typedef struct {
@@ -106,7 +107,7 @@ typedef struct {
 static void
 add_stretch (const Product *x, gsize col, gsize first)
 {
-  gsize depth = MIN (x->rank - first, PANEL), cols = MIN (x->cols - col, PANEL);
+  gsize depth = MIN (x->rank - first, DEPTH), cols = MIN (x->cols - col, COLS);
   Panel p;
 
   for (gsize k = 0; k < depth; k++)
@@ -114,12 +115,12 @@ add_stretch (const Product *x, gsize col, gsize first)
       guint8 *to = (guint8 *) p.items[k];
 
       memcpy (to, x->right + (first + k) * x->cols + col, cols * sizeof *x->right);
-      memset (to + cols * sizeof *x->right, 0, (PANEL - cols) * sizeof *x->right);
+      memset (to + cols * sizeof *x->right, 0, (COLS - cols) * sizeof *x->right);
     }
   for (gsize row = 0; row < x->rows; row += BLOCK_ROWS)
     {
       guint n = (guint) MIN (x->rows - row, BLOCK_ROWS);
-      float left[BLOCK_ROWS][PANEL];
+      float left[BLOCK_ROWS][DEPTH];
       const Factors f = { left, &p, depth };
 
       for (guint r = 0; r < n; r++)
@@ -143,8 +144,8 @@ QCONV_LEVEL_NAME (qconv_op_add_product) (gpointer device, gpointer stream, const
       || !qconv_kernel_fits (&args[1], "left", QCONV_MASK (QCONV_F32), x.rows, x.rank, error)
       || !qconv_kernel_fits (&args[2], "right", QCONV_MASK (QCONV_F32), x.rank, x.cols, error))
     return FALSE;
-  for (gsize col = 0; col < x.cols; col += PANEL)
-    for (gsize first = 0; first < x.rank; first += PANEL)
+  for (gsize col = 0; col < x.cols; col += COLS)
+    for (gsize first = 0; first < x.rank; first += DEPTH)
       add_stretch (&x, col, first);
   return TRUE;
 }

@@ -75,7 +75,8 @@ plan_layers (Planning *pl, GError **error)
       if (layers == NULL)
         return FALSE;
     }
-  if (!qconv_plan_each_layer (pl, layers, error) || !check_biases (p, error) || !qconv_rules_check (&pl->rules, layers, error))
+  if (!qconv_plan_each_layer (pl, layers, error) || !check_biases (p, error)
+      || !qconv_rules_check (&pl->rules, layers, error))
     return FALSE;
   if (p->edit != NULL && !qconv_edit_check (p->edit, error))
     return FALSE;

@@ -17,7 +17,7 @@
    Martinsson and Tropp, "Finding structure with randomness", section 4) */
 #define OVERSAMPLING 10
 /* Steps from a random basis to the first L */
-#define FIRST_STEPS 2
+#define FIRST_STEPS 3
 /* A round that gains less than this share is the last one */
 #define LEAST_GAIN 0.005
 /* Items of the rows that are encoded at once: their buffers stay in the second-level cache */
@@ -43,7 +43,7 @@ typedef struct {
   const QconvTile *t;
   gsize rows, cols, rank, width, block;
   QconvBuffer *rest, *up, *down, *scratch, *left, *right, *decoded, *halves, *error, *top;
-  QconvBuffer *view_floats, *view_rest, *view_left, *view_decoded, *view_half;
+  QconvBuffer *view_floats, *view_rest, *view_decoded, *view_half;
   NunchakuCodes codes;
   double best;
 } Search;
@@ -174,17 +174,13 @@ step (const Search *s, GError **error)
 
 /* ---- The codes ---- */
 
-/* Sets rows [first, first + n) of @s->rest to W. */
+/* Sets @s->rest to W. */
 static gboolean
-copy_weight (Search *s, gsize first, gsize n, GError **error)
+copy_weight (const Search *s, GError **error)
 {
-  QconvBuffer *w = s->t->floats;
-  gsize item = qconv_buffer_dtype (w) == QCONV_F32 ? sizeof (float) : sizeof (guint16);
-
-  return view_rows (s, &s->view_floats, w, s->cols * item, first, n, error)
-         && view_rows (s, &s->view_rest, s->rest, s->cols * sizeof (float), first, n, error)
+  return !g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error)
          && qconv_stream_run (s->t->stream, "convert", 1,
-                              (QconvArg[]) { QCONV_BUF (s->view_floats), QCONV_BUF (s->view_rest) }, 2, error);
+                              (QconvArg[]) { QCONV_BUF (s->t->floats), QCONV_BUF (s->rest) }, 2, error);
 }
 
 /* Sets @s->rest to W - @left * @right and @s->top to its largest magnitude. */
@@ -194,36 +190,32 @@ subtract_product (Search *s, QconvBuffer *left, QconvBuffer *right, GError **err
   QconvStream *stream = s->t->stream;
 
   *(float *) qconv_buffer_data (s->top) = 0.0f;
-  for (gsize first = 0, n; first < s->rows; first += n)
-    {
-      n = MIN (s->block, s->rows - first);
-      if (g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error)
-          || !copy_weight (s, first, n, error)
-          || !view_rows (s, &s->view_left, left, s->rank * sizeof (float), first, n, error)
-          || !qconv_stream_run (stream, "add-product", 1,
-                                (QconvArg[]) { QCONV_BUF (s->view_rest), QCONV_BUF (s->view_left), QCONV_BUF (right),
-                                               QCONV_I (n), QCONV_I (s->cols), QCONV_I (s->rank), QCONV_F (-1.0) },
-                                7, error)
-          || !qconv_stream_run (stream, "amax", 1, (QconvArg[]) { QCONV_BUF (s->view_rest), QCONV_BUF (s->top) }, 2,
-                                error))
-        return FALSE;
-    }
-  return TRUE;
+  return copy_weight (s, error)
+         && qconv_stream_run (stream, "add-product", 1,
+                              (QconvArg[]) { QCONV_BUF (s->rest), QCONV_BUF (left), QCONV_BUF (right),
+                                             QCONV_I (s->rows), QCONV_I (s->cols), QCONV_I (s->rank), QCONV_F (-1.0) },
+                              7, error)
+         && qconv_stream_run (stream, "amax", 1, (QconvArg[]) { QCONV_BUF (s->rest), QCONV_BUF (s->top) }, 2, error);
 }
 
 /* Replaces W - L in the view of @s->rest by W - Q. */
 static gboolean
 subtract_codes (Search *s, gsize first, gsize n, GError **error)
 {
-  float *rest;
-  const float *decoded;
+  QconvBuffer *w = s->t->floats;
+  gboolean wide = qconv_buffer_dtype (w) == QCONV_F32;
+  gsize row_bytes = s->cols * (wide ? sizeof (float) : sizeof (guint16));
+  const float *from, *decoded = qconv_buffer_data (s->view_decoded);
+  float *rest = qconv_buffer_data (s->view_rest);
 
-  if (!copy_weight (s, first, n, error))
+  if (!view_rows (s, &s->view_floats, w, row_bytes, first, n, error)
+      || (!wide
+          && !qconv_stream_run (s->t->stream, "convert", 1,
+                                (QconvArg[]) { QCONV_BUF (s->view_floats), QCONV_BUF (s->view_rest) }, 2, error)))
     return FALSE;
-  rest = qconv_buffer_data (s->view_rest);
-  decoded = qconv_buffer_data (s->view_decoded);
+  from = wide ? qconv_buffer_data (s->view_floats) : rest;
   for (gsize i = 0; i < n * s->cols; i++)
-    rest[i] -= decoded[i];
+    rest[i] = from[i] - decoded[i];
   return TRUE;
 }
 
@@ -239,6 +231,8 @@ encode_rest (Search *s, double *error_sum, GError **error)
   for (gsize first = 0, n; first < s->rows; first += n)
     {
       n = MIN (s->block, s->rows - first);
+      if (g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error))
+        return FALSE;
       if (!view_rows (s, &s->view_rest, s->rest, s->cols * sizeof (float), first, n, error)
           || !view_rows (s, &s->view_decoded, s->decoded, s->cols * sizeof (float), 0, n, error)
           || !nunchaku_codes_encode (&s->codes, s->view_rest, first, n, error)
@@ -281,11 +275,8 @@ find_first_product (Search *s, GError **error)
 {
   const QconvLowRank l = low_rank (s);
 
-  if (!qconv_low_rank_start (&l, error))
+  if (!qconv_low_rank_start (&l, error) || !copy_weight (s, error))
     return FALSE;
-  for (gsize first = 0, n; first < s->rows; first += n)
-    if (!copy_weight (s, first, n = MIN (s->block, s->rows - first), error))
-      return FALSE;
   for (guint i = 0; i < FIRST_STEPS; i++)
     if (!step (s, error))
       return FALSE;
