@@ -8,7 +8,7 @@
    Kinds: "flip" one bit, "zero" the bytes, "lost" nothing is written, "torn" only the first half is, and all four
    claim success; "read" the read fails with EIO; "short" all writes and reads do half of what they are asked for, and
    say so; "kill" the first half is written, then SIGKILL ends the program; "stop" SIGSTOP stops the program before
-   this and every later write, all of which are right */
+   this write, and every later one takes a while, so that a signal comes in time; all are right */
 #undef _FILE_OFFSET_BITS /* which would make one name of pwrite and pwrite64 */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,10 +25,10 @@
 
 static atomic_int n_accesses, spoilt;
 
-/* Returns whether the access is the one to spoil, or for "stop" one behind it. Every access counts if it is of the
+/* Returns 1 if the access is the one to spoil, 2 for those behind it, else 0. Every access counts if it is of the
    chosen kind */
 static int
-is_chosen (const char *kind)
+place_of_access (const char *kind)
 {
   const char *fault = getenv ("QCONV_SHIM");
   size_t n = strlen (kind);
@@ -38,7 +38,13 @@ is_chosen (const char *kind)
     return 0;
   access = atomic_fetch_add (&n_accesses, 1);
   chosen = atoi (fault + n + 1);
-  return access == chosen || (access > chosen && strcmp (kind, "stop") == 0);
+  return access == chosen ? 1 : 2 * (access > chosen);
+}
+
+static int
+is_chosen (const char *kind)
+{
+  return place_of_access (kind) == 1;
 }
 
 static int
@@ -96,6 +102,7 @@ static ssize_t
 write_spoilt (int fd, const char *bytes, size_t n, off_t offset)
 {
   char *copy;
+  int stop;
 
   if (is_chosen ("lost"))
     {
@@ -112,8 +119,11 @@ write_spoilt (int fd, const char *bytes, size_t n, off_t offset)
       next_write () (fd, bytes, n / 2, offset);
       raise (SIGKILL);
     }
-  if (is_chosen ("stop"))
+  stop = place_of_access ("stop");
+  if (stop == 1)
     raise (SIGSTOP);
+  else if (stop == 2)
+    usleep (20000);
   copy = malloc (n + 1);
   memcpy (copy, bytes, n);
   if (is_chosen ("flip") && n > 0)

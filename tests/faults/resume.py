@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 
 from families import without_families
@@ -90,13 +89,6 @@ class Place:
         assert process.poll() is None, "the run has ended"
         return process
 
-    @staticmethod
-    def go_on(process):
-        """Lets a run that was stopped come to its end, a short while after every write."""
-        while process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
-
 
 def killed(target):
     def test(folder, model):
@@ -131,7 +123,7 @@ def interrupted(folder, model):
     for options in ((), ("--resume",)):
         process = place.stop(*options)
         process.send_signal(signal.SIGINT)
-        place.go_on(process)
+        process.send_signal(signal.SIGCONT)
         place.expect_end(130, process, "--resume goes on with it" if options else "")
         if not options:
             place.expect_files()
@@ -145,7 +137,7 @@ def two_at_once(folder, model):
     place.expect(1, "--resume", words="another run with --resume writes it")
     place.expect(0)  # one without --resume has a file of its own
     assert place.take_output() == place.whole
-    place.go_on(process)
+    process.send_signal(signal.SIGCONT)
     place.expect_end(0, process)
     assert place.take_output() == place.whole
     place.expect_files()
