@@ -90,6 +90,8 @@ typedef struct {
  *   { NULL }. Their options are those of the scheme, named SCHEME.KEY
  * @beside: the loader also takes layers of @scheme in files of the writer's other targets. Layers that a source has in
  *   this scheme, and that core would keep, are then moved instead of decoded
+ * @file_name: (nullable): pattern of the output's name without suffix, if the user names none: "{stem}" stands for the
+ *   name of the input, "{KEY}" for the option KEY of @scheme. NULL: "{stem}-TARGET"
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
  *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
  *   shapes of tensors
@@ -101,7 +103,7 @@ typedef struct {
   const char *parameters;
   const QconvRoleScheme *roles;
   gboolean beside, complete;
-  gconstpointer reserved[1];
+  const char *file_name;
 } QconvTarget;
 
 /**

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cuts a match of @pattern off the end of *name, unless nothing would be left */
+#include "registry/values.h"
+
+/* Cuts a match of @pattern off *name, unless nothing would be left */
 static void
-cut_end (char **name, const char *pattern)
+cut_off (char **name, const char *pattern)
 {
   g_autoptr (GRegex) re = g_regex_new (pattern, G_REGEX_CASELESS, 0, NULL);
   char *cut = g_regex_replace_literal (re, *name, -1, 0, "", 0, NULL);
@@ -38,6 +40,44 @@ cut_target (char **name)
           (*name)[all - n] = '\0';
           return;
         }
+    }
+}
+
+/* Returns: (transfer full): @pattern with "{stem}" and the options in it filled in. @values: (nullable): NULL: options
+   become an expression that matches any value, and the rest is escaped */
+static char *
+fill_pattern (const char *pattern, const char *stem, const QconvValues *values)
+{
+  g_auto (GStrv) parts = g_strsplit (pattern, "{", -1);
+  GString *name = g_string_new (NULL);
+
+  for (guint i = 0; parts[i] != NULL; i++)
+    {
+      const char *end = i > 0 ? strchr (parts[i], '}') : NULL;
+      g_autofree char *key = end != NULL ? g_strndup (parts[i], (gsize) (end - parts[i])) : NULL;
+      g_autofree char *rest = values != NULL ? g_strdup (end != NULL ? end + 1 : parts[i])
+                                             : g_regex_escape_string (end != NULL ? end + 1 : parts[i], -1);
+      g_autofree char *value = key == NULL || strcmp (key, "stem") == 0 ? g_strdup (key != NULL ? stem : "")
+                               : values != NULL                         ? g_strdup (qconv_values_text_of (values, key))
+                                                                        : g_strdup ("[^-_.]+");
+
+      g_string_append (name, value);
+      g_string_append (name, rest);
+    }
+  return g_string_free (name, FALSE);
+}
+
+/* Cuts off what the pattern of a target of @w put before the name of an input */
+static void
+cut_start (char **name, const QconvWriter *w)
+{
+  for (const QconvTarget *t = w->targets; t->name != NULL; t++)
+    {
+      g_autofree char *start = t->file_name != NULL ? fill_pattern (t->file_name, "", NULL) : NULL;
+      g_autofree char *anchored = start != NULL ? g_strconcat ("^", start, NULL) : NULL;
+
+      if (anchored != NULL)
+        cut_off (name, anchored);
     }
 }
 
@@ -94,25 +134,33 @@ cached_model (const char *real)
 
 /* ---- Names ---- */
 
-/* Returns: (transfer full): STEM-TARGET.SUFFIX for a file or a folder called @base, which is consumed */
+/* Returns: (transfer full): the name of the output for a file or a folder called @base, which is consumed */
 static char *
-name_for (const QconvTargetInfo *t, char *base, gboolean is_folder)
+name_for (const QconvTargetInfo *t, const QconvValues *values, char *base, gboolean is_folder)
 {
   g_autofree char *stem = base;
 
   if (!is_folder)
     {
-      cut_end (&stem, "\\.index\\.json$");
-      cut_end (&stem, "\\.[A-Za-z0-9_]+$");
+      cut_off (&stem, "\\.index\\.json$");
+      cut_off (&stem, "\\.[A-Za-z0-9_]+$");
     }
-  cut_end (&stem, "-[0-9]{5}-of-[0-9]{5}$");
+  cut_off (&stem, "-[0-9]{5}-of-[0-9]{5}$");
   cut_target (&stem);
-  cut_end (&stem, NUMBERS_SUFFIX);
+  cut_off (&stem, NUMBERS_SUFFIX);
+  if (values != NULL && t->target->file_name != NULL)
+    {
+      g_autofree char *name = NULL;
+
+      cut_start (&stem, t->writer);
+      name = fill_pattern (t->target->file_name, stem, values);
+      return g_strconcat (name, t->writer->suffix, NULL);
+    }
   return g_strconcat (stem, "-", t->name, t->writer->suffix, NULL);
 }
 
 char *
-qconv_output_name (const QconvTargetInfo *t, const char *input)
+qconv_output_name (const QconvTargetInfo *t, const QconvValues *values, const char *input)
 {
   gboolean is_folder = g_file_test (input, G_FILE_TEST_IS_DIR);
   g_autofree char *absolute = g_canonicalize_filename (input, NULL);
@@ -123,7 +171,7 @@ qconv_output_name (const QconvTargetInfo *t, const char *input)
   g_autofree char *model = cached && (is_folder || strchr (base, '.') == NULL) ? cached_model (absolute) : NULL;
 
   /* Folders and blobs of a cache are called after checksums */
-  name = name_for (t, g_strdup (model != NULL ? model : base), is_folder || model != NULL);
+  name = name_for (t, values, g_strdup (model != NULL ? model : base), is_folder || model != NULL);
   if (cached || strcmp (folder, ".") == 0 || (is_folder && strcmp (input_base, ".") == 0))
     return g_steal_pointer (&name);
   return g_build_filename (folder, name, NULL);
@@ -146,13 +194,14 @@ qconv_output_foreign_suffix (const QconvTargetInfo *t, const char *output)
 }
 
 char *
-qconv_output_path (const QconvTargetInfo *t, const char *input, const char *output, GError **error)
+qconv_output_path (const QconvTargetInfo *t, const QconvValues *values, const char *input, const char *output,
+                   GError **error)
 {
   g_autofree char *derived = NULL, *base = NULL;
 
   if (output == NULL)
     {
-      derived = qconv_output_name (t, input);
+      derived = qconv_output_name (t, values, input);
       base = g_path_get_dirname (derived);
       if (!qconv_output_in_cache (base))
         return g_steal_pointer (&derived);
@@ -167,7 +216,7 @@ qconv_output_path (const QconvTargetInfo *t, const char *input, const char *outp
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: there is no such folder: make it first", output);
       return NULL;
     }
-  derived = t != NULL ? qconv_output_name (t, input) : g_canonicalize_filename (input, NULL);
+  derived = t != NULL ? qconv_output_name (t, values, input) : g_canonicalize_filename (input, NULL);
   base = g_path_get_basename (derived);
   return g_build_filename (output, base, NULL);
 }

@@ -210,7 +210,14 @@ plan_layer (Planning *pl, SourceLayer *s, GError **error)
                     : move           ? plan_moved (pl, s, error)
                                      : plan_plain (pl, s, d.rule, error);
 
-  if (l == NULL || !qconv_output_plan_layer (&p->output, l, error))
+  if (l == NULL)
+    return FALSE;
+  if (qconv_rules_gave_up (&pl->rules, error))
+    {
+      qconv_planned_layer_free (l);
+      return FALSE;
+    }
+  if (!qconv_output_plan_layer (&p->output, l, error))
     return FALSE;
   if (d.scheme != NULL && !p->target->target->complete && changes_probed (pl, l))
     {

@@ -263,6 +263,18 @@ check_job (const Planning *pl, GError **error)
                         p->target->name);
 }
 
+/* Names the output after the options of its scheme, unless the user named it */
+static gboolean
+name_output (const Planning *pl, GError **error)
+{
+  QconvPlan *p = pl->plan;
+
+  g_free (p->path);
+  p->path = qconv_output_path (p->target, qconv_schemes_main (&pl->schemes)->values, p->model->path, pl->job->output,
+                               error);
+  return p->path != NULL;
+}
+
 static gboolean
 make_plan (Planning *pl, GError **error)
 {
@@ -285,6 +297,8 @@ make_plan (Planning *pl, GError **error)
     return FALSE;
   if (p->edit != NULL)
     p->changes = qconv_edit_changes (p);
+  if (p->target->target->file_name != NULL && !name_output (pl, error))
+    return FALSE;
   qconv_plan_warn (p, pl->scales != NULL);
   return TRUE;
 }
@@ -317,7 +331,7 @@ find_target (QconvPlan *p, const QconvJob *job, GError **error)
     {
       p->target = qconv_target_find (job->target, error);
       if (p->target != NULL)
-        p->path = qconv_output_path (p->target, p->model->path, job->output, error);
+        p->path = qconv_output_path (p->target, NULL, p->model->path, job->output, error);
       return p->path != NULL;
     }
   p->in_place = qconv_edit_in_place (p->model, job, &local);
@@ -332,7 +346,8 @@ find_target (QconvPlan *p, const QconvJob *job, GError **error)
       return FALSE;
     }
   p->target = qconv_edit_target (p->edit);
-  p->path = p->in_place ? g_strdup (p->model->path) : qconv_output_path (NULL, p->model->path, job->output, error);
+  p->path
+      = p->in_place ? g_strdup (p->model->path) : qconv_output_path (NULL, NULL, p->model->path, job->output, error);
   return p->path != NULL;
 }
 

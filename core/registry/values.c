@@ -262,6 +262,14 @@ qconv_values_follow (QconvValues *v, const QconvValues *source)
       }
 }
 
+const char *
+qconv_values_text_of (const QconvValues *v, const char *name)
+{
+  guint i = find_row (v, name);
+
+  return i < v->n && v->text[i] != NULL ? v->text[i] : "";
+}
+
 char *
 qconv_values_text (const QconvValues *v)
 {

@@ -16,6 +16,8 @@ gboolean qconv_values_set (QconvValues *v, const char *name, const char *value, 
 gboolean qconv_values_set_bare (QconvValues *v, const char *name, GError **error);
 /* Sets "key=value,key=value". @text: (nullable): NULL and "" change nothing */
 gboolean qconv_values_parse (QconvValues *v, const char *text, GError **error);
+/* Returns: (transfer none): the value of an option of any type as text, "" if it is unset or not in the table */
+const char *qconv_values_text_of (const QconvValues *v, const char *name);
 /* Returns whether the table has a row called @name */
 gboolean qconv_values_knows (const QconvValues *v, const char *name);
 /* Returns whether all rows with QCONV_OPTION_PARAMETER are equal; both must be of the same table */

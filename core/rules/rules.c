@@ -57,19 +57,19 @@ scheme_bits (const Layer *l)
   return (guint) (bits / ((double) l->pub.rows * (double) l->pub.cols));
 }
 
-/* Returns the family's advice for the scheme @id, one weight of which takes as many bits as one of @trial */
+/* Returns the family's advice for the scheme @id with weights of @bits */
 static Advice
-advise_for (const Rules *r, const SourceLayer *s, const char *id, const Layer *trial)
+advise_for (const Rules *r, const SourceLayer *s, const char *id, guint bits)
 {
   const Identity *is = r->mapping->identity;
 
-  return qconv_family_advise (is->family, is->dims, id, scheme_bits (trial), qconv_mapping_original (r->mapping, s));
+  return qconv_family_advise (is->family, is->dims, id, bits, qconv_mapping_original (r->mapping, s));
 }
 
 static Advice
 advise (const Rules *r, const SourceLayer *s, const Layer *trial)
 {
-  return advise_for (r, s, trial->quantizer->id, trial);
+  return advise_for (r, s, trial->quantizer->id, scheme_bits (trial));
 }
 
 /* Returns: (nullable): the scheme that the target has for @s */
@@ -328,7 +328,7 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
   if (reason != NULL)
     return stays_small (r, s, reason);
   if (scheme->role != NULL) /* the family advises about the target's own scheme */
-    return advise_for (r, s, qconv_schemes_main (r->schemes)->quantizer->id, *trial).kind == ADVICE_KEEP
+    return advise_for (r, s, qconv_schemes_main (r->schemes)->quantizer->id, scheme_bits (*trial)).kind == ADVICE_KEEP
                ? stays ("family")
                : becomes (scheme, g_steal_pointer (trial), "target");
   advice = advise (r, s, *trial);
@@ -400,10 +400,15 @@ Decision
 qconv_rules_decide (Rules *r, const SourceLayer *s)
 {
   const Scheme *scheme = target_scheme (r, s);
+  const QconvTarget *t = r->schemes->info->target;
   g_autoptr (Layer) trial = scheme != NULL ? try_scheme (r, s, scheme, NULL) : NULL;
   gboolean fits = trial != NULL;
   Decision d = decide (r, s, scheme, &trial);
 
+  /* The loader of a complete target does not take the layer in another form */
+  if (scheme != NULL && t->complete && !fits && r->gave_up == NULL
+      && advise_for (r, s, qconv_schemes_main (r->schemes)->quantizer->id, 0).kind != ADVICE_KEEP)
+    qconv_target_takes (s, scheme, &r->gave_up);
   d.packable = fits || d.scheme != NULL;
   /* The family's advice on full precision counts for every encoded layer, also if the user chose the scheme */
   d.full_precision = d.layer != NULL && advise (r, s, d.layer).full_precision_mm;
@@ -460,15 +465,21 @@ check_row (Rules *r, const LayerRow *row, const GPtrArray *layers, GError **erro
 }
 
 gboolean
+qconv_rules_gave_up (Rules *r, GError **error)
+{
+  if (r->gave_up == NULL || r->gave_up->domain != QCONV_ERROR)
+    return FALSE;
+  g_propagate_error (error, g_steal_pointer (&r->gave_up));
+  return TRUE;
+}
+
+gboolean
 qconv_rules_check (Rules *r, const GPtrArray *layers, GError **error)
 {
   const char *target = r->job->target;
 
-  if (r->gave_up != NULL && r->gave_up->domain == QCONV_ERROR)
-    {
-      g_propagate_error (error, g_steal_pointer (&r->gave_up));
-      return FALSE;
-    }
+  if (qconv_rules_gave_up (r, error))
+    return FALSE;
   if (r->gave_up != NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "a regular expression is too hard for the names of this file: %s",
                        r->gave_up->message);

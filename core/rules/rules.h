@@ -60,6 +60,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Decision, qconv_decision_clear)
 void qconv_rules_settle (Rules *r);
 /* Decides what becomes of @s. Must be called after qconv_rules_settle() */
 Decision qconv_rules_decide (Rules *r, const SourceLayer *s);
+/* Returns TRUE with @error if a decision failed: a quantizer broke its contract, or refused a layer that the target's
+   loader takes in no other form */
+gboolean qconv_rules_gave_up (Rules *r, GError **error);
 /* Returns whether loaders tell models apart by the stored shape of @s */
 gboolean qconv_rules_probed (const Rules *r, const SourceLayer *s);
 /* Returns whether --only and --keep let an edit change @s */

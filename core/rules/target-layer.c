@@ -18,13 +18,13 @@ is_matrix (const SourceLayer *s)
   return qconv_source_layer_quantized (s) || (qconv_is_weight_name (s->plain_name) && qconv_dtype_is_number (l->dtype));
 }
 
-Layer *
-qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error)
+/* Returns: (transfer full): @s in @scheme; NULL if the quantizer refuses it, with its @error, or if it is no matrix */
+static Layer *
+make_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error)
 {
   const QconvLayer *from = &s->layer->pub;
   const QconvQuantizer *q = scheme->quantizer;
   g_autoptr (Layer) l = NULL;
-  g_autoptr (GError) refused = NULL;
   QconvValues *own;
 
   if (!is_matrix (s))
@@ -35,9 +35,27 @@ qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValue
   l = qconv_layer_new (s->name, &(Encoding) { q->id, q, own }, from->dtype, from->rows, from->cols);
   l->pub.shape = from->shape;
   qconv_layer_settle (l);
-  if (qconv_layer_ask_components (l, &refused))
-    return g_steal_pointer (&l);
+  return qconv_layer_ask_components (l, error) ? g_steal_pointer (&l) : NULL;
+}
+
+Layer *
+qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error)
+{
+  g_autoptr (GError) refused = NULL;
+  Layer *l = make_layer (s, scheme, values, &refused);
+
   if (g_error_matches (refused, QCONV_ERROR, QCONV_ERROR_BUG))
     g_propagate_error (error, g_steal_pointer (&refused));
-  return NULL;
+  return l;
+}
+
+gboolean
+qconv_target_takes (const SourceLayer *s, const Scheme *scheme, GError **error)
+{
+  g_autoptr (GError) refused = NULL;
+  g_autoptr (Layer) l = make_layer (s, scheme, NULL, &refused);
+
+  if (refused != NULL)
+    g_propagate_prefixed_error (error, g_steal_pointer (&refused), "layer \"%s\": ", s->name);
+  return l != NULL;
 }

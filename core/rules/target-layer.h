@@ -8,3 +8,5 @@
    of the scheme for this layer; NULL: those for all layers. Parameters that nobody set follow @s if it has the same
    scheme */
 Layer *qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error);
+/* Returns whether @scheme can hold @s. Fails with the reason of the quantizer, unless @s is no matrix of numbers */
+gboolean qconv_target_takes (const SourceLayer *s, const Scheme *scheme, GError **error);

@@ -287,12 +287,14 @@ static const QconvTarget targets[] = {
     .summary = N_ ("SVDQuant in NVFP4 for RTX 50 cards: 4.5 bits a weight and a low-rank product"),
     .scheme = "svdq_fp4",
     .roles = roles,
-    .complete = TRUE },
+    .complete = TRUE,
+    .file_name = "svdq-fp4_r{rank}-{stem}" },
   { .name = "svdq-int4",
     .summary = N_ ("SVDQuant in INT4 for RTX 20 to 40 cards: 4.3 bits a weight and a low-rank product"),
     .scheme = "svdq_int4",
     .roles = roles,
-    .complete = TRUE },
+    .complete = TRUE,
+    .file_name = "svdq-int4_r{rank}-{stem}" },
   { .name = NULL },
 };
 
