@@ -76,6 +76,20 @@ static const NunchakuConfigMember z_image_config[] = {
   { NULL },
 };
 
+static const NunchakuRepo flux1_repos[] = {
+  { "dev", "black-forest-labs/FLUX.1-dev" },
+  { "dev", "black-forest-labs/FLUX.1-Kontext-dev" },
+  { "dev", "black-forest-labs/FLUX.1-Krea-dev" },
+  { "schnell", "black-forest-labs/FLUX.1-schnell" },
+  { "fill-dev", "black-forest-labs/FLUX.1-Fill-dev" },
+  { "control-dev", "black-forest-labs/FLUX.1-Canny-dev" },
+  { "control-dev", "black-forest-labs/FLUX.1-Depth-dev" },
+  { NULL },
+};
+static const NunchakuRepo qwen_image_repos[]
+    = { { "image", "Qwen/Qwen-Image" }, { "image", "Qwen/Qwen-Image-Edit" }, { NULL } };
+static const NunchakuRepo z_image_repos[] = { { "turbo", "Tongyi-MAI/Z-Image-Turbo" }, { NULL } };
+
 static const char *const blocks[] = { "transformer_blocks.*.weight", "single_transformer_blocks.*.weight", NULL };
 static const char *const z_image_blocks[] = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", NULL };
 
@@ -86,6 +100,7 @@ static const NunchakuClass classes[] = {
     .spelling = NUNCHAKU_LORA_NAMES,
     .quantized = blocks,
     .biases = TRUE,
+    .repos = flux1_repos,
     .config = flux1_config,
     .comfy = flux1_comfy },
   { .family = "qwen_image",
@@ -94,6 +109,7 @@ static const NunchakuClass classes[] = {
     .spelling = NUNCHAKU_PROJ_NAMES,
     .quantized = blocks,
     .biases = TRUE,
+    .repos = qwen_image_repos,
     .config = qwen_image_config },
   { .family = "z_image",
     .name = "NunchakuZImageTransformer2DModel",
@@ -101,6 +117,7 @@ static const NunchakuClass classes[] = {
     .spelling = NUNCHAKU_PROJ_NAMES,
     .quantized = z_image_blocks,
     .refiners = TRUE,
+    .repos = z_image_repos,
     .config = z_image_config },
 };
 

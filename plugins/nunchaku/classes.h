@@ -16,6 +16,11 @@ typedef struct {
   gboolean logical;
 } NunchakuConfigMember;
 
+/* The published model of one variant of a family: @repo is "ORG/NAME" on the Hugging Face hub */
+typedef struct {
+  const char *variant, *repo;
+} NunchakuRepo;
+
 /**
  * NunchakuClass: one class of nunchaku.
  *
@@ -27,6 +32,7 @@ typedef struct {
  * @refiners: the model has refiner blocks, which may stay plain
  * @config_class: "_class_name" of the config
  * @config: the config, if no file has it; ends with { NULL }
+ * @repos: models whose configs suit the variants; ends with { NULL }
  * @comfy: (nullable): "model_config" of what ComfyUI's loader reads; NULL: it reads nothing
  */
 typedef struct {
@@ -35,6 +41,7 @@ typedef struct {
   const char *const *quantized;
   gboolean biases, refiners;
   const NunchakuConfigMember *config, *comfy;
+  const NunchakuRepo *repos;
 } NunchakuClass;
 
 /* Returns: (transfer none): the class for the model of @o. QCONV_ERROR_UNSUPPORTED: there is none. */

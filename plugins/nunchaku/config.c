@@ -2,12 +2,15 @@
 /* Makes the metadata that loaders read (nunchaku: nunchaku/utils.py, nunchaku/merge_safetensors.py; ComfyUI-nunchaku:
    nodes/models/flux.py). writer.c calls it.
 
-   The config of the model is the user's file, else that in the metadata of the input, else the config.json beside it, if
-   they are of the same class, else one made from the dimensions of the model. */
+   The config of the model is the user's file, else that in the metadata of the input, else the config.json beside it,
+   else that of the published model in the cache of the Hugging Face hub, if they suit the model. Else it is made
+   from the dimensions of the model. */
 #include "config.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "hub.h"
 
 /* Larger files are no config */
 #define LARGEST_CONFIG ((guint64) 1 << 20)
@@ -20,6 +23,13 @@ dim (const QconvOutput *o, const char *name)
   return text != NULL ? g_ascii_strtoll (text, NULL, 10) : 0;
 }
 
+/* Returns the number that follows from the model. */
+static gint64
+number_of (const QconvOutput *o, const NunchakuConfigMember *m)
+{
+  return dim (o, m->dim) / MAX (m->per != NULL ? dim (o, m->per) : 1, 1) / MAX (m->by, 1);
+}
+
 static char *
 make_object (const QconvOutput *o, const NunchakuConfigMember *members)
 {
@@ -27,7 +37,7 @@ make_object (const QconvOutput *o, const NunchakuConfigMember *members)
 
   for (const NunchakuConfigMember *m = members; m->key != NULL; m++)
     {
-      gint64 n = m->dim != NULL ? dim (o, m->dim) : 0, per = m->per != NULL ? dim (o, m->per) : 1;
+      gint64 n = m->dim != NULL ? number_of (o, m) : 0;
 
       g_string_append_printf (json, "%s\"%s\": ", m == members ? "" : ", ", m->key);
       if (m->text != NULL)
@@ -35,7 +45,7 @@ make_object (const QconvOutput *o, const NunchakuConfigMember *members)
       else if (m->logical)
         g_string_append (json, n != 0 ? "true" : "false");
       else
-        g_string_append_printf (json, "%" G_GINT64_FORMAT, n / MAX (per, 1) / MAX (m->by, 1));
+        g_string_append_printf (json, "%" G_GINT64_FORMAT, n);
     }
   g_string_append_c (json, '}');
   return g_string_free (json, FALSE);
@@ -43,15 +53,38 @@ make_object (const QconvOutput *o, const NunchakuConfigMember *members)
 
 /* ---- Config files ---- */
 
-/* Returns whether @text is a config of the class. */
+/* Returns whether member @m of the config @json is what the model has. Null and a missing "out_channels" mean the same
+   as "in_channels" to loaders, which no model with another number of them may leave out. */
 static gboolean
-is_config (const char *text, gsize n, const NunchakuClass *c)
+agrees (const QconvOutput *o, const NunchakuConfigMember *m, GVariant *json)
 {
-  g_autoptr (GVariant) json = qconv_json_parse (text, n, NULL);
+  gboolean logical = FALSE;
+  gint64 n = 0;
+
+  if (m->dim == NULL)
+    return TRUE;
+  if (m->logical)
+    return g_variant_lookup (json, m->key, "b", &logical) && logical == (number_of (o, m) != 0);
+  if (!g_variant_lookup (json, m->key, "x", &n) && g_str_equal (m->key, "out_channels"))
+    g_variant_lookup (json, "in_channels", "x", &n);
+  return n == number_of (o, m);
+}
+
+/* Fails unless @text is a config of the class and of this model. */
+static gboolean
+check_config (const QconvOutput *o, const NunchakuClass *c, const char *text, gsize n, GError **error)
+{
+  g_autoptr (GVariant) json = n <= LARGEST_CONFIG ? qconv_json_parse (text, n, NULL) : NULL;
   const char *name = NULL;
 
-  return json != NULL && g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT)
-         && g_variant_lookup (json, "_class_name", "&s", &name) && g_str_equal (name, c->config_class);
+  if (json == NULL || !g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT)
+      || !g_variant_lookup (json, "_class_name", "&s", &name) || !g_str_equal (name, c->config_class))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "this is no config with the \"_class_name\" %s", c->config_class);
+  for (const NunchakuConfigMember *m = c->config; m->key != NULL; m++)
+    if (!agrees (o, m, json))
+      return qconv_fail (error, QCONV_ERROR_INPUT, "the model has \"%s\": %" G_GINT64_FORMAT ", the config does not",
+                         m->key, number_of (o, m));
+  return TRUE;
 }
 
 /* Returns: (transfer full) (nullable): the text under @key of the input's metadata. */
@@ -64,13 +97,13 @@ read_metadata (const QconvOutput *o, const char *key)
                                                                               : NULL;
 }
 
-/* Returns: (transfer full) (nullable): the config in the input's metadata, if it is one of the class. */
+/* Returns: (transfer full) (nullable): the config in the input's metadata, if it suits the model. */
 static char *
 read_stated (const QconvOutput *o, const NunchakuClass *c)
 {
   g_autofree char *text = read_metadata (o, "config");
 
-  return text != NULL && is_config (text, strlen (text), c) ? g_steal_pointer (&text) : NULL;
+  return text != NULL && check_config (o, c, text, strlen (text), NULL) ? g_steal_pointer (&text) : NULL;
 }
 
 /* Returns: (transfer full) (nullable): what ComfyUI's loader reads, if the input's metadata have it. */
@@ -88,7 +121,7 @@ read_stated_comfy (const QconvOutput *o)
   return model != NULL && g_variant_lookup (json, "model_class", "&s", &name) ? g_steal_pointer (&text) : NULL;
 }
 
-/* Returns: (transfer full) (nullable): the text of the config.json beside the input, if it is one of the class. */
+/* Returns: (transfer full) (nullable): the text of the config.json beside the input, if it suits the model. */
 static char *
 read_sibling (const QconvOutput *o, const NunchakuClass *c)
 {
@@ -97,23 +130,41 @@ read_sibling (const QconvOutput *o, const NunchakuClass *c)
   guint64 n = s != NULL ? qconv_source_size (s) : 0;
   g_autofree char *text = n > 0 && n <= LARGEST_CONFIG ? g_malloc0 ((gsize) n + 1) : NULL;
 
-  if (text == NULL || !qconv_source_read (s, 0, (gsize) n, text, NULL) || !is_config (text, (gsize) n, c))
+  if (text == NULL || !qconv_source_read (s, 0, (gsize) n, text, NULL) || !check_config (o, c, text, (gsize) n, NULL))
     return NULL;
   return g_steal_pointer (&text);
 }
 
-/* Returns: (transfer full): the text of the user's file at @path. */
+/* Returns: (transfer full): the text of the file at @path. */
 static char *
-read_given (const char *path, const NunchakuClass *c, GError **error)
+read_file (const QconvOutput *o, const NunchakuClass *c, const char *path, GError **error)
 {
   g_autofree char *text = NULL;
   gsize n = 0;
 
   if (!g_file_get_contents (path, &text, &n, error))
     return NULL;
-  if (n <= LARGEST_CONFIG && is_config (text, n, c))
+  if (check_config (o, c, text, n, error))
     return g_steal_pointer (&text);
-  qconv_fail (error, QCONV_ERROR_INPUT, "%s: this is no config with the \"_class_name\" %s", path, c->config_class);
+  g_prefix_error (error, "%s: ", path);
+  return NULL;
+}
+
+/* Returns: (transfer full) (nullable): the config of a published model of the variant that the user has. */
+static char *
+read_cached (const QconvOutput *o, const NunchakuClass *c)
+{
+  const char *variant = qconv_output_fact (o, "variant");
+
+  for (const NunchakuRepo *r = c->repos; r->repo != NULL; r++)
+    {
+      g_autofree char *path
+          = g_strcmp0 (variant, r->variant) == 0 ? nunchaku_hub_config (r->repo, "transformer") : NULL;
+      char *text = path != NULL ? read_file (o, c, path, NULL) : NULL;
+
+      if (text != NULL)
+        return text;
+    }
   return NULL;
 }
 
@@ -124,10 +175,12 @@ find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
   char *found;
 
   if (given != NULL && *given != '\0')
-    return read_given (given, c, error);
+    return read_file (o, c, given, error);
   found = read_stated (o, c);
   if (found == NULL)
     found = read_sibling (o, c);
+  if (found == NULL)
+    found = read_cached (o, c);
   return found != NULL ? found : make_object (o, c->config);
 }
 
