@@ -103,7 +103,7 @@ qconv_composed_cost (const SourceLayer *s, Scope scope, guint64 n_rows)
 gsize
 qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is)
 {
-  gsize most = 0;
+  gsize most = 0, item = qconv_dtype_bits (as_is ? s->layer->pub.dtype : QCONV_F32) / 8;
 
   for (guint i = 0; i < s->parts->len; i++)
     {
@@ -114,7 +114,7 @@ qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is
     }
   if (s->deltas != NULL)
     most = MAX (most, qconv_deltas_rows_cost (s->deltas, n_rows, s->layer->pub.cols));
-  return arena_cost ((gsize) (n_rows * s->layer->pub.cols) * sizeof (float)) + most;
+  return arena_cost ((gsize) (n_rows * s->layer->pub.cols) * item) + most;
 }
 
 /* ---- Components ---- */
