@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Decodes files of deepcompressor and nunchaku in NumPy, from the recipes of their packers and in F64, and compares. Packs
-small models in the same way, and compares what qconv makes of them with the models."""
+"""Decodes files of deepcompressor and nunchaku in NumPy, from the recipes of their packers and in F64, and compares;
+files that qconv writes, too. Packs small models in the same way, and compares what qconv makes of them with the models."""
 import os
 import re
 
@@ -56,6 +56,8 @@ def svdq(get, shifted):
         rest = (c - 16 * (c > 7)) * np.repeat(wide(numbers(get("wscales"), n, k // 64)), 64, 1)
     rest = rest / wide(numbers(get("smooth"), k))[:, 0]
     low = wide(factor(get("lora_up"), n, rank, False)) @ wide(factor(get("lora_down"), rank, k, True))
+    if get("bias") is None:
+        return rest + low, None
     bias = wide(numbers(get("bias"), n))[:, 0]
     return rest + low, bias + (SHIFT * rest.sum(1) if shifted and not fp4 else 0)
 
@@ -72,35 +74,88 @@ def awq(get, chunks):
     return order(q * scale + zero).reshape(n, k), bias.reshape(n)
 
 
+OTHER_SPELLING = {"lora_down": "proj_down", "lora_up": "proj_up", "smooth": "smooth_factor"}
+SHIFTED = re.compile(r"mlp_(context_)?fc2$|(img|txt)_mlp\.net\.2$")
+
+
 def decode(layer, tensors):
-    get = lambda member: tensors.get(f"{layer}.{member}")
+    get = lambda member: tensors.get(f"{layer}.{member}", tensors.get(f"{layer}.{OTHER_SPELLING.get(member)}"))
     if get("qweight").dtype == np.int32:
         return awq(get, 3 if layer.endswith(".norm.linear") else 6)
-    return svdq(get, layer.endswith("fc2"))
+    return svdq(get, SHIFTED.search(layer))
+
+
+def compare_decoded(path, scratch):
+    """Compares what qconv makes of a file with what this program does. Returns the decoded weights and biases."""
+    out = os.path.join(scratch, "out.safetensors")
+    peer.qconv("--to", "f32-safetensors", "--names", "keep", "--force", path, out)
+    tensors, plain, worst, decoded = peer.read_safetensors(path), peer.read_safetensors(out), 0.0, {}
+    for layer in [key[:-len(".qweight")] for key in tensors if key.endswith(".qweight")]:
+        for leaf, want in zip(("weight", "bias"), decode(layer, tensors)):
+            if leaf == "bias" and re.search(r"single_transformer_blocks\.\d+\.out_proj$", layer):
+                assert not want.any() and f"{layer}.{leaf}" not in plain
+                continue
+            if leaf == "bias" and want is None:
+                continue
+            got = plain[f"{layer}.{leaf}"].astype(np.float64)
+            assert got.shape == want.shape, f"{layer}.{leaf}: {got.shape}"
+            error = np.abs(got - want).max() / max(np.abs(want).max(), 1e-3)
+            assert error < 1e-6, f"{layer}.{leaf}: {error}"
+            worst = max(worst, error)
+            decoded[f"{layer}.{leaf}"] = want
+    print(f"# {os.path.basename(path)}: largest difference {worst:.1e} of the largest weight")
+    return decoded
 
 
 def check(name):
     def compare(scratch):
-        path, out = os.path.join(GOLDEN, name), os.path.join(scratch, "out.safetensors")
+        path = os.path.join(GOLDEN, name)
         if not os.path.exists(path):
             return "the complete files are too large for this repository; QCONV_TEST_GOLDEN may name a folder with them"
-        peer.qconv("--to", "f32-safetensors", "--names", "keep", path, out)
-        tensors, plain, worst = peer.read_safetensors(path), peer.read_safetensors(out), 0.0
-        layers = [key[:-len(".qweight")] for key in tensors if key.endswith(".qweight")]
-        assert len(layers) == 15
-        for layer in layers:
-            for leaf, want in zip(("weight", "bias"), decode(layer, tensors)):
-                if leaf == "bias" and layer.endswith("single_transformer_blocks.0.out_proj"):
-                    assert not want.any() and f"{layer}.{leaf}" not in plain
-                    continue
-                got = plain[f"{layer}.{leaf}"].astype(np.float64)
-                assert got.shape == want.shape, f"{layer}.{leaf}: {got.shape}"
-                error = np.abs(got - want).max() / max(np.abs(want).max(), 1e-3)
-                assert error < 1e-6, f"{layer}.{leaf}: {error}"
-                worst = max(worst, error)
-        print(f"# {name}: largest difference {worst:.1e} of the largest weight")
+        assert len(compare_decoded(path, scratch)) == 2 * 15 - 1
         return None
     return compare
+
+
+def written(family, layers):
+    """Files that qconv writes, and a few of their layers beside the modules of the model that they are made of."""
+    def compare(scratch):
+        source = os.path.join(scratch, "source.safetensors")
+        peer.make_model(f"--family={family}", "--variant=tiny", source)
+        model = {key: t.astype(np.float64) for key, t in peer.read_safetensors(source).items()}
+        for scheme in ("fp4", "int4"):
+            path = os.path.join(scratch, scheme + ".safetensors")
+            peer.qconv("--to", f"svdq-{scheme}-nunchaku", "-o", "rounds=1", source, path)
+            decoded = compare_decoded(path, scratch)
+            for layer, make in layers.items():
+                want, got = make(model), decoded[layer]
+                # biases with a 1 are rounded at its size
+                limit = 0.012 if layer.endswith("weight") else 0.05
+                assert ((got - want) ** 2).sum() <= limit * (want ** 2).sum(), f"{scheme} {layer}"
+        return None
+    return compare
+
+
+FLUX = {
+    "transformer_blocks.1.qkv_proj.weight": lambda m: m["double_blocks.1.img_attn.qkv.weight"],
+    "transformer_blocks.0.norm1.linear.weight": lambda m: m["double_blocks.0.img_mod.lin.weight"],
+    "transformer_blocks.0.norm1_context.linear.bias": lambda m: m["double_blocks.0.txt_mod.lin.bias"],
+    "transformer_blocks.0.mlp_context_fc1.bias": lambda m: m["double_blocks.0.txt_mlp.0.bias"],
+    "single_transformer_blocks.2.out_proj.weight": lambda m: m["single_blocks.2.linear2.weight"][:, :256],
+    "single_transformer_blocks.2.mlp_fc2.weight": lambda m: m["single_blocks.2.linear2.weight"][:, 256:],
+    "single_transformer_blocks.2.mlp_fc1.weight": lambda m: m["single_blocks.2.linear1.weight"][768:],
+}
+QWEN = {
+    "transformer_blocks.0.attn.add_qkv_proj.weight": lambda m: np.concatenate(
+        [m[f"transformer_blocks.0.attn.add_{x}_proj.weight"] for x in "qkv"]),
+    "transformer_blocks.0.txt_mod.1.weight": lambda m: m["transformer_blocks.0.txt_mod.1.weight"],
+    "transformer_blocks.0.img_mlp.net.0.proj.bias": lambda m: m["transformer_blocks.0.img_mlp.net.0.proj.bias"],
+}
+Z_IMAGE = {
+    "layers.1.feed_forward.net.0.proj.weight": lambda m: np.concatenate(
+        [m[f"layers.1.feed_forward.w{x}.weight"] for x in (3, 1)]),
+    "noise_refiner.0.attention.to_qkv.weight": lambda m: m["noise_refiner.0.attention.qkv.weight"],
+}
 
 
 BF16 = ml_dtypes.bfloat16
@@ -225,6 +280,8 @@ def names(family, *tables):
 
 
 peer.main(*[(name, check(f"flux-tiny-{name}-r32.safetensors")) for name in ("int4", "fp4")],
+          ("written, FLUX.1", written("flux1", FLUX)), ("written, Qwen-Image", written("qwen_image", QWEN)),
+          ("written, Z-Image", written("z_image", Z_IMAGE)),
           ("Qwen-Image", names("qwen_image", QWEN_W4A4, QWEN_AWQ, [])),
           ("Z-Image", names("z_image", Z_IMAGE_W4A4, None, Z_IMAGE_PLAIN)),
           ("Z-Image, plain refiners", names("z_image", Z_IMAGE_SKIP, None, Z_IMAGE_PLAIN)))
