@@ -214,3 +214,41 @@ qconv_identity_config (const Identity *id)
       return g_strdup (variants->at[i].header_config);
   return NULL;
 }
+
+/* Names of more families than this help nobody */
+#define MOST_LISTED 6
+
+/* Returns whether a map of @f makes names of @naming */
+static gboolean
+has_naming (const Family *f, const char *naming)
+{
+  const FamilyKeymaps *maps = &qconv_family_data (f)->keymaps;
+
+  for (guint i = 0; i < maps->n; i++)
+    if (strcmp (maps->at[i].a, naming) == 0 || strcmp (maps->at[i].b, naming) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+qconv_identity_lacks_naming (const QconvModel *m, const Identity *id, const char *naming, GError **error)
+{
+  const Families *families = qconv_model_families (m, error);
+  g_autoptr (GString) others = g_string_new (NULL);
+  guint n = 0;
+
+  for (guint i = 0; families != NULL && i < qconv_families_list (families)->len; i++)
+    {
+      const Family *f = g_ptr_array_index (qconv_families_list (families), i);
+
+      if (f == id->family || !has_naming (f, naming))
+        continue;
+      g_string_append_printf (others, "%s%s", n > 0 ? ", " : "; these families can: ", qconv_family_id (f));
+      n++;
+    }
+  if (n > MOST_LISTED)
+    g_string_truncate (others, 0);
+  return families != NULL
+         && qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s in %s naming cannot be written in %s naming%s",
+                        qconv_family_title (id->family), id->naming, naming, others->str);
+}

@@ -401,8 +401,7 @@ make_mapping (Making *k, const MappingOptions *o, GError **error)
   if (known && naming != NULL && strcmp (naming, id->naming) != 0)
     {
       if (!qconv_keymap_exists (id->family, id->variant, id->naming, naming))
-        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s in %s naming cannot be written in %s naming",
-                           qconv_family_title (id->family), id->naming, naming);
+        return qconv_identity_lacks_naming (k->model, id, naming, error);
       foreign = strcmp (naming, ORIGINAL) != 0;
       if ((!foreign && !find_spellings (k, error)) || !apply_keymap (k, naming, o->asked, error))
         return FALSE;

@@ -198,6 +198,9 @@ map_layers (Planning *pl, GError **error)
   if (options.component == NULL)
     options.component = p->target->writer->component;
   p->mapping = qconv_mapping_new (p->model, &options, error);
+  if (p->mapping == NULL && job->names.component == NULL && p->target->writer->component != NULL
+      && g_error_matches (*error, QCONV_ERROR, QCONV_ERROR_OPTION))
+    g_prefix_error (error, "%s takes the part \"%s\" of a model: ", p->target->name, options.component);
   if (p->mapping != NULL && !check_complete (pl, error))
     return FALSE;
   if (p->mapping != NULL)
