@@ -71,7 +71,7 @@ QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
 /* Returns: (transfer none) (nullable): what is known about the model: "family" and "variant", ids of a family file;
    "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
-   decimal. NULL if it is not known, and in edits. */
+   decimal. NULL if it is not known, and for verbatim copies. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
 /* Another scheme for the layers of one role. @parameters: (nullable): options of @scheme that the target fixes */
