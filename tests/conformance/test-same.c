@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests that each target writes the same bytes at every CPU level, which is chosen once per process, so the program
-   runs. qconv-plugin-check tests threads, memory and what is converted again, but has no models of families: for targets
-   that need one, all of it is tested here. */
+   runs. qconv-plugin-check tests threads, memory and what is converted again, but has no models of families: for
+   targets that need one, all of it is tested here. */
 #include "sample.h"
 
 /* One way to run; @level: (nullable): NULL, and one that the machine lacks, stand for its best one */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests what a writer's tables may ask of core: other schemes for roles, complete targets, biases of layers, a component
-   of the model; and what its hooks may ask: facts about the model. */
+/* Tests what a writer's tables may ask of core: other schemes for roles, complete targets, biases of layers, a
+   component of the model; and what its hooks may ask: facts about the model. */
 #include <math.h>
 #include <string.h>
 
