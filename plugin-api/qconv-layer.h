@@ -77,8 +77,8 @@ typedef struct {
 /* Returns: (transfer none) (nullable): the component called @name. */
 QCONV_API const QconvComponent *qconv_layer_component (const QconvLayer *l, const char *name);
 
-/* The component that core adds to a layer if the model has a bias for it and the writer takes biases (#QconvWriter): F32
-   [rows], of the whole layer, filled before encode(). No quantizer lists it. */
+/* The component that core adds to a layer if the model has a bias for it and the writer takes biases (#QconvWriter):
+   F32 [rows], of the whole layer, filled before encode(). No quantizer lists it. */
 #define QCONV_BIAS "bias"
 /* A hint of an encoded layer: "true" if the model's family advises full precision for the products of this layer. */
 #define QCONV_HINT_FULL_PRECISION "full-precision-mm"

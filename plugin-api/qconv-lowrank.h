@@ -37,8 +37,8 @@ QCONV_API gboolean qconv_low_rank_start (const QconvLowRank *l, GError **error);
 /* Improves the approximation of @matrix by one step of subspace iteration: two products of the matrix with a thin one.
    @matrix: F32 [@l->rows, @l->cols]; only read. Magnitudes up to 1e30 cannot overflow
    @l: only @l->down counts before the step: qconv_low_rank_start() filled it, or a step did, for this matrix or for one
-     that resembles it. Afterwards up·downᵀ is the best approximation whose columns lie in the space that matrix·down
-     spanned
+     that resembles it. Afterwards up·downᵀ is the best approximation whose columns lie in the space that
+     matrix·down spanned
 
    Two or three steps from a random basis come within 1 % of the least error. Later steps after small changes of the
    matrix can start from the last basis. A column of @l->down that is zero is replaced by pseudo-random numbers first.

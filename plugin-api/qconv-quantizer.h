@@ -41,8 +41,8 @@ QCONV_API QconvBuffer *qconv_tile_source (const QconvTile *t, const char *name);
    in QconvWork: more is QCONV_ERROR_BUG. decode() may use scratch up to the size of its float output without declaring
    it. */
 QCONV_API QconvBuffer *qconv_tile_scratch (const QconvTile *t, gsize n, GError **error);
-/* Points @again (nullable), the result of an earlier call, or a new buffer at bytes [first, first + n) of @of, as items of
-   @dtype: a few rows of a component or of the floats, or scratch of another type than F32. Beyond the end of @of:
+/* Points @again (nullable), the result of an earlier call, or a new buffer at bytes [first, first + n) of @of, as items
+   of @dtype: a few rows of a component or of the floats, or scratch of another type than F32. Beyond the end of @of:
    QCONV_ERROR_BUG. Up to 16 views of a hook need no declared scratch.
    Returns: (transfer none): the view, valid until the hook returns. */
 QCONV_API QconvBuffer *qconv_tile_view (const QconvTile *t, QconvBuffer *again, QconvBuffer *of, QconvDType dtype,
@@ -61,8 +61,9 @@ QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
  * @partial_size: bytes of one partial result, whose buffer has the type F32. 0: passes read nothing, and core calls
  *   only finish(), for whole-layer components that do not depend on the rows
  * @whole: encode() needs all rows in one tile, whose floats must then fit --memory (else QCONV_ERROR_LIMIT), and may
- *   also fill components that belong to the whole layer. It is for encode() alone: accumulate() still gets chunks, and decode() gets any tile that starts and ends with the runs
- *   of the components. If decode() needs all rows, too, give a component the run { layer->rows, all its items }
+ *   also fill components that belong to the whole layer. It is for encode() alone: accumulate() still gets chunks, and
+ *   decode() gets any tile that starts and ends with the runs of the components. If decode() needs all rows, too, give
+ *   a component the run { layer->rows, all its items }
  * @scratch: bytes that every call of accumulate() and encode() takes from qconv_tile_scratch(), for any number of rows;
  *   finish() and validate() have none
  * @scratch_per_row: further bytes for each row

@@ -55,7 +55,8 @@ typedef struct {
   gconstpointer reserved[1];
 } QconvPlanned;
 /* Adds a tensor called layer->name + @suffix; @layer: (nullable): NULL: @suffix is the name. A bias is a plain tensor
-   of its own and comes to keep(), unless the writer takes biases. Fails with QCONV_ERROR_UNSUPPORTED if the name is taken. */
+   of its own and comes to keep(), unless the writer takes biases. Fails with QCONV_ERROR_UNSUPPORTED if the name is
+   taken. */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
 /* Sets the metadata @key to the text @value, or removes it if @value is NULL. At first the metadata are those of the
@@ -71,7 +72,7 @@ QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
 /* Returns: (transfer none) (nullable): what is known about the model: "family" and "variant", ids of a family file;
    "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
-   decimal. NULL if it is not known, and in edits. */
+   decimal. NULL if it is not known, and for verbatim copies. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
 /* Another scheme for the layers of one role. @parameters: (nullable): options of @scheme that the target fixes */
@@ -125,8 +126,8 @@ typedef struct {
  *   none. Core refuses edits of other keys; layer() may refuse more
  * @component: (nullable): the part of an all-in-one checkpoint that the files hold ("diffusion"), unless the user names
  *   one; its names get no prefix. NULL: all of it
- * @takes_bias: layer() plans the bias of an encoded layer, too. The layer then has the component QCONV_BIAS if the model
- *   has a bias for it, which does not come to keep()
+ * @takes_bias: layer() plans the bias of an encoded layer, too. The layer then has the component QCONV_BIAS if the
+ *   model has a bias for it, which does not come to keep()
  */
 #define QCONV_ANY_HINT "*"
 typedef struct _QconvWriter QconvWriter;

@@ -241,8 +241,8 @@ scale_to_one (float *x, gsize n)
   return ldexp (1, exponent);
 }
 
-/* Turns both factors along the eigenvectors of rightᵀ·right. At first the left factor is orthonormal, and the right one
-   is what is left of the matrix in its space: with U·S·Vᵀ for the transposed right factor, the left one becomes
+/* Turns both factors along the eigenvectors of rightᵀ·right. At first the left factor is orthonormal, and the right
+   one is what is left of the matrix in its space: with U·S·Vᵀ for the transposed right factor, the left one becomes
    left·U·S, the right one right·U/S = V */
 static gboolean
 turn_factors (Work *w, GError **error)

@@ -65,8 +65,8 @@ qconv_small_invert_cholesky (double *a, guint n, double *work)
     }
 }
 
-/* Makes @v, which has @n numbers, the vector of length √2 for which (I − v·vᵀ) leaves only the first number of the old
-   @v. Returns that number. A @v that has nothing behind its first number becomes 0 */
+/* Makes @v, which has @n numbers, the vector of length √2 for which (I − v·vᵀ) leaves only the first number of
+   the old @v. Returns that number. A @v that has nothing behind its first number becomes 0 */
 static double
 make_reflection (double *v, guint n)
 {
@@ -150,7 +150,8 @@ turn_rows (double *x, double *y, double cosine, double sine, guint n)
     }
 }
 
-/* One implicit QR step with Wilkinson's shift on rows @low to @high of a tridiagonal matrix. @v: [n, n], turned along */
+/* One implicit QR step with Wilkinson's shift on rows @low to @high of a tridiagonal matrix. @v: [n, n], turned
+   along */
 static void
 step_tridiagonal (double *d, double *e, guint low, guint high, double *v, guint n)
 {

@@ -5,8 +5,8 @@
 #include <glib.h>
 
 /* Replaces the positive semidefinite matrix @a, whose diagonal is 1, by the inverse of its Cholesky factor L (a =
-   L·Lᵀ). L and its inverse are lower triangles; the upper one is set to 0. If a column depends on those before it, the
-   row of the inverse is 0. @work: [n] */
+   L·Lᵀ). L and its inverse are lower triangles; the upper one is set to 0. If a column depends on those before it,
+   the row of the inverse is 0. @work: [n] */
 void qconv_small_invert_cholesky (double *a, guint n, double *work);
 
 /* Replaces the symmetric matrix @a by its eigenvectors: row j belongs to values[j]. Values are in descending order.

@@ -10,13 +10,12 @@ add_fact (GHashTable *facts, const char *name, const char *text)
 }
 
 GHashTable *
-qconv_facts_new (const Mapping *x)
+qconv_facts_new (const Identity *id, const char *prefix)
 {
   GHashTable *facts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  const Identity *id = x->identity;
   const FamilyDims *dims = &qconv_family_data (id->family)->dims;
 
-  for (guint i = 0; i < dims->n; i++)
+  for (guint i = 0; id->dims != NULL && i < dims->n; i++)
     {
       const char *name = dims->at[i].name;
       g_autofree char *number = g_strdup_printf ("%" G_GINT64_FORMAT, qconv_dims_get (id->dims, name));
@@ -27,6 +26,6 @@ qconv_facts_new (const Mapping *x)
   if (qconv_identity_known (id))
     add_fact (facts, "family", qconv_family_id (id->family));
   add_fact (facts, "variant", id->variant);
-  add_fact (facts, "prefix", x->prefix);
+  add_fact (facts, "prefix", prefix);
   return facts;
 }

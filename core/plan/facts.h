@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Collects what is known about a model as texts for writers. plan.c calls it. */
 #pragma once
-#include "graph/mapping.h"
+#include "graph/identify.h"
 
-/* Returns: (transfer full): name → text (both owned), as qconv_output_fact() hands them out */
-GHashTable *qconv_facts_new (const Mapping *x);
+/* Returns: (transfer full): name → text (both owned), as qconv_output_fact() hands them out. @prefix: the start of
+   the names in the output */
+GHashTable *qconv_facts_new (const Identity *id, const char *prefix);

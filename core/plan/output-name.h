@@ -11,9 +11,9 @@
 char *qconv_output_name (const QconvTargetInfo *t, const QconvValues *values, const char *input);
 /* Returns whether @path, its links followed, lies in a download cache that another program manages */
 gboolean qconv_output_in_cache (const char *path);
-/* Returns: (transfer full): the path to write. @values: as in qconv_output_name(); @output: (nullable): NULL: qconv_output_name(); a folder, or a path that
-   ends in "/": that name in the folder, and the name of @input if @t is NULL. G_IO_ERROR_NOT_FOUND: no such folder;
-   QCONV_ERROR_OPTION: the derived name is in a download cache */
+/* Returns: (transfer full): the path to write. @values: as in qconv_output_name(); @output: (nullable): NULL:
+   qconv_output_name(); a folder, or a path that ends in "/": that name in the folder, and the name of @input if @t is
+   NULL. G_IO_ERROR_NOT_FOUND: no such folder; QCONV_ERROR_OPTION: the derived name is in a download cache */
 char *qconv_output_path (const QconvTargetInfo *t, const QconvValues *values, const char *input, const char *output,
                          GError **error);
 /* Returns: (transfer none) (nullable): the end of @output, if files of another container than that of @t end so */

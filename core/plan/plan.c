@@ -6,6 +6,7 @@
 #include "base/checksum-map.h"
 #include "base/error.h"
 #include "families/missing.h"
+#include "graph/identify.h"
 #include "graph/odd-bias.h"
 #include "graph/select-part.h"
 #include "graph/stated.h"
@@ -173,6 +174,16 @@ warn_names (const QconvPlan *p, const MappingOptions *options)
                 p->mapping->n_ema);
 }
 
+/* Hands the facts of an edited file to its writer, if the model is known: names stay as they are */
+static void
+add_facts_of_edit (QconvPlan *p)
+{
+  const Identity *id = qconv_model_known (p->model, NULL);
+
+  if (id != NULL)
+    p->output.facts = qconv_facts_new (id, id->prefix);
+}
+
 /* Maps names and merges LoRAs. Edits and verbatim copies do neither */
 static gboolean
 map_layers (Planning *pl, GError **error)
@@ -205,7 +216,7 @@ map_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->mapping != NULL)
     {
-      p->output.facts = qconv_facts_new (p->mapping);
+      p->output.facts = qconv_facts_new (p->mapping->identity, p->mapping->prefix);
       warn_names (p, &options);
     }
   if (p->mapping != NULL && p->mapping->n_useless > 0)
@@ -283,6 +294,8 @@ make_plan (Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
 
+  if (p->edit != NULL)
+    add_facts_of_edit (p);
   if (!map_layers (pl, error) || !qconv_rules_init (&pl->rules, p->model, p->mapping, &pl->schemes, pl->job, error)
       || !check_job (pl, error)
       || !qconv_schemes_apply (&pl->schemes, pl->job, p->model->participants, p->output.options, error)

@@ -5,8 +5,8 @@
 #include "qconv-reader.h"
 
 /* NOTE: only the format's own loader has a problem. WARN: claim() warns, too. BROKEN: the layer cannot be read.
-   FOREIGN: the layer is well formed, but of a kind that qconv cannot read. NON_FINITE: it has Inf or NaN in the place of
-   a number */
+   FOREIGN: the layer is well formed, but of a kind that qconv cannot read. NON_FINITE: it has Inf or NaN in the place
+   of a number */
 typedef enum {
   QCONV_TROUBLE_NOTE,
   QCONV_TROUBLE_WARN,

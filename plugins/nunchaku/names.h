@@ -29,11 +29,12 @@ const char *nunchaku_member_name (NunchakuMember member, NunchakuSpelling spelli
 const char *nunchaku_name_prefix (const char *layer);
 /* Returns whether the name of @layer, with or without the prefix of a checkpoint, matches @pattern. */
 gboolean nunchaku_name_matches (const char *layer, const char *pattern);
-/* Returns the number of vectors (shift, scale, gate …) that a modulation layer of this name makes; 0 if none has it. */
+/* Returns the number of vectors (shift, scale, gate …) that a modulation layer of this name makes; 0 if none has
+   it. */
 guint nunchaku_name_chunks (const char *layer);
 /* Returns whether INT4 kernels shift the input of the layer of this name. */
 gboolean nunchaku_name_shifted (const char *layer);
-/* Returns whether the layer of this name has its own bias, of zeros: the projections "out_proj" and "mlp_fc2" of a single
-   block of FLUX.1 are the columns of one layer, whose bias the second has. */
+/* Returns whether the layer of this name has its own bias, of zeros: the projections "out_proj" and "mlp_fc2" of a
+   single block of FLUX.1 are the columns of one layer, whose bias the second has. */
 gboolean nunchaku_name_added (const char *layer);
 G_END_DECLS

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The quantizers svdq_fp4 and svdq_int4: their components, and the way back to floats. encode.c makes them. A weight is a 4-bit residual, divided by the smoothing
-   factor of its column, plus the product of two thin matrices. That is the weight which the layer applies to its own
-   input: at run time the input of the residual is divided by the factor, the input of the product is not (nunchaku:
-   src/kernels/zgemm/gemm_w4a4_launch_impl.cuh, lora.cuh). */
+/* The quantizers svdq_fp4 and svdq_int4: their components, and the way back to floats. encode.c makes them. A weight is
+   a 4-bit residual, divided by the smoothing factor of its column, plus the product of two thin matrices. That is the
+   weight which the layer applies to its own input: at run time the input of the residual is divided by the factor, the
+   input of the product is not (nunchaku: src/kernels/zgemm/gemm_w4a4_launch_impl.cuh, lora.cuh). */
 #include "codes.h"
 #include "encode.h"
 #include "nunchaku.h"

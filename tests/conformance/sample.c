@@ -76,12 +76,53 @@ sample_make (const char *id)
   return NULL;
 }
 
+/* Returns: (nullable): the target @name */
+static const QconvTargetInfo *
+find_target (const char *name)
+{
+  GPtrArray *targets = qconv_registry_targets ();
+
+  for (guint i = 0; i < targets->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (targets, i);
+
+      if (g_str_equal (t->name, name))
+        return t;
+    }
+  return NULL;
+}
+
+gboolean
+sample_has_target (const char *target)
+{
+  return find_target (target) != NULL;
+}
+
+gboolean
+sample_needs_family (const char *target)
+{
+  const QconvTargetInfo *t = find_target (target);
+
+  return t != NULL && t->target->complete;
+}
+
 const char *const *
 sample_only (const char *target)
 {
   static const char *const all[] = { ".*", NULL };
 
-  return g_str_has_suffix (target, "-safetensors") || g_str_has_suffix (target, "-template") ? NULL : all;
+  if (g_str_has_suffix (target, "-safetensors") || g_str_has_suffix (target, "-template")
+      || sample_needs_family (target))
+    return NULL;
+  return all;
+}
+
+const char *const *
+sample_quick_options (const char *target)
+{
+  static const char *const svdq[] = { "rounds=0", "effort=rtn", NULL };
+
+  return g_str_has_prefix (target, "svdq-") ? svdq : NULL;
 }
 
 void
@@ -101,17 +142,6 @@ sample_add_targets (const char *prefix, GTestDataFunc test, const char *containe
       n++;
     }
   g_assert_cmpuint (n, >, 0);
-}
-
-gboolean
-sample_has_target (const char *target)
-{
-  GPtrArray *targets = qconv_registry_targets ();
-
-  for (guint i = 0; i < targets->len; i++)
-    if (g_str_equal (((const QconvTargetInfo *) g_ptr_array_index (targets, i))->name, target))
-      return TRUE;
-  return FALSE;
 }
 
 GBytes *

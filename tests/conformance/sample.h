@@ -11,9 +11,17 @@ void sample_finish (void);
 char *sample_make (const char *id);
 /* Returns: (transfer full): runs the generator with @arguments, a space between two, and @name in the scratch folder */
 char *sample_generate (const char *arguments, const char *name);
+/* The generator's arguments for a model of a family, which has biases, norms and all roles of layers */
+#define SAMPLE_FAMILY_MODEL                                                                                       \
+  "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=512 --set " \
+  "mlp1=512"
+/* Returns whether the loader of @target knows only models of families, so that a test needs #SAMPLE_FAMILY_MODEL */
+gboolean sample_needs_family (const char *target);
 /* Returns: (nullable): the layers that a job for @target names with "only", so that it encodes layers which are smaller
-   than those that pay; NULL if it encodes none */
+   than those that pay; NULL if it encodes none, or those that the family names */
 const char *const *sample_only (const char *target);
+/* Returns: (nullable): options with which a job for @target takes less time, for tests to which errors do not matter */
+const char *const *sample_quick_options (const char *target);
 /* Adds the test @prefix + target, with the target's name as data, for each target whose writer fills @container
    (nullable): any. Asserts that there is one */
 void sample_add_targets (const char *prefix, GTestDataFunc test, const char *container);

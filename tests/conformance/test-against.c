@@ -6,11 +6,6 @@
 #include "sample.h"
 #include "small.h"
 
-/* Models with biases, norms and all roles of layers; @seed: of the weights */
-#define MODEL                                                                                                     \
-  "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=256 --set " \
-  "mlp1=256 --seed "
-
 static char *input, *other, *output;
 
 /* ---- Runs ---- */
@@ -26,7 +21,7 @@ convert (const char *target, const char *const *drop)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) model = open_model (input, &error);
-  QconvJob job = { .target = target, .output = output, .names.drop = drop };
+  QconvJob job = { .target = target, .output = output, .options = sample_quick_options (target), .names.drop = drop };
   g_autoptr (QconvPlan) plan = NULL;
 
   g_assert_no_error (error);
@@ -134,6 +129,13 @@ is_seen (const char *target, const QconvTensor *t, const guint8 *file, guint dam
   return TRUE;
 }
 
+/* Returns whether loaders of nunchaku want @t, but use no number of it (nunchaku: src/Linear.cpp) */
+static gboolean
+has_no_effect (const QconvTensor *t)
+{
+  return g_str_has_suffix (t->name, ".smooth_orig");
+}
+
 /* Tests all tensors, each with another fault. Single codes stay within the bound of their scheme, so codes and scales
    become zero */
 static void
@@ -161,7 +163,7 @@ test_target (gconstpointer data)
       const QconvTensor *from = qconv_directory_find (qconv_model_directory (original), t->name);
       gboolean plain = from != NULL && qconv_dtype_is_float (t->dtype) && qconv_shape_equal (&from->shape, &t->shape);
 
-      if (t->n_bytes > 0 && !test_skips (0, 3, i, 3))
+      if (t->n_bytes > 0 && !has_no_effect (t) && !test_skips (0, 3, i, 3))
         n += is_seen (target, t, g_bytes_get_data (file, NULL), plain ? i % G_N_ELEMENTS (damages) : 0);
     }
   g_assert_cmpuint (n, >, test_is_small () ? 13 : 40);
@@ -266,8 +268,8 @@ main (int argc, char **argv)
   int status;
 
   g_test_init (&argc, &argv, NULL);
-  input = sample_generate (MODEL "1", "input.safetensors");
-  other = sample_generate (MODEL "2", "other.safetensors");
+  input = sample_generate (SAMPLE_FAMILY_MODEL " --seed 1", "input.safetensors");
+  other = sample_generate (SAMPLE_FAMILY_MODEL " --seed 2", "other.safetensors");
   output = g_build_filename (sample_folder (), "out.safetensors", NULL);
   sample_add_targets ("/against/", test_target, NULL);
   sample_add_targets ("/against/other-model/", test_other, NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sample.h"
+#include "small.h"
 
 /* Fault: @bits are turned over in @n bytes from @offset on; 0: the bytes become zero */
 typedef struct {
@@ -13,7 +14,7 @@ typedef struct {
   gboolean injected;
 } Fault;
 
-static char *input, *output;
+static char *input, *family_input, *output;
 
 /* Writes into the file itself, which a run may hold open */
 static void
@@ -37,7 +38,7 @@ inject (const char *path, Fault *f)
   g_assert_cmpint (fclose (file), ==, 0);
 }
 
-/* Injects the fault when all is written and nothing is checked */
+/* Injects the fault when all is written and nothing is checked: the last report of a phase names no layer */
 static void
 follow (const QconvProgress *progress, gpointer data)
 {
@@ -45,7 +46,7 @@ follow (const QconvProgress *progress, gpointer data)
   g_autoptr (GDir) dir = NULL;
   const char *name;
 
-  if (strcmp (progress->phase, "converting") != 0 || progress->done_bytes < progress->total_bytes || f->injected)
+  if (strcmp (progress->phase, "converting") != 0 || progress->layer != NULL || f->injected)
     return;
   dir = g_dir_open (sample_folder (), 0, NULL);
   while ((name = g_dir_read_name (dir)) != NULL)
@@ -70,9 +71,10 @@ open_model (const char *path)
 static gboolean
 convert (const char *target, Fault *fault, GError **error)
 {
-  g_autoptr (QconvModel) model = open_model (input);
+  g_autoptr (QconvModel) model = open_model (sample_needs_family (target) ? family_input : input);
   QconvJob job = {
     .target = target,
+    .options = sample_quick_options (target),
     .output = output,
     .run.force = TRUE,
     .run.n_threads = 2,
@@ -133,6 +135,14 @@ keeps_metadata (const QconvDirectory *d)
   return stated;
 }
 
+/* Returns the distance of the tensors that are tested. A layer of SVDQuant has eight, with which no distance has a
+   common divisor, so that those of each kind have their turn */
+static guint
+stride_of (const char *target)
+{
+  return !sample_needs_family (target) ? 1 : test_is_small () ? 43 : 5;
+}
+
 /* Tests each tensor: one bit of the first, middle and last byte, and all bytes zero */
 static void
 test_target (gconstpointer data)
@@ -142,13 +152,13 @@ test_target (gconstpointer data)
   g_autoptr (GError) error = NULL;
   Fault none = { 0 };
   const QconvDirectory *d;
-  guint n = 0;
+  guint n = 0, n_tested = 0, stride = stride_of (target);
 
   g_assert_true (convert (target, &none, &error));
   g_assert_no_error (error);
   written = open_model (output); /* keeps its file open, so the places stay known */
   d = qconv_model_directory (written);
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i += stride)
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
@@ -157,16 +167,17 @@ test_target (gconstpointer data)
       check_reported (target, (Fault) { t->offset, 1, 0x01 }, t->name);
       check_reported (target, (Fault) { t->offset + t->n_bytes - 1, 1, 0x80 }, t->name);
     }
-  for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
+  for (guint i = 0; i < qconv_directory_n_tensors (d); i += stride)
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
 
+      n_tested++;
       if (t->n_bytes == 0)
         continue;
       n += is_refused (target, (Fault) { t->offset + t->n_bytes / 2, 1, 0x10 }, t->name);
       n += is_refused (target, (Fault) { t->offset, t->n_bytes, 0 }, t->name);
     }
-  g_assert_cmpuint (n, >, qconv_directory_n_tensors (d));
+  g_assert_cmpuint (n, >, n_tested);
   g_assert_true (is_refused (target, (Fault) { 20, 1, 0x01 }, "the header"));
 }
 
@@ -177,10 +188,12 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   input = sample_generate ("--layers 1 --rows 128 --cols 256", "input.safetensors");
+  family_input = sample_generate (SAMPLE_FAMILY_MODEL, "family.safetensors");
   output = g_build_filename (sample_folder (), "out.safetensors", NULL);
   sample_add_targets ("/damage/", test_target, NULL);
   status = g_test_run ();
   g_free (input);
+  g_free (family_input);
   g_free (output);
   sample_finish ();
   return status;

@@ -11,7 +11,7 @@ typedef struct {
   guint n, in_header, refused, reported, unnoticed;
 } Flips;
 
-static char *input, *output;
+static char *input, *family_input, *output;
 
 static void
 flip (guint64 offset, guint8 bit)
@@ -83,7 +83,7 @@ test_target (gconstpointer data)
   guint64 header;
   g_autoptr (GBytes) whole = NULL;
 
-  convert (input, output,
+  convert (sample_needs_family (target) ? family_input : input, output,
            &(QconvJob) { .target = target,
                          .output = output,
                          .run.force = TRUE,
@@ -128,10 +128,12 @@ main (int argc, char **argv)
   plain = sample_generate ("--layers 1 --rows 128 --cols 256", "plain.safetensors");
   input = g_build_filename (sample_folder (), "input.safetensors", NULL);
   output = g_build_filename (sample_folder (), "out.safetensors", NULL);
+  family_input = sample_generate (SAMPLE_FAMILY_MODEL, "family.safetensors");
   convert (plain, input, &(QconvJob) { .output = input, .edit.metadata = metadata });
   sample_add_targets ("/flips/", test_target, "safetensors"); /* others keep no checksums */
   status = g_test_run ();
   g_free (input);
+  g_free (family_input);
   g_free (output);
   sample_finish ();
   return status;

@@ -253,8 +253,8 @@ marker_text (const QconvLayer *l)
   return g_string_free_to_bytes (text);
 }
 
-static gboolean
-toy_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError **error)
+gboolean
+toy_plan_layer (QconvOutput *o, const QconvLayer *l, GError **error)
 {
   g_autoptr (GBytes) text = marker_text (l);
   QconvPlanned marker
@@ -266,6 +266,8 @@ toy_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError 
       g_autofree char *suffix = g_strconcat (".", c->name, NULL);
       QconvPlanned p = { .dtype = c->dtype, .shape = c->shape, .from = c->name };
 
+      if (strcmp (c->name, QCONV_BIAS) == 0)
+        continue;
       if (strcmp (c->name, "codes") == 0)
         {
           g_free (suffix);
@@ -279,7 +281,13 @@ toy_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError 
       if (!qconv_output_add (o, l, suffix, &p, error))
         return FALSE;
     }
-  return qconv_output_add (o, l, MARKER, &marker, error) && toy_call (TOY_LAYER, error);
+  return qconv_output_add (o, l, MARKER, &marker, error);
+}
+
+static gboolean
+toy_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError **error)
+{
+  return toy_plan_layer (o, l, error) && toy_call (TOY_LAYER, error);
 }
 
 /* Biases are BF16 in this form */

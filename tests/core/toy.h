@@ -63,6 +63,9 @@ void toy_note_tile (const QconvTile *t);
 /* Records the arena of this thread up to the end of @bytes */
 void toy_note_bytes (gconstpointer bytes, gsize n);
 
+/* Plans the tensors of an encoded layer in the form "toy", all but its bias, for writers of tests */
+gboolean toy_plan_layer (QconvOutput *o, const QconvLayer *l, GError **error);
+
 extern const QconvContainer *const toy_containers[];
 extern const QconvQuantizer *const toy_quantizers[];
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""usage: shim.py QCONV IO_SHIM
+"""usage: shim.py QCONV MAKE_MODEL IO_SHIM
 
 Spoils single writes and reads of the file that is being written, for every target: io-shim.c says how. No run with a
 spoilt write or read may end with a file; short writes and reads must change nothing.
@@ -15,8 +15,10 @@ import tempfile
 
 from families import without_families
 
-QCONV, SHIM = sys.argv[1:3]
+QCONV, MAKE_MODEL, SHIM = sys.argv[1:4]
 WRITES = ("flip", "zero", "lost", "torn")
+FAMILY = ("--family", "flux1", "--variant", "tiny")  # of the model for writers that know only models of families
+SIZES = {"depth_double": 1, "depth_single": 1, "hidden": 128, "mlp": 512, "mlp1": 512}
 MOST = 3  # accesses of one kind that are spoilt for one target, spread over the run
 
 
@@ -55,14 +57,18 @@ class Target:
         self.model = os.path.join(folder, "in.safetensors")
         self.out = os.path.join(folder, "out.safetensors")
         self.log = os.path.join(folder, "log")
-        write_model(self.model)
+        if name.endswith("-nunchaku"):
+            sizes = [word for dim, n in SIZES.items() for word in ("--set", f"{dim}={n}")]
+            subprocess.run([MAKE_MODEL, *FAMILY, *sizes, self.model], check=True)
+            self.options = ["--effort", "rtn", "-o", "rounds=0"]
+        else:
+            write_model(self.model)
+            self.options = [] if name.endswith(("-safetensors", "-template")) else ["--only", "^layer$"]
 
     def run(self, fault):
         """Returns status, standard error, number of accesses and whether one was spoilt."""
-        scheme = not self.name.endswith(("-safetensors", "-template"))
-        only = ["--only", "^layer$"] if scheme else []
         environment = {**os.environ, "LD_PRELOAD": SHIM, "QCONV_SHIM": fault, "QCONV_SHIM_LOG": self.log}
-        done = subprocess.run([QCONV, "--to", self.name, "-j1", "--progress", "none", *only, self.model, self.out],
+        done = subprocess.run([QCONV, "--to", self.name, "-j1", "--progress", "none", *self.options, self.model, self.out],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True, check=False)
         with open(self.log, encoding="ascii") as file:
             accesses, spoilt = map(int, file.read().split())
@@ -114,7 +120,7 @@ def main():
     failed = 0
     print(f"1..{len(targets)}")
     try:
-        without_families(os.path.join(root, "data"))
+        without_families(os.path.join(root, "data"), but="flux1")
         for number, name in enumerate(targets, 1):
             folder = os.path.join(root, name)
             os.mkdir(folder)

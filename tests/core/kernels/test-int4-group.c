@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests "int4-group-encode-…": every level against the reference, the reference against its definition, and the search
-   against the formula. */
+/* Tests "int4-group-encode-…": every level against the reference, the reference against its definition, and the
+   search against the formula. */
 #include <math.h>
 #include <string.h>
 

@@ -413,6 +413,41 @@ test_fill (void)
   arena.used = 0;
 }
 
+/* Tests that views show what they are asked for, cost one buffer however often they move, and end with their buffer */
+static void
+test_view (void)
+{
+  static const struct {
+    gsize first, n;
+  } beyond[] = { { 0, 65 }, { 64, 1 }, { 65, 0 }, { 8, 57 }, { 8, G_MAXSIZE }, { G_MAXSIZE, 8 } };
+  g_autoptr (GError) error = NULL;
+  QconvBuffer *of, *view;
+  Tile t = tile ();
+  gsize used;
+
+  arena.used = 0;
+  of = qconv_tile_scratch (&t.pub, 64, &error);
+  g_assert_no_error (error);
+  view = qconv_tile_view (&t.pub, NULL, of, QCONV_BF16, 8, 56, &error);
+  g_assert_no_error (error);
+  g_assert_true (qconv_buffer_data (view) == (guint8 *) qconv_buffer_data (of) + 8);
+  g_assert_cmpuint (qconv_buffer_size (view), ==, 56);
+  g_assert_cmpint (qconv_buffer_dtype (view), ==, QCONV_BF16);
+  used = arena.used;
+  g_assert_true (qconv_tile_view (&t.pub, view, of, QCONV_F64, 64, 0, &error) == view);
+  g_assert_cmpuint (arena.used, ==, used);
+  for (guint i = 0; i < G_N_ELEMENTS (beyond); i++)
+    {
+      g_assert_null (qconv_tile_view (&t.pub, view, of, QCONV_U8, beyond[i].first, beyond[i].n, &error));
+      toy_assert_error (error, QCONV_ERROR_BUG, "a view reaches beyond the end of its buffer");
+      g_clear_error (&error);
+    }
+  arena.used = arena.size;
+  g_assert_null (qconv_tile_view (&t.pub, NULL, of, QCONV_U8, 0, 8, &error));
+  toy_assert_error (error, QCONV_ERROR_BUG, "more scratch memory was asked for than was declared");
+  arena.used = 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -428,6 +463,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hooks/guards", test_guards);
   g_test_add_func ("/hooks/hostile", test_hostile);
   g_test_add_func ("/hooks/fill", test_fill);
+  g_test_add_func ("/hooks/view", test_view);
   rc = g_test_run ();
   g_aligned_free (arena.base);
   g_aligned_free (kept.base);
