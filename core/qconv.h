@@ -272,14 +272,17 @@ typedef struct {
 } QconvNameOptions;
 
 /**
- * QconvLoraOptions: the LoRA files that are merged into the weights.
+ * QconvLoraOptions: the LoRA files that are merged into the weights, and the one that is written.
  * @files: (nullable): NULL-terminated "FILE[:STRENGTH]", merged in this order; FILE may be a folder
  * @partial: leave out keys that belong to no layer or do not fit it
+ * @error: (nullable): "FILE[:RANK]": this file gets the best approximation of rank RANK (1 to 1024, default 32) of what
+ *   encoding takes from every layer, as a LoRA of strength 1
  */
 typedef struct {
   const char *const *files;
   gboolean partial;
-  gconstpointer reserved[4];
+  const char *error;
+  gconstpointer reserved[3];
 } QconvLoraOptions;
 
 /**
@@ -350,6 +353,21 @@ QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p); /* of the whole 
 QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of working memory, the check included */
 
 /**
+ * QconvErrorLora: the file that QconvLoraOptions.error asks for.
+ * @rank: of its layers, less in layers with fewer rows or columns
+ * @n_layers: the layers that it has
+ * @bytes: of the whole file, exactly
+ */
+typedef struct {
+  const char *path;
+  guint rank, n_layers;
+  guint64 bytes;
+  gconstpointer reserved[2];
+} QconvErrorLora;
+/* Describes the error LoRA that @p writes. Returns FALSE if @p writes none. The path belongs to @p */
+QCONV_API gboolean qconv_plan_error_lora (const QconvPlan *p, QconvErrorLora *lora);
+
+/**
  * QconvPlannedInfo: one weight of the plan.
  * @rule: the rule that decided: "target" "keep" "only" "source" "probed" "size" "shape" "family" "fallback" "layers"
  *   "config:N" "like"
@@ -379,7 +397,7 @@ QCONV_API GPtrArray *qconv_plan_changes (const QconvPlan *p);
 
 /* ---- Run and check ---- */
 
-/* @phase: "converting" or "checking"; @layer: (nullable): the last one that was worked on; @rate: bytes per second;
+/* @phase: "converting", "checking" or "approximating" (the error LoRA); @layer: (nullable): the last one that was worked on; @rate: bytes per second;
    @eta: seconds; both are < 0 while they are unknown */
 typedef struct {
   guint64 done_bytes, total_bytes;
@@ -404,6 +422,8 @@ typedef struct {
   guint n_checksums;   /* tensors whose bytes were compared with a checksum */
   GPtrArray *warnings; /* char *: a line each, without the file's name; @ok does not depend on them */
   GPtrArray *notes;    /* char *: a line each, about the file: what it runs on, for example */
+  double lora_before;  /* mean relMSE of the layers of the error LoRA without it and, in lora_after, with it; */
+  double lora_after;   /* < 0 if there is none */
 } QconvReport;
 QCONV_API void qconv_report_free (QconvReport *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvReport, qconv_report_free)

@@ -22,15 +22,21 @@ find_bound (Pair *p, const PlannedLayer *l, GError **error)
          || qconv_call_stack_bound (from->quantizer, &from->pub, &p->bound, error);
 }
 
+const SourceLayer *
+qconv_check_find_written (const QconvModel *written, const PlannedLayer *l)
+{
+  g_autofree char *name = l->layer->quantizer != NULL ? qconv_weight_name (l->layer->name) : g_strdup (l->layer->name);
+
+  return qconv_model_find_tensor (written, name);
+}
+
 static gboolean
 pair_plan (const QconvPlan *p, const QconvModel *written, Expected *e, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
     {
       const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-      g_autofree char *name
-          = l->layer->quantizer != NULL ? qconv_weight_name (l->layer->name) : g_strdup (l->layer->name);
-      const SourceLayer *got = qconv_model_find_tensor (written, name);
+      const SourceLayer *got = qconv_check_find_written (written, l);
 
       if (l->copies || !qconv_planned_is_weight (l) || !qconv_source_layer_has_floats (l->source))
         continue;
@@ -53,10 +59,8 @@ pair_plan (const QconvPlan *p, const QconvModel *written, Expected *e, GError **
   return TRUE;
 }
 
-/* Opens the written file by the reader that the writer names. If the reader refuses the file, qconv wrote a wrong
-   file */
-static QconvModel *
-open_written (const QconvPlan *p, const char *path, GError **error)
+QconvModel *
+qconv_check_open_written (const QconvPlan *p, const char *path, GError **error)
 {
   const QconvWriter *w = p->target->writer;
   gboolean quantized = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL);
@@ -111,7 +115,7 @@ sums_by_name (const QconvPlan *p, const Checksum *sums)
 QconvReport *
 qconv_check_plan (const QconvPlan *p, const Written *file, const Listener *listener, GError **error)
 {
-  g_autoptr (QconvModel) written = open_written (p, file->path, error);
+  g_autoptr (QconvModel) written = qconv_check_open_written (p, file->path, error);
   g_autoptr (QconvReport) r = NULL;
   g_auto (Expected) e = { 0 };
   gboolean verbatim = p->target->target->scheme == NULL; /* no reader has to understand the copy */

@@ -10,6 +10,11 @@ typedef struct {
   const Checksum *sums;
 } Written;
 
+/* Opens the written file by the reader that the writer names. If the reader refuses the file, qconv wrote a wrong file:
+   QCONV_ERROR_CHECK. Returns: (transfer full) */
+QconvModel *qconv_check_open_written (const QconvPlan *p, const char *path, GError **error);
+/* Returns: (transfer none) (nullable): the layer of the written file that @l planned; NULL if the file lacks it */
+const SourceLayer *qconv_check_find_written (const QconvModel *written, const PlannedLayer *l);
 /* Checks the file that @p planned: its structure, and with p->verify every byte and the numbers of every layer. Adds
    problems to the report; fails only if the check itself cannot be done. Returns: (transfer full) */
 QconvReport *qconv_check_plan (const QconvPlan *p, const Written *written, const Listener *listener, GError **error);

@@ -53,6 +53,7 @@ qconv_report_new (void)
   r->layers = g_ptr_array_new_with_free_func (free_layer_error);
   r->warnings = qconv_gather_lines (own->gather);
   r->notes = g_ptr_array_new_with_free_func (g_free);
+  r->lora_before = r->lora_after = -1;
   return r;
 }
 

@@ -62,6 +62,7 @@ make_plan (const CliSettings *s, CliTask *t, const char *output)
                    .names.allow_incomplete = s->output.allow_incomplete,
                    .lora.files = texts_of (s->output.loras),
                    .lora.partial = s->output.lora_partial,
+                   .lora.error = s->output.error_lora,
                    .run.memory = s->run.memory,
                    .run.n_threads = s->run.n_threads,
                    .run.force = s->run.force,
@@ -207,5 +208,7 @@ cli_convert (const CliSettings *s, const char *const *words, GError **error)
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        _ ("several inputs need a folder for the outputs as the last name, and \"%s\" is none"),
                        words[n - 1]);
+  if (s->output.error_lora != NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--error-lora takes one input: each needs a file of its own"));
   return convert_several (s, words, n - 1, error);
 }

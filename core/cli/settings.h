@@ -24,7 +24,7 @@ typedef struct {
 
 /* The output: target, names, tensors, and how numbers are encoded */
 typedef struct {
-  const char *to, *names, *component, *effort, *input_scale;
+  const char *to, *names, *component, *effort, *input_scale, *error_lora;
   gboolean lora_partial, full_precision_mm, allow_incomplete;
   GPtrArray *drop, *loras;
 } CliOutput;

@@ -47,6 +47,8 @@ cli_progress_new (const char *mode)
 static const char *
 phase_text (const char *phase)
 {
+  if (g_strcmp0 (phase, "approximating") == 0)
+    return _ ("error LoRA");
   return g_strcmp0 (phase, "checking") == 0 ? _ ("checking") : _ ("converting");
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Prints the result of one input for programs. The keys are promises: the man page lists them. task.c calls it. */
+#include <math.h>
+
 #include "cli/json.h"
 #include "cli/scheme-sums.h"
 #include "cli/show.h"
@@ -95,6 +97,26 @@ add_layers (JsonBuilder *b, const GArray *weights, GHashTable *errors, gboolean 
   json_builder_end_array (b);
 }
 
+/* Adds the member "error_lora" if the plan writes one. @report: (nullable) */
+static void
+add_error_lora (JsonBuilder *b, const QconvPlan *plan, const QconvReport *report)
+{
+  QconvErrorLora lora;
+  gboolean known = report != NULL && report->lora_after >= 0;
+
+  if (plan == NULL || !qconv_plan_error_lora (plan, &lora))
+    return;
+  json_builder_set_member_name (b, "error_lora");
+  json_builder_begin_object (b);
+  cli_json_string (b, "file", lora.path);
+  cli_json_int (b, "rank", lora.rank);
+  cli_json_int (b, "layers", lora.n_layers);
+  cli_json_int (b, "bytes", lora.bytes);
+  cli_json_double (b, "relmse_without", known ? report->lora_before : NAN);
+  cli_json_double (b, "relmse_with", known ? report->lora_after : NAN);
+  json_builder_end_object (b);
+}
+
 void
 cli_task_json (const CliTask *t, const GArray *weights, const GPtrArray *changes, gboolean dry_run)
 {
@@ -113,6 +135,7 @@ cli_task_json (const CliTask *t, const GArray *weights, const GPtrArray *changes
     cli_json_texts (b, "changes", changes);
   if (!dry_run)
     cli_report_problems_json (b, t->report);
+  add_error_lora (b, t->plan, t->report);
   add_schemes (b, weights);
   add_layers (b, weights, errors, dry_run);
   json_builder_end_object (b);

@@ -55,6 +55,23 @@ print_changes (const GPtrArray *changes)
     }
 }
 
+/* Prints the error LoRA, if @plan writes one */
+static void
+print_error_lora (const QconvPlan *plan, const QconvReport *report)
+{
+  QconvErrorLora lora;
+  g_autofree char *size = NULL;
+
+  if (!qconv_plan_error_lora (plan, &lora))
+    return;
+  size = cli_size_text (lora.bytes);
+  cli_print (_ ("%s: error LoRA of rank %u, %u layers, %" G_GUINT64_FORMAT " bytes (%s)\n"), lora.path, lora.rank,
+             lora.n_layers, lora.bytes, size);
+  if (report != NULL && report->lora_after >= 0)
+    cli_print (_ ("  mean relMSE of its layers: %.3g without it, %.3g with it\n"), report->lora_before,
+               report->lora_after);
+}
+
 static void
 print_plan (const QconvPlan *plan, const GArray *weights, const GPtrArray *changes)
 {
@@ -79,6 +96,7 @@ print_plan (const QconvPlan *plan, const GArray *weights, const GPtrArray *chang
   print_changes (changes);
   cli_print (_ ("%s: %s, %u layers, %s bytes (%s), working memory %s\n"), qconv_plan_output (plan),
              qconv_plan_target (plan), weights->len, exact, total, memory);
+  print_error_lora (plan, NULL);
 }
 
 /* Adds the object "options" from @options, "key=value,…" */
@@ -139,6 +157,7 @@ print_summary (const CliTask *t, const GArray *weights, const GPtrArray *changes
       cli_report_layers (t->report, 5);
       cli_report_problems (t->report);
     }
+  print_error_lora (t->plan, t->report);
   cli_print (_ ("%s -> %s (%.1f %%) in %.1f s, %s/s\n"), in_text, out_text,
              in > 0 ? 100 * (double) out / (double) in : 100, t->seconds, rate);
 }

@@ -417,6 +417,21 @@ read_encoders (DialectFile *f, JsonNode *node, gpointer to)
   return read_items (f, node, append_encoder, *(GArray **) to);
 }
 
+#define WRITTEN(text)                                          \
+  {                                                            \
+#text, read_text, G_STRUCT_OFFSET(LoraWritten, text), TRUE \
+  }
+static const Member written_members[]
+    = { WRITTEN (container), WRITTEN (prefix), WRITTEN (up), WRITTEN (down), WRITTEN (alpha), { .name = NULL } };
+
+static gboolean
+read_written (DialectFile *f, JsonNode *node, gpointer to)
+{
+  LoraWritten *first = to, later;
+
+  return read_object (f, node, written_members, first->prefix != NULL ? &later : first);
+}
+
 static const Member dialect_members[]
     = { { "dialect", check_text, 0, TRUE },
         { "source_refs", check_texts, 0, FALSE },
@@ -425,6 +440,7 @@ static const Member dialect_members[]
         { "prefixes", read_prefixes, G_STRUCT_OFFSET (LoraDialects, prefixes), FALSE },
         { "flat_prefixes", read_prefixes, G_STRUCT_OFFSET (LoraDialects, flat_prefixes), FALSE },
         { "rewrites", read_rewrites, G_STRUCT_OFFSET (LoraDialects, rewrites), FALSE },
+        { "written", read_written, G_STRUCT_OFFSET (LoraDialects, written), FALSE },
         { "files", read_prefixes, G_STRUCT_OFFSET (LoraDialects, files), FALSE },
         { "encoders", read_encoders, G_STRUCT_OFFSET (LoraDialects, encoders), FALSE },
         { "adapter_config", read_config, G_STRUCT_OFFSET (LoraDialects, configs), FALSE },

@@ -100,6 +100,12 @@ typedef struct {
   GArray *refused;
 } LoraConfigForm;
 
+/* The spelling of LoRAs that are written: a file of @container, @prefix in front of names with dots in the original
+   naming, and the suffixes of the three tensors of a layer. All are NULL if no dialect file has it */
+typedef struct {
+  const char *container, *prefix, *up, *down, *alpha;
+} LoraWritten;
+
 /**
  * LoraDialects: the spellings of all dialect files. No spelling is empty; the first of two equal suffixes counts.
  *
@@ -112,12 +118,14 @@ typedef struct {
  * @configs: (element-type LoraConfigForm)
  * @files: (element-type utf8): the names of LoRAs in folders
  * @encoders: (element-type LoraEncoder)
+ * @written: of the first dialect that states it
  */
 typedef struct {
   GStringChunk *texts;
   GHashTable *suffixes;
   GPtrArray *prefixes, *flat_prefixes, *rewrites, *files;
   GArray *metadata, *configs, *encoders;
+  LoraWritten written;
 } LoraDialects;
 
 /* Reads the dialect files of qconv_data_files(). Returns: (transfer full): NULL and an error that names file and member

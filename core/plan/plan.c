@@ -16,6 +16,7 @@
 #include "plan/beside.h"
 #include "plan/edit.h"
 #include "plan/encoder.h"
+#include "plan/error-lora.h"
 #include "plan/facts.h"
 #include "plan/output-name.h"
 #include "plan/plan-checksums.h"
@@ -29,9 +30,10 @@ static gboolean
 plan_costs (QconvPlan *p, GError **error)
 {
   for (guint i = 0; i < p->output.layers->len; i++)
-    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), &p->limits, p->verify, error))
+    if (!qconv_cost_layer (&p->output, g_ptr_array_index (p->output.layers, i), &p->limits,
+                           p->verify || p->error_lora != NULL, error))
       return FALSE;
-  return TRUE;
+  return p->error_lora == NULL || qconv_error_lora_cost (p->error_lora, &p->limits, error);
 }
 
 /* Refuses to encode @s, a layer of @m, if its bias does not fit: no loader takes the result */
@@ -309,7 +311,7 @@ make_plan (Planning *pl, GError **error)
       && !qconv_input_scales_check (pl->scales, p->mapping != NULL ? p->mapping->layers : p->model->layers, error))
     return FALSE;
   if (!plan_layers (pl, error) || !check_recognised (pl, error) || !qconv_plan_lay_out (p, NULL, &p->layout, error)
-      || !plan_costs (p, error))
+      || !qconv_error_lora_plan (p, pl->job->lora.error, error) || !plan_costs (p, error))
     return FALSE;
   if (p->edit != NULL)
     p->changes = qconv_edit_changes (p);
@@ -419,6 +421,7 @@ qconv_plan_free (QconvPlan *p)
     qconv_output_clear (&p->output);
   g_clear_pointer (&p->mapping, qconv_mapping_free);
   g_clear_pointer (&p->loras, qconv_loras_free);
+  g_clear_pointer (&p->error_lora, qconv_error_lora_free);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
   g_ptr_array_unref (p->inputs);
   qconv_layout_clear (&p->layout);
@@ -458,6 +461,8 @@ qconv_plan_peak_memory (const QconvPlan *p)
       peak = MAX (peak, t->kept_cost + (guint64) t->task_cost * p->limits.n_threads);
       peak = MAX (peak, t->check_kept_cost + (guint64) t->check_task_cost * p->limits.n_threads);
     }
+  if (p->error_lora != NULL)
+    peak = MAX (peak, qconv_error_lora_peak (p->error_lora, &p->limits));
   return MIN (peak, p->limits.memory);
 }
 

@@ -15,6 +15,7 @@
  *
  * @edit: (nullable): the edit, which then owns @target; @changes: (nullable) (element-type utf8): what it changes
  * @mapping: (nullable): NULL for edits and verbatim copies
+ * @error_lora: (nullable): a second file that the run writes
  * @loras: (nullable): the files that the deltas of the layers of @mapping read
  * @verbatim: (nullable) (element-type SourceLayer): every tensor by itself, for targets whose files need no reader
  * @inputs: (element-type utf8): paths of the files that were read besides the model: they must not become the output
@@ -30,6 +31,7 @@ struct _QconvPlan {
   GPtrArray *changes;
   Mapping *mapping;
   struct _Loras *loras;
+  struct _ErrorLora *error_lora;
   GPtrArray *verbatim, *inputs;
   const QconvTargetInfo *target;
   QconvOutput output;

@@ -67,10 +67,10 @@ qconv_file_write (QconvFile *f, guint64 offset, gsize n, gconstpointer src, GErr
 }
 
 gboolean
-qconv_complete_file (const QconvPlan *plan, Save *save, GCancellable *cancellable, GError **error)
+qconv_complete_file (const QconvContainer *c, const Layout *layout, Save *save, GCancellable *cancellable,
+                     GError **error)
 {
-  const QconvContainer *c = qconv_registry_container (plan->target->writer->container);
-  QconvFile file = { &plan->layout, save, cancellable };
+  QconvFile file = { layout, save, cancellable };
 
-  return c->complete == NULL || qconv_call_complete (c, &plan->layout, &file, error);
+  return c->complete == NULL || qconv_call_complete (c, layout, &file, error);
 }

@@ -2,7 +2,8 @@
 /* The last bytes of the output, which depend on the others. run.c calls it when all tensors are written. */
 #pragma once
 #include "io/save.h"
-#include "plan/plan.h"
+#include "plan/layout.h"
 
-/* Lets the container of @plan write the bytes that no tensor owns */
-gboolean qconv_complete_file (const QconvPlan *plan, Save *save, GCancellable *cancellable, GError **error);
+/* Lets @c, the container of @layout, write the bytes that no tensor owns */
+gboolean qconv_complete_file (const QconvContainer *c, const Layout *layout, Save *save, GCancellable *cancellable,
+                              GError **error);

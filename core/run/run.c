@@ -7,22 +7,24 @@
 #include "base/error.h"
 #include "check/check.h"
 #include "check/report.h"
+#include "plan/error-lora.h"
 #include "plan/plan-checksums.h"
 #include "run/complete.h"
 #include "run/convert-layers.h"
 #include "run/resume.h"
+#include "run/write-error-lora.h"
 #include "run/write-tensors.h"
 
-/* Makes the file behind a link the output, so that the link stays */
+/* Makes the file behind the link *path the output, so that the link stays */
 static gboolean
-follow_link (QconvPlan *p, GError **error)
+follow_link (char **path, GError **error)
 {
-  char *target = realpath (p->path, NULL);
+  char *target = realpath (*path, NULL);
 
   if (target == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: is a link to nothing", p->path);
-  g_free (p->path);
-  p->path = g_strdup (target);
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: is a link to nothing", *path);
+  g_free (*path);
+  *path = g_strdup (target);
   free (target);
   return TRUE;
 }
@@ -36,14 +38,14 @@ same_file (const char *a, const char *b)
   return stat (a, &x) == 0 && stat (b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* Fails if the output would take the place of a file that the run reads besides the model */
+/* Fails if @path would take the place of a file that the run reads besides the model */
 static gboolean
-check_inputs (const QconvPlan *p, GError **error)
+check_inputs (const QconvPlan *p, const char *path, GError **error)
 {
   for (guint i = 0; !p->in_place && i < p->inputs->len; i++)
-    if (same_file (p->path, g_ptr_array_index (p->inputs, i)))
+    if (same_file (path, g_ptr_array_index (p->inputs, i)))
       return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is a file that this run reads: choose another name",
-                         p->path);
+                         path);
   return TRUE;
 }
 
@@ -57,26 +59,42 @@ is_stream (const char *path)
          || (g_str_has_prefix (whole, "/dev/") && !g_str_has_prefix (whole, "/dev/shm/"));
 }
 
+/* Checks *path, which the run will write */
 static gboolean
-check_output (QconvPlan *p, GError **error)
+check_path (const QconvPlan *p, char **path, GError **error)
 {
   struct stat st;
 
-  if (is_stream (p->path))
+  if (is_stream (*path))
     return qconv_fail (error, QCONV_ERROR_OPTION,
                        "the output is written in any order, which no pipe can take: name a file");
-  if (!p->in_place && qconv_source_is_file (p->model->source, p->path))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is the input: choose another name", p->path);
-  if (!check_inputs (p, error))
+  if (!p->in_place && qconv_source_is_file (p->model->source, *path))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the output is the input: choose another name", *path);
+  if (!check_inputs (p, *path, error))
     return FALSE;
-  if (lstat (p->path, &st) != 0)
+  if (lstat (*path, &st) != 0)
     return TRUE;
-  if (S_ISLNK (st.st_mode) && !follow_link (p, error))
+  if (S_ISLNK (st.st_mode) && !follow_link (path, error))
     return FALSE;
-  if (stat (p->path, &st) != 0 || !S_ISREG (st.st_mode))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists and is not a file", p->path);
-  return p->force || p->in_place
-         || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", p->path);
+  if (stat (*path, &st) != 0 || !S_ISREG (st.st_mode))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists and is not a file", *path);
+  return p->force || p->in_place || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", *path);
+}
+
+static gboolean
+check_output (QconvPlan *p, GError **error)
+{
+  ErrorLora *e = p->error_lora;
+  g_autofree char *whole = g_canonicalize_filename (p->path, NULL), *second = NULL;
+
+  if (!check_path (p, &p->path, error))
+    return FALSE;
+  if (e == NULL)
+    return TRUE;
+  second = g_canonicalize_filename (e->path, NULL);
+  if (strcmp (whole, second) == 0 || same_file (p->path, e->path))
+    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the error LoRA is the output: choose another name", e->path);
+  return check_path (p, &e->path, error);
 }
 
 gboolean
@@ -88,7 +106,8 @@ qconv_plan_check_output (QconvPlan *p, GError **error)
     return FALSE;
   if (p->resume)
     size -= MIN (size, qconv_save_kept_bytes (p->path));
-  return qconv_save_check (p->path, size, error);
+  return qconv_save_check (p->path, size, error)
+         && (p->error_lora == NULL || qconv_save_check (p->error_lora->path, p->error_lora->layout.file_size, error));
 }
 
 /* Writes the header, which states the checksums of the tensors and so comes last */
@@ -101,6 +120,14 @@ write_header (QconvPlan *p, const OutputFile *file, GError **error)
 }
 
 static gboolean
+complete (const QconvPlan *p, Save *save, const Listener *listener, GError **error)
+{
+  const QconvContainer *c = qconv_registry_container (p->target->writer->container);
+
+  return qconv_complete_file (c, &p->layout, save, listener->cancellable, error);
+}
+
+static gboolean
 write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **error)
 {
   Progress counter;
@@ -110,7 +137,7 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
     return FALSE;
   qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
   ok = qconv_write_given (file, error) && qconv_convert_layers (p, file, &counter, listener->cancellable, error)
-       && write_header (p, file, error) && qconv_complete_file (p, file->save, listener->cancellable, error);
+       && write_header (p, file, error) && complete (p, file->save, listener, error);
   if (ok)
     qconv_progress_finish (&counter);
   else
@@ -119,25 +146,40 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
   return ok;
 }
 
-/* Writes and checks the temporary file, then gives it its name. @resume: (nullable); @report: (out) (nullable): what
-   the check found */
+/* Writes and checks the temporary file of the output. Returns: (transfer full): what the check found */
+static QconvReport *
+write_and_check (QconvPlan *p, Save *save, Resume *resume, const Listener *listener, GError **error)
+{
+  OutputFile file;
+  QconvReport *report = NULL;
+
+  qconv_output_file_init (&file, &p->output, save, resume);
+  if (write_file (p, &file, listener, error))
+    report = qconv_check_plan (p, &(Written) { qconv_save_temporary (save), file.sums }, listener, error);
+  qconv_output_file_clear (&file);
+  return report;
+}
+
+/* Writes the output and the error LoRA beside their destinations, then gives them their names: the output is the last.
+   @resume: (nullable); @report: (out) (nullable): what the check found */
 static gboolean
 make_file (QconvPlan *p, Save *save, Resume *resume, const Listener *listener, QconvReport **report, GError **error)
 {
-  OutputFile file;
+  const ErrorLora *e = p->error_lora;
+  g_autoptr (Save) lora = e != NULL ? qconv_save_new (e->path, e->layout.file_size, error) : NULL;
   g_autoptr (QconvReport) own = NULL;
-  gboolean ok;
+  gboolean ok, replace = p->force || p->in_place;
 
-  qconv_output_file_init (&file, &p->output, save, resume);
-  ok = write_file (p, &file, listener, error);
-  if (ok)
-    own = qconv_check_plan (p, &(Written) { qconv_save_temporary (save), file.sums }, listener, error);
-  qconv_output_file_clear (&file);
-  ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error));
+  if (e == NULL || lora != NULL)
+    own = write_and_check (p, save, resume, listener, error);
+  ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error))
+       && (e == NULL
+           || (qconv_write_error_lora (p, qconv_save_temporary (save), lora, listener, own, error)
+               && qconv_save_sync (lora, error)));
   if (report != NULL)
     *report = g_steal_pointer (&own);
   return ok && qconv_save_sync (save, error) && !g_cancellable_set_error_if_cancelled (listener->cancellable, error)
-         && qconv_save_commit (save, p->force || p->in_place, error);
+         && (e == NULL || qconv_save_commit (lora, replace, error)) && qconv_save_commit (save, replace, error);
 }
 
 /* Runs so that the next run can go on if this one ends early */
