@@ -41,7 +41,7 @@ const CliOption cli_options[] = {
   { "lora-partial", 0, CLI_CONVERT, CLI_FLAG, AT (output.lora_partial), NULL, NULL, TRUE,
     N_ ("skip keys of a LoRA that belong to no layer of the model") },
   { "error-lora", 0, CLI_CONVERT, CLI_TEXT, AT (output.error_lora), N_ ("FILE[:RANK]"), NULL, TRUE,
-    N_ ("also write FILE, a LoRA of rank RANK (default 32) that gives the quantized model back most of what encoding "
+    N_ ("also write FILE, a LoRA of rank RANK (default 32) that gives the quantized model back part of what encoding "
         "took; load it with strength 1") },
   { "family-file", 0, OPENS | CLI_FAMILIES, CLI_TEXT, AT (input.family_file), N_ ("FILE"), NULL, TRUE,
     N_ ("read a model family from FILE; it comes before the installed ones") },

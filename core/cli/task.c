@@ -60,13 +60,14 @@ static void
 print_error_lora (const QconvPlan *plan, const QconvReport *report)
 {
   QconvErrorLora lora;
-  g_autofree char *size = NULL;
+  g_autofree char *size = NULL, *exact = NULL;
 
   if (!qconv_plan_error_lora (plan, &lora))
     return;
   size = cli_size_text (lora.bytes);
-  cli_print (_ ("%s: error LoRA of rank %u, %u layers, %" G_GUINT64_FORMAT " bytes (%s)\n"), lora.path, lora.rank,
-             lora.n_layers, lora.bytes, size);
+  exact = g_strdup_printf ("%" G_GUINT64_FORMAT, lora.bytes);
+  cli_print (_ ("%s: error LoRA of rank %u, %u layers, %s bytes (%s)\n"), lora.path, lora.rank, lora.n_layers, exact,
+             size);
   if (report != NULL && report->lora_after >= 0)
     cli_print (_ ("  mean relMSE of its layers: %.3g without it, %.3g with it\n"), report->lora_before,
                report->lora_after);

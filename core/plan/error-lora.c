@@ -38,20 +38,19 @@ static gboolean
 check_names (const QconvPlan *p, GError **error)
 {
   const Mapping *x = p->mapping;
+  const char *const *spellings = p->target->writer->spellings;
   const char *kind = x != NULL && qconv_identity_known (x->identity) ? qconv_family_kind (x->identity->family) : NULL;
 
   if (x == NULL || p->target->quantizer == NULL)
     return qconv_fail (error, QCONV_ERROR_OPTION, "--error-lora: %s encodes no layer, so nothing is lost",
                        p->target->name);
   if (kind != NULL && strcmp (kind, "diffusion") != 0)
-    return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "--error-lora: %s is no diffusion model, and only these take the LoRA",
+    return qconv_fail (error, QCONV_ERROR_OPTION, "--error-lora: only diffusion models take the LoRA, and this is %s",
                        qconv_family_title (x->identity->family));
   return kind == NULL || x->naming == NULL || strcmp (x->naming, ORIGINAL) == 0
          || qconv_fail (error, QCONV_ERROR_OPTION,
-                        "--error-lora: the output has %s names, and the keys of the LoRA need the original ones: "
-                        "see --names",
-                        x->naming);
+                        "--error-lora: the output has %s names, and the keys of a LoRA are made of original ones%s",
+                        x->naming, spellings == NULL || g_strv_contains (spellings, ORIGINAL) ? ": see --names" : "");
 }
 
 /* Returns whether the error LoRA has @l: an encoded matrix of the model itself */
