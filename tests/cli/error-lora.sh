@@ -58,8 +58,8 @@ small="--set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=256 
 make_family flux1 tiny flux.safetensors $small
 # shellcheck disable=SC2086
 make_family flux1 tiny diffusers.safetensors --naming diffusers $small
-run --to fp8-comfy --error-lora flux-mend.safetensors:8 --only '(qkv|linear[12])$' flux.safetensors flux-out.safetensors |
-  grep -A1 LoRA
+run --to fp8-comfy --error-lora flux-mend.safetensors:8 --only '(qkv|linear[12])$' flux.safetensors \
+  flux-out.safetensors | grep -A1 LoRA
 keys flux-mend.safetensors
 run --to fp8-comfy --error-lora mend.safetensors:8 --only '(qkv|linear[12])$' diffusers.safetensors out.safetensors |
   grep -A1 LoRA
@@ -67,13 +67,13 @@ cmp flux-mend.safetensors mend.safetensors
 run --to bf16-safetensors --lora flux-mend.safetensors flux-out.safetensors merged.safetensors | tail -1
 rm merged.safetensors mend.safetensors out.safetensors
 make_family wan tiny-t2v wan.safetensors
-run --to fp8-comfy --error-lora mend.safetensors:4 --only 'blocks\.0\.(ffn|self_attn\.q)' wan.safetensors out.safetensors |
-  grep -A1 LoRA
+run --to fp8-comfy --error-lora mend.safetensors:4 --only 'blocks\.0\.(ffn|self_attn\.q)' wan.safetensors \
+  out.safetensors | grep -A1 LoRA
 keys mend.safetensors
 rm mend.safetensors out.safetensors wan.safetensors
 make_family qwen_image tiny qwen.safetensors
-run --to fp8-comfy --error-lora mend.safetensors:4 --only 'blocks\.0\.(img_mlp|attn\.to_q)' qwen.safetensors out.safetensors |
-  grep -A1 LoRA
+run --to fp8-comfy --error-lora mend.safetensors:4 --only 'blocks\.0\.(img_mlp|attn\.to_q)' qwen.safetensors \
+  out.safetensors | grep -A1 LoRA
 keys mend.safetensors
 rm mend.safetensors out.safetensors qwen.safetensors
 
@@ -93,7 +93,8 @@ run --to nvfp4-comfy --error-lora missing/bad.safetensors in.safetensors out.saf
 run --to nvfp4-comfy --error-lora bad.safetensors --names keep diffusers.safetensors out.safetensors
 run --to fp8-comfy --error-lora bad.safetensors flux-out.safetensors out.safetensors
 run --to nvfp4-comfy --error-lora bad.safetensors in.safetensors flux.safetensors .
-run --to nvfp4-comfy --error-lora bad.safetensors:1024 --memory 1M -j 1 in.safetensors out.safetensors | sed 's/[0-9]* MiB/N MiB/; s/[0-9]*M$/NM/'
+run --to nvfp4-comfy --error-lora bad.safetensors:1024 --memory 1M -j 1 in.safetensors out.safetensors |
+  sed 's/[0-9]* MiB/N MiB/; s/[0-9]*M$/NM/'
 make_family t5 tiny t5.safetensors
 run --to fp8-comfy --error-lora bad.safetensors t5.safetensors out.safetensors
 spoil in.safetensors
