@@ -14,8 +14,9 @@
 #include "qconv-lowrank.h"
 #include "run/complete.h"
 
-/* Steps from a random basis. The spectrum of an encoding's error is flat, so more of them gain nothing */
-enum { STEPS = 3 };
+/* Steps from a random basis. The error of an encoding has a flat spectrum, the worst case: three steps leave 1.9 % more
+   than eight do (1024 x 1024, rank 32, NVFP4), four about 1 %; each step takes as long as encoding the layer */
+enum { STEPS = 4 };
 
 /**
  * Fit: the work on one layer.
