@@ -397,7 +397,8 @@ QCONV_API GPtrArray *qconv_plan_changes (const QconvPlan *p);
 
 /* ---- Run and check ---- */
 
-/* @phase: "converting", "checking" or "approximating" (the error LoRA); @layer: (nullable): the last one that was worked on; @rate: bytes per second;
+/* @phase: "converting", "checking" or "approximating" (the error LoRA); @layer: (nullable): the last one that was
+   worked on; @rate: bytes per second;
    @eta: seconds; both are < 0 while they are unknown */
 typedef struct {
   guint64 done_bytes, total_bytes;

@@ -417,19 +417,15 @@ read_encoders (DialectFile *f, JsonNode *node, gpointer to)
   return read_items (f, node, append_encoder, *(GArray **) to);
 }
 
-#define WRITTEN(text)                                          \
-  {                                                            \
-#text, read_text, G_STRUCT_OFFSET(LoraWritten, text), TRUE \
-  }
-static const Member written_members[]
-    = { WRITTEN (container), WRITTEN (prefix), WRITTEN (up), WRITTEN (down), WRITTEN (alpha), { .name = NULL } };
-
 static gboolean
 read_written (DialectFile *f, JsonNode *node, gpointer to)
 {
+#define TEXT(member) #member, read_text, G_STRUCT_OFFSET(LoraWritten, member), TRUE
+  static const Member members[]
+      = { { TEXT (container) }, { TEXT (prefix) }, { TEXT (up) }, { TEXT (down) }, { TEXT (alpha) }, { .name = NULL } };
   LoraWritten *first = to, later;
 
-  return read_object (f, node, written_members, first->prefix != NULL ? &later : first);
+  return read_object (f, node, members, first->prefix != NULL ? &later : first);
 }
 
 static const Member dialect_members[]
