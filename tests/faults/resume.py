@@ -13,10 +13,11 @@ import sys
 import tempfile
 import traceback
 
-from families import without_families
+from families import make_family_model, needs_family, without_families
 
 QCONV, MAKE_MODEL, SHIM = sys.argv[1:4]
-TARGETS = ("nvfp4-comfy", "int8-comfy", "fp8-legacy", "f16-safetensors", "copy-safetensors")
+TARGETS = ("nvfp4-comfy", "int8-comfy", "fp8-legacy", "f16-safetensors", "copy-safetensors",
+           "svdq-fp4-nunchaku", "svdq-int4-nunchaku")
 MOMENTS = (0.1, 0.5, 0.8, 1)  # shares of the writes before a kill
 
 
@@ -92,6 +93,9 @@ class Place:
 
 def killed(target):
     def test(folder, model):
+        if needs_family(target):
+            model = os.path.join(folder, "..", f"{target}.safetensors")
+            make_family_model(MAKE_MODEL, model)
         place = Place(folder, model, target)
         for i, share in enumerate(MOMENTS):
             place.kill(share, f"-j{1 + i % 2}")

@@ -13,12 +13,10 @@ import subprocess
 import sys
 import tempfile
 
-from families import without_families
+from families import make_family_model, needs_family, without_families
 
 QCONV, MAKE_MODEL, SHIM = sys.argv[1:4]
 WRITES = ("flip", "zero", "lost", "torn")
-FAMILY = ("--family", "flux1", "--variant", "tiny")  # of the model for writers that know only models of families
-SIZES = {"depth_double": 1, "depth_single": 1, "hidden": 128, "mlp": 512, "mlp1": 512}
 MOST = 3  # accesses of one kind that are spoilt for one target, spread over the run
 
 
@@ -57,9 +55,8 @@ class Target:
         self.model = os.path.join(folder, "in.safetensors")
         self.out = os.path.join(folder, "out.safetensors")
         self.log = os.path.join(folder, "log")
-        if name.endswith("-nunchaku"):
-            sizes = [word for dim, n in SIZES.items() for word in ("--set", f"{dim}={n}")]
-            subprocess.run([MAKE_MODEL, *FAMILY, *sizes, self.model], check=True)
+        if needs_family(name):
+            make_family_model(MAKE_MODEL, self.model)
             self.options = ["--effort", "rtn", "-o", "rounds=0"]
         else:
             write_model(self.model)
@@ -120,7 +117,7 @@ def main():
     failed = 0
     print(f"1..{len(targets)}")
     try:
-        without_families(os.path.join(root, "data"), but="flux1")
+        without_families(os.path.join(root, "data"))
         for number, name in enumerate(targets, 1):
             folder = os.path.join(root, name)
             os.mkdir(folder)

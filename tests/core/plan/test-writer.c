@@ -136,12 +136,10 @@ bundle_end (const QconvWriter *self, QconvOutput *o, GError **error)
 }
 
 static const QconvRoleScheme to_half[] = { { "modulation", "half", "rounding=down" }, { NULL } };
-static const QconvTarget bundle_targets[]
-    = { { "whole", "another scheme for a role", .scheme = "whole", .roles = to_half },
-        { "once", "complete", .scheme = "once", .complete = TRUE },
-        { "half", "codes", .scheme = "half" },
-        { "all", "codes", .scheme = "all" },
-        { NULL } };
+static const QconvTarget bundle_targets[] = { { "all", "another scheme for a role", .scheme = "all", .roles = to_half },
+                                              { "once", "complete", .scheme = "once", .complete = TRUE },
+                                              { "half", "codes", .scheme = "half" },
+                                              { NULL } };
 static const QconvTarget part_targets[]
     = { { "plain", "as they are", .scheme = "plain", .dtype = QCONV_OPAQUE }, { NULL } };
 static const QconvWriter bundle = { .id = "bundle",
@@ -218,15 +216,15 @@ check_numbers (const char *path, const char *got, const char *from, const char *
 
 /* ---- Roles, and targets that encode all ---- */
 
-/* Tests that a role has its scheme with the parameters of the target, also where the family advises another one */
+/* Tests that a role has its scheme with the parameters of the target, unless the family keeps the layer */
 static void
 test_roles (void)
 {
-  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "whole-bundle" });
+  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "all-bundle" });
 
   check_scheme (out, "model.tables.0.mod", "half|group=4,rounding=down|");
   check_scheme (out, "model.tables.1.mod", "half|group=4,rounding=down|");
-  check_scheme (out, "model.tables.0.up", "whole|");
+  check_scheme (out, "model.tables.0.up", "all|");
   check_scheme (out, "model.stairs", NULL);
 }
 
@@ -238,8 +236,8 @@ test_no_roles (void)
 
   check_scheme (out, "model.tables.0.mod", "half|group=4,rounding=even|");
   g_free (out);
-  out = convert (two_models, &(QconvJob) { .target = "whole-bundle" });
-  check_scheme (out, "a", "whole|");
+  out = convert (two_models, &(QconvJob) { .target = "all-bundle" });
+  check_scheme (out, "a", "all|");
 }
 
 static void
@@ -249,7 +247,7 @@ test_role_options (void)
     const char *option, *error;
   } wrong[] = { { "group=8", "option \"group=8\"*" }, { "half.rounding=even", "*half with rounding=down*" } };
   const char *mine[] = { "half.group=8", NULL };
-  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "whole-bundle", .options = mine });
+  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "all-bundle", .options = mine });
   g_autofree char *in = toy_path ("in.box");
   g_autoptr (QconvModel) m = NULL;
 
@@ -262,7 +260,7 @@ test_role_options (void)
       g_autoptr (GError) error = NULL;
 
       g_assert_false (
-          toy_run (m, &(QconvJob) { .target = "whole-bundle", .output = "no.box", .options = options }, NULL, &error));
+          toy_run (m, &(QconvJob) { .target = "all-bundle", .output = "no.box", .options = options }, NULL, &error));
       toy_assert_error (error, QCONV_ERROR_OPTION, wrong[i].error);
     }
 }
@@ -272,7 +270,7 @@ static void
 test_role_kept (void)
 {
   const char *keep[] = { "tables\\.0\\.mod$", NULL };
-  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "whole-bundle", .rules.keep = keep });
+  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "all-bundle", .rules.keep = keep });
 
   check_scheme (out, "model.tables.0.mod", NULL);
   check_scheme (out, "model.tables.1.mod", "half|");
@@ -312,7 +310,7 @@ test_biases (void)
   for (guint i = 0; i < G_N_ELEMENTS (memory); i++)
     {
       g_autofree char *out
-          = convert (toyland, &(QconvJob) { .target = "whole-bundle", .run.memory = memory[i], .run.n_threads = 3 });
+          = convert (toyland, &(QconvJob) { .target = "all-bundle", .run.memory = memory[i], .run.n_threads = 3 });
       g_autofree char *in = toy_path ("in.box");
 
       toy_write (in, toyland, NULL);
@@ -330,7 +328,7 @@ static void
 test_kept_bias (void)
 {
   const char *keep[] = { "tables\\.0\\.up$", NULL };
-  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "whole-bundle", .rules.keep = keep });
+  g_autofree char *out = convert (toyland, &(QconvJob) { .target = "all-bundle", .rules.keep = keep });
   g_autofree char *in = toy_path ("in.box");
 
   toy_write (in, toyland, NULL);
@@ -383,7 +381,7 @@ check_refused (const ToyTensor *tensors, gint code, const char *text)
   toy_reset ();
   toy_write (in, tensors, NULL);
   m = toy_open (in);
-  g_assert_false (toy_run (m, &(QconvJob) { .target = "whole-bundle", .output = out }, NULL, &error));
+  g_assert_false (toy_run (m, &(QconvJob) { .target = "all-bundle", .output = out }, NULL, &error));
   toy_assert_error (error, code, text);
 }
 
