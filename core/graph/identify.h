@@ -21,8 +21,8 @@ gboolean qconv_identity_known (const Identity *id);
 /* Returns the JSON that loaders of this variant need in the metadata, or NULL if the family file has none. (transfer
    full) */
 char *qconv_identity_config (const Identity *id);
-/* Fails with QCONV_ERROR_UNSUPPORTED because names of @id, the identity of @m or of a part of it, cannot become those of
-   @naming; names the families that can. Returns FALSE */
+/* Fails with QCONV_ERROR_UNSUPPORTED because names of @id, the identity of @m or of a part of it, cannot become those
+   of @naming; names the families that can. Returns FALSE */
 gboolean qconv_identity_lacks_naming (const QconvModel *m, const Identity *id, const char *naming, GError **error);
 /* Fails with QCONV_ERROR_OPTION if a loader that looks at the names and stored shapes of @planned takes it for another
    model than @is. @is: the identity of @m or of a part of it */
