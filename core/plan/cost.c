@@ -46,7 +46,7 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
                                                       : qconv_floats_cost (l->source, n_rows, qconv_floats_as_is (l));
 
       most = MAX (most, cost + work.scratch + work.scratch_per_row * (gsize) n_rows
-                             + work.scratch_per_thread * l->tiling.n_threads);
+                            + work.scratch_per_thread * l->tiling.n_threads);
     }
   return most;
 }
@@ -55,7 +55,8 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
 static gsize
 tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
 {
-  gsize cost = TILE_SLACK * l->tiling.n_threads + pack_cost (o, l, n_rows) + qconv_components_cost (l->layer, SCOPE_ROWS, n_rows);
+  gsize cost = TILE_SLACK * l->tiling.n_threads + pack_cost (o, l, n_rows)
+               + qconv_components_cost (l->layer, SCOPE_ROWS, n_rows);
 
   switch (l->how)
     {

@@ -132,8 +132,7 @@ test_columns (const QconvKernelLevel *level)
   kernel_fill (KERNEL_NORMAL, factor, ROWS * WIDTH, &state);
   multiply (level, whole, &(Product) { ROWS, COLS, WIDTH, TRUE, matrix, factor });
   multiply (level, pieces, &(Product) { ROWS, CUT, WIDTH, TRUE, matrix, factor, COLS });
-  multiply (level, pieces + CUT * WIDTH,
-            &(Product) { ROWS, COLS - CUT, WIDTH, TRUE, matrix + CUT, factor, COLS });
+  multiply (level, pieces + CUT * WIDTH, &(Product) { ROWS, COLS - CUT, WIDTH, TRUE, matrix + CUT, factor, COLS });
   g_assert_cmpmem (pieces, COLS * WIDTH * sizeof *pieces, whole, COLS * WIDTH * sizeof *whole);
 }
 
@@ -190,14 +189,10 @@ test_refused (const QconvKernelLevel *level)
   QconvBuffer half = QCONV_BUFFER (x, sizeof x, QCONV_F16);
   const QconvArg good = QCONV_BUF (&b), few = QCONV_BUF (&small), other = QCONV_BUF (&half), four = QCONV_I (4);
   const QconvArg bad[][7] = {
-    { few, good, good, four, four, four, four },
-    { good, few, good, four, four, four, four },
-    { good, good, few, four, four, four, four },
-    { other, good, good, four, four, four, four },
-    { good, other, good, four, four, four, four },
-    { good, good, other, four, four, four, four },
-    { good, good, good, QCONV_I (-4), four, four, four },
-    { good, good, good, four, QCONV_I (G_MAXINT64), four, four },
+    { few, good, good, four, four, four, four },          { good, few, good, four, four, four, four },
+    { good, good, few, four, four, four, four },          { other, good, good, four, four, four, four },
+    { good, other, good, four, four, four, four },        { good, good, other, four, four, four, four },
+    { good, good, good, QCONV_I (-4), four, four, four }, { good, good, good, four, QCONV_I (G_MAXINT64), four, four },
     { good, good, good, four, four, QCONV_I (5), four },
   };
   const QconvArg strides[] = { QCONV_I (3), QCONV_I (5), QCONV_I (-4), QCONV_I (G_MAXINT64 / 2) };
