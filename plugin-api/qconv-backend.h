@@ -34,6 +34,22 @@ typedef struct {
 QCONV_API gboolean qconv_stream_run (QconvStream *s, const char *op, guint version, const QconvArg *args, guint n_args,
                                      GError **error);
 
+/* One task of several. @worker: the number of the thread that runs it, so that each can have scratch of its own: 0 for
+   the thread that called qconv_stream_parallel(). */
+typedef gboolean (*QconvTaskFunc) (gpointer data, guint task, guint worker, GError **error);
+
+/* Runs @func for the tasks 0 … @n_tasks - 1 and returns when all are done. The calling thread takes part; threads of the
+   run that have nothing else to do help it. With one thread the tasks run in order.
+
+   The number of threads differs from call to call, so the bytes may depend only on the number of the task: the layer
+   alone must decide into how many tasks the work is cut, and sums over tasks are added up afterwards, in order. A task
+   may run operations on @s. It must not call qconv_stream_parallel(), nor take scratch: the caller takes it for all
+   workers before.
+   A task that fails ends the call: no later task starts. Returns the error of the first task that fails, by its number,
+   or G_IO_ERROR_CANCELLED if the run was cancelled. */
+QCONV_API gboolean qconv_stream_parallel (QconvStream *s, guint n_tasks, QconvTaskFunc func, gpointer data,
+                                          GError **error);
+
 /* An operation that a quantizer needs. Tables end with { NULL }. */
 typedef struct {
   const char *name;

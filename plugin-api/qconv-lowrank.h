@@ -42,7 +42,8 @@ QCONV_API gboolean qconv_low_rank_start (const QconvLowRank *l, GError **error);
 
    Two or three steps from a random basis come within 1 % of the least error. Later steps after small changes of the
    matrix can start from the last basis. A column of @l->down that is zero is replaced by pseudo-random numbers first.
-   The bytes are the same on every processor.
+   The step uses the threads of qconv_stream_parallel(). The bytes are the same on every processor and with any number
+   of threads.
    Fails with QCONV_ERROR_NON_FINITE if the matrix has Inf or NaN, QCONV_ERROR_UNSUPPORTED if a buffer lies on a device,
    QCONV_ERROR_BUG if a buffer is too small or has another type. */
 QCONV_API gboolean qconv_low_rank_step (QconvStream *s, QconvBuffer *matrix, const QconvLowRank *l, GError **error);

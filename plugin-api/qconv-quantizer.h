@@ -20,9 +20,9 @@ G_BEGIN_DECLS
  * @first_row, @n_rows: rows [first_row, first_row + n_rows) of the layer
  * @floats: (nullable): [n_rows, cols], F32 or one of the quantizer's float_dtypes. encode() reads them, and they are
  *   finite; decode() fills them. NULL for an encoder with @from
- * @stream: where operations go
- * @n_threads: the number of threads that the call may use; the bytes must not depend on it. This core always passes 1:
- *   it runs several tiles at once instead
+ * @stream: where operations go; qconv_stream_parallel() runs tasks of encode() on several threads
+ * @n_threads: the most threads that encode() gets at once from qconv_stream_parallel(): worker numbers are smaller. It
+ *   is 1 unless #QconvWork.whole, because core runs the tiles of other layers at once. The bytes must not depend on it
  */
 typedef struct {
   const QconvLayer *layer;
@@ -43,13 +43,17 @@ QCONV_API QconvBuffer *qconv_tile_source (const QconvTile *t, const char *name);
 QCONV_API QconvBuffer *qconv_tile_scratch (const QconvTile *t, gsize n, GError **error);
 /* Points @again (nullable), the result of an earlier call, or a new buffer at bytes [first, first + n) of @of, as items
    of @dtype: a few rows of a component or of the floats, or scratch of another type than F32. Beyond the end of @of:
-   QCONV_ERROR_BUG. Up to 16 views of a hook need no declared scratch.
+   QCONV_ERROR_BUG. Up to 16 views of a hook, for each of its threads, need no declared scratch.
    Returns: (transfer none): the view, valid until the hook returns. */
 QCONV_API QconvBuffer *qconv_tile_view (const QconvTile *t, QconvBuffer *again, QconvBuffer *of, QconvDType dtype,
                                         gsize first, gsize n, GError **error);
 /* Returns: (transfer none) (nullable): F32 [cols], a statistic of the layer's input ("amax", "sum", "sum2"), or NULL
    without --stats. This core has no --stats yet and always returns NULL. */
 QCONV_API const float *qconv_tile_statistics (const QconvTile *t, const char *name);
+/* Reports that @done parts of @total of the hook's work are done, for the progress of the run; any thread, as often as
+   is convenient. The parts should take about the same time. A hook that does not know the total states the most that it
+   may be. Only encode() is heard. */
+QCONV_API void qconv_tile_progress (const QconvTile *t, guint64 done, guint64 total);
 /* Returns: (transfer none) (nullable): the cancellable of the run. A hook that takes long should check it often. */
 QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
 
@@ -67,14 +71,15 @@ QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
  * @scratch: bytes that every call of accumulate() and encode() takes from qconv_tile_scratch(), for any number of rows;
  *   finish() and validate() have none
  * @scratch_per_row: further bytes for each row
+ * @scratch_per_thread: further bytes for each of the threads of #QconvTile.n_threads, which may all take part at once
  */
 typedef struct {
   guint n_passes;
   guint64 chunk_rows;
   gsize partial_size;
   gboolean whole;
-  gsize scratch, scratch_per_row;
-  gconstpointer reserved[4];
+  gsize scratch, scratch_per_row, scratch_per_thread;
+  gconstpointer reserved[3];
 } QconvWork;
 
 typedef struct _QconvQuantizer QconvQuantizer;

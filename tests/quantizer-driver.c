@@ -213,8 +213,8 @@ static gboolean
 run_rows (const Job *j, guint64 first, guint64 n, guint pass, QconvBuffer *partial, GError **error)
 {
   const QconvQuantizer *q = j->e->quantizer;
-  Share made
-      = share_begin (j->e, first, partial != NULL ? 0 : n, j->work.scratch + j->work.scratch_per_row * (gsize) n);
+  Share made = share_begin (j->e, first, partial != NULL ? 0 : n,
+                            j->work.scratch + j->work.scratch_per_thread + j->work.scratch_per_row * (gsize) n);
   Share source = j->source != NULL ? share_begin (j->source, first, n, 0) : (Share) { 0 };
   QconvBuffer floats = j->weights != NULL ? load_floats (j, first, n) : QCONV_BUFFER (NULL, 0, QCONV_F32);
   Tile tile = make_tile (&made, j->source != NULL ? &source : NULL, first, n, j->weights != NULL ? &floats : NULL);

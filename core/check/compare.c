@@ -284,7 +284,7 @@ check_n_tasks (gpointer data, guint item)
 }
 
 static gboolean
-check_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
+check_run (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
 {
   Check *c = data;
   Comparison *p = &c->pairs[item];

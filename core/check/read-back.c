@@ -34,7 +34,7 @@ n_pieces (gpointer data, guint item)
 }
 
 static gboolean
-read_piece (gpointer data, guint item, guint task, Arena *arena, GError **error)
+read_piece (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
 {
   ReadBack *b = data;
   const QconvTensor *t = g_ptr_array_index (b->tensors, item);

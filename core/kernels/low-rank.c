@@ -11,13 +11,18 @@
 
 /* Singular values below this share of the largest one are rounding errors of F32 */
 #define LEAST_SHARE 0x1p-20
+/* Rows of a thin product in one task: a multiple of what the kernels copy at a time, and enough for several threads */
+#define PIECE_ROWS 192
+/* A Gram matrix is the sum of at most so many, each of so many rows: the cut must not depend on the threads */
+#define MOST_CHUNKS 16
+#define CHUNK_ROWS 512
 
 /**
  * Work: one step, with the parts of its scratch.
  *
  * @thin: F32 [MAX (rows, cols), width]; results that then replace their source
  * @turn: F32 [width, width]; the right factor of such a product
- * @small: F64 [width, width]
+ * @small: F64 [MOST_CHUNKS, width, width] or less; the first one counts
  * @values, @more: [width]
  */
 typedef struct {
@@ -39,6 +44,14 @@ add_part (gsize *part, gsize *total, gsize items, guint bytes)
          && g_size_checked_add (total, *total, 63);
 }
 
+/* Returns the number of chunks of @rows rows whose Gram matrices are added up. A chunk has at least 2·width rows, so
+   that all these matrices together are not larger than the thin matrix */
+static guint
+n_chunks (guint64 rows, guint width)
+{
+  return (guint) CLAMP (rows / MAX (CHUNK_ROWS, 2 * width), 1, MOST_CHUNKS);
+}
+
 static gboolean
 find_sizes (Sizes *z, guint64 rows, guint64 cols, guint width)
 {
@@ -49,7 +62,7 @@ find_sizes (Sizes *z, guint64 rows, guint64 cols, guint width)
          && g_size_checked_mul (&items, (gsize) MAX (rows, cols), width)
          && add_part (&z->thin, &z->total, items, sizeof (float))
          && add_part (&z->turn, &z->total, square, sizeof (float))
-         && add_part (&z->small, &z->total, square, sizeof (double))
+         && add_part (&z->small, &z->total, n_chunks (MAX (rows, cols), width) * square, sizeof (double))
          && add_part (&z->values, &z->total, 2 * (gsize) width, sizeof (double));
 }
 
@@ -150,40 +163,102 @@ revive_columns (const Work *w)
         x[i * l->width + j] = random_number (i * l->width + j);
 }
 
-static gboolean
-multiply (const Work *w, const char *op, QconvBuffer *matrix, QconvBuffer *factor, QconvBuffer *product, GError **error)
-{
-  const QconvArg args[] = { QCONV_BUF (matrix),   QCONV_BUF (factor),   QCONV_BUF (product),
-                            QCONV_I (w->l->rows), QCONV_I (w->l->cols), QCONV_I (w->l->width) };
+/**
+ * Product: a thin product, whose rows are cut into tasks.
+ *
+ * @matrix: [rows, cols]
+ * @transposed: the transposed matrix is a factor
+ * @replaces: the product takes the place of the matrix, whose rows each task alone needs
+ */
+typedef struct {
+  const Work *w;
+  QconvBuffer *matrix, *factor, *product;
+  guint64 rows, cols;
+  gboolean transposed, replaces;
+} Product;
 
-  return qconv_stream_run (w->stream, op, 1, args, G_N_ELEMENTS (args), error);
+/* Returns @n bytes of @b from @first on */
+static QconvBuffer
+part_of (const QconvBuffer *b, gsize first, gsize n)
+{
+  return b->data != NULL ? QCONV_BUFFER (b->data + first, n, b->dtype) : *b;
+}
+
+/* Makes rows of the product: number @task. Every item is one sum, whatever the cut */
+static gboolean
+multiply_piece (gpointer data, guint task, guint worker, GError **error)
+{
+  const Product *p = data;
+  const gsize width = p->w->l->width, height = (gsize) (p->transposed ? p->cols : p->rows);
+  const gsize first = (gsize) task * PIECE_ROWS, n = MIN (PIECE_ROWS, height - first), cols = (gsize) p->cols;
+  const gsize skip = (p->transposed ? first : first * cols) * sizeof (float);
+  QconvBuffer matrix = part_of (p->matrix, MIN (skip, p->matrix->size), p->matrix->size - MIN (skip, p->matrix->size));
+  QconvBuffer product = part_of (p->product, first * width * sizeof (float), n * width * sizeof (float));
+  const QconvArg args[] = { QCONV_BUF (&matrix),
+                            QCONV_BUF (p->factor),
+                            QCONV_BUF (&product),
+                            QCONV_I (p->transposed ? p->rows : n),
+                            QCONV_I (p->transposed ? n : cols),
+                            QCONV_I (width),
+                            QCONV_I (cols) };
+
+  if (!qconv_stream_run (p->w->stream, p->transposed ? "thin-product-transposed" : "thin-product", 1, args,
+                         p->transposed ? 7 : 6, error))
+    return FALSE;
+  if (p->replaces)
+    memcpy (matrix.data, product.data, product.size);
+  return TRUE;
+}
+
+static gboolean
+multiply (Product *p, GError **error)
+{
+  guint64 height = p->transposed ? p->cols : p->rows, n = (height + PIECE_ROWS - 1) / PIECE_ROWS;
+
+  return qconv_stream_parallel (p->w->stream, (guint) n, multiply_piece, p, error);
 }
 
 /* Replaces the thin matrix @x by x·turn */
 static gboolean
 turn_columns (Work *w, QconvBuffer *x, guint64 rows, GError **error)
 {
-  const guint width = w->l->width;
-  const QconvArg args[]
-      = { QCONV_BUF (x), QCONV_BUF (&w->turn), QCONV_BUF (&w->thin), QCONV_I (rows), QCONV_I (width), QCONV_I (width) };
+  return multiply (&(Product) { w, x, &w->turn, &w->thin, rows, w->l->width, .replaces = TRUE }, error);
+}
 
-  if (!qconv_stream_run (w->stream, "thin-product", 1, args, G_N_ELEMENTS (args), error))
-    return FALSE;
-  if (rows > 0)
-    memcpy (x->data, w->thin.data, rows * width * sizeof (float));
-  return TRUE;
+/* Gram: @chunk_rows: rows of one task, of @rows rows of @x */
+typedef struct {
+  Work *w;
+  QconvBuffer *x;
+  gsize rows, chunk_rows;
+} Gram;
+
+static gboolean
+find_gram_chunk (gpointer data, guint task, guint worker, GError **error)
+{
+  const Gram *g = data;
+  const gsize width = g->w->l->width, size = width * width * sizeof (double);
+  const gsize first = MIN (task * g->chunk_rows, g->rows), n = MIN (g->chunk_rows, g->rows - first);
+  QconvBuffer rows = part_of (g->x, first * width * sizeof (float), n * width * sizeof (float));
+  QconvBuffer sums = part_of (&g->w->small, task * size, size);
+  const QconvArg args[] = { QCONV_BUF (&rows), QCONV_BUF (&sums), QCONV_I (n), QCONV_I (width) };
+
+  return qconv_stream_run (g->w->stream, "gram", 1, args, G_N_ELEMENTS (args), error);
 }
 
 /* Sets @small to xᵀ·x */
 static gboolean
 find_gram (Work *w, QconvBuffer *x, guint64 rows, GError **error)
 {
-  const guint width = w->l->width;
-  const double *g = (const double *) (gpointer) w->small.data;
-  const QconvArg args[] = { QCONV_BUF (x), QCONV_BUF (&w->small), QCONV_I (rows), QCONV_I (width) };
+  const guint width = w->l->width, n = n_chunks (rows, width);
+  const gsize square = (gsize) width * width;
+  double *g = (double *) (gpointer) w->small.data;
+  Gram gram = { w, x, (gsize) rows, (gsize) ((rows + n - 1) / n) };
 
-  if (!qconv_stream_run (w->stream, "gram", 1, args, G_N_ELEMENTS (args), error))
+  if (!qconv_stream_parallel (w->stream, n, find_gram_chunk, &gram, error))
     return FALSE;
+  for (guint chunk = 1; chunk < n; chunk++)
+    for (gsize i = 0; i < square; i++)
+      g[i] += g[chunk * square + i];
   for (guint j = 0; j < width; j++)
     if (!isfinite (g[(gsize) j * (width + 1)]))
       return qconv_fail (error, QCONV_ERROR_NON_FINITE, "low rank: the matrix holds Inf or NaN");
@@ -278,6 +353,7 @@ qconv_low_rank_step (QconvStream *s, QconvBuffer *matrix, const QconvLowRank *l,
   if (!open_work (&w, matrix, error))
     return FALSE;
   revive_columns (&w);
-  return multiply (&w, "thin-product", matrix, l->down, l->up, error) && orthonormalize (&w, error)
-         && multiply (&w, "thin-product-transposed", matrix, l->up, l->down, error) && turn_factors (&w, error);
+  return multiply (&(Product) { &w, matrix, l->down, l->up, l->rows, l->cols }, error) && orthonormalize (&w, error)
+         && multiply (&(Product) { &w, matrix, l->up, l->down, l->rows, l->cols, .transposed = TRUE }, error)
+         && turn_factors (&w, error);
 }

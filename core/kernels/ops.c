@@ -9,7 +9,7 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "squared-error", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_squared_error) },
   { "add-product", 1, "bbbiiif", QCONV_LEVEL_NAME (qconv_op_add_product) },
   { "thin-product", 1, "bbbiii", QCONV_LEVEL_NAME (qconv_op_thin_product) },
-  { "thin-product-transposed", 1, "bbbiii", QCONV_LEVEL_NAME (qconv_op_thin_product_transposed) },
+  { "thin-product-transposed", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_thin_product_transposed) },
   { "gram", 1, "bbii", QCONV_LEVEL_NAME (qconv_op_gram) },
   { "nvfp4-encode-rtn", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn) },
   { "nvfp4-encode-search", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) },

@@ -6,11 +6,6 @@
 
 #include "kernels/kernels.h"
 
-struct _QconvStream {
-  const QconvBackend *backend;
-  GHashTable *ops; /* "name/version" -> QconvOp */
-};
-
 static gpointer
 stream_for_backend (const QconvBackend *backend)
 {
@@ -31,6 +26,28 @@ qconv_stream_cpu (void)
   if (g_once_init_enter (&cpu))
     g_once_init_leave (&cpu, stream_for_backend (qconv_backend_cpu ()));
   return cpu;
+}
+
+QconvStream
+qconv_stream_cpu_on (StreamParallel parallel, gpointer threads)
+{
+  QconvStream s = *qconv_stream_cpu ();
+
+  s.parallel = parallel;
+  s.threads = threads;
+  return s;
+}
+
+gboolean
+qconv_stream_parallel (QconvStream *s, guint n_tasks, QconvTaskFunc func, gpointer data, GError **error)
+{
+  g_return_val_if_fail (s != NULL && func != NULL, FALSE);
+  if (s->parallel != NULL)
+    return s->parallel (s->threads, n_tasks, func, data, error);
+  for (guint i = 0; i < n_tasks; i++)
+    if (!func (data, i, 0, error))
+      return FALSE;
+  return TRUE;
 }
 
 gboolean

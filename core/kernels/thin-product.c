@@ -37,14 +37,14 @@ typedef struct {
 /**
  * Thin: one product.
  *
- * @matrix: item (row, k) is at row + k·@rows if @transposed, else at row·@depth + k
+ * @matrix: item (row, k) is at row + k·@stride if @transposed, else at row·@depth + k
  * @depth: length of the sums
  * @rows, @width: shape of the product
  */
 typedef struct {
   const float *matrix, *factor;
   float *product;
-  gsize rows, depth, width;
+  gsize rows, depth, width, stride;
   gboolean transposed;
 } Thin;
 
@@ -162,7 +162,7 @@ copy_left (const Thin *x, Stretch *s, gsize row, gsize n)
     }
   for (gsize k = 0; k < s->depth; k++)
     {
-      const float *from = x->matrix + (s->first + k) * x->rows + row;
+      const float *from = x->matrix + (s->first + k) * x->stride + row;
 
       for (gsize r = 0; r + HEIGHT <= n; r += HEIGHT)
         memcpy (s->left[r / HEIGHT] + k * HEIGHT, from + r, HEIGHT * sizeof *from);
@@ -201,6 +201,21 @@ add_stretch (const Thin *x, Stretch *s)
     }
 }
 
+/* Reads the distance between the rows of a transposed matrix, and checks that the last row ends within the buffer */
+static gboolean
+take_stride (const QconvArg *args, Thin *x, GError **error)
+{
+  gsize all = 0;
+
+  if (!qconv_kernel_count (&args[6], "stride", &x->stride, error))
+    return FALSE;
+  if (x->stride < x->rows)
+    return qconv_fail (error, QCONV_ERROR_BUG, "the stride is below the number of columns");
+  if (x->depth > 0 && (!g_size_checked_mul (&all, x->depth - 1, x->stride) || !g_size_checked_add (&all, all, x->rows)))
+    return qconv_fail (error, QCONV_ERROR_BUG, "the matrix is beyond all memory");
+  return qconv_kernel_fits (&args[0], "matrix", QCONV_MASK (QCONV_F32), 1, all, error);
+}
+
 static gboolean
 multiply (const QconvArg *args, gboolean transposed, GError **error)
 {
@@ -214,7 +229,8 @@ multiply (const QconvArg *args, gboolean transposed, GError **error)
   x.transposed = transposed;
   x.rows = transposed ? columns : rows;
   x.depth = transposed ? rows : columns;
-  if (!qconv_kernel_fits (&args[0], "matrix", QCONV_MASK (QCONV_F32), rows, columns, error)
+  if (!(transposed ? take_stride (args, &x, error)
+                   : qconv_kernel_fits (&args[0], "matrix", QCONV_MASK (QCONV_F32), rows, columns, error))
       || !qconv_kernel_fits (&args[1], "factor", QCONV_MASK (QCONV_F32), x.depth, x.width, error)
       || !qconv_kernel_fits (&args[2], "product", QCONV_MASK (QCONV_F32), x.rows, x.width, error))
     return FALSE;

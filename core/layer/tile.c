@@ -85,6 +85,16 @@ qconv_tile_statistics (const QconvTile *t, const char *name)
   return NULL; /* --stats does not exist yet */
 }
 
+void
+qconv_tile_progress (const QconvTile *t, guint64 done, guint64 total)
+{
+  const Tile *tile = (const Tile *) t;
+
+  g_return_if_fail (t != NULL && total > 0);
+  if (tile->report != NULL)
+    tile->report (tile->report_data, (double) MIN (done, total) / (double) total);
+}
+
 GCancellable *
 qconv_tile_cancellable (const QconvTile *t)
 {

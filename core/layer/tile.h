@@ -17,6 +17,7 @@
  * @components: of the tile's layer
  * @source: (nullable): of the layer whose components are adopted
  * @kept: (nullable): holds the layer components
+ * @report: (nullable): gets @report_data and the share of the tile's work that is done, from 0 to 1; any thread
  */
 typedef struct {
   QconvTile pub;
@@ -24,6 +25,8 @@ typedef struct {
   Arena *arena;
   const Arena *kept;
   GCancellable *cancellable;
+  void (*report) (gpointer data, double share);
+  gpointer report_data;
 } Tile;
 
 /* Returns a tile of @rows of @layer for one thread on the CPU, without floats and source */

@@ -45,7 +45,8 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
       gsize cost = qconv_encoder (l, i)->from != NULL ? qconv_source_cost (l->source, SCOPE_ROWS, n_rows)
                                                       : qconv_floats_cost (l->source, n_rows, qconv_floats_as_is (l));
 
-      most = MAX (most, cost + work.scratch + work.scratch_per_row * (gsize) n_rows);
+      most = MAX (most, cost + work.scratch + work.scratch_per_row * (gsize) n_rows
+                            + work.scratch_per_thread * l->tiling.n_threads);
     }
   return most;
 }
@@ -54,7 +55,8 @@ encode_cost (const PlannedLayer *l, guint64 n_rows)
 static gsize
 tile_cost (const QconvOutput *o, const PlannedLayer *l, guint64 n_rows)
 {
-  gsize cost = TILE_SLACK + pack_cost (o, l, n_rows) + qconv_components_cost (l->layer, SCOPE_ROWS, n_rows);
+  gsize cost = TILE_SLACK * l->tiling.n_threads + pack_cost (o, l, n_rows)
+               + qconv_components_cost (l->layer, SCOPE_ROWS, n_rows);
 
   switch (l->how)
     {
@@ -91,6 +93,16 @@ kept_cost (const PlannedLayer *l)
   return cost + partials;
 }
 
+/* Returns whether an encoder of @l takes the whole layer as one tile */
+static gboolean
+encodes_whole (const PlannedLayer *l)
+{
+  for (guint i = 0; l->how == HOW_ENCODE && qconv_encoder (l, i) != NULL; i++)
+    if (qconv_encoder_work (l, i).whole)
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean
 find_alignment (PlannedLayer *l, GError **error)
 {
@@ -103,9 +115,8 @@ find_alignment (PlannedLayer *l, GError **error)
       if (t->pack != NULL && t->run.rows > 0)
         align = qconv_lcm (align, t->run.rows);
     }
-  for (guint i = 0; l->how == HOW_ENCODE && qconv_encoder (l, i) != NULL; i++)
-    if (qconv_encoder_work (l, i).whole)
-      align = l->layer->pub.rows;
+  if (encodes_whole (l))
+    align = l->layer->pub.rows;
   l->tiling.align = MIN (align, MAX (l->layer->pub.rows, 1));
   return align != 0
          || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
@@ -124,6 +135,22 @@ fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize p
   while (n < l->layer->pub.rows && tile_cost (o, l, 2 * n) <= target)
     n *= 2;
   return MIN (n, MAX (l->layer->pub.rows, 1));
+}
+
+/* Returns the threads that encode() may use on a layer of one tile: as many as can help without displacing another
+   such layer from the memory. At any time only threads that have no layer of their own take part */
+static guint
+helping_threads (const QconvOutput *o, PlannedLayer *l, const Limits *limits)
+{
+  guint most = CLAMP (limits->n_threads, 1, MAX_THREADS);
+  guint64 at_once, rows = l->layer->pub.rows;
+
+  l->tiling.n_threads = 1;
+  at_once = CLAMP (limits->memory / (l->tiling.kept_cost + tile_cost (o, l, rows)), 1, most);
+  for (l->tiling.n_threads = most; l->tiling.n_threads > 1; l->tiling.n_threads /= 2)
+    if (l->tiling.kept_cost + tile_cost (o, l, rows) <= limits->memory / at_once)
+      break;
+  return l->tiling.n_threads;
 }
 
 gboolean
@@ -178,6 +205,7 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
 {
   gsize per_thread, target;
 
+  l->tiling.n_threads = 1;
   if (l->how == HOW_ENCODE && !qconv_encoder_check (l, error))
     return FALSE;
   l->tiling.kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
@@ -191,6 +219,8 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
   if (!find_alignment (l, error))
     return FALSE;
   l->tiling.rows = fitting_rows (o, l, target, per_thread);
+  if (encodes_whole (l))
+    l->tiling.n_threads = helping_threads (o, l, limits);
   l->tiling.task_cost = tile_cost (o, l, l->tiling.rows);
   if (verify && qconv_planned_is_weight (l) && qconv_source_layer_has_floats (l->source))
     cost_check (o, l, target);

@@ -57,7 +57,8 @@ qconv_encoder_check (const PlannedLayer *l, GError **error)
         return qconv_hook_broke (&hook, error, "states passes, but the encoder has no finish()");
       if (!g_uint64_checked_mul (&partials, rows / work.chunk_rows + 1, work.partial_size)
           || !g_uint64_checked_mul (&scratch, rows, work.scratch_per_row)
-          || !g_uint64_checked_add (&scratch, scratch, work.scratch) || partials > MOST_WORK || scratch > MOST_WORK)
+          || !g_uint64_checked_add (&scratch, scratch, work.scratch) || partials > MOST_WORK || scratch > MOST_WORK
+          || work.scratch_per_thread > MOST_WORK)
         return qconv_hook_broke (&hook, error, "states more memory than any machine has");
     }
   return TRUE;
@@ -67,6 +68,16 @@ gboolean
 qconv_work_reads (const QconvWork *work)
 {
   return work->n_passes > 0 && work->partial_size > 0;
+}
+
+guint64
+qconv_work_bytes (const PlannedLayer *l)
+{
+  QconvWork work = { 0 };
+
+  if (l->how == HOW_ENCODE)
+    work = qconv_encoder_work (l, 0);
+  return l->source->bytes * (qconv_work_reads (&work) ? 1 + work.n_passes : 1);
 }
 
 gboolean

@@ -13,6 +13,8 @@ QconvWork qconv_encoder_work (const PlannedLayer *l, guint i);
 gboolean qconv_encoder_check (const PlannedLayer *l, GError **error);
 /* Returns whether the passes read the rows before encode() does */
 gboolean qconv_work_reads (const QconvWork *work);
+/* Returns the bytes that all phases of @l read */
+guint64 qconv_work_bytes (const PlannedLayer *l);
 /* Returns whether the rows of @l, which is encoded, are loaded in the type that they are stored in */
 gboolean qconv_floats_as_is (const PlannedLayer *l);
 /* Returns whether a cast goes from type to type in one step; casts from and to FP8 go through F32 */

@@ -43,6 +43,7 @@ typedef struct {
  *
  * @align: rows at which tiles may be cut
  * @rows: of one tile of the last phase; a pass reads as many at once
+ * @n_threads: threads that a hook of one task may use: 1 unless a tile is the whole layer
  * @task_cost: bytes that one task takes
  * @kept_cost: bytes that are kept from the layer's first task to its last
  * @check_task_cost, @check_kept_cost: the same of the check; 0: the layer is not checked
@@ -50,6 +51,7 @@ typedef struct {
  */
 typedef struct {
   guint64 align, rows;
+  guint n_threads;
   gsize task_cost, kept_cost;
   gsize check_task_cost, check_kept_cost, check_least;
 } Tiling;

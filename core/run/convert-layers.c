@@ -14,6 +14,7 @@
 #include "run/bias.h"
 #include "run/cast-check.h"
 #include "run/copy-tensors.h"
+#include "run/long-task.h"
 #include "run/resume.h"
 #include "schedule/schedule.h"
 
@@ -167,7 +168,7 @@ run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error
 }
 
 static gboolean
-encode_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
+encode_tile (LayerRun *r, LongTask *task, Components *made, const Rows *rows, GError **error)
 {
   const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
   Input in;
@@ -177,6 +178,7 @@ encode_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
       || !qconv_components_place (made, SCOPE_ROWS, rows, error))
     return FALSE;
   tile = encoder_tile (r, e, made, rows, &in);
+  qconv_long_task_serve (task, &tile);
   return qconv_call_encode (r->plan->layer->quantizer, e, &tile, error);
 }
 
@@ -222,17 +224,17 @@ plain_tile (Conversion *c, LayerRun *r, Components *made, const Rows *rows, GErr
 }
 
 static gboolean
-run_tile (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
+run_tile (Conversion *c, LayerRun *r, guint number, LongTask *task, Arena *arena, GError **error)
 {
   const PlannedLayer *l = r->plan;
-  guint64 first = task * l->tiling.rows;
+  guint64 first = number * l->tiling.rows;
   Rows rows
       = { first, MIN (l->tiling.rows, l->layer->pub.rows - MIN (first, l->layer->pub.rows)), arena, c->cancellable };
   Components *made = qconv_components_view (r->made, arena);
   gboolean ok;
 
   if (l->how == HOW_ENCODE)
-    ok = encode_tile (r, made, &rows, error);
+    ok = encode_tile (r, task, made, &rows, error);
   else if (l->how == HOW_MOVE)
     ok = move_tile (r, made, &rows, error);
   else
@@ -380,32 +382,37 @@ conversion_n_tasks (gpointer data, guint item)
 }
 
 static gboolean
-run_task (Conversion *c, LayerRun *r, guint task, Arena *arena, GError **error)
+run_task (Conversion *c, LayerRun *r, guint number, LongTask *task, Arena *arena, GError **error)
 {
   if (r->phase == PHASE_BEGIN)
     return run_begin (r, error);
   if (r->plan->copies)
-    return qconv_copy_piece (c->file, r->plan, task, arena, error);
+    return qconv_copy_piece (c->file, r->plan, number, arena, error);
   if (r->phase == PHASE_LAST)
-    return run_tile (c, r, task, arena, error);
-  return !qconv_work_reads (&r->work) || run_chunk (c, r, task, arena, error);
+    return run_tile (c, r, number, task, arena, error);
+  return !qconv_work_reads (&r->work) || run_chunk (c, r, number, arena, error);
 }
 
 /* Runs one task and puts the layer's name into its error, because hooks and operations do not know the name.
    conversion_advance() does the same */
 static gboolean
-conversion_run (gpointer data, guint item, guint task, Arena *arena, GError **error)
+conversion_run (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
 {
   Conversion *c = data;
   LayerRun *r = &c->runs[item];
+  LongTask t = { .schedule = schedule,
+                 .n_threads = r->plan->tiling.n_threads,
+                 .progress = c->progress,
+                 .layer = r->plan->layer->name,
+                 .bytes = r->plan->source->bytes / conversion_n_tasks (c, item) };
 
-  if (!run_task (c, r, task, arena, error))
+  if (!run_task (c, r, task, &t, arena, error))
     {
       qconv_error_name_layer (error, r->plan->source->name);
       return FALSE;
     }
   if (r->phase == PHASE_LAST || (r->phase == PHASE_PASS && qconv_work_reads (&r->work)))
-    qconv_progress_add (c->progress, r->plan->source->bytes / conversion_n_tasks (c, item), r->plan->layer->name);
+    qconv_long_task_end (&t);
   return TRUE;
 }
 
@@ -441,24 +448,13 @@ conversion_advance (gpointer data, guint item, gboolean *more, GError **error)
   return ok;
 }
 
-/* Returns the bytes that all phases of @l read */
-static guint64
-work_bytes (const PlannedLayer *l)
-{
-  QconvWork work = { 0 };
-
-  if (l->how == HOW_ENCODE)
-    work = qconv_encoder_work (l, 0);
-  return l->source->bytes * (qconv_work_reads (&work) ? 1 + work.n_passes : 1);
-}
-
 guint64
 qconv_convert_bytes (const QconvPlan *plan)
 {
   guint64 bytes = 0;
 
   for (guint i = 0; i < plan->output.layers->len; i++)
-    bytes += work_bytes (g_ptr_array_index (plan->output.layers, i));
+    bytes += qconv_work_bytes (g_ptr_array_index (plan->output.layers, i));
   return bytes;
 }
 
@@ -473,7 +469,7 @@ list_runs (Conversion *c)
       PlannedLayer *l = g_ptr_array_index (c->plan->output.layers, i);
 
       if (c->file->resume != NULL && qconv_resume_is_done (c->file->resume, i))
-        qconv_progress_skip (c->progress, work_bytes (l));
+        qconv_progress_skip (c->progress, qconv_work_bytes (l));
       else
         c->runs[n++] = (LayerRun) { .plan = l, .number = i, .phase = l->how == HOW_COPY ? PHASE_LAST : PHASE_BEGIN };
     }

@@ -215,7 +215,7 @@ one_task (gpointer data, guint item)
 }
 
 static gboolean
-run_task (gpointer data, guint item, guint task, Arena *arena, GError **error)
+run_task (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
 {
   const Writing *w = data;
   Fit *f = &w->fits[item];

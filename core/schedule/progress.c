@@ -34,15 +34,27 @@ tell (Progress *p, const char *layer, gint64 now)
 }
 
 void
-qconv_progress_add (Progress *p, guint64 n, const char *layer)
+qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const char *layer)
 {
   gint64 now = g_get_monotonic_time ();
 
   g_mutex_lock (&p->lock);
-  p->done += n;
+  if (n > *counted)
+    {
+      p->done += n - *counted;
+      *counted = n;
+    }
   if (p->listener->progress != NULL && now - p->last >= INTERVAL)
     tell (p, layer, now);
   g_mutex_unlock (&p->lock);
+}
+
+void
+qconv_progress_add (Progress *p, guint64 n, const char *layer)
+{
+  guint64 counted = 0;
+
+  qconv_progress_reach (p, &counted, n, layer);
 }
 
 void

@@ -25,6 +25,9 @@ void qconv_progress_init (Progress *p, guint64 total, const char *phase, const L
 void qconv_progress_clear (Progress *p);
 /* Counts @n more bytes of @layer; any thread */
 void qconv_progress_add (Progress *p, guint64 n, const char *layer);
+/* Raises *counted, the bytes that were counted for one task of @layer, to @n; any thread. Counts nothing if it is as
+   large already */
+void qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const char *layer);
 /* Counts @n bytes that an earlier run has done */
 void qconv_progress_skip (Progress *p, guint64 n);
 /* Reports the end */

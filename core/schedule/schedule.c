@@ -4,16 +4,28 @@
    it. */
 #include "schedule/schedule.h"
 
-/* Limits the threads. No machine has more processors */
-#define MAX_THREADS 1024
-
 /* Active: a started item. @next: tasks handed out in this phase; @done: tasks done in this phase */
 typedef struct {
   guint item, n_tasks, next, done;
   gsize task_cost;
 } Active;
 
+/**
+ * Share: a call of qconv_schedule_share().
+ *
+ * @end: tasks [0, end) are wanted: all, or those before the one that failed
+ * @next: tasks that were handed out; @most: threads that may take part; @joined: those that did
+ * @helping: threads beside the caller that still run tasks
+ * @error: (nullable): of task @end
+ */
 typedef struct {
+  guint end, next, most, joined, helping;
+  QconvTaskFunc func;
+  gpointer data;
+  GError *error;
+} Share;
+
+struct _Schedule {
   const ScheduleOps *ops;
   gpointer data;
   guint end, next_item; /* items [0, end) are wanted: all, or those before the one that failed */
@@ -22,12 +34,13 @@ typedef struct {
   GCond changed;
   GPtrArray *active; /* Active, in the order of their items */
   GPtrArray *idle;   /* Arena: blocks that no task uses */
+  GPtrArray *shares; /* Share: those that idle threads may help with */
   guint n_running, n_threads;
   GPtrArray *threads; /* GThread; the calling thread works too and is not among them */
   GCancellable *cancellable;
   GError *error; /* of item @end */
   guint failed_task;
-} Schedule;
+};
 
 static void
 free_arena (gpointer data)
@@ -155,29 +168,36 @@ keep_error (Schedule *s, const Active *a, guint task, GError *error)
 
 static gpointer work (gpointer data);
 
-/* Starts one more thread if a task may wait for it. If the system has no thread left, the others do all work. The
-   caller holds the lock */
-static void
+/* Starts one more thread. Returns FALSE if there are enough. If the system has no thread left, the others do all work.
+   The caller holds the lock */
+static gboolean
 start_thread (Schedule *s)
 {
-  gboolean waits = s->next_item < s->end;
   GThread *thread;
 
   if (s->threads->len + 1 >= s->n_threads)
-    return;
+    return FALSE;
+  thread = g_thread_try_new ("qconv", work, s, NULL);
+  if (thread != NULL)
+    g_ptr_array_add (s->threads, thread);
+  else
+    s->n_threads = s->threads->len + 1;
+  return thread != NULL;
+}
+
+/* Returns whether a task may wait for a thread. The caller holds the lock */
+static gboolean
+task_waits (const Schedule *s)
+{
+  gboolean waits = s->next_item < s->end;
+
   for (guint i = 0; i < s->active->len; i++)
     {
       const Active *a = g_ptr_array_index (s->active, i);
 
       waits |= a->item < s->end && a->next < a->n_tasks;
     }
-  if (!waits)
-    return;
-  thread = g_thread_try_new ("qconv", work, s, NULL);
-  if (thread != NULL)
-    g_ptr_array_add (s->threads, thread);
-  else
-    s->n_threads = s->threads->len + 1;
+  return waits;
 }
 
 /* Runs one task. The last task of a phase takes its item to the next phase. The caller holds the lock; the task runs
@@ -190,10 +210,11 @@ run_task (Schedule *s, Active *a, Arena *block)
   gboolean ok, more = TRUE;
 
   s->n_running++;
-  start_thread (s);
+  if (task_waits (s))
+    start_thread (s);
   g_mutex_unlock (&s->lock);
   ok = !g_cancellable_set_error_if_cancelled (s->cancellable, &error)
-       && s->ops->run (s->data, a->item, task, block, &error);
+       && s->ops->run (s->data, a->item, task, block, s, &error);
   g_mutex_lock (&s->lock);
   give_block (s, block);
   if (ok && ++a->done == a->n_tasks && a->item < s->end)
@@ -223,6 +244,75 @@ has_work (const Schedule *s)
   return s->next_item < s->end || (first != NULL && first->item < s->end);
 }
 
+/* ---- Tasks that several threads share ---- */
+
+/* Runs tasks of @x as worker number @worker until none is left. The caller holds the lock */
+static void
+run_share (Schedule *s, Share *x, guint worker)
+{
+  while (x->next < x->end)
+    {
+      guint task = x->next++;
+      GError *error = NULL;
+      gboolean ok;
+
+      g_mutex_unlock (&s->lock);
+      ok = !g_cancellable_set_error_if_cancelled (s->cancellable, &error) && x->func (x->data, task, worker, &error);
+      g_mutex_lock (&s->lock);
+      if (!ok && task < x->end)
+        {
+          g_clear_error (&x->error);
+          x->error = g_steal_pointer (&error);
+          x->end = task;
+        }
+      g_clear_error (&error);
+    }
+}
+
+/* Helps with tasks that another thread shares. Returns FALSE if there are none. The caller holds the lock */
+static gboolean
+help (Schedule *s)
+{
+  for (guint i = 0; i < s->shares->len; i++)
+    {
+      Share *x = g_ptr_array_index (s->shares, i);
+
+      if (x->joined >= x->most || x->next >= x->end)
+        continue;
+      x->helping++;
+      run_share (s, x, x->joined++);
+      if (--x->helping == 0)
+        g_cond_broadcast (&s->changed);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+gboolean
+qconv_schedule_share (Schedule *s, guint most, guint n_tasks, QconvTaskFunc func, gpointer data, GError **error)
+{
+  Share x = { .end = n_tasks, .most = MIN (most, n_tasks), .joined = 1, .func = func, .data = data };
+
+  g_mutex_lock (&s->lock);
+  if (x.most > 1)
+    {
+      g_ptr_array_add (s->shares, &x);
+      /* A thread that starts after the end of all work would not be joined */
+      while (has_work (s) && s->threads->len + 1 < x.most && start_thread (s))
+        ;
+      g_cond_broadcast (&s->changed);
+    }
+  run_share (s, &x, 0);
+  g_ptr_array_remove (s->shares, &x);
+  while (x.helping > 0)
+    g_cond_wait (&s->changed, &s->lock);
+  g_mutex_unlock (&s->lock);
+  if (x.error == NULL)
+    return TRUE;
+  g_propagate_error (error, x.error);
+  return FALSE;
+}
+
 static gpointer
 work (gpointer data)
 {
@@ -236,7 +326,7 @@ work (gpointer data)
 
       if (a != NULL)
         run_task (s, a, block);
-      else
+      else if (!help (s))
         g_cond_wait (&s->changed, &s->lock);
     }
   g_cond_broadcast (&s->changed);
@@ -260,6 +350,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
   g_cond_init (&s.changed);
   s.active = g_ptr_array_new_with_free_func (g_free);
   s.idle = g_ptr_array_new_with_free_func (free_arena);
+  s.shares = g_ptr_array_new ();
   work (&s);
   /* All work is done, so no thread starts another one */
   for (guint i = 0; i < s.threads->len; i++)
@@ -267,6 +358,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
   g_ptr_array_unref (s.threads);
   g_ptr_array_unref (s.active);
   g_ptr_array_unref (s.idle);
+  g_ptr_array_unref (s.shares);
   g_mutex_clear (&s.lock);
   g_cond_clear (&s.changed);
   if (s.error == NULL)

@@ -3,7 +3,14 @@
 #pragma once
 #include <gio/gio.h>
 
+#include "qconv-backend.h"
 #include "schedule/arena.h"
+
+/* Limits the threads of a run. No machine has more processors */
+#define MAX_THREADS 1024
+
+/* A run of qconv_schedule_run() */
+typedef struct _Schedule Schedule;
 
 /**
  * ScheduleOps: the functions that the scheduler calls. Items are started in order; the tasks of a phase run in any
@@ -12,7 +19,7 @@
  * @kept_cost: bytes that an item holds from start to end
  * @task_cost: bytes of the arena of one task
  * @n_tasks: tasks of the phase that an item is in, at least 1
- * @run: runs one task
+ * @run: runs one task, which may call qconv_schedule_share()
  * @advance: takes the item to its next phase, on one thread, after the last task of a phase; *more = FALSE: the item is
  *   done and has freed what it held
  */
@@ -20,7 +27,7 @@ typedef struct {
   gsize (*kept_cost) (gpointer data, guint item);
   gsize (*task_cost) (gpointer data, guint item);
   guint (*n_tasks) (gpointer data, guint item);
-  gboolean (*run) (gpointer data, guint item, guint task, Arena *arena, GError **error);
+  gboolean (*run) (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error);
   gboolean (*advance) (gpointer data, guint item, gboolean *more, GError **error);
 } ScheduleOps;
 
@@ -34,3 +41,8 @@ typedef struct {
    If several items fail, @error is that of the first of them, whatever the number of threads */
 gboolean qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                              GCancellable *cancellable, GError **error);
+
+/* Runs @func for 0 … @n_tasks - 1 on the calling thread, which runs a task of @s, and on idle threads of @s: on at most
+   @most threads together, whose numbers @func gets. Otherwise as qconv_stream_parallel() */
+gboolean qconv_schedule_share (Schedule *s, guint most, guint n_tasks, QconvTaskFunc func, gpointer data,
+                               GError **error);

@@ -52,6 +52,23 @@ tensor_scale (NunchakuCodes *c, GError **error)
   return c->one;
 }
 
+/* Returns: room for the scale of the tensor while it is rounded. */
+static QconvBuffer *
+half_of (NunchakuCodes *c, GError **error)
+{
+  if (c->half == NULL)
+    c->half = qconv_tile_scratch (c->t, sizeof (float), error);
+  if (c->half != NULL)
+    c->half = qconv_tile_view (c->t, c->half, c->half, nunchaku_scale_dtype (c->t->layer), 0, 2, error);
+  return c->half;
+}
+
+gboolean
+nunchaku_codes_open (NunchakuCodes *c, GError **error)
+{
+  return view (c, 0, 0, error) && (!is_fp4 (c->t) || (tensor_scale (c, error) != NULL && half_of (c, error) != NULL));
+}
+
 gboolean
 nunchaku_codes_begin (NunchakuCodes *c, float top, GError **error)
 {
@@ -62,8 +79,7 @@ nunchaku_codes_begin (NunchakuCodes *c, float top, GError **error)
     return TRUE;
   number = qconv_buffer_data (scale);
   *number = top / LARGEST_FP4;
-  half = qconv_tile_scratch (c->t, sizeof (float), error);
-  half = half != NULL ? qconv_tile_view (c->t, half, half, nunchaku_scale_dtype (c->t->layer), 0, 2, error) : NULL;
+  half = half_of (c, error);
   if (half == NULL
       || !qconv_stream_run (c->t->stream, "convert", 1, (QconvArg[]) { QCONV_BUF (scale), QCONV_BUF (half) }, 2, error)
       || !qconv_stream_run (c->t->stream, "convert", 1, (QconvArg[]) { QCONV_BUF (half), QCONV_BUF (scale) }, 2, error))

@@ -7,9 +7,12 @@
 /* The codes of @t. @codes, @scales: (nullable): views of the rows at hand; NULL at first */
 typedef struct {
   const QconvTile *t;
-  QconvBuffer *codes, *scales, *one;
+  QconvBuffer *codes, *scales, *one, *half;
 } NunchakuCodes;
 
+/* Takes all memory that the other functions need. Without it each takes its own when it comes to it, which no task of
+   several may do. */
+gboolean nunchaku_codes_open (NunchakuCodes *c, GError **error);
 /* Prepares for residuals whose largest magnitude is @top: FP4 gets its tensor scale. */
 gboolean nunchaku_codes_begin (NunchakuCodes *c, float top, GError **error);
 /* Encodes @floats, F32 [n, cols], as rows [first, first + n) of the tile. */

@@ -22,30 +22,45 @@
 #define LEAST_GAIN 0.005
 /* Items of the rows that are encoded at once: their buffers stay in the second-level cache */
 #define BLOCK_ITEMS ((gsize) 1 << 16)
+/* Rows from which one task subtracts the product: the operation copies a matrix for them */
+#define PRODUCT_ROWS 64
+
+/**
+ * Worker: what a thread has of its own while tasks run.
+ *
+ * @decoded: F32, a block of Q
+ * @top: F32[1]: the largest magnitude of W - L
+ * @view_*: the rows of the task
+ */
+typedef struct {
+  NunchakuCodes codes;
+  QconvBuffer *decoded, *top;
+  QconvBuffer *view_floats, *view_rest, *view_left, *view_decoded, *view_sums;
+} Worker;
 
 /**
  * Search: the state of one layer while rounds go on.
  *
  * @rows, @cols, @rank: of the layer
  * @width: columns of the basis
- * @block: rows that are encoded at once
+ * @block: rows that are encoded at once; @n_blocks: tasks
  * @rest: F32 [rows, cols]: W - L while codes are sought, then W - Q
  * @up, @down: F32 [rows, width] and [cols, width]: the singular vectors of @rest
  * @left, @right: F32 [rows, rank] and [rank, cols]: the factors of this round, in the numbers that a file holds
- * @decoded: F32, a block of Q
  * @halves: the factors while they are rounded
- * @error: F64[2]: the squared error of this round, and a sum that is not used
- * @top: F32[1]: the largest magnitude of W - L
- * @codes: of the layer
+ * @sums: F64 [n_blocks, 2]: the squared error of each block, and a sum that is not used
+ * @workers: [t->n_threads]
  * @best: the least squared error so far
+ * @done: parts of the work: a block that is encoded is one, and a step is as many as a pass over all blocks
  */
 typedef struct {
   const QconvTile *t;
-  gsize rows, cols, rank, width, block;
-  QconvBuffer *rest, *up, *down, *scratch, *left, *right, *decoded, *halves, *error, *top;
-  QconvBuffer *view_floats, *view_rest, *view_decoded, *view_half;
-  NunchakuCodes codes;
+  gsize rows, cols, rank, width, block, n_blocks;
+  QconvBuffer *rest, *up, *down, *scratch, *left, *right, *halves, *sums;
+  QconvBuffer *view_half;
+  Worker *workers;
   double best;
+  gint done;
 } Search;
 
 static gsize
@@ -66,15 +81,23 @@ block_of (const QconvLayer *layer)
   return CLAMP (BLOCK_ITEMS / (gsize) layer->cols, 1, (gsize) layer->rows);
 }
 
+/* Returns the number of blocks of @rows rows. */
+static gsize
+pieces_of (gsize rows, gsize block)
+{
+  return rows / block + (rows % block != 0);
+}
+
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
   gsize rows = (gsize) layer->rows, cols = (gsize) layer->cols, rank = rank_of (layer), width = width_of (layer);
-  gsize factors = (rows + cols) * (width + rank), half = MAX (rows, cols) * rank;
+  gsize factors = (rows + cols) * (width + rank), half = MAX (rows, cols) * rank, block = block_of (layer);
 
   work->whole = TRUE;
-  work->scratch = (rows * cols + factors + half + block_of (layer) * cols) * sizeof (float)
+  work->scratch = (rows * cols + factors + half) * sizeof (float) + pieces_of (rows, block) * 2 * sizeof (double)
                   + (gsize) qconv_low_rank_scratch (rows, cols, (guint) width) + 4096;
+  work->scratch_per_thread = block * cols * sizeof (float) + 2048;
 }
 
 /* ---- Memory ---- */
@@ -85,6 +108,29 @@ take (const QconvTile *t, gsize items, GError **error)
   return qconv_tile_scratch (t, items * sizeof (float), error);
 }
 
+/* Points @view at rows [first, first + n) of @of, whose rows are @row_bytes long. */
+static gboolean
+view_rows (const Search *s, QconvBuffer **view, QconvBuffer *of, gsize row_bytes, gsize first, gsize n, GError **error)
+{
+  *view = qconv_tile_view (s->t, *view, of, qconv_buffer_dtype (of), first * row_bytes, n * row_bytes, error);
+  return *view != NULL;
+}
+
+/* Takes what a thread needs, its views too: tasks cannot take memory. */
+static gboolean
+open_worker (const Search *s, Worker *w, GError **error)
+{
+  w->codes.t = s->t;
+  w->decoded = take (s->t, s->block * s->cols, error);
+  w->top = w->decoded != NULL ? take (s->t, 1, error) : NULL;
+  return w->top != NULL && nunchaku_codes_open (&w->codes, error)
+         && view_rows (s, &w->view_floats, s->t->floats, 0, 0, 0, error)
+         && view_rows (s, &w->view_rest, s->rest, 0, 0, 0, error)
+         && view_rows (s, &w->view_left, s->left, 0, 0, 0, error)
+         && view_rows (s, &w->view_decoded, w->decoded, 0, 0, 0, error)
+         && view_rows (s, &w->view_sums, s->sums, 0, 0, 0, error);
+}
+
 static gboolean
 take_buffers (Search *s, GError **error)
 {
@@ -93,31 +139,33 @@ take_buffers (Search *s, GError **error)
     QconvBuffer **buffer;
     gsize items;
   } all[] = {
-    { &s->rest, s->rows * s->cols },
-    { &s->up, s->rows * s->width },
-    { &s->down, s->cols * s->width },
-    { &s->left, s->rows * s->rank },
-    { &s->right, s->rank * s->cols },
-    { &s->decoded, s->block * s->cols },
-    { &s->halves, MAX (s->rows, s->cols) * s->rank },
-    { &s->error, 4 },
-    { &s->top, 1 },
+    { &s->rest, s->rows * s->cols }, { &s->up, s->rows * s->width },   { &s->down, s->cols * s->width },
+    { &s->left, s->rows * s->rank }, { &s->right, s->rank * s->cols }, { &s->halves, MAX (s->rows, s->cols) * s->rank },
+    { &s->sums, s->n_blocks * 4 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
     if ((*all[i].buffer = take (t, all[i].items, error)) == NULL)
       return FALSE;
   s->scratch = qconv_tile_scratch (t, (gsize) qconv_low_rank_scratch (s->rows, s->cols, (guint) s->width), error);
-  s->error = s->scratch != NULL ? qconv_tile_view (t, NULL, s->error, QCONV_F64, 0, 2 * sizeof (double), error) : NULL;
-  return s->error != NULL;
+  s->sums = s->scratch != NULL
+                ? qconv_tile_view (t, s->sums, s->sums, QCONV_F64, 0, s->n_blocks * 2 * sizeof (double), error)
+                : NULL;
+  for (guint i = 0; s->sums != NULL && i < t->n_threads; i++)
+    if (!open_worker (s, &s->workers[i], error))
+      return FALSE;
+  return s->sums != NULL;
 }
 
-/* Points @view at rows [first, first + n) of @of, whose rows are @row_bytes long. */
-static gboolean
-view_rows (const Search *s, QconvBuffer **view, QconvBuffer *of, gsize row_bytes, gsize first, gsize n, GError **error)
+/* Counts @n parts of the work. Any thread. */
+static void
+count_parts (Search *s, gsize n)
 {
-  *view = qconv_tile_view (s->t, *view, of, qconv_buffer_dtype (of), first * row_bytes, n * row_bytes, error);
-  return *view != NULL;
+  gint64 rounds = qconv_values_int (s->t->layer->values, NUNCHAKU_ROUNDS);
+  guint64 passes = 2 + FIRST_STEPS + 2 * (guint64) rounds, done;
+
+  done = (guint64) g_atomic_int_add (&s->done, (gint) n) + n;
+  qconv_tile_progress (s->t, done, passes * s->n_blocks);
 }
 
 /* ---- The product ---- */
@@ -164,87 +212,130 @@ low_rank (const Search *s)
 
 /* One step of subspace iteration for @s->rest. */
 static gboolean
-step (const Search *s, GError **error)
+step (Search *s, GError **error)
 {
   const QconvLowRank l = low_rank (s);
 
-  return !g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error)
-         && qconv_low_rank_step (s->t->stream, s->rest, &l, error);
+  if (g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error)
+      || !qconv_low_rank_step (s->t->stream, s->rest, &l, error))
+    return FALSE;
+  count_parts (s, s->n_blocks);
+  return TRUE;
 }
 
 /* ---- The codes ---- */
 
-/* Sets @s->rest to W. */
+/* Points the views of @w at rows of W and of @s->rest. */
 static gboolean
-copy_weight (const Search *s, GError **error)
+view_weights (const Search *s, Worker *w, gsize first, gsize n, GError **error)
 {
-  return !g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error)
-         && qconv_stream_run (s->t->stream, "convert", 1,
-                              (QconvArg[]) { QCONV_BUF (s->t->floats), QCONV_BUF (s->rest) }, 2, error);
+  QconvBuffer *floats = s->t->floats;
+  gsize item = qconv_buffer_dtype (floats) == QCONV_F32 ? sizeof (float) : sizeof (guint16);
+
+  return view_rows (s, &w->view_floats, floats, s->cols * item, first, n, error)
+         && view_rows (s, &w->view_rest, s->rest, s->cols * sizeof (float), first, n, error);
 }
 
-/* Sets @s->rest to W - @left * @right and @s->top to its largest magnitude. */
-static gboolean
-subtract_product (Search *s, QconvBuffer *left, QconvBuffer *right, GError **error)
-{
-  QconvStream *stream = s->t->stream;
+/* @left, @right: (nullable): the factors of L; NULL: L is zero */
+typedef struct {
+  Search *s;
+  QconvBuffer *left, *right;
+} Product;
 
-  *(float *) qconv_buffer_data (s->top) = 0.0f;
-  return copy_weight (s, error)
-         && qconv_stream_run (stream, "add-product", 1,
-                              (QconvArg[]) { QCONV_BUF (s->rest), QCONV_BUF (left), QCONV_BUF (right),
-                                             QCONV_I (s->rows), QCONV_I (s->cols), QCONV_I (s->rank), QCONV_F (-1.0) },
-                              7, error)
-         && qconv_stream_run (stream, "amax", 1, (QconvArg[]) { QCONV_BUF (s->rest), QCONV_BUF (s->top) }, 2, error);
+static gboolean
+subtract_rows (gpointer data, guint task, guint worker, GError **error)
+{
+  const Product *p = data;
+  Search *s = p->s;
+  Worker *w = &s->workers[worker];
+  QconvStream *stream = s->t->stream;
+  gsize first = (gsize) task * PRODUCT_ROWS, n = MIN (PRODUCT_ROWS, s->rows - first);
+
+  return view_weights (s, w, first, n, error)
+         && qconv_stream_run (stream, "convert", 1,
+                              (QconvArg[]) { QCONV_BUF (w->view_floats), QCONV_BUF (w->view_rest) }, 2, error)
+         && (p->left == NULL
+             || (view_rows (s, &w->view_left, p->left, s->rank * sizeof (float), first, n, error)
+                 && qconv_stream_run (stream, "add-product", 1,
+                                      (QconvArg[]) { QCONV_BUF (w->view_rest), QCONV_BUF (w->view_left),
+                                                     QCONV_BUF (p->right), QCONV_I (n), QCONV_I (s->cols),
+                                                     QCONV_I (s->rank), QCONV_F (-1.0) },
+                                      7, error)))
+         && qconv_stream_run (stream, "amax", 1, (QconvArg[]) { QCONV_BUF (w->view_rest), QCONV_BUF (w->top) }, 2,
+                              error);
+}
+
+/* Sets @s->rest to W - @left * @right, and *top to its largest magnitude. */
+static gboolean
+subtract_product (Search *s, QconvBuffer *left, QconvBuffer *right, float *top, GError **error)
+{
+  Product p = { s, left, right };
+
+  for (guint i = 0; i < s->t->n_threads; i++)
+    *(float *) qconv_buffer_data (s->workers[i].top) = 0.0f;
+  if (!qconv_stream_parallel (s->t->stream, (guint) pieces_of (s->rows, PRODUCT_ROWS), subtract_rows, &p, error))
+    return FALSE;
+  *top = 0.0f;
+  for (guint i = 0; i < s->t->n_threads; i++)
+    *top = MAX (*top, *(const float *) qconv_buffer_data (s->workers[i].top));
+  return TRUE;
 }
 
 /* Replaces W - L in the view of @s->rest by W - Q. */
 static gboolean
-subtract_codes (Search *s, gsize first, gsize n, GError **error)
+subtract_codes (const Search *s, Worker *w, gsize n, GError **error)
 {
-  QconvBuffer *w = s->t->floats;
-  gboolean wide = qconv_buffer_dtype (w) == QCONV_F32;
-  gsize row_bytes = s->cols * (wide ? sizeof (float) : sizeof (guint16));
-  const float *from, *decoded = qconv_buffer_data (s->view_decoded);
-  float *rest = qconv_buffer_data (s->view_rest);
+  gboolean wide = qconv_buffer_dtype (w->view_floats) == QCONV_F32;
+  const float *from, *decoded = qconv_buffer_data (w->view_decoded);
+  float *rest = qconv_buffer_data (w->view_rest);
 
-  if (!view_rows (s, &s->view_floats, w, row_bytes, first, n, error)
-      || (!wide
-          && !qconv_stream_run (s->t->stream, "convert", 1,
-                                (QconvArg[]) { QCONV_BUF (s->view_floats), QCONV_BUF (s->view_rest) }, 2, error)))
+  if (!wide
+      && !qconv_stream_run (s->t->stream, "convert", 1,
+                            (QconvArg[]) { QCONV_BUF (w->view_floats), QCONV_BUF (w->view_rest) }, 2, error))
     return FALSE;
-  from = wide ? qconv_buffer_data (s->view_floats) : rest;
+  from = wide ? qconv_buffer_data (w->view_floats) : rest;
   for (gsize i = 0; i < n * s->cols; i++)
     rest[i] = from[i] - decoded[i];
   return TRUE;
 }
 
-/* Encodes W - L, which is in @s->rest, and leaves W - Q there. Sets @error_sum to the squared error. */
 static gboolean
-encode_rest (Search *s, double *error_sum, GError **error)
+encode_block (gpointer data, guint task, guint worker, GError **error)
 {
-  double *sums = qconv_buffer_data (s->error);
+  Search *s = data;
+  Worker *w = &s->workers[worker];
+  gsize first = (gsize) task * s->block, n = MIN (s->block, s->rows - first);
 
-  sums[0] = sums[1] = 0.0;
-  if (!nunchaku_codes_begin (&s->codes, *(const float *) qconv_buffer_data (s->top), error))
+  if (!view_weights (s, w, first, n, error)
+      || !view_rows (s, &w->view_decoded, w->decoded, s->cols * sizeof (float), 0, n, error)
+      || !view_rows (s, &w->view_sums, s->sums, 2 * sizeof (double), task, 1, error)
+      || !nunchaku_codes_encode (&w->codes, w->view_rest, first, n, error)
+      || !nunchaku_codes_decode (&w->codes, w->view_decoded, first, n, error)
+      || !qconv_stream_run (s->t->stream, "squared-error", 1,
+                            (QconvArg[]) { QCONV_BUF (w->view_rest), QCONV_BUF (w->view_decoded),
+                                           QCONV_BUF (w->view_sums), QCONV_I (n), QCONV_I (s->cols) },
+                            5, error)
+      || !subtract_codes (s, w, n, error))
     return FALSE;
-  for (gsize first = 0, n; first < s->rows; first += n)
-    {
-      n = MIN (s->block, s->rows - first);
-      if (g_cancellable_set_error_if_cancelled (qconv_tile_cancellable (s->t), error))
-        return FALSE;
-      if (!view_rows (s, &s->view_rest, s->rest, s->cols * sizeof (float), first, n, error)
-          || !view_rows (s, &s->view_decoded, s->decoded, s->cols * sizeof (float), 0, n, error)
-          || !nunchaku_codes_encode (&s->codes, s->view_rest, first, n, error)
-          || !nunchaku_codes_decode (&s->codes, s->view_decoded, first, n, error)
-          || !qconv_stream_run (s->t->stream, "squared-error", 1,
-                                (QconvArg[]) { QCONV_BUF (s->view_rest), QCONV_BUF (s->view_decoded),
-                                               QCONV_BUF (s->error), QCONV_I (n), QCONV_I (s->cols) },
-                                5, error)
-          || !subtract_codes (s, first, n, error))
-        return FALSE;
-    }
-  *error_sum = sums[0];
+  count_parts (s, 1);
+  return TRUE;
+}
+
+/* Encodes W - L for the factors @left and @right of L, and leaves W - Q in @s->rest. Sets @error_sum to the squared
+   error. */
+static gboolean
+encode_rest (Search *s, QconvBuffer *left, QconvBuffer *right, double *error_sum, GError **error)
+{
+  double *sums = qconv_buffer_data (s->sums);
+  float top;
+
+  memset (sums, 0, qconv_buffer_size (s->sums));
+  if (!subtract_product (s, left, right, &top, error) || !nunchaku_codes_begin (&s->workers[0].codes, top, error)
+      || !qconv_stream_parallel (s->t->stream, (guint) s->n_blocks, encode_block, s, error))
+    return FALSE;
+  *error_sum = 0.0;
+  for (gsize i = 0; i < s->n_blocks; i++)
+    *error_sum += sums[2 * i];
   return TRUE;
 }
 
@@ -266,7 +357,7 @@ encode_alone (Search *s, GError **error)
   memset (qconv_buffer_data (s->left), 0, qconv_buffer_size (s->left));
   memset (qconv_buffer_data (s->right), 0, qconv_buffer_size (s->right));
   keep_factors (s);
-  return subtract_product (s, s->left, s->right, error) && encode_rest (s, &s->best, error);
+  return encode_rest (s, NULL, NULL, &s->best, error);
 }
 
 /* Starts with the singular vectors of W. */
@@ -274,8 +365,9 @@ static gboolean
 find_first_product (Search *s, GError **error)
 {
   const QconvLowRank l = low_rank (s);
+  float top;
 
-  if (!qconv_low_rank_start (&l, error) || !copy_weight (s, error))
+  if (!qconv_low_rank_start (&l, error) || !subtract_product (s, NULL, NULL, &top, error))
     return FALSE;
   for (guint i = 0; i < FIRST_STEPS; i++)
     if (!step (s, error))
@@ -294,8 +386,7 @@ run_rounds (Search *s, gboolean *last, GError **error)
     {
       double sum, before = s->best;
 
-      if ((i > 0 && (!step (s, error) || !take_factors (s, error))) || !subtract_product (s, s->left, s->right, error)
-          || !encode_rest (s, &sum, error))
+      if ((i > 0 && (!step (s, error) || !take_factors (s, error))) || !encode_rest (s, s->left, s->right, &sum, error))
         return FALSE;
       *last = sum < before;
       if (*last)
@@ -322,6 +413,7 @@ fill_with_one (const QconvTile *t, const char *name)
 static gboolean
 encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
+  g_autofree Worker *workers = g_new0 (Worker, t->n_threads);
   Search s = {
     .t = t,
     .rows = (gsize) t->layer->rows,
@@ -329,7 +421,8 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
     .rank = rank_of (t->layer),
     .width = width_of (t->layer),
     .block = block_of (t->layer),
-    .codes = { .t = t },
+    .n_blocks = pieces_of ((gsize) t->layer->rows, block_of (t->layer)),
+    .workers = workers,
   };
   double sum;
   gboolean last;
@@ -340,8 +433,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
       || !run_rounds (&s, &last, error))
     return FALSE;
   return last
-         || (subtract_product (&s, qconv_tile_component (t, "lora_up"), qconv_tile_component (t, "lora_down"), error)
-             && encode_rest (&s, &sum, error));
+         || encode_rest (&s, qconv_tile_component (t, "lora_up"), qconv_tile_component (t, "lora_down"), &sum, error);
 }
 
 const QconvEncoder nunchaku_encoder = {

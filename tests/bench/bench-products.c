@@ -84,8 +84,8 @@ measure_product (const QconvKernelLevel *level, const QconvOp *op, guint i, gboo
   QconvBuffer matrix = QCONV_BUFFER (a, (gsize) rows * cols * 4, QCONV_F32);
   QconvBuffer factor = QCONV_BUFFER (b, (gsize) depth * width * 4, QCONV_F32);
   QconvBuffer product = QCONV_BUFFER (c, (gsize) height * width * 4, QCONV_F32);
-  const QconvArg args[] = { QCONV_BUF (&matrix), QCONV_BUF (&factor), QCONV_BUF (&product),
-                            QCONV_I (rows),      QCONV_I (cols),      QCONV_I (width) };
+  const QconvArg args[] = { QCONV_BUF (&matrix), QCONV_BUF (&factor), QCONV_BUF (&product), QCONV_I (rows),
+                            QCONV_I (cols),      QCONV_I (width),     QCONV_I (cols) };
   double ours[ROUNDS], theirs[ROUNDS], flops = 2e-3 * rows * cols * width;
 
   for (guint r = 0; r < ROUNDS; r++)

@@ -5,6 +5,7 @@
 
 #include "kernel-fixture.h"
 #include "kernels/small-matrix.h"
+#include "kernels/stream.h"
 #include "qconv-lowrank.h"
 
 /* A matrix and the memory of an approximation */
@@ -12,12 +13,13 @@ typedef struct {
   guint rows, cols, width;
   float *matrix, *up, *down;
   gpointer scratch;
+  QconvStream *stream;
 } Fixture;
 
 static void
 fixture_init (Fixture *f, guint rows, guint cols, guint width)
 {
-  *f = (Fixture) { rows, cols, width, NULL, NULL, NULL, NULL };
+  *f = (Fixture) { rows, cols, width, .stream = qconv_stream_cpu () };
   f->matrix = g_new0 (float, (gsize) rows *cols + 1);
   f->up = g_new0 (float, (gsize) rows *width + 1);
   f->down = g_new0 (float, (gsize) cols *width + 1);
@@ -47,7 +49,7 @@ run_steps (Fixture *f, guint steps, gboolean start, GError **error)
   if (start && !qconv_low_rank_start (&l, error))
     return FALSE;
   for (guint i = 0; i < steps; i++)
-    if (!qconv_low_rank_step (qconv_stream_cpu (), &matrix, &l, error))
+    if (!qconv_low_rank_step (f->stream, &matrix, &l, error))
       return FALSE;
   return TRUE;
 }
@@ -392,6 +394,69 @@ test_refused (void)
   g_assert_true (qconv_low_rank_scratch (8, G_MAXUINT64 / 16, 4) == G_MAXUINT64);
 }
 
+/* ---- Threads ---- */
+
+/* Crew: the tasks of one call on some threads. @next: the first task that nobody has taken */
+typedef struct {
+  guint n_tasks, n_threads;
+  gint next, n_workers;
+  QconvTaskFunc func;
+  gpointer data;
+} Crew;
+
+static gpointer
+run_worker (gpointer data)
+{
+  Crew *c = data;
+  guint worker = (guint) g_atomic_int_add (&c->n_workers, 1);
+
+  for (guint task; (task = (guint) g_atomic_int_add (&c->next, 1)) < c->n_tasks;)
+    g_assert_true (c->func (c->data, task, worker, NULL));
+  return NULL;
+}
+
+static gboolean
+run_crew (gpointer threads, guint n_tasks, QconvTaskFunc func, gpointer data, GError **error)
+{
+  Crew c = { n_tasks, GPOINTER_TO_UINT (threads), 0, 0, func, data };
+  g_autofree GThread **all = g_new (GThread *, c.n_threads);
+
+  for (guint i = 0; i < c.n_threads; i++)
+    all[i] = g_thread_new (NULL, run_worker, &c);
+  for (guint i = 0; i < c.n_threads; i++)
+    g_thread_join (all[i]);
+  return TRUE;
+}
+
+/* Tests that two and five threads give the bytes of one. The shapes have several tasks in each product and in each Gram
+   matrix, and a last one that is smaller */
+static void
+test_threads (void)
+{
+  static const guint shapes[][3] = { { 1700, 300, 20 }, { 300, 1700, 20 }, { 1100, 5, 16 }, { 5, 1100, 16 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
+    {
+      g_auto (Fixture) one = { 0 }, more = { 0 };
+      const gsize up = (gsize) shapes[i][0] * shapes[i][2] * 4, down = (gsize) shapes[i][1] * shapes[i][2] * 4;
+
+      fixture_init (&one, shapes[i][0], shapes[i][1], shapes[i][2]);
+      fixture_init (&more, shapes[i][0], shapes[i][1], shapes[i][2]);
+      fill_decaying (&one, 5, 0.5, 1);
+      memcpy (more.matrix, one.matrix, (gsize) one.rows * one.cols * 4);
+      assert_steps (&one, 2);
+      for (guint n_threads = 2; n_threads <= 5; n_threads += 3)
+        {
+          QconvStream stream = qconv_stream_cpu_on (run_crew, GUINT_TO_POINTER (n_threads));
+
+          more.stream = &stream;
+          assert_steps (&more, 2);
+          g_assert_cmpmem (more.up, up, one.up, up);
+          g_assert_cmpmem (more.down, down, one.down, down);
+        }
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -403,5 +468,6 @@ main (int argc, char **argv)
   g_test_add_func ("/low-rank/magnitudes", test_magnitudes);
   g_test_add_func ("/low-rank/eigen", test_eigen);
   g_test_add_func ("/low-rank/refused", test_refused);
+  g_test_add_func ("/low-rank/threads", test_threads);
   return g_test_run ();
 }

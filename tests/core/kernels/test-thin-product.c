@@ -6,11 +6,13 @@
 #include "kernel-fixture.h"
 #include "kernels/numbers.h"
 
-/* @matrix: [rows, cols]; @factor: [rows, width] if @transposed, else [cols, width] */
+/* @matrix: [rows, cols]; @factor: [rows, width] if @transposed, else [cols, width]; @stride: of a transposed matrix; 0:
+   @cols */
 typedef struct {
   gsize rows, cols, width;
   gboolean transposed;
   const float *matrix, *factor;
+  gsize stride;
 } Product;
 
 static gsize
@@ -28,12 +30,17 @@ height_of (const Product *p)
 static void
 multiply (const QconvKernelLevel *level, float *result, const Product *p)
 {
-  QconvBuffer a = QCONV_BUFFER (p->matrix, p->rows * p->cols * sizeof *p->matrix, QCONV_F32);
+  gsize stride = p->stride > 0 ? p->stride : p->cols, items = p->rows > 0 ? (p->rows - 1) * stride + p->cols : 0;
+  QconvBuffer a = QCONV_BUFFER (p->matrix, items * sizeof *p->matrix, QCONV_F32);
   QconvBuffer b = QCONV_BUFFER (p->factor, depth_of (p) * p->width * sizeof *p->factor, QCONV_F32);
   QconvBuffer c = QCONV_BUFFER (result, height_of (p) * p->width * sizeof *result, QCONV_F32);
 
-  KERNEL_RUN (level, p->transposed ? "thin-product-transposed" : "thin-product", QCONV_BUF (&a), QCONV_BUF (&b),
-              QCONV_BUF (&c), QCONV_I (p->rows), QCONV_I (p->cols), QCONV_I (p->width));
+  if (p->transposed)
+    KERNEL_RUN (level, "thin-product-transposed", QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&c), QCONV_I (p->rows),
+                QCONV_I (p->cols), QCONV_I (p->width), QCONV_I (stride));
+  else
+    KERNEL_RUN (level, "thin-product", QCONV_BUF (&a), QCONV_BUF (&b), QCONV_BUF (&c), QCONV_I (p->rows),
+                QCONV_I (p->cols), QCONV_I (p->width));
 }
 
 /* Compares the operation with its definition. @p: without matrices, which this function fills */
@@ -112,6 +119,23 @@ test_pieces (const QconvKernelLevel *level)
   g_assert_cmpmem (pieces, ROWS * WIDTH * sizeof *pieces, whole, ROWS * WIDTH * sizeof *whole);
 }
 
+/* Tests the same of a transposed matrix, whose columns are cut */
+static void
+test_columns (const QconvKernelLevel *level)
+{
+  enum { ROWS = 150, COLS = 61, WIDTH = 37, CUT = 5 };
+  g_autofree float *matrix = g_new (float, ROWS *COLS), *factor = g_new (float, ROWS *WIDTH);
+  g_autofree float *whole = g_new (float, COLS *WIDTH), *pieces = g_new (float, COLS *WIDTH);
+  guint64 state = 43;
+
+  kernel_fill (KERNEL_NORMAL, matrix, ROWS * COLS, &state);
+  kernel_fill (KERNEL_NORMAL, factor, ROWS * WIDTH, &state);
+  multiply (level, whole, &(Product) { ROWS, COLS, WIDTH, TRUE, matrix, factor });
+  multiply (level, pieces, &(Product) { ROWS, CUT, WIDTH, TRUE, matrix, factor, COLS });
+  multiply (level, pieces + CUT * WIDTH, &(Product) { ROWS, COLS - CUT, WIDTH, TRUE, matrix + CUT, factor, COLS });
+  g_assert_cmpmem (pieces, COLS * WIDTH * sizeof *pieces, whole, COLS * WIDTH * sizeof *whole);
+}
+
 static void
 assert_gram (const QconvKernelLevel *level, KernelKind kind, gsize rows, gsize width, guint64 *state)
 {
@@ -164,13 +188,14 @@ test_refused (const QconvKernelLevel *level)
   QconvBuffer b = QCONV_BUFFER (x, sizeof x, QCONV_F32), small = QCONV_BUFFER (x, 12, QCONV_F32);
   QconvBuffer half = QCONV_BUFFER (x, sizeof x, QCONV_F16);
   const QconvArg good = QCONV_BUF (&b), few = QCONV_BUF (&small), other = QCONV_BUF (&half), four = QCONV_I (4);
-  const QconvArg bad[][6] = {
-    { few, good, good, four, four, four },          { good, few, good, four, four, four },
-    { good, good, few, four, four, four },          { other, good, good, four, four, four },
-    { good, other, good, four, four, four },        { good, good, other, four, four, four },
-    { good, good, good, QCONV_I (-4), four, four }, { good, good, good, four, QCONV_I (G_MAXINT64), four },
-    { good, good, good, four, four, QCONV_I (5) },
+  const QconvArg bad[][7] = {
+    { few, good, good, four, four, four, four },          { good, few, good, four, four, four, four },
+    { good, good, few, four, four, four, four },          { other, good, good, four, four, four, four },
+    { good, other, good, four, four, four, four },        { good, good, other, four, four, four, four },
+    { good, good, good, QCONV_I (-4), four, four, four }, { good, good, good, four, QCONV_I (G_MAXINT64), four, four },
+    { good, good, good, four, four, QCONV_I (5), four },
   };
+  const QconvArg strides[] = { QCONV_I (3), QCONV_I (5), QCONV_I (-4), QCONV_I (G_MAXINT64 / 2) };
   const QconvArg bad_grams[][4]
       = { { good, good, four, four }, { few, good, four, QCONV_I (1) }, { good, good, four, QCONV_I (-1) } };
 
@@ -179,6 +204,9 @@ test_refused (const QconvKernelLevel *level)
       assert_refused (level, "thin-product", bad[i]);
       assert_refused (level, "thin-product-transposed", bad[i]);
     }
+  for (guint i = 0; i < G_N_ELEMENTS (strides); i++)
+    assert_refused (level, "thin-product-transposed",
+                    (const QconvArg[]) { good, good, good, four, four, four, strides[i] });
   for (guint i = 0; i < G_N_ELEMENTS (bad_grams); i++)
     assert_refused (level, "gram", bad_grams[i]);
 }
@@ -189,6 +217,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/thin-product/definition", test_definition);
   kernel_add_tests ("/thin-product/pieces", test_pieces);
+  kernel_add_tests ("/thin-product/columns", test_columns);
   kernel_add_tests ("/thin-product/gram", test_gram);
   kernel_add_tests ("/thin-product/refused", test_refused);
   return g_test_run ();

@@ -38,7 +38,7 @@ n_tasks (gpointer data, guint item)
 }
 
 static gboolean
-run (gpointer data, guint item, guint task, Arena *arena, GError **error)
+run (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
 {
   Fake *f = data;
 
@@ -114,7 +114,7 @@ one_task (gpointer data, guint item)
 
 /* Item 1 fails, and only then item 0 */
 static gboolean
-fail_late (gpointer data, guint item, guint task, Arena *arena, GError **error)
+fail_late (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
 {
   gint *failed = data;
 

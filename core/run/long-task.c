@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Connects the tile of one hook with the threads of the scheduler and with the progress line. */
+#include "run/long-task.h"
+
+static gboolean
+run_parallel (gpointer threads, guint n_tasks, QconvTaskFunc func, gpointer data, GError **error)
+{
+  const LongTask *t = threads;
+
+  return qconv_schedule_share (t->schedule, t->n_threads, n_tasks, func, data, error);
+}
+
+static void
+report_share (gpointer data, double share)
+{
+  LongTask *t = data;
+
+  qconv_progress_reach (t->progress, &t->counted, (guint64) ((double) t->bytes * share), t->layer);
+}
+
+void
+qconv_long_task_serve (LongTask *t, Tile *tile)
+{
+  t->stream = qconv_stream_cpu_on (run_parallel, t);
+  tile->pub.stream = &t->stream;
+  tile->pub.n_threads = t->n_threads;
+  tile->report = report_share;
+  tile->report_data = t;
+}
+
+void
+qconv_long_task_end (LongTask *t)
+{
+  qconv_progress_reach (t->progress, &t->counted, t->bytes, t->layer);
+}
