@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a task has for hooks that take long: idle threads that help, and the progress line. convert-layers.c makes one for
-   each task. */
+/* What a task has for hooks that take long: idle threads that help, and the progress line. convert-layers.c makes one
+   for each task. */
 #pragma once
 #include "kernels/stream.h"
 #include "layer/tile.h"
