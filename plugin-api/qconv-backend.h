@@ -38,8 +38,8 @@ QCONV_API gboolean qconv_stream_run (QconvStream *s, const char *op, guint versi
    the thread that called qconv_stream_parallel(). */
 typedef gboolean (*QconvTaskFunc) (gpointer data, guint task, guint worker, GError **error);
 
-/* Runs @func for the tasks 0 … @n_tasks - 1 and returns when all are done. The calling thread takes part; threads of the
-   run that have nothing else to do help it. With one thread the tasks run in order.
+/* Runs @func for the tasks 0 … @n_tasks - 1 and returns when all are done. The calling thread takes part; threads of
+   the run that have nothing else to do help it. With one thread the tasks run in order.
 
    The number of threads differs from call to call, so the bytes may depend only on the number of the task: the layer
    alone must decide into how many tasks the work is cut, and sums over tasks are added up afterwards, in order. A task

@@ -42,7 +42,7 @@ typedef struct {
 gboolean qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const Limits *limits,
                              GCancellable *cancellable, GError **error);
 
-/* Runs @func for 0 … @n_tasks - 1 on the calling thread, which runs a task of @s, and on idle threads of @s: on at most
-   @most threads together, whose numbers @func gets. Otherwise as qconv_stream_parallel() */
+/* Runs @func for 0 … @n_tasks - 1 on the calling thread, which runs a task of @s, and on idle threads of @s: on at
+   most @most threads together, whose numbers @func gets. Otherwise as qconv_stream_parallel() */
 gboolean qconv_schedule_share (Schedule *s, guint most, guint n_tasks, QconvTaskFunc func, gpointer data,
                                GError **error);
