@@ -4,16 +4,18 @@
 
 #include <string.h>
 
-#include "kernels/stream.h"
+#include "crew.h"
 #include "layer/layer.h"
 #include "layer/tile.h"
 #include "registry/values.h"
 
-/* @whole: the data of all components, each in memory of its own */
+/* @whole: the data of all components, each in memory of its own; @n_threads: of encode(); @stream: their tasks */
 struct _Encoded {
   const QconvQuantizer *quantizer;
   Layer *layer;
   Components *whole;
+  guint n_threads;
+  QconvStream stream;
 };
 
 /* Memory of one call of the quantizer. @view: the whole-layer components of the matrix, and copies of the rows'
@@ -33,6 +35,13 @@ driver_quantizer (const QconvPlugin *plugin, const char *id)
   g_error ("plugin %s has no quantizer %s", plugin->name, id);
 }
 
+void
+encoded_use_threads (Encoded *e, guint n)
+{
+  e->n_threads = n;
+  e->stream = crew_stream (n);
+}
+
 Encoded *
 encoded_new (const QconvQuantizer *q, const char *options, QconvDType dtype, guint64 rows, guint64 cols, GError **error)
 {
@@ -40,6 +49,7 @@ encoded_new (const QconvQuantizer *q, const char *options, QconvDType dtype, gui
   QconvValues *values = qconv_values_new (q->options);
 
   e->quantizer = q;
+  encoded_use_threads (e, 1);
   e->layer = qconv_layer_new ("matrix", &(Encoding) { q->id, q, values }, dtype, rows, cols);
   if (!qconv_values_parse (values, options, error))
     return NULL;
@@ -214,12 +224,17 @@ run_rows (const Job *j, guint64 first, guint64 n, guint pass, QconvBuffer *parti
 {
   const QconvQuantizer *q = j->e->quantizer;
   Share made = share_begin (j->e, first, partial != NULL ? 0 : n,
-                            j->work.scratch + j->work.scratch_per_thread + j->work.scratch_per_row * (gsize) n);
+                            j->work.scratch + j->work.scratch_per_thread * j->e->n_threads
+                                + j->work.scratch_per_row * (gsize) n);
   Share source = j->source != NULL ? share_begin (j->source, first, n, 0) : (Share) { 0 };
   QconvBuffer floats = j->weights != NULL ? load_floats (j, first, n) : QCONV_BUFFER (NULL, 0, QCONV_F32);
   Tile tile = make_tile (&made, j->source != NULL ? &source : NULL, first, n, j->weights != NULL ? &floats : NULL);
-  gboolean ok = partial != NULL ? j->encoder->accumulate (q, &tile.pub, pass, partial, error)
-                                : j->encoder->encode (q, &tile.pub, error);
+  gboolean ok;
+
+  tile.pub.stream = &j->e->stream;
+  tile.pub.n_threads = j->e->n_threads;
+  ok = partial != NULL ? j->encoder->accumulate (q, &tile.pub, pass, partial, error)
+                       : j->encoder->encode (q, &tile.pub, error);
 
   share_end (&made, first, n, ok && partial == NULL);
   share_end (&source, first, n, FALSE);

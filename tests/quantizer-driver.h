@@ -26,6 +26,9 @@ gpointer encoded_data (const Encoded *e, const char *name, gsize *size);
 /* Removes an optional component. */
 void encoded_drop (Encoded *e, const char *name);
 
+/* Gives encode() @n threads. */
+void encoded_use_threads (Encoded *e, guint n);
+
 /* Fills the components from @weights, [rows, cols] of encoded_layer()->dtype. @tile_rows: height of a tile, 0: all
    rows */
 gboolean encoded_encode (Encoded *e, gconstpointer weights, guint64 tile_rows, GError **error);

@@ -234,6 +234,7 @@ gboolean
 qconv_identity_lacks_naming (const QconvModel *m, const Identity *id, const char *naming, GError **error)
 {
   const Families *families = qconv_model_families (m, error);
+  gboolean variant = has_naming (id->family, naming);
   g_autoptr (GString) others = g_string_new (NULL);
   guint n = 0;
 
@@ -246,9 +247,10 @@ qconv_identity_lacks_naming (const QconvModel *m, const Identity *id, const char
       g_string_append_printf (others, "%s%s", n > 0 ? ", " : "; these families can: ", qconv_family_id (f));
       n++;
     }
-  if (n > MOST_LISTED)
+  if (n > MOST_LISTED || variant)
     g_string_truncate (others, 0);
   return families != NULL
-         && qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s in %s naming cannot be written in %s naming%s",
+         && qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s%s%s in %s naming cannot be written in %s naming%s",
+                        variant && id->variant != NULL ? id->variant : "", variant && id->variant != NULL ? " of " : "",
                         qconv_family_title (id->family), id->naming, naming, others->str);
 }

@@ -166,6 +166,7 @@ feed_delta (GChecksum *c, const Delta *d)
       const DeltaRun *r = &g_array_index (d->runs, DeltaRun, i);
 
       feed (c, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, r->to, r->from, r->n);
+      feed (c, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, r->to_col, r->from_col, r->n_cols);
     }
   for (guint i = 0; i < G_N_ELEMENTS (d->factors); i++)
     if (d->factors[i] != NULL)

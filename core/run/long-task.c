@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Connects the tile of one hook with the threads of the scheduler and with the progress line. */
+/* Connects one task with the threads of the scheduler and with the progress line. */
 #include "run/long-task.h"
 
 static gboolean
@@ -10,19 +10,29 @@ run_parallel (gpointer threads, guint n_tasks, QconvTaskFunc func, gpointer data
   return qconv_schedule_share (t->schedule, t->n_threads, n_tasks, func, data, error);
 }
 
+QconvStream *
+qconv_long_task_stream (LongTask *t)
+{
+  t->stream = qconv_stream_cpu_on (run_parallel, t);
+  return &t->stream;
+}
+
+void
+qconv_long_task_report (LongTask *t, double share)
+{
+  qconv_progress_reach (t->progress, &t->counted, (guint64) ((double) t->bytes * share), t->layer);
+}
+
 static void
 report_share (gpointer data, double share)
 {
-  LongTask *t = data;
-
-  qconv_progress_reach (t->progress, &t->counted, (guint64) ((double) t->bytes * share), t->layer);
+  qconv_long_task_report (data, share);
 }
 
 void
 qconv_long_task_serve (LongTask *t, Tile *tile)
 {
-  t->stream = qconv_stream_cpu_on (run_parallel, t);
-  tile->pub.stream = &t->stream;
+  tile->pub.stream = qconv_long_task_stream (t);
   tile->pub.n_threads = t->n_threads;
   tile->report = report_share;
   tile->report_data = t;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a task has for hooks that take long: idle threads that help, and the progress line. convert-layers.c makes one
-   for each task. */
+/* What a task that takes long has: idle threads that help, and the progress line. convert-layers.c and
+   write-error-lora.c make one for each task. */
 #pragma once
 #include "kernels/stream.h"
 #include "layer/tile.h"
@@ -10,9 +10,9 @@
 /**
  * LongTask: one task of the run.
  *
- * @n_threads: threads that its hook may use
+ * @n_threads: threads that it may use
  * @bytes: counted as progress when the task ends; @counted: those of them that were counted before
- * @stream: for the tile
+ * @stream: of qconv_long_task_stream()
  */
 typedef struct {
   Schedule *schedule;
@@ -23,7 +23,11 @@ typedef struct {
   QconvStream stream;
 } LongTask;
 
+/* Returns: (transfer none): a stream that uses the threads of @t, which must outlive it */
+QconvStream *qconv_long_task_stream (LongTask *t);
+/* Counts @share of the work, from 0 to 1, as done; any thread */
+void qconv_long_task_report (LongTask *t, double share);
 /* Lets the hook that gets @tile use the threads of @t and report its progress. @t must outlive @tile */
 void qconv_long_task_serve (LongTask *t, Tile *tile);
-/* Counts what the hook did not report */
+/* Counts what was not reported */
 void qconv_long_task_end (LongTask *t);

@@ -13,6 +13,7 @@
 #include "plan/error-lora.h"
 #include "qconv-lowrank.h"
 #include "run/complete.h"
+#include "run/long-task.h"
 
 /* Steps from a random basis. The error of an encoding has a flat spectrum, the worst case: three steps leave 1.9 % more
    than eight do (1024 x 1024, rank 32, NVFP4), four about 1 %; each step takes as long as encoding the layer */
@@ -39,6 +40,7 @@ typedef struct {
   Fit *fits;
   Progress *progress;
   GCancellable *cancellable;
+  guint n_threads;
 } Writing;
 
 /* ---- Memory ---- */
@@ -124,13 +126,17 @@ load_difference (const Writing *w, Fit *f, QconvBuffer *difference, Arena *arena
 }
 
 static gboolean
-approximate (const Writing *w, QconvBuffer *matrix, const QconvLowRank *l, GError **error)
+approximate (const Writing *w, LongTask *task, QconvBuffer *matrix, const QconvLowRank *l, GError **error)
 {
+  QconvStream *stream = qconv_long_task_stream (task);
   gboolean ok = qconv_low_rank_start (l, error);
 
   for (guint i = 0; ok && i < STEPS; i++)
-    ok = !g_cancellable_set_error_if_cancelled (w->cancellable, error)
-         && qconv_low_rank_step (qconv_stream_cpu (), matrix, l, error);
+    {
+      ok = !g_cancellable_set_error_if_cancelled (w->cancellable, error)
+           && qconv_low_rank_step (stream, matrix, l, error);
+      qconv_long_task_report (task, (i + 1.0) / STEPS);
+    }
   return ok;
 }
 
@@ -180,7 +186,7 @@ take (Arena *arena, guint64 n, QconvDType type)
 }
 
 static gboolean
-fit_layer (const Writing *w, Fit *f, Arena *arena, GError **error)
+fit_layer (const Writing *w, Fit *f, LongTask *task, Arena *arena, GError **error)
 {
   const QconvLayer *of = &f->source->layer->pub;
   guint width = f->layer->width;
@@ -190,7 +196,7 @@ fit_layer (const Writing *w, Fit *f, Arena *arena, GError **error)
   QconvBuffer scratch = take (arena, qconv_low_rank_scratch (of->rows, of->cols, width), QCONV_F64);
   const QconvLowRank l = { of->rows, of->cols, width, &up, &down, &scratch };
 
-  return load_difference (w, f, &matrix, arena, error) && approximate (w, &matrix, &l, error)
+  return load_difference (w, f, &matrix, arena, error) && approximate (w, task, &matrix, &l, error)
          && write_factors (w, f, &l, &matrix, error);
 }
 
@@ -219,13 +225,18 @@ run_task (gpointer data, guint item, guint task, Arena *arena, Schedule *schedul
 {
   const Writing *w = data;
   Fit *f = &w->fits[item];
+  LongTask t = { .schedule = schedule,
+                 .n_threads = w->n_threads,
+                 .progress = w->progress,
+                 .layer = f->got->name,
+                 .bytes = f->source->bytes };
 
-  if (!fit_layer (w, f, arena, error))
+  if (!fit_layer (w, f, &t, arena, error))
     {
       qconv_error_name_layer (error, f->got->name);
       return FALSE;
     }
-  qconv_progress_add (w->progress, f->source->bytes, f->got->name);
+  qconv_long_task_end (&t);
   return TRUE;
 }
 
@@ -281,7 +292,7 @@ qconv_write_error_lora (const QconvPlan *p, const char *written, Save *save, con
   g_autoptr (QconvModel) model = qconv_check_open_written (p, written, error);
   g_autofree Fit *fits = g_new0 (Fit, e->layers->len);
   Progress counter;
-  Writing w = { e, save, fits, &counter, listener->cancellable };
+  Writing w = { e, save, fits, &counter, listener->cancellable, p->limits.n_threads };
   guint64 bytes = 0;
   gboolean ok;
 

@@ -24,8 +24,8 @@ enum { SCALES, FACTORS, SMOOTH, PRODUCT, DOWN, UP, CODES, MINUS_ZERO, N_FINDINGS
   [FACTORS] = { QCONV_FINDING_PROBLEM, "scale-value", "numbers in wtscale, wcscales and smooth_orig are Inf or NaN" }, \
   [SMOOTH] = { QCONV_FINDING_PROBLEM, "smooth", "numbers in smooth, by which inputs are divided, are not positive" },  \
   [PRODUCT] = { QCONV_FINDING_PROBLEM, "low-rank", "numbers in lora_down and lora_up are Inf or NaN" },                \
-  [DOWN] = { QCONV_FINDING_NONE, "lora-down", "lora_down holds only zeros: the low-rank product is lost" },            \
-  [UP] = { QCONV_FINDING_NONE, "lora-up", "lora_up holds only zeros: the low-rank product is lost" }
+  [DOWN] = { QCONV_FINDING_NONE, "lora-down", "lora_down holds only zeros: there is no low-rank product" },            \
+  [UP] = { QCONV_FINDING_NONE, "lora-up", "lora_up holds only zeros: there is no low-rank product" }
 
 const QconvFinding nunchaku_int4_findings[] = {
   [SCALES] = { QCONV_FINDING_PROBLEM, "scale-value", "scales in wscales are not positive numbers" },

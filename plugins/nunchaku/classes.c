@@ -91,7 +91,12 @@ static const NunchakuRepo qwen_image_repos[]
 static const NunchakuRepo z_image_repos[] = { { "turbo", "Tongyi-MAI/Z-Image-Turbo" }, { NULL } };
 
 static const char *const blocks[] = { "transformer_blocks.*.weight", "single_transformer_blocks.*.weight", NULL };
-static const char *const z_image_blocks[] = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", NULL };
+static const char *const z_image_blocks[]
+    = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", "*_refiner.*.attention.*.weight",
+        "*_refiner.*.feed_forward.*.weight", NULL };
+static const char *const nothing[] = { NULL };
+static const char *const qwen_image_variants[] = { "layered", "zero_cond_t", NULL };
+static const char *const z_image_variants[] = { "siglip", NULL };
 
 static const NunchakuClass classes[] = {
   { .family = "flux1",
@@ -100,6 +105,7 @@ static const NunchakuClass classes[] = {
     .spelling = NUNCHAKU_LORA_NAMES,
     .quantized = blocks,
     .biases = TRUE,
+    .without = nothing,
     .repos = flux1_repos,
     .config = flux1_config,
     .comfy = flux1_comfy },
@@ -109,6 +115,7 @@ static const NunchakuClass classes[] = {
     .spelling = NUNCHAKU_PROJ_NAMES,
     .quantized = blocks,
     .biases = TRUE,
+    .without = qwen_image_variants,
     .repos = qwen_image_repos,
     .config = qwen_image_config },
   { .family = "z_image",
@@ -117,9 +124,25 @@ static const NunchakuClass classes[] = {
     .spelling = NUNCHAKU_PROJ_NAMES,
     .quantized = z_image_blocks,
     .refiners = TRUE,
+    .without = z_image_variants,
     .repos = z_image_repos,
     .config = z_image_config },
 };
+
+/* Fails if the model has something that the class lacks. */
+static gboolean
+check_variant (const QconvOutput *o, const NunchakuClass *c, GError **error)
+{
+  for (guint i = 0; c->without[i] != NULL; i++)
+    {
+      const char *number = qconv_output_fact (o, c->without[i]), *variant = qconv_output_fact (o, "variant");
+
+      if (number != NULL && !g_str_equal (number, "0"))
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nunchaku's class %s lacks what the variant %s has (%s)",
+                           c->name, variant != NULL ? variant : "of this model", c->without[i]);
+    }
+  return TRUE;
+}
 
 const NunchakuClass *
 nunchaku_class (const QconvOutput *o, GError **error)
@@ -130,7 +153,7 @@ nunchaku_class (const QconvOutput *o, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
     {
       if (g_strcmp0 (family, classes[i].family) == 0)
-        return &classes[i];
+        return check_variant (o, &classes[i], error) ? &classes[i] : NULL;
       g_string_append_printf (known, "%s%s", i > 0 ? ", " : "", classes[i].family);
     }
   qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "nunchaku has no class for %s; it has some for %s",

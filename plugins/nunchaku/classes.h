@@ -29,7 +29,8 @@ typedef struct {
  * @spelling: of the tensors' names
  * @biases: every quantized layer has a bias, if need be of zeros; else those that have one in the model
  * @quantized: patterns of the names of weights that the class has only in 4 bits; ends with NULL
- * @refiners: the model has refiner blocks, which may stay plain
+ * @without: dimensions that must be 0: the class lacks what they stand for; ends with NULL
+ * @refiners: the model has refiner blocks, which are quantized, too
  * @config_class: "_class_name" of the config
  * @config: the config, if no file has it; ends with { NULL }
  * @repos: models whose configs suit the variants; ends with { NULL }
@@ -38,7 +39,7 @@ typedef struct {
 typedef struct {
   const char *family, *name, *config_class;
   NunchakuSpelling spelling;
-  const char *const *quantized;
+  const char *const *quantized, *const *without;
   gboolean biases, refiners;
   const NunchakuConfigMember *config, *comfy;
   const NunchakuRepo *repos;

@@ -106,9 +106,10 @@ read_stated (const QconvOutput *o, const NunchakuClass *c)
   return text != NULL && check_config (o, c, text, strlen (text), NULL) ? g_steal_pointer (&text) : NULL;
 }
 
-/* Returns: (transfer full) (nullable): what ComfyUI's loader reads, if the input's metadata have it. */
+/* Returns: (transfer full) (nullable): what ComfyUI's loader reads, if the input's metadata have it and it suits the
+   model (ComfyUI-nunchaku: nodes/models/flux.py). */
 static char *
-read_stated_comfy (const QconvOutput *o)
+read_stated_comfy (const QconvOutput *o, const NunchakuClass *c)
 {
   g_autofree char *text = read_metadata (o, "comfy_config");
   g_autoptr (GVariant) json = text != NULL ? qconv_json_parse (text, strlen (text), NULL) : NULL;
@@ -118,7 +119,13 @@ read_stated_comfy (const QconvOutput *o)
   if (json == NULL || !g_variant_is_of_type (json, G_VARIANT_TYPE_VARDICT))
     return NULL;
   model = g_variant_lookup_value (json, "model_config", G_VARIANT_TYPE_VARDICT);
-  return model != NULL && g_variant_lookup (json, "model_class", "&s", &name) ? g_steal_pointer (&text) : NULL;
+  if (model == NULL || !g_variant_lookup (json, "model_class", "&s", &name)
+      || (!g_str_equal (name, "Flux") && !g_str_equal (name, "FluxSchnell")))
+    return NULL;
+  for (const NunchakuConfigMember *m = c->comfy; m->key != NULL; m++)
+    if (!agrees (o, m, model))
+      return NULL;
+  return g_steal_pointer (&text);
 }
 
 /* Returns: (transfer full) (nullable): the text of the config.json beside the input, if it suits the model. */
@@ -142,7 +149,7 @@ read_file (const QconvOutput *o, const NunchakuClass *c, const char *path, GErro
   g_autofree char *text = NULL;
   gsize n = 0;
 
-  if (!g_file_get_contents (path, &text, &n, error))
+  if (!nunchaku_read_small (path, LARGEST_CONFIG, &text, &n, error))
     return NULL;
   if (check_config (o, c, text, n, error))
     return g_steal_pointer (&text);
@@ -186,10 +193,10 @@ find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
 
 /* ---- Metadata ---- */
 
-/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: "true" or
-   "false"; NULL: the model has no refiners */
+/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: the model has
+   some, which are quantized, too */
 static char *
-quantization_text (const NunchakuQuantization *q, const char *refiners)
+quantization_text (const NunchakuQuantization *q, gboolean refiners)
 {
   GString *json = g_string_new ("{\"method\": \"svdquant\", ");
 
@@ -200,31 +207,17 @@ quantization_text (const NunchakuQuantization *q, const char *refiners)
   else
     g_string_append (json, "\"weight\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, "
                            "\"activation\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, ");
-  if (refiners != NULL)
-    g_string_append_printf (json, "\"skip_refiners\": %s, ", refiners);
+  if (refiners)
+    g_string_append (json, "\"skip_refiners\": false, ");
   g_string_append_printf (json, "\"rank\": %" G_GINT64_FORMAT "}", q->rank);
   return g_string_free (json, FALSE);
-}
-
-/* Returns "true" if no refiner of Z-Image is quantized, else "false" (nunchaku: merge_safetensors.py). */
-static const char *
-skips_refiners (const QconvOutput *o)
-{
-  for (guint i = 0; i < qconv_output_n_layers (o); i++)
-    {
-      const QconvLayer *l = qconv_output_layer (o, i);
-
-      if (l->values != NULL && strstr (l->name, "refiner") != NULL)
-        return "false";
-    }
-  return "true";
 }
 
 gboolean
 nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQuantization *q, GError **error)
 {
   g_autofree char *config = find_config (o, c, error);
-  g_autofree char *quantization = quantization_text (q, c->refiners ? skips_refiners (o) : NULL);
+  g_autofree char *quantization = quantization_text (q, c->refiners);
 
   if (config == NULL)
     return FALSE;
@@ -233,7 +226,7 @@ nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQua
   qconv_output_set_metadata (o, "model_class", c->name);
   if (c->comfy != NULL)
     {
-      g_autofree char *model = make_object (o, c->comfy), *stated = read_stated_comfy (o);
+      g_autofree char *model = make_object (o, c->comfy), *stated = read_stated_comfy (o, c);
       g_autofree char *comfy = g_strdup_printf ("{\"model_class\": \"%s\", \"model_config\": %s}",
                                                 dim (o, "guidance") != 0 ? "Flux" : "FluxSchnell", model);
 

@@ -72,7 +72,9 @@ rank_of (const QconvLayer *layer)
 static gsize
 width_of (const QconvLayer *layer)
 {
-  return MIN (rank_of (layer) + OVERSAMPLING, (gsize) MIN (layer->rows, layer->cols));
+  gsize width = MIN (rank_of (layer) + OVERSAMPLING, QCONV_LOW_RANK_MAX_WIDTH);
+
+  return MIN (width, (gsize) MIN (layer->rows, layer->cols));
 }
 
 static gsize

@@ -2,8 +2,25 @@
 /* Looks into the cache of huggingface_hub (huggingface_hub: constants.py, file_download.py). config.c asks. */
 #include "hub.h"
 
+#include <sys/stat.h>
+
 #include <glib/gstdio.h>
 #include <string.h>
+
+#include "qconv-plugin.h"
+
+/* The hash in a file refs/main, and an end of line */
+#define LARGEST_REF 256
+
+gboolean
+nunchaku_read_small (const char *path, gsize most, char **text, gsize *n, GError **error)
+{
+  GStatBuf st;
+
+  if (g_stat (path, &st) == 0 && (!S_ISREG (st.st_mode) || (guint64) st.st_size > most))
+    return qconv_fail (error, QCONV_ERROR_INPUT, "this is no file of at most %" G_GSIZE_FORMAT " bytes", most);
+  return g_file_get_contents (path, text, n, error);
+}
 
 /* Returns: (transfer full): the folder of all cached models. */
 static char *
@@ -34,8 +51,9 @@ static char *
 main_config (const char *model, const char *snapshots, const char *part)
 {
   g_autofree char *ref = g_build_filename (model, "refs", "main", NULL), *hash = NULL;
+  gsize n = 0;
 
-  if (!g_file_get_contents (ref, &hash, NULL, NULL))
+  if (!nunchaku_read_small (ref, LARGEST_REF, &hash, &n, NULL))
     return NULL;
   g_strstrip (hash);
   /* A name with a separator would lead out of the cache */

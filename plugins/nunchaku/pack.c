@@ -2,7 +2,6 @@
 /* Packs components. The way back is load.c. */
 #include "pack.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "packing.h"
@@ -18,6 +17,17 @@ pack_rows (const QconvPack *pack, const NunchakuLayout *l, gconstpointer data, g
   nunchaku_pack (l, &rows, &grid, 0, pack->dst);
 }
 
+/* Rounds @n floats to BF16. Fails if one becomes Inf, or is none. */
+static gboolean
+round_floats (const float *floats, gsize n, guint16 *halves, GError **error)
+{
+  qconv_floats_to (QCONV_BF16, floats, n, halves);
+  for (gsize i = 0; i < n; i++)
+    if ((halves[i] & 0x7f80) == 0x7f80)
+      return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%g is Inf or NaN, or becomes Inf in BF16", (double) floats[i]);
+  return TRUE;
+}
+
 /* Packs @rows of BF16 numbers, which are @floats. @rows.data does not count. */
 static gboolean
 pack_floats (const QconvPack *pack, const NunchakuLayout *l, const float *floats, NunchakuRows rows, GError **error)
@@ -26,10 +36,8 @@ pack_floats (const QconvPack *pack, const NunchakuLayout *l, const float *floats
   g_autofree guint16 *halves = g_new (guint16, n);
   NunchakuGrid grid = nunchaku_grid (l, rows.n, rows.row_bytes);
 
-  for (gsize i = 0; i < n; i++)
-    if (!isfinite (floats[i]))
-      return qconv_fail (error, QCONV_ERROR_NON_FINITE, "a number is Inf or NaN");
-  qconv_floats_to (QCONV_BF16, floats, n, halves);
+  if (!round_floats (floats, n, halves, error))
+    return FALSE;
   rows.data = (guint8 *) halves;
   nunchaku_pack (l, &rows, &grid, 0, pack->dst);
   return TRUE;
@@ -92,6 +100,16 @@ nunchaku_pack_up (const QconvPack *pack, GError **error)
   NunchakuRows rows = { NULL, pack->n_dst / (gsize) pack->n_rows, 0, pack->n_rows };
 
   return pack_floats (pack, &nunchaku_factor_up, pack->src, rows, error);
+}
+
+gboolean
+nunchaku_pack_plain (const QconvPack *pack, GError **error)
+{
+  gsize n = pack->n_dst / sizeof (guint16);
+  g_autofree float *floats = g_new (float, n);
+
+  return qconv_floats_from (pack->layer->dtype, pack->src, n, floats)
+         && round_floats (floats, n, (guint16 *) pack->dst, error);
 }
 
 gboolean
@@ -208,5 +226,5 @@ nunchaku_pack_awq_bias (const QconvPack *pack, GError **error)
       floats[nunchaku_interleaved (row, rows, chunks)]
           = (bias != NULL ? bias[row] : 0.0f) + (nunchaku_is_raised (chunk, chunks) ? 1.0f : 0.0f);
     }
-  return qconv_floats_to (QCONV_BF16, floats, (gsize) rows, pack->dst);
+  return round_floats (floats, (gsize) rows, (guint16 *) pack->dst, error);
 }

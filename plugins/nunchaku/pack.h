@@ -12,6 +12,8 @@ gboolean nunchaku_pack_rows (const QconvPack *pack, GError **error);
 gboolean nunchaku_pack_columns (const QconvPack *pack, GError **error);
 gboolean nunchaku_pack_down (const QconvPack *pack, GError **error);
 gboolean nunchaku_pack_up (const QconvPack *pack, GError **error);
+/* The floats of a plain tensor, of any type, as BF16 */
+gboolean nunchaku_pack_plain (const QconvPack *pack, GError **error);
 /* One F32 number, for every row */
 gboolean nunchaku_pack_repeated (const QconvPack *pack, GError **error);
 /* The component QCONV_BIAS, or zeros if the layer has none */

@@ -152,6 +152,9 @@ add_bias (const Planning *p, GError **error)
 static gboolean
 write_svdq (const Planning *p, GError **error)
 {
+  if (nunchaku_name_chunks (p->layer->name) > 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku has modulation layers only in AWQ",
+                       p->layer->name);
   if (p->layer->rows % NUNCHAKU_BLOCK != 0 || p->layer->cols % NUNCHAKU_BLOCK != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "%s: nunchaku's kernels take rows and columns in multiples of %d, not %" G_GUINT64_FORMAT
@@ -186,6 +189,10 @@ write_modulation (const Planning *p, GError **error)
   const QconvPlanned bias
       = { .dtype = QCONV_BF16, .shape = QCONV_SHAPE1 (rows), .pack = nunchaku_pack_awq_bias, .data = data };
 
+  if (qconv_values_int (p->layer->values, "group") != NUNCHAKU_GROUP_INT4
+      || qconv_values_int (p->layer->values, "centre") != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku takes AWQ only with the group %d and the centre 0",
+                       p->layer->name, NUNCHAKU_GROUP_INT4);
   if (chunks == 0 || rows % chunks != 0 || rows % (2 * NUNCHAKU_AWQ_ROWS) != 0 || cols % NUNCHAKU_GROUP_INT4 != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "%s: nunchaku takes AWQ only for modulation layers, with rows in multiples of %d and columns in "
@@ -209,8 +216,10 @@ write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, G
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku does not load the scheme %s", layer->name,
                        layer->scheme);
   if (!g_str_equal (qconv_values_string (layer->values, "scale-dtype"), "bf16"))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: its scales are %s, but files are written in BF16 only",
-                       layer->name, qconv_values_string (layer->values, "scale-dtype"));
+    return qconv_fail (
+        error, QCONV_ERROR_UNSUPPORTED,
+        "%s: its scales are %s, but files are written in BF16 only; -o %s.scale-dtype=bf16 encodes it again",
+        layer->name, qconv_values_string (layer->values, "scale-dtype"), layer->scheme);
   return svdq ? write_svdq (&p, error) : write_modulation (&p, error);
 }
 
@@ -222,6 +231,8 @@ static gboolean
 keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError **error)
 {
   const NunchakuClass *c = nunchaku_class (o, error);
+  gboolean cast = tensor->dtype == QCONV_F64 || tensor->dtype == QCONV_F32 || tensor->dtype == QCONV_F16
+                  || tensor->dtype == QCONV_F8_E4M3 || tensor->dtype == QCONV_F8_E5M2;
   QconvPlanned planned = { .dtype = tensor->dtype, .shape = tensor->shape, .from = "weight" };
 
   if (c == NULL)
@@ -230,8 +241,13 @@ keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError 
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "%s: nunchaku has no class with this layer as plain numbers, so it cannot be kept",
                        tensor->name);
-  if (tensor->dtype == QCONV_F32 || tensor->dtype == QCONV_F16 || tensor->dtype == QCONV_F64)
+  if (cast)
     planned.dtype = QCONV_BF16;
+  if (cast && tensor->rows > 0 && tensor->cols > 0)
+    {
+      planned.pack = nunchaku_pack_plain;
+      planned.run = (QconvRun) { 1, tensor->cols * sizeof (guint16) };
+    }
   return qconv_output_add (o, tensor, "", &planned, error);
 }
 
@@ -271,8 +287,14 @@ static gboolean
 end (const QconvWriter *self, QconvOutput *o, GError **error)
 {
   const NunchakuClass *c = nunchaku_class (o, error);
+  const char *prefix = qconv_output_fact (o, "prefix");
   NunchakuQuantization q = { 0 };
 
+  if (prefix != NULL && *prefix != '\0')
+    return qconv_fail (error, QCONV_ERROR_OPTION,
+                       "names would begin with \"%s\", but nunchaku loads the diffusion model alone: leave out "
+                       "--component and --names",
+                       prefix);
   qconv_output_inherit_metadata (o);
   return c != NULL && find_quantization (o, &q, error) && nunchaku_set_metadata (o, c, &q, error);
 }

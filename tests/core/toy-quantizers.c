@@ -407,31 +407,13 @@ static const QconvEncoder twin_adopts = {
 };
 static const QconvEncoder twin_encoder = { .encode = twin_encode };
 
-/* ---- dark and light: signs that no plugin decodes, made from all rows at once, and codes that no plugin makes ---- */
+/* ---- light: codes that no plugin makes ---- */
 
-static gboolean
-codes_components (const QconvQuantizer *self, const QconvLayer *l, QconvComponents *out, GError **error)
+gboolean
+toy_codes_components (const QconvQuantizer *self, const QconvLayer *l, QconvComponents *out, GError **error)
 {
   add_codes (l, QCONV_ROWWISE, out);
   return toy_call (TOY_COMPONENTS, error);
-}
-
-static void
-dark_work (const QconvQuantizer *self, const QconvLayer *l, QconvWork *work)
-{
-  work->whole = TRUE;
-}
-
-static gboolean
-dark_encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
-{
-  const float *x = qconv_buffer_data (t->floats);
-  gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
-
-  g_assert_cmpuint (t->n_rows, ==, t->layer->rows);
-  for (guint64 i = 0; i < t->n_rows * t->layer->cols; i++)
-    codes[i] = x[i] < 0 ? -1 : 1;
-  return toy_call (TOY_ENCODE, error);
 }
 
 static gboolean
@@ -444,8 +426,6 @@ light_decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
     x[i] = (float) codes[i] / 64;
   return toy_call (TOY_DECODE, error);
 }
-
-static const QconvEncoder dark_encoder = { .work = dark_work, .encode = dark_encode };
 
 #define ENCODERS(...)           \
   (const QconvEncoder *const[]) \
@@ -482,9 +462,7 @@ static const QconvQuantizer twin = { .id = "twin",
                                      .bound = toy_bound,
                                      .encoders = ENCODERS (&twin_adopts, &twin_encoder),
                                      .decode = twin_decode };
-static const QconvQuantizer dark
-    = { .id = "dark", .summary = "signs", .components = codes_components, .encoders = ENCODERS (&dark_encoder) };
 static const QconvQuantizer light
-    = { .id = "light", .summary = "codes", .components = codes_components, .decode = light_decode };
+    = { .id = "light", .summary = "codes", .components = toy_codes_components, .decode = light_decode };
 
-const QconvQuantizer *const toy_quantizers[] = { &half, &whole, &once, &twin, &dark, &light, NULL };
+const QconvQuantizer *const toy_quantizers[] = { &half, &whole, &once, &twin, &toy_dark, &light, NULL };

@@ -68,6 +68,9 @@ gboolean toy_plan_layer (QconvOutput *o, const QconvLayer *l, GError **error);
 
 extern const QconvContainer *const toy_containers[];
 extern const QconvQuantizer *const toy_quantizers[];
+extern const QconvQuantizer toy_dark;
+/* The hook components() of schemes that have only codes */
+gboolean toy_codes_components (const QconvQuantizer *self, const QconvLayer *l, QconvComponents *out, GError **error);
 
 /* Calls g_test_init(), and offers only the plugin and the families of toy/families */
 void toy_init (int *argc, char ***argv);

@@ -174,6 +174,36 @@ test_narrow (void)
     }
 }
 
+/* Tests that two and five threads give the bytes of one: blocks, products and chunks of Gram matrices end within the
+   layer */
+static void
+test_threads (void)
+{
+  enum { ROWS = 1100, COLS = 320 };
+  static const char *const names[] = { "codes", "lora_up", "lora_down" };
+  g_autofree float *w = random_weights (RANDOM_GAUSSIAN, ROWS, COLS, 8);
+
+  for (guint i = 0; i < G_N_ELEMENTS (schemes) * 2; i++)
+    {
+      gboolean fp4 = schemes[i % 2];
+      g_autoptr (Encoded) one = encoded (fp4, "rank=16,rounds=2", QCONV_F32, w, ROWS, COLS);
+      g_autoptr (Encoded) more
+          = encoded_must_new (driver_quantizer (qconv_plugin_nunchaku (), fp4 ? "svdq_fp4" : "svdq_int4"),
+                              "rank=16,rounds=2", QCONV_F32, ROWS, COLS);
+
+      encoded_drop (more, "row_scale");
+      encoded_use_threads (more, i < 2 ? 2 : 5);
+      encoded_must_encode (more, w, 0);
+      for (guint k = 0; k < G_N_ELEMENTS (names); k++)
+        {
+          gsize n, m;
+          gconstpointer a = encoded_data (one, names[k], &n), b = encoded_data (more, names[k], &m);
+
+          g_assert_cmpmem (a, n, b, m);
+        }
+    }
+}
+
 static void
 test_zeros (void)
 {
@@ -213,6 +243,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nunchaku/encode/never-worse", test_never_worse);
   g_test_add_func ("/nunchaku/encode/numbers", test_numbers);
   g_test_add_func ("/nunchaku/encode/narrow", test_narrow);
+  g_test_add_func ("/nunchaku/encode/threads", test_threads);
   g_test_add_func ("/nunchaku/encode/zeros", test_zeros);
   g_test_add_func ("/nunchaku/encode/shapes", test_shapes);
   return g_test_run ();

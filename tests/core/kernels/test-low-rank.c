@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "crew.h"
 #include "kernel-fixture.h"
 #include "kernels/small-matrix.h"
-#include "kernels/stream.h"
 #include "qconv-lowrank.h"
 
 /* A matrix and the memory of an approximation */
@@ -396,38 +396,6 @@ test_refused (void)
 
 /* ---- Threads ---- */
 
-/* Crew: the tasks of one call on some threads. @next: the first task that nobody has taken */
-typedef struct {
-  guint n_tasks, n_threads;
-  gint next, n_workers;
-  QconvTaskFunc func;
-  gpointer data;
-} Crew;
-
-static gpointer
-run_worker (gpointer data)
-{
-  Crew *c = data;
-  guint worker = (guint) g_atomic_int_add (&c->n_workers, 1);
-
-  for (guint task; (task = (guint) g_atomic_int_add (&c->next, 1)) < c->n_tasks;)
-    g_assert_true (c->func (c->data, task, worker, NULL));
-  return NULL;
-}
-
-static gboolean
-run_crew (gpointer threads, guint n_tasks, QconvTaskFunc func, gpointer data, GError **error)
-{
-  Crew c = { n_tasks, GPOINTER_TO_UINT (threads), 0, 0, func, data };
-  g_autofree GThread **all = g_new (GThread *, c.n_threads);
-
-  for (guint i = 0; i < c.n_threads; i++)
-    all[i] = g_thread_new (NULL, run_worker, &c);
-  for (guint i = 0; i < c.n_threads; i++)
-    g_thread_join (all[i]);
-  return TRUE;
-}
-
 /* Tests that two and five threads give the bytes of one. The shapes have several tasks in each product and in each Gram
    matrix, and a last one that is smaller */
 static void
@@ -447,7 +415,7 @@ test_threads (void)
       assert_steps (&one, 2);
       for (guint n_threads = 2; n_threads <= 5; n_threads += 3)
         {
-          QconvStream stream = qconv_stream_cpu_on (run_crew, GUINT_TO_POINTER (n_threads));
+          QconvStream stream = crew_stream (n_threads);
 
           more.stream = &stream;
           assert_steps (&more, 2);

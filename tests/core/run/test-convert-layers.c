@@ -412,6 +412,53 @@ test_progress (gconstpointer data)
   g_assert_cmpuint (seen.done[1], ==, seen.total[1]);
 }
 
+/* @steps: different numbers of bytes between none and all that were reported while the layer was converted */
+typedef struct {
+  guint64 last;
+  guint steps;
+  gboolean ordered;
+} Steps;
+
+static void
+count_steps (const QconvProgress *progress, gpointer data)
+{
+  Steps *s = data;
+
+  if (strcmp (progress->phase, "converting") != 0)
+    return;
+  s->ordered &= progress->done_bytes >= s->last;
+  s->steps += progress->done_bytes > s->last && progress->done_bytes < progress->total_bytes;
+  s->last = progress->done_bytes;
+}
+
+static void
+delay (ToyHook hook, gpointer data)
+{
+  g_usleep (hook == TOY_ENCODE ? 30000 : 0);
+}
+
+/* Tests that progress moves while one layer is encoded: it takes long enough for three reports */
+static void
+test_progress_within (void)
+{
+  static const ToyTensor one[] = { FLOATS ("a.weight", QCONV_F32, 105, 24), { NULL } };
+  g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box");
+  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvPlan) p = NULL;
+  g_autoptr (GError) error = NULL;
+  Steps steps = { .ordered = TRUE };
+
+  toy_reset ();
+  toy.watch = delay;
+  toy_write (in, one, NULL);
+  m = toy_open (in);
+  p = qconv_plan_new (m, &(QconvJob) { .target = "dark-toy", .output = out, .run.n_threads = 1 }, &error);
+  g_assert_no_error (error);
+  g_assert_true (qconv_plan_run (p, count_steps, &steps, NULL, NULL, &error));
+  g_assert_true (steps.ordered);
+  g_assert_cmpuint (steps.steps, >=, 3);
+}
+
 #define ADD(prefix, table, func)                                                               \
   for (guint i = 0; i < G_N_ELEMENTS (table); i++)                                             \
     {                                                                                          \
@@ -429,6 +476,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/core/convert/vanishing", GINT_TO_POINTER (FALSE), test_vanishing);
   g_test_add_data_func ("/core/convert/vanishing, but allowed", GINT_TO_POINTER (TRUE), test_vanishing);
   ADD ("progress", paths, test_progress)
+  g_test_add_func ("/core/convert/progress/within a layer", test_progress_within);
   for (guint i = 0; i < G_N_ELEMENTS (edges); i++)
     {
       g_autofree char *path = g_strconcat ("/core/convert/edge/", edges[i].title, NULL);

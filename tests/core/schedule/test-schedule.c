@@ -169,6 +169,143 @@ test_nothing (void)
   g_assert_true (qconv_schedule_run (&ops, &f, 0, &(Limits) { 1 << 20, 4 }, NULL, NULL));
 }
 
+/* ---- Tasks that several threads share ---- */
+
+enum { N_SHARED = 60, MOST = 3 };
+
+/**
+ * Shared: a call of qconv_schedule_share() by the only task of a run.
+ *
+ * @pair: tasks 0 and 1 wait for each other, which takes two threads
+ * @fail: tasks from this number on fail; @cancel: (nullable): cancelled by task 10
+ * @order: the tasks in the order in which they began; @busy: workers that run a task
+ */
+typedef struct {
+  GMutex lock;
+  gboolean pair;
+  guint fail, n, order[N_SHARED];
+  gboolean busy[MOST];
+  gint met;
+  GCancellable *cancel;
+} Shared;
+
+static gboolean
+shared_task (gpointer data, guint task, guint worker, GError **error)
+{
+  Shared *x = data;
+
+  g_assert_cmpuint (worker, <, MOST);
+  g_mutex_lock (&x->lock);
+  g_assert_false (x->busy[worker]); /* each thread has a number of its own */
+  x->busy[worker] = TRUE;
+  x->order[x->n++] = task;
+  g_mutex_unlock (&x->lock);
+  if (x->pair && task < 2)
+    for (g_atomic_int_inc (&x->met); g_atomic_int_get (&x->met) < 2;)
+      g_usleep (1000);
+  if (x->cancel != NULL && task == 10)
+    g_cancellable_cancel (x->cancel);
+  /* the first of the tasks that fail is the last one to say so */
+  g_usleep (task == x->fail ? 20000 : 50);
+  g_mutex_lock (&x->lock);
+  x->busy[worker] = FALSE;
+  g_mutex_unlock (&x->lock);
+  return task < x->fail || qconv_fail (error, QCONV_ERROR_INPUT, "task %u", task);
+}
+
+static gboolean
+run_shared (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
+{
+  return qconv_schedule_share (schedule, MOST, N_SHARED, shared_task, data, error);
+}
+
+static gboolean
+one_phase (gpointer data, guint item, gboolean *more, GError **error)
+{
+  *more = FALSE;
+  return TRUE;
+}
+
+static gboolean
+share (Shared *x, guint n_threads, GError **error)
+{
+  static const ScheduleOps shared_ops = { no_cost, no_cost, one_task, run_shared, one_phase };
+
+  return qconv_schedule_run (&shared_ops, x, 1, &(Limits) { 1 << 20, n_threads }, x->cancel, error);
+}
+
+/* Tests that one thread runs the tasks in order, and that idle threads help: not more than asked for, nor than there
+   are */
+static void
+test_share (void)
+{
+  for (guint n_threads = 1; n_threads <= 5; n_threads++)
+    {
+      Shared x = { .pair = n_threads > 1, .fail = G_MAXUINT };
+      gboolean seen[N_SHARED] = { FALSE };
+
+      g_assert_true (share (&x, n_threads, NULL));
+      g_assert_cmpuint (x.n, ==, N_SHARED);
+      for (guint i = 0; i < N_SHARED; i++)
+        {
+          g_assert_true (n_threads > 1 || x.order[i] == i);
+          g_assert_false (seen[x.order[i]]);
+          seen[x.order[i]] = TRUE;
+        }
+    }
+}
+
+static void
+test_share_error (void)
+{
+  for (guint n_threads = 1; n_threads <= 5; n_threads += 2)
+    {
+      g_autoptr (GError) error = NULL;
+      Shared x = { .fail = 20 };
+
+      g_assert_false (share (&x, n_threads, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_INPUT);
+      g_assert_cmpstr (error->message, ==, "task 20");
+      g_assert_cmpuint (x.n, <, 20 + n_threads + 1);
+    }
+}
+
+static void
+test_share_cancel (void)
+{
+  for (guint n_threads = 1; n_threads <= 5; n_threads += 2)
+    {
+      g_autoptr (GCancellable) cancel = g_cancellable_new ();
+      g_autoptr (GError) error = NULL;
+      Shared x = { .fail = G_MAXUINT, .cancel = cancel };
+
+      g_assert_false (share (&x, n_threads, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_assert_cmpuint (x.n, <, N_SHARED);
+    }
+}
+
+/* ---- Progress ---- */
+
+/* Tests that a task counts each byte once, whatever it reports on the way, and never goes back */
+static void
+test_reached (void)
+{
+  const Listener listener = { 0 };
+  guint64 counted = 0;
+  Progress p;
+
+  qconv_progress_init (&p, 1000, "converting", &listener);
+  qconv_progress_reach (&p, &counted, 300, "layer");
+  qconv_progress_reach (&p, &counted, 200, "layer");
+  g_assert_cmpuint (p.done, ==, 300);
+  qconv_progress_add (&p, 100, "other");
+  qconv_progress_reach (&p, &counted, 400, "layer");
+  g_assert_cmpuint (p.done, ==, 500);
+  g_assert_cmpuint (counted, ==, 400);
+  qconv_progress_clear (&p);
+}
+
 static void
 see (const QconvProgress *progress, gpointer data)
 {
@@ -205,6 +342,10 @@ main (int argc, char **argv)
   g_test_add_func ("/schedule/cancel", test_cancel);
   g_test_add_func ("/schedule/tiny-budget", test_tiny_budget);
   g_test_add_func ("/schedule/nothing", test_nothing);
+  g_test_add_func ("/schedule/share", test_share);
+  g_test_add_func ("/schedule/share-error", test_share_error);
+  g_test_add_func ("/schedule/share-cancel", test_share_cancel);
+  g_test_add_func ("/schedule/reached", test_reached);
   g_test_add_func ("/schedule/skipped", test_skipped);
   return g_test_run ();
 }
