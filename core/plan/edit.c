@@ -51,7 +51,8 @@ has_undecoded (const QconvModel *model)
   return FALSE;
 }
 
-/* Returns the target of an edit. If it leaves markers alone, it does not need to understand the layers */
+/* Returns the target of an edit. If it leaves markers alone, it does not need to understand the layers, and copies
+   those whose biases would be made anew */
 static QconvTargetInfo
 find_target (const QconvModel *model, const QconvJob *job)
 {
@@ -59,7 +60,7 @@ find_target (const QconvModel *model, const QconvJob *job)
   const QconvWriter *w = find_writer (format), *plain = find_writer (model->container->id);
   gboolean markers = job->edit.n_hints > 0 || job->input_scale != NULL;
 
-  if (!markers && plain != NULL && (w == NULL || w->hints == NULL || has_undecoded (model)))
+  if (!markers && plain != NULL && (w == NULL || w->takes_bias || has_undecoded (model)))
     return (QconvTargetInfo) { .name = (char *) format, .writer = plain, .target = &same_tensors };
   return (QconvTargetInfo) { .name = (char *) format, .writer = w, .target = &same_form };
 }

@@ -33,13 +33,15 @@ status_bytes (const char *key)
   return line != NULL ? g_ascii_strtoull (line + strlen (key), NULL, 10) << 10 : 0;
 }
 
-/* Begins to measure: the peak becomes what is in use. Returns FALSE if the system cannot do this */
+/* Begins to measure: the peak becomes what is in use. Large blocks go back to the system as soon as they are freed: the
+   heap would keep some, depending on its holes, and they would count. Returns FALSE if the system cannot do this */
 static gboolean
 forget_peak (guint64 *in_use)
 {
   FILE *f;
   gboolean done;
 
+  mallopt (M_MMAP_THRESHOLD, 128 << 10);
   malloc_trim (0);
   f = fopen ("/proc/self/clear_refs", "w");
   done = f != NULL && fputs ("5", f) >= 0;

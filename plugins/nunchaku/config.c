@@ -193,8 +193,8 @@ find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
 
 /* ---- Metadata ---- */
 
-/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: the model has
-   some, which are quantized, too */
+/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: the model
+   has some, which are quantized, too */
 static char *
 quantization_text (const NunchakuQuantization *q, gboolean refiners)
 {
