@@ -149,9 +149,7 @@ read_file (const QconvOutput *o, const NunchakuClass *c, const char *path, GErro
   g_autofree char *text = NULL;
   gsize n = 0;
 
-  if (!nunchaku_read_small (path, LARGEST_CONFIG, &text, &n, error))
-    return NULL;
-  if (check_config (o, c, text, n, error))
+  if (nunchaku_read_small (path, LARGEST_CONFIG, &text, &n, error) && check_config (o, c, text, n, error))
     return g_steal_pointer (&text);
   g_prefix_error (error, "%s: ", path);
   return NULL;

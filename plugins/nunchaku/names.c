@@ -81,6 +81,17 @@ nunchaku_name_shifted (const char *layer)
 }
 
 gboolean
+nunchaku_name_fused (const char *layer)
+{
+  static const char *const suffixes[] = { ".qkv_proj", ".qkv_proj_context", ".to_qkv", ".add_qkv_proj" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    if (g_str_has_suffix (layer, suffixes[i]))
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
 nunchaku_name_added (const char *layer)
 {
   return nunchaku_name_matches (layer, "single_transformer_blocks.*.out_proj")

@@ -34,6 +34,8 @@ gboolean nunchaku_name_matches (const char *layer, const char *pattern);
 guint nunchaku_name_chunks (const char *layer);
 /* Returns whether INT4 kernels shift the input of the layer of this name. */
 gboolean nunchaku_name_shifted (const char *layer);
+/* Returns whether the layer of this name holds several of the model, each of which had a scale of the tensor. */
+gboolean nunchaku_name_fused (const char *layer);
 /* Returns whether the layer of this name has its own bias, of zeros: the projections "out_proj" and "mlp_fc2" of a
    single block of FLUX.1 are the columns of one layer, whose bias the second has. */
 gboolean nunchaku_name_added (const char *layer);

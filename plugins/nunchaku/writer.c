@@ -73,14 +73,6 @@ add_codes (const Planning *p, GError **error)
          && add (p, NUNCHAKU_WSCALES, is_fp4 (p->layer) ? &fp4_scales : &int4_scales, error);
 }
 
-/* Returns whether the layer holds several of the model: the class has one scale for each row of it. */
-static gboolean
-is_fused (const QconvLayer *l)
-{
-  return g_str_has_suffix (l->name, "qkv_proj") || g_str_has_suffix (l->name, "qkv_proj_context")
-         || g_str_has_suffix (l->name, "to_qkv") || g_str_has_suffix (l->name, "add_qkv_proj");
-}
-
 /* Adds the outer scales: those of rows, and that of the tensor. As deepcompressor, writes the latter as
    one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). */
 static gboolean
@@ -88,7 +80,7 @@ add_outer_scales (const Planning *p, GError **error)
 {
   gboolean row_scale = qconv_layer_component (p->layer, "row_scale") != NULL;
   gboolean tensor_scale = qconv_layer_component (p->layer, "tensor_scale") != NULL;
-  gboolean repeats = tensor_scale && !row_scale && is_fused (p->layer);
+  gboolean repeats = tensor_scale && !row_scale && nunchaku_name_fused (p->layer->name);
   const QconvPlanned rows = { .dtype = QCONV_BF16,
                               .shape = QCONV_SHAPE1 (p->layer->rows),
                               .from = repeats ? "tensor_scale" : "row_scale",

@@ -235,6 +235,19 @@ test_shapes (void)
     }
 }
 
+/* Tests the largest rank, with which the steps cannot have more columns than that */
+static void
+test_largest_rank (void)
+{
+  const QconvQuantizer *q = driver_quantizer (qconv_plugin_nunchaku (), "svdq_fp4");
+  g_autoptr (Encoded) e = encoded_must_new (q, "rank=1024", QCONV_BF16, 1152, 1152);
+  QconvWork work = { 0 };
+
+  q->encoders[0]->work (q, encoded_layer (e), &work);
+  g_assert_cmpuint (work.scratch, >, qconv_low_rank_scratch (1152, 1152, 1024));
+  g_assert_cmpuint (work.scratch, <, 64 << 20);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -246,5 +259,6 @@ main (int argc, char **argv)
   g_test_add_func ("/nunchaku/encode/threads", test_threads);
   g_test_add_func ("/nunchaku/encode/zeros", test_zeros);
   g_test_add_func ("/nunchaku/encode/shapes", test_shapes);
+  g_test_add_func ("/nunchaku/encode/largest-rank", test_largest_rank);
   return g_test_run ();
 }

@@ -26,7 +26,8 @@ static const Case cases[] = {
 static char *
 make_model (const Case *c)
 {
-  g_autofree char *path = g_strdup_printf ("%s/qconv-plan-%s.safetensors", g_get_tmp_dir (), c->golden);
+  g_autofree char *folder = g_dir_make_tmp ("qconv-plan-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "model.safetensors", NULL);
   g_autofree char *line = g_strdup_printf ("%s --family %s --variant %s --sparse %s", g_getenv ("QCONV_MAKE_MODEL"),
                                            c->family, c->variant, path);
   g_autoptr (GError) error = NULL;
@@ -89,7 +90,8 @@ static void
 test_plan (gconstpointer data)
 {
   const Case *c = data;
-  g_autofree char *path = make_model (c), *relative = g_build_filename ("nunchaku", c->golden, NULL);
+  g_autofree char *path = make_model (c), *folder = g_path_get_dirname (path),
+                  *relative = g_build_filename ("nunchaku", c->golden, NULL);
   g_autofree char *golden = golden_path (relative), *text = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) model = qconv_model_open (path, &(QconvOpenOptions) { 0 }, &error);
@@ -108,6 +110,7 @@ test_plan (gconstpointer data)
     found += check_line (plan->output.directory, lines[i]);
   g_assert_cmpuint (found, ==, qconv_directory_n_tensors (plan->output.directory)); /* no others */
   g_unlink (path);
+  g_rmdir (folder);
 }
 
 int
