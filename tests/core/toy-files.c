@@ -50,6 +50,15 @@ append_tensor (GByteArray *out, const ToyTensor *t)
   g_byte_array_append (out, bytes, (guint) n_bytes);
 }
 
+const ToyTensor toy_mixed[] = {
+  TOY_FLOATS ("a.weight", QCONV_F32, 301, 24),
+  TOY_FLOATS ("long.weight", QCONV_F32, 23, 2048),
+  TOY_FLOATS ("b.weight", QCONV_BF16, 64, 40),
+  TOY_FLOATS ("c.weight", QCONV_F16, 9, 8),
+  { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { 301 } } },
+  { NULL },
+};
+
 void
 toy_write (const char *path, const ToyTensor *tensors, const char *const *metadata)
 {

@@ -87,6 +87,13 @@ typedef struct {
   const float *values;
   const char *text;
 } ToyTensor;
+/* A matrix of floats without contents of its own */
+#define TOY_FLOATS(n, t, r, c)                      \
+  {                                                 \
+    .name = n, .dtype = t, .shape = { 2, { r, c } } \
+  }
+/* Groups, chunks and tiles end in the middle of each other; rows are long for the memory */
+extern const ToyTensor toy_mixed[];
 
 /* Returns: (transfer full): the path of @name in a folder of this process. Removes a file of that name */
 char *toy_path (const char *name);

@@ -5,21 +5,6 @@
 
 #include "toy.h"
 
-#define FLOATS(n, t, r, c)                          \
-  {                                                 \
-    .name = n, .dtype = t, .shape = { 2, { r, c } } \
-  }
-
-/* Groups, chunks and tiles end in the middle of each other; rows are long for the memory */
-static const ToyTensor model[] = {
-  FLOATS ("a.weight", QCONV_F32, 301, 24),
-  FLOATS ("long.weight", QCONV_F32, 23, 2048),
-  FLOATS ("b.weight", QCONV_BF16, 64, 40),
-  FLOATS ("c.weight", QCONV_F16, 9, 8),
-  { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { 301 } } },
-  { NULL },
-};
-
 /* ---- The same bytes in every way ---- */
 
 typedef struct {
@@ -62,7 +47,7 @@ test_same (gconstpointer data)
   g_autoptr (GBytes) first = NULL;
 
   toy_reset ();
-  toy_write (in, model, NULL);
+  toy_write (in, toy_mixed, NULL);
   if (k->source != NULL)
     toy_convert (in, source, &(QconvJob) { .target = k->source, .run.n_threads = 1 });
   for (guint i = 0; i < G_N_ELEMENTS (budgets); i++)
@@ -188,7 +173,7 @@ test_moved_bytes (void)
   g_autofree char *in = toy_path ("in.box"), *source = toy_path ("source.box"), *out = toy_path ("out.box");
 
   toy_reset ();
-  toy_write (in, model, NULL);
+  toy_write (in, toy_mixed, NULL);
   toy_convert (in, source, &(QconvJob) { .target = "half-toy" });
   toy_reset ();
   toy_convert (source, out, &(QconvJob) { .target = "half-toy", .run.no_verify = TRUE });
@@ -253,8 +238,8 @@ test_edge (gconstpointer data)
 {
   const guint i = GPOINTER_TO_UINT (data);
   g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box"), *back = toy_path ("back.box");
-  ToyTensor tensors[] = { FLOATS ("a.weight", QCONV_F32, edges[i].rows, edges[i].cols),
-                          FLOATS ("z.weight", QCONV_F32, 8, 8),
+  ToyTensor tensors[] = { TOY_FLOATS ("a.weight", QCONV_F32, edges[i].rows, edges[i].cols),
+                          TOY_FLOATS ("z.weight", QCONV_F32, 8, 8),
                           { NULL } };
   static const char *const only[] = { "^a$", NULL };
   QconvJob job = { .target = edges[i].target };
@@ -399,7 +384,7 @@ test_progress (gconstpointer data)
   Seen seen = { .ordered = TRUE };
 
   toy_reset ();
-  toy_write (in, model, NULL);
+  toy_write (in, toy_mixed, NULL);
   if (k->source != NULL)
     toy_convert (in, source, &(QconvJob) { .target = k->source });
   m = toy_open (k->source != NULL ? source : in);
@@ -441,7 +426,7 @@ delay (ToyHook hook, gpointer data)
 static void
 test_progress_within (void)
 {
-  static const ToyTensor one[] = { FLOATS ("a.weight", QCONV_F32, 105, 24), { NULL } };
+  static const ToyTensor one[] = { TOY_FLOATS ("a.weight", QCONV_F32, 105, 24), { NULL } };
   g_autofree char *in = toy_path ("in.box"), *out = toy_path ("out.box");
   g_autoptr (QconvModel) m = NULL;
   g_autoptr (QconvPlan) p = NULL;

@@ -9,20 +9,6 @@
 
 #include "toy.h"
 
-#define FLOATS(n, t, r, c)                          \
-  {                                                 \
-    .name = n, .dtype = t, .shape = { 2, { r, c } } \
-  }
-
-static const ToyTensor model[] = {
-  FLOATS ("a.weight", QCONV_F32, 301, 24),
-  FLOATS ("long.weight", QCONV_F32, 23, 2048),
-  FLOATS ("b.weight", QCONV_BF16, 64, 40),
-  FLOATS ("c.weight", QCONV_F16, 9, 8),
-  { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { 301 } } },
-  { NULL },
-};
-
 enum { HEAD_LINES = 2 }; /* lines of a journal before the first layer */
 
 /* Place: the files of one test. @kept, @journal: left by an interrupted run; @whole, @report: of a run that was not */
@@ -75,7 +61,7 @@ place_new (const char *source)
   p.kept = beside (p.out, ".out.box.qconv-partial");
   p.journal = beside (p.out, ".out.box.qconv-journal");
   toy_reset ();
-  toy_write (p.in, model, NULL);
+  toy_write (p.in, toy_mixed, NULL);
   if (source != NULL)
     {
       g_autofree char *plain = toy_path ("plain.box");
@@ -336,11 +322,11 @@ test_other_input (void)
   g_auto (Place) p = place_new (NULL);
 
   interrupt (&p, "half-toy");
-  toy_write (p.in, model, (const char *const[]) { "note=1", NULL });
+  toy_write (p.in, toy_mixed, (const char *const[]) { "note=1", NULL });
   make_whole (&p, "half-toy");
   assert_anew (&p, "half-toy", "*anew: an input has changed");
   interrupt (&p, "half-toy");
-  toy_write (p.in, model, (const char *const[]) { "note=1", NULL }); /* the same bytes, written at another time */
+  toy_write (p.in, toy_mixed, (const char *const[]) { "note=1", NULL }); /* the same bytes, written at another time */
   make_whole (&p, "half-toy");
   assert_anew (&p, "half-toy", "*anew: an input has changed");
 }

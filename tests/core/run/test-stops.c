@@ -5,22 +5,7 @@
 
 #include "toy.h"
 
-#define FLOATS(n, t, r, c)                          \
-  {                                                 \
-    .name = n, .dtype = t, .shape = { 2, { r, c } } \
-  }
-
-/* Groups, chunks and tiles end in the middle of each other; rows are long for the memory */
-static const ToyTensor model[] = {
-  FLOATS ("a.weight", QCONV_F32, 301, 24),
-  FLOATS ("long.weight", QCONV_F32, 23, 2048),
-  FLOATS ("b.weight", QCONV_BF16, 64, 40),
-  FLOATS ("c.weight", QCONV_F16, 9, 8),
-  { .name = "a.bias", .dtype = QCONV_F32, .shape = { 1, { 301 } } },
-  { NULL },
-};
-
-static const ToyTensor small[] = { FLOATS ("a.weight", QCONV_F32, 11, 8), { NULL } };
+static const ToyTensor small[] = { TOY_FLOATS ("a.weight", QCONV_F32, 11, 8), { NULL } };
 
 /* ---- Failures of a plugin ---- */
 
@@ -137,7 +122,7 @@ test_cancelled (gconstpointer data)
   guint n_files;
 
   toy_reset ();
-  toy_write (in, model, NULL);
+  toy_write (in, toy_mixed, NULL);
   toy_write_text (out, "precious");
   if (k->source != NULL)
     toy_convert (in, source, &(QconvJob) { .target = k->source });
