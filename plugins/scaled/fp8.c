@@ -4,30 +4,27 @@
 #include "fp8.h"
 
 #include "grid.h"
-#include "qconv-json.h"
+#include "quant-config.h"
 
-/* Largest config.json that is read. */
-#define CONFIG_LARGEST (1 << 22)
 #define MX_BLOCK 32
 /* Blocks that the scheme fp8_block has. */
 #define SMALLEST 8
 #define LARGEST 4096
 
+/* The shapes say as much as the file. */
+static void
+ignore_broken (gpointer data, const char *file, const char *why)
+{
+}
+
 void
 scaled_read_block_size (const QconvDirectory *d, guint64 *block)
 {
-  QconvSource *beside = qconv_source_sibling (qconv_directory_source (d), "config.json", NULL);
-  gsize n = beside != NULL && qconv_source_size (beside) <= CONFIG_LARGEST ? (gsize) qconv_source_size (beside) : 0;
-  g_autofree char *text = g_malloc (n + 1);
-  g_autoptr (GVariant) root = NULL, config = NULL, size = NULL;
+  g_autoptr (QuantConfig) config = quant_config_read (d, ignore_broken, NULL);
+  g_autoptr (GVariant) size = NULL;
 
-  if (n == 0 || !qconv_source_read (beside, 0, n, text, NULL))
-    return;
-  root = qconv_json_parse (text, n, NULL);
-  if (root == NULL || !g_variant_is_of_type (root, G_VARIANT_TYPE_VARDICT))
-    return;
-  config = g_variant_lookup_value (root, "quantization_config", G_VARIANT_TYPE_VARDICT);
-  size = config != NULL ? g_variant_lookup_value (config, "weight_block_size", G_VARIANT_TYPE ("av")) : NULL;
+  if (config->object != NULL)
+    size = g_variant_lookup_value (config->object, "weight_block_size", G_VARIANT_TYPE ("av"));
   if (size == NULL || g_variant_n_children (size) != 2)
     return;
   for (guint i = 0; i < 2; i++)
