@@ -30,11 +30,23 @@ typedef gboolean (*QconvPackFunc) (const QconvPack *pack, GError **error);
 QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *name);
 
 /**
+ * QconvBlockType: a type of tensors whose items lie in blocks, which only a container and its readers understand.
+ *
+ * @name: the container's name of the type ("Q4_K"), as in #QconvTensor
+ * @items, @bytes: of one block; blocks follow the last axis
+ */
+typedef struct {
+  const char *name;
+  guint32 items, bytes;
+} QconvBlockType;
+
+/**
  * QconvPlanned: a tensor to write. Without @pack its bytes are those of the component @from (cast if @dtype is another
  * float), else @data, else zeros. Text that depends on numbers needs a pack function that fills the rest of the
  * planned length with spaces.
  *
- * @dtype, @shape: of the tensor in the file
+ * @dtype, @shape: of the tensor in the file. QCONV_OPAQUE: blocks of @blocks, whose bytes are those of the component
+ *   unless there is a pack function
  * @from: (nullable): name of the component
  * @pack: (nullable): makes the bytes; only for tensors of a layer
  * @run: of @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
@@ -42,6 +54,7 @@ QCONV_API gconstpointer qconv_pack_component (const QconvPack *p, const char *na
  * @file: number of the output file. This core writes only file 0, OUTPUT
  * @load: (nullable): the load function that undoes @pack. If an edited file bound this component by the same function,
  *   core copies the bytes, dtype and shape of the old tensor instead of unpacking them
+ * @blocks: (nullable): the type of a QCONV_OPAQUE tensor. Core keeps the pointer
  */
 typedef struct {
   QconvDType dtype;
@@ -52,18 +65,24 @@ typedef struct {
   GBytes *data;
   guint32 file;
   QconvLoadFunc load;
-  gconstpointer reserved[1];
+  const QconvBlockType *blocks;
 } QconvPlanned;
 /* Adds a tensor called layer->name + @suffix; @layer: (nullable): NULL: @suffix is the name. A bias is a plain tensor
    of its own and comes to keep(), unless the writer takes biases. Fails with QCONV_ERROR_UNSUPPORTED if the name is
    taken. */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
+/* Adds one line for the user about the planned output. */
+QCONV_API void qconv_output_warn (QconvOutput *o, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* Sets the metadata @key to the text @value, or removes it if @value is NULL. At first the metadata are those of the
    input without the keys that readers dropped. */
 QCONV_API void qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value);
+/* The same with a @value (transfer floating) of any type that the container can write. */
+QCONV_API void qconv_output_set_metadata_value (QconvOutput *o, const char *key, GVariant *value);
 /* Returns: (transfer none): the directory of the input. */
 QCONV_API const QconvDirectory *qconv_output_input (const QconvOutput *o);
+/* Returns: (transfer none): the name of the target without the writer's, "nvfp4", or "edit". */
+QCONV_API const char *qconv_output_target (const QconvOutput *o);
 /* Returns: (transfer none): the options of this writer. */
 QCONV_API const QconvValues *qconv_output_options (const QconvOutput *o);
 /* Returns the number of planned layers, encoded ones and kept tensors. */
@@ -71,14 +90,28 @@ QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 /* Returns: (transfer none): planned layer @i. */
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
 /* Returns: (transfer none) (nullable): what is known about the model: "family" and "variant", ids of a family file;
+   "architecture", as #QconvFact has it, which the input states or the family knows;
    "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
    decimal. NULL if it is not known, and for verbatim copies. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
-/* Another scheme for the layers of one role. @parameters: (nullable): options of @scheme that the target fixes */
+/**
+ * QconvRoleScheme: another scheme for the layers of one role.
+ *
+ * @parameters: (nullable): options of @scheme that the target fixes
+ * @takes: (nullable): returns whether the layer in block @block of @n of a model of @kind, as family files have it
+ *   ("diffusion", "text_encoder"), has this scheme; NULL: all have. Of several rows for one role the first that takes a
+ *   layer counts. A layer outside of blocks, or of a model whose number of blocks is not known, is in block 0 of 0
+ */
 typedef struct {
   const char *role, *scheme, *parameters;
+  gboolean (*takes) (const char *kind, guint64 block, guint64 n);
 } QconvRoleScheme;
+
+/* Layers whose shape @scheme does not take become @instead, or what stands instead of that. */
+typedef struct {
+  const char *scheme, *instead;
+} QconvInstead;
 
 /**
  * QconvTarget: one way to write; @name stands before the last hyphen of the target's name.
@@ -92,7 +125,9 @@ typedef struct {
  * @beside: the loader also takes layers of @scheme in files of the writer's other targets. Layers that a source has in
  *   this scheme, and that core would keep, are then moved instead of decoded
  * @file_name: (nullable): pattern of the output's name without suffix, if the user names none: "{stem}" stands for the
- *   name of the input, "{KEY}" for the option KEY of @scheme. NULL: "{stem}-TARGET"
+ *   name of the input, "{KEY}" for the option KEY of @scheme, or of the writer if that is "plain". NULL: "{stem}-TARGET"
+ * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. What is missing there stays
+ *   plain
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
  *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
  *   shapes of tensors
@@ -105,6 +140,7 @@ typedef struct {
   const QconvRoleScheme *roles;
   gboolean beside, complete;
   const char *file_name;
+  const QconvInstead *instead;
 } QconvTarget;
 
 /**
@@ -120,16 +156,20 @@ typedef struct {
  * @layer: (nullable): adds the tensors of one encoded layer; NULL if all targets are plain
  * @keep: (nullable): adds one plain tensor, whose layer->name is the whole name and whose component is "weight"; NULL:
  *   core writes it as it is
+ * @plain_type: (nullable): returns the type of floats in the plain tensor @name of @shape, a float of @dtype in the input
+ *   or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type at once
  * @end: (nullable): adds tensors and metadata of the whole file, after all layers
  * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
  *   QCONV_ANY_HINT: every key; edits set a key that is not named and not in the file only if the user insists. NULL:
  *   none. Core refuses edits of other keys; layer() may refuse more
  * @component: (nullable): the part of an all-in-one checkpoint that the files hold ("diffusion"), unless the user names
- *   one; its names get no prefix. NULL: all of it
+ *   one; its names get no prefix. QCONV_COMPONENT_MAIN: the diffusion part of a checkpoint, or the model that the file
+ *   is of. NULL: all of it
  * @takes_bias: layer() plans the bias of an encoded layer, too. The layer then has the component QCONV_BIAS if the
  *   model has a bias for it, which does not come to keep()
  */
 #define QCONV_ANY_HINT "*"
+#define QCONV_COMPONENT_MAIN "main"
 typedef struct _QconvWriter QconvWriter;
 struct _QconvWriter {
   const char *id, *summary;
@@ -145,6 +185,8 @@ struct _QconvWriter {
   const char *const *hints;
   const char *component;
   gboolean takes_bias;
-  gconstpointer reserved[5];
+  QconvDType (*plain_type) (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape,
+                            QconvDType dtype);
+  gconstpointer reserved[4];
 };
 G_END_DECLS

@@ -55,6 +55,7 @@ static gboolean
 map_original (Against *a, const QconvModel *model, GError **error)
 {
   const Identity *ours = qconv_model_identity (model, NULL), *theirs = qconv_model_identity (a->original, NULL);
+  const char *namings[] = { ours != NULL ? ours->naming : NULL, NULL };
   MappingOptions options = { .for_loader = TRUE };
   gboolean renamed = ours != NULL && theirs != NULL
                      && (strcmp (ours->naming, theirs->naming) != 0 || ours->foreign != theirs->foreign)
@@ -62,7 +63,7 @@ map_original (Against *a, const QconvModel *model, GError **error)
 
   if (renamed)
     {
-      options.naming = ours->naming;
+      options.namings = namings;
       a->aliases = qconv_keymap_aliases (ours->family, ours->naming);
     }
   a->mapping = qconv_mapping_new (a->original, &options, renamed ? error : NULL);

@@ -132,6 +132,24 @@ kept_blocks (const Family *f, const Dims *dims, const FamilyPreset *preset, cons
   return NULL;
 }
 
+gboolean
+qconv_family_find_block (const Family *f, const Dims *dims, const char *layer, guint64 *block, guint64 *n)
+{
+  for (const char *dot = strchr (layer, '.'); dot != NULL; dot = strchr (dot + 1, '.'))
+    {
+      gsize digits = strspn (dot + 1, "0123456789");
+      g_autofree char *stem = NULL;
+
+      if (digits == 0 || dot[1 + digits] != '.')
+        continue;
+      stem = g_strndup (layer, (gsize) (dot - layer));
+      *block = g_ascii_strtoull (dot + 1, NULL, 10);
+      *n = dims != NULL ? (guint64) count_blocks (f, dims, stem) : 0;
+      return *n > *block;
+    }
+  return FALSE;
+}
+
 /* Returns the role rule of @f that @name falls under, or NULL */
 static const FamilyRoleRule *
 find_role_rule (const Family *f, const char *name)

@@ -173,6 +173,12 @@ typedef struct {
 } FamilyExtra;
 typedef FAMILY_LIST (FamilyExtra) FamilyExtras;
 
+/* The architecture that a file of models with the dimensions @when (nullable: all) states */
+typedef struct {
+  const char *architecture, *when;
+} FamilyArchitecture;
+typedef FAMILY_LIST (FamilyArchitecture) FamilyArchitectures;
+
 typedef struct {
   FamilyRegex match;
   const char *role, *class_;
@@ -279,6 +285,7 @@ typedef struct {
   FamilyVariants variants;
   FamilyLayers layers;
   FamilyAliases aliases;
+  FamilyArchitectures architecture_of;
   FamilyExtras extra_tensors;
   FamilyRoleRules role_rules;
   FamilyKeymaps keymaps;

@@ -29,6 +29,32 @@ qconv_identity_free (Identity *id)
   g_free (id);
 }
 
+/* Returns whether programs of some architectures change rows or numbers in files of the naming of @id */
+static gboolean
+depends_on_architecture (const Identity *id)
+{
+  const FamilyKeymaps *maps = &qconv_family_data (id->family)->keymaps;
+
+  for (guint i = 0; i < maps->n; i++)
+    if (strcmp (maps->at[i].b, id->naming) == 0
+        && (maps->at[i].permute.tensors != NULL || maps->at[i].offset.tensors != NULL))
+      return TRUE;
+  return FALSE;
+}
+
+const char *
+qconv_identity_architecture (const Identity *id)
+{
+  const FamilyData *data = qconv_family_data (id->family);
+
+  if (depends_on_architecture (id))
+    return NULL;
+  for (guint i = 0; id->dims != NULL && i < data->architecture_of.n; i++)
+    if (qconv_dims_hold (id->dims, data->architecture_of.at[i].when))
+      return data->architecture_of.at[i].architecture;
+  return data->architecture_of.n == 0 && data->architectures != NULL ? data->architectures[0] : NULL;
+}
+
 Identity *
 qconv_identity_copy (const Identity *id)
 {

@@ -31,6 +31,9 @@ Identity *qconv_identify_behind (const Families *families, const Names *names, c
 /* Returns TRUE if loaders tell models apart by the stored shape of the weight of @layer, whose name lacks the prefix.
    In a model of no known family, any prefix without a number may stand before the name that loaders know */
 gboolean qconv_identity_probes (const Identity *id, const char *layer);
+/* Returns the architecture that files of the model state; NULL if the family has none, or if the numbers of a file with
+   these names depend on what it states. (transfer none) */
+const char *qconv_identity_architecture (const Identity *id);
 /* Returns: (transfer full): a copy, which must not outlive the families either */
 Identity *qconv_identity_copy (const Identity *id);
 void qconv_identity_free (Identity *id);

@@ -349,6 +349,11 @@ read_components (SchemaReader *r, JsonNode *node, const SchemaMember *of, gpoint
   return qconv_schema_object (r, node, members, NULL) && qconv_schema_map (r, node, &item, into);
 }
 
+#define ARCHITECTURE(member) offsetof (FamilyArchitecture, member)
+static const SchemaMember architecture[] = { { "architecture", MUST (text), ARCHITECTURE (architecture) },
+                                             { "when", MAY (condition), ARCHITECTURE (when) },
+                                             END (FamilyArchitecture) };
+
 #define DATA(member) offsetof (FamilyData, member)
 static const SchemaMember family_file[]
     = { { "schema", MUST (text), DATA (schema) },
@@ -358,6 +363,7 @@ static const SchemaMember family_file[]
         { "kind", read_kind, SCHEMA_NEEDED, NULL, DATA (kind) },
         { "source_refs", MAY (texts), UNUSED },
         { "architectures", MAY (texts), DATA (architectures) },
+        { "architecture_of", OBJECTS (architecture), DATA (architecture_of) },
         { "prefixes", MUST (texts), DATA (prefixes) },
         { "prefix_rewrites", MAY (pairs), DATA (prefix_rewrites) },
         { "detect", OBJECT (detect), DATA (detect) },

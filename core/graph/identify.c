@@ -5,11 +5,16 @@
 
 #include <string.h>
 
+#include "families/expand.h"
+#include "families/keymap.h"
 #include "families/missing.h"
 #include "families/resemble.h"
 #include "graph/restore.h"
 #include "graph/stated.h"
 #include "graph/unwrap.h"
+
+#define HEAD_DIM "head_dim"
+#define ORIGINAL "original"
 
 static Names *
 all_names (const GPtrArray *layers)
@@ -37,6 +42,14 @@ qconv_model_architecture (const QconvModel *m)
   GVariant *v = qconv_directory_fact (m->directory, QCONV_FACT_ARCHITECTURE);
 
   return v != NULL ? g_variant_get_string (v, NULL) : NULL;
+}
+
+const char *
+qconv_model_architecture_of (const QconvModel *m, const Identity *id)
+{
+  const char *stated = qconv_model_architecture (m);
+
+  return stated != NULL ? stated : qconv_identity_architecture (id);
 }
 
 const char *
@@ -72,14 +85,28 @@ set_head_dim (const QconvModel *m, Identity *id)
 {
   guint64 rows = rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0));
 
-  if (qconv_dims_known (id->dims, "head_dim") && rows > 0)
-    qconv_dims_set (id->dims, "head_dim", (gint64) rows);
+  if (qconv_dims_known (id->dims, HEAD_DIM) && rows > 0)
+    qconv_dims_set (id->dims, HEAD_DIM, (gint64) rows);
+}
+
+/* Returns whether the file has the names and sizes of a published model, whose heads are known */
+static gboolean
+knows_heads (const Identity *id)
+{
+  const FamilyVariant *v = strcmp (id->naming, ORIGINAL) == 0 && id->variant != NULL
+                               ? qconv_family_variant (id->family, id->variant)
+                               : NULL;
+
+  for (guint i = 0; v != NULL && !v->synthetic && i < v->dims.n; i++)
+    if (strcmp (v->dims.at[i].name, HEAD_DIM) == 0)
+      return v->dims.at[i].value == qconv_dims_get (id->dims, HEAD_DIM);
+  return FALSE;
 }
 
 gboolean
 qconv_model_states_heads (const QconvModel *m, const Identity *id)
 {
-  return rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0)) > 0;
+  return rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0)) > 0 || knows_heads (id);
 }
 
 Identity *
@@ -202,6 +229,20 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
                         "a loader would see %s = %" G_GINT64_FORMAT " instead of %" G_GINT64_FORMAT
                         " in the output; keep more layers",
                         dimension, qconv_dims_get (seen->dims, dimension), qconv_dims_get (is->dims, dimension));
+}
+
+const char *
+qconv_identity_choose_naming (const Identity *id, const char *const *namings)
+{
+  const char *naming = NULL;
+
+  for (guint i = 0; namings != NULL && namings[i] != NULL; i++)
+    {
+      naming = namings[i];
+      if (strcmp (naming, id->naming) == 0 || qconv_keymap_exists (id->family, id->variant, id->naming, naming))
+        break;
+    }
+  return naming;
 }
 
 char *

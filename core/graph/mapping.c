@@ -181,7 +181,7 @@ keymap_request (const Making *k, const Dims *dims, const char *to)
 
   return (KeymapRequest) { .family = id->family,
                            .variant = id->variant,
-                           .architecture = qconv_model_architecture (k->model),
+                           .architecture = qconv_model_architecture_of (k->model, id),
                            .dims = dims,
                            .names = k->names,
                            .from = id->naming,
@@ -390,9 +390,9 @@ check_unknown (const Making *k, const char *naming, gboolean asked, GError **err
 static gboolean
 make_mapping (Making *k, const MappingOptions *o, GError **error)
 {
-  const char *naming = o->naming;
   Mapping *x = k->x;
   const Identity *id = x->identity;
+  const char *naming = qconv_identity_choose_naming (id, o->namings);
   gboolean known = qconv_identity_known (id);
   gboolean foreign = known && strcmp (id->naming, ORIGINAL) != 0;
 

@@ -6,14 +6,15 @@
 
 /**
  * MappingOptions: zero is the default.
- * @naming: (nullable): NULL: names stay as they are
- * @asked: the user asked for @naming: it is an error if names cannot be changed
+ * @namings: (nullable): the first that the model's family has; NULL: names stay as they are
+ * @asked: the user asked for the only one of @namings: it is an error if names cannot be changed
  * @component, @drop: (nullable): as in QconvNameOptions
  * @keep_prefix: names keep a prefix that no loader knows
  * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {
-  const char *naming, *component;
+  const char *const *namings;
+  const char *component;
   const char *const *drop;
   gboolean asked, keep_prefix, for_loader;
 } MappingOptions;

@@ -134,7 +134,8 @@ qconv_select_component (const QconvModel *m, const GPtrArray *from, const Identi
                         GError **error)
 {
   const FamilyComponents *components = &qconv_family_data (qconv_family_base (id->family))->components;
-  g_auto (GStrv) words = g_strsplit (component != NULL ? component : "", ":", 2);
+  const char *chosen = g_strcmp0 (component, QCONV_COMPONENT_MAIN) == 0 ? whole_part (id) : component;
+  g_auto (GStrv) words = g_strsplit (chosen != NULL ? chosen : "", ":", 2);
   const char *kind = component != NULL ? words[0] : NULL;
   g_autoptr (GPtrArray) layers = g_ptr_array_new ();
 

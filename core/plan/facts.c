@@ -10,7 +10,7 @@ add_fact (GHashTable *facts, const char *name, const char *text)
 }
 
 GHashTable *
-qconv_facts_new (const Identity *id, const char *prefix)
+qconv_facts_new (const Identity *id, const char *prefix, const char *architecture)
 {
   GHashTable *facts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   const FamilyDims *dims = &qconv_family_data (id->family)->dims;
@@ -27,5 +27,6 @@ qconv_facts_new (const Identity *id, const char *prefix)
     add_fact (facts, "family", qconv_family_id (id->family));
   add_fact (facts, "variant", id->variant);
   add_fact (facts, "prefix", prefix);
+  add_fact (facts, "architecture", architecture);
   return facts;
 }

@@ -4,5 +4,5 @@
 #include "graph/identify.h"
 
 /* Returns: (transfer full): name → text (both owned), as qconv_output_fact() hands them out. @prefix: the start of
-   the names in the output */
-GHashTable *qconv_facts_new (const Identity *id, const char *prefix);
+   the names in the output; @architecture: (nullable): of the output */
+GHashTable *qconv_facts_new (const Identity *id, const char *prefix, const char *architecture);

@@ -25,6 +25,7 @@ qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvTargetInf
 
   o->model = model;
   o->writer = target->writer;
+  o->target = target->target->name;
   o->options = qconv_values_new (o->writer->options);
   o->directory = qconv_directory_new (NULL, NULL);
   o->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_planned_layer_free);
@@ -44,13 +45,16 @@ qconv_output_clear (QconvOutput *o)
   g_clear_pointer (&o->options, qconv_values_free);
 }
 
-/* Checks that a tensor without pack function can take the items of its component: as many, of the same width or cast
-   from float to float */
+/* Checks that a tensor of @n_bytes without pack function can take the items of its component: as many, of the same width
+   or cast from float to float, or all bytes as blocks */
 static gboolean
-check_items (const QconvComponent *c, const QconvPlanned *p, const Hook *hook, GError **error)
+check_items (const QconvComponent *c, const QconvPlanned *p, guint64 n_bytes, const Hook *hook, GError **error)
 {
   guint64 have = 0, want = 0, bytes = 0, planned = 0;
 
+  if (p->dtype == QCONV_OPAQUE)
+    return (qconv_shape_bytes (&c->shape, c->dtype, &bytes) && bytes == n_bytes)
+           || qconv_hook_broke (hook, error, "plans blocks of another size than component %s has", p->from);
   if (c->dtype != p->dtype && qconv_dtype_bits (c->dtype) != qconv_dtype_bits (p->dtype)
       && !(qconv_dtype_is_float (c->dtype) && qconv_dtype_is_float (p->dtype)))
     return qconv_hook_broke (hook, error, "plans %s for component %s, which is %s", qconv_dtype_name (p->dtype),
@@ -70,6 +74,24 @@ check_run (const QconvLayer *l, const QconvPlanned *p, guint64 bytes, const Hook
   return p->run.rows == 0 || (l != NULL && qconv_run_fits (&p->run, l->rows, bytes))
          || qconv_hook_broke (hook, error, "plans runs that do not fit the %" G_GUINT64_FORMAT " bytes of the tensor",
                               bytes);
+}
+
+static gboolean
+whole_blocks (const QconvPlanned *p)
+{
+  return p->shape.rank > 0 && p->blocks->items > 0 && p->shape.dim[p->shape.rank - 1] % p->blocks->items == 0;
+}
+
+/* Sets @bytes to those of the tensor. Returns FALSE if they are too many */
+static gboolean
+planned_bytes (const QconvPlanned *p, guint64 *bytes)
+{
+  guint64 items;
+
+  if (p->blocks == NULL)
+    return qconv_shape_bytes (&p->shape, p->dtype, bytes);
+  return qconv_shape_items (&p->shape, &items)
+         && !__builtin_mul_overflow (items / p->blocks->items, p->blocks->bytes, bytes);
 }
 
 /* Returns the hook of the writer that is running */
@@ -96,13 +118,16 @@ check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, 
   /* A safetensors file may hold one tensor whose name is empty */
   if (!g_utf8_validate (name, -1, NULL) || (*name == '\0' && (layer == NULL || *layer->name != '\0')))
     return qconv_hook_broke (&hook, error, "adds a tensor whose name is empty or not UTF-8");
-  if ((guint) p->dtype >= QCONV_N_DTYPES || p->dtype == QCONV_OPAQUE || p->shape.rank > QCONV_MAX_RANK)
+  if ((guint) p->dtype >= QCONV_N_DTYPES || (p->dtype == QCONV_OPAQUE) != (p->blocks != NULL)
+      || p->shape.rank > QCONV_MAX_RANK)
     return qconv_hook_broke (&hook, error, "adds tensor \"%s\" of an unknown type or rank", name);
   if (p->file != 0)
     return qconv_hook_broke (&hook, error, "puts tensor \"%s\" into file %u; there is only file 0", name, p->file);
   if (qconv_directory_find (o->directory, name) != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "two output tensors are called \"%s\"", name);
-  if (!qconv_shape_bytes (&p->shape, p->dtype, bytes))
+  if (p->blocks != NULL && !whole_blocks (p))
+    return qconv_hook_broke (&hook, error, "plans tensor \"%s\", whose rows do not hold whole blocks", name);
+  if (!planned_bytes (p, bytes))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "output tensor \"%s\" is too large", name);
   if (p->from != NULL && component == NULL)
     return qconv_hook_broke (&hook, error, "plans tensor \"%s\" from component %s, which the layer lacks", name,
@@ -113,7 +138,20 @@ check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, 
     return check_run (layer, p, *bytes, &hook, error);
   if (p->data != NULL && g_bytes_get_size (p->data) != *bytes)
     return qconv_hook_broke (&hook, error, "plans bytes for tensor \"%s\" that do not make its shape", name);
-  return component == NULL || check_items (component, p, &hook, error);
+  return component == NULL || check_items (component, p, *bytes, &hook, error);
+}
+
+void
+qconv_output_warn (QconvOutput *o, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  g_return_if_fail (o != NULL && format != NULL);
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  qconv_warn (&o->warn, "%s", text);
 }
 
 gboolean
@@ -126,7 +164,11 @@ qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix, c
 
   g_return_val_if_fail (o != NULL && suffix != NULL && tensor != NULL, FALSE);
   name = g_strconcat (layer != NULL ? layer->name : "", suffix, NULL);
-  planned = (QconvTensor) { .name = name, .dtype = tensor->dtype, .shape = tensor->shape, .file = tensor->file };
+  planned = (QconvTensor) { .name = name,
+                            .dtype = tensor->dtype,
+                            .type = tensor->blocks != NULL ? tensor->blocks->name : NULL,
+                            .shape = tensor->shape,
+                            .file = tensor->file };
   if (!check_planned (o, layer, name, tensor, &planned.n_bytes, error)
       || !qconv_directory_add (o->directory, &planned, error))
     return FALSE;
@@ -189,6 +231,20 @@ qconv_output_set_metadata (QconvOutput *o, const char *key, const char *value)
 {
   g_return_if_fail (o != NULL && key != NULL && (value == NULL || g_utf8_validate (value, -1, NULL)));
   qconv_directory_replace_metadata (o->directory, key, value != NULL ? g_variant_new_string (value) : NULL);
+}
+
+void
+qconv_output_set_metadata_value (QconvOutput *o, const char *key, GVariant *value)
+{
+  g_return_if_fail (o != NULL && key != NULL && value != NULL);
+  qconv_directory_replace_metadata (o->directory, key, value);
+}
+
+const char *
+qconv_output_target (const QconvOutput *o)
+{
+  g_return_val_if_fail (o != NULL, NULL);
+  return o->target;
 }
 
 const QconvDirectory *

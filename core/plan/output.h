@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The planned output, to which a writer adds tensors and metadata. The plan fills it, the run and the check read it. */
 #pragma once
+#include "base/warn.h"
 #include "graph/model.h"
 #include "plan/planned.h"
 
@@ -9,20 +10,24 @@
  *
  * @model: the model that it is made from
  * @writer: plans the tensors
+ * @target: the name of the target without the writer's
  * @directory: the planned tensors and the metadata
  * @options: of the writer
  * @layers: (element-type PlannedLayer): in order
  * @tensors: (element-type PlannedTensor): by index in @directory
  * @facts: (nullable): name → text of what is known about the model, see qconv_output_fact()
+ * @warn: listener of the writer's warnings
  * @current: (nullable): the layer whose tensors the writer is planning; NULL in end()
  */
 struct _QconvOutput {
   const QconvModel *model;
   const QconvWriter *writer;
+  const char *target;
   QconvDirectory *directory;
   QconvValues *options;
   GPtrArray *layers, *tensors;
   GHashTable *facts;
+  Warn warn;
   PlannedLayer *current;
 };
 

@@ -13,15 +13,30 @@
 #include "plan/undecoded.h"
 #include "registry/values.h"
 
+/* Returns the type of @s as a plain tensor */
+static QconvDType
+plain_type (const Planning *pl, const SourceLayer *s)
+{
+  const QconvTarget *t = pl->plan->target->target;
+  const QconvWriter *w = pl->plan->target->writer;
+  gboolean cast_all = t->scheme != NULL && strcmp (t->scheme, QCONV_PLAIN) == 0 && t->dtype != QCONV_OPAQUE;
+  const QconvLayer *l = &s->layer->pub;
+  QconvDType wanted = QCONV_OPAQUE;
+
+  if (qconv_source_layer_plain (s) && !qconv_dtype_is_number (l->dtype))
+    return l->dtype;
+  if (w->plain_type != NULL && pl->plan->edit == NULL && qconv_dtype_is_float (l->dtype))
+    wanted = w->plain_type (w, &pl->plan->output, s->plain_name, &l->shape, l->dtype);
+  return qconv_dtype_is_float (wanted) ? wanted : cast_all ? t->dtype : l->dtype;
+}
+
 /* Plans the layer as a plain tensor: copied, cast or decoded */
 static PlannedLayer *
 plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error)
 {
-  const QconvTarget *t = pl->plan->target->target;
-  gboolean cast_all = t->scheme != NULL && strcmp (t->scheme, QCONV_PLAIN) == 0 && t->dtype != QCONV_OPAQUE;
   const QconvLayer *l = &s->layer->pub;
   gboolean plain = qconv_source_layer_plain (s);
-  QconvDType dtype = cast_all && (!plain || qconv_dtype_is_number (l->dtype)) ? t->dtype : l->dtype;
+  QconvDType dtype = plain_type (pl, s);
   How how = !plain ? HOW_DECODE : dtype != l->dtype ? HOW_CAST : HOW_COPY;
   Layer *layer;
 

@@ -91,15 +91,14 @@ plan_layers (Planning *pl, GError **error)
          && (p->edit == NULL || qconv_edit_check_metadata (p->edit, &p->output, error));
 }
 
-/* Returns the naming to write, or NULL to keep the names */
-static const char *
-output_naming (const Planning *pl)
+/* Returns the namings to write, best first, or NULL to keep the names. @asked: room for the one that the user named */
+static const char *const *
+output_namings (const Planning *pl, const char **asked)
 {
-  const char *const *spellings = pl->plan->target->writer->spellings;
-
-  if (pl->job->names.naming != NULL)
-    return strcmp (pl->job->names.naming, "keep") == 0 ? NULL : pl->job->names.naming;
-  return spellings != NULL ? spellings[0] : NULL;
+  if (pl->job->names.naming == NULL)
+    return pl->plan->target->writer->spellings;
+  asked[0] = pl->job->names.naming;
+  return strcmp (asked[0], "keep") == 0 ? NULL : asked;
 }
 
 /* Refuses an incomplete model if the target has a loader, else warns */
@@ -183,7 +182,7 @@ add_facts_of_edit (QconvPlan *p)
   const Identity *id = qconv_model_known (p->model, NULL);
 
   if (id != NULL)
-    p->output.facts = qconv_facts_new (id, id->prefix);
+    p->output.facts = qconv_facts_new (id, id->prefix, qconv_model_architecture_of (p->model, id));
 }
 
 /* Maps names and merges LoRAs. Edits and verbatim copies do neither */
@@ -194,6 +193,7 @@ map_layers (Planning *pl, GError **error)
   const QconvJob *job = pl->job;
   MappingOptions options = { .component = job->names.component, .drop = job->names.drop };
   LoraJob loras = { job->lora.files, job->lora.partial, p->warn };
+  const char *asked[] = { NULL, NULL };
 
   if (job->lora.files != NULL && (p->edit != NULL || p->target->target->scheme == NULL))
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all weights as they are: no LoRA can be merged",
@@ -204,7 +204,7 @@ map_layers (Planning *pl, GError **error)
            || qconv_fail (error, QCONV_ERROR_OPTION, "%s takes all layers under their names", p->target->name);
   if (!check_naming (pl, error))
     return FALSE;
-  options.naming = output_naming (pl);
+  options.namings = output_namings (pl, asked);
   options.asked = job->names.naming != NULL;
   options.keep_prefix = g_strcmp0 (job->names.naming, "keep") == 0;
   options.for_loader = p->target->writer->spellings != NULL;
@@ -218,7 +218,8 @@ map_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->mapping != NULL)
     {
-      p->output.facts = qconv_facts_new (p->mapping->identity, p->mapping->prefix);
+      p->output.facts = qconv_facts_new (p->mapping->identity, p->mapping->prefix,
+                                         qconv_model_architecture_of (p->model, p->mapping->identity));
       warn_names (p, &options);
     }
   if (p->mapping != NULL && p->mapping->n_useless > 0)
@@ -284,10 +285,11 @@ static gboolean
 name_output (const Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
+  const Scheme *scheme = qconv_schemes_main (&pl->schemes);
 
   g_free (p->path);
-  p->path = qconv_output_path (p->target, qconv_schemes_main (&pl->schemes)->values, p->model->path, pl->job->output,
-                               error);
+  p->path = qconv_output_path (p->target, scheme != NULL ? scheme->values : p->output.options, p->model->path,
+                               pl->job->output, error);
   return p->path != NULL;
 }
 
@@ -392,6 +394,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->allow_nonfinite = job->run.allow_nonfinite;
   p->warn = (Warn) { job->warn, job->warn_data };
   qconv_output_init (&p->output, model, p->target);
+  p->output.warn = p->warn;
   qconv_schemes_init (&pl.schemes, p->target);
   ok = (!p->verify || qconv_plan_check_stated (p, &local)) && make_plan (&pl, &local);
   if (ok)

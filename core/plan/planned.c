@@ -44,7 +44,7 @@ byte_run (const PlannedTensor *t)
   if (t->component < 0)
     return QCONV_WHOLE;
   c = t->layer->layer->pub.components[t->component];
-  if (t->dtype != c->dtype)
+  if (t->dtype != c->dtype && t->dtype != QCONV_OPAQUE)
     {
       guint64 items = qconv_component_stride (c) * 8 / qconv_dtype_bits (c->dtype);
 

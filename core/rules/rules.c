@@ -42,21 +42,6 @@ init_rows (Rules *r, GError **error)
   return TRUE;
 }
 
-static guint
-scheme_bits (const Layer *l)
-{
-  double bits = 0;
-
-  for (guint i = 0; i < l->pub.n_components; i++)
-    {
-      guint64 items = 0;
-
-      if (l->pub.components[i]->run.rows > 0 && qconv_shape_items (&l->pub.components[i]->shape, &items))
-        bits += (double) items * qconv_dtype_bits (l->pub.components[i]->dtype);
-    }
-  return (guint) (bits / ((double) l->pub.rows * (double) l->pub.cols));
-}
-
 /* Returns the family's advice for the scheme @id with weights of @bits */
 static Advice
 advise_for (const Rules *r, const SourceLayer *s, const char *id, guint bits)
@@ -69,7 +54,7 @@ advise_for (const Rules *r, const SourceLayer *s, const char *id, guint bits)
 static Advice
 advise (const Rules *r, const SourceLayer *s, const Layer *trial)
 {
-  return advise_for (r, s, trial->quantizer->id, scheme_bits (trial));
+  return advise_for (r, s, trial->quantizer->id, qconv_target_layer_bits (trial));
 }
 
 /* Returns: (nullable): the scheme that the target has for @s */
@@ -79,9 +64,14 @@ target_scheme (const Rules *r, const SourceLayer *s)
   const Identity *id = r->mapping != NULL ? r->mapping->identity : NULL;
   g_autofree char *name = id != NULL ? qconv_weight_name (qconv_mapping_original (r->mapping, s)) : NULL;
   const QconvTarget *t = r->schemes->info->target;
+  guint64 block = 0, n = 0;
 
-  return qconv_schemes_for_role (
-      r->schemes, t->roles != NULL && id != NULL ? qconv_family_role (id->family, id->dims, name) : NULL);
+  if (t->roles == NULL || id == NULL)
+    return qconv_schemes_main (r->schemes);
+  if (!qconv_family_find_block (id->family, id->dims, name, &block, &n))
+    block = n = 0;
+  return qconv_schemes_for_role (r->schemes, qconv_family_role (id->family, id->dims, name),
+                                 qconv_family_kind (id->family), block, n);
 }
 
 /* Returns: (transfer full): @s in @scheme, or NULL. Keeps the first broken contract for qconv_rules_check() */
@@ -328,7 +318,8 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
   if (reason != NULL)
     return stays_small (r, s, reason);
   if (scheme->role != NULL) /* the family advises about the target's own scheme */
-    return advise_for (r, s, qconv_schemes_main (r->schemes)->quantizer->id, scheme_bits (*trial)).kind == ADVICE_KEEP
+    return advise_for (r, s, qconv_schemes_main (r->schemes)->quantizer->id, qconv_target_layer_bits (*trial)).kind
+                   == ADVICE_KEEP
                ? stays ("family")
                : becomes (scheme, g_steal_pointer (trial), "target");
   advice = advise (r, s, *trial);
@@ -401,9 +392,17 @@ qconv_rules_decide (Rules *r, const SourceLayer *s)
 {
   const Scheme *scheme = target_scheme (r, s);
   const QconvTarget *t = r->schemes->info->target;
-  g_autoptr (Layer) trial = scheme != NULL ? try_scheme (r, s, scheme, NULL) : NULL;
-  gboolean fits = trial != NULL;
-  Decision d = decide (r, s, scheme, &trial);
+  g_autoptr (Layer) trial = NULL;
+  gboolean fits;
+  Decision d;
+
+  for (const Scheme *other = scheme; trial == NULL && other != NULL; other = qconv_schemes_instead (r->schemes, other))
+    {
+      trial = try_scheme (r, s, other, NULL);
+      scheme = trial != NULL ? other : scheme;
+    }
+  fits = trial != NULL;
+  d = decide (r, s, scheme, &trial);
 
   /* The loader of a complete target does not take the layer in another form */
   if (scheme != NULL && t->complete && !fits && r->gave_up == NULL

@@ -40,9 +40,11 @@ qconv_schemes_init (Schemes *s, const QconvTargetInfo *info)
     {
       Scheme *scheme = new_scheme (s, qconv_registry_quantizer (r->scheme), r->parameters);
 
-      scheme->role = r->role;
+      scheme->role = r;
       scheme->implied = TRUE;
     }
+  for (const QconvInstead *i = info->target->instead; i != NULL && i->scheme != NULL; i++)
+    qconv_schemes_imply (s, i->instead);
 }
 
 void
@@ -58,16 +60,26 @@ qconv_schemes_main (const Schemes *s)
 }
 
 const Scheme *
-qconv_schemes_for_role (const Schemes *s, const char *role)
+qconv_schemes_for_role (const Schemes *s, const char *role, const char *kind, guint64 block, guint64 n)
 {
   for (guint i = 0; role != NULL && i < s->list->len; i++)
     {
       const Scheme *known = g_ptr_array_index (s->list, i);
 
-      if (g_strcmp0 (known->role, role) == 0)
+      if (known->role != NULL && strcmp (known->role->role, role) == 0
+          && (known->role->takes == NULL || known->role->takes (kind, block, n)))
         return known;
     }
   return qconv_schemes_main (s);
+}
+
+const Scheme *
+qconv_schemes_instead (const Schemes *s, const Scheme *scheme)
+{
+  for (const QconvInstead *i = s->info->target->instead; i != NULL && i->scheme != NULL; i++)
+    if (strcmp (i->scheme, scheme->quantizer->id) == 0)
+      return qconv_schemes_find (s, i->instead);
+  return NULL;
 }
 
 static Scheme *

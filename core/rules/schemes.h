@@ -7,14 +7,15 @@
  * Scheme: one scheme of a run.
  *
  * @parameters: (nullable): options that the target fixes
- * @role: (nullable): the role of the layers that the target maps to this scheme
+ * @role: (nullable): the row of the target that maps layers of a role to this scheme
  * @beside: as in #QconvTarget
  * @values: its options: those that the target fixes and those that the user set for all layers
  * @implied: the user did not name it; options reach it only as ID.KEY
  */
 typedef struct {
   const QconvQuantizer *quantizer;
-  const char *parameters, *role;
+  const char *parameters;
+  const QconvRoleScheme *role;
   gboolean beside;
   QconvValues *values;
   gboolean implied;
@@ -29,9 +30,11 @@ void qconv_schemes_init (Schemes *s, const QconvTargetInfo *info);
 void qconv_schemes_clear (Schemes *s);
 /* Returns: (transfer none): the target's own scheme; NULL for plain targets and edits */
 const Scheme *qconv_schemes_main (const Schemes *s);
-/* Returns: (transfer none): the scheme for layers of @role (nullable): the one to which the target maps the role, else
-   the target's own; NULL for plain targets and edits */
-const Scheme *qconv_schemes_for_role (const Schemes *s, const char *role);
+/* Returns: (transfer none): the scheme for layers of @role (nullable) in block @block of @n of a model of @kind: the one to
+   which the target maps the role, else the target's own; NULL for plain targets and edits */
+const Scheme *qconv_schemes_for_role (const Schemes *s, const char *role, const char *kind, guint64 block, guint64 n);
+/* Returns: (transfer none) (nullable): the scheme that the target has for layers whose shape @scheme does not take */
+const Scheme *qconv_schemes_instead (const Schemes *s, const Scheme *scheme);
 /* Returns: (transfer none): the scheme @id if it takes part, else NULL */
 const Scheme *qconv_schemes_find (const Schemes *s, const char *id);
 /* Adds a scheme that a family advises; must be called before options are handed out.

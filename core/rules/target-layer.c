@@ -59,3 +59,18 @@ qconv_target_takes (const SourceLayer *s, const Scheme *scheme, GError **error)
     g_propagate_prefixed_error (error, g_steal_pointer (&refused), "layer \"%s\": ", s->name);
   return l != NULL;
 }
+
+guint
+qconv_target_layer_bits (const Layer *l)
+{
+  double bits = 0;
+
+  for (guint i = 0; i < l->pub.n_components; i++)
+    {
+      guint64 items = 0;
+
+      if (l->pub.components[i]->run.rows > 0 && qconv_shape_items (&l->pub.components[i]->shape, &items))
+        bits += (double) items * qconv_dtype_bits (l->pub.components[i]->dtype);
+    }
+  return (guint) (bits / ((double) l->pub.rows * (double) l->pub.cols));
+}

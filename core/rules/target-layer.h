@@ -10,3 +10,5 @@
 Layer *qconv_target_layer (const SourceLayer *s, const Scheme *scheme, const QconvValues *values, GError **error);
 /* Returns whether @scheme can hold @s. Fails with the reason of the quantizer, unless @s is no matrix of numbers */
 gboolean qconv_target_takes (const SourceLayer *s, const Scheme *scheme, GError **error);
+/* Returns the bits of one weight of @l, without components that belong to the whole layer */
+guint qconv_target_layer_bits (const Layer *l);

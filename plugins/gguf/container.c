@@ -8,6 +8,7 @@
 #include "gguf-keys.h"
 #include "header.h"
 #include "split.h"
+#include "write.h"
 
 /**
  * Opening: a model while it is opened.
@@ -203,4 +204,5 @@ const QconvContainer qconv_gguf_container = {
   .entries = (const char *const[]) { "*.gguf", NULL },
   .score = score,
   .open = open_source,
+  .lay_out = qconv_gguf_lay_out,
 };

@@ -3,6 +3,7 @@
 #include "container.h"
 #include "reader.h"
 #include "types.h"
+#include "writer.h"
 
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
@@ -79,8 +80,9 @@ decode_scaled (const QconvQuantizer *self, const QconvTile *t, GError **error)
 GGUF_BLOCK_TYPES (QUANTIZER)
 
 #define ADDRESS(number, word, scheme, ...) &scheme,
-QCONV_PLUGIN_DEFINE (gguf, .summary = N_ ("GGUF files: plain tensors and all block types, read only"),
+QCONV_PLUGIN_DEFINE (gguf, .summary = N_ ("GGUF files: plain tensors and all block types"),
                      .license = "LGPL-2.1-or-later", .gettext_domain = GETTEXT_PACKAGE,
                      .containers = (const QconvContainer *const[]) { &qconv_gguf_container, NULL },
                      .readers = (const QconvReader *const[]) { &qconv_gguf_reader, NULL },
+                     .writers = (const QconvWriter *const[]) { &qconv_gguf_writer, NULL },
                      .quantizers = (const QconvQuantizer *const[]) { GGUF_BLOCK_TYPES (ADDRESS) NULL })

@@ -10,8 +10,6 @@
 #include "place.h"
 #include "value.h"
 
-#define MAX_NAME 1023
-#define MAX_KEY 65535
 #define DEFAULT_ALIGNMENT 32
 #define MAX_ITEMS (G_GUINT64_CONSTANT (1) << 62)
 
@@ -90,7 +88,7 @@ take_metadata (GgufCursor *c, GgufHeader *h, guint64 n, GError **error)
 {
   for (guint64 i = 0; i < n; i++)
     {
-      g_autofree char *key = take_word (c, "metadata key", MAX_KEY, error);
+      g_autofree char *key = take_word (c, "metadata key", GGUF_MAX_KEY, error);
       GVariant *value;
       guint odd = 0;
 
@@ -186,7 +184,7 @@ take_tensor (GgufCursor *c, GgufTensor *t, GError **error)
   guint64 row = 0, items = 0;
   guint32 id;
 
-  t->name = take_word (c, "tensor name", MAX_NAME, error);
+  t->name = take_word (c, "tensor name", GGUF_MAX_NAME, error);
   if (t->name == NULL)
     return FALSE;
   if (take_shape (c, &t->shape, &row, &items, error) && qconv_gguf_cursor_take_u32 (c, &id, error)

@@ -4,6 +4,9 @@
 #include "types.h"
 
 #define GGUF_MAX_DIMS 8
+/* Longest name of a tensor, and longest key of metadata, in bytes. */
+#define GGUF_MAX_NAME 1023
+#define GGUF_MAX_KEY 65535
 
 /**
  * GgufTensor: one tensor of the file.

@@ -33,6 +33,15 @@ qconv_gguf_type_named (const char *name)
   return NULL;
 }
 
+const GgufType *
+qconv_gguf_type_plain (QconvDType dtype)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    if (types[i].dtype == dtype && dtype != QCONV_OPAQUE)
+      return &types[i];
+  return NULL;
+}
+
 guint64
 qconv_gguf_matrices (const QconvShape *shape, guint64 cols)
 {

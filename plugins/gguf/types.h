@@ -63,5 +63,7 @@ const GgufType *qconv_gguf_type (guint32 id);
 /* Returns: (transfer none) (nullable): the type called @name, as QconvTensor.type has it. */
 const GgufType *qconv_gguf_type_named (const char *name);
 
+/* Returns: (transfer none) (nullable): the type of plain items. */
+const GgufType *qconv_gguf_type_plain (QconvDType dtype);
 /* Returns the number of matrices of @cols columns that a weight holds. Each may have a tensor scale of its own. */
 guint64 qconv_gguf_matrices (const QconvShape *shape, guint64 cols);

@@ -123,7 +123,7 @@ take_text (GgufCursor *c, guint *odd, GError **error)
     return NULL;
   if (is_text (text, n, odd))
     return g_variant_new_take_string (g_steal_pointer (&text));
-  return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, n + 1, 1);
+  return g_variant_new ("(@ay)", g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, n + 1, 1));
 }
 
 static void
