@@ -108,13 +108,6 @@ QCONV_LEVEL_NAME (qconv_ggml_iq4_nl) (const guint8 *restrict src, float *restric
 /* Twice the values of E2M1 (ggml: kvalues_mxfp4); code 8 is +0 */
 static const gint8 e2m1_doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
-/* Returns 2^(e-128), half the value of an E8M0 byte. ggml's decoder does not treat 255 as NaN */
-static inline float
-half_of_e8m0 (guint8 e)
-{
-  return f32_of_bits (e < 2 ? 0x200000u << e : (guint32) (e - 1) << 23);
-}
-
 void
 QCONV_LEVEL_NAME (qconv_ggml_mxfp4) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
@@ -125,19 +118,6 @@ QCONV_LEVEL_NAME (qconv_ggml_mxfp4) (const guint8 *restrict src, float *restrict
       look_up_nibbles (src + 1, q, e2m1_doubled);
       scale (dst, q, BLOCK, half_of_e8m0 (src[0]));
     }
-}
-
-/* Returns half the value of an E4M3 byte without its sign; 0x7f is 0 and 0xff is 240 (ggml: ggml_ue4m3_to_fp32) */
-static inline float
-half_of_ue4m3 (guint8 v)
-{
-  guint32 exponent = v >> 3 & 15, mantissa = v & 7;
-
-  if (v == 0x7f)
-    return 0.0f;
-  if (exponent == 0)
-    return (float) mantissa * 0x1p-10f;
-  return f32_of_bits ((exponent + 119) << 23 | mantissa << 20);
 }
 
 void

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lists the operations of the ggml block types: blocks in, F32 out. The table of each level includes them. */
+/* Lists the operations of the ggml block types, and runs the decoders: blocks in, F32 out. The table of each level
+   includes them. */
 #include "kernels/args.h"
-#include "kernels/ggml.h"
+#include "kernels/ggml-encode.h"
 
 /* Checks that the buffers hold all blocks, and runs @decode over them */
 static gboolean
@@ -180,6 +181,9 @@ decode_nvfp4 (gpointer device, gpointer stream, const QconvArg *args, GError **e
   return run (args, 36, 64, QCONV_LEVEL_NAME (qconv_ggml_nvfp4), error);
 }
 
+#define ENCODE(type, name, items, bytes) \
+  { name "-encode", 1, "bbbiii", QCONV_LEVEL_NAME (qconv_op_ggml_encode_##type) },
+
 const QconvOp QCONV_LEVEL_NAME (qconv_ggml_ops)[] = {
   { "q4_0-decode", 1, "bbi", decode_q4_0 },          { "q4_1-decode", 1, "bbi", decode_q4_1 },
   { "q5_0-decode", 1, "bbi", decode_q5_0 },          { "q5_1-decode", 1, "bbi", decode_q5_1 },
@@ -194,5 +198,5 @@ const QconvOp QCONV_LEVEL_NAME (qconv_ggml_ops)[] = {
   { "iq4_xs-decode", 1, "bbi", decode_iq4_xs },      { "tq1_0-decode", 1, "bbi", decode_tq1_0 },
   { "tq2_0-decode", 1, "bbi", decode_tq2_0 },        { "q1_0-decode", 1, "bbi", decode_q1_0 },
   { "q2_0-decode", 1, "bbi", decode_q2_0 },          { "mxfp4_blocks-decode", 1, "bbi", decode_mxfp4 },
-  { "nvfp4_blocks-decode", 1, "bbi", decode_nvfp4 }, { .name = NULL },
+  { "nvfp4_blocks-decode", 1, "bbi", decode_nvfp4 }, QCONV_GGML_ENCODED (ENCODE) { .name = NULL },
 };

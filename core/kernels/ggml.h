@@ -168,3 +168,23 @@ look_up_nibbles (const guint8 *b, gint8 *q, const gint8 *table)
 /* ggml: kvalues_iq4nl */
 static const gint8 qconv_ggml_iq4_values[16]
     = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
+
+/* Returns 2^(e-128), half the value of an E8M0 byte. ggml's decoder does not treat 255 as NaN */
+static inline float
+half_of_e8m0 (guint8 e)
+{
+  return f32_of_bits (e < 2 ? 0x200000u << e : (guint32) (e - 1) << 23);
+}
+
+/* Returns half the value of an E4M3 byte without its sign; 0x7f is 0 and 0xff is 240 (ggml: ggml_ue4m3_to_fp32) */
+static inline float
+half_of_ue4m3 (guint8 v)
+{
+  guint32 exponent = v >> 3 & 15, mantissa = v & 7;
+
+  if (v == 0x7f)
+    return 0.0f;
+  if (exponent == 0)
+    return (float) mantissa * 0x1p-10f;
+  return f32_of_bits ((exponent + 119) << 23 | mantissa << 20);
+}

@@ -5,9 +5,9 @@
 #include <string.h>
 
 /* clang-format off */
-#define PLAIN(id, name, bytes, dtype) { id, name, 1, bytes, dtype, NULL, { -1, -1 } },
-#define BLOCK(id, name, scheme, items, bytes, half, second)                                                            \
-  { id, name, items, bytes, QCONV_OPAQUE, #scheme, { half, second } },
+#define PLAIN(id, name, bytes, dtype) { id, name, 1, bytes, dtype, NULL, 0, { -1, -1 } },
+#define BLOCK(id, name, scheme, items, bytes, half, second, bound)                                                     \
+  { id, name, items, bytes, QCONV_OPAQUE, #scheme, bound, { half, second } },
 /* clang-format on */
 
 static const GgufType types[]

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests encoding the block types of ggml: against golden files and checksums of ggml, the levels against each other,
+   and the search against ggml's blocks. */
+#include <math.h>
+#include <string.h>
+
+#include "golden-file.h"
+#include "kernel-fixture.h"
+
+/**
+ * Type: a type and ggml's bytes for the weights of make_weights().
+ *
+ * @golden: the file in golden/gguf/types
+ * @plain, @weighted: the first 12 bytes of the SHA-256 without and with importance; (nullable): the same
+ */
+typedef struct {
+  const char *golden, *op;
+  gsize items, bytes;
+  const char *plain, *weighted;
+} Type;
+
+static const Type types[] = {
+  { "Q8_0", "q8_0", 32, 34, "4e3cbe7cb5fd97e35097f8c9" },
+  { "Q4_0", "q4_0", 32, 18, "e8f50209d0baa9cee343b231" },
+  { "Q4_1", "q4_1", 32, 20, "2d953e36ee8ad67996543e9b" },
+  { "Q5_0", "q5_0", 32, 22, "dd840ffb152044ab741825db" },
+  { "Q5_1", "q5_1", 32, 24, "a3b154d85cf03db6dc618b04" },
+  { "MXFP4", "mxfp4_blocks", 32, 17, "dfe5636e8eb4721a1e4c1904" },
+  { "NVFP4", "nvfp4_blocks", 64, 36, "4aa09c392b86c80fe37ab128" },
+  { "TQ1_0", "tq1_0", 256, 54, "2a62ef1e07d925f434d11bae" },
+  { "TQ2_0", "tq2_0", 256, 66, "1a0683a8e329ff3bf69b5b4e" },
+};
+
+/* One call of an encoder. @importance: (nullable) */
+typedef struct {
+  QconvDType dtype;
+  gconstpointer weights;
+  const float *importance;
+  gsize rows, cols;
+  gboolean search;
+} Call;
+
+/* Returns: (transfer full): the blocks. Checks that nothing is written behind them */
+static guint8 *
+encode (const QconvKernelLevel *level, const Type *type, const Call *c)
+{
+  gsize size = c->rows * (c->cols / type->items) * type->bytes;
+  g_autofree char *op = g_strconcat (type->op, "-encode", NULL);
+  guint8 *out = g_malloc (size + 16);
+  QconvBuffer src = QCONV_BUFFER (c->weights, c->rows * c->cols * qconv_dtype_bits (c->dtype) / 8, c->dtype);
+  QconvBuffer dst = QCONV_BUFFER (out, size, QCONV_OPAQUE);
+  QconvBuffer importance = QCONV_BUFFER (c->importance, c->cols * sizeof (float), QCONV_F32);
+
+  memset (out, 0xaa, size + 16);
+  KERNEL_RUN (level, op, QCONV_BUF (&src), QCONV_BUF (&dst), QCONV_BUF (c->importance != NULL ? &importance : NULL),
+              QCONV_I (c->rows), QCONV_I (c->cols), QCONV_I (c->search));
+  for (gsize i = 0; i < 16; i++)
+    g_assert_cmpuint (out[size + i], ==, 0xaa);
+  return out;
+}
+
+/* Returns: (transfer full): the values of @n blocks, by the reference level */
+static float *
+decode (const Type *type, const guint8 *blocks, gsize n)
+{
+  g_autofree char *op = g_strconcat (type->op, "-decode", NULL);
+  float *out = g_new (float, n * type->items);
+  QconvBuffer src = QCONV_BUFFER (blocks, n * type->bytes, QCONV_OPAQUE);
+  QconvBuffer dst = QCONV_BUFFER (out, n * type->items * sizeof (float), QCONV_F32);
+
+  KERNEL_RUN (qconv_kernel_levels (), op, QCONV_BUF (&src), QCONV_BUF (&dst), QCONV_I (n));
+  return out;
+}
+
+enum { ROWS = 2, COLS = 512, N = ROWS * COLS };
+
+/* Fills two rows of sums of four random bytes, and the importance of their columns. Row 1 is small, has a block of
+   zeros and one of large numbers. The checksums of ggml's bytes belong to these numbers */
+static void
+make_weights (float x[N], float importance[COLS])
+{
+  guint32 s = 1;
+
+  for (gsize i = 0; i < N + COLS; i++)
+    {
+      guint sum = 0, last = 0;
+
+      for (guint k = 0; k < (i < N ? 4u : 1u); k++)
+        {
+          s = 1664525 * s + 1013904223;
+          last = s >> 24;
+          sum += last;
+        }
+      if (i < N)
+        x[i] = ((float) sum - 510.0f) / 128.0f * (i < COLS ? 1.0f : 0x1p-6f);
+      else
+        importance[i - N] = (float) ((1 + last) * (1 + last)) / 4096.0f;
+    }
+  memset (x + COLS, 0, 32 * sizeof *x);
+  for (gsize i = 0; i < 32; i++)
+    x[COLS + 64 + i] += 3.0f;
+}
+
+static void
+check_digest (const guint8 *blocks, gsize size, const char *want)
+{
+  g_autofree char *digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, blocks, size);
+
+  digest[24] = '\0';
+  g_assert_cmpstr (digest, ==, want);
+}
+
+static void
+test_checksums (const QconvKernelLevel *level)
+{
+  float x[N], importance[COLS];
+
+  make_weights (x, importance);
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      const Type *t = &types[i];
+      g_autofree guint8 *plain = encode (level, t, &(Call) { QCONV_F32, x, NULL, ROWS, COLS, FALSE });
+      g_autofree guint8 *weighted = encode (level, t, &(Call) { QCONV_F32, x, importance, ROWS, COLS, FALSE });
+
+      g_test_message ("%s", t->golden);
+      check_digest (plain, N / t->items * t->bytes, t->plain);
+      check_digest (weighted, N / t->items * t->bytes, t->weighted != NULL ? t->weighted : t->plain);
+    }
+}
+
+static void
+check_golden (const QconvKernelLevel *level, const Type *type, const char *name, const char *source)
+{
+  g_autofree char *blocks_name = g_strdup_printf ("gguf/types/%s.gguf", type->golden);
+  g_autofree char *source_name = g_strdup_printf ("gguf/types/%s.expected.safetensors", type->golden);
+  g_autoptr (GoldenFile) blocks = golden_file_open (blocks_name), sources = golden_file_open (source_name);
+  const GoldenTensor *want = golden_file_tensor (blocks, name), *x = golden_file_tensor (sources, source);
+  gsize rows = x->shape[0], cols = x->shape[1];
+  g_autofree guint8 *got = encode (level, type, &(Call) { QCONV_F32, x->data, NULL, rows, cols, FALSE });
+
+  g_test_message ("%s %s", type->golden, name);
+  g_assert_cmpmem (got, x->n_items / type->items * type->bytes, want->data, x->n_items / type->items * type->bytes);
+}
+
+static void
+test_golden (const QconvKernelLevel *level)
+{
+  static const char *const python[] = { "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4", NULL };
+  static const char *const quirks[] = { "MXFP4", "NVFP4", NULL };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      check_golden (level, &types[i], "real.ggml", "real.source");
+      if (g_strv_contains (python, types[i].golden))
+        check_golden (level, &types[i], "real.py", "real.source");
+      if (g_strv_contains (quirks, types[i].golden))
+        check_golden (level, &types[i], "quirk", "quirk.source");
+    }
+}
+
+/* Fills rows of a kind: those of the fixture, then huge and tiny weights, and one weight among zeros of either sign */
+enum { HUGE_WEIGHTS = KERNEL_N_KINDS, TINY, SINGLE, N_KINDS };
+static void
+fill (guint kind, float *x, gsize n, guint64 *state)
+{
+  kernel_fill (kind < KERNEL_N_KINDS ? kind : KERNEL_NORMAL, x, n, state);
+  for (gsize i = 0; i < n; i++)
+    if (kind == HUGE_WEIGHTS)
+      x[i] *= i / 256 % 2 == 0 ? 1e6f : 1e12f;
+    else if (kind == TINY)
+      x[i] *= powf (0.1f, (float) (4 + i / 256 % 40));
+    else if (kind == SINGLE)
+      x[i] = i % 256 == i / 256 * 5 ? x[i] : i % 3 == 0 ? -0.0f : 0.0f;
+}
+
+enum { EDGE_ROWS = 3, EDGE_COLS = 2816, EDGE_N = EDGE_ROWS * EDGE_COLS };
+
+/* Every level gives the bytes of the first one, for all types of weights, with and without importance */
+static void
+test_levels (const QconvKernelLevel *level)
+{
+  guint64 state = 1;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    for (guint kind = 0; kind < N_KINDS; kind++)
+      {
+        QconvDType dtype = kernel_weight_dtypes[kind % 3];
+        float wide[EDGE_N], importance[EDGE_COLS];
+        g_autofree void *x = NULL;
+
+        fill (kind, wide, EDGE_N, &state);
+        x = kernel_narrow (dtype, wide, EDGE_N);
+        for (gsize c = 0; c < EDGE_COLS; c++)
+          importance[c] = c % 7 == 0 ? 0.0f : (float) exp (kernel_normal (&state));
+        for (guint k = 0; k < 4; k++)
+          {
+            Call c = { dtype, x, k % 2 == 0 ? NULL : importance, EDGE_ROWS, EDGE_COLS, k >= 2 };
+            g_autofree guint8 *want = encode (qconv_kernel_levels (), &types[i], &c);
+            g_autofree guint8 *got = encode (level, &types[i], &c);
+            gsize size = EDGE_N / types[i].items * types[i].bytes;
+
+            g_assert_cmpmem (got, size, want, size);
+          }
+      }
+}
+
+/* Whatever finite weights come, no block decodes to Inf or NaN */
+static void
+test_finite (const QconvKernelLevel *level)
+{
+  guint64 state = 2;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    for (guint kind = 0; kind < 2 * N_KINDS; kind++)
+      {
+        float x[EDGE_N];
+        g_autofree guint8 *blocks = NULL;
+        g_autofree float *y = NULL;
+
+        fill (kind / 2, x, EDGE_N, &state);
+        blocks = encode (level, &types[i], &(Call) { QCONV_F32, x, NULL, EDGE_ROWS, EDGE_COLS, kind % 2 == 1 });
+        y = decode (&types[i], blocks, EDGE_N / types[i].items);
+        for (gsize k = 0; k < EDGE_N; k++)
+          g_assert_true (isfinite (y[k]));
+      }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  kernel_add_tests ("/ggml-encode/checksums", test_checksums);
+  kernel_add_tests ("/ggml-encode/golden", test_golden);
+  kernel_add_tests ("/ggml-encode/levels", test_levels);
+  kernel_add_tests ("/ggml-encode/finite", test_finite);
+  return g_test_run ();
+}
