@@ -126,8 +126,8 @@ typedef struct {
  *   this scheme, and that core would keep, are then moved instead of decoded
  * @file_name: (nullable): pattern of the output's name without suffix, if the user names none: "{stem}" stands for the
  *   name of the input, "{KEY}" for the option KEY of @scheme, or of the writer if that is "plain". NULL: "{stem}-TARGET"
- * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. What is missing there stays
- *   plain
+ * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. Layers
+ *   for which there is none, or no plugin has it, stay plain
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
  *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
  *   shapes of tensors
