@@ -90,8 +90,8 @@ QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 /* Returns: (transfer none): planned layer @i. */
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
 /* Returns: (transfer none) (nullable): what is known about the model: "family" and "variant", ids of a family file;
-   "architecture", as #QconvFact has it, which the input states or the family knows;
-   "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
+   "kind", of the family ("diffusion"); "architecture", as #QconvFact has it, which the input states or the family
+   knows; "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
    decimal. NULL if it is not known, and for verbatim copies. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 
@@ -125,9 +125,10 @@ typedef struct {
  * @beside: the loader also takes layers of @scheme in files of the writer's other targets. Layers that a source has in
  *   this scheme, and that core would keep, are then moved instead of decoded
  * @file_name: (nullable): pattern of the output's name without suffix, if the user names none: "{stem}" stands for the
- *   name of the input, "{KEY}" for the option KEY of @scheme, or of the writer if that is "plain". NULL: "{stem}-TARGET"
- * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. Layers
- *   for which there is none, or no plugin has it, stay plain
+ *   name of the input, "{KEY}" for the option KEY of @scheme, or of the writer if that is "plain". NULL:
+ *   "{stem}-TARGET"
+ * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. Layers for which there is
+ *   none, or no plugin has it, stay plain
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
  *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
  *   shapes of tensors
@@ -156,8 +157,8 @@ typedef struct {
  * @layer: (nullable): adds the tensors of one encoded layer; NULL if all targets are plain
  * @keep: (nullable): adds one plain tensor, whose layer->name is the whole name and whose component is "weight"; NULL:
  *   core writes it as it is
- * @plain_type: (nullable): returns the type of floats in the plain tensor @name of @shape, a float of @dtype in the input
- *   or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type at once
+ * @plain_type: (nullable): returns the type of floats in the plain tensor @name of @shape, a float of @dtype in the
+ *   input or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type at once
  * @end: (nullable): adds tensors and metadata of the whole file, after all layers
  * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
  *   QCONV_ANY_HINT: every key; edits set a key that is not named and not in the file only if the user insists. NULL:

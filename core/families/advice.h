@@ -41,8 +41,8 @@ gboolean qconv_family_is_probed (const Family *f, const char *layer);
    name it */
 guint64 qconv_family_least_dim (const Family *f);
 
-/* Finds the number of the block that @layer, in the original naming, is in, and the number of such blocks. Returns FALSE
-   if it is in none, or if @dims (nullable) do not say how many there are */
+/* Finds the number of the block that @layer, in the original naming, is in, and the number of such blocks. Returns
+   FALSE if it is in none, or if @dims (nullable) do not say how many there are */
 gboolean qconv_family_find_block (const Family *f, const Dims *dims, const char *layer, guint64 *block, guint64 *n);
 
 /* Returns the role or class of tensor @name: of its template, else of a role rule of the family, else of one of the

@@ -28,8 +28,8 @@ gboolean qconv_identity_lacks_naming (const QconvModel *m, const Identity *id, c
    model than @is. @is: the identity of @m or of a part of it */
 gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned,
                                        GError **error);
-/* Returns: (transfer none) (nullable): the first of @namings (nullable), which ends with NULL, that the family of @id can
-   write, else the last */
+/* Returns: (transfer none) (nullable): the first of @namings (nullable), which ends with NULL, that the family of @id
+   can write, else the last */
 const char *qconv_identity_choose_naming (const Identity *id, const char *const *namings);
 /* Returns the names and logical shapes of @layers behind the model's prefix. (transfer full) */
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
@@ -39,7 +39,8 @@ Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);
 GPtrArray *qconv_layers_missing (const QconvModel *m, const GPtrArray *layers, const Identity *id, const Family **of);
 /* Returns the architecture that the file states, or NULL. (transfer none) */
 const char *qconv_model_architecture (const QconvModel *m);
-/* Returns the architecture that the file states, else the one that files of the model @id state, or NULL. (transfer none) */
+/* Returns the architecture that the file states, else the one that files of the model @id state, or NULL. (transfer
+   none) */
 const char *qconv_model_architecture_of (const QconvModel *m, const Identity *id);
 /* Returns "plain" or "permuted" if the user stated the order of rows in attention heads, or NULL. (transfer none) */
 const char *qconv_model_row_order (const QconvModel *m);

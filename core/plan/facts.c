@@ -24,7 +24,10 @@ qconv_facts_new (const Identity *id, const char *prefix, const char *architectur
         add_fact (facts, name, number);
     }
   if (qconv_identity_known (id))
-    add_fact (facts, "family", qconv_family_id (id->family));
+    {
+      add_fact (facts, "family", qconv_family_id (id->family));
+      add_fact (facts, "kind", qconv_family_kind (id->family));
+    }
   add_fact (facts, "variant", id->variant);
   add_fact (facts, "prefix", prefix);
   add_fact (facts, "architecture", architecture);

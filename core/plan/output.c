@@ -45,8 +45,8 @@ qconv_output_clear (QconvOutput *o)
   g_clear_pointer (&o->options, qconv_values_free);
 }
 
-/* Checks that a tensor of @n_bytes without pack function can take the items of its component: as many, of the same width
-   or cast from float to float, or all bytes as blocks */
+/* Checks that a tensor of @n_bytes without pack function can take the items of its component: as many, of the same
+   width or cast from float to float, or all bytes as blocks */
 static gboolean
 check_items (const QconvComponent *c, const QconvPlanned *p, guint64 n_bytes, const Hook *hook, GError **error)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the JSON files; quant-config.h says which. */
 #include "quant-config.h"
 
 #include "qconv-json.h"

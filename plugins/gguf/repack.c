@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The encoders from components of other schemes; repack.h describes them. */
 #include "repack.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MXFP4_ITEMS 32
 #define MXFP4_BYTES (1 + MXFP4_ITEMS / 2)
@@ -26,19 +28,23 @@ halve_codes (const guint8 *codes, guint8 *dst, guint n)
     dst[i] = (guint8) (code_at (codes, i) | code_at (codes, i + n) << 4);
 }
 
-static gboolean
-encode_mxfp4 (const QconvQuantizer *self, const QconvTile *t, GError **error)
+/* Makes @n blocks. */
+static void
+pack_mxfp4 (const guint8 *codes, const guint8 *scales, guint64 n, guint8 *blocks)
 {
-  const guint8 *codes = qconv_buffer_data (qconv_tile_source (t, "codes"));
-  const guint8 *scales = qconv_buffer_data (qconv_tile_source (t, "block_scale"));
-  guint8 *blocks = qconv_buffer_data (qconv_tile_component (t, "blocks"));
-  guint64 n = t->n_rows * (t->layer->cols / MXFP4_ITEMS);
-
   for (guint64 i = 0; i < n; i++)
     {
       blocks[i * MXFP4_BYTES] = scales[i];
       halve_codes (codes + i * (MXFP4_ITEMS / 2), blocks + i * MXFP4_BYTES + 1, MXFP4_ITEMS / 2);
     }
+}
+
+static gboolean
+encode_mxfp4 (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  pack_mxfp4 (qconv_buffer_data (qconv_tile_source (t, "codes")),
+              qconv_buffer_data (qconv_tile_source (t, "block_scale")), t->n_rows * (t->layer->cols / MXFP4_ITEMS),
+              qconv_buffer_data (qconv_tile_component (t, "blocks")));
   return TRUE;
 }
 
@@ -58,7 +64,7 @@ power_of_scale (const QconvTile *t)
   return power - 1;
 }
 
-/* Multiplies the block scale @e4m3, which is not negative, by 2^@power. Returns FALSE if the result is no block scale. */
+/* Multiplies the block scale @e4m3, not negative, by 2^@power. Returns FALSE if the result is no block scale. */
 static gboolean
 shift_scale (guint8 e4m3, int power, guint8 *shifted)
 {
@@ -113,23 +119,27 @@ finish_shifts (const QconvQuantizer *self, const QconvTile *t, guint pass, gcons
   return TRUE;
 }
 
-static gboolean
-encode_nvfp4 (const QconvQuantizer *self, const QconvTile *t, GError **error)
+/* Makes @n blocks whose scales are multiplied by 2^@power. */
+static void
+pack_nvfp4 (const guint8 *codes, const guint8 *scales, int power, guint64 n, guint8 *blocks)
 {
-  const guint8 *codes = qconv_buffer_data (qconv_tile_source (t, "codes"));
-  const guint8 *scales = qconv_buffer_data (qconv_tile_source (t, "block_scale"));
-  guint8 *blocks = qconv_buffer_data (qconv_tile_component (t, "blocks"));
-  guint64 n = t->n_rows * (t->layer->cols / NVFP4_ITEMS);
-  int power = power_of_scale (t);
-
   for (guint64 i = 0; i < n * NVFP4_GROUPS; i++)
     {
       guint8 *block = blocks + i / NVFP4_GROUPS * NVFP4_BYTES;
       guint group = (guint) (i % NVFP4_GROUPS);
 
-      shift_scale (scales[i], power, &block[group]);
+      if (power == 0 || !shift_scale (scales[i], power, &block[group]))
+        block[group] = scales[i];
       halve_codes (codes + i * (NVFP4_GROUP / 2), block + NVFP4_GROUPS + group * (NVFP4_GROUP / 2), NVFP4_GROUP / 2);
     }
+}
+
+static gboolean
+encode_nvfp4 (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  pack_nvfp4 (qconv_buffer_data (qconv_tile_source (t, "codes")),
+              qconv_buffer_data (qconv_tile_source (t, "block_scale")), power_of_scale (t),
+              t->n_rows * (t->layer->cols / NVFP4_ITEMS), qconv_buffer_data (qconv_tile_component (t, "blocks")));
   return TRUE;
 }
 
@@ -140,3 +150,28 @@ const QconvEncoder qconv_gguf_from_nvfp4 = {
   .finish = finish_shifts,
   .encode = encode_nvfp4,
 };
+
+/* ---- Tensors ---- */
+
+gboolean
+qconv_gguf_pack_blocks (const QconvPack *pack, GError **error)
+{
+  memcpy (pack->dst, pack->src, pack->n_dst);
+  return TRUE;
+}
+
+gboolean
+qconv_gguf_pack_mxfp4 (const QconvPack *pack, GError **error)
+{
+  pack_mxfp4 (pack->src, qconv_pack_component (pack, "block_scale"), pack->n_rows * (pack->layer->cols / MXFP4_ITEMS),
+              pack->dst);
+  return TRUE;
+}
+
+gboolean
+qconv_gguf_pack_nvfp4 (const QconvPack *pack, GError **error)
+{
+  pack_nvfp4 (pack->src, qconv_pack_component (pack, "block_scale"), 0,
+              pack->n_rows * (pack->layer->cols / NVFP4_ITEMS), pack->dst);
+  return TRUE;
+}

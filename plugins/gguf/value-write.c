@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Appends to the header that write.c makes. */
 #include "value-write.h"
 
 #include <string.h>

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "gguf-keys.h"
+#include "load.h"
 #include "qconv-plugin.h"
+#include "repack.h"
 #include "targets.h"
 #include "types.h"
 
@@ -15,35 +17,84 @@
 /* general.quantization_version of all block types (ggml: docs/gguf.md). */
 #define QUANTIZATION_VERSION 2
 
-#define BLOCKS(id, name, scheme, items, bytes, ...) { #scheme, { name, items, bytes } },
-static const struct {
+/**
+ * Form: how blocks of a scheme are stored.
+ *
+ * @component: the one from which the tensor follows the rows
+ * @pack: makes blocks of all components
+ * @load: undoes it
+ */
+typedef struct {
   const char *scheme;
   QconvBlockType type;
-} block_types[] = { GGUF_BLOCK_TYPES (BLOCKS) };
+  const char *component;
+  QconvPackFunc pack;
+  QconvLoadFunc load;
+} Form;
 
-static const QconvBlockType *
-find_blocks (const char *scheme)
+#define FORM(id, name, scheme, items, bytes, ...) \
+  { #scheme, { name, items, bytes }, "blocks", qconv_gguf_pack_blocks, qconv_gguf_load_blocks },
+static const Form forms[] = {
+  GGUF_BLOCK_TYPES (FORM)
+  /* Edits keep layers in the schemes that the reader gave them */
+  { "mxfp4", { "MXFP4", 32, 17 }, "codes", qconv_gguf_pack_mxfp4, qconv_gguf_load_mxfp4_codes },
+  { "nvfp4", { "NVFP4", 64, 36 }, "codes", qconv_gguf_pack_nvfp4, qconv_gguf_load_nvfp4_codes },
+};
+
+static const Form *
+find_form (const char *scheme)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (block_types); i++)
-    if (strcmp (block_types[i].scheme, scheme) == 0)
-      return &block_types[i].type;
+  for (guint i = 0; i < G_N_ELEMENTS (forms); i++)
+    if (strcmp (forms[i].scheme, scheme) == 0)
+      return &forms[i];
   return NULL;
+}
+
+/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py: get_orig_shape). */
+static void
+set_true_shape (QconvOutput *o, const QconvLayer *layer)
+{
+  g_autofree char *key = g_strconcat (GGUF_ORIG_SHAPE, layer->name, ".weight", NULL);
+  gint32 dims[QCONV_MAX_RANK];
+
+  for (guint i = 0; i < layer->shape.rank; i++)
+    dims[i] = (gint32) layer->shape.dim[i];
+  qconv_output_set_metadata_value (
+      o, key, g_variant_new_fixed_array (G_VARIANT_TYPE_INT32, dims, layer->shape.rank, sizeof *dims));
+}
+
+/* Adds the F32 numbers of the component @from (nullable), which stand beside the weight. */
+static gboolean
+write_side (QconvOutput *o, const QconvLayer *layer, const char *from, const char *suffix, GError **error)
+{
+  const QconvComponent *c = qconv_layer_component (layer, from);
+  QconvPlanned side = { .dtype = QCONV_F32, .from = from };
+
+  if (c == NULL)
+    return TRUE;
+  side.shape = c->shape.rank == 0 ? QCONV_SHAPE1 (1) : c->shape;
+  return qconv_output_add (o, layer, suffix, &side, error);
 }
 
 static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
-  const QconvComponent *scale = qconv_layer_component (layer, "tensor_scale");
-  QconvPlanned blocks
-      = { .dtype = QCONV_OPAQUE, .shape = layer->shape, .from = "blocks", .blocks = find_blocks (layer->scheme) };
-  QconvPlanned side = { .dtype = QCONV_F32, .from = "tensor_scale" };
+  const Form *f = find_form (layer->scheme);
+  const QconvShape *shape = &layer->shape;
+  gboolean whole = shape->rank > 0 && shape->dim[shape->rank - 1] % f->type.items == 0;
+  QconvPlanned blocks = { .dtype = QCONV_OPAQUE,
+                          .shape = whole ? *shape : QCONV_SHAPE2 (layer->rows, layer->cols),
+                          .from = f->component,
+                          .pack = f->pack,
+                          .run = { 1, layer->cols / f->type.items * f->type.bytes },
+                          .load = f->load,
+                          .blocks = &f->type };
 
-  if (!qconv_output_add (o, layer, ".weight", &blocks, error))
-    return FALSE;
-  if (scale == NULL)
-    return TRUE;
-  side.shape = scale->shape;
-  return qconv_output_add (o, layer, ".scale", &side, error);
+  if (!whole)
+    set_true_shape (o, layer);
+  return qconv_output_add (o, layer, ".weight", &blocks, error)
+         && write_side (o, layer, "tensor_scale", ".scale", error)
+         && write_side (o, layer, "input_scale", ".input_scale", error);
 }
 
 /* ---- Plain tensors ---- */
@@ -98,24 +149,35 @@ drop_metadata (QconvOutput *o)
     qconv_output_set_metadata (o, stale[i], NULL);
 }
 
+/* ComfyUI-GGUF refuses words that it does not know, and looks at names where there is none (loader.py). */
 static gboolean
 set_architecture (QconvOutput *o, GError **error)
 {
   const char *option = qconv_values_string (qconv_output_options (o), "architecture");
-  const char *known = qconv_output_fact (o, "architecture"), *family = qconv_output_fact (o, "family");
+  const char *word = qconv_output_fact (o, "architecture"), *family = qconv_output_fact (o, "family");
 
   if (option != NULL && *option != '\0')
-    known = option;
-  if (known == NULL && family == NULL)
-    return qconv_fail (error, QCONV_ERROR_OPTION,
-                       "loaders of GGUF ask for an architecture, and nothing is known of this model: name one with "
-                       "-o architecture=WORD");
-  if (known == NULL)
-    qconv_output_warn (o,
-                       "no word for the architecture of %s is agreed on: \"%s\" is written; ComfyUI-GGUF takes such "
-                       "models with -o architecture=flux",
-                       family, family);
-  qconv_output_set_metadata (o, GGUF_ARCHITECTURE, known != NULL ? known : family);
+    word = option;
+  else if (word == NULL && family == NULL)
+    {
+      qconv_output_warn (o, "nothing is known of this model, so the file states no architecture, and loaders must "
+                            "know the model by its names; -o architecture=WORD states one");
+      return TRUE;
+    }
+  else if (word == NULL && g_strcmp0 (qconv_output_fact (o, "kind"), "diffusion") != 0)
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "loaders of GGUF know no %s; leave it in safetensors, or state what it is with "
+                       "-o architecture=WORD",
+                       family);
+  else if (word == NULL)
+    {
+      qconv_output_warn (o,
+                         "no word for the architecture of %s is agreed on: \"%s\" is written; ComfyUI-GGUF takes "
+                         "such models with -o architecture=flux",
+                         family, family);
+      word = family;
+    }
+  qconv_output_set_metadata (o, GGUF_ARCHITECTURE, word);
   return TRUE;
 }
 
@@ -150,11 +212,29 @@ set_heads (QconvOutput *o)
   set_number (o, GGUF_BLOCK_COUNT, number_of (o, "layers"));
 }
 
+/* Gives an edited file the keys that describe it, which the reader kept from other outputs. */
+static void
+keep_form (QconvOutput *o)
+{
+  const QconvDirectory *input = qconv_output_input (o);
+  const char *const *keys = qconv_directory_metadata_keys (input);
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    if (!g_str_equal (keys[i], GGUF_ALIGNMENT) && !g_str_has_prefix (keys[i], GGUF_SPLIT)
+        && (g_str_has_prefix (keys[i], GGUF_GENERAL) || g_str_has_prefix (keys[i], GGUF_COMFY)))
+      qconv_output_set_metadata_value (o, keys[i], qconv_directory_metadata (input, keys[i]));
+}
+
 static gboolean
 end (const QconvWriter *self, QconvOutput *o, GError **error)
 {
   gint file_type = qconv_gguf_file_type (qconv_output_target (o));
 
+  if (g_str_equal (qconv_output_target (o), "edit"))
+    {
+      keep_form (o);
+      return TRUE;
+    }
   drop_metadata (o);
   if (!set_architecture (o, error))
     return FALSE;

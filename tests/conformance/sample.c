@@ -110,11 +110,18 @@ const char *const *
 sample_only (const char *target)
 {
   static const char *const all[] = { ".*", NULL };
+  const QconvTargetInfo *t = find_target (target);
 
-  if (g_str_has_suffix (target, "-safetensors") || g_str_has_suffix (target, "-template")
-      || sample_needs_family (target))
-    return NULL;
-  return all;
+  return t == NULL || t->quantizer == NULL || g_str_has_suffix (target, "-template") || t->target->complete ? NULL : all;
+}
+
+char *
+sample_output (const char *target, const char *stem)
+{
+  const QconvTargetInfo *t = find_target (target);
+  g_autofree char *name = g_strconcat (stem, t != NULL ? t->writer->suffix : "", NULL);
+
+  return g_build_filename (sample_folder (), name, NULL);
 }
 
 const char *const *

@@ -25,6 +25,8 @@ const char *const *sample_quick_options (const char *target);
 /* Adds the test @prefix + target, with the target's name as data, for each target whose writer fills @container
    (nullable): any. Asserts that there is one */
 void sample_add_targets (const char *prefix, GTestDataFunc test, const char *container);
+/* Returns: (transfer full): the path of the file called @stem with the suffix that @target gives its files */
+char *sample_output (const char *target, const char *stem);
 /* Returns whether a loaded plugin offers @target */
 gboolean sample_has_target (const char *target);
 /* Returns: (transfer full) */

@@ -218,7 +218,7 @@ test_odd_texts (void)
     {
       g_autoptr (Build) b = build_new (FALSE);
       g_autoptr (GByteArray) one = g_byte_array_new (), two = start_texts (2);
-      g_autoptr (GVariant) bytes = NULL, second = NULL;
+      g_autoptr (GVariant) bytes = NULL, second = NULL, text = NULL;
       g_autoptr (Model) m = NULL;
       GVariant *value, *array;
       gconstpointer data;
@@ -236,11 +236,12 @@ test_odd_texts (void)
         assert_opened (m);
       value = qconv_directory_metadata (m->directory, "one");
       array = qconv_directory_metadata (m->directory, "two");
-      data = g_variant_get_fixed_array (value, &n, 1);
+      text = g_variant_get_child_value (value, 0);
+      data = g_variant_get_fixed_array (text, &n, 1);
       g_assert_cmpmem (data, n, cases[i].text, cases[i].n + 1);
       g_assert_true (g_variant_is_of_type (array, G_VARIANT_TYPE_BYTESTRING_ARRAY));
       second = g_variant_get_child_value (array, 1);
-      g_assert_true (g_variant_equal (second, value));
+      g_assert_true (g_variant_equal (second, text));
       bytes = g_variant_get_child_value (array, 0);
       g_assert_cmpstr (g_variant_get_bytestring (bytes), ==, "plain");
     }
