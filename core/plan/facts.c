@@ -10,7 +10,7 @@ add_fact (GHashTable *facts, const char *name, const char *text)
 }
 
 GHashTable *
-qconv_facts_new (const Identity *id, const char *prefix, const char *architecture)
+qconv_facts_new (const Identity *id, const char *naming, const char *prefix, const char *architecture)
 {
   GHashTable *facts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   const FamilyDims *dims = &qconv_family_data (id->family)->dims;
@@ -24,7 +24,10 @@ qconv_facts_new (const Identity *id, const char *prefix, const char *architectur
         add_fact (facts, name, number);
     }
   if (qconv_identity_known (id))
-    add_fact (facts, "family", qconv_family_id (id->family));
+    {
+      add_fact (facts, "family", qconv_family_id (id->family));
+      add_fact (facts, "naming", naming);
+    }
   add_fact (facts, "variant", id->variant);
   add_fact (facts, "prefix", prefix);
   add_fact (facts, "architecture", architecture);

@@ -7,6 +7,7 @@
 
 #include "families/advice.h"
 #include "families/expand.h"
+#include "families/keymap.h"
 #include "registry/values.h"
 #include "rules/like.h"
 #include "rules/target-layer.h"
@@ -42,12 +43,25 @@ init_rows (Rules *r, GError **error)
   return TRUE;
 }
 
+/* Returns: (nullable): the pattern of the layers that files with the names of the output hold as plain numbers, if @s is
+   one of them */
+static const char *
+naming_keeps (const Rules *r, const SourceLayer *s)
+{
+  const Mapping *x = r->mapping;
+
+  return x->naming != NULL ? qconv_keymap_keeps (x->identity->family, x->naming, qconv_mapping_original (x, s)) : NULL;
+}
+
 /* Returns the family's advice for the scheme @id with weights of @bits */
 static Advice
 advise_for (const Rules *r, const SourceLayer *s, const char *id, guint bits)
 {
   const Identity *is = r->mapping->identity;
+  const char *kept = naming_keeps (r, s);
 
+  if (kept != NULL)
+    return (Advice) { .kind = ADVICE_KEEP, .why = kept };
   return qconv_family_advise (is->family, is->dims, id, bits, qconv_mapping_original (r->mapping, s));
 }
 
@@ -312,6 +326,8 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
   Advice advice;
   Decision d;
 
+  if (naming_keeps (r, s) != NULL)
+    return stays ("family");
   if (strcmp (s->layer->scheme, scheme->quantizer->id) == 0)
     return becomes (scheme, g_steal_pointer (trial), "target");
   reason = reason_to_stay (r, s, scheme->quantizer);

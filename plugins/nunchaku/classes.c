@@ -91,6 +91,7 @@ static const NunchakuRepo qwen_image_repos[]
 static const NunchakuRepo z_image_repos[] = { { "turbo", "Tongyi-MAI/Z-Image-Turbo" }, { NULL } };
 
 static const char *const blocks[] = { "transformer_blocks.*.weight", "single_transformer_blocks.*.weight", NULL };
+static const char *const z_image_layers[] = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", NULL };
 static const char *const z_image_blocks[]
     = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", "*_refiner.*.attention.*.weight",
         "*_refiner.*.feed_forward.*.weight", NULL };
@@ -119,11 +120,21 @@ static const NunchakuClass classes[] = {
     .repos = qwen_image_repos,
     .config = qwen_image_config },
   { .family = "z_image",
+    .naming = "nunchaku_refiners",
+    .name = "NunchakuZImageTransformer2DModel",
+    .config_class = "ZImageTransformer2DModel",
+    .spelling = NUNCHAKU_PROJ_NAMES,
+    .quantized = z_image_layers,
+    .skip_refiners = "true",
+    .without = z_image_variants,
+    .repos = z_image_repos,
+    .config = z_image_config },
+  { .family = "z_image",
     .name = "NunchakuZImageTransformer2DModel",
     .config_class = "ZImageTransformer2DModel",
     .spelling = NUNCHAKU_PROJ_NAMES,
     .quantized = z_image_blocks,
-    .refiners = TRUE,
+    .skip_refiners = "false",
     .without = z_image_variants,
     .repos = z_image_repos,
     .config = z_image_config },
@@ -147,11 +158,13 @@ check_variant (const QconvOutput *o, const NunchakuClass *c, GError **error)
 const NunchakuClass *
 nunchaku_class (const QconvOutput *o, GError **error)
 {
-  const char *family = qconv_output_fact (o, "family");
+  const char *family = qconv_output_fact (o, "family"), *naming = qconv_output_fact (o, "naming");
   g_autoptr (GString) known = g_string_new (NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
     {
+      if (classes[i].naming != NULL && g_strcmp0 (naming, classes[i].naming) != 0)
+        continue;
       if (g_strcmp0 (family, classes[i].family) == 0)
         return check_variant (o, &classes[i], error) ? &classes[i] : NULL;
       g_string_append_printf (known, "%s%s", i > 0 ? ", " : "", classes[i].family);

@@ -25,22 +25,24 @@ typedef struct {
  * NunchakuClass: one class of nunchaku.
  *
  * @family: id of the family file
+ * @naming: (nullable): of family files: the row is for models in these names alone; NULL: for all others
  * @name: of the class, as the metadata have it
  * @spelling: of the tensors' names
  * @biases: every quantized layer has a bias, if need be of zeros; else those that have one in the model
  * @quantized: patterns of the names of weights that the class has only in 4 bits; ends with NULL
  * @without: dimensions that must be 0: the class lacks what they stand for; ends with NULL
- * @refiners: the model has refiner blocks, which are quantized, too
+ * @skip_refiners: (nullable): the model has refiner blocks: "true" if they are plain, "false" if they are quantized, too
  * @config_class: "_class_name" of the config
  * @config: the config, if no file has it; ends with { NULL }
  * @repos: models whose configs suit the variants; ends with { NULL }
  * @comfy: (nullable): "model_config" of what ComfyUI's loader reads; NULL: it reads nothing
  */
 typedef struct {
-  const char *family, *name, *config_class;
+  const char *family, *naming, *name, *config_class;
   NunchakuSpelling spelling;
   const char *const *quantized, *const *without;
-  gboolean biases, refiners;
+  const char *skip_refiners;
+  gboolean biases;
   const NunchakuConfigMember *config, *comfy;
   const NunchakuRepo *repos;
 } NunchakuClass;

@@ -191,10 +191,9 @@ find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
 
 /* ---- Metadata ---- */
 
-/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: the model
-   has some, which are quantized, too */
+/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). */
 static char *
-quantization_text (const NunchakuQuantization *q, gboolean refiners)
+quantization_text (const NunchakuQuantization *q, const NunchakuClass *c)
 {
   GString *json = g_string_new ("{\"method\": \"svdquant\", ");
 
@@ -205,8 +204,8 @@ quantization_text (const NunchakuQuantization *q, gboolean refiners)
   else
     g_string_append (json, "\"weight\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, "
                            "\"activation\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, ");
-  if (refiners)
-    g_string_append (json, "\"skip_refiners\": false, ");
+  if (c->skip_refiners != NULL)
+    g_string_append_printf (json, "\"skip_refiners\": %s, ", c->skip_refiners);
   g_string_append_printf (json, "\"rank\": %" G_GINT64_FORMAT "}", q->rank);
   return g_string_free (json, FALSE);
 }
@@ -215,7 +214,7 @@ gboolean
 nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQuantization *q, GError **error)
 {
   g_autofree char *config = find_config (o, c, error);
-  g_autofree char *quantization = quantization_text (q, c->refiners);
+  g_autofree char *quantization = quantization_text (q, c);
 
   if (config == NULL)
     return FALSE;

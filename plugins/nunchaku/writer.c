@@ -200,10 +200,14 @@ static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
   const Planning p = { o, layer, nunchaku_class (o, error) };
+  g_autofree char *weight = g_strconcat (layer->name, ".weight", NULL);
   gboolean svdq = is_svdq (layer);
 
   if (p.class_ == NULL)
     return FALSE;
+  if (!nunchaku_class_quantizes (p.class_, weight))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku has this layer only as plain numbers",
+                       layer->name);
   if (!svdq && !g_str_equal (layer->scheme, "awq"))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku does not load the scheme %s", layer->name,
                        layer->scheme);
@@ -231,8 +235,11 @@ keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError 
     return FALSE;
   if (tensor->shape.rank == 2 && nunchaku_class_quantizes (c, tensor->name))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "%s: nunchaku has no class with this layer as plain numbers, so it cannot be kept",
-                       tensor->name);
+                       "%s: nunchaku has no class with this layer as plain numbers, so it cannot be kept%s",
+                       tensor->name,
+                       c->skip_refiners != NULL && strstr (tensor->name, "_refiner.") != NULL
+                           ? "; --names nunchaku_refiners keeps all refiners"
+                           : "");
   if (cast)
     planned.dtype = QCONV_BF16;
   if (cast && tensor->rows > 0 && tensor->cols > 0)
@@ -329,7 +336,7 @@ const QconvWriter nunchaku_writer = {
   .container = "safetensors",
   .suffix = ".safetensors",
   .reader = "nunchaku",
-  .spellings = (const char *const[]) { "nunchaku", NULL },
+  .spellings = (const char *const[]) { "nunchaku", "nunchaku_refiners", NULL },
   .targets = targets,
   .layer = write_layer,
   .keep = keep,

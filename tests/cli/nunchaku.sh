@@ -61,7 +61,17 @@ run $to --layers 'awq,group=128:norm1\.linear' flux.safetensors out.safetensors
 run $to --layers 'svdq_fp4:norm1\.linear' flux.safetensors out.safetensors
 "$MAKE_MODEL" --family z_image --variant tiny z.safetensors
 run $to --keep refiner z.safetensors out.safetensors
+refiners="$to --names nunchaku_refiners"
+run $refiners --layers svdq_fp4:noise_refiner z.safetensors out.safetensors
 "$MAKE_MODEL" --family sdxl --variant tiny sdxl.safetensors
 run $to sdxl.safetensors out.safetensors
 "$MAKE_MODEL" --family t5 --variant tiny t5.safetensors
 run $to t5.safetensors out.safetensors
+
+echo "- Z-Image with plain refiners, from plain and from quantized ones"
+skips () { "$QCONV" inspect --json "$1" | grep -o 'skip_refiners[^,]*'; }
+"$QCONV" $to z.safetensors all.safetensors >/dev/null && skips all.safetensors
+for file in z all; do
+  "$QCONV" $refiners $file.safetensors out.safetensors >/dev/null && skips out.safetensors
+  run verify out.safetensors
+done

@@ -9,7 +9,7 @@
 #include "plan/plan.h"
 
 typedef struct {
-  const char *golden, *family, *variant, *target;
+  const char *golden, *family, *variant, *target, *naming;
 } Case;
 
 static const Case cases[] = {
@@ -20,6 +20,7 @@ static const Case cases[] = {
   { "qwen-image-int4-r32.tsv", "qwen_image", "image", "svdq-int4-nunchaku" },
   { "z-image-fp4-r32.tsv", "z_image", "turbo", "svdq-fp4-nunchaku" },
   { "z-image-int4-r32.tsv", "z_image", "turbo", "svdq-int4-nunchaku" },
+  { "z-image-int4-r32-skip-refiners.tsv", "z_image", "turbo", "svdq-int4-nunchaku", "nunchaku_refiners" },
 };
 
 /* Returns: (transfer full): a file of holes with the tensors of the model */
@@ -100,7 +101,8 @@ test_plan (gconstpointer data)
   guint found = 0;
 
   g_assert_no_error (error);
-  plan = qconv_plan_new (model, &(QconvJob) { .target = c->target, .output = "/nowhere.safetensors" }, &error);
+  plan = qconv_plan_new (
+      model, &(QconvJob) { .target = c->target, .output = "/nowhere.safetensors", .names.naming = c->naming }, &error);
   g_assert_no_error (error);
   g_file_get_contents (golden, &text, NULL, &error);
   g_assert_no_error (error);
