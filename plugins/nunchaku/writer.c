@@ -74,21 +74,30 @@ add_codes (const Planning *p, GError **error)
 }
 
 /* Adds the outer scales: those of rows, and that of the tensor. As deepcompressor, writes the latter as
-   one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). */
+   one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). The class for SDXL takes no
+   other (nunchaku: nunchaku/models/unets/unet_sdxl.py). */
 static gboolean
 add_outer_scales (const Planning *p, GError **error)
 {
   gboolean row_scale = qconv_layer_component (p->layer, "row_scale") != NULL;
   gboolean tensor_scale = qconv_layer_component (p->layer, "tensor_scale") != NULL;
-  gboolean repeats = tensor_scale && !row_scale && nunchaku_name_fused (p->layer->name);
+  gboolean only_rows = p->class_->row_scales && is_fp4 (p->layer);
+  gboolean repeats = !row_scale && (only_rows || (tensor_scale && nunchaku_name_fused (p->layer->name)));
   const QconvPlanned rows = { .dtype = QCONV_BF16,
                               .shape = QCONV_SHAPE1 (p->layer->rows),
-                              .from = repeats ? "tensor_scale" : "row_scale",
+                              .from = row_scale      ? "row_scale"
+                                      : tensor_scale ? "tensor_scale"
+                                                     : NULL,
                               .pack = repeats ? nunchaku_pack_repeated : nunchaku_pack_rows,
                               .run = block_run (sizeof (guint16)),
                               .load = repeats ? NULL : nunchaku_load_numbers };
   const QconvPlanned one = { .dtype = QCONV_BF16, .shape = QCONV_SHAPE1 (1), .from = "tensor_scale" };
 
+  if (only_rows && row_scale && tensor_scale)
+    return qconv_fail (
+        error, QCONV_ERROR_UNSUPPORTED,
+        "%s: it has a scale for the tensor beside those of rows, but nunchaku's class %s takes only these",
+        p->layer->name, p->class_->name);
   if ((row_scale || repeats) && !add (p, NUNCHAKU_WCSCALES, &rows, error))
     return FALSE;
   return !tensor_scale || repeats || add (p, NUNCHAKU_WTSCALE, &one, error);
