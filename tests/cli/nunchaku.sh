@@ -40,7 +40,7 @@ written
 sed 's/hub/beside/' config >config.json
 written
 sed 's/hub/given/' config >given.json
-written -o config=given.json
+written --config given.json
 cp out.safetensors again.safetensors
 "$QCONV" $to again.safetensors out.safetensors >/dev/null && config out.safetensors | sed 's/.*\(, "patch_size.*\)/  …\1/'
 
@@ -52,8 +52,10 @@ written
 rm config.json
 run $to -o config=other.json flux.safetensors out.safetensors
 echo '{}' >empty.json
-run $to -o config=empty.json flux.safetensors out.safetensors
+run $to --config empty.json flux.safetensors out.safetensors
 run $to -o config=/dev/zero flux.safetensors out.safetensors
+run $to --config given.json -o nunchaku.config=given.json flux.safetensors out.safetensors
+run --to bf16-safetensors --config given.json flux.safetensors
 
 echo "- what no class takes"
 run $to -o rank=40 flux.safetensors out.safetensors
