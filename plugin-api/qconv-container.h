@@ -128,6 +128,8 @@ QCONV_API gboolean qconv_file_write (QconvFile *f, guint64 offset, gsize n, gcon
  * @options: (nullable): ends with { NULL }
  * @suffixes: ".gguf" …; ends with NULL. They break ties of score() and mark the files of a folder
  * @entries: (nullable): globs that name the file to open in a folder, best first ("*.safetensors.index.json")
+ * @pairs: (nullable): names of files in twos, of which open() reads both if it opens one and the other lies beside it:
+ *   a folder with both holds one model. Ends with NULL
  * @score: returns 0 (it cannot open the file) … 100 (certain). @head holds the first @n <= 64 KiB bytes of the file
  *   @name of @size bytes. The highest score opens the file; of equal scores the one with the file's suffix, then the
  *   plugin whose name sorts first. If all are 0, the container of the suffix opens the file, so that open() can say
@@ -160,6 +162,7 @@ struct _QconvContainer {
   gboolean (*complete) (const QconvContainer *self, const QconvDirectory *planned, const QconvTensor *const *tensors,
                         guint n, QconvFile *file, GError **error);
   const char *const *metadata;
-  gconstpointer reserved[2];
+  const char *const *pairs;
+  gconstpointer reserved[1];
 };
 G_END_DECLS

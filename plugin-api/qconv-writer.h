@@ -90,8 +90,9 @@ QCONV_API guint qconv_output_n_layers (const QconvOutput *o);
 /* Returns: (transfer none): planned layer @i. */
 QCONV_API const QconvLayer *qconv_output_layer (const QconvOutput *o, guint i);
 /* Returns: (transfer none) (nullable): what is known about the model: "family" and "variant", ids of a family file;
-   "kind", of the family ("diffusion"); "architecture", as #QconvFact has it, which the input states or the family
-   knows; "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
+   "kind", of the family ("diffusion"); "naming", the spelling of the output's names, as family files call it;
+   "architecture", as #QconvFact has it, which the input states or the family knows;
+   "prefix", the start of the model's names in the output; or the number of a dimension that the family file names, in
    decimal. NULL if it is not known, and for verbatim copies. */
 QCONV_API const char *qconv_output_fact (const QconvOutput *o, const char *name);
 

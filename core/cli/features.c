@@ -170,6 +170,9 @@ cli_naming_words (void)
       /* The first writer that knows a naming gives it its word */
       if (w->spellings != NULL && g_hash_table_add (namings, (gpointer) w->spellings[0]))
         g_ptr_array_add (words, (gpointer) w->id);
+      for (guint k = 1; w->spellings != NULL && w->spellings[k] != NULL; k++)
+        if (g_hash_table_add (namings, (gpointer) w->spellings[k]))
+          g_ptr_array_add (words, (gpointer) w->spellings[k]);
     }
   g_ptr_array_add (words, (gpointer) "diffusers");
   g_ptr_array_add (words, NULL);

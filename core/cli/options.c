@@ -54,6 +54,8 @@ const CliOption cli_options[] = {
     N_ ("scale of the activations to store, if the scheme has one") },
   { "full-precision-mm", 0, WRITES, CLI_FLAG, AT (output.full_precision_mm), NULL, NULL, TRUE,
     N_ ("tell the loader to decode FP8 weights before it multiplies; short for -o full-precision-mm=on") },
+  { "config", 0, CLI_CONVERT, CLI_TEXT, AT (output.config), N_ ("FILE"), NULL, TRUE,
+    N_ ("config.json of the model, for targets that write it into the metadata; short for -o config=FILE") },
   { NULL, 'o', OPENS, CLI_LIST, AT (input.plugin_options), N_ ("[ID.]KEY=VALUE"), NULL, FALSE,
     N_ ("set an option of a plugin; 'qconv plugins NAME' lists them; may be repeated") },
   { "set", 0, CLI_EDIT, CLI_LIST, AT (changes.set), N_ ("KEY=VALUE"), NULL, FALSE,

@@ -142,22 +142,23 @@ describe_options (struct option *rows, GString *letters)
   rows[n] = (struct option) { "input", optional_argument, NULL, INPUT_WORD };
 }
 
-/* Adds the plugin's option that --full-precision-mm stands for. It may not be given twice */
+/* Adds @setting ("full-precision-mm=on"), the plugin's option that an option of the same name stands for. It may not be
+   given twice */
 static gboolean
-add_full_precision (CliSettings *s, GError **error)
+add_short (CliSettings *s, const char *setting, GError **error)
 {
-  static const char option[] = "full-precision-mm";
+  gsize n = strcspn (setting, "=");
 
   for (guint i = 0; s->input.plugin_options->pdata[i] != NULL; i++)
     {
-      const char *setting = s->input.plugin_options->pdata[i], *name = strstr (setting, option);
+      const char *other = s->input.plugin_options->pdata[i], *end = other + strcspn (other, "=");
+      const char *name = end - other >= (gssize) n ? end - n : NULL;
 
-      if (name != NULL && strchr ("=", name[strlen (option)]) != NULL && (name == setting || name[-1] == '.'))
-        return qconv_fail (error, QCONV_ERROR_OPTION,
-                           _ ("--full-precision-mm and -o %s set the same option; give only one of them"), setting);
+      if (name != NULL && strncmp (name, setting, n) == 0 && (name == other || name[-1] == '.'))
+        return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--%.*s and -o %s set the same option; give only one of them"),
+                           (int) n, setting, other);
     }
-  g_ptr_array_insert (s->input.plugin_options, (int) s->input.plugin_options->len - 1,
-                      (gpointer) "full-precision-mm=on");
+  g_ptr_array_insert (s->input.plugin_options, (int) s->input.plugin_options->len - 1, (gpointer) setting);
   return TRUE;
 }
 
@@ -208,7 +209,9 @@ cli_settings_parse (CliSettings *s, int argc, char **argv, GError **error)
       if (!store (s, option_for_code (code), optarg, error))
         return FALSE;
     }
-  if ((s->output.full_precision_mm && !add_full_precision (s, error)) || !check_loaded (s, error))
+  s->config_setting = s->output.config != NULL ? g_strconcat ("config=", s->output.config, NULL) : NULL;
+  if ((s->output.full_precision_mm && !add_short (s, "full-precision-mm=on", error))
+      || (s->config_setting != NULL && !add_short (s, s->config_setting, error)) || !check_loaded (s, error))
     return FALSE;
   s->words = (const char *const *) argv + optind;
   s->n_words = (guint) (argc - optind);
@@ -234,6 +237,7 @@ cli_settings_check (const CliSettings *s, const char *name, guint command, GErro
 void
 cli_settings_clear (CliSettings *s)
 {
+  g_clear_pointer (&s->config_setting, g_free);
   for (guint i = 0; i < cli_n_options (); i++)
     if (cli_options[i].kind == CLI_LIST)
       g_clear_pointer ((GPtrArray **) G_STRUCT_MEMBER_P (s, cli_options[i].offset), g_ptr_array_unref);

@@ -24,7 +24,7 @@ typedef struct {
 
 /* The output: target, names, tensors, and how numbers are encoded */
 typedef struct {
-  const char *to, *names, *component, *effort, *input_scale, *error_lora;
+  const char *to, *names, *component, *effort, *input_scale, *error_lora, *config;
   gboolean lora_partial, full_precision_mm, allow_incomplete;
   GPtrArray *drop, *loras;
 } CliOutput;
@@ -57,7 +57,8 @@ typedef struct {
   CliChanges changes;
   CliRun run;
   CliShow show;
-  guint64 given; /* bit i: row i of the table of options was used */
+  char *config_setting; /* the plugin's option that --config stands for */
+  guint64 given;        /* bit i: row i of the table of options was used */
   const char *const *words;
   guint n_words; /* includes the command if it was named */
 } CliSettings;

@@ -215,11 +215,13 @@ typedef struct {
   gint64 by;
 } FamilyOffset;
 
+/* @keep: layers that files with the names "b" hold as plain numbers */
 typedef struct {
   const char *a, *b;
   gboolean identity;
   FamilyMapRules rules;
   FamilyTexts except_variants, unmapped;
+  FamilyRegexes keep;
   FamilyPermute permute;
   FamilyOffset offset;
   FamilyAliases aliases;

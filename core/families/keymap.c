@@ -53,6 +53,18 @@ qconv_keymap_aliases (const Family *f, const char *naming)
   return NULL;
 }
 
+const char *
+qconv_keymap_keeps (const Family *f, const char *naming, const char *layer)
+{
+  const FamilyKeymaps *maps = &qconv_family_data (f)->keymaps;
+  const char *why = NULL;
+
+  for (guint i = 0; why == NULL && i < maps->n; i++)
+    if (strcmp (maps->at[i].b, naming) == 0)
+      why = qconv_family_match_any (&maps->at[i].keep, layer);
+  return why;
+}
+
 /* Returns what @architectures say of @name, or NULL */
 static const char *
 find (const FamilyPairs *architectures, const char *name)

@@ -45,6 +45,9 @@ const char *qconv_keymap_unnamed (const KeymapRequest *r, const GPtrArray *maps)
 /* Returns: (nullable) (transfer none): the spellings of names in @naming that maps read but do not write; NULL if no
    map of the family has @naming */
 const FamilyAliases *qconv_keymap_aliases (const Family *f, const char *naming);
+/* Returns: (nullable) (transfer none): the pattern of the first map to the names @naming that keeps @layer plain in
+   such files. @layer: in the original naming, without prefix and ".weight" */
+const char *qconv_keymap_keeps (const Family *f, const char *naming, const char *layer);
 /* Returns: (transfer full): the tensors of @maps, and under their own names those of @names that no map moves */
 Names *qconv_keymap_names (const GPtrArray *maps, const Names *names);
 /* Returns TRUE if the family can map between @from and @to. @variant: (nullable) */

@@ -73,8 +73,26 @@ remove_parts (GPtrArray *names, const char *folder, const char *index)
     }
 }
 
+/* Removes the second name of each pair of files that a container reads together, if both are in @names */
+static void
+remove_seconds (GPtrArray *names)
+{
+  GPtrArray *containers = qconv_registry_containers ();
+
+  for (guint i = 0; i < containers->len; i++)
+    {
+      const char *const *pair = ((const QconvContainer *) g_ptr_array_index (containers, i))->pairs;
+      guint at;
+
+      for (; pair != NULL && pair[0] != NULL && pair[1] != NULL; pair += 2)
+        if (g_ptr_array_find_with_equal_func (names, pair[0], g_str_equal, NULL)
+            && g_ptr_array_find_with_equal_func (names, pair[1], g_str_equal, &at))
+          g_ptr_array_remove_index (names, at);
+    }
+}
+
 /* Returns: (transfer full) (element-type utf8): names of the models in @folder itself: a set of shards counts once, by
-   its index or its first shard */
+   its index or its first shard, and so does a pair of files */
 static GPtrArray *
 find_models (const char *folder)
 {
@@ -92,6 +110,7 @@ find_models (const char *folder)
   for (guint i = 0; i < all->len; i++)
     if (g_str_has_suffix (g_ptr_array_index (all, i), ".json"))
       remove_parts (models, folder, g_ptr_array_index (all, i));
+  remove_seconds (models);
   return models;
 }
 

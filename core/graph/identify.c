@@ -234,15 +234,12 @@ qconv_model_check_recognised (const QconvModel *m, const Identity *is, const Qco
 const char *
 qconv_identity_choose_naming (const Identity *id, const char *const *namings)
 {
-  const char *naming = NULL;
-
   for (guint i = 0; namings != NULL && namings[i] != NULL; i++)
-    {
-      naming = namings[i];
-      if (strcmp (naming, id->naming) == 0 || qconv_keymap_exists (id->family, id->variant, id->naming, naming))
-        break;
-    }
-  return naming;
+    if (strcmp (namings[i], id->naming) == 0 || qconv_keymap_exists (id->family, id->variant, id->naming, namings[i]))
+      return namings[i];
+  if (namings == NULL)
+    return NULL;
+  return g_strv_contains (namings, "original") ? "original" : namings[0];
 }
 
 char *

@@ -29,7 +29,7 @@ gboolean qconv_identity_lacks_naming (const QconvModel *m, const Identity *id, c
 gboolean qconv_model_check_recognised (const QconvModel *m, const Identity *is, const QconvDirectory *planned,
                                        GError **error);
 /* Returns: (transfer none) (nullable): the first of @namings (nullable), which ends with NULL, that the family of @id
-   can write, else the last */
+   can write; if there is none, "original" if it is one of them, else the first */
 const char *qconv_identity_choose_naming (const Identity *id, const char *const *namings);
 /* Returns the names and logical shapes of @layers behind the model's prefix. (transfer full) */
 Names *qconv_layers_names (const GPtrArray *layers, const Identity *id);

@@ -10,7 +10,7 @@ add_fact (GHashTable *facts, const char *name, const char *text)
 }
 
 GHashTable *
-qconv_facts_new (const Identity *id, const char *prefix, const char *architecture)
+qconv_facts_new (const Identity *id, const char *naming, const char *prefix, const char *architecture)
 {
   GHashTable *facts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   const FamilyDims *dims = &qconv_family_data (id->family)->dims;
@@ -27,6 +27,7 @@ qconv_facts_new (const Identity *id, const char *prefix, const char *architectur
     {
       add_fact (facts, "family", qconv_family_id (id->family));
       add_fact (facts, "kind", qconv_family_kind (id->family));
+      add_fact (facts, "naming", naming);
     }
   add_fact (facts, "variant", id->variant);
   add_fact (facts, "prefix", prefix);

@@ -3,6 +3,6 @@
 #pragma once
 #include "graph/identify.h"
 
-/* Returns: (transfer full): name → text (both owned), as qconv_output_fact() hands them out. @prefix: the start of
+/* Returns: (transfer full): name → text (both owned), as qconv_output_fact() hands them out. @naming and @prefix: of
    the names in the output; @architecture: (nullable): of the output */
-GHashTable *qconv_facts_new (const Identity *id, const char *prefix, const char *architecture);
+GHashTable *qconv_facts_new (const Identity *id, const char *naming, const char *prefix, const char *architecture);

@@ -182,7 +182,7 @@ add_facts_of_edit (QconvPlan *p)
   const Identity *id = qconv_model_known (p->model, NULL);
 
   if (id != NULL)
-    p->output.facts = qconv_facts_new (id, id->prefix, qconv_model_architecture_of (p->model, id));
+    p->output.facts = qconv_facts_new (id, id->naming, id->prefix, qconv_model_architecture_of (p->model, id));
 }
 
 /* Maps names and merges LoRAs. Edits and verbatim copies do neither */
@@ -218,7 +218,7 @@ map_layers (Planning *pl, GError **error)
     return FALSE;
   if (p->mapping != NULL)
     {
-      p->output.facts = qconv_facts_new (p->mapping->identity, p->mapping->prefix,
+      p->output.facts = qconv_facts_new (p->mapping->identity, p->mapping->naming, p->mapping->prefix,
                                          qconv_model_architecture_of (p->model, p->mapping->identity));
       warn_names (p, &options);
     }

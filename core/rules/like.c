@@ -2,8 +2,9 @@
 /* Finds the layers that another file of the same model quantizes. The rules call it for --like. */
 #include "rules/like.h"
 
-GHashTable *
-qconv_like_read (const char *path, GPtrArray *files, GError **error)
+/* Returns: (transfer full): the short name of each weight of the file -> whether it is quantized */
+static GHashTable *
+read_file (const char *path, GPtrArray *files, GError **error)
 {
   g_autoptr (QconvModel) m = qconv_model_open (path, NULL, error);
   g_autoptr (Mapping) x = m != NULL ? qconv_mapping_new (m, &(MappingOptions) { 0 }, error) : NULL;
@@ -30,4 +31,22 @@ qconv_like_read (const char *path, GPtrArray *files, GError **error)
     return g_steal_pointer (&packed);
   qconv_fail (error, QCONV_ERROR_OPTION, "--like %s: none of its layers is quantized", path);
   return NULL;
+}
+
+gboolean
+qconv_like_add (GHashTable **like, const char *path, GPtrArray *files, GError **error)
+{
+  g_autoptr (GHashTable) more = read_file (path, files, error);
+  GHashTableIter iter;
+  gpointer name, packed;
+
+  if (more == NULL)
+    return FALSE;
+  if (*like == NULL)
+    *like = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_iter_init (&iter, more);
+  while (g_hash_table_iter_next (&iter, &name, &packed))
+    if (GPOINTER_TO_INT (packed) || !g_hash_table_contains (*like, name))
+      g_hash_table_insert (*like, g_strdup (name), packed);
+  return TRUE;
 }

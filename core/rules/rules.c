@@ -7,6 +7,7 @@
 
 #include "families/advice.h"
 #include "families/expand.h"
+#include "families/keymap.h"
 #include "registry/values.h"
 #include "rules/like.h"
 #include "rules/target-layer.h"
@@ -42,12 +43,25 @@ init_rows (Rules *r, GError **error)
   return TRUE;
 }
 
+/* Returns: (nullable): the pattern of the layers that files with the names of the output hold as plain numbers, if @s
+   is one of them */
+static const char *
+naming_keeps (const Rules *r, const SourceLayer *s)
+{
+  const Mapping *x = r->mapping;
+
+  return x->naming != NULL ? qconv_keymap_keeps (x->identity->family, x->naming, qconv_mapping_original (x, s)) : NULL;
+}
+
 /* Returns the family's advice for the scheme @id with weights of @bits */
 static Advice
 advise_for (const Rules *r, const SourceLayer *s, const char *id, guint bits)
 {
   const Identity *is = r->mapping->identity;
+  const char *kept = naming_keeps (r, s);
 
+  if (kept != NULL)
+    return (Advice) { .kind = ADVICE_KEEP, .why = kept };
   return qconv_family_advise (is->family, is->dims, id, bits, qconv_mapping_original (r->mapping, s));
 }
 
@@ -103,25 +117,6 @@ imply_schemes (Rules *r)
     }
 }
 
-/* Adds the layers of a file of --like. A layer is quantized if one of the files quantizes it */
-static gboolean
-add_like (Rules *r, const char *path, GError **error)
-{
-  g_autoptr (GHashTable) more = qconv_like_read (path, r->files, error);
-  GHashTableIter iter;
-  gpointer name, packed;
-
-  if (more == NULL)
-    return FALSE;
-  if (r->like == NULL)
-    r->like = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_hash_table_iter_init (&iter, more);
-  while (g_hash_table_iter_next (&iter, &name, &packed))
-    if (GPOINTER_TO_INT (packed) || !g_hash_table_contains (r->like, name))
-      g_hash_table_insert (r->like, g_strdup (name), packed);
-  return TRUE;
-}
-
 gboolean
 qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Schemes *schemes, const QconvJob *job,
                   GError **error)
@@ -136,7 +131,7 @@ qconv_rules_init (Rules *r, const QconvModel *model, const Mapping *mapping, Sch
   for (guint i = 0; i < model->layers->len; i++)
     r->quantized |= qconv_source_layer_quantized (g_ptr_array_index (model->layers, i));
   for (guint i = 0; job->rules.like != NULL && job->rules.like[i] != NULL; i++)
-    if (!add_like (r, job->rules.like[i], error))
+    if (!qconv_like_add (&r->like, job->rules.like[i], r->files, error))
       return FALSE;
   if (mapping != NULL && r->fallback == NULL && !r->no_fallback)
     imply_schemes (r);
@@ -170,8 +165,6 @@ qconv_rules_clear (Rules *r)
   g_clear_pointer (&r->files, g_ptr_array_unref);
   g_clear_error (&r->gave_up);
 }
-
-/* ---- Names ---- */
 
 /* ---- Decisions ---- */
 
@@ -312,6 +305,8 @@ decide_unnamed (Rules *r, const SourceLayer *s, const Scheme *scheme, Layer **tr
   Advice advice;
   Decision d;
 
+  if (naming_keeps (r, s) != NULL)
+    return stays ("family");
   if (strcmp (s->layer->scheme, scheme->quantizer->id) == 0)
     return becomes (scheme, g_steal_pointer (trial), "target");
   reason = reason_to_stay (r, s, scheme->quantizer);

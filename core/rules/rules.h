@@ -13,7 +13,7 @@
  * @fallback: (nullable): of --fallback
  * @no_fallback: --fallback keep
  * @like_matched: this model has a layer that --like quantizes
- * @like: (nullable): of qconv_like_read()
+ * @like: (nullable): of qconv_like_add()
  * @files: (element-type utf8): the files that were read
  * @quantized: the source has quantized layers, so only these are encoded
  * @gave_up: (nullable): the first error of a layer: an expression could not be applied to its name, or a quantizer

@@ -11,7 +11,7 @@
  * Checked: the file that is checked, for all functions below.
  *
  * @by_name: name → NunchakuLook
- * @blocks: the names of all blocks that have a tensor, with the dot behind them
+ * @blocks: the names of blocks that have a tensor, of the stems that were checked, with the dot behind them
  */
 typedef struct {
   const NunchakuFile *file;
@@ -45,6 +45,14 @@ check_spelling (const Checked *c, const NunchakuLook *l)
     }
 }
 
+/* Returns whether strict loaders of the model refuse a bias of the SVDQuant layer @name, because the model has none. */
+static gboolean
+lacks_bias (NunchakuModel model, const char *name)
+{
+  return model == NUNCHAKU_Z_IMAGE
+         || (model == NUNCHAKU_SDXL && (g_str_has_suffix (name, ".to_qkv") || g_str_has_suffix (name, ".to_q")));
+}
+
 /* Checks the members that qconv can do without. */
 static void
 check_members (const Checked *c, const NunchakuLook *l)
@@ -52,7 +60,9 @@ check_members (const Checked *c, const NunchakuLook *l)
   NunchakuModel model = c->file->model;
   gboolean tensor = l->members[NUNCHAKU_WTSCALE] != NULL, rows = l->members[NUNCHAKU_WCSCALES] != NULL;
 
-  if (l->members[NUNCHAKU_BIAS] == NULL && (model == NUNCHAKU_FLUX || model == NUNCHAKU_QWEN_IMAGE))
+  if (l->members[NUNCHAKU_BIAS] == NULL
+      && (model == NUNCHAKU_FLUX || model == NUNCHAKU_QWEN_IMAGE
+          || (model == NUNCHAKU_SDXL && !lacks_bias (model, l->name))))
     qconv_problems_add (c->problems, l->name, "missing", "bias is missing");
   if (l->kind == NUNCHAKU_AWQ)
     return;
@@ -158,12 +168,33 @@ check_module (const Checked *c, const NunchakuModule *m, const char *block)
     check_plain (c, m, name);
 }
 
+/* Lists the blocks of @stem that have a tensor. */
+static void
+find_blocks (const Checked *c, const char *stem)
+{
+  gsize n = strlen (stem);
+
+  for (guint i = 0; i < qconv_directory_n_tensors (c->file->directory); i++)
+    {
+      const char *name = qconv_directory_tensor (c->file->directory, i)->name;
+      gsize digits = g_str_has_prefix (name, stem) ? strspn (name + n, "0123456789") : 0;
+
+      if (digits > 0 && name[n + digits] == '.')
+        g_hash_table_add (c->blocks, g_strndup (name, n + digits + 1));
+    }
+}
+
 /* Checks the modules of all blocks of @stem, or those outside of blocks if it is "". */
 static void
 check_stem (const Checked *c, const char *stem)
 {
   guint64 blocks = *stem != '\0' ? nunchaku_file_blocks (c->file, stem) : 1;
 
+  for (const NunchakuModule *m = nunchaku_modules (); m->name != NULL; m++)
+    if (m->model == c->file->model && strcmp (m->stem, stem) == 0)
+      blocks = MAX (blocks, m->blocks);
+  if (*stem != '\0')
+    find_blocks (c, stem);
   for (guint64 i = 0; i < blocks; i++)
     {
       g_autofree char *block = *stem != '\0' ? g_strdup_printf ("%s%" G_GUINT64_FORMAT ".", stem, i) : g_strdup ("");
@@ -194,7 +225,8 @@ knows_member (const NunchakuFile *f, const NunchakuModule *m, const char *member
   switch (m->kind)
     {
     case NUNCHAKU_MODULE_W4A4:
-      if (f->model == NUNCHAKU_Z_IMAGE && strcmp (member, "bias") == 0)
+      if ((lacks_bias (f->model, m->name) && strcmp (member, "bias") == 0)
+          || (f->model == NUNCHAKU_SDXL && strcmp (member, "wtscale") == 0))
         return FALSE;
       /* "weight" of a module that was not quantized, and members of the other spelling have been reported */
       return g_strv_contains (w4a4, member) || g_strv_contains (first, member) || g_strv_contains (second, member);
@@ -253,14 +285,6 @@ new_checked (const NunchakuFile *f, QconvProblems *problems)
 
       g_hash_table_insert (c.by_name, l->name, l);
     }
-  for (guint i = 0; i < qconv_directory_n_tensors (f->directory); i++)
-    {
-      const char *name = qconv_directory_tensor (f->directory, i)->name, *dot = strchr (name, '.');
-      gsize digits = dot != NULL ? strspn (dot + 1, "0123456789") : 0;
-
-      if (digits > 0 && dot[1 + digits] == '.')
-        g_hash_table_add (c.blocks, g_strndup (name, (gsize) (dot - name) + digits + 2));
-    }
   return c;
 }
 
@@ -280,7 +304,7 @@ nunchaku_check_modules (const NunchakuFile *f, QconvProblems *problems)
         problems, NULL, "names",
         "layers have the names of nunchaku's class V2, such as %s, under which neither class loads a file",
         f->second_names);
-  else if (f->model != NUNCHAKU_OTHER && f->model != NUNCHAKU_SDXL)
+  else if (f->model != NUNCHAKU_OTHER)
     {
       for (const NunchakuModule *m = nunchaku_modules (); m->name != NULL; m++)
         if (m->model == f->model && g_hash_table_add (stems, (gpointer) m->stem))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Table of nunchaku's model classes (nunchaku: nunchaku/models/transformers). writer.c asks. */
+/* Table of nunchaku's model classes (nunchaku: nunchaku/models/transformers,
+   nunchaku/models/unets). writer.c asks. */
 #include "classes.h"
 
 /* diffusers: models/transformers/transformer_flux.py */
@@ -76,6 +77,27 @@ static const NunchakuConfigMember z_image_config[] = {
   { NULL },
 };
 
+/* diffusers: models/unets/unet_2d_condition.py. SDXL-Turbo has the same tensors; its published config has other words
+   only for "sample_size" */
+static const NunchakuConfigMember sdxl_config[] = {
+  { "_class_name", "\"UNet2DConditionModel\"" },
+  { "addition_embed_type", "\"text_time\"" },
+  { "addition_time_embed_dim", "256" },
+  { "attention_head_dim", .dim = "ch", .by = 64, .times = { 1, 2, 4 } },
+  { "block_out_channels", .dim = "ch", .times = { 1, 2, 4 } },
+  { "cross_attention_dim", .dim = "ctx" },
+  { "down_block_types", "[\"DownBlock2D\", \"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\"]" },
+  { "in_channels", .dim = "in_ch" },
+  { "layers_per_block", "2" },
+  { "out_channels", "4" },
+  { "projection_class_embeddings_input_dim", .dim = "adm" },
+  { "sample_size", "128" },
+  { "transformer_layers_per_block", "[1, 2, 10]" },
+  { "up_block_types", "[\"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\", \"UpBlock2D\"]" },
+  { "use_linear_projection", "true" },
+  { NULL },
+};
+
 static const NunchakuRepo flux1_repos[] = {
   { "dev", "black-forest-labs/FLUX.1-dev" },
   { "dev", "black-forest-labs/FLUX.1-Kontext-dev" },
@@ -89,11 +111,21 @@ static const NunchakuRepo flux1_repos[] = {
 static const NunchakuRepo qwen_image_repos[]
     = { { "image", "Qwen/Qwen-Image" }, { "image", "Qwen/Qwen-Image-Edit" }, { NULL } };
 static const NunchakuRepo z_image_repos[] = { { "turbo", "Tongyi-MAI/Z-Image-Turbo" }, { NULL } };
+static const NunchakuRepo sdxl_repos[] = {
+  { "base-1.0", "stabilityai/stable-diffusion-xl-base-1.0" },
+  { "base-1.0", "stabilityai/sdxl-turbo" },
+  { "inpaint", "diffusers/stable-diffusion-xl-1.0-inpainting-0.1" },
+  { NULL },
+};
 
 static const char *const blocks[] = { "transformer_blocks.*.weight", "single_transformer_blocks.*.weight", NULL };
+static const char *const z_image_layers[] = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", NULL };
 static const char *const z_image_blocks[]
     = { "layers.*.attention.*.weight", "layers.*.feed_forward.*.weight", "*_refiner.*.attention.*.weight",
         "*_refiner.*.feed_forward.*.weight", NULL };
+static const char *const sdxl_blocks[]
+    = { "*.transformer_blocks.*.attn1.*.weight", "*.transformer_blocks.*.attn2.to_q.weight",
+        "*.transformer_blocks.*.attn2.to_out.0.weight", "*.transformer_blocks.*.ff.net.*.weight", NULL };
 static const char *const nothing[] = { NULL };
 static const char *const qwen_image_variants[] = { "layered", "zero_cond_t", NULL };
 static const char *const z_image_variants[] = { "siglip", NULL };
@@ -102,6 +134,7 @@ static const NunchakuClass classes[] = {
   { .family = "flux1",
     .name = "NunchakuFluxTransformer2dModel",
     .config_class = "FluxTransformer2DModel",
+    .part = "transformer",
     .spelling = NUNCHAKU_LORA_NAMES,
     .quantized = blocks,
     .biases = TRUE,
@@ -112,6 +145,7 @@ static const NunchakuClass classes[] = {
   { .family = "qwen_image",
     .name = "NunchakuQwenImageTransformer2DModel",
     .config_class = "QwenImageTransformer2DModel",
+    .part = "transformer",
     .spelling = NUNCHAKU_PROJ_NAMES,
     .quantized = blocks,
     .biases = TRUE,
@@ -119,14 +153,36 @@ static const NunchakuClass classes[] = {
     .repos = qwen_image_repos,
     .config = qwen_image_config },
   { .family = "z_image",
+    .naming = "nunchaku_refiners",
     .name = "NunchakuZImageTransformer2DModel",
     .config_class = "ZImageTransformer2DModel",
+    .part = "transformer",
     .spelling = NUNCHAKU_PROJ_NAMES,
-    .quantized = z_image_blocks,
-    .refiners = TRUE,
+    .quantized = z_image_layers,
+    .skip_refiners = "true",
     .without = z_image_variants,
     .repos = z_image_repos,
     .config = z_image_config },
+  { .family = "z_image",
+    .name = "NunchakuZImageTransformer2DModel",
+    .config_class = "ZImageTransformer2DModel",
+    .part = "transformer",
+    .spelling = NUNCHAKU_PROJ_NAMES,
+    .quantized = z_image_blocks,
+    .skip_refiners = "false",
+    .without = z_image_variants,
+    .repos = z_image_repos,
+    .config = z_image_config },
+  { .family = "sdxl",
+    .name = "NunchakuSDXLUNet2DConditionModel",
+    .config_class = "UNet2DConditionModel",
+    .part = "unet",
+    .spelling = NUNCHAKU_LORA_NAMES,
+    .quantized = sdxl_blocks,
+    .row_scales = TRUE,
+    .without = nothing,
+    .repos = sdxl_repos,
+    .config = sdxl_config },
 };
 
 /* Fails if the model has something that the class lacks. */
@@ -147,11 +203,13 @@ check_variant (const QconvOutput *o, const NunchakuClass *c, GError **error)
 const NunchakuClass *
 nunchaku_class (const QconvOutput *o, GError **error)
 {
-  const char *family = qconv_output_fact (o, "family");
+  const char *family = qconv_output_fact (o, "family"), *naming = qconv_output_fact (o, "naming");
   g_autoptr (GString) known = g_string_new (NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
     {
+      if (classes[i].naming != NULL && g_strcmp0 (naming, classes[i].naming) != 0)
+        continue;
       if (g_strcmp0 (family, classes[i].family) == 0)
         return check_variant (o, &classes[i], error) ? &classes[i] : NULL;
       g_string_append_printf (known, "%s%s", i > 0 ? ", " : "", classes[i].family);

@@ -30,6 +30,26 @@ number_of (const QconvOutput *o, const NunchakuConfigMember *m)
   return dim (o, m->dim) / MAX (m->per != NULL ? dim (o, m->per) : 1, 1) / MAX (m->by, 1);
 }
 
+/* Returns: (transfer full): the value of the member as JSON. */
+static char *
+make_value (const QconvOutput *o, const NunchakuConfigMember *m)
+{
+  gint64 n = m->dim != NULL ? number_of (o, m) : 0;
+  GString *json;
+
+  if (m->text != NULL)
+    return g_strdup (m->text);
+  if (m->logical)
+    return g_strdup (n != 0 ? "true" : "false");
+  if (m->times[0] == 0)
+    return g_strdup_printf ("%" G_GINT64_FORMAT, n);
+  json = g_string_new (NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (m->times); i++)
+    g_string_append_printf (json, "%s%" G_GINT64_FORMAT, i == 0 ? "[" : ", ", n * m->times[i]);
+  g_string_append_c (json, ']');
+  return g_string_free (json, FALSE);
+}
+
 static char *
 make_object (const QconvOutput *o, const NunchakuConfigMember *members)
 {
@@ -37,15 +57,9 @@ make_object (const QconvOutput *o, const NunchakuConfigMember *members)
 
   for (const NunchakuConfigMember *m = members; m->key != NULL; m++)
     {
-      gint64 n = m->dim != NULL ? number_of (o, m) : 0;
+      g_autofree char *value = make_value (o, m);
 
-      g_string_append_printf (json, "%s\"%s\": ", m == members ? "" : ", ", m->key);
-      if (m->text != NULL)
-        g_string_append (json, m->text);
-      else if (m->logical)
-        g_string_append (json, n != 0 ? "true" : "false");
-      else
-        g_string_append_printf (json, "%" G_GINT64_FORMAT, n);
+      g_string_append_printf (json, "%s\"%s\": %s", m == members ? "" : ", ", m->key, value);
     }
   g_string_append_c (json, '}');
   return g_string_free (json, FALSE);
@@ -58,16 +72,18 @@ make_object (const QconvOutput *o, const NunchakuConfigMember *members)
 static gboolean
 agrees (const QconvOutput *o, const NunchakuConfigMember *m, GVariant *json)
 {
-  gboolean logical = FALSE;
-  gint64 n = 0;
+  g_autofree char *text = make_value (o, m);
+  g_autoptr (GVariant) want = qconv_json_parse (text, strlen (text), NULL);
+  g_autoptr (GVariant) value = g_variant_lookup_value (json, m->key, NULL);
 
   if (m->dim == NULL)
     return TRUE;
-  if (m->logical)
-    return g_variant_lookup (json, m->key, "b", &logical) && logical == (number_of (o, m) != 0);
-  if (!g_variant_lookup (json, m->key, "x", &n) && g_str_equal (m->key, "out_channels"))
-    g_variant_lookup (json, "in_channels", "x", &n);
-  return n == number_of (o, m);
+  if (g_str_equal (m->key, "out_channels") && (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_INT64)))
+    {
+      g_clear_pointer (&value, g_variant_unref);
+      value = g_variant_lookup_value (json, "in_channels", NULL);
+    }
+  return value != NULL && g_variant_equal (value, want);
 }
 
 /* Fails unless @text is a config of the class and of this model. */
@@ -81,10 +97,27 @@ check_config (const QconvOutput *o, const NunchakuClass *c, const char *text, gs
       || !g_variant_lookup (json, "_class_name", "&s", &name) || !g_str_equal (name, c->config_class))
     return qconv_fail (error, QCONV_ERROR_INPUT, "this is no config with the \"_class_name\" %s", c->config_class);
   for (const NunchakuConfigMember *m = c->config; m->key != NULL; m++)
-    if (!agrees (o, m, json))
-      return qconv_fail (error, QCONV_ERROR_INPUT, "the model has \"%s\": %" G_GINT64_FORMAT ", the config does not",
-                         m->key, number_of (o, m));
+    {
+      g_autofree char *value = make_value (o, m);
+
+      if (!agrees (o, m, json))
+        return qconv_fail (error, QCONV_ERROR_INPUT, "the model has \"%s\": %s, the config does not", m->key, value);
+    }
   return TRUE;
+}
+
+/* Returns: (transfer full) (nullable): @text, the config at @where, if it suits the model, else NULL with a warning.
+   @text: (transfer full) (nullable): NULL: there is none. */
+static char *
+take_config (QconvOutput *o, const NunchakuClass *c, char *text, gsize n, const char *where)
+{
+  g_autofree char *owned = text;
+  g_autoptr (GError) reason = NULL;
+
+  if (text == NULL || check_config (o, c, text, n, &reason))
+    return g_steal_pointer (&owned);
+  qconv_output_warn (o, "%s is not used: %s", where, reason->message);
+  return NULL;
 }
 
 /* Returns: (transfer full) (nullable): the text under @key of the input's metadata. */
@@ -99,11 +132,11 @@ read_metadata (const QconvOutput *o, const char *key)
 
 /* Returns: (transfer full) (nullable): the config in the input's metadata, if it suits the model. */
 static char *
-read_stated (const QconvOutput *o, const NunchakuClass *c)
+read_stated (QconvOutput *o, const NunchakuClass *c)
 {
-  g_autofree char *text = read_metadata (o, "config");
+  char *text = read_metadata (o, "config");
 
-  return text != NULL && check_config (o, c, text, strlen (text), NULL) ? g_steal_pointer (&text) : NULL;
+  return take_config (o, c, text, text != NULL ? strlen (text) : 0, "the config in the metadata of the input");
 }
 
 /* Returns: (transfer full) (nullable): what ComfyUI's loader reads, if the input's metadata have it and it suits the
@@ -130,16 +163,16 @@ read_stated_comfy (const QconvOutput *o, const NunchakuClass *c)
 
 /* Returns: (transfer full) (nullable): the text of the config.json beside the input, if it suits the model. */
 static char *
-read_sibling (const QconvOutput *o, const NunchakuClass *c)
+read_sibling (QconvOutput *o, const NunchakuClass *c)
 {
   QconvSource *input = qconv_directory_source (qconv_output_input (o));
   QconvSource *s = input != NULL ? qconv_source_sibling (input, "config.json", NULL) : NULL;
   guint64 n = s != NULL ? qconv_source_size (s) : 0;
   g_autofree char *text = n > 0 && n <= LARGEST_CONFIG ? g_malloc0 ((gsize) n + 1) : NULL;
 
-  if (text == NULL || !qconv_source_read (s, 0, (gsize) n, text, NULL) || !check_config (o, c, text, (gsize) n, NULL))
+  if (text == NULL || !qconv_source_read (s, 0, (gsize) n, text, NULL))
     return NULL;
-  return g_steal_pointer (&text);
+  return take_config (o, c, g_steal_pointer (&text), (gsize) n, "config.json beside the input");
 }
 
 /* Returns: (transfer full): the text of the file at @path. */
@@ -157,16 +190,19 @@ read_file (const QconvOutput *o, const NunchakuClass *c, const char *path, GErro
 
 /* Returns: (transfer full) (nullable): the config of a published model of the variant that the user has. */
 static char *
-read_cached (const QconvOutput *o, const NunchakuClass *c)
+read_cached (QconvOutput *o, const NunchakuClass *c)
 {
   const char *variant = qconv_output_fact (o, "variant");
 
   for (const NunchakuRepo *r = c->repos; r->repo != NULL; r++)
     {
-      g_autofree char *path
-          = g_strcmp0 (variant, r->variant) == 0 ? nunchaku_hub_config (r->repo, "transformer") : NULL;
-      char *text = path != NULL ? read_file (o, c, path, NULL) : NULL;
+      g_autofree char *path = g_strcmp0 (variant, r->variant) == 0 ? nunchaku_hub_config (r->repo, c->part) : NULL;
+      char *text = NULL;
+      gsize n = 0;
 
+      if (path == NULL || !nunchaku_read_small (path, LARGEST_CONFIG, &text, &n, NULL))
+        continue;
+      text = take_config (o, c, text, n, path);
       if (text != NULL)
         return text;
     }
@@ -174,7 +210,7 @@ read_cached (const QconvOutput *o, const NunchakuClass *c)
 }
 
 static char *
-find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
+find_config (QconvOutput *o, const NunchakuClass *c, GError **error)
 {
   const char *given = qconv_values_string (qconv_output_options (o), "config");
   char *found;
@@ -191,10 +227,9 @@ find_config (const QconvOutput *o, const NunchakuClass *c, GError **error)
 
 /* ---- Metadata ---- */
 
-/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). @refiners: the model
-   has some, which are quantized, too */
+/* Returns: (transfer full): the "quantization_config" (nunchaku: nunchaku/merge_safetensors.py). */
 static char *
-quantization_text (const NunchakuQuantization *q, gboolean refiners)
+quantization_text (const NunchakuQuantization *q, const NunchakuClass *c)
 {
   GString *json = g_string_new ("{\"method\": \"svdquant\", ");
 
@@ -205,8 +240,8 @@ quantization_text (const NunchakuQuantization *q, gboolean refiners)
   else
     g_string_append (json, "\"weight\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, "
                            "\"activation\": {\"dtype\": \"int4\", \"scale_dtype\": null, \"group_size\": 64}, ");
-  if (refiners)
-    g_string_append (json, "\"skip_refiners\": false, ");
+  if (c->skip_refiners != NULL)
+    g_string_append_printf (json, "\"skip_refiners\": %s, ", c->skip_refiners);
   g_string_append_printf (json, "\"rank\": %" G_GINT64_FORMAT "}", q->rank);
   return g_string_free (json, FALSE);
 }
@@ -215,7 +250,7 @@ gboolean
 nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQuantization *q, GError **error)
 {
   g_autofree char *config = find_config (o, c, error);
-  g_autofree char *quantization = quantization_text (q, c->refiners);
+  g_autofree char *quantization = quantization_text (q, c);
 
   if (config == NULL)
     return FALSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The modules of nunchaku's classes for FLUX.1 (in the names of files, which its first class has), Qwen-Image and
-   Z-Image (nunchaku/models/transformers: transformer_flux.py, transformer_qwenimage.py, transformer_zimage.py). */
+/* The modules of nunchaku's classes for FLUX.1 (in the names of files, which its first class has), Qwen-Image, Z-Image
+   (nunchaku/models/transformers: transformer_flux.py, transformer_qwenimage.py, transformer_zimage.py) and SDXL
+   (nunchaku/models/unets/unet_sdxl.py; its width is that of conv_in). */
 #include "inventory.h"
 
 #include <string.h>
@@ -25,6 +26,22 @@
   ZIMG (NORM, stem, "attention.norm_q", 0, 0), ZIMG (NORM, stem, "attention.norm_k", 0, 0),                            \
   ZIMG (NORM, stem, "attention_norm1", 1, 0), ZIMG (NORM, stem, "attention_norm2", 1, 0),                              \
   ZIMG (NORM, stem, "ffn_norm1", 1, 0), ZIMG (NORM, stem, "ffn_norm2", 1, 0)
+#define SDXL(kind, stem, name, rows, cols) { NUNCHAKU_SDXL, kind, stem, name, rows, cols }
+#define SDXL_BLOCK(stem, n, depth)                                                                                     \
+  { NUNCHAKU_SDXL, W4A4, stem, "attn1.to_qkv", 3 * n, n, depth },                                                      \
+  SDXL (W4A4, stem, "attn1.to_out.0", n, n), SDXL (W4A4, stem, "attn2.to_q", n, n),                                    \
+  SDXL (W4A4, stem, "attn2.to_out.0", n, n), SDXL (W4A4, stem, "ff.net.0.proj", 8 * n, n),                             \
+  SDXL (W4A4, stem, "ff.net.2", n, 4 * n), SDXL (NORM, stem, "attn2.to_k", n, 0),                                      \
+  SDXL (NORM, stem, "attn2.to_v", n, 0), SDXL (LINEAR, stem, "norm1", n, 0), SDXL (LINEAR, stem, "norm2", n, 0),       \
+  SDXL (LINEAR, stem, "norm3", n, 0)
+#define SDXL_ATTENTION(at, n, depth)                                                                                   \
+  SDXL_BLOCK (at ".transformer_blocks.", n, depth), SDXL (LINEAR, "", at ".norm", n, 0),                               \
+  SDXL (LINEAR, "", at ".proj_in", n, n), SDXL (LINEAR, "", at ".proj_out", n, n)
+#define SDXL_RESNET(at, n)                                                                                             \
+  SDXL (LINEAR, "", at ".norm1", 0, 0), SDXL (LINEAR, "", at ".conv1", n, 0),                                          \
+  SDXL (LINEAR, "", at ".time_emb_proj", n, 4), SDXL (LINEAR, "", at ".norm2", n, 0),                                  \
+  SDXL (LINEAR, "", at ".conv2", n, n)
+#define SDXL_RESNET_SHORTCUT(at, n) SDXL_RESNET (at, n), SDXL (LINEAR, "", at ".conv_shortcut", n, 0)
 
 static const NunchakuModule modules[] = {
   FLUX (AWQ, DOUBLE, "norm1.linear", 6, 1), FLUX (AWQ, DOUBLE, "norm1_context.linear", 6, 1),
@@ -65,6 +82,29 @@ static const NunchakuModule modules[] = {
   ZIMG (LINEAR, "", "t_embedder.mlp.0", 0, 0), ZIMG (LINEAR, "", "t_embedder.mlp.2", 0, 0),
   ZIMG (NORM, "", "cap_embedder.0", 0, 0), ZIMG (LINEAR, "", "cap_embedder.1", 1, 0),
   ZIMG (BARE, "", "x_pad_token", 0, 0), ZIMG (BARE, "", "cap_pad_token", 0, 0),
+
+  SDXL (LINEAR, "", "conv_in", 1, 0), SDXL (LINEAR, "", "conv_norm_out", 1, 0), SDXL (LINEAR, "", "conv_out", 0, 1),
+  SDXL (LINEAR, "", "time_embedding.linear_1", 4, 1), SDXL (LINEAR, "", "time_embedding.linear_2", 4, 4),
+  SDXL (LINEAR, "", "add_embedding.linear_1", 4, 0), SDXL (LINEAR, "", "add_embedding.linear_2", 4, 4),
+  SDXL_RESNET ("down_blocks.0.resnets.0", 1), SDXL_RESNET ("down_blocks.0.resnets.1", 1),
+  SDXL (LINEAR, "", "down_blocks.0.downsamplers.0.conv", 1, 1),
+  SDXL_RESNET_SHORTCUT ("down_blocks.1.resnets.0", 2), SDXL_ATTENTION ("down_blocks.1.attentions.0", 2, 2),
+  SDXL_RESNET ("down_blocks.1.resnets.1", 2), SDXL_ATTENTION ("down_blocks.1.attentions.1", 2, 2),
+  SDXL (LINEAR, "", "down_blocks.1.downsamplers.0.conv", 2, 2),
+  SDXL_RESNET_SHORTCUT ("down_blocks.2.resnets.0", 4), SDXL_ATTENTION ("down_blocks.2.attentions.0", 4, 10),
+  SDXL_RESNET ("down_blocks.2.resnets.1", 4), SDXL_ATTENTION ("down_blocks.2.attentions.1", 4, 10),
+  SDXL_RESNET ("mid_block.resnets.0", 4), SDXL_ATTENTION ("mid_block.attentions.0", 4, 10),
+  SDXL_RESNET ("mid_block.resnets.1", 4),
+  SDXL_RESNET_SHORTCUT ("up_blocks.0.resnets.0", 4), SDXL_ATTENTION ("up_blocks.0.attentions.0", 4, 10),
+  SDXL_RESNET_SHORTCUT ("up_blocks.0.resnets.1", 4), SDXL_ATTENTION ("up_blocks.0.attentions.1", 4, 10),
+  SDXL_RESNET_SHORTCUT ("up_blocks.0.resnets.2", 4), SDXL_ATTENTION ("up_blocks.0.attentions.2", 4, 10),
+  SDXL (LINEAR, "", "up_blocks.0.upsamplers.0.conv", 4, 4),
+  SDXL_RESNET_SHORTCUT ("up_blocks.1.resnets.0", 2), SDXL_ATTENTION ("up_blocks.1.attentions.0", 2, 2),
+  SDXL_RESNET_SHORTCUT ("up_blocks.1.resnets.1", 2), SDXL_ATTENTION ("up_blocks.1.attentions.1", 2, 2),
+  SDXL_RESNET_SHORTCUT ("up_blocks.1.resnets.2", 2), SDXL_ATTENTION ("up_blocks.1.attentions.2", 2, 2),
+  SDXL (LINEAR, "", "up_blocks.1.upsamplers.0.conv", 2, 2),
+  SDXL_RESNET_SHORTCUT ("up_blocks.2.resnets.0", 1), SDXL_RESNET_SHORTCUT ("up_blocks.2.resnets.1", 1),
+  SDXL_RESNET_SHORTCUT ("up_blocks.2.resnets.2", 1),
   { .name = NULL },
 };
 /* clang-format on */
@@ -132,7 +172,7 @@ nunchaku_file_init (NunchakuFile *f, const QconvDirectory *d, const GPtrArray *l
   static const char *const widths[] = { [NUNCHAKU_FLUX] = "x_embedder.bias",
                                         [NUNCHAKU_QWEN_IMAGE] = "img_in.bias",
                                         [NUNCHAKU_Z_IMAGE] = "all_x_embedder.2-1.bias",
-                                        [NUNCHAKU_SDXL] = NULL };
+                                        [NUNCHAKU_SDXL] = "conv_in.bias" };
 
   *f = (NunchakuFile) { .directory = d, .looks = looks, .prefix = "" };
   for (guint i = 0; i < looks->len; i++)

@@ -4,11 +4,11 @@
 #pragma once
 #include "look.h"
 
-/* OTHER: no class is known. SDXL: its modules are not listed here */
+/* OTHER: no class is known */
 typedef enum { NUNCHAKU_OTHER, NUNCHAKU_FLUX, NUNCHAKU_QWEN_IMAGE, NUNCHAKU_Z_IMAGE, NUNCHAKU_SDXL } NunchakuModel;
 
-/* LINEAR: "weight" and "bias". NORM: "weight". GUIDANCE: as LINEAR, only in models with guidance. BARE: the name is
-   that of the tensor */
+/* LINEAR: "weight" and "bias", also of convolutions and of norms that have both. NORM: "weight". GUIDANCE: as LINEAR,
+   only in models with guidance. BARE: the name is that of the tensor */
 typedef enum {
   NUNCHAKU_MODULE_W4A4,
   NUNCHAKU_MODULE_AWQ,
@@ -23,12 +23,13 @@ typedef enum {
  *
  * @stem: of its blocks, with a dot before the number: "transformer_blocks."; "": it is in no block
  * @rows, @cols: of its weight, as multiples of the model's width; 0: any
+ * @blocks: the least number of blocks of @stem
  */
 typedef struct {
   NunchakuModel model;
   NunchakuModuleKind kind;
   const char *stem, *name;
-  guint rows, cols;
+  guint rows, cols, blocks;
 } NunchakuModule;
 
 /**

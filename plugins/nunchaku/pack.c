@@ -119,7 +119,7 @@ nunchaku_pack_repeated (const QconvPack *pack, GError **error)
   g_autofree float *all = g_new (float, pack->n_rows);
 
   for (guint64 row = 0; row < pack->n_rows; row++)
-    all[row] = *number;
+    all[row] = number != NULL ? *number : 1.0f;
   return pack_vector (pack, all, pack->n_rows, error);
 }
 

@@ -74,21 +74,30 @@ add_codes (const Planning *p, GError **error)
 }
 
 /* Adds the outer scales: those of rows, and that of the tensor. As deepcompressor, writes the latter as
-   one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). */
+   one for each row if the layer is fused (deepcompressor/backend/nunchaku/convert.py). The class for SDXL takes no
+   other (nunchaku: nunchaku/models/unets/unet_sdxl.py). */
 static gboolean
 add_outer_scales (const Planning *p, GError **error)
 {
   gboolean row_scale = qconv_layer_component (p->layer, "row_scale") != NULL;
   gboolean tensor_scale = qconv_layer_component (p->layer, "tensor_scale") != NULL;
-  gboolean repeats = tensor_scale && !row_scale && nunchaku_name_fused (p->layer->name);
+  gboolean only_rows = p->class_->row_scales && is_fp4 (p->layer);
+  gboolean repeats = !row_scale && (only_rows || (tensor_scale && nunchaku_name_fused (p->layer->name)));
   const QconvPlanned rows = { .dtype = QCONV_BF16,
                               .shape = QCONV_SHAPE1 (p->layer->rows),
-                              .from = repeats ? "tensor_scale" : "row_scale",
+                              .from = row_scale      ? "row_scale"
+                                      : tensor_scale ? "tensor_scale"
+                                                     : NULL,
                               .pack = repeats ? nunchaku_pack_repeated : nunchaku_pack_rows,
                               .run = block_run (sizeof (guint16)),
                               .load = repeats ? NULL : nunchaku_load_numbers };
   const QconvPlanned one = { .dtype = QCONV_BF16, .shape = QCONV_SHAPE1 (1), .from = "tensor_scale" };
 
+  if (only_rows && row_scale && tensor_scale)
+    return qconv_fail (
+        error, QCONV_ERROR_UNSUPPORTED,
+        "%s: it has a scale for the tensor beside those of rows, but nunchaku's class %s takes only these",
+        p->layer->name, p->class_->name);
   if ((row_scale || repeats) && !add (p, NUNCHAKU_WCSCALES, &rows, error))
     return FALSE;
   return !tensor_scale || repeats || add (p, NUNCHAKU_WTSCALE, &one, error);
@@ -200,10 +209,14 @@ static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
   const Planning p = { o, layer, nunchaku_class (o, error) };
+  g_autofree char *weight = g_strconcat (layer->name, ".weight", NULL);
   gboolean svdq = is_svdq (layer);
 
   if (p.class_ == NULL)
     return FALSE;
+  if (!nunchaku_class_quantizes (p.class_, weight))
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku has this layer only as plain numbers",
+                       layer->name);
   if (!svdq && !g_str_equal (layer->scheme, "awq"))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "%s: nunchaku does not load the scheme %s", layer->name,
                        layer->scheme);
@@ -231,8 +244,11 @@ keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError 
     return FALSE;
   if (tensor->shape.rank == 2 && nunchaku_class_quantizes (c, tensor->name))
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "%s: nunchaku has no class with this layer as plain numbers, so it cannot be kept",
-                       tensor->name);
+                       "%s: nunchaku has no class with this layer as plain numbers, so it cannot be kept%s",
+                       tensor->name,
+                       c->skip_refiners != NULL && strstr (tensor->name, "_refiner.") != NULL
+                           ? "; --names nunchaku_refiners keeps all refiners"
+                           : "");
   if (cast)
     planned.dtype = QCONV_BF16;
   if (cast && tensor->rows > 0 && tensor->cols > 0)
@@ -329,7 +345,7 @@ const QconvWriter nunchaku_writer = {
   .container = "safetensors",
   .suffix = ".safetensors",
   .reader = "nunchaku",
-  .spellings = (const char *const[]) { "nunchaku", NULL },
+  .spellings = (const char *const[]) { "nunchaku", "nunchaku_refiners", NULL },
   .targets = targets,
   .layer = write_layer,
   .keep = keep,

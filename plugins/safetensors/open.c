@@ -258,6 +258,50 @@ open_shards (Set *set, const char *base, guint n_shards, GError **error)
   return TRUE;
 }
 
+/* ---- Two files of nunchaku ---- */
+
+/* Older files of nunchaku lie in a folder: the layers of the blocks, the others, and two configs that are metadata of a
+   single file (nunchaku: nunchaku/models/transformers/utils.py, nunchaku/merge_safetensors.py) */
+const char *const qconv_safetensors_pairs[] = { "transformer_blocks" SUFFIX, "unquantized_layers" SUFFIX, NULL };
+#define LARGEST_CONFIG ((guint64) 1 << 20)
+
+/* Sets the metadata @key, if the files have none, to the text of the file @name beside them, if there is one. */
+static gboolean
+add_config (Set *set, const char *key, const char *name, GError **error)
+{
+  QconvSource *source = qconv_source_sibling (set->source, name, NULL);
+  guint64 n = source != NULL ? qconv_source_size (source) : 0;
+  g_autofree char *text = n > 0 && n <= LARGEST_CONFIG ? g_malloc0 ((gsize) n + 1) : NULL;
+
+  if (text == NULL || qconv_directory_metadata (set->directory, key) != NULL)
+    return TRUE;
+  if (!qconv_source_read (source, 0, (gsize) n, text, error))
+    return FALSE;
+  if (g_utf8_validate_len (text, (gsize) n, NULL))
+    return qconv_directory_set_metadata (set->directory, key, g_variant_new_string (text), error);
+  qconv_directory_warn (set->directory, "\"%s\" beside it is not UTF-8 text, so it is not read", name);
+  return TRUE;
+}
+
+/* Opens the file, and the other of the pair if it lies beside it. */
+static gboolean
+open_pair (Set *set, GError **error)
+{
+  const char *own = qconv_source_name (set->source);
+  const char *other = qconv_safetensors_pairs[g_str_equal (own, qconv_safetensors_pairs[0]) ? 1 : 0];
+  g_autoptr (GError) local = NULL;
+
+  if (qconv_source_sibling (set->source, other, &local) == NULL
+      && g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    {
+      qconv_directory_warn (set->directory, "\"%s\", the other half of such a model, is not beside it", other);
+      return add_file (set, set->source, error);
+    }
+  return add_shard (set, qconv_safetensors_pairs[0], error) && add_shard (set, qconv_safetensors_pairs[1], error)
+         && add_config (set, "config", "config.json", error)
+         && add_config (set, "comfy_config", "comfy_config.json", error);
+}
+
 gboolean
 qconv_safetensors_open (const QconvContainer *self, QconvSource *source, const QconvValues *options,
                         QconvDirectory *directory, GError **error)
@@ -270,6 +314,8 @@ qconv_safetensors_open (const QconvContainer *self, QconvSource *source, const Q
 
   if (g_str_has_suffix (name, INDEX_SUFFIX))
     ok = open_indexed (&set, source, error);
+  else if (g_strv_contains (qconv_safetensors_pairs, name))
+    ok = open_pair (&set, error);
   else
     ok = base != NULL ? open_shards (&set, base, n_shards, error) : add_file (&set, source, error);
   if (ok)

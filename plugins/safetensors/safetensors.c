@@ -19,6 +19,7 @@ static const QconvContainer container = {
   .open = qconv_safetensors_open,
   .lay_out = qconv_safetensors_lay_out,
   .metadata = metadata,
+  .pairs = qconv_safetensors_pairs,
 };
 
 QCONV_PLUGIN_DEFINE (safetensors, .summary = N_ ("Safetensors files"), .license = "LGPL-2.1-or-later",

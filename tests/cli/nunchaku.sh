@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Files for nunchaku: their names, where the config comes from, and what no class of nunchaku takes
+# Files for nunchaku: their names, where the config comes from, families, and what no class of nunchaku takes
 . "$LIB"
 need_target svdq-fp4-nunchaku
-only_families flux1 z_image sdxl t5
+only_families flux1 z_image sdxl sd15 t5
 HF_HUB_CACHE=$PWD/hub
 export HF_HUB_CACHE
 "$MAKE_MODEL" --family flux1 --variant tiny --set depth_double=1 --set depth_single=1 flux.safetensors
@@ -40,7 +40,7 @@ written
 sed 's/hub/beside/' config >config.json
 written
 sed 's/hub/given/' config >given.json
-written -o config=given.json
+written --config given.json
 cp out.safetensors again.safetensors
 "$QCONV" $to again.safetensors out.safetensors >/dev/null && config out.safetensors | sed 's/.*\(, "patch_size.*\)/  …\1/'
 
@@ -48,11 +48,14 @@ echo "- configs that do not suit the model: passed over, but refused if they are
 sed 's/"in_channels": 64/"in_channels": 128/' config.json >other.json
 cp other.json config.json
 written
+"$QCONV" --to svdq-fp4-nunchaku --dry-run --force flux.safetensors out.safetensors 2>&1 | grep 'not used'
 rm config.json
 run $to -o config=other.json flux.safetensors out.safetensors
 echo '{}' >empty.json
-run $to -o config=empty.json flux.safetensors out.safetensors
+run $to --config empty.json flux.safetensors out.safetensors
 run $to -o config=/dev/zero flux.safetensors out.safetensors
+run $to --config given.json -o nunchaku.config=given.json flux.safetensors out.safetensors
+run --to bf16-safetensors --config given.json flux.safetensors
 
 echo "- what no class takes"
 run $to -o rank=40 flux.safetensors out.safetensors
@@ -61,7 +64,27 @@ run $to --layers 'awq,group=128:norm1\.linear' flux.safetensors out.safetensors
 run $to --layers 'svdq_fp4:norm1\.linear' flux.safetensors out.safetensors
 "$MAKE_MODEL" --family z_image --variant tiny z.safetensors
 run $to --keep refiner z.safetensors out.safetensors
-"$MAKE_MODEL" --family sdxl --variant tiny sdxl.safetensors
-run $to sdxl.safetensors out.safetensors
+refiners="$to --names nunchaku_refiners"
+run $refiners --layers svdq_fp4:noise_refiner z.safetensors out.safetensors
+"$MAKE_MODEL" --family sd15 --variant tiny --sparse sd15.safetensors
+run $to sd15.safetensors out.safetensors
 "$MAKE_MODEL" --family t5 --variant tiny t5.safetensors
 run $to t5.safetensors out.safetensors
+
+echo "- Z-Image with plain refiners, from plain and from quantized ones"
+skips () { "$QCONV" inspect --json "$1" | grep -o 'skip_refiners[^,]*'; }
+"$QCONV" $to z.safetensors all.safetensors >/dev/null && skips all.safetensors
+for file in z all; do
+  "$QCONV" $refiners $file.safetensors out.safetensors >/dev/null && skips out.safetensors
+  run verify out.safetensors
+done
+
+echo "- SDXL: the same file from the names of its makers and from those of diffusers"
+for naming in original diffusers; do
+  "$MAKE_MODEL" --family sdxl --variant tiny --naming $naming sdxl.safetensors
+  "$QCONV" $to --effort rtn --no-verify sdxl.safetensors $naming.safetensors >/dev/null
+done
+cmp original.safetensors diffusers.safetensors && config original.safetensors
+"$QCONV" verify -q --against sdxl.safetensors original.safetensors | head -n 5 | cut -c 1-72
+run $to --keep ff.net.2 sdxl.safetensors out.safetensors
+run $to --layers 'svdq_fp4:attn2\.to_k' sdxl.safetensors out.safetensors

@@ -244,6 +244,54 @@ test_strict_classes (void)
     }
 }
 
+/* Tests SDXL, whose class is strict, too: the lines of what a single block lacks, and of damage to it. */
+static void
+test_sdxl (void)
+{
+  static const char *const always[]
+      = { MIDDLE "attn2.to_v: missing: weight is missing\n",
+          "mid_block.attentions.0.transformer_blocks.9: missing: the block is missing\n",
+          "up_blocks.1.attentions.2.transformer_blocks.1: missing: the block is missing\n",
+          "down_blocks.2.resnets.0.conv_shortcut: missing: weight is missing\n" };
+  static const struct {
+    TinyModel model;
+    Damage damage;
+    const char *says;
+  } cases[] = {
+    { .says = NULL },
+    { .damage = { .tensor = MIDDLE "attn2.to_q.bias", "BF16", "[128]", 256, 0 },
+      .says
+      = MIDDLE "attn2.to_q.bias: unknown: the class for this model has no such tensor and loads no file with it\n" },
+    { .damage = { .tensor = MIDDLE "ff.net.2.bias" }, .says = MIDDLE "ff.net.2: missing: bias is missing\n" },
+    { .damage = { .tensor = MIDDLE "attn1.to_qkv.smooth_orig" },
+      .says = MIDDLE "attn1.to_qkv: missing: smooth_orig is missing\n" },
+    { { .plain = MIDDLE "attn1.to_out.0" },
+      .says = MIDDLE "attn1.to_out.0: unquantized: it has a plain weight where nunchaku loads qweight\n" },
+    { { .fp4 = TRUE }, .says = MIDDLE "ff.net.2: missing: wcscales is missing, which the class for SDXL needs\n" },
+    { { .fp4 = TRUE },
+      .says
+      = MIDDLE "ff.net.2.wtscale: unknown: the class for this model has no such tensor and loads no file with it\n" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      TinyModel m = cases[i].model;
+      g_autofree char *path = NULL, *got = NULL;
+
+      m.kind = TINY_SDXL;
+      m.damage = &cases[i].damage;
+      path = tiny_write (&m, NULL, NULL);
+      got = tiny_report (path, NULL);
+      for (guint k = 0; k < G_N_ELEMENTS (always); k++)
+        g_assert_nonnull (strstr (got, always[k]));
+      if (cases[i].says == NULL)
+        g_assert_true (strstr (got, "blocks.10:") == NULL && strstr (got, MIDDLE "attn1") == NULL
+                       && strstr (got, MIDDLE "ff") == NULL && strstr (got, "unknown") == NULL);
+      else
+        g_assert_nonnull (strstr (got, cases[i].says));
+    }
+}
+
 /* Tests that files of deepcompressor have no problem. It writes scales of minus zero. */
 static void
 test_golden (void)
@@ -344,6 +392,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nunchaku/checks/metadata", test_metadata);
   g_test_add_func ("/nunchaku/checks/rank", test_rank);
   g_test_add_func ("/nunchaku/checks/strict-classes", test_strict_classes);
+  g_test_add_func ("/nunchaku/checks/sdxl", test_sdxl);
   g_test_add_func ("/nunchaku/checks/tensors", test_tensors);
   g_test_add_func ("/nunchaku/checks/minus-zero", test_minus_zero);
   g_test_add_func ("/nunchaku/checks/unquantized", test_unquantized);

@@ -9,7 +9,7 @@
 #include "plan/plan.h"
 
 typedef struct {
-  const char *golden, *family, *variant, *target;
+  const char *golden, *family, *variant, *target, *naming;
 } Case;
 
 static const Case cases[] = {
@@ -20,6 +20,7 @@ static const Case cases[] = {
   { "qwen-image-int4-r32.tsv", "qwen_image", "image", "svdq-int4-nunchaku" },
   { "z-image-fp4-r32.tsv", "z_image", "turbo", "svdq-fp4-nunchaku" },
   { "z-image-int4-r32.tsv", "z_image", "turbo", "svdq-int4-nunchaku" },
+  { "z-image-int4-r32-skip-refiners.tsv", "z_image", "turbo", "svdq-int4-nunchaku", "nunchaku_refiners" },
 };
 
 /* Returns: (transfer full): a file of holes with the tensors of the model */
@@ -86,6 +87,51 @@ check_line (const QconvDirectory *d, const char *line)
   return found;
 }
 
+static gboolean
+has (const QconvPlan *p, const char *layer, const char *member)
+{
+  g_autofree char *name = g_strconcat (layer, ".", member, NULL);
+
+  return qconv_directory_find (p->output.directory, name) != NULL;
+}
+
+/* Tests SDXL, for which there is no list: its 70 blocks have six layers each instead of 12 tensors of the model, and
+   each layer has the tensors that the strict class wants, and no others */
+static void
+test_sdxl (void)
+{
+  static const char *const names[]
+      = { "attn1.to_qkv", "attn1.to_out.0", "attn2.to_q", "attn2.to_out.0", "ff.net.0.proj", "ff.net.2" };
+  static const char *const members[] = { "qweight", "wscales", "smooth", "smooth_orig", "lora_down", "lora_up" };
+
+  for (guint fp4 = 0; fp4 < 2; fp4++)
+    {
+      const Case c = { NULL, "sdxl", "base-1.0", fp4 ? "svdq-fp4-nunchaku" : "svdq-int4-nunchaku", NULL };
+      g_autofree char *path = make_model (&c), *folder = g_path_get_dirname (path);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (QconvModel) model = qconv_model_open (path, &(QconvOpenOptions) { 0 }, &error);
+      g_autoptr (QconvPlan) plan = NULL;
+
+      g_assert_no_error (error);
+      plan = qconv_plan_new (model, &(QconvJob) { .target = c.target, .output = "/nowhere.safetensors" }, &error);
+      g_assert_no_error (error);
+      g_assert_cmpuint (qconv_directory_n_tensors (plan->output.directory), ==,
+                        1680 - 70 * 12 + 70 * (6 * G_N_ELEMENTS (members) + 4 + 6 * fp4));
+      for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+        {
+          g_autofree char *layer = g_strdup_printf ("up_blocks.0.attentions.2.transformer_blocks.9.%s", names[i]);
+
+          for (guint k = 0; k < G_N_ELEMENTS (members); k++)
+            g_assert_true (has (plan, layer, members[k]));
+          g_assert_true (has (plan, layer, "bias") == (i != 0 && i != 2));
+          g_assert_true (has (plan, layer, "wcscales") == (fp4 != 0));
+          g_assert_false (has (plan, layer, "wtscale"));
+        }
+      g_unlink (path);
+      g_rmdir (folder);
+    }
+}
+
 static void
 test_plan (gconstpointer data)
 {
@@ -100,7 +146,8 @@ test_plan (gconstpointer data)
   guint found = 0;
 
   g_assert_no_error (error);
-  plan = qconv_plan_new (model, &(QconvJob) { .target = c->target, .output = "/nowhere.safetensors" }, &error);
+  plan = qconv_plan_new (
+      model, &(QconvJob) { .target = c->target, .output = "/nowhere.safetensors", .names.naming = c->naming }, &error);
   g_assert_no_error (error);
   g_file_get_contents (golden, &text, NULL, &error);
   g_assert_no_error (error);
@@ -123,5 +170,6 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, &cases[i], test_plan);
     }
+  g_test_add_func ("/nunchaku/plan/sdxl", test_sdxl);
   return g_test_run ();
 }

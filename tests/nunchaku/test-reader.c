@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests the reader of nunchaku's files: golden files, spellings, biases, broken layers and odd metadata. */
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -222,6 +223,69 @@ test_modulation_bias (void)
     g_assert_cmpfloat (bias[i], ==, i / 4 == 1 || i / 4 == 4 ? 0.5f : 1.5f);
 }
 
+/* ---- Old folders ---- */
+
+static void
+remove_file (const char *name)
+{
+  g_autofree char *path = scratch_path (name);
+
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+
+static void
+write_text (const char *name, const char *text)
+{
+  g_autofree char *path = scratch_path (name);
+  g_autoptr (GError) error = NULL;
+
+  g_file_set_contents (path, text, -1, &error);
+  g_assert_no_error (error);
+}
+
+/* Tests that the two files of a folder, and its two configs, are one model, whichever of them is named */
+static void
+test_folder (void)
+{
+  static const char *const named[]
+      = { "old", "old/transformer_blocks.safetensors", "old/unquantized_layers.safetensors" };
+  const guint16 two[] = { GUINT16_TO_LE (0x4000) };
+  g_autofree char *layers = write_layers (NULL, NULL, NULL), *folder = scratch_path ("old");
+  g_autofree char *blocks = scratch_path (named[1]), *rest = NULL;
+  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (QconvModel) half = NULL;
+
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  g_assert_cmpint (g_rename (layers, blocks), ==, 0);
+  builder_add (b, "proj_out.bias", "BF16", "[1]", two, sizeof two);
+  rest = builder_write (b, named[2]);
+  write_text ("old/config.json", "{\"a\": 1}");
+  write_text ("old/comfy_config.json", "{\"b\": 2}");
+  for (guint i = 0; i < G_N_ELEMENTS (named); i++)
+    {
+      g_autofree char *path = scratch_path (named[i]), *out = scratch_path ("out.safetensors");
+      g_autoptr (QconvModel) m = open_model (path, NULL), plain = NULL;
+      const QconvDirectory *d = qconv_model_directory (m);
+
+      g_assert_cmpstr (qconv_model_format (m), ==, "nunchaku");
+      g_assert_cmpstr (g_variant_get_string (qconv_directory_metadata (d, "config"), NULL), ==, "{\"a\": 1}");
+      g_assert_cmpstr (g_variant_get_string (qconv_directory_metadata (d, "comfy_config"), NULL), ==, "{\"b\": 2}");
+      convert (path, out, "f32-safetensors", NULL);
+      plain = open_model (out, NULL);
+      assert_all (plain, FC1 ".weight", 16.25f);
+      assert_all (plain, "proj_out.bias", 2.0f);
+    }
+  g_unlink (rest);
+  half = open_model (folder, warnings);
+  g_assert_null (qconv_directory_find (qconv_model_directory (half), "proj_out.bias"));
+  g_assert_nonnull (strstr (g_ptr_array_index (warnings, 0), "the other half of such a model, is not beside it"));
+  remove_file ("old/config.json");
+  remove_file ("old/comfy_config.json");
+  remove_file (named[1]);
+  remove_file ("old");
+}
+
 /* ---- Metadata ---- */
 
 /* Tests that the tensors count, and that what disagrees is told. The layers have names of no known model, which would
@@ -342,6 +406,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nunchaku/reader/modulation-bias", test_modulation_bias);
   g_test_add_func ("/nunchaku/reader/metadata", test_metadata);
   g_test_add_func ("/nunchaku/reader/problems", test_problems);
+  g_test_add_func ("/nunchaku/reader/folder", test_folder);
   g_test_add_func ("/nunchaku/reader/golden", test_golden);
   result = g_test_run ();
   scratch_end ();

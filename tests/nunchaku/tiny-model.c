@@ -69,7 +69,8 @@ static void
 add_w4a4 (TinyModel *m, const char *module, guint rows, guint cols)
 {
   guint groups = cols / (m->fp4 ? 16 : 64), rank = m->rank > 0 ? m->rank : 16;
-  gboolean second = m->kind != TINY_FLUX;
+  gboolean second = m->kind == TINY_QWEN_IMAGE || m->kind == TINY_Z_IMAGE;
+  gboolean query = g_str_has_suffix (module, "to_qkv") || g_str_has_suffix (module, "to_q");
 
   if (m->plain != NULL && strcmp (m->plain, module) == 0)
     {
@@ -81,7 +82,7 @@ add_w4a4 (TinyModel *m, const char *module, guint rows, guint cols)
        m->fp4 ? 0x3838 : 0x3f80);
   if (m->fp4)
     add (m, module, ".wtscale", "BF16", 1, 0, 2, 0x3f80);
-  if (m->kind != TINY_Z_IMAGE)
+  if (m->kind != TINY_Z_IMAGE && !(m->kind == TINY_SDXL && query))
     add (m, module, ".bias", "BF16", rows, 0, rows * 2, 0);
   add (m, module, second ? ".smooth_factor" : ".smooth", "BF16", cols, 0, cols * 2, 0x3f80);
   add (m, module, second ? ".smooth_factor_orig" : ".smooth_orig", "BF16", cols, 0, cols * 2, 0x3f80);
@@ -212,10 +213,31 @@ add_z_image (TinyModel *m)
   add (m, "cap_pad_token", "", "BF16", 1, WIDTH, 2 * WIDTH, 0);
 }
 
+static void
+add_sdxl (TinyModel *m)
+{
+  add_w4a4 (m, MIDDLE "attn1.to_qkv", 3 * WIDTH, WIDTH);
+  add_w4a4 (m, MIDDLE "attn1.to_out.0", WIDTH, WIDTH);
+  add_w4a4 (m, MIDDLE "attn2.to_q", WIDTH, WIDTH);
+  add_w4a4 (m, MIDDLE "attn2.to_out.0", WIDTH, WIDTH);
+  add_w4a4 (m, MIDDLE "ff.net.0.proj", 8 * WIDTH, WIDTH);
+  add_w4a4 (m, MIDDLE "ff.net.2", WIDTH, 4 * WIDTH);
+  add (m, MIDDLE "attn2.to_k", ".weight", "BF16", WIDTH, 32, 2 * WIDTH * 32, 0x3f80);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *norm = g_strdup_printf (MIDDLE "norm%u", i + 1);
+
+      add_norm (m, norm, WIDTH);
+      add (m, norm, ".bias", "BF16", WIDTH, 0, 2 * WIDTH, 0);
+    }
+  add_norm (m, "conv_in", WIDTH / 4);
+  add (m, "conv_in", ".bias", "BF16", WIDTH / 4, 0, WIDTH / 2, 0);
+}
+
 char *
 tiny_write (TinyModel *m, const char *key, const char *text)
 {
-  static void (*const makers[]) (TinyModel *) = { add_flux, add_qwen_image, add_z_image };
+  static void (*const makers[]) (TinyModel *) = { add_flux, add_qwen_image, add_z_image, add_sdxl };
   const char *const metadata[][2] = {
     { "config", CONFIG ("1", "64", "true") },
     { "quantization_config", m->fp4 ? FP4 (", \"rank\": 16") : INT4 (", \"rank\": 16") },

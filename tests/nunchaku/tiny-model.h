@@ -22,7 +22,9 @@ typedef struct {
   gsize at;
 } Damage;
 
-typedef enum { TINY_FLUX, TINY_QWEN_IMAGE, TINY_Z_IMAGE } TinyKind;
+/* SDXL: nothing but one block of the middle, because its class has 70 blocks at least */
+typedef enum { TINY_FLUX, TINY_QWEN_IMAGE, TINY_Z_IMAGE, TINY_SDXL } TinyKind;
+#define MIDDLE "mid_block.attentions.0.transformer_blocks.0."
 
 /**
  * TinyModel: a model of the width 128 with one block of each kind.

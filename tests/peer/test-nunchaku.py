@@ -156,6 +156,12 @@ Z_IMAGE = {
         [m[f"layers.1.feed_forward.w{x}.weight"] for x in (3, 1)]),
     "noise_refiner.0.attention.to_qkv.weight": lambda m: m["noise_refiner.0.attention.qkv.weight"],
 }
+SDXL = {
+    "mid_block.attentions.0.transformer_blocks.3.attn1.to_qkv.weight": lambda m: np.concatenate(
+        [m[f"middle_block.1.transformer_blocks.3.attn1.to_{x}.weight"] for x in "qkv"]),
+    "up_blocks.1.attentions.0.transformer_blocks.1.ff.net.2.bias": lambda m:
+        m["output_blocks.3.1.transformer_blocks.1.ff.net.2.bias"],
+}
 
 
 BF16 = ml_dtypes.bfloat16
@@ -281,7 +287,7 @@ def names(family, *tables):
 
 peer.main(*[(name, check(f"flux-tiny-{name}-r32.safetensors")) for name in ("int4", "fp4")],
           ("written, FLUX.1", written("flux1", FLUX)), ("written, Qwen-Image", written("qwen_image", QWEN)),
-          ("written, Z-Image", written("z_image", Z_IMAGE)),
+          ("written, Z-Image", written("z_image", Z_IMAGE)), ("written, SDXL", written("sdxl", SDXL)),
           ("Qwen-Image", names("qwen_image", QWEN_W4A4, QWEN_AWQ, [])),
           ("Z-Image", names("z_image", Z_IMAGE_W4A4, None, Z_IMAGE_PLAIN)),
           ("Z-Image, plain refiners", names("z_image", Z_IMAGE_SKIP, None, Z_IMAGE_PLAIN)))

@@ -122,7 +122,7 @@ bundle_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GErr
 static gboolean
 bundle_end (const QconvWriter *self, QconvOutput *o, GError **error)
 {
-  static const char *const names[] = { "family", "variant", "prefix", "n", "nonsense" };
+  static const char *const names[] = { "family", "variant", "naming", "prefix", "n", "nonsense" };
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
@@ -432,12 +432,12 @@ test_facts (void)
 {
   g_autofree char *out = convert (toyland, &(QconvJob) { .target = "half-bundle" }), *edited = toy_path ("edited.box");
 
-  check_facts (out, "toyland/only/model./2/?/");
+  check_facts (out, "toyland/only/original/model./2/?/");
   toy_convert (out, edited, &(QconvJob) { .edit.metadata = (const char *[]) { "a=b", NULL } });
-  check_facts (edited, "toyland/only/model./2/?/");
+  check_facts (edited, "toyland/only/original/model./2/?/");
   g_free (out);
   out = convert (two_models, &(QconvJob) { .target = "half-bundle" });
-  check_facts (out, "?/?//?/?/");
+  check_facts (out, "?/?/?//?/?/");
 }
 
 /* Tests that an encoder which gets all rows may fill a component of the whole layer */
