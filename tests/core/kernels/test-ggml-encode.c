@@ -21,14 +21,21 @@ typedef struct {
 
 static const Type types[] = {
   { "Q8_0", "q8_0", 32, 34, "4e3cbe7cb5fd97e35097f8c9" },
-  { "Q4_0", "q4_0", 32, 18, "e8f50209d0baa9cee343b231" },
-  { "Q4_1", "q4_1", 32, 20, "2d953e36ee8ad67996543e9b" },
-  { "Q5_0", "q5_0", 32, 22, "dd840ffb152044ab741825db" },
-  { "Q5_1", "q5_1", 32, 24, "a3b154d85cf03db6dc618b04" },
+  { "Q4_0", "q4_0", 32, 18, "e8f50209d0baa9cee343b231", "134fe744eebbb150af3ef42a" },
+  { "Q4_1", "q4_1", 32, 20, "2d953e36ee8ad67996543e9b", "c01f158ba4adeca5ace8b037" },
+  { "Q5_0", "q5_0", 32, 22, "dd840ffb152044ab741825db", "11af27ab262edc6a560bb590" },
+  { "Q5_1", "q5_1", 32, 24, "a3b154d85cf03db6dc618b04", "18ad6ae06a0f2bd62203a2ce" },
   { "MXFP4", "mxfp4_blocks", 32, 17, "dfe5636e8eb4721a1e4c1904" },
   { "NVFP4", "nvfp4_blocks", 64, 36, "4aa09c392b86c80fe37ab128" },
   { "TQ1_0", "tq1_0", 256, 54, "2a62ef1e07d925f434d11bae" },
   { "TQ2_0", "tq2_0", 256, 66, "1a0683a8e329ff3bf69b5b4e" },
+  { "Q2_K", "q2_k", 256, 84, "20be5a0fd3c2ab97823744a1", "724e48fd6c9bffd7605a6fdf" },
+  { "Q3_K", "q3_k", 256, 110, "58cc9e04f603c2cdfe7b8306", "4ca9fdd5b095ca01b9750ad7" },
+  { "Q4_K", "q4_k", 256, 144, "a418c91295e2b26190403b22", "960e1ed83493170868a8389f" },
+  { "Q5_K", "q5_k", 256, 176, "ed8d483edb79260b87e010e4", "64b31cdc95d72f2bd162bf78" },
+  { "Q6_K", "q6_k", 256, 210, "2d6b2944510ad397c0612eaa", "d373e12390ff4b4902a8213a" },
+  { "IQ4_NL", "iq4_nl", 32, 18, "e62e23bda6725a0230b89a19", "ee69ba0d779c203f1585cade" },
+  { "IQ4_XS", "iq4_xs", 256, 136, "2549fbafc2d24581613a8cb6", "15ffb95ffadea937254f37d5" },
 };
 
 /* One call of an encoder. @importance: (nullable) */
