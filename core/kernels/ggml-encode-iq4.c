@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Encodes IQ4_NL and IQ4_XS as ggml does: codes into a table of 16 values. ggml-encode.c calls it. */
-#include "kernels/codebook4.h"
 #include "kernels/ggml-fit.h"
-#include "kernels/ggml-pack.h"
+#include "kernels/ggml-iq4.h"
 
 enum { BLOCK = 32, SUBS = 8 };
-
-/* A table with the values negated. Of two values equally near, a book takes the lower one and ggml the higher one */
-static void
-make_book (Book *book)
-{
-  float table[16];
-
-  for (guint i = 0; i < 16; i++)
-    table[i] = -(float) qconv_ggml_iq4_values[i];
-  book_init (book, table);
-}
-
-static ALWAYS_INLINE VecF
-nearest (const Book *book, VecF v)
-{
-  return -(VecF) book_nearest (book, (BookF) -v);
-}
 
 /* Finds the scales of 32 numbers that raise (Σ w·q·x)²/Σ w·q·q most. The first candidate puts the largest number on 113,
    the others put it near -127 */
@@ -37,7 +19,7 @@ fit_scale (const Book *book, const VecF *x, const VecF *w)
 
       for (guint i = 0; i < BLOCK; i++)
         {
-          VecF q = nearest (book, inverse * x[i]);
+          VecF q = iq4_nearest (book, inverse * x[i]);
 
           qx += w[i] * q * x[i];
           qq += w[i] * q * q;
@@ -68,31 +50,20 @@ weigh (const QconvGgmlGroup *group, const VecF *x, guint n, VecF *w)
     w[i] *= lanes_sqrt (sum + x[i] * x[i]);
 }
 
-/* Sets the codes of 32 numbers, two to a byte */
-static void
-store_codes (const Book *book, const float *x, float inverse, guint8 *dst)
-{
-  guint8 codes[BLOCK];
-
-  for (guint i = 0; i < BLOCK; i += BOOK_LANES)
-    book_store_codes (book, book_find (book, -(book_load (x + i) * inverse)), codes + i);
-  pack_nibbles (codes, dst, BLOCK);
-}
-
 void
 QCONV_LEVEL_NAME (qconv_ggml_encode_iq4_nl) (const QconvGgmlGroup *group, guint8 *dst)
 {
   VecF x[BLOCK], w[BLOCK], scale;
   Book book;
 
-  make_book (&book);
+  iq4_make_book (&book);
   lanes_load (group->x, BLOCK, x);
   weigh (group, x, BLOCK, w);
   scale = fit_scale (&book, x, w);
   for (guint lane = 0; lane < LANES; lane++, dst += 18)
     {
       store_half (dst, scale[lane]);
-      store_codes (&book, group->x + BLOCK * lane, inverse_or_zero (scale[lane]), dst + 2);
+      iq4_store_codes (&book, group->x + BLOCK * lane, inverse_or_zero (scale[lane]), dst + 2);
     }
 }
 
@@ -102,7 +73,7 @@ QCONV_LEVEL_NAME (qconv_ggml_encode_iq4_xs) (const QconvGgmlGroup *group, guint8
   VecF x[QCONV_GGML_SUPER], w[QCONV_GGML_SUPER], scales[SUBS], top;
   Book book;
 
-  make_book (&book);
+  iq4_make_book (&book);
   lanes_load (group->x, QCONV_GGML_SUPER, x);
   weigh (group, x, QCONV_GGML_SUPER, w);
   for (guint j = 0; j < SUBS; j++)
@@ -118,8 +89,8 @@ QCONV_LEVEL_NAME (qconv_ggml_encode_iq4_xs) (const QconvGgmlGroup *group, guint8
           float l = clamp (round_even (inverse * scales[j][lane]), -32.0f, 31.0f);
 
           stored[j] = (guint8) (gint) (l + 32.0f);
-          store_codes (&book, group->x + QCONV_GGML_SUPER * lane + BLOCK * j, inverse_or_zero (d * l),
-                       dst + 8 + 16 * j);
+          iq4_store_codes (&book, group->x + QCONV_GGML_SUPER * lane + BLOCK * j, inverse_or_zero (d * l),
+                           dst + 8 + 16 * j);
         }
       store_half (dst, d);
       pack_iq4_scales (stored, dst + 2);

@@ -56,6 +56,7 @@ typedef void QconvGgmlSearch (const QconvGgmlGroup *group, const guint8 *rtn, gu
 
 #define QCONV_GGML_DECLARE(type, name, items, bytes)                  \
   extern QconvGgmlEncode QCONV_LEVEL_NAME (qconv_ggml_encode_##type); \
+  extern QconvGgmlSearch QCONV_LEVEL_NAME (qconv_ggml_search_##type); \
   extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_ggml_encode_##type);
 QCONV_GGML_ENCODED (QCONV_GGML_DECLARE)
 

@@ -116,7 +116,7 @@ measure (const Bench *b)
   for (gsize at = 0; at < size && b->theirs != NULL; at += b->type->bytes)
     different += memcmp (b->blocks + at, b->other + at, b->type->bytes) != 0;
   search = rate (b, SEARCH);
-  g_print ("%-7s %-13s %7.0f %8.4f %7.0f %7.2f %9" G_GSIZE_FORMAT " %7.0f %8.4f %9.3g %9.3g\n", b->level->name,
+  g_print ("%-7s %-13s %7.0f %8.4f %7.0f %7.2f %9" G_GSIZE_FORMAT " %7.0f %8.4f %9.4g %9.4g\n", b->level->name,
            b->type->name, rtn, rtn / copy, theirs, rtn / theirs, different, search, search / copy, rtn_error,
            error_of (b, b->blocks));
 }
@@ -153,7 +153,7 @@ fill (float *x, guint kind)
         v /= sqrt (squares / 5);
       if (kind == 3 && i % COLS % 97 == 5)
         v *= 20;
-      x[i] = (float) (v * 0.02);
+      x[i] = (float) v;
     }
 }
 
