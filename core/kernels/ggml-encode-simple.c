@@ -86,6 +86,11 @@ QCONV_LEVEL_NAME (qconv_ggml_encode_q4_0) (const QconvGgmlGroup *group, guint8 *
   const float *x = group->x;
   guint8 codes[BLOCK];
 
+  if (group->importance != NULL)
+    {
+      QCONV_LEVEL_NAME (qconv_ggml_weighted_q4_0) (group, dst);
+      return;
+    }
   EACH_BLOCK (BLOCK, 18)
   {
     find_symmetric (x, 8.0f, codes, dst);
@@ -99,6 +104,11 @@ QCONV_LEVEL_NAME (qconv_ggml_encode_q4_1) (const QconvGgmlGroup *group, guint8 *
   const float *x = group->x;
   guint8 codes[BLOCK];
 
+  if (group->importance != NULL)
+    {
+      QCONV_LEVEL_NAME (qconv_ggml_weighted_q4_1) (group, dst);
+      return;
+    }
   EACH_BLOCK (BLOCK, 20)
   {
     find_affine (x, 15.0f, codes, dst);
@@ -112,6 +122,11 @@ QCONV_LEVEL_NAME (qconv_ggml_encode_q5_0) (const QconvGgmlGroup *group, guint8 *
   const float *x = group->x;
   guint8 codes[BLOCK];
 
+  if (group->importance != NULL)
+    {
+      QCONV_LEVEL_NAME (qconv_ggml_weighted_q5_0) (group, dst);
+      return;
+    }
   EACH_BLOCK (BLOCK, 22)
   {
     find_symmetric (x, 16.0f, codes, dst);
@@ -125,6 +140,11 @@ QCONV_LEVEL_NAME (qconv_ggml_encode_q5_1) (const QconvGgmlGroup *group, guint8 *
   const float *x = group->x;
   guint8 codes[BLOCK];
 
+  if (group->importance != NULL)
+    {
+      QCONV_LEVEL_NAME (qconv_ggml_weighted_q5_1) (group, dst);
+      return;
+    }
   EACH_BLOCK (BLOCK, 24)
   {
     find_affine (x, 31.0f, codes, dst);

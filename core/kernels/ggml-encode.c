@@ -3,7 +3,7 @@
    the one that the search found. */
 #include "kernels/ggml-encode.h"
 
-/* One type. @search: (nullable): if round-to-nearest is all there is */
+/* One type */
 typedef struct {
   gsize items, bytes;
   QconvGgmlEncode *rtn;
@@ -122,7 +122,7 @@ encode_all (const Job *job)
 
       load (job, first, n, &b);
       type->rtn (&b.group, blocks);
-      if (job->search && type->search != NULL)
+      if (job->search)
         search (job, &b.group, n, blocks);
       memcpy (job->dst + first * type->bytes, blocks, n * type->bytes);
     }
@@ -154,12 +154,12 @@ run (const QconvArg *args, const Type *type, GError **error)
   return TRUE;
 }
 
-#define DEFINE_OPERATION(type, name, items, bytes)                                                                   \
-  gboolean QCONV_LEVEL_NAME (qconv_op_ggml_encode_##type) (gpointer device, gpointer stream, const QconvArg *args,   \
-                                                           GError **error)                                           \
-  {                                                                                                                  \
-    static const Type row                                                                                            \
-        = { items, bytes, QCONV_LEVEL_NAME (qconv_ggml_encode_##type), NULL, QCONV_LEVEL_NAME (qconv_ggml_##type) }; \
-    return run (args, &row, error);                                                                                  \
+#define DEFINE_OPERATION(type, name, items, bytes)                                                                 \
+  gboolean QCONV_LEVEL_NAME (qconv_op_ggml_encode_##type) (gpointer device, gpointer stream, const QconvArg *args, \
+                                                           GError **error)                                         \
+  {                                                                                                                \
+    static const Type row = { items, bytes, QCONV_LEVEL_NAME (qconv_ggml_encode_##type),                           \
+                              QCONV_LEVEL_NAME (qconv_ggml_search_##type), QCONV_LEVEL_NAME (qconv_ggml_##type) }; \
+    return run (args, &row, error);                                                                                \
   }
 QCONV_GGML_ENCODED (DEFINE_OPERATION)

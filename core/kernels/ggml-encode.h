@@ -44,13 +44,25 @@ typedef void QconvGgmlSearch (const QconvGgmlGroup *group, const guint8 *rtn, gu
   X (mxfp4, "mxfp4_blocks", 32, 17) \
   X (nvfp4, "nvfp4_blocks", 64, 36) \
   X (tq1_0, "tq1_0", 256, 54) \
-  X (tq2_0, "tq2_0", 256, 66)
+  X (tq2_0, "tq2_0", 256, 66) \
+  X (q2_k, "q2_k", 256, 84) \
+  X (q3_k, "q3_k", 256, 110) \
+  X (q4_k, "q4_k", 256, 144) \
+  X (q5_k, "q5_k", 256, 176) \
+  X (q6_k, "q6_k", 256, 210) \
+  X (iq4_nl, "iq4_nl", 32, 18) \
+  X (iq4_xs, "iq4_xs", 256, 136)
 /* clang-format on */
 
 #define QCONV_GGML_DECLARE(type, name, items, bytes)                  \
   extern QconvGgmlEncode QCONV_LEVEL_NAME (qconv_ggml_encode_##type); \
+  extern QconvGgmlSearch QCONV_LEVEL_NAME (qconv_ggml_search_##type); \
   extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_ggml_encode_##type);
 QCONV_GGML_ENCODED (QCONV_GGML_DECLARE)
+
+/* Encode blocks with importance, for the encoders of the same types */
+extern QconvGgmlEncode QCONV_LEVEL_NAME (qconv_ggml_weighted_q4_0), QCONV_LEVEL_NAME (qconv_ggml_weighted_q4_1),
+    QCONV_LEVEL_NAME (qconv_ggml_weighted_q5_0), QCONV_LEVEL_NAME (qconv_ggml_weighted_q5_1);
 
 static inline void
 store_u16 (guint8 *p, guint16 v)
@@ -64,16 +76,17 @@ store_u32 (guint8 *p, guint32 v)
   memcpy (p, &v, sizeof v);
 }
 
-/* Returns the F16 nearest to @x; the largest finite one instead of Inf, which would make the block useless */
+/* Returns the F16 nearest to @x. The largest finite one replaces Inf, and 0 replaces NaN, which searches give if squares
+   overflow: either would make all weights of the block useless */
 static inline guint16
 finite_half (float x)
 {
-  guint16 h = f16_of_f32 (x);
+  guint16 h = f16_of_f32 (x), magnitude = h & 0x7fff;
 
-  return (h & 0x7fff) == 0x7c00 ? h - 1 : h;
+  return magnitude < 0x7c00 ? h : magnitude == 0x7c00 ? h - 1 : 0;
 }
 
-/* Stores a scale. F16 subnormals are kept, Inf is not */
+/* Stores a scale or a minimum */
 static inline void
 store_half (guint8 *p, float x)
 {

@@ -11,24 +11,33 @@
  * Type: a type and ggml's bytes for the weights of make_weights().
  *
  * @golden: the file in golden/gguf/types
+ * @reached: the relative error that the search reaches on normally distributed weights
  * @plain, @weighted: the first 12 bytes of the SHA-256 without and with importance; (nullable): the same
  */
 typedef struct {
   const char *golden, *op;
   gsize items, bytes;
+  double reached;
   const char *plain, *weighted;
 } Type;
 
 static const Type types[] = {
-  { "Q8_0", "q8_0", 32, 34, "4e3cbe7cb5fd97e35097f8c9" },
-  { "Q4_0", "q4_0", 32, 18, "e8f50209d0baa9cee343b231" },
-  { "Q4_1", "q4_1", 32, 20, "2d953e36ee8ad67996543e9b" },
-  { "Q5_0", "q5_0", 32, 22, "dd840ffb152044ab741825db" },
-  { "Q5_1", "q5_1", 32, 24, "a3b154d85cf03db6dc618b04" },
-  { "MXFP4", "mxfp4_blocks", 32, 17, "dfe5636e8eb4721a1e4c1904" },
-  { "NVFP4", "nvfp4_blocks", 64, 36, "4aa09c392b86c80fe37ab128" },
-  { "TQ1_0", "tq1_0", 256, 54, "2a62ef1e07d925f434d11bae" },
-  { "TQ2_0", "tq2_0", 256, 66, "1a0683a8e329ff3bf69b5b4e" },
+  { "Q8_0", "q8_0", 32, 34, 2.4e-05, "4e3cbe7cb5fd97e35097f8c9" },
+  { "Q4_0", "q4_0", 32, 18, 0.0066, "e8f50209d0baa9cee343b231", "134fe744eebbb150af3ef42a" },
+  { "Q4_1", "q4_1", 32, 20, 0.00485, "2d953e36ee8ad67996543e9b", "c01f158ba4adeca5ace8b037" },
+  { "Q5_0", "q5_0", 32, 22, 0.00161, "dd840ffb152044ab741825db", "11af27ab262edc6a560bb590" },
+  { "Q5_1", "q5_1", 32, 24, 0.00115, "a3b154d85cf03db6dc618b04", "18ad6ae06a0f2bd62203a2ce" },
+  { "MXFP4", "mxfp4_blocks", 32, 17, 0.0125, "dfe5636e8eb4721a1e4c1904" },
+  { "NVFP4", "nvfp4_blocks", 64, 36, 0.007, "4aa09c392b86c80fe37ab128" },
+  { "TQ1_0", "tq1_0", 256, 54, 0.19, "2a62ef1e07d925f434d11bae" },
+  { "TQ2_0", "tq2_0", 256, 66, 0.19, "1a0683a8e329ff3bf69b5b4e" },
+  { "Q2_K", "q2_k", 256, 84, 0.07, "20be5a0fd3c2ab97823744a1", "724e48fd6c9bffd7605a6fdf" },
+  { "Q3_K", "q3_k", 256, 110, 0.021, "58cc9e04f603c2cdfe7b8306", "4ca9fdd5b095ca01b9750ad7" },
+  { "Q4_K", "q4_k", 256, 144, 0.00496, "a418c91295e2b26190403b22", "960e1ed83493170868a8389f" },
+  { "Q5_K", "q5_k", 256, 176, 0.0012, "ed8d483edb79260b87e010e4", "64b31cdc95d72f2bd162bf78" },
+  { "Q6_K", "q6_k", 256, 210, 0.000285, "2d6b2944510ad397c0612eaa", "d373e12390ff4b4902a8213a" },
+  { "IQ4_NL", "iq4_nl", 32, 18, 0.0055, "e62e23bda6725a0230b89a19", "ee69ba0d779c203f1585cade" },
+  { "IQ4_XS", "iq4_xs", 256, 136, 0.0056, "2549fbafc2d24581613a8cb6", "15ffb95ffadea937254f37d5" },
 };
 
 /* One call of an encoder. @importance: (nullable) */
@@ -204,6 +213,117 @@ test_levels (const QconvKernelLevel *level)
       }
 }
 
+/* Returns a uniform number above 0 and below 1 */
+static double
+uniform (guint64 *state)
+{
+  return (kernel_random (state) + 0.5) / 0x1p32;
+}
+
+/* Kinds of weights of deviation 1: normal, Laplace, Student's t with five degrees of freedom, normal with columns that
+   are twenty times larger, and normal ones of which a few are not zero */
+enum { LAPLACE = 1, STUDENT, COLUMNS, FEW, N_DISTRIBUTIONS };
+
+static float
+draw (guint distribution, gsize i, guint64 *state)
+{
+  double v = kernel_normal (state), squares = 0;
+
+  if (distribution == LAPLACE)
+    return (float) (log (uniform (state)) * G_SQRT2 / 2 * (kernel_random (state) % 2 == 0 ? 1 : -1));
+  for (guint k = 0; k < 5 && distribution == STUDENT; k++)
+    squares += pow (kernel_normal (state), 2);
+  if (distribution == STUDENT)
+    return (float) (v / sqrt (squares / 3));
+  if (distribution == COLUMNS && i % 97 == 5)
+    return (float) (20 * v);
+  return distribution == FEW && i % 61 != 0 ? 0.0f : (float) v;
+}
+
+/* Returns the error of one block, weighted by the @importance (nullable) of its columns */
+static double
+block_error (const float *x, const float *y, const float *importance, gsize n)
+{
+  double sum = 0;
+
+  for (gsize i = 0; i < n; i++)
+    sum += (importance != NULL ? (double) importance[i] : 1) * pow ((double) x[i] - (double) y[i], 2);
+  return sum;
+}
+
+/* Compares the search with ggml's blocks: no block may have a larger error. Returns the relative error of the search in
+   parts of 1, and ggml's in @before */
+static double
+compare_search (const QconvKernelLevel *level, const Type *type, const float *x, const float *importance,
+                double *before)
+{
+  Call c = { QCONV_F32, x, importance, EDGE_ROWS, EDGE_COLS, FALSE };
+  g_autofree guint8 *rtn = encode (level, type, &c), *search = NULL;
+  g_autofree float *was = decode (type, rtn, EDGE_N / type->items), *is = NULL;
+  double squares = 0, error = 0;
+
+  c.search = TRUE;
+  search = encode (level, type, &c);
+  is = decode (type, search, EDGE_N / type->items);
+  *before = 0;
+  for (gsize at = 0; at < EDGE_N; at += type->items)
+    {
+      const float *weights = importance != NULL ? importance + at % EDGE_COLS : NULL;
+      g_autofree float *zeros = g_new0 (float, type->items);
+      double then = block_error (x + at, was + at, weights, type->items);
+      double now = block_error (x + at, is + at, weights, type->items);
+
+      /* sums of the same squares in another order differ in the last places */
+      g_assert_cmpfloat (now, <=, then * (1 + 1e-12));
+      *before += then;
+      error += now;
+      squares += block_error (x + at, zeros, weights, type->items);
+    }
+  *before /= squares;
+  return error / squares;
+}
+
+/* No block loses, on any distribution and scale; on normal weights the mean error is what the type should reach */
+static void
+test_search (const QconvKernelLevel *level)
+{
+  guint64 state = 3;
+  float x[EDGE_N], importance[EDGE_COLS];
+
+  for (gsize i = 0; i < EDGE_COLS; i++)
+    importance[i] = (float) exp (kernel_normal (&state));
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    for (guint kind = 0; kind < N_DISTRIBUTIONS; kind++)
+      {
+        double before, error;
+
+        for (gsize k = 0; k < EDGE_N; k++)
+          x[k] = draw (kind, k % EDGE_COLS, &state);
+        error = compare_search (level, &types[i], x, NULL, &before);
+        g_test_message ("%s, distribution %u: %.4g, ggml %.4g", types[i].golden, kind, error, before);
+        if (kind == 0)
+          g_assert_cmpfloat (error, <=, types[i].reached * 1.02);
+        error = compare_search (level, &types[i], x, importance, &before);
+        g_assert_cmpfloat (error, <, before);
+      }
+}
+
+static void
+test_search_edges (const QconvKernelLevel *level)
+{
+  guint64 state = 4;
+  float x[EDGE_N];
+  double before;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
+    for (guint kind = 0; kind < N_KINDS; kind++)
+      if (kind != KERNEL_WIDE && kind != KERNEL_SPECIAL) /* squares of differences overflow or vanish */
+        {
+          fill (kind, x, EDGE_N, &state);
+          compare_search (level, &types[i], x, NULL, &before);
+        }
+}
+
 /* Whatever finite weights come, no block decodes to Inf or NaN */
 static void
 test_finite (const QconvKernelLevel *level)
@@ -233,5 +353,7 @@ main (int argc, char **argv)
   kernel_add_tests ("/ggml-encode/golden", test_golden);
   kernel_add_tests ("/ggml-encode/levels", test_levels);
   kernel_add_tests ("/ggml-encode/finite", test_finite);
+  kernel_add_tests ("/ggml-encode/search", test_search);
+  kernel_add_tests ("/ggml-encode/search-edges", test_search_edges);
   return g_test_run ();
 }
