@@ -17,7 +17,9 @@
 static const GgufType *
 type_of (const QconvTensor *t)
 {
-  return t->dtype == QCONV_OPAQUE ? qconv_gguf_type_named (t->type) : qconv_gguf_type_plain (t->dtype);
+  if (t->dtype != QCONV_OPAQUE)
+    return qconv_gguf_type_plain (t->dtype);
+  return t->type != NULL ? qconv_gguf_type_named (t->type) : NULL;
 }
 
 /* Returns the bytes up to the next multiple of the alignment. */

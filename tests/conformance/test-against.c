@@ -21,10 +21,12 @@ convert (const char *target, const char *const *drop)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) model = open_model (input, &error);
-  QconvJob job = { .target = target, .output = output, .options = sample_quick_options (target), .names.drop = drop };
+  QconvJob job = { .target = target, .options = sample_quick_options (target), .names.drop = drop };
   g_autoptr (QconvPlan) plan = NULL;
 
   g_assert_no_error (error);
+  g_free (output);
+  job.output = output = sample_output (target, "out");
   job.run.force = job.run.no_checksums = TRUE;
   job.run.n_threads = 2;
   plan = qconv_plan_new (model, &job, &error);
@@ -270,7 +272,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   input = sample_generate (SAMPLE_FAMILY_MODEL " --seed 1", "input.safetensors");
   other = sample_generate (SAMPLE_FAMILY_MODEL " --seed 2", "other.safetensors");
-  output = g_build_filename (sample_folder (), "out.safetensors", NULL);
   sample_add_targets ("/against/", test_target, NULL);
   sample_add_targets ("/against/other-model/", test_other, NULL);
   g_test_add_func ("/against/headers", test_headers);

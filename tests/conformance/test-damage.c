@@ -154,6 +154,8 @@ test_target (gconstpointer data)
   const QconvDirectory *d;
   guint n = 0, n_tested = 0, stride = stride_of (target);
 
+  g_free (output);
+  output = sample_output (target, "out");
   g_assert_true (convert (target, &none, &error));
   g_assert_no_error (error);
   written = open_model (output); /* keeps its file open, so the places stay known */
@@ -189,7 +191,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   input = sample_generate ("--layers 1 --rows 128 --cols 256", "input.safetensors");
   family_input = sample_generate (SAMPLE_FAMILY_MODEL, "family.safetensors");
-  output = g_build_filename (sample_folder (), "out.safetensors", NULL);
   sample_add_targets ("/damage/", test_target, NULL);
   status = g_test_run ();
   g_free (input);
