@@ -64,6 +64,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   scratch_begin ();
   g_test_add_data_func ("/gptq/golden/gptq", "gptq", test_folder);
+  g_test_add_data_func ("/gptq/golden/awq", "awq", test_folder);
   failed = g_test_run ();
   scratch_end ();
   return failed;
