@@ -104,18 +104,21 @@ qweight_format (GVariant *config)
   return first_string (config, (const char *const[]) { "checkpoint_format", "format", "version", NULL });
 }
 
-/* Returns the packing that @config names. GPTQ is the commonest. */
+/* Returns the packing that @config names, or @otherwise. AutoGPTQ names no method, but has members of its own. */
 static QweightForm
-form_of_config (GVariant *config)
+form_of_config (GVariant *config, QweightForm otherwise)
 {
   const char *method = qweight_method (config), *format = qweight_format (config);
+  gboolean flag = FALSE;
 
-  if (g_ascii_strcasecmp (method, "gptq") == 0)
+  if (g_ascii_strcasecmp (method, "gptq") == 0 || g_ascii_strncasecmp (format, "gptq", strlen ("gptq")) == 0)
     return QWEIGHT_GPTQ;
   if (g_ascii_strcasecmp (format, "gemv") == 0)
     return QWEIGHT_GEMV;
-  return g_ascii_strcasecmp (format, "gemm") == 0 || g_ascii_strcasecmp (method, "awq") == 0 ? QWEIGHT_GEMM
-                                                                                             : QWEIGHT_GPTQ;
+  if (g_ascii_strcasecmp (format, "gemm") == 0 || g_ascii_strcasecmp (method, "awq") == 0)
+    return QWEIGHT_GEMM;
+  return quant_config_bool (config, "sym", &flag) || quant_config_bool (config, "desc_act", &flag) ? QWEIGHT_GPTQ
+                                                                                                   : otherwise;
 }
 
 static gboolean
@@ -128,9 +131,8 @@ QweightForm
 qweight_form (const QweightLayer *l, GVariant *config)
 {
   const guint64 *w, *z, *s;
-  QweightForm said = form_of_config (config), found = said;
   gboolean fits[3];
-  guint n = 0;
+  QweightForm said, found;
 
   if (l->g_idx != NULL)
     return QWEIGHT_GPTQ;
@@ -138,20 +140,17 @@ qweight_form (const QweightLayer *l, GVariant *config)
     return QWEIGHT_FAST;
   if (l->qweight == NULL || l->qzeros == NULL || l->scales == NULL || l->qweight->shape.rank != 2
       || l->qzeros->shape.rank != 2 || l->scales->shape.rank != 2)
-    return said;
+    return form_of_config (config, QWEIGHT_GPTQ);
   w = l->qweight->shape.dim;
   z = l->qzeros->shape.dim;
   s = l->scales->shape.dim;
   fits[QWEIGHT_GPTQ] = w[1] == s[1] && z[0] == s[0];
   fits[QWEIGHT_GEMM] = is_eight_times (s[1], w[1]) && z[1] == w[1] && z[0] == s[0];
   fits[QWEIGHT_GEMV] = w[0] == s[0] && z[0] == s[0] && is_eight_times (s[1], z[1]);
-  for (guint i = 0; i < G_N_ELEMENTS (fits); i++)
-    if (fits[i])
-      {
-        found = (QweightForm) i;
-        n++;
-      }
-  return n == 1 ? found : said;
+  /* Words of GPTQ fit GEMV, too, if its groups have 8 columns, which nobody uses */
+  found = fits[QWEIGHT_GEMM] ? QWEIGHT_GEMM : fits[QWEIGHT_GEMV] ? QWEIGHT_GEMV : QWEIGHT_GPTQ;
+  said = form_of_config (config, found);
+  return fits[said] || !fits[found] ? said : found;
 }
 
 /* ---- Loading ---- */
