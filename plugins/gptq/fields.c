@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fields.h"
 
+#include <string.h>
+
 /* Codes that are split into planes together */
 #define PLANAR 32
 
@@ -50,7 +52,9 @@ unpack_planes (const guint8 *src, guint bits, guint8 *codes)
 void
 gptq_unpack (const GptqPacking *p, const guint8 *src, guint8 codes[GPTQ_RUN])
 {
-  if (p->planar)
+  if (p->bits == 8)
+    memcpy (codes, src, GPTQ_RUN);
+  else if (p->planar)
     unpack_planes (unpack_planes (src, p->bits, codes), p->bits, codes + PLANAR);
   else
     for (guint i = 0; i < GPTQ_RUN; i++)

@@ -39,11 +39,12 @@ typedef enum { GPTQ_ASK_AUTO, GPTQ_ASK_V1, GPTQ_ASK_V1_PACKED, GPTQ_ASK_V2 } Gpt
  *
  * @rows, @cols: of the weight; @groups, @group: their number, and the columns of each
  * @indexed: g_idx says which group a column belongs to
+ * @centred: all columns are one group, and all zero points are 2^(bits - 1): the scheme int8 holds such codes
  */
 typedef struct {
   GptqPacking packing;
   guint64 rows, cols, groups, group;
-  gboolean indexed;
+  gboolean indexed, centred;
   GptqZeros zeros;
 } GptqShape;
 

@@ -5,13 +5,16 @@
 
 #include "gptq.h"
 
-/* Stores the first @n of a run of codes as QCONV_U4 or a byte each. */
+/* Stores the first @n of a run of codes as the component has them: QCONV_U4, a byte each, or less their middle. */
 static void
-store_codes (const guint8 *codes, gsize n, guint bits, guint8 *dst)
+store_codes (const GptqShape *s, const guint8 *codes, gsize n, guint8 *dst)
 {
-  if (bits > 4)
+  guint8 middle = (guint8) (s->centred ? 1u << (s->packing.bits - 1) : 0);
+
+  if (s->centred || s->packing.bits > 4)
     {
-      memcpy (dst, codes, n);
+      for (gsize i = 0; i < n; i++)
+        dst[i] = (guint8) (codes[i] - middle);
       return;
     }
   for (gsize i = 0; i + 1 < n; i += 2)
@@ -22,16 +25,16 @@ store_codes (const guint8 *codes, gsize n, guint bits, guint8 *dst)
 
 /* Returns whether words hold the codes as the component does. */
 static gboolean
-is_plain (const GptqPacking *p)
+is_plain (const GptqShape *s)
 {
-  return p->bits == 4 || p->bits == 8;
+  return !s->centred && (s->packing.bits == 4 || s->packing.bits == 8);
 }
 
 /* Returns the bytes of @n codes in the component. */
 static gsize
-component_bytes (guint64 n, guint bits)
+component_bytes (const GptqShape *s, guint64 n)
 {
-  return (gsize) (bits > 4 ? n : n / 2 + n % 2);
+  return (gsize) (s->centred || s->packing.bits > 4 ? n : n / 2 + n % 2);
 }
 
 /* Words of @n_rows rows of qweight for some columns, one row behind the other */
@@ -61,24 +64,24 @@ static void
 store_band (const GptqShape *s, const Band *band, guint64 first, gsize n, guint8 *dst)
 {
   const GptqPacking *p = &s->packing;
-  gsize stride = component_bytes (s->cols, p->bits), size = component_bytes (n, p->bits);
+  gsize stride = component_bytes (s, s->cols), size = component_bytes (s, n);
   guint8 run[GPTQ_RUN_SIZE] = { 0 }, codes[GPTQ_RUN];
 
-  dst += component_bytes (first, p->bits);
+  dst += component_bytes (s, first);
   for (gsize c = 0; c < band->n_cols; c++, dst += stride)
     {
-      if (is_plain (p) && band->n_rows * p->word == size)
+      if (is_plain (s) && band->n_rows * p->word == size)
         {
           gather (band, c, p->word, dst);
           continue;
         }
       gather (band, c, p->word, run);
-      if (is_plain (p))
+      if (is_plain (s))
         memcpy (dst, run, size);
       else
         {
           gptq_unpack (p, run, codes);
-          store_codes (codes, n, p->bits, dst);
+          store_codes (s, codes, n, dst);
         }
     }
 }
@@ -89,7 +92,7 @@ gptq_load_codes (const QconvLoad *load, GError **error)
   const GptqShape *s = g_bytes_get_data (load->data, NULL);
   const GptqPacking *p = &s->packing;
   gsize run = GPTQ_RUN_BYTES (p->bits), most = (gsize) MIN (load->n, QWEIGHT_SCRATCH / run);
-  gsize stride = component_bytes (s->cols, p->bits);
+  gsize stride = component_bytes (s, s->cols);
   guint64 n_words = gptq_words (p, s->cols), words = run / p->word;
   g_autofree guint8 *band = g_malloc (most * run);
 

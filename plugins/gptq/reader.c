@@ -29,6 +29,7 @@ score (const QconvReader *self, const QconvDirectory *d)
   return 0;
 }
 
+/* Claims one layer. The type of its scales is that in which the model computes. */
 static void
 claim_layer (const GptqLook *l, QconvClaims *claims)
 {
@@ -38,11 +39,20 @@ claim_layer (const GptqLook *l, QconvClaims *claims)
   g_autofree char *parameters = g_strdup_printf ("bits=%u,group=%" G_GUINT64_FORMAT "%s", s->packing.bits, s->group,
                                                  s->indexed ? ",act-order=on" : "");
   QconvDType dtype = m->scales->dtype == QCONV_F16 ? QCONV_F16 : QCONV_BF16;
-  QconvClaim *c = qconv_claims_layer (claims, m->name, gptq_quantizer.id, parameters, s->rows, s->cols, dtype);
+  QconvClaim *c = qconv_claims_layer (claims, m->name, s->centred ? "int8" : gptq_quantizer.id,
+                                      s->centred ? NULL : parameters, s->rows, s->cols, dtype);
 
   qconv_claim_bind_data (c, "codes", gptq_load_codes, data, m->qweight, NULL);
-  qconv_claim_bind (c, "scale", qweight_load_scales, m->scales, NULL);
-  qconv_claim_bind_data (c, "zero", gptq_load_zeros, data, m->qzeros, NULL);
+  if (s->centred)
+    {
+      qconv_claim_bind (c, "row_scale", NULL, m->scales, NULL);
+      qconv_claims_drop (claims, m->qzeros);
+    }
+  else
+    {
+      qconv_claim_bind (c, "scale", qweight_load_scales, m->scales, NULL);
+      qconv_claim_bind_data (c, "zero", gptq_load_zeros, data, m->qzeros, NULL);
+    }
   if (s->indexed)
     qconv_claim_bind_data (c, "group_index", gptq_load_index, data, m->g_idx, NULL);
   else if (m->g_idx != NULL)

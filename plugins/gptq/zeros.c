@@ -3,6 +3,7 @@
    points of 0, so the file must be asked for all that it knows (GPTQModel: utils/model.py
    convert_gptq_v1_to_v2_format_module, convert_gptq_v2_to_v1_format_module; AutoGPTQ:
    auto_gptq/nn_modules/qlinear/qlinear_cuda.py). */
+#include "finite.h"
 #include "gptq.h"
 #include "trouble.h"
 
@@ -69,6 +70,7 @@ read_symmetric (GptqLook *l, const GptqConfig *config, const Evidence *e, GptqZe
   if (!e->v1 && !e->v2)
     return FALSE;
   *how = e->v1 ? GPTQ_ZEROS_PLUS_ONE : GPTQ_ZEROS_AS_STORED;
+  l->shape.centred = l->shape.groups == 1 && qconv_tensor_is_finite (l->layer->scales, QCONV_SIGN_NOT_NEGATIVE);
   if (labelled && config->v2 == e->v1)
     WARN (l, "zero-version", "%s says version %d of the zero points, but they are those of version %d, which counts",
           config->json->file, config->v2 ? 2 : 1, e->v1 ? 1 : 2);
