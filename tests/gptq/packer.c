@@ -220,6 +220,24 @@ words_for (const GptqRecipe *r, gsize n)
   return (codes * r->bits + r->word - 1) / r->word;
 }
 
+/* Subtracts 1 from all fields of the @n words of 32 bits, as one subtraction each. */
+static void
+borrow_ones (guint8 *bytes, gsize n, guint bits)
+{
+  guint32 ones = 0;
+
+  for (guint at = 0; at < 32; at += bits)
+    ones |= 1u << at;
+  for (gsize i = 0; i < n; i++, bytes += 4)
+    {
+      guint32 word;
+
+      memcpy (&word, bytes, sizeof word);
+      word = GUINT32_TO_LE (GUINT32_FROM_LE (word) - ones);
+      memcpy (bytes, &word, sizeof word);
+    }
+}
+
 void
 gptq_sample_add (const GptqSample *s, Builder *b, const char *name)
 {
@@ -238,6 +256,8 @@ gptq_sample_add (const GptqSample *s, Builder *b, const char *name)
       for (guint row = 0; row < r->rows; row++)
         put_code (&z, r, 0, row, (guint) s->zeros[row * s->groups + g] - r->stored_less);
     }
+  if (r->borrows)
+    borrow_ones (zeros, s->groups * across, r->bits);
   add_words (b, name, "qweight", &w, w.n_words, r->rows);
   add_words (b, name, "qzeros", &(Words) { zeros, s->groups, across, r->word }, s->groups, across);
   add_scales (s, b, name, TRUE, 0);

@@ -10,13 +10,14 @@
  * @word: bits of a word
  * @planar: codes are split into planes
  * @stored_less: 1: version 1 of zero points, 0: version 2
+ * @borrows: version 1 is made from version 2 by arithmetic on words of 32 bits
  * @symmetric: all zero points are 2^(bits - 1)
  * @shuffled: columns belong to groups in any order
  * @no_index: leaves out g_idx
  */
 typedef struct {
   guint bits, rows, cols, group, word;
-  gboolean planar, symmetric, shuffled, no_index;
+  gboolean planar, symmetric, shuffled, no_index, borrows;
   guint stored_less;
 } GptqRecipe;
 
