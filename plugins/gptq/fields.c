@@ -54,6 +54,12 @@ gptq_unpack (const GptqPacking *p, const guint8 *src, guint8 codes[GPTQ_RUN])
 {
   if (p->bits == 8)
     memcpy (codes, src, GPTQ_RUN);
+  else if (p->bits == 4)
+    for (guint i = 0; i < GPTQ_RUN / 2; i++)
+      {
+        codes[2 * i] = src[i] & 15;
+        codes[2 * i + 1] = src[i] >> 4;
+      }
   else if (p->planar)
     unpack_planes (unpack_planes (src, p->bits, codes), p->bits, codes + PLANAR);
   else

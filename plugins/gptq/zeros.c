@@ -23,10 +23,9 @@ static gboolean
 look_at_words (const GptqLook *l, guint64 n_groups, Evidence *e, GError **error)
 {
   const GptqShape *s = &l->shape;
-  guint middle = 1u << (s->packing.bits - 1), top = 2 * middle - 1;
-  guint8 codes[STRETCH];
+  guint8 middle = (guint8) (1u << (s->packing.bits - 1)), top = (guint8) (2 * middle - 1), codes[STRETCH];
+  guint8 from_v1 = 0, from_v2 = 0, tops = 0;
 
-  *e = (Evidence) { .v1 = TRUE, .v2 = TRUE };
   for (guint64 group = 0; group < n_groups; group++)
     for (guint64 at = 0; at < s->rows; at += STRETCH)
       {
@@ -36,11 +35,12 @@ look_at_words (const GptqLook *l, guint64 n_groups, Evidence *e, GError **error)
           return FALSE;
         for (gsize i = 0; i < n; i++)
           {
-            e->v1 = e->v1 && codes[i] == middle - 1;
-            e->v2 = e->v2 && codes[i] == middle;
-            e->top = e->top || codes[i] == top;
+            from_v1 = (guint8) (from_v1 | (codes[i] ^ (middle - 1)));
+            from_v2 = (guint8) (from_v2 | (codes[i] ^ middle));
+            tops = (guint8) (tops | (codes[i] == top));
           }
       }
+  *e = (Evidence) { .v1 = from_v1 == 0, .v2 = from_v2 == 0, .top = tops != 0 };
   return TRUE;
 }
 
