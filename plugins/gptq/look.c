@@ -44,7 +44,6 @@ word_of (QconvDType dtype)
 static gboolean
 check_member (GptqLook *l, const QconvTensor *t, const char *what, guint32 rank, gboolean words)
 {
-  g_autofree char *shape = t != NULL ? qconv_shape_to_string (&t->shape) : NULL;
   guint64 items = 0;
 
   if (t == NULL)
@@ -55,7 +54,11 @@ check_member (GptqLook *l, const QconvTensor *t, const char *what, guint32 rank,
   else if (t->big_endian)
     FOREIGN (l, "byte-order", "%s is stored big-endian, which is not supported", what);
   else if (t->shape.rank != rank || !qconv_shape_items (&t->shape, &items) || items == 0)
-    BROKEN (l, "shape", "%s is %s where %s is needed", what, shape, rank == 1 ? "a list" : "a matrix");
+    {
+      g_autofree char *shape = qconv_shape_to_string (&t->shape);
+
+      BROKEN (l, "shape", "%s is %s where %s is needed", what, shape, rank == 1 ? "a list" : "a matrix");
+    }
   else
     return TRUE;
   return FALSE;
@@ -118,14 +121,23 @@ fits_bits (const GptqLook *l, const GptqPacking *p)
          && gptq_words (p, m->scales->shape.dim[1]) == m->qzeros->shape.dim[1];
 }
 
+static void
+refuse_bits (GptqLook *l)
+{
+  const QweightLayer *m = l->layer;
+  g_autofree char *w = qconv_shape_to_string (&m->qweight->shape), *z = qconv_shape_to_string (&m->qzeros->shape),
+                  *s = qconv_shape_to_string (&m->scales->shape);
+
+  BROKEN (l, "shape", "qweight %s, qzeros %s and scales %s%s fit no number of bits from %d to %d", w, z, s,
+          m->g_idx != NULL ? " with g_idx" : "", FEWEST_BITS, MOST_BITS);
+}
+
 /* Finds bits and columns. If the shapes leave a choice, it is what the JSON says, else the most bits: words are not
    left empty. */
 static gboolean
 find_bits (GptqLook *l, const GptqConfig *config, const GptqSaid *said)
 {
   const QweightLayer *m = l->layer;
-  g_autofree char *w = qconv_shape_to_string (&m->qweight->shape), *z = qconv_shape_to_string (&m->qzeros->shape),
-                  *s = qconv_shape_to_string (&m->scales->shape);
   guint found = 0;
 
   for (guint bits = FEWEST_BITS; bits <= MOST_BITS; bits++)
@@ -136,11 +148,7 @@ find_bits (GptqLook *l, const GptqConfig *config, const GptqSaid *said)
         found = bits;
     }
   if (found == 0)
-    {
-      BROKEN (l, "shape", "qweight %s, qzeros %s and scales %s%s fit no number of bits from %d to %d", w, z, s,
-              m->g_idx != NULL ? " with g_idx" : "", FEWEST_BITS, MOST_BITS);
-      return FALSE;
-    }
+    return refuse_bits (l), FALSE;
   if (said->bits != 0 && said->bits != found)
     WARN (l, "bits", "%s says %" G_GINT64_FORMAT " bits, but the shapes say %u, which counts", config->json->file,
           said->bits, found);
