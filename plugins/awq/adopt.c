@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The encoder that takes GPTQ's codes of up to 4 bits. A weight (code - z) · scale is (code - centre) · scale + zero with
-   the zero (centre - z) · scale, if the stored type holds scale and zero exactly. */
+/* The encoder that takes GPTQ's codes of up to 4 bits. A weight (code - z) · scale is (code - centre) · scale + zero
+   with the zero (centre - z) · scale, if the stored type holds scale and zero exactly. */
 #include "awq.h"
 
 #include <math.h>

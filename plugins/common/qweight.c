@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds layers of GPTQ and AutoAWQ by the names of their tensors, tells them apart, and loads their scales. */
 #include "qweight.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers whose tensors are called qweight, qzeros, scales and g_idx: those of GPTQ and of AutoAWQ have the same names and
-   other packings. The readers of both ask which a layer is. */
+/* Layers whose tensors are called qweight, qzeros, scales and g_idx: those of GPTQ and of AutoAWQ have the same names
+   and other packings. The readers of both ask which a layer is. */
 #pragma once
 #include "qconv-reader.h"
 #include "quant-config.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Unpacks codes and zero points. The load functions and the look at zero points call it. */
 #include "fields.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Packs layers for the tests of the readers gptq and awq. */
 #include "packer.h"
 
 #include <glib/gstdio.h>
