@@ -55,6 +55,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
   g_autoptr (QuantConfig) config = quant_config_read (d, warn_of_file, troubles);
   gboolean any = FALSE;
 
+  qweight_refuse_tiling (config, troubles);
   for (guint i = 0; i < layers->len; i++)
     {
       const QweightLayer *layer = g_ptr_array_index (layers, i);

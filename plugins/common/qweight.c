@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "qconv-numbers.h"
+#include "trouble.h"
 
 static void
 free_layer (gpointer data)
@@ -152,6 +153,25 @@ qweight_form (const QweightLayer *l, GVariant *config)
   found = fits[QWEIGHT_GEMM] ? QWEIGHT_GEMM : fits[QWEIGHT_GEMV] ? QWEIGHT_GEMV : QWEIGHT_GPTQ;
   said = form_of_config (config, found);
   return fits[said] || !fits[found] ? said : found;
+}
+
+void
+qweight_refuse_tiling (const QuantConfig *config, GPtrArray *troubles)
+{
+  static const char *const tiled[] = { "marlin", "bitblas", "qqq", "exl2", "exl3", "exllama", "paroquant" };
+  const char *format = qweight_format (config->object), *method = qweight_method (config->object);
+  gboolean marlin = FALSE;
+
+  quant_config_bool (config->object, "is_marlin_format", &marlin);
+  for (guint i = 0; i < G_N_ELEMENTS (tiled); i++)
+    if (g_ascii_strcasecmp (format, tiled[i]) == 0 || g_ascii_strcasecmp (method, tiled[i]) == 0 || (marlin && i == 0))
+      {
+        qconv_trouble_add (troubles, QCONV_TROUBLE_FOREIGN, NULL, "tiling",
+                           "%s says that its weights are of the form %s, which only its own kernel reads; convert the "
+                           "model from its original weights, or save it as gptq_v2 with GPTQModel",
+                           config->file, tiled[i]);
+        return;
+      }
 }
 
 /* ---- Loading ---- */

@@ -29,6 +29,9 @@ QweightForm qweight_form (const QweightLayer *l, GVariant *config);
 const char *qweight_method (GVariant *config);
 const char *qweight_format (GVariant *config);
 
+/* Adds a trouble of the whole file if @config says that the words are tiled for one kernel. */
+void qweight_refuse_tiling (const QuantConfig *config, GPtrArray *troubles);
+
 /* Reads bytes [first, first + n) of each of the @n_rows rows from @row of @t, whose rows have @stride bytes, and stores
    them one behind the other. */
 gboolean qweight_read_block (const QconvTensor *t, guint64 stride, guint64 row, guint64 n_rows, guint64 first, gsize n,

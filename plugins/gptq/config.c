@@ -122,23 +122,6 @@ warn_of_file (gpointer data, const char *file, const char *why)
   qconv_trouble_add (data, QCONV_TROUBLE_WARN, file, "config", "a file beside the weights is ignored: %s", why);
 }
 
-/* Refuses formats whose words are tiled for one kernel. */
-static void
-refuse_tilings (const GptqConfig *c, GPtrArray *troubles)
-{
-  static const char *const tiled[] = { "marlin", "bitblas", "qqq", "exl2", "exl3", "paroquant" };
-  const char *format = qweight_format (c->json->object), *method = qweight_method (c->json->object);
-  gboolean marlin = FALSE;
-
-  quant_config_bool (c->json->object, "is_marlin_format", &marlin);
-  for (guint i = 0; i < G_N_ELEMENTS (tiled); i++)
-    if (g_ascii_strcasecmp (format, tiled[i]) == 0 || g_ascii_strcasecmp (method, tiled[i]) == 0 || (marlin && i == 0))
-      qconv_trouble_add (troubles, QCONV_TROUBLE_FOREIGN, NULL, "tiling",
-                         "%s says that its weights are of the form %s, which only its own kernel reads; convert the "
-                         "model from its original weights, or save it as gptq_v2 with GPTQModel",
-                         c->json->file, tiled[i]);
-}
-
 GptqConfig *
 gptq_config_read (const QconvDirectory *d, GPtrArray *troubles)
 {
@@ -154,7 +137,7 @@ gptq_config_read (const QconvDirectory *d, GPtrArray *troubles)
   c->v2 = c->planar || g_ascii_strcasecmp (format, "gptq_v2") == 0;
   c->packed_zeros = is_packer (object);
   read_overrides (c, troubles);
-  refuse_tilings (c, troubles);
+  qweight_refuse_tiling (c->json, troubles);
   if (object != NULL)
     {
       g_autoptr (GVariant) rotation = g_variant_lookup_value (object, "rotation", G_VARIANT_TYPE_STRING);

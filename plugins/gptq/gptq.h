@@ -8,9 +8,9 @@
 /**
  * GptqConfig: what the JSON beside the weights says.
  *
- * @object: (nullable): the description
- * @file: the name of the file that holds it
+ * @json: the description, which may be empty
  * @overrides: (element-type GptqOverride): the member "dynamic"
+ * @v2: the format has zero points of version 2
  * @planar: the format is gptq_p
  * @packed_zeros: the program that wrote the file turns version 2 into version 1 by arithmetic on whole words
  */
@@ -19,6 +19,7 @@ typedef struct {
   GPtrArray *overrides;
   gboolean v2, planar, packed_zeros;
 } GptqConfig;
+/* Reads the JSON. Adds what is wrong with it, and what cannot be read because of it, to @troubles. */
 GptqConfig *gptq_config_read (const QconvDirectory *d, GPtrArray *troubles);
 void gptq_config_free (GptqConfig *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GptqConfig, gptq_config_free)

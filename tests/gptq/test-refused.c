@@ -91,6 +91,8 @@ static const Case broken[] = {
   { "the form marlin", QCONV_ERROR_UNSUPPORTED, "{\"is_marlin_format\": true}", { QWEIGHT, QZEROS, SCALES, G_IDX } },
   { "the form bitblas", QCONV_ERROR_UNSUPPORTED, "{\"checkpoint_format\": \"bitblas\"}", { QWEIGHT, SCALES } },
   { "the form exl3", QCONV_ERROR_UNSUPPORTED, "{\"quant_method\": \"exl3\"}", { QWEIGHT, SCALES } },
+  { "the form marlin", QCONV_ERROR_UNSUPPORTED, "{\"quant_method\": \"awq\", \"version\": \"marlin\"}",
+    { AWQ_WEIGHT, QZEROS, SCALES } },
   { "gemv_fast or of llm-awq", QCONV_ERROR_UNSUPPORTED, "{\"quant_method\": \"awq\", \"version\": \"gemv_fast\"}",
     { { "l.qweight", "I16", "[8,64]", 1024, 0 }, { "l.qzeros", "F16", "[8,32]", 512, 0 },
       { "l.scales", "F16", "[8,32]", 512, 0x24 } } },
