@@ -23,5 +23,7 @@ gboolean autoawq_load_gemm_zeros (const QconvLoad *load, GError **error);
 gboolean autoawq_load_gemv_codes (const QconvLoad *load, GError **error);
 gboolean autoawq_load_gemv_zeros (const QconvLoad *load, GError **error);
 gboolean autoawq_load_gemv_scales (const QconvLoad *load, GError **error);
+/* Returns the bytes that the last two allocate for the tensor @t. */
+gsize autoawq_gemv_scratch (const QconvTensor *t);
 
 extern const QconvReader autoawq_reader;

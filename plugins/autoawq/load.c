@@ -114,44 +114,63 @@ autoawq_load_gemv_codes (const QconvLoad *load, GError **error)
   return qconv_tensor_read (load->tensors[0], load->first * stride, (gsize) (load->n * stride), load->dst, error);
 }
 
+gsize
+autoawq_gemv_scratch (const QconvTensor *t)
+{
+  gsize row = (gsize) (t->n_bytes / t->shape.dim[0]);
+
+  return MAX (QWEIGHT_SCRATCH / row, 1) * row;
+}
+
+/* Calls @store for each row to load, with the bytes of the row. Rows are read as many at once as scratch holds. */
+static gboolean
+each_row (const QconvLoad *load, gboolean (*store) (const QconvLoad *load, const guint8 *bytes, guint64 row),
+          GError **error)
+{
+  const QconvTensor *t = load->tensors[0];
+  guint64 stride = t->n_bytes / t->shape.dim[0], most = MIN (autoawq_gemv_scratch (t) / stride, load->n);
+  g_autofree guint8 *bytes = g_malloc ((gsize) (most * stride));
+
+  for (guint64 at = 0; at < load->n; at += most)
+    {
+      guint64 n = MIN (most, load->n - at);
+
+      if (!qconv_tensor_read (t, (load->first + at) * stride, (gsize) (n * stride), bytes, error))
+        return FALSE;
+      for (guint64 row = 0; row < n; row++)
+        if (!store (load, bytes + row * stride, at + row))
+          return qconv_fail (error, QCONV_ERROR_BUG, "tensor \"%s\" is no scale", t->name);
+    }
+  return TRUE;
+}
+
+static gboolean
+store_zeros (const QconvLoad *load, const guint8 *bytes, guint64 row)
+{
+  guint64 groups = load->component->shape.dim[1];
+  gint16 *dst = (gint16 *) load->dst + row * groups;
+
+  for (guint64 i = 0; i < groups; i++)
+    dst[i] = (gint16) (bytes[i / 2] >> i % 2 * 4 & 15);
+  return TRUE;
+}
+
 gboolean
 autoawq_load_gemv_zeros (const QconvLoad *load, GError **error)
 {
-  const QconvTensor *t = load->tensors[0];
-  guint64 groups = load->component->shape.dim[1], stride = t->shape.dim[1] * sizeof (guint32);
-  gint16 *dst = load->dst;
-  guint8 bytes[STRETCH];
+  return each_row (load, store_zeros, error);
+}
 
-  for (guint64 row = 0; row < load->n; row++, dst += groups)
-    for (guint64 group = 0; group < groups; group += 2 * STRETCH)
-      {
-        gsize n = (gsize) MIN (groups - group, 2 * STRETCH);
+static gboolean
+store_scales (const QconvLoad *load, const guint8 *bytes, guint64 row)
+{
+  guint64 groups = load->component->shape.dim[1];
 
-        if (!qconv_tensor_read (t, (load->first + row) * stride + group / 2, (n + 1) / 2, bytes, error))
-          return FALSE;
-        for (gsize i = 0; i < n; i++)
-          dst[group + i] = (gint16) (bytes[i / 2] >> i % 2 * 4 & 15);
-      }
-  return TRUE;
+  return qconv_floats_from (load->tensors[0]->dtype, bytes, (gsize) groups, (float *) load->dst + row * groups);
 }
 
 gboolean
 autoawq_load_gemv_scales (const QconvLoad *load, GError **error)
 {
-  const QconvTensor *t = load->tensors[0];
-  gsize item = qconv_dtype_bits (t->dtype) / 8;
-  guint64 groups = load->component->shape.dim[1], stored = t->shape.dim[1];
-  float *dst = load->dst, numbers[STRETCH];
-
-  for (guint64 row = 0; row < load->n; row++, dst += groups)
-    for (guint64 group = 0; group < groups; group += STRETCH)
-      {
-        gsize n = (gsize) MIN (groups - group, STRETCH);
-
-        if (!qconv_tensor_read (t, ((load->first + row) * stored + group) * item, n * item, numbers, error))
-          return FALSE;
-        if (!qconv_floats_from (t->dtype, numbers, n, dst + group))
-          return qconv_fail (error, QCONV_ERROR_BUG, "tensor \"%s\" is no scale", t->name);
-      }
-  return TRUE;
+  return each_row (load, store_scales, error);
 }

@@ -45,6 +45,8 @@ claim_layer (const AutoawqLook *l, QconvClaims *claims)
   qconv_claim_bind (c, "zero", gemm ? autoawq_load_gemm_zeros : autoawq_load_gemv_zeros, m->qzeros, NULL);
   if (gemm)
     qconv_claim_cost (c, l->rows, QWEIGHT_SCRATCH);
+  else
+    qconv_claim_cost (c, 1, MAX (autoawq_gemv_scratch (m->scales), autoawq_gemv_scratch (m->qzeros)));
 }
 
 static gboolean
