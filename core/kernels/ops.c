@@ -31,6 +31,8 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "int4-group-encode-rtn", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn) },
   { "int4-group-encode-search", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search) },
   { "int4-decode-row", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_int4_decode_row) },
+  { "gptq-decode", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_gptq_decode) },
+  { "gptq-decode-indexed", 1, "bbbbbiii", QCONV_LEVEL_NAME (qconv_op_gptq_decode_indexed) },
   { "codebook4-encode-rtn", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) },
   { "codebook4-encode-search", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search) },
   { "codebook4-encode-given", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given) },

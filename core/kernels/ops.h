@@ -25,6 +25,8 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_convrot), QCONV_LEVEL_NAME (qconv_o
 /* int4-group.c */
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn),
     QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search);
+/* gptq.c */
+extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_gptq_decode), QCONV_LEVEL_NAME (qconv_op_gptq_decode_indexed);
 
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn), QCONV_LEVEL_NAME (qconv_op_codebook4_encode_search),
     QCONV_LEVEL_NAME (qconv_op_codebook4_encode_given), QCONV_LEVEL_NAME (qconv_op_codebook4_absmax_rtn),

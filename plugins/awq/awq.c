@@ -4,26 +4,20 @@
 #include <math.h>
 #include <string.h>
 
-#include "qconv-plugin.h"
+#include "awq.h"
 #include "quantizer-checks.h"
 
 /* The least weights of one partial result; a long row has more. Follows from the layer alone. */
 #define CHUNK_ITEMS ((guint64) 1 << 20)
 
-/* The scale and centre of one group, in F32, before they are rounded to the stored type */
-typedef struct {
-  float scale, zero;
-} Group;
-
-static guint64
-group_of (const QconvLayer *layer)
+guint64
+awq_group (const QconvLayer *layer)
 {
   return (guint64) qconv_values_int (layer->values, "group");
 }
 
-/* Returns the code that stands for the zero alone. */
-static int
-centre_of (const QconvLayer *layer)
+int
+awq_centre (const QconvLayer *layer)
 {
   return (int) qconv_values_int (layer->values, "centre");
 }
@@ -52,7 +46,7 @@ static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
 {
   static const char *const names[] = { "scale", "zero" };
-  guint64 group = group_of (layer);
+  guint64 group = awq_group (layer);
 
   if (!qconv_check_matrix (layer, error))
     return FALSE;
@@ -80,7 +74,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 static double
 largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 {
-  return MIN (1e-3 * MAX ((double) group_of (layer), 32.0), 0.2);
+  return MIN (1e-3 * MAX ((double) awq_group (layer), 32.0), 0.2);
 }
 
 /* ---- Stored numbers ---- */
@@ -126,9 +120,8 @@ bf16_of_f32 (float x)
   return (guint16) ((b.u + 0x7fff + (b.u >> 16 & 1)) >> 16);
 }
 
-/* Returns item @i of @buffer, which holds F32, F16 or BF16. */
-static float
-load_number (QconvBuffer *buffer, guint64 i)
+float
+awq_load_number (QconvBuffer *buffer, guint64 i)
 {
   const void *data = qconv_buffer_data (buffer);
 
@@ -139,9 +132,8 @@ load_number (QconvBuffer *buffer, guint64 i)
   return ((Bits) { .u = (guint32) ((const guint16 *) data)[i] << 16 }).f;
 }
 
-/* Stores @x as item @i. Returns FALSE if the type cannot hold it. */
-static gboolean
-store_number (QconvBuffer *buffer, guint64 i, float x)
+gboolean
+awq_store_number (QconvBuffer *buffer, guint64 i, float x)
 {
   void *data = qconv_buffer_data (buffer);
 
@@ -151,28 +143,28 @@ store_number (QconvBuffer *buffer, guint64 i, float x)
     ((float *) data)[i] = x;
   else
     ((guint16 *) data)[i] = qconv_buffer_dtype (buffer) == QCONV_F16 ? f16_of_f32 (x) : bf16_of_f32 (x);
-  return isfinite (load_number (buffer, i));
+  return isfinite (awq_load_number (buffer, i));
 }
 
 /* ---- Encoding ---- */
 
-static guint64
-chunk_rows (const QconvLayer *layer)
+guint64
+awq_chunk_rows (const QconvLayer *layer)
 {
   return MAX (CHUNK_ITEMS / layer->cols, 16);
 }
 
-static void
-plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
+void
+awq_plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
   work->n_passes = 1;
-  work->chunk_rows = chunk_rows (layer);
-  work->partial_size = work->chunk_rows * (layer->cols / group_of (layer)) * sizeof (Group);
+  work->chunk_rows = awq_chunk_rows (layer);
+  work->partial_size = work->chunk_rows * (layer->cols / awq_group (layer)) * sizeof (AwqGroup);
 }
 
 /* Returns scale and zero of @n weights. If all are equal, the zero is their value and the scale 1, as in
    comfy-quants. */
-static Group
+static AwqGroup
 measure_group (const float *weights, guint64 n, int centre)
 {
   float low = weights[0], high = weights[0], scale;
@@ -183,20 +175,20 @@ measure_group (const float *weights, guint64 n, int centre)
       high = MAX (high, weights[i]);
     }
   if (low == high)
-    return (Group) { 1.0f, low };
+    return (AwqGroup) { 1.0f, low };
   scale = (high - low) / 15.0f;
-  return (Group) { scale, low + (float) centre * scale };
+  return (AwqGroup) { scale, low + (float) centre * scale };
 }
 
 static gboolean
 accumulate_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {
-  guint64 group = group_of (t->layer), groups = t->layer->cols / group;
-  Group *dst = (Group *) qconv_buffer_data (partial) + t->first_row % chunk_rows (t->layer) * groups;
+  guint64 group = awq_group (t->layer), groups = t->layer->cols / group;
+  AwqGroup *dst = (AwqGroup *) qconv_buffer_data (partial) + t->first_row % awq_chunk_rows (t->layer) * groups;
   const float *weights = qconv_buffer_data (t->floats);
 
   for (guint64 k = 0; k < t->n_rows * groups; k++)
-    dst[k] = measure_group (weights + k * group, group, centre_of (t->layer));
+    dst[k] = measure_group (weights + k * group, group, awq_centre (t->layer));
   return TRUE;
 }
 
@@ -206,11 +198,11 @@ finish_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, gcons
                gboolean *exact, GError **error)
 {
   QconvBuffer *scale = qconv_tile_component (t, "scale"), *zero = qconv_tile_component (t, "zero");
-  guint64 groups = t->layer->rows * (t->layer->cols / group_of (t->layer));
-  const Group *measured = partials;
+  guint64 groups = t->layer->rows * (t->layer->cols / awq_group (t->layer));
+  const AwqGroup *measured = partials;
 
   for (guint64 k = 0; k < groups; k++)
-    if (!store_number (scale, k, measured[k].scale) || !store_number (zero, k, measured[k].zero))
+    if (!awq_store_number (scale, k, measured[k].scale) || !awq_store_number (zero, k, measured[k].zero))
       return qconv_fail (error, QCONV_ERROR_NON_FINITE,
                          "a group with the scale %g and the centre %g does not fit %s; choose another scale-dtype",
                          (double) measured[k].scale, (double) measured[k].zero,
@@ -221,7 +213,7 @@ finish_groups (const QconvQuantizer *self, const QconvTile *t, guint pass, gcons
 /* Returns the nearest code, ties to even: adding 1.5 * 2^23 rounds to whole numbers. Returns 0 or 15 if the scale
    underflowed to 0. */
 static guint8
-code_of (float weight, Group group, int centre)
+code_of (float weight, AwqGroup group, int centre)
 {
   float x = (weight - group.zero) / group.scale;
   float low = (float) -centre, high = (float) (15 - centre), held = x > low ? (x < high ? x : high) : low;
@@ -233,15 +225,15 @@ code_of (float weight, Group group, int centre)
 static gboolean
 encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  guint64 cols = t->layer->cols, group = group_of (t->layer);
+  guint64 cols = t->layer->cols, group = awq_group (t->layer);
   const float *weights = qconv_buffer_data (t->floats);
-  int centre = centre_of (t->layer);
+  int centre = awq_centre (t->layer);
   guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
 
   memset (codes, 0, (gsize) (t->n_rows * cols / 2));
   for (guint64 start = 0; start < t->n_rows * cols; start += group)
     {
-      Group measured = measure_group (weights + start, group, centre);
+      AwqGroup measured = measure_group (weights + start, group, centre);
 
       for (guint64 i = start; i < start + group; i++)
         codes[i / 2] |= (guint8) (code_of (weights[i], measured, centre) << i % 2 * 4);
@@ -254,15 +246,15 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  guint64 group = group_of (t->layer), groups = t->layer->cols / group, first = t->first_row * groups;
+  guint64 group = awq_group (t->layer), groups = t->layer->cols / group, first = t->first_row * groups;
   QconvBuffer *scales = qconv_tile_component (t, "scale"), *zeros = qconv_tile_component (t, "zero");
   const guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
   float *floats = qconv_buffer_data (t->floats);
-  int centre = centre_of (t->layer);
+  int centre = awq_centre (t->layer);
 
   for (guint64 k = 0; k < t->n_rows * groups; k++)
     {
-      float scale = load_number (scales, first + k), zero = load_number (zeros, first + k);
+      float scale = awq_load_number (scales, first + k), zero = awq_load_number (zeros, first + k);
 
       for (guint64 i = k * group; i < (k + 1) * group; i++)
         floats[i] = (float) ((codes[i / 2] >> i % 2 * 4 & 15) - centre) * scale + zero;
@@ -275,7 +267,7 @@ static gboolean
 stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n, GError **error)
 {
   static const char *const names[] = { "scale", "zero" };
-  gsize row_bytes = (gsize) (t->layer->cols / group_of (t->layer)) * qconv_dtype_bits (scale_dtype (t->layer)) / 8;
+  gsize row_bytes = (gsize) (t->layer->cols / awq_group (t->layer)) * qconv_dtype_bits (scale_dtype (t->layer)) / 8;
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -296,21 +288,21 @@ static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   static const char *const names[] = { "scale", "zero" };
-  guint64 groups = t->layer->cols / group_of (t->layer), wrong = 0;
+  guint64 groups = t->layer->cols / awq_group (t->layer), wrong = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       QconvBuffer *buffer = qconv_tile_component (t, names[i]);
 
       for (guint64 k = t->first_row * groups; k < (t->first_row + t->n_rows) * groups; k++)
-        wrong += !isfinite (load_number (buffer, k));
+        wrong += !isfinite (awq_load_number (buffer, k));
     }
   return wrong == 0
          || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GUINT64_FORMAT " scales or centres are Inf or NaN", wrong);
 }
 
 static const QconvEncoder from_floats = {
-  .work = plan_work,
+  .work = awq_plan_work,
   .accumulate = accumulate_groups,
   .finish = finish_groups,
   .encode = encode_floats,
@@ -348,7 +340,7 @@ static const QconvQuantizer quantizer = {
   .settle = settle,
   .components = list_components,
   .bound = largest_error,
-  .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
+  .encoders = (const QconvEncoder *const[]) { &awq_from_gptq, &from_floats, NULL },
   .decode = decode,
   .validate = validate,
   .stack = stack,

@@ -76,3 +76,34 @@ qconv_troubles_report (const GPtrArray *troubles, QconvProblems *problems)
       qconv_problems_add (problems, t->layer, t->code, "%s", t->message);
     }
 }
+
+void
+qconv_troubles_report_mildly (const GPtrArray *troubles, QconvProblems *problems)
+{
+  for (guint i = 0; i < troubles->len; i++)
+    {
+      const QconvTrouble *t = g_ptr_array_index (troubles, i);
+
+      if (t->weight == QCONV_TROUBLE_WARN)
+        qconv_problems_warn_each (problems, t->layer, t->code, "%s", t->message);
+      else
+        qconv_problems_add (problems, t->layer, t->code, "%s", t->message);
+    }
+}
+
+gboolean
+qconv_troubles_claim (const GPtrArray *troubles, QconvClaims *claims, GError **error)
+{
+  const QconvTrouble *fatal = qconv_troubles_fatal (troubles);
+
+  if (fatal != NULL)
+    return qconv_trouble_fail (fatal, error);
+  for (guint i = 0; i < troubles->len; i++)
+    {
+      const QconvTrouble *t = g_ptr_array_index (troubles, i);
+
+      if (t->weight == QCONV_TROUBLE_WARN)
+        qconv_claims_warn_each (claims, t->layer, t->code, "%s", t->message);
+    }
+  return TRUE;
+}

@@ -41,3 +41,8 @@ const QconvTrouble *qconv_troubles_fatal (const GPtrArray *troubles);
 gboolean qconv_trouble_fail (const QconvTrouble *t, GError **error);
 /* Adds all troubles to @problems. */
 void qconv_troubles_report (const GPtrArray *troubles, QconvProblems *problems);
+/* Does the same, but adds those of QCONV_TROUBLE_WARN as warnings, with which the file still passes. */
+void qconv_troubles_report_mildly (const GPtrArray *troubles, QconvProblems *problems);
+/* Repeats those of QCONV_TROUBLE_WARN as warnings of @claims. Fails with the first trouble because of which a layer
+   cannot be read. */
+gboolean qconv_troubles_claim (const GPtrArray *troubles, QconvClaims *claims, GError **error);

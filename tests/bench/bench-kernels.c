@@ -61,6 +61,10 @@ static const Measure measures[] = {
   { "int4-row", "int4-encode-row", QCONV_BF16, 0, 1 },
   { "int4-row-rot256", "int4-encode-row", QCONV_BF16, 0, 256 },
   { "int4-decode", "int4-decode-row", QCONV_U4, QCONV_F32 },
+  { "gptq4-decode", "gptq-decode", QCONV_U4, QCONV_F32, 128 },
+  { "gptq8-decode", "gptq-decode", QCONV_U8, QCONV_F32, 128 },
+  { "gptq4-act-order", "gptq-decode-indexed", QCONV_U4, QCONV_F32, 128 },
+  { "gptq8-act-order", "gptq-decode-indexed", QCONV_U8, QCONV_F32, 128 },
   { "nf4-rtn", "codebook4-encode-rtn", QCONV_BF16, 0, 64 },
   { "nf4-rtn-f32", "codebook4-encode-rtn", QCONV_F32, 0, 64 },
   { "nf4-search", "codebook4-encode-search", QCONV_BF16, 0, 64 },
@@ -149,6 +153,28 @@ run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GEr
   return op->run (NULL, NULL, args, error);
 }
 
+/* Decodes whole numbers under a scale and a zero for each group, in order or with a group for each column. @in: the
+   codes */
+static gboolean
+run_gptq_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
+{
+  static gint32 groups_of_columns[COLS];
+  gsize groups = COLS / m->group;
+  QconvBuffer scales = QCONV_BUFFER (mem->wide, ROWS * groups * 4, QCONV_F32);
+  QconvBuffer zeros = QCONV_BUFFER (mem->scales, ROWS * groups * 2, QCONV_I16);
+  QconvBuffer index = QCONV_BUFFER (groups_of_columns, sizeof groups_of_columns, QCONV_I32);
+  QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  QconvArg scale = QCONV_BUF (&scales), zero = QCONV_BUF (&zeros), out = QCONV_BUF (&wide), rows = QCONV_I (ROWS),
+           cols = QCONV_I (COLS);
+
+  for (guint i = 0; i < COLS; i++)
+    groups_of_columns[i] = (gint32) ((i * 0x9e3779b1u >> 8) % groups);
+  if (strcmp (op->name, "gptq-decode") == 0)
+    return op->run (NULL, NULL, (QconvArg[]) { in, scale, zero, out, rows, cols, QCONV_I (m->group) }, error);
+  return op->run (NULL, NULL, (QconvArg[]) { in, scale, zero, QCONV_BUF (&index), out, rows, cols, QCONV_I (groups) },
+                  error);
+}
+
 /* Adds a LoRA of rank 32 to all items */
 static gboolean
 run_product_op (Memory *mem, const QconvOp *op, GError **error)
@@ -210,6 +236,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
   else if (strcmp (op->name, "squared-error") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
   if (!(is_int_op (op)                             ? run_int_op (mem, m, op, args[0], &error)
+        : g_str_has_prefix (op->name, "gptq")      ? run_gptq_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "codebook4") ? run_table_op (mem, m, op, args[0], &error)
         : strcmp (op->name, "add-product") == 0    ? run_product_op (mem, op, &error)
                                                    : op->run (NULL, NULL, args, &error)))

@@ -29,6 +29,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
                                        "model-00001-of-00002.safetensors",
                                        "model-00002-of-00002.safetensors",
                                        "config.json",
+                                       "quantize_config.json",
                                        "model_index.json",
                                        "model.safetensors",
                                        "part-00001-of-00002.gguf",
