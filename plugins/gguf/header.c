@@ -110,20 +110,18 @@ take_metadata (GgufCursor *c, GgufHeader *h, guint64 n, GError **error)
   return TRUE;
 }
 
-static gboolean
-find_alignment (GgufHeader *h, GError **error)
+gboolean
+qconv_gguf_find_alignment (GVariant *value, guint32 *alignment, GError **error)
 {
-  GVariant *value = g_hash_table_lookup (h->metadata, GGUF_ALIGNMENT);
-
-  h->alignment = DEFAULT_ALIGNMENT;
+  *alignment = DEFAULT_ALIGNMENT;
   if (value == NULL)
     return TRUE;
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
     return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_ALIGNMENT ": the alignment is not a u32");
-  h->alignment = g_variant_get_uint32 (value);
-  if (h->alignment == 0 || (h->alignment & (h->alignment - 1)) != 0)
+  *alignment = g_variant_get_uint32 (value);
+  if (*alignment == 0 || (*alignment & (*alignment - 1)) != 0)
     return qconv_fail (error, QCONV_ERROR_INPUT, GGUF_ALIGNMENT ": an alignment of %u is not a power of two",
-                       h->alignment);
+                       *alignment);
   return TRUE;
 }
 
@@ -220,7 +218,9 @@ take_header (GgufCursor *c, GgufHeader *h, GError **error)
       || !qconv_gguf_cursor_has (c, n_keys, c->count_bytes + 5, error)
       || !qconv_gguf_cursor_has (c, n_tensors, c->count_bytes + 16, error))
     return FALSE;
-  return take_metadata (c, h, n_keys, error) && find_alignment (h, error) && take_tensors (c, h, n_tensors, error)
+  return take_metadata (c, h, n_keys, error)
+         && qconv_gguf_find_alignment (g_hash_table_lookup (h->metadata, GGUF_ALIGNMENT), &h->alignment, error)
+         && take_tensors (c, h, n_tensors, error)
          && qconv_gguf_place_tensors (h, c->at, qconv_source_size (c->source), error);
 }
 

@@ -44,5 +44,8 @@ typedef struct {
 /* Returns: (transfer full): the header, all of whose lengths are checked. Fails with QCONV_ERROR_INPUT or
    QCONV_ERROR_UNSUPPORTED. */
 GgufHeader *qconv_gguf_header_read (QconvSource *source, GError **error);
+/* Sets @alignment to @value (nullable), which the key general.alignment has, or to the usual one. Fails unless it is a
+   power of two in the type u32. */
+gboolean qconv_gguf_find_alignment (GVariant *value, guint32 *alignment, GError **error);
 void qconv_gguf_header_free (GgufHeader *h);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GgufHeader, qconv_gguf_header_free)

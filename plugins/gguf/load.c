@@ -6,6 +6,9 @@
 
 #include "types.h"
 
+/* Bytes of blocks that are unpacked at once. */
+#define AT_ONCE 8192
+
 /* Finds the blocks of the rows that are asked for. Rows hold whole blocks and lie back to back. */
 static void
 find_blocks (const QconvLoad *load, const GgufType *type, guint64 *first, guint64 *n)
@@ -59,8 +62,8 @@ unpack (const QconvLoad *load, UnpackFunc *unpack_block, gsize dst_bytes, GError
 {
   const QconvTensor *t = load->tensors[0];
   const GgufType *type = qconv_gguf_type_named (t->type);
-  gsize at_once = GGUF_LOAD_SCRATCH / type->bytes;
-  g_autofree guint8 *blocks = g_malloc (at_once * type->bytes);
+  guint8 blocks[AT_ONCE];
+  gsize at_once = sizeof blocks / type->bytes;
   guint8 *dst = load->dst;
   guint64 first, n;
 

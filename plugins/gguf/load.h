@@ -3,9 +3,6 @@
 #pragma once
 #include "qconv-plugin.h"
 
-/* Most bytes that one call allocates. */
-#define GGUF_LOAD_SCRATCH (128u << 10)
-
 /* Loads blocks as they are, with their F16 fields in little-endian order. */
 gboolean qconv_gguf_load_blocks (const QconvLoad *load, GError **error);
 /* Loads blocks of MXFP4 or NVFP4 as they are. Fails with QCONV_ERROR_NON_FINITE if a scale is not a number. */

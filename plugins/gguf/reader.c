@@ -198,7 +198,6 @@ claim_block (const Claiming *c, const QconvTensor *t, GError **error)
     bind_mxfp4 (&b, l);
   else
     bind_nvfp4 (&b, l);
-  qconv_claim_cost (l, 1, GGUF_LOAD_SCRATCH);
   if (b.reshaped || b.shape.rank != 2)
     qconv_claim_shape (l, &b.shape);
   return TRUE;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Lays out a file of GGUF version 3 (ggml: docs/gguf.md): little-endian, tensors in the order of the model, each at a
-   multiple of 32 bytes. */
+   multiple of 32 bytes, or as the metadata say. */
 #include "write.h"
 
 #include <string.h>
 
 #include "cursor.h"
+#include "gguf-keys.h"
 #include "header.h"
 #include "types.h"
 #include "value-write.h"
 
 #define VERSION 3
-#define ALIGNMENT 32
 
 /* Returns: (transfer none) (nullable): the type of @t in the file. */
 static const GgufType *
@@ -22,11 +22,11 @@ type_of (const QconvTensor *t)
   return t->type != NULL ? qconv_gguf_type_named (t->type) : NULL;
 }
 
-/* Returns the bytes up to the next multiple of the alignment. */
+/* Returns the bytes up to the next multiple of @alignment. */
 static guint64
-padding (guint64 at)
+padding (guint64 at, guint32 alignment)
 {
-  return (ALIGNMENT - at % ALIGNMENT) % ALIGNMENT;
+  return (alignment - at % alignment) % alignment;
 }
 
 static gboolean
@@ -80,7 +80,7 @@ append_tensor (GByteArray *out, const QconvTensor *t, guint64 offset)
 
 /* Appends all tensors and sets their offsets from the start of the data, which has *size bytes. */
 static gboolean
-append_tensors (GByteArray *out, QconvTensor **tensors, guint n, guint64 *size, GError **error)
+append_tensors (GByteArray *out, QconvTensor **tensors, guint n, guint32 alignment, guint64 *size, GError **error)
 {
   *size = 0;
   for (guint i = 0; i < n; i++)
@@ -94,9 +94,9 @@ append_tensors (GByteArray *out, QconvTensor **tensors, guint n, guint64 *size, 
         }
       append_tensor (out, t, *size);
       t->offset = *size;
-      if (__builtin_add_overflow (*size, t->n_bytes, size) || *size > G_MAXINT64 - GGUF_MAX_HEADER - ALIGNMENT)
+      if (__builtin_add_overflow (*size, t->n_bytes, size) || *size > G_MAXINT64 / 2)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "the tensors are too large for one file");
-      *size += padding (*size);
+      *size += padding (*size, alignment);
     }
   return TRUE;
 }
@@ -105,20 +105,22 @@ gboolean
 qconv_gguf_lay_out (const QconvContainer *self, const QconvDirectory *planned, QconvTensor **tensors, guint n,
                     GByteArray *header, guint64 *file_size, GError **error)
 {
-  static const guint8 zeros[ALIGNMENT] = { 0 };
-  guint64 size;
+  guint32 alignment;
+  guint64 size, start;
 
+  if (!qconv_gguf_find_alignment (qconv_directory_metadata (planned, GGUF_ALIGNMENT), &alignment, error))
+    return FALSE;
   g_byte_array_append (header, (const guint8 *) "GGUF", 4);
   qconv_gguf_append_u32 (header, VERSION);
   qconv_gguf_append_u64 (header, n);
-  if (!append_metadata (header, planned, error) || !append_tensors (header, tensors, n, &size, error))
+  if (!append_metadata (header, planned, error) || !append_tensors (header, tensors, n, alignment, &size, error))
     return FALSE;
   if (header->len > GGUF_MAX_HEADER)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "header too large: %u bytes, limit %u", header->len,
                        GGUF_MAX_HEADER);
-  g_byte_array_append (header, zeros, (guint) padding (header->len));
+  start = header->len + padding (header->len, alignment);
   for (guint i = 0; i < n; i++)
-    tensors[i]->offset += header->len;
-  *file_size = header->len + size;
+    tensors[i]->offset += start;
+  *file_size = start + size;
   return TRUE;
 }
