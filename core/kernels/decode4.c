@@ -2,7 +2,7 @@
 /* The operations "nvfp4-decode" and "mxfp4-decode": E2M1 codes with a scale for every block. */
 #include "kernels/decode4.h"
 
-/* The values by code; minus zero counts as zero, as in GGUF */
+/* The values by code */
 typedef struct {
   float value[16];
 } Codebook;
@@ -52,6 +52,7 @@ decode (Job *job, const QconvArg *in, const QconvArg *out, GError **error)
   return TRUE;
 }
 
+/* Minus zero counts as zero, as in ModelOpt (qtensor/nvfp4_tensor.py) and GGUF */
 gboolean
 QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
@@ -74,7 +75,7 @@ gboolean
 QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
   static const Codebook book
-      = { { 0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 6.0f, 8.0f, 12.0f, 0.0f, -1.0f, -2.0f, -3.0f, -4.0f, -6.0f, -8.0f, -12.0f } };
+      = { { 0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 6.0f, 8.0f, 12.0f, -0.0f, -1.0f, -2.0f, -3.0f, -4.0f, -6.0f, -8.0f, -12.0f } };
   float scale_values[256];
   Job job = { .book = &book, .scale_values = scale_values, .scale_dtype = QCONV_F8_E8M0, .block = 32 };
 

@@ -243,7 +243,7 @@ decode_one (gboolean mx, guint8 code, guint8 scale, float tensor_scale)
   static const float values[] = { 0, 0.5f, 1, 1.5f, 2, 3, 4, 6, 0, -0.5f, -1, -1.5f, -2, -3, -4, -6 };
 
   if (mx)
-    return (float) (2 * values[code]) * (scale == 0 ? 0x1p-128f : ldexpf (1, scale - 128));
+    return (code == 8 ? -0.0f : 2 * values[code]) * (scale == 0 ? 0x1p-128f : ldexpf (1, scale - 128));
   return values[code] * (tensor_scale * f32_of_e4m3 (scale));
 }
 
