@@ -9,16 +9,10 @@
 
 #define MX_BLOCK 32
 
-/* The shapes say as much as the file. */
-static void
-ignore_broken (gpointer data, const char *file, const char *why)
-{
-}
-
 void
 scaled_read_block_size (const QconvDirectory *d, guint64 *block)
 {
-  g_autoptr (QuantConfig) config = quant_config_read (d, ignore_broken, NULL);
+  g_autoptr (QuantConfig) config = quant_config_read (d, NULL, NULL);
   g_autoptr (GVariant) size = NULL;
 
   if (config->object != NULL)
