@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "amax-pass.h"
+#include "pre-quant.h"
 #include "quantizer-checks.h"
 
 /* The largest E4M3 number times the largest E2M1 number: the largest magnitude for a tensor scale of 1 */
@@ -37,11 +38,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .dtype = QCONV_F32,
                                                  .shape = QCONV_SHAPE0,
                                                  .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
-  qconv_components_add (
-      out, &(QconvComponent) { .name = "pre_quant_scale",
-                               .dtype = QCONV_F32,
-                               .shape = QCONV_SHAPE1 (layer->cols),
-                               .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN | QCONV_COMPONENT_ANY_ROWS });
+  qconv_pre_quant_add (layer, out);
   return TRUE;
 }
 
@@ -129,21 +126,6 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return TRUE;
 }
 
-/* Multiplies columns by @vector: the weight was divided by it, and the loader multiplies the layer's input by it. */
-static gboolean
-multiply_columns (const QconvTile *t, QconvBuffer *vector, GError **error)
-{
-  const float *by = qconv_buffer_data (vector);
-  float *floats = qconv_buffer_data (t->floats);
-
-  if (by == NULL || floats == NULL)
-    return qconv_fail (error, QCONV_ERROR_DEVICE, "pre_quant_scale can be applied only in host memory");
-  for (guint64 row = 0; row < t->n_rows; row++)
-    for (guint64 col = 0; col < t->layer->cols; col++)
-      floats[row * t->layer->cols + col] *= by[col];
-  return TRUE;
-}
-
 gboolean
 nvfp4_decode (const QconvTile *t, const char *operation, GError **error)
 {
@@ -160,9 +142,7 @@ nvfp4_decode (const QconvTile *t, const char *operation, GError **error)
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  QconvBuffer *vector = qconv_tile_component (t, "pre_quant_scale");
-
-  return nvfp4_decode (t, "nvfp4-decode", error) && (vector == NULL || multiply_columns (t, vector, error));
+  return nvfp4_decode (t, "nvfp4-decode", error) && qconv_pre_quant_apply (t, error);
 }
 
 gboolean
@@ -183,7 +163,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return nvfp4_check_block_scales (qconv_tile_component (t, "block_scale"), error)
          && qconv_check_numbers (t, "tensor_scale", QCONV_SIGN_NOT_NEGATIVE, error)
          && qconv_check_numbers (t, "input_scale", QCONV_SIGN_POSITIVE, error)
-         && qconv_check_numbers (t, "pre_quant_scale", QCONV_SIGN_ANY, error);
+         && qconv_check_numbers (t, QCONV_PRE_QUANT, QCONV_SIGN_ANY, error);
 }
 
 static const QconvEncoder from_floats = {
