@@ -21,31 +21,60 @@ static const struct {
   const char *says[3];
 } foreign[] = {
   { "foreign:gpt-oss-mxfp4",
-    { { "m.experts.up_blocks", "U8", "[2,16,2,16]", 1024 }, { "m.experts.up_scales", "U8", "[2,16,2]", 64 } },
+    { { "m.experts.up_blocks", "U8", "[2,16,32]", 1024 }, { "m.experts.up_scales", "U8", "[2,16,2]", 64 } },
     { "layer \"m.experts.up\"", "\"m.experts.up_scales\" is U8 [2, 16, 2]", "--to copy-safetensors" } },
   { "foreign:mlx",
     { { "m.weight", "U32", "[16,8]", 512 },
       { "m.scales", "BF16", "[16,1]", 32 },
       { "m.biases", "BF16", "[16,1]", 32 } },
-    { "\"m.weight\" is U32 [16, 8]", "\"m.scales\" is BF16", "\"m.biases\" is BF16" } },
+    { "\"m.weight\" is U32 [16, 8]", "\"m.biases\" is BF16", "mlx_lm.convert --dequantize" } },
+  { "foreign:marlin",
+    { { "m.B", "I32", "[4,128]", 2048 }, { "m.s", "F16", "[1,64]", 128 } },
+    { "layer \"m.B\"", "take the GPTQ or AWQ file", "\"m.s\" is F16" } },
+  { "foreign:marlin-24",
+    { { "m.weight_packed", "I32", "[2,128]", 1024 },
+      { "m.scale_packed", "F16", "[1,64]", 128 },
+      { "m.meta", "I16", "[64,2]", 256 } },
+    { "layer \"m\"", "m.scale_packed", "its tiles belong to one kernel" } },
+  { "foreign:sparse-24",
+    { { "m.compressed", "BF16", "[16,32]", 1024 },
+      { "m.bitmask", "U8", "[16,8]", 128 },
+      { "m.shape", "I64", "[2]", 16 } },
+    { "layer \"m\"", "m.compressed", "decompress it with compressed-tensors" } },
+  { "foreign:sdnq",
+    { { "m.weight", "U8", "[16,32]", 512 },
+      { "m.scale", "BF16", "[16,2,1]", 64 },
+      { "m.zero_point", "BF16", "[16,2,1]", 64 } },
+    { "m.zero_point", "dequantize it with sdnq" } },
+  { "foreign:sdnq",
+    { { "m.weight", "I8", "[16,64]", 1024 },
+      { "m.scale", "F32", "[16,1]", 64 },
+      { "m.svd_up", "BF16", "[16,4]", 128 },
+      { "m.svd_down", "BF16", "[4,64]", 512 } },
+    { "m.svd_up" } },
+  { "foreign:exl2",
+    { { "m.q_weight", "I32", "[8,64]", 2048 },
+      { "m.q_scale", "I32", "[1,8]", 32 },
+      { "m.q_perm", "I16", "[64]", 128 } },
+    { "m.q_weight", "take the model that it was made from" } },
+  { "foreign:aqlm",
+    { { "m.codes", "I16", "[16,8,1]", 256 },
+      { "m.codebooks", "F16", "[1,16,1,8]", 256 },
+      { "m.scales", "F16", "[16,1,1,1]", 32 } },
+    { "m.codebooks", "codebook entries" } },
   { "foreign:hqq",
     { { "m.W_q", "U8", "[16,64]", 1024 }, { "m.scale", "F16", "[16,1]", 32 }, { "m.zero", "F16", "[16,1]", 32 } },
     { "m.W_q", "m.zero" } },
   { "foreign:quanto",
     { { "m.weight._data", "I8", "[16,64]", 1024 }, { "m.weight._scale", "BF16", "[16,1]", 32 } },
-    { "m.weight._scale" } },
-  { "foreign:compressed-tensors",
-    { { "m.weight_packed", "I32", "[16,8]", 512 },
-      { "m.weight_scale", "BF16", "[16,1]", 32 },
-      { "m.weight_shape", "I64", "[2]", 16 } },
-    { "m.weight_packed", "m.weight_shape" } },
+    { "m.weight._scale", "dequantize it with optimum-quanto" } },
   { "foreign:torchao",
     { { "m._weight_qdata", "I8", "[16,64]", 1024 }, { "m._weight_scale", "F32", "[16,1]", 64 } },
     { "m._weight_qdata" } },
   { "foreign:exl3",
     { { "m.trellis", "I16", "[1,4,16]", 128 }, { "m.suh", "F16", "[16]", 32 }, { "m.svh", "F16", "[64]", 128 } },
-    { "m.trellis", "m.svh" } },
-  { "unknown-scaled",
+    { "m.trellis", "m.svh", "ExLlama" } },
+  { "foreign:torchao",
     { { "m.weight.tensor_impl.int_data", "I8", "[16,64]", 1024 },
       { "m.weight.tensor_impl.scale", "F32", "[16]", 64 },
       { "m.weight.tensor_impl.zero_point", "I64", "[16]", 128 } },
@@ -151,6 +180,25 @@ test_foreign (gconstpointer data)
 
       g_assert_cmpuint (g_bytes_get_size (bytes), ==, foreign[i].tensors[t].n);
     }
+}
+
+/* Tests that config.json names the format if the tensors do not. */
+static void
+test_stated (void)
+{
+  g_autofree char *beside = scratch_path ("config.json"), *never = scratch_path ("never.safetensors"), *input = NULL;
+  const QconvJob job = { .target = "bf16-safetensors", .output = never };
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (GError) error = NULL;
+
+  builder_add (b, "m.weight", "I8", "[16,64]", NULL, 1024);
+  builder_add (b, "m.scale", "F32", "[16,1]", NULL, 64);
+  input = builder_write (b, "stated.safetensors");
+  assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "decodes unknown-scaled: ");
+  g_file_set_contents (beside, "{\"quantization_config\": {\"quant_method\": \"sdnq\"}}", -1, &error);
+  g_assert_no_error (error);
+  assert_job_refused (input, &job, QCONV_ERROR_UNSUPPORTED, "foreign:sdnq: take the model that it was made from");
+  g_remove (beside);
 }
 
 /* Tests that an edit of the metadata copies codes and scales, and that markers cannot be set. */
@@ -459,6 +507,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_decoded);
     }
+  g_test_add_func ("/scaled/stated", test_stated);
   g_test_add_func ("/scaled/edit", test_edit);
   g_test_add_func ("/scaled/allowed", test_allowed);
   g_test_add_func ("/scaled/innocent", test_innocent);
