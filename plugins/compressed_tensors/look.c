@@ -296,6 +296,22 @@ free_look (gpointer data)
   g_free (l);
 }
 
+/* Returns whether no member is stored big-endian, which only a GGUF file could be. */
+static gboolean
+check_order (CtLook *l)
+{
+  const QconvTensor *const members[] = { l->codes, l->scale, l->global, l->zero, l->index, l->shape };
+
+  for (guint i = 0; i < G_N_ELEMENTS (members); i++)
+    if (members[i] != NULL && members[i]->big_endian)
+      {
+        TROUBLE (l, QCONV_TROUBLE_FOREIGN, "byte-order", "%s is stored big-endian, which is not supported",
+                 tail_of (l, members[i]));
+        return FALSE;
+      }
+  return TRUE;
+}
+
 /* Looks at @layer (transfer full). */
 static CtLook *
 look_at (const QconvDirectory *d, char *layer, const CtConfig *config)
@@ -316,7 +332,7 @@ look_at (const QconvDirectory *d, char *layer, const CtConfig *config)
                   .input_global = qconv_directory_find2 (d, layer, ".input_global_scale"),
                   .input_zero = qconv_directory_find2 (d, layer, ".input_zero_point"),
                   .troubles = qconv_troubles_new () };
-  if (!need (l, l->codes, "weight_packed"))
+  if (!need (l, l->codes, "weight_packed") || !check_order (l))
     return l;
   if (packed != NULL && qconv_directory_find2 (d, layer, ".weight") != NULL)
     {

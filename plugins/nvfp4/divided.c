@@ -9,9 +9,10 @@
 #include "nvfp4.h"
 #include "quantizer-checks.h"
 
-/* Reciprocals in this range keep all values but zero normal numbers: block scales reach from 2^-9 to 448. */
-#define LEAST 0x1p-100f
-#define MOST 0x1p100f
+/* Reciprocals in this range keep all values but zero normal numbers: block scales reach from
+   2^-9 to 448, codes from 0.5 to 6. */
+#define LEAST 0x1p-116f
+#define MOST 0x1p116f
 
 static gboolean
 list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
