@@ -60,9 +60,9 @@ typedef struct {
 } CtLook;
 /* Returns whether @d has a layer of the format. */
 gboolean ct_has_layers (const QconvDirectory *d);
-/* Returns: (transfer full) (element-type CtLook): all layers of the format. @claims: (nullable): leaves out those that
-   are taken */
-GPtrArray *ct_looks (const QconvDirectory *d, const CtConfig *config, const QconvClaims *claims);
+/* Returns: (transfer full) (element-type CtLook): all layers of the format. @ours: so are codes with plain names;
+   @claims: (nullable): leaves out layers that are taken */
+GPtrArray *ct_looks (const QconvDirectory *d, const CtConfig *config, gboolean ours, const QconvClaims *claims);
 
 /* ---- Loading ---- */
 

@@ -405,14 +405,14 @@ ct_has_layers (const QconvDirectory *d)
 }
 
 GPtrArray *
-ct_looks (const QconvDirectory *d, const CtConfig *config, const QconvClaims *claims)
+ct_looks (const QconvDirectory *d, const CtConfig *config, gboolean ours, const QconvClaims *claims)
 {
   GPtrArray *looks = g_ptr_array_new_with_free_func (free_look);
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
       const QconvTensor *t = qconv_directory_tensor (d, i);
-      char *layer = claims != NULL && qconv_claims_taken (claims, t) ? NULL : layer_of (d, t, ct_config_ours (config));
+      char *layer = claims != NULL && qconv_claims_taken (claims, t) ? NULL : layer_of (d, t, ours);
 
       if (layer != NULL)
         g_ptr_array_add (looks, look_at (d, layer, config));

@@ -196,7 +196,9 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
        GError **error)
 {
   g_autoptr (CtConfig) config = ct_config_read (d, warn_of_file, claims);
-  g_autoptr (GPtrArray) looks = ct_looks (d, config, claims);
+  /* A reader without a score claims only because the user forces it */
+  gboolean ours = ct_config_ours (config) || !ct_has_layers (d);
+  g_autoptr (GPtrArray) looks = ct_looks (d, config, ours, claims);
 
   for (guint i = 0; i < looks->len; i++)
     {
@@ -226,7 +228,7 @@ check (const QconvReader *self, const QconvDirectory *d, QconvProblems *problems
   if (!ct_has_layers (d))
     return;
   config = ct_config_read (d, NULL, NULL);
-  looks = ct_looks (d, config, NULL);
+  looks = ct_looks (d, config, ct_config_ours (config), NULL);
   for (guint i = 0; i < looks->len; i++)
     qconv_troubles_report (((const CtLook *) g_ptr_array_index (looks, i))->troubles, problems);
 }

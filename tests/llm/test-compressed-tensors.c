@@ -420,6 +420,32 @@ test_fp8 (void)
   write_beside ("config.json", NULL);
 }
 
+/* Tests that the user can say whose file it is: without config.json the names show nothing. */
+static void
+test_forced (void)
+{
+  const QconvOpenOptions forced = { .from = "compressed-tensors" };
+  const float scales[4] = { 1, 2, 3, 4 };
+  g_autofree char *input = NULL;
+  g_autoptr (Builder) b = builder_new ();
+  g_autoptr (QconvModel) guessed = NULL, m = NULL;
+  g_autoptr (GArray) weights = NULL;
+  g_autoptr (GError) error = NULL;
+
+  builder_add (b, "m.weight", "I8", "[4, 64]", NULL, 256);
+  builder_add (b, "m.weight_scale", "F32", "[4, 1]", scales, sizeof scales);
+  builder_add (b, "m.weight_zero_point", "I8", "[4, 1]", NULL, 4);
+  input = builder_write (b, "forced.safetensors");
+  guessed = open_model (input, NULL);
+  weights = qconv_model_weights (guessed);
+  g_assert_cmpstr (g_array_index (weights, QconvWeightInfo, 0).scheme, ==, "unknown-scaled");
+  m = qconv_model_open (input, &forced, &error);
+  g_assert_no_error (error);
+  g_clear_pointer (&weights, g_array_unref);
+  weights = qconv_model_weights (m);
+  g_assert_cmpstr (g_array_index (weights, QconvWeightInfo, 0).scheme, ==, "gptq");
+}
+
 /* ---- config.json says otherwise ---- */
 
 static const struct {
@@ -511,6 +537,7 @@ main (int argc, char **argv)
   g_test_add_func ("/compressed-tensors/far-divisor", test_far_divisor);
   g_test_add_func ("/compressed-tensors/nan-scale", test_nan_scale);
   g_test_add_func ("/compressed-tensors/fp8", test_fp8);
+  g_test_add_func ("/compressed-tensors/forced", test_forced);
   g_test_add_func ("/compressed-tensors/quarrels", test_quarrels);
   g_test_add_func ("/compressed-tensors/odd-config", test_odd_config);
   failed = g_test_run ();

@@ -136,7 +136,7 @@ test_case (gconstpointer data)
   g_assert_cmpuint (qconv_directory_n_tensors (qconv_model_directory (made)), ==, n);
 }
 
-/* Tests that no case of the folders is left out above. */
+/* Tests that no case of the folders is left out above. The copies beside the tests are a choice of them. */
 static void
 test_complete (void)
 {
@@ -145,13 +145,13 @@ test_complete (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (folders); i++)
     {
-      g_autofree char *path = golden_path (folders[i]);
+      g_autofree char *path = golden_path (folders[i]), *maker = g_build_filename (path, "make.py", NULL);
       g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
       const char *name;
 
-      if (dir == NULL)
+      if (dir == NULL || !g_file_test (maker, G_FILE_TEST_EXISTS))
         {
-          g_test_skip ("the golden files are not there");
+          g_test_skip ("the complete golden files are not there");
           return;
         }
       while ((name = g_dir_read_name (dir)) != NULL)
