@@ -64,8 +64,8 @@ check_plan (QconvModel *model, const CheckWay *way, const char *output, GError *
   return qconv_plan_new (model, &job, error);
 }
 
-/* Returns whether the plain file holds the weight as a parameter without ".weight" in its name, such as stacked experts.
-   Nothing shows then that it is a weight */
+/* Returns whether the plain file holds the weight as a parameter without ".weight" in its name, such as stacked
+   experts. Nothing shows then that it is a weight */
 static gboolean
 is_parameter (const QconvModel *model, const QconvPlannedInfo *want)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Copies rows of bytes for readers. */
 #include "load-rows.h"
 
 gboolean

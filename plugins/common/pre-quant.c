@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Lists and applies the factors for quantizers. */
 #include "pre-quant.h"
 
 void

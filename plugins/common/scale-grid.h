@@ -21,6 +21,8 @@ typedef struct {
 
 /* Finds the grid that @scale lays over @codes. @block: rows and columns of a block as config.json says, or 0. Returns
    FALSE if the shapes fit no grid. */
-gboolean qconv_scale_grid_find (const QconvTensor *codes, const QconvTensor *scale, const guint64 *block, QconvScaleGrid *grid);
-/* Loads scales as F32, a row of the grid for each @step rows. Its data are a QconvScaleGrid. U8 are exponents, as E8M0. */
+gboolean qconv_scale_grid_find (const QconvTensor *codes, const QconvTensor *scale, const guint64 *block,
+                                QconvScaleGrid *grid);
+/* Loads scales as F32, a row of the grid for each @step rows. Its data are a QconvScaleGrid. U8 are exponents, as
+   E8M0. */
 gboolean qconv_scale_grid_load (const QconvLoad *load, GError **error);

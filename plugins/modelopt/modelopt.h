@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Layers as NVIDIA's ModelOpt stores them, and what its configuration says of them. The files of the reader share it. */
+/* Layers as NVIDIA's ModelOpt stores them, and what its configuration says of them. The files of the reader share
+   it. */
 #pragma once
 #include "qconv-plugin.h"
 #include "trouble.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The reader of ModelOpt: claims each layer in the scheme that holds its numbers, and warns where the configuration says
-   otherwise than the shapes. The plugin's descriptor is here, too. */
+/* The reader of ModelOpt: claims each layer in the scheme that holds its numbers, and warns where the configuration
+   says otherwise than the shapes. The plugin's descriptor is here, too. */
 #include <string.h>
 
 #include "fp8-claim.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The scheme nvfp4_divided, which only decodes: NVFP4 whose tensor scale divides the block scales, as compressed-tensors
-   stores it (nvfp4-pack-quantized: weight_global_scale). And the encoder of nvfp4 that takes it over with the reciprocal
-   of the scale, as vLLM does when it loads such files. Quotient and product differ in the last bit for some block
-   scales. */
+/* The scheme nvfp4_divided, which only decodes: NVFP4 whose tensor scale divides the block scales, as
+   compressed-tensors stores it (nvfp4-pack-quantized: weight_global_scale). And the encoder of nvfp4 that takes it over
+   with the reciprocal of the scale, as vLLM does when it loads such files. Quotient and product differ in the last bit
+   for some block scales. */
 #include <math.h>
 #include <string.h>
 

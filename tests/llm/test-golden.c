@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests that files of compressed-tensors, ModelOpt and transformers decode to the bits that these libraries compute, that
-   each is read by the scheme that suits it, and that none warns. */
+/* Tests that files of compressed-tensors, ModelOpt and transformers decode to the bits that these libraries compute,
+   that each is read by the scheme that suits it, and that none warns. */
 #include <string.h>
 
 #include "fixture.h"
