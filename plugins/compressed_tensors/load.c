@@ -58,20 +58,42 @@ field_of (const CtPacking *p, const guint8 *src, guint64 i)
   return value >> shift & ((1u << p->bits) - 1);
 }
 
-static void
-unpack_nibbles (const CtPacking *p, const guint8 *src, guint8 *dst)
+/* Returns codes [@i, @i + 8) as a bit string. They fill as many bytes as they have bits. */
+static guint64
+eight_fields (const CtPacking *p, const guint8 *src, guint64 i)
 {
-  for (guint64 i = 0; i + 1 < p->cols; i += 2)
-    dst[i / 2] = (guint8) (field_of (p, src, i) | field_of (p, src, i + 1) << 4);
-  if (p->cols % 2 != 0)
-    dst[p->cols / 2] = (guint8) field_of (p, src, p->cols - 1);
+  guint64 run = 0;
+
+  src += i / 8 * p->bits;
+  for (guint k = 0; k < p->bits; k++)
+    run |= (guint64) src[k] << 8 * k;
+  return run;
 }
 
 static void
 unpack_bytes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
-  for (guint64 i = 0; i < p->cols; i++)
+  guint64 i = 0, mask = (1u << p->bits) - 1;
+
+  for (; !p->padded && i + 8 <= p->cols; i += 8)
+    for (guint64 k = 0, run = eight_fields (p, src, i); k < 8; k++, run >>= p->bits)
+      dst[i + k] = (guint8) (run & mask);
+  for (; i < p->cols; i++)
     dst[i] = (guint8) field_of (p, src, i);
+}
+
+static void
+unpack_nibbles (const CtPacking *p, const guint8 *src, guint8 *dst)
+{
+  guint64 i = 0, mask = (1u << p->bits) - 1;
+
+  for (; !p->padded && i + 8 <= p->cols; i += 8)
+    for (guint64 k = 0, run = eight_fields (p, src, i); k < 4; k++, run >>= 2 * p->bits)
+      dst[i / 2 + k] = (guint8) ((run & mask) | (run >> p->bits & mask) << 4);
+  for (; i + 1 < p->cols; i += 2)
+    dst[i / 2] = (guint8) (field_of (p, src, i) | field_of (p, src, i + 1) << 4);
+  if (i < p->cols)
+    dst[i / 2] = (guint8) field_of (p, src, i);
 }
 
 /* Copies rows of 4 or 8 bits, whose bytes are those of the component. */
@@ -152,19 +174,27 @@ ct_load_byte_zero (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* Converts a row of E2M3 codes, four in three bytes, to E4M3: sign, exponent and mantissa, where the seven subnormal
-   numbers m/8 become normal (OCP microscaling, table of FP6). */
+/* Converts E2M3 to E4M3: sign, exponent and mantissa, where the seven subnormal numbers m/8 become normal (OCP
+   microscaling, table of FP6). */
+static guint8
+e4m3_of_e2m3 (guint code)
+{
+  static const guint8 subnormal[8] = { 0x00, 0x20, 0x28, 0x2c, 0x30, 0x32, 0x34, 0x36 };
+  guint magnitude = code & 31;
+
+  return (guint8) ((magnitude < 8 ? subnormal[magnitude] : magnitude + 0x30) | (code & 32) << 2);
+}
+
+/* Converts a row of codes, four in three bytes. */
 static void
 unpack_sixes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
-  static const guint8 subnormal[8] = { 0x00, 0x20, 0x28, 0x2c, 0x30, 0x32, 0x34, 0x36 };
-
-  for (guint64 i = 0; i < p->cols; i++)
+  for (guint64 i = 0; i + 4 <= p->cols; i += 4, src += 3)
     {
-      guint code = field_of (p, src, i), exponent = code >> 3 & 3, mantissa = code & 7;
-      guint8 magnitude = exponent == 0 ? subnormal[mantissa] : (guint8) ((exponent + 6) << 3 | mantissa);
+      guint run = src[0] | (guint) src[1] << 8 | (guint) src[2] << 16;
 
-      dst[i] = (guint8) (magnitude | (code >> 5) << 7);
+      for (guint k = 0; k < 4; k++)
+        dst[i + k] = e4m3_of_e2m3 (run >> 6 * k & 63);
     }
 }
 
