@@ -392,11 +392,11 @@ ct_has_layers (const QconvDirectory *d)
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
-      const char *name = qconv_directory_tensor (d, i)->name;
+      const QconvTensor *t = qconv_directory_tensor (d, i);
 
-      if (g_str_has_suffix (name, ".weight_packed"))
+      if (g_str_has_suffix (t->name, ".weight_packed") && !qconv_dtype_is_float (t->dtype))
         return TRUE;
-      scales |= g_str_has_suffix (name, ".weight_scale");
+      scales |= g_str_has_suffix (t->name, ".weight_scale");
     }
   if (!scales)
     return FALSE;
