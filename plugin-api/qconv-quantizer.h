@@ -86,7 +86,8 @@ typedef struct _QconvQuantizer QconvQuantizer;
 
 /**
  * QconvEncoder: one way into a scheme: from float rows, or from the components of another scheme that it adopts
- * exactly.
+ * exactly. A decoded value may then differ by 2^-22 of itself, as where one scheme divides by a scale and the other
+ * multiplies by its reciprocal; the check after writing fails beyond that.
  *
  * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
  * @operations: (nullable): the operations that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(),

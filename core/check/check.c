@@ -8,6 +8,9 @@
 #include "check/expected.h"
 #include "layer/hooks.h"
 
+/* The largest relative MSE of an adopted layer: every value may differ by 2^-22 of itself (qconv-quantizer.h) */
+#define ADOPTED_BOUND 0x1p-44
+
 /* Sets the bound of a pair: that of the written scheme, or that of moving if @l was moved or adopted */
 static gboolean
 find_bound (Pair *p, const PlannedLayer *l, GError **error)
@@ -18,8 +21,12 @@ find_bound (Pair *p, const PlannedLayer *l, GError **error)
   if (!p->moved)
     return qconv_expected_bound (p->got, &p->bound, error);
   p->bound = 0;
-  return !qconv_source_layer_stacked (p->reference)
-         || qconv_call_stack_bound (from->quantizer, &from->pub, &p->bound, error);
+  if (qconv_source_layer_stacked (p->reference)
+      && !qconv_call_stack_bound (from->quantizer, &from->pub, &p->bound, error))
+    return FALSE;
+  if (l->adopted)
+    p->bound = MAX (p->bound, ADOPTED_BOUND);
+  return TRUE;
 }
 
 const SourceLayer *

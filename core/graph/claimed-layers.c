@@ -127,15 +127,16 @@ claimed_bytes (const QconvClaim *l)
   return bytes;
 }
 
-/* Returns whether @t has the name of the layer, with or without a prefix, and no ".weight". A plain file then
-   names the tensor like the layer */
+/* Returns whether @t has the name of the layer, with or without a prefix, and no ".weight", or names a member behind
+   "_": "up_proj_blocks" of "up_proj". A plain file then names the tensor like the layer */
 static gboolean
 carries_name (const QconvTensor *t, const char *layer)
 {
   g_autofree char *behind_prefix = g_strconcat (".", layer, NULL), *weight = qconv_weight_name (layer);
 
   return t != NULL && strcmp (t->name, weight) != 0
-         && (strcmp (t->name, layer) == 0 || g_str_has_suffix (t->name, behind_prefix));
+         && (strcmp (t->name, layer) == 0 || g_str_has_suffix (t->name, behind_prefix)
+             || (g_str_has_prefix (t->name, layer) && t->name[strlen (layer)] == '_'));
 }
 
 /* Returns: (transfer full): the layer of a claim in the scheme of a quantizer, without components; NULL if the

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operations "nvfp4-decode" and "mxfp4-decode": E2M1 codes with a scale for every block. */
+/* The operations "nvfp4-decode", "nvfp4-decode-divided" and "mxfp4-decode": E2M1 codes with a scale for every block. */
 #include "kernels/decode4.h"
 
-/* The values by code; minus zero counts as zero, as in GGUF */
+/* The values by code */
 typedef struct {
   float value[16];
 } Codebook;
@@ -52,20 +52,43 @@ decode (Job *job, const QconvArg *in, const QconvArg *out, GError **error)
   return TRUE;
 }
 
-gboolean
-QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+/* Decodes NVFP4. @divided: the tensor scale divides the block scales */
+static gboolean
+decode_nvfp4 (const Codebook *book, gboolean divided, const QconvArg *args, GError **error)
 {
-  static const Codebook book
-      = { { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, 0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f } };
   float scale_values[256], tensor_scale;
-  Job job = { .book = &book, .scale_values = scale_values, .scale_dtype = QCONV_F8_E4M3, .block = 16 };
+  Job job = { .book = book, .scale_values = scale_values, .scale_dtype = QCONV_F8_E4M3, .block = 16 };
 
   if (!qconv_kernel_fits (&args[2], "tensor_scale", QCONV_MASK (QCONV_F32), 1, 1, error))
     return FALSE;
   tensor_scale = *(const float *) qconv_kernel_in (&args[2]);
   for (guint i = 0; i < G_N_ELEMENTS (scale_values); i++)
-    scale_values[i] = tensor_scale * f32_of_e4m3 ((guint8) i);
+    {
+      float scale = f32_of_e4m3 ((guint8) i);
+
+      scale_values[i] = divided ? scale / tensor_scale : tensor_scale * scale;
+    }
   return decode (&job, args, args + 3, error);
+}
+
+/* Minus zero counts as zero, as in ModelOpt (qtensor/nvfp4_tensor.py) and GGUF */
+gboolean
+QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  static const Codebook book
+      = { { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, 0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f } };
+
+  return decode_nvfp4 (&book, FALSE, args, error);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_nvfp4_decode_divided) (gpointer device, gpointer stream, const QconvArg *args,
+                                                  GError **error)
+{
+  static const Codebook book
+      = { { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f } };
+
+  return decode_nvfp4 (&book, TRUE, args, error);
 }
 
 /* Decodes with half the scale and twice the code's value, as ggml does: the largest exponent, 2^128, is then still a
@@ -73,8 +96,8 @@ QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) (gpointer device, gpointer stream, cons
 gboolean
 QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  static const Codebook book
-      = { { 0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 6.0f, 8.0f, 12.0f, 0.0f, -1.0f, -2.0f, -3.0f, -4.0f, -6.0f, -8.0f, -12.0f } };
+  static const Codebook book = { { 0.0f, 1.0f, 2.0f, 3.0f, 4.0f, 6.0f, 8.0f, 12.0f, -0.0f, -1.0f, -2.0f, -3.0f, -4.0f,
+                                   -6.0f, -8.0f, -12.0f } };
   float scale_values[256];
   Job job = { .book = &book, .scale_values = scale_values, .scale_dtype = QCONV_F8_E8M0, .block = 32 };
 

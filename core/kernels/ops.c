@@ -14,6 +14,7 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "nvfp4-encode-rtn", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn) },
   { "nvfp4-encode-search", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search) },
   { "nvfp4-decode", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_decode) },
+  { "nvfp4-decode-divided", 1, "bbbbii", QCONV_LEVEL_NAME (qconv_op_nvfp4_decode_divided) },
   { "mxfp4-decode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_mxfp4_decode) },
   { "magnitudes", 1, "bb", QCONV_LEVEL_NAME (qconv_op_magnitudes) },
   { "fp8-encode", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_fp8_encode) },

@@ -69,7 +69,7 @@ typedef struct {
  * @packable: the target's scheme can hold it
  * @finite: the run fails if a plain layer holds Inf or NaN
  * @bias: (nullable): fills the component QCONV_BIAS of @layer
- * @adopted: the run took the components of another scheme, which changes no value
+ * @adopted: the run took the components of another scheme, which changes a value at most by rounding
  * @bytes: of its tensors in the output, without the bias
  */
 struct _PlannedLayer {

@@ -8,6 +8,7 @@
 #include "claim.h"
 #include "code-scale.h"
 #include "guess.h"
+#include "quant-config.h"
 #include "trouble.h"
 
 /* Tensors beside a weight. Each of the first N_DECIDING shows that the weight is scaled. @old: of the older form;
@@ -304,11 +305,13 @@ comfy_drop_orphans (const ComfyRest *r)
     }
 }
 
-/* The older form counts here only if the header names layers; else its own reader checks it. */
+/* The older form counts here only if the header names layers; else its own reader checks it. Scales that a JSON file
+   beside the weights describes are for its loader. */
 void
 comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrArray *troubles)
 {
-  gboolean old_too = qconv_directory_metadata (d, COMFY_HEADER) != NULL;
+  g_autoptr (QuantConfig) config = quant_config_read (d, NULL, NULL);
+  gboolean old_too = qconv_directory_metadata (d, COMFY_HEADER) != NULL, described = config->object != NULL;
 
   for (guint i = 0; i < qconv_directory_n_tensors (d); i++)
     {
@@ -319,7 +322,7 @@ comfy_check_scaled (const QconvDirectory *d, const ComfyMarkers *markers, GPtrAr
       gboolean scales = row < N_DECIDING || (layer != NULL && g_str_equal (members[row].suffix, ".weight_scale_2"));
 
       if (weight == NULL || !scales || (members[row].old && !old_too) || g_hash_table_contains (markers->named, layer)
-          || (members[row].unmarked && holds_codes (weight))
+          || ((members[row].unmarked || described) && holds_codes (weight))
           || (!members[row].orphan && (!holds_codes (weight) || has_table (d, layer))))
         continue;
       qconv_trouble_add (troubles, QCONV_TROUBLE_NOTE, layer, "no-marker", "%s has no effect without a marker",

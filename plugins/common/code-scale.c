@@ -4,17 +4,10 @@
 
 #include <math.h>
 
+#include "load-rows.h"
+
 /* Smallest block that the scheme fp8_block has. */
 #define FP8_SMALLEST 8
-
-/* Loads F32 that are stored in the order of the component under another shape. */
-static gboolean
-load_as_stored (const QconvLoad *load, GError **error)
-{
-  gsize stride = (gsize) load->component->shape.dim[1] * sizeof (float);
-
-  return qconv_tensor_read (load->tensors[0], load->first * stride, (gsize) load->n * stride, load->dst, error);
-}
 
 static gboolean
 divides (guint64 a, guint64 n)
@@ -83,7 +76,7 @@ find_blocks (const QconvTensor *weight, const QconvTensor *scale, QconvCodeScale
   found->scheme = fp8 ? "fp8_block" : "int8_block";
   found->component = "block_scale";
   found->parameters = g_strdup_printf ("block=%" G_GUINT64_FORMAT, side);
-  found->load = scale->shape.rank == 1 ? load_as_stored : NULL;
+  found->load = scale->shape.rank == 1 ? qconv_load_rows : NULL;
 }
 
 void

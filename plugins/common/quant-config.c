@@ -57,7 +57,7 @@ quant_config_read (const QconvDirectory *d, void (*warn) (gpointer data, const c
       g_autoptr (GError) why = NULL;
       g_autoptr (GVariant) root = read_object (d, places[i].file, &why);
 
-      if (why != NULL)
+      if (why != NULL && warn != NULL)
         warn (data, places[i].file, why->message);
       c->file = places[i].file;
       c->object = places[i].member != NULL ? quant_config_object (root, places[i].member) : g_steal_pointer (&root);

@@ -17,7 +17,7 @@ typedef struct {
 
 /* Looks for quantize_config.json and quant_config.json (GPTQModel: quantization/config.py), the "quantization_config"
    in config.json (transformers) and the "quantization" in hf_quant_config.json (ModelOpt), in this order. Calls @warn
-   with the reason for a file that cannot be read or is no JSON object, and passes over it.
+   (nullable) with the reason for a file that cannot be read or is no JSON object, and passes over it.
    Returns: (transfer full): the description, which may be empty */
 QuantConfig *quant_config_read (const QconvDirectory *d,
                                 void (*warn) (gpointer data, const char *file, const char *why), gpointer data);

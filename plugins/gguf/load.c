@@ -93,10 +93,17 @@ pair_codes (const guint8 *src, guint8 *dst, guint n)
     }
 }
 
+/* Unpacks the codes. To ggml code 8 is +0 (ggml-common.h kvalues_mxfp4), to the scheme −0. */
 static gboolean
 unpack_mxfp4_codes (const guint8 *block, guint8 *dst)
 {
   pair_codes (block + 1, dst, 16);
+  for (guint i = 0; i < 16; i++)
+    {
+      guint8 low = dst[i] & 0x0f, high = dst[i] & 0xf0;
+
+      dst[i] = (guint8) ((low == 0x08 ? 0 : low) | (high == 0x80 ? 0 : high));
+    }
   return TRUE;
 }
 

@@ -3,6 +3,7 @@
    GPTQ, AutoAWQ, compressed-tensors' pack-quantized and ModelOpt's INT4 are read into it. */
 #include "gptq.h"
 
+#include "pre-quant.h"
 #include "quantizer-checks.h"
 
 static guint64
@@ -41,11 +42,12 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                    .dtype = QCONV_I32,
                                                    .shape = QCONV_SHAPE1 (layer->cols),
                                                    .flags = QCONV_COMPONENT_ANY_ROWS });
+  qconv_pre_quant_add (layer, out);
   return TRUE;
 }
 
 static gboolean
-decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+decode_codes (const QconvTile *t, GError **error)
 {
   QconvArg codes = QCONV_BUF (qconv_tile_component (t, "codes")), scale = QCONV_BUF (qconv_tile_component (t, "scale")),
            zero = QCONV_BUF (qconv_tile_component (t, "zero")), floats = QCONV_BUF (t->floats),
@@ -63,9 +65,16 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 static gboolean
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  return decode_codes (t, error) && qconv_pre_quant_apply (t, error);
+}
+
+static gboolean
 validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  return qconv_check_numbers (t, "scale", QCONV_SIGN_ANY, error);
+  return qconv_check_numbers (t, "scale", QCONV_SIGN_ANY, error)
+         && qconv_check_numbers (t, QCONV_PRE_QUANT, QCONV_SIGN_ANY, error);
 }
 
 static const QconvOption options[] = {

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The quantizer nvfp4 and the descriptor of its plugin. */
+/* The quantizer nvfp4, what it shares with nvfp4_divided, and the descriptor of the plugin. */
 #include "nvfp4.h"
 
 #include <math.h>
 
 #include "amax-pass.h"
+#include "pre-quant.h"
 #include "quantizer-checks.h"
 
 /* The largest E4M3 number times the largest E2M1 number: the largest magnitude for a tensor scale of 1 */
 #define LARGEST 2688.0f
 #define E4M3_ONE 0x38
 
-static gboolean
-list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+void
+nvfp4_add_components (const QconvLayer *layer, QconvComponents *out)
 {
   guint64 blocks = layer->cols / NVFP4_BLOCK + (layer->cols % NVFP4_BLOCK != 0);
 
-  if (!qconv_check_matrix (layer, error))
-    return FALSE;
   qconv_components_add (out, &(QconvComponent) { .name = "codes",
                                                  .dtype = QCONV_U4,
                                                  .shape = QCONV_SHAPE2 (layer->rows, layer->cols),
@@ -27,15 +26,19 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
                                                  .shape = QCONV_SHAPE2 (layer->rows, blocks),
                                                  .run = QCONV_ROWWISE });
   qconv_components_add (out, &(QconvComponent) { .name = "tensor_scale", .dtype = QCONV_F32, .shape = QCONV_SHAPE0 });
+}
+
+static gboolean
+list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvComponents *out, GError **error)
+{
+  if (!qconv_check_matrix (layer, error))
+    return FALSE;
+  nvfp4_add_components (layer, out);
   qconv_components_add (out, &(QconvComponent) { .name = "input_scale",
                                                  .dtype = QCONV_F32,
                                                  .shape = QCONV_SHAPE0,
                                                  .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN });
-  qconv_components_add (
-      out, &(QconvComponent) { .name = "pre_quant_scale",
-                               .dtype = QCONV_F32,
-                               .shape = QCONV_SHAPE1 (layer->cols),
-                               .flags = QCONV_COMPONENT_OPTIONAL | QCONV_COMPONENT_GIVEN | QCONV_COMPONENT_ANY_ROWS });
+  qconv_pre_quant_add (layer, out);
   return TRUE;
 }
 
@@ -123,25 +126,9 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return TRUE;
 }
 
-/* Multiplies columns by @vector: the weight was divided by it, and the loader multiplies the layer's input by it. */
-static gboolean
-multiply_columns (const QconvTile *t, QconvBuffer *vector, GError **error)
+gboolean
+nvfp4_decode (const QconvTile *t, const char *operation, GError **error)
 {
-  const float *by = qconv_buffer_data (vector);
-  float *floats = qconv_buffer_data (t->floats);
-
-  if (by == NULL || floats == NULL)
-    return qconv_fail (error, QCONV_ERROR_DEVICE, "pre_quant_scale can be applied only in host memory");
-  for (guint64 row = 0; row < t->n_rows; row++)
-    for (guint64 col = 0; col < t->layer->cols; col++)
-      floats[row * t->layer->cols + col] *= by[col];
-  return TRUE;
-}
-
-static gboolean
-decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
-{
-  QconvBuffer *vector = qconv_tile_component (t, "pre_quant_scale");
   const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
                             QCONV_BUF (qconv_tile_component (t, "block_scale")),
                             QCONV_BUF (qconv_tile_component (t, "tensor_scale")),
@@ -149,25 +136,34 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (t->n_rows),
                             QCONV_I (t->layer->cols) };
 
-  if (!qconv_stream_run (t->stream, "nvfp4-decode", 1, args, G_N_ELEMENTS (args), error))
-    return FALSE;
-  return vector == NULL || multiply_columns (t, vector, error);
+  return qconv_stream_run (t->stream, operation, 1, args, G_N_ELEMENTS (args), error);
 }
 
 static gboolean
-validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  QconvBuffer *scales = qconv_tile_component (t, "block_scale");
+  return nvfp4_decode (t, "nvfp4-decode", error) && qconv_pre_quant_apply (t, error);
+}
+
+gboolean
+nvfp4_check_block_scales (QconvBuffer *scales, GError **error)
+{
   const guint8 *bytes = qconv_buffer_data (scales);
   gsize n = qconv_buffer_size (scales), wrong = 0;
 
   for (gsize i = 0; i < n; i++)
     wrong += bytes[i] >= 0x7f;
-  if (wrong > 0)
-    return qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN or negative", wrong);
-  return qconv_check_numbers (t, "tensor_scale", QCONV_SIGN_NOT_NEGATIVE, error)
+  return wrong == 0
+         || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN or negative", wrong);
+}
+
+static gboolean
+validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  return nvfp4_check_block_scales (qconv_tile_component (t, "block_scale"), error)
+         && qconv_check_numbers (t, "tensor_scale", QCONV_SIGN_NOT_NEGATIVE, error)
          && qconv_check_numbers (t, "input_scale", QCONV_SIGN_POSITIVE, error)
-         && qconv_check_numbers (t, "pre_quant_scale", QCONV_SIGN_ANY, error);
+         && qconv_check_numbers (t, QCONV_PRE_QUANT, QCONV_SIGN_ANY, error);
 }
 
 static const QconvEncoder from_floats = {
@@ -197,11 +193,12 @@ static const QconvQuantizer quantizer = {
   .cols_multiple = NVFP4_BLOCK,
   .components = list_components,
   .bound = largest_error,
-  .encoders = (const QconvEncoder *const[]) { &nvfp4_from_mxfp4, &from_floats, NULL },
+  .encoders = (const QconvEncoder *const[]) { &nvfp4_from_mxfp4, &nvfp4_from_divided, &from_floats, NULL },
   .decode_operations = (const QconvOpName[]) { { "nvfp4-decode", 1 }, { NULL, 0 } },
   .decode = decode,
   .validate = validate,
 };
 
 QCONV_PLUGIN_DEFINE (nvfp4, .summary = N_ ("NVFP4 quantizer"), .license = "LGPL-2.1-or-later",
-                     .gettext_domain = "qconv", .quantizers = (const QconvQuantizer *const[]) { &quantizer, NULL })
+                     .gettext_domain = "qconv",
+                     .quantizers = (const QconvQuantizer *const[]) { &quantizer, &nvfp4_divided, NULL })

@@ -3,24 +3,16 @@
    (transformers: integrations/finegrained_fp8.py Fp8Dequantize). I8 with exponents are pairs of FP4 codes there. */
 #include "fp8.h"
 
-#include "grid.h"
+#include "fp8-claim.h"
+#include "load-rows.h"
 #include "quant-config.h"
 
 #define MX_BLOCK 32
-/* Blocks that the scheme fp8_block has. */
-#define SMALLEST 8
-#define LARGEST 4096
-
-/* The shapes say as much as the file. */
-static void
-ignore_broken (gpointer data, const char *file, const char *why)
-{
-}
 
 void
 scaled_read_block_size (const QconvDirectory *d, guint64 *block)
 {
-  g_autoptr (QuantConfig) config = quant_config_read (d, ignore_broken, NULL);
+  g_autoptr (QuantConfig) config = quant_config_read (d, NULL, NULL);
   g_autoptr (GVariant) size = NULL;
 
   if (config->object != NULL)
@@ -42,12 +34,6 @@ is_fp8 (const QconvTensor *t)
   return t->dtype == QCONV_F8_E4M3 || t->dtype == QCONV_F8_E5M2;
 }
 
-static gboolean
-is_exponent (const QconvTensor *t)
-{
-  return t->dtype == QCONV_F8_E8M0 || t->dtype == QCONV_U8;
-}
-
 /* Returns: (transfer none) (nullable): the scale, if nothing else but scales of the input stands beside the codes. */
 static const QconvTensor *
 only_scale (const ScaledGroup *g)
@@ -64,7 +50,8 @@ only_scale (const ScaledGroup *g)
         return NULL;
       scale = g_ptr_array_index (g->members, i);
     }
-  return scale != NULL && (is_exponent (scale) || (qconv_dtype_is_float (scale->dtype) && scale->dtype != QCONV_F64))
+  return scale != NULL
+                 && (qconv_is_exponent (scale) || (qconv_dtype_is_float (scale->dtype) && scale->dtype != QCONV_F64))
              ? scale
              : NULL;
 }
@@ -78,70 +65,6 @@ drop_inputs (const ScaledGroup *g, QconvClaims *claims)
       qconv_claims_drop (claims, g_ptr_array_index (g->members, i));
 }
 
-/* Loads codes that are stored row by row under another shape. */
-static gboolean
-load_rows (const QconvLoad *load, GError **error)
-{
-  guint64 stride = load->tensors[0]->n_bytes / load->layer->rows;
-
-  return qconv_tensor_read (load->tensors[0], load->first * stride, (gsize) (load->n * stride), load->dst, error);
-}
-
-/* ---- FP8 ---- */
-
-/* The scheme of a grid. @step: rows of the weight for one row of @component */
-typedef struct {
-  const char *scheme, *component;
-  char *parameters;
-  guint64 step;
-} Found;
-
-static void
-find_scheme (const QconvTensor *codes, const ScaledGrid *grid, Found *found)
-{
-  const char *dtype = codes->dtype == QCONV_F8_E5M2 ? "e5m2" : "e4m3";
-  gboolean matrix = codes->shape.rank == 2, e4m3 = matrix && codes->dtype == QCONV_F8_E4M3;
-  guint64 high = grid->block[1], wide = grid->block[2];
-
-  if (matrix && high == grid->rows && wide == grid->cols)
-    *found = (Found) { "fp8", "tensor_scale", g_strdup_printf ("dtype=%s", dtype), 1 };
-  else if (e4m3 && high == 1 && wide == grid->cols)
-    *found = (Found) { "fp8_row", "row_scale", NULL, 1 };
-  else if (e4m3 && high == wide && high >= SMALLEST && high <= LARGEST && grid->rows % high == 0
-           && grid->cols % wide == 0)
-    *found = (Found) { "fp8_block", "block_scale", g_strdup_printf ("block=%" G_GUINT64_FORMAT, high), high };
-  else
-    *found
-        = (Found) { "fp8_group", "group_scale", g_strdup_printf ("dtype=%s,group=%" G_GUINT64_FORMAT, dtype, wide), 1 };
-}
-
-static void
-claim_grid (const ScaledGroup *g, const QconvTensor *scale, ScaledGrid *grid, QconvClaims *claims)
-{
-  gboolean mx = g->codes->dtype == QCONV_F8_E4M3 && g->codes->shape.rank == 2 && is_exponent (scale)
-                && grid->block[1] == 1 && grid->block[2] == MX_BLOCK;
-  Found found = { "mxfp8", "block_scale", NULL, 1 };
-  g_autoptr (GBytes) data = NULL;
-  QconvClaim *l;
-
-  if (!mx)
-    find_scheme (g->codes, grid, &found);
-  grid->step = found.step;
-  data = g_bytes_new (grid, sizeof *grid);
-  l = qconv_claims_layer (claims, g->layer, found.scheme, found.parameters, grid->matrices * grid->rows, grid->cols,
-                          QCONV_BF16);
-  g_free (found.parameters);
-  if (g->codes->shape.rank != 2)
-    qconv_claim_shape (l, &g->codes->shape);
-  qconv_claim_bind (l, "codes", g->codes->shape.rank == 2 ? NULL : load_rows, g->codes, NULL);
-  if (mx)
-    qconv_claim_bind (l, "block_scale", NULL, scale, NULL);
-  else
-    qconv_claim_bind_data (l, found.component, scaled_grid_load, data, scale, NULL);
-}
-
-/* ---- FP4 in pairs ---- */
-
 /* Claims I8 codes with an exponent for every 16 of them. */
 static gboolean
 claim_pairs (const ScaledGroup *g, const QconvTensor *scale, QconvClaims *claims)
@@ -149,11 +72,12 @@ claim_pairs (const ScaledGroup *g, const QconvTensor *scale, QconvClaims *claims
   const QconvShape *w = &g->codes->shape, *s = &scale->shape;
   QconvClaim *l;
 
-  if (g->codes->dtype != QCONV_I8 || !is_exponent (scale) || w->rank != 2 || s->rank != 2 || s->dim[0] != w->dim[0]
-      || w->dim[0] == 0 || s->dim[1] == 0 || w->dim[1] % (MX_BLOCK / 2) != 0 || w->dim[1] / (MX_BLOCK / 2) != s->dim[1])
+  if (g->codes->dtype != QCONV_I8 || !qconv_is_exponent (scale) || w->rank != 2 || s->rank != 2
+      || s->dim[0] != w->dim[0] || w->dim[0] == 0 || s->dim[1] == 0 || w->dim[1] % (MX_BLOCK / 2) != 0
+      || w->dim[1] / (MX_BLOCK / 2) != s->dim[1])
     return FALSE;
   l = qconv_claims_layer (claims, g->layer, "mxfp4", NULL, w->dim[0], w->dim[1] * 2, QCONV_BF16);
-  qconv_claim_bind (l, "codes", load_rows, g->codes, NULL);
+  qconv_claim_bind (l, "codes", qconv_load_rows, g->codes, NULL);
   qconv_claim_bind (l, "block_scale", NULL, scale, NULL);
   return TRUE;
 }
@@ -162,7 +86,7 @@ gboolean
 scaled_claim_fp8 (const ScaledGroup *g, const guint64 *block, QconvClaims *claims, char **why)
 {
   const QconvTensor *scale = only_scale (g);
-  ScaledGrid grid;
+  const QconvFp8 w = { g->layer, g->codes, scale, NULL, { block[0], block[1] } };
 
   if (scale == NULL || !(is_fp8 (g->codes) || g->codes->dtype == QCONV_I8))
     return FALSE;
@@ -171,9 +95,7 @@ scaled_claim_fp8 (const ScaledGroup *g, const guint64 *block, QconvClaims *claim
       if (!claim_pairs (g, scale, claims))
         return FALSE;
     }
-  else if (scaled_grid_find (g->codes, scale, block, &grid))
-    claim_grid (g, scale, &grid, claims);
-  else
+  else if (!qconv_claim_fp8 (claims, &w))
     {
       *why = g_strdup ("the scale is not one number, one for each row, or a grid of blocks");
       return FALSE;

@@ -37,6 +37,16 @@ claim_foreign (const ScaledGroup *g, const char *scheme, const char *why, QconvC
     }
 }
 
+/* Claims @g under the name of its format. @why: (nullable): a reason that the tensors give */
+static void
+claim_named (const ScaledGroup *g, const char *stated, const char *why, QconvClaims *claims)
+{
+  const char *advice;
+  g_autofree char *scheme = scaled_foreign_scheme (g, stated, &advice);
+
+  claim_foreign (g, scheme, why != NULL ? why : advice, claims);
+}
+
 /* Returns whether one of @names is @name with one of the characters @ends and more behind it: "q.weight.absmax" of
    "q.weight". Biases do not count */
 static gboolean
@@ -80,9 +90,13 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
 {
   g_autoptr (GPtrArray) groups = scaled_groups (d, claims);
   guint64 block[2] = { 0, 0 };
+  const char *stated = NULL;
 
   if (groups->len > 0)
-    scaled_read_block_size (d, block);
+    {
+      scaled_read_block_size (d, block);
+      stated = scaled_stated_format (d);
+    }
   for (guint i = 0; i < groups->len; i++)
     {
       const ScaledGroup *g = g_ptr_array_index (groups, i);
@@ -97,7 +111,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
       if (strange && !g->scaled)
         claim_foreign (g, qconv_dtype_name (g->codes->dtype), "qconv knows no numbers of this type", claims);
       else
-        claim_foreign (g, scaled_foreign_scheme (g), why, claims);
+        claim_named (g, stated, why, claims);
     }
   state_plain (d, claims);
   return TRUE;

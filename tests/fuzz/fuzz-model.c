@@ -46,6 +46,27 @@ examine (const char *path)
     }
 }
 
+/* Opens the file by readers that otherwise ask for a JSON file beside it, which this file does not have */
+static void
+force_readers (const char *path)
+{
+  static const char *const readers[] = { "compressed-tensors", "modelopt" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (readers); i++)
+    {
+      const QconvOpenOptions options = { .from = readers[i] };
+      const QconvJob job
+          = { .target = "f32-safetensors", .output = "fuzz.out", .run.memory = 64 << 20, .run.n_threads = 1 };
+      g_autoptr (GError) error = NULL, refused = NULL;
+      g_autoptr (QconvModel) model = qconv_model_open (path, &options, &error);
+      g_autoptr (QconvPlan) plan = model != NULL ? qconv_plan_new (model, &job, &refused) : NULL;
+
+      g_assert_true ((model == NULL) == (error != NULL));
+      g_assert_true (error == NULL || !g_error_matches (error, QCONV_ERROR, QCONV_ERROR_BUG));
+      g_assert_true (refused == NULL || !g_error_matches (refused, QCONV_ERROR, QCONV_ERROR_BUG));
+    }
+}
+
 /* Verifies the model against itself: decodes every layer; none may have an error */
 static void
 compare_with_itself (const char *path)
@@ -74,6 +95,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_assert_true (fd >= 0);
   g_assert_true (write (fd, data, size) == (gssize) size);
   examine (path);
+  force_readers (path);
   compare_with_itself (path);
   close (fd);
   return 0;

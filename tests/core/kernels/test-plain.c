@@ -237,13 +237,18 @@ test_squared_error (const QconvKernelLevel *level)
       }
 }
 
+static const char *const decoders[] = { "nvfp4-decode", "nvfp4-decode-divided", "mxfp4-decode" };
+enum { DIVIDED = 1, MX };
+
 static float
-decode_one (gboolean mx, guint8 code, guint8 scale, float tensor_scale)
+decode_one (guint how, guint8 code, guint8 scale, float tensor_scale)
 {
   static const float values[] = { 0, 0.5f, 1, 1.5f, 2, 3, 4, 6, 0, -0.5f, -1, -1.5f, -2, -3, -4, -6 };
 
-  if (mx)
-    return (float) (2 * values[code]) * (scale == 0 ? 0x1p-128f : ldexpf (1, scale - 128));
+  if (how == MX)
+    return (code == 8 ? -0.0f : 2 * values[code]) * (scale == 0 ? 0x1p-128f : ldexpf (1, scale - 128));
+  if (how == DIVIDED)
+    return (code == 8 ? -0.0f : values[code]) * (f32_of_e4m3 (scale) / tensor_scale);
   return values[code] * (tensor_scale * f32_of_e4m3 (scale));
 }
 
@@ -255,31 +260,31 @@ test_decode (const QconvKernelLevel *level)
   const float tensor_scale = 0.3f;
   guint64 state = 23;
 
-  for (guint mx = 0; mx < 2; mx++)
+  for (guint how = 0; how < G_N_ELEMENTS (decoders); how++)
     for (gsize cols = 1; cols < 2100; cols += cols < 70 ? 1 : 1013)
       {
-        gsize block = mx ? 32 : 16, code_bytes = (cols + 1) / 2, blocks = (cols + block - 1) / block;
+        gsize block = how == MX ? 32 : 16, code_bytes = (cols + 1) / 2, blocks = (cols + block - 1) / block;
         g_autofree guint8 *codes = g_malloc (rows * code_bytes), *scales = g_malloc (rows * blocks);
         g_autofree float *out = g_new (float, rows *cols);
         QconvBuffer c = QCONV_BUFFER (codes, rows * code_bytes, QCONV_U4),
                     o = QCONV_BUFFER (out, rows * cols * 4, QCONV_F32);
-        QconvBuffer s = QCONV_BUFFER (scales, rows * blocks, mx ? QCONV_F8_E8M0 : QCONV_F8_E4M3);
+        QconvBuffer s = QCONV_BUFFER (scales, rows * blocks, how == MX ? QCONV_F8_E8M0 : QCONV_F8_E4M3);
         QconvBuffer t = QCONV_BUFFER (&tensor_scale, 4, QCONV_F32);
 
         for (gsize i = 0; i < rows * code_bytes; i++)
           codes[i] = (guint8) kernel_random (&state);
         for (gsize i = 0; i < rows * blocks; i++)
           scales[i] = (guint8) (kernel_random (&state) % 5 == 0 ? 255 * (i % 2) : kernel_random (&state));
-        if (mx)
-          KERNEL_RUN (level, "mxfp4-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&o), QCONV_I (rows),
+        if (how == MX)
+          KERNEL_RUN (level, decoders[how], QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&o), QCONV_I (rows),
                       QCONV_I (cols));
         else
-          KERNEL_RUN (level, "nvfp4-decode", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&t), QCONV_BUF (&o),
+          KERNEL_RUN (level, decoders[how], QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&t), QCONV_BUF (&o),
                       QCONV_I (rows), QCONV_I (cols));
         for (gsize i = 0; i < rows * cols; i++)
           {
             gsize r = i / cols, k = i % cols;
-            float want = decode_one (mx, codes[r * code_bytes + k / 2] >> (k % 2 * 4) & 15,
+            float want = decode_one (how, codes[r * code_bytes + k / 2] >> (k % 2 * 4) & 15,
                                      scales[r * blocks + k / block], tensor_scale);
 
             g_assert_true (isnan (want) ? isnan (out[i]) : bits_of_f32 (want) == bits_of_f32 (out[i]));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Grids of scales (transformers: integrations/finegrained_fp8.py takes the block from the shapes; DeepSeek-V3:
    inference/kernel.py has blocks of 128, the last ones smaller). */
-#include "grid.h"
+#include "scale-grid.h"
 
 #include <string.h>
 
@@ -49,7 +49,7 @@ align_scale (const QconvShape *scale, guint32 rank, guint64 *dims)
 }
 
 gboolean
-scaled_grid_find (const QconvTensor *codes, const QconvTensor *scale, const guint64 *block, ScaledGrid *grid)
+qconv_scale_grid_find (const QconvTensor *codes, const QconvTensor *scale, const guint64 *block, QconvScaleGrid *grid)
 {
   const QconvShape *w = &codes->shape;
   gboolean stack = w->rank == 3;
@@ -59,7 +59,7 @@ scaled_grid_find (const QconvTensor *codes, const QconvTensor *scale, const guin
       || (w->rank > 3 && n != 1) || !align_scale (&scale->shape, w->rank > 3 ? 2 : w->rank, dims + !stack))
     return FALSE;
   dims[0] = stack ? dims[0] : 1;
-  *grid = (ScaledGrid) { .matrices = stack ? w->dim[0] : 1, .rows = w->dim[stack], .step = 1 };
+  *grid = (QconvScaleGrid) { .matrices = stack ? w->dim[0] : 1, .rows = w->dim[stack], .step = 1 };
   grid->cols = items / (grid->matrices * grid->rows);
   grid->block[0] = block_of (grid->matrices, dims[0], 0);
   grid->block[1] = block_of (grid->rows, dims[1], block[0]);
@@ -90,9 +90,9 @@ read_scales (const QconvTensor *t, guint64 first, guint64 n, float *dst, GError 
 }
 
 gboolean
-scaled_grid_load (const QconvLoad *load, GError **error)
+qconv_scale_grid_load (const QconvLoad *load, GError **error)
 {
-  const ScaledGrid *g = g_bytes_get_data (load->data, NULL);
+  const QconvScaleGrid *g = g_bytes_get_data (load->data, NULL);
   float *dst = load->dst;
   guint64 before = 0;
 
