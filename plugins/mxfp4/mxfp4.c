@@ -44,10 +44,18 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
   return wrong == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "%" G_GSIZE_FORMAT " block scales are NaN", wrong);
 }
 
+/* Returns the error of the worst blocks, in which all weights lie in the middle of the widest gap of E2M1. */
+static double
+largest_error (const QconvQuantizer *self, const QconvLayer *layer)
+{
+  return 0.13;
+}
+
 static const QconvQuantizer mxfp4 = {
   .id = "mxfp4",
   .summary = N_ ("FP4 with a power of two for 32 columns (OCP microscaling); qconv only decodes it"),
   .components = list_components,
+  .bound = largest_error,
   .decode_operations = (const QconvOpName[]) { { "mxfp4-decode", 1 }, { NULL, 0 } },
   .decode = decode,
   .validate = validate,
