@@ -130,6 +130,8 @@ typedef struct {
  *   "{stem}-TARGET"
  * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. Layers for which there is
  *   none, or no plugin has it, stay plain
+ * @gives_way: if the check finds layers beyond the bound of their scheme, the program converts once more and leaves them
+ *   plain
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
  *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
  *   shapes of tensors
@@ -143,6 +145,7 @@ typedef struct {
   gboolean beside, complete;
   const char *file_name;
   const QconvInstead *instead;
+  gboolean gives_way;
 } QconvTarget;
 
 /**

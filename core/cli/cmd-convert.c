@@ -39,16 +39,25 @@ texts_of (const GPtrArray *list)
   return list->len > 1 ? (const char *const *) list->pdata : NULL;
 }
 
+/* Conversion: what a plan is made from */
+typedef struct {
+  const CliSettings *settings;
+  const char *output;
+  GPtrArray *keep; /* (element-type utf8): of --keep, and names that gave way */
+} Conversion;
+
 /* Plans the conversion of @t->model */
 static void
-make_plan (const CliSettings *s, CliTask *t, const char *output)
+make_plan (CliTask *t)
 {
+  const Conversion *c = t->data;
+  const CliSettings *s = c->settings;
   QconvJob job = { .target = s->output.to,
-                   .output = output,
+                   .output = c->output,
                    .options = (const char *const *) s->input.plugin_options->pdata,
                    .effort = s->output.effort,
                    .input_scale = s->output.input_scale,
-                   .rules.keep = texts_of (s->rules.keep),
+                   .rules.keep = texts_of (c->keep),
                    .rules.only = texts_of (s->rules.only),
                    .rules.hp_filter = texts_of (s->rules.hp_filter),
                    .rules.layers = texts_of (s->rules.layers),
@@ -74,6 +83,60 @@ make_plan (const CliSettings *s, CliTask *t, const char *output)
                    .warn_data = t->warnings };
 
   t->plan = qconv_plan_new (t->model, &job, &t->error);
+}
+
+static gpointer
+copy_text (gconstpointer text, gpointer data)
+{
+  return g_strdup (text);
+}
+
+/* Returns: (transfer full) (element-type utf8): the layers beyond the bound of their scheme, if there is no other
+   problem; else an empty list */
+static GPtrArray *
+list_beyond_bound (const QconvReport *report)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; report != NULL && i < report->problems->len; i++)
+    {
+      const QconvProblem *p = g_ptr_array_index (report->problems, i);
+
+      if (strcmp (p->code, "error-bound") != 0)
+        {
+          g_ptr_array_set_size (names, 0);
+          return names;
+        }
+      g_ptr_array_add (names, g_strdup (p->layer));
+    }
+  return names;
+}
+
+/* Plans once more, and keeps layers plain that lost too much */
+static gboolean
+give_way (CliTask *t)
+{
+  Conversion *c = t->data;
+  g_autoptr (GPtrArray) names = list_beyond_bound (t->report);
+  g_autofree char *text = NULL;
+
+  if (!cli_target_find (t->target)->target->gives_way || names->len == 0)
+    return FALSE;
+  text = g_strdup_printf (
+      _ ("%u layers lose too much in the types of %s, the first is %s: they stay plain, and the model "
+         "is converted once more"),
+      names->len, t->target, (const char *) g_ptr_array_index (names, 0));
+  cli_warn (text, t->warnings);
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *name = g_regex_escape_string (g_ptr_array_index (names, i), -1);
+
+      g_ptr_array_insert (c->keep, 0, g_strdup_printf ("^%s$", name));
+    }
+  g_clear_error (&t->error);
+  g_clear_pointer (&t->plan, qconv_plan_free);
+  make_plan (t);
+  return TRUE;
 }
 
 /* ---- One input ---- */
@@ -111,12 +174,17 @@ convert_one (const CliSettings *s, const char *input, const char *output, GHashT
 {
   /* A target that copies every tensor verbatim takes layers that no reader can claim */
   gboolean verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
+  g_autoptr (GPtrArray) keep = g_ptr_array_new_with_free_func (g_free);
+  Conversion c = { s, output, keep };
   g_auto (CliTask) t = cli_task_new (input, s->output.to);
 
+  g_ptr_array_extend (keep, s->rules.keep, copy_text, NULL);
+  t.give_way = give_way;
+  t.data = &c;
   if (written != NULL || check_second (s, input, output, &t.error))
     t.model = cli_model_open (&s->input, input, s->input.from, verbatim, t.warnings, &t.error);
   if (t.model != NULL)
-    make_plan (s, &t, output);
+    make_plan (&t);
   if (t.plan != NULL && written != NULL)
     claim_output (&t, written);
   return cli_task_carry_out (&t, &s->show, error);

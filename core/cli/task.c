@@ -163,14 +163,21 @@ print_summary (const CliTask *t, const GArray *weights, const GPtrArray *changes
              in > 0 ? 100 * (double) out / (double) in : 100, t->seconds, rate);
 }
 
-/* Runs the plan of @t, and records report, error and time */
+/* Runs the plan of @t, and those that give way, and records report, error and time */
 static void
 run_plan (CliTask *t, const CliShow *show)
 {
-  g_autoptr (CliProgress) progress = cli_progress_new (show->progress);
   gint64 start = g_get_monotonic_time ();
+  gboolean again;
 
-  qconv_plan_run (t->plan, cli_progress_update, progress, cli_interrupt_begin (), &t->report, &t->error);
+  do
+    {
+      g_autoptr (CliProgress) progress = cli_progress_new (show->progress);
+
+      g_clear_pointer (&t->report, qconv_report_free);
+      qconv_plan_run (t->plan, cli_progress_update, progress, cli_interrupt_begin (), &t->report, &t->error);
+      again = t->error != NULL && t->give_way != NULL && t->give_way (t);
+  } while (again && t->error == NULL);
   t->seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   if (t->report != NULL)
     cli_report_warnings (t->report, qconv_plan_output (t->plan), t->warnings);

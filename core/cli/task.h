@@ -15,8 +15,11 @@
  * @error: (nullable): the reason why there is no plan, or why it was not carried out
  * @report: (nullable): of the check
  * @seconds: that the run took; < 0: there was none
+ * @give_way: (nullable): called after a run that failed; makes another plan and returns TRUE if that could succeed
+ * @data: (nullable): of @give_way
  */
-typedef struct {
+typedef struct _CliTask CliTask;
+struct _CliTask {
   const char *input, *target;
   gboolean in_place;
   GPtrArray *warnings;
@@ -25,7 +28,9 @@ typedef struct {
   GError *error;
   QconvReport *report;
   double seconds;
-} CliTask;
+  gboolean (*give_way) (CliTask *t);
+  gpointer data;
+};
 
 CliTask cli_task_new (const char *input, const char *target);
 void cli_task_clear (CliTask *t);
