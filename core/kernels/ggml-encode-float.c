@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "kernels/ggml-e2m1.h"
+#include "kernels/ggml-lanes.h"
 #include "kernels/ggml-pack.h"
 
 /* Does the same as nearest_e2m1() for weights so far above the values that differences are rounded: equal ones choose the smaller code,
