@@ -76,8 +76,8 @@ store_u32 (guint8 *p, guint32 v)
   memcpy (p, &v, sizeof v);
 }
 
-/* Returns the F16 nearest to @x. The largest finite one replaces Inf, and 0 replaces NaN, which searches give if squares
-   overflow: either would make all weights of the block useless */
+/* Returns the F16 nearest to @x. The largest finite one replaces Inf, and 0 replaces NaN, which searches give if
+   squares overflow: either would make all weights of the block useless */
 static inline guint16
 finite_half (float x)
 {
