@@ -5,10 +5,11 @@
 #include <math.h>
 
 #include "kernels/ggml-e2m1.h"
+#include "kernels/ggml-lanes.h"
 #include "kernels/ggml-pack.h"
 
-/* Does the same as nearest_e2m1() for weights so far above the values that differences are rounded: equal ones choose the smaller code,
-   and weights of 1e30 become zeros */
+/* Does the same as nearest_e2m1() for weights so far above the values that differences are rounded: equal ones choose
+   the smaller code, and weights of 1e30 become zeros */
 static void
 nearest_by_distance (const float *x, gsize n, float unit, guint8 *codes)
 {

@@ -5,8 +5,8 @@
 
 enum { BLOCK = 32, SUBS = 8 };
 
-/* Finds the scales of 32 numbers that raise (Σ w·q·x)²/Σ w·q·q most. The first candidate puts the largest number on 113,
-   the others put it near -127 */
+/* Finds the scales of 32 numbers that raise (Σ w·q·x)²/Σ w·q·q most. The first candidate puts the largest
+   number on 113, the others put it near -127 */
 static ALWAYS_INLINE VecF
 fit_scale (const Book *book, const VecF *x, const VecF *w)
 {

@@ -103,8 +103,8 @@ fit_group (const QconvGgmlGroup *group, const Kind *kind, const VecF *x, State *
   s->dmin = lanes_half (s->dmin);
 }
 
-/* Chooses the codes of one block by the numbers that it stores. If they make a sub-block constant, it keeps the codes of
-   the search, which decode to the same */
+/* Chooses the codes of one block by the numbers that it stores. If they make a sub-block constant, it keeps the codes
+   of the search, which decode to the same */
 static ALWAYS_INLINE void
 find_codes (const State *s, guint lane, const float *x, const Kind *kind, QconvGgmlAffine *b)
 {

@@ -22,9 +22,12 @@ typedef struct {
   gboolean search;
 } Job;
 
-/* The weights of one group and what goes with them */
+/* The weights of one group and what goes with them. @x, @importance: memory for what @group cannot use in place;
+   @row: the row whose mean square is @square */
 typedef struct {
   float x[QCONV_GGML_LANES * QCONV_GGML_SUPER], importance[QCONV_GGML_LANES * QCONV_GGML_SUPER];
+  gsize row;
+  float square;
   QconvGgmlGroup group;
 } Buffer;
 
@@ -47,29 +50,44 @@ mean_square (const Job *job, gsize row)
   return sum / (float) job->cols;
 }
 
-/* Loads @n blocks from number @first on. The other lanes are zero */
+/* Loads what belongs to the importance of @n blocks from number @first on */
 static void
-load (const Job *job, gsize first, gsize n, Buffer *b)
+load_importance (const Job *job, gsize first, gsize n, Buffer *b)
 {
-  gsize items = job->type->items, per_row = job->cols / items, item = qconv_dtype_bits (job->dtype) / 8;
+  gsize items = job->type->items, per_row = job->cols / items;
 
-  memset (b->x, 0, QCONV_GGML_LANES * items * sizeof *b->x);
-  QCONV_LEVEL_NAME (qconv_widen) (job->dtype, job->src + first * items * item, b->x, n * items);
-  b->group.x = b->x;
-  b->group.importance = NULL;
-  if (job->importance == NULL)
-    return;
   memset (b->importance, 0, QCONV_GGML_LANES * items * sizeof *b->importance);
   memset (b->group.row_square, 0, sizeof b->group.row_square);
   for (gsize i = 0; i < n; i++)
     {
       gsize row = (first + i) / per_row, col = (first + i) % per_row * items;
-      gboolean same_row = i > 0 && col > 0;
 
+      if (row != b->row)
+        b->square = mean_square (job, row);
+      b->row = row;
+      b->group.row_square[i] = b->square;
       memcpy (b->importance + i * items, job->importance + col, items * sizeof *b->importance);
-      b->group.row_square[i] = same_row ? b->group.row_square[i - 1] : mean_square (job, row);
     }
   b->group.importance = b->importance;
+}
+
+/* Loads @n blocks from number @first on. The other lanes are zero */
+static void
+load (const Job *job, gsize first, gsize n, Buffer *b)
+{
+  gsize items = job->type->items, item = qconv_dtype_bits (job->dtype) / 8;
+  const guint8 *src = job->src + first * items * item;
+
+  if (job->dtype == QCONV_F32 && n == QCONV_GGML_LANES)
+    b->group.x = (const float *) (gconstpointer) src;
+  else
+    {
+      memset (b->x + n * items, 0, (QCONV_GGML_LANES - n) * items * sizeof *b->x);
+      QCONV_LEVEL_NAME (qconv_widen) (job->dtype, src, b->x, n * items);
+      b->group.x = b->x;
+    }
+  if (job->importance != NULL)
+    load_importance (job, first, n, b);
 }
 
 /* Returns the squared error of one decoded block, weighted by its importance. Item i goes to lane i modulo 8 */
@@ -113,18 +131,23 @@ encode_all (const Job *job)
 {
   const Type *type = job->type;
   gsize n_blocks = job->rows * (job->cols / type->items);
-  guint8 blocks[QCONV_GGML_LANES * QCONV_GGML_SUPER];
+  guint8 padded[QCONV_GGML_LANES * QCONV_GGML_SUPER];
   Buffer b;
 
+  b.row = G_MAXSIZE;
+  b.group.importance = NULL;
   for (gsize first = 0; first < n_blocks; first += QCONV_GGML_LANES)
     {
       gsize n = MIN (n_blocks - first, QCONV_GGML_LANES);
+
+      guint8 *dst = job->dst + first * type->bytes, *blocks = n == QCONV_GGML_LANES ? dst : padded;
 
       load (job, first, n, &b);
       type->rtn (&b.group, blocks);
       if (job->search)
         search (job, &b.group, n, blocks);
-      memcpy (job->dst + first * type->bytes, blocks, n * type->bytes);
+      if (blocks != dst)
+        memcpy (dst, blocks, n * type->bytes);
     }
 }
 

@@ -76,12 +76,16 @@ store_u32 (guint8 *p, guint32 v)
   memcpy (p, &v, sizeof v);
 }
 
-/* Returns the F16 nearest to @x. The largest finite one replaces Inf, and 0 replaces NaN, which searches give if squares
-   overflow: either would make all weights of the block useless */
+/* Returns the F16 nearest to @x. The largest finite one replaces Inf, and 0 replaces NaN, which searches give if
+   squares overflow: either would make all weights of the block useless */
 static inline guint16
 finite_half (float x)
 {
+#if QCONV_VECTOR >= 256
+  guint16 h = _cvtss_sh (x, _MM_FROUND_TO_NEAREST_INT), magnitude = h & 0x7fff;
+#else
   guint16 h = f16_of_f32 (x), magnitude = h & 0x7fff;
+#endif
 
   return magnitude < 0x7c00 ? h : magnitude == 0x7c00 ? h - 1 : 0;
 }
@@ -108,37 +112,9 @@ round_even (float v)
   return (v + 0x1.8p23f) - 0x1.8p23f;
 }
 
-/* Rounds to the nearest integer, ties away from zero, as roundf() does for numbers below 2^31 */
-static inline gint
-round_away (float v)
-{
-  gint whole = (gint) v;
-  float rest = v - (float) whole;
-
-  return whole + (rest >= 0.5f) - (rest <= -0.5f);
-}
-
 /* Returns 1 / @d, or 0 for a block of zeros */
 static inline float
 inverse_or_zero (float d)
 {
   return d != 0.0f ? 1.0f / d : 0.0f;
-}
-
-/* Returns the largest magnitude; @n must be a multiple of 8 */
-static inline float
-largest_magnitude (const float *x, gsize n)
-{
-  float lanes[8] = { 0.0f }, top = 0.0f;
-
-  for (gsize i = 0; i < n; i += 8)
-    for (gsize k = 0; k < 8; k++)
-      {
-        float magnitude = f32_of_bits (bits_of_f32 (x[i + k]) & 0x7fffffff);
-
-        lanes[k] = magnitude > lanes[k] ? magnitude : lanes[k];
-      }
-  for (gsize k = 0; k < 8; k++)
-    top = lanes[k] > top ? lanes[k] : top;
-  return top;
 }

@@ -68,8 +68,8 @@ fit_symmetric (const VecF *x, const VecF *w, guint n, float half)
   return fit;
 }
 
-/* One step of the descent that two searches of ggml share: gives x[at] the code @t if that raises (Σ w·x·l)²/Σ w·l·l.
-   @xl, @ll: these sums; @xl_rest, @ll_rest: without x[at] */
+/* One step of the descent that two searches of ggml share: gives x[at] the code @t if that raises (Σ w·x·l)²/Σ
+   w·l·l. @xl, @ll: these sums; @xl_rest, @ll_rest: without x[at] */
 static ALWAYS_INLINE void
 fit_try_code (VecF wx, VecF w, VecF t, VecI allowed, VecF xl_rest, VecF ll_rest, VecF *l, VecF *xl, VecF *ll)
 {
@@ -81,8 +81,8 @@ fit_try_code (VecF wx, VecF w, VecF t, VecI allowed, VecF xl_rest, VecF ll_rest,
   *ll = lanes_choose (better, new_ll, *ll);
 }
 
-/* ggml: make_q3_quants(). A pass that changes nothing would change nothing again, so all lanes make all passes.
-   @inverse: (out): round (x·inverse) is no code here, because the descent changes codes; @l gets them */
+/* ggml: make_q3_quants(). Sets @l to the codes and returns the scale. A pass that changes nothing would change
+   nothing again, so all lanes make all passes */
 static ALWAYS_INLINE VecF
 fit_descent (const VecF *x, guint n, float half, VecF *l)
 {
@@ -117,8 +117,8 @@ typedef struct {
   VecF scale, low, inverse, base;
 } FitAffine;
 
-/* The candidates of ggml's search: (first + step·k + top)/(max - min) for k = 0 … n. @absolute: errors count by their
-   magnitude, not by their square */
+/* The candidates of ggml's search: (first + step·k + top)/(max - min) for k = 0 … n. @absolute: errors count by
+   their magnitude, not by their square */
 typedef struct {
   float first, step;
   guint n;
@@ -140,7 +140,8 @@ fit_affine_error (const VecF *x, const VecF *w, const VecF *l, guint n, VecF sca
   return sum;
 }
 
-/* Solves the least squares for the codes @l, and replaces @fit if the error gets less. @w_sum, @wx_sum: Σ w, Σ w·x */
+/* Solves the least squares for the codes @l, and replaces @fit if the error gets less. @w_sum, @wx_sum: Σ w, Σ w·x
+   */
 static ALWAYS_INLINE void
 fit_affine_solve (const VecF *x, const VecF *w, const VecF *l, guint n, gboolean absolute, const FitAffine *by,
                   VecF w_sum, VecF wx_sum, VecF *error, FitAffine *fit)

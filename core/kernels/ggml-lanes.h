@@ -24,6 +24,13 @@ vec_abs (VecF a)
 {
   return (VecF) ((VecI) a & 0x7fffffff);
 }
+
+static inline void
+vec_store_bytes (guint8 *dst, VecI a)
+{
+  for (guint i = 0; i < LANES; i++)
+    dst[i] = (guint8) a[i];
+}
 #endif
 
 #define ALWAYS_INLINE inline __attribute__ ((always_inline))
@@ -89,6 +96,62 @@ lanes_sqrt (VecF v)
 #endif
 }
 
+/* Returns the largest of all lanes */
+static ALWAYS_INLINE float
+lanes_highest (VecF v)
+{
+#if QCONV_VECTOR >= 256
+#if QCONV_VECTOR == 512
+  __m256 eight = _mm256_max_ps (_mm512_castps512_ps256 (v), _mm512_extractf32x8_ps (v, 1));
+#else
+  __m256 eight = v;
+#endif
+  __m128 four = _mm_max_ps (_mm256_castps256_ps128 (eight), _mm256_extractf128_ps (eight, 1));
+  __m128 two = _mm_max_ps (four, _mm_movehl_ps (four, four));
+
+  return _mm_cvtss_f32 (_mm_max_ss (two, _mm_movehdup_ps (two)));
+#else
+  float top = v[0];
+
+  for (guint i = 1; i < LANES; i++)
+    top = v[i] > top ? v[i] : top;
+  return top;
+#endif
+}
+
+/* Cuts off what is behind the point; numbers must fit */
+static ALWAYS_INLINE VecI
+lanes_cut (VecF v)
+{
+  return __builtin_convertvector(v, VecI);
+}
+
+/* Returns a bit for each lane, set if it is negative */
+static ALWAYS_INLINE guint32
+lanes_signs (VecI v)
+{
+#if QCONV_VECTOR == 512
+  return _mm512_movepi32_mask ((__m512i) v);
+#elif QCONV_VECTOR == 256
+  return (guint32) _mm256_movemask_ps ((__m256) v);
+#else
+  guint32 bits = 0;
+
+  for (guint i = 0; i < LANES; i++)
+    bits |= (guint32) (v[i] < 0) << i;
+  return bits;
+#endif
+}
+
+static ALWAYS_INLINE VecF
+lanes_at (const float *x)
+{
+  VecF v;
+
+  memcpy (&v, x, sizeof v);
+  return v;
+}
+
 /* Rounds to F16; Inf becomes the largest finite number */
 static inline VecF
 lanes_half (VecF v)
@@ -116,4 +179,15 @@ lanes_load (const float *x, guint items, VecF *v)
           v[i + k][lane] = x[lane * items + i + k];
 #endif
     }
+}
+
+/* Returns the largest magnitude; @n must be a multiple of 16 */
+static ALWAYS_INLINE float
+largest_magnitude (const float *x, guint n)
+{
+  VecF top = vec_abs (lanes_at (x));
+
+  for (guint i = LANES; i < n; i += LANES)
+    top = lanes_max (vec_abs (lanes_at (x + i)), top);
+  return lanes_highest (top);
 }

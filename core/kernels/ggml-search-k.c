@@ -22,19 +22,30 @@ typedef struct {
   VecF aa, ab, bb, ax, bx;
 } Normal;
 
-/* Returns the error of a sub-block with the step @a and the minimum @b */
-static ALWAYS_INLINE VecF
-error_of (const VecF *x, const VecF *w, guint n, float top, VecF a, VecF b)
-{
-  VecF sum = vec_set (0.0f), inverse = lanes_choose (a > 0.0f, 1.0f / a, vec_set (0.0f));
+enum { NEAR = 3 }; /* the integer at hand and its neighbours */
 
+/* Sets @errors to those of a sub-block with each of @steps, and the minimum @b */
+static ALWAYS_INLINE void
+find_errors (const VecF *x, const VecF *w, guint n, float top, const VecF steps[NEAR], VecF b, VecF errors[NEAR])
+{
+  VecF inverse[NEAR];
+
+  for (guint k = 0; k < NEAR; k++)
+    {
+      errors[k] = vec_set (0.0f);
+      inverse[k] = lanes_choose (steps[k] > 0.0f, 1.0f / steps[k], vec_set (0.0f));
+    }
   for (guint i = 0; i < n; i++)
     {
-      VecF moved = x[i] + b, e = lanes_round (lanes_clamp (moved * inverse, 0.0f, top)) * a - moved;
+      VecF moved = x[i] + b;
 
-      sum += w[i] * e * e;
+      for (guint k = 0; k < NEAR; k++)
+        {
+          VecF e = lanes_round (lanes_clamp (moved * inverse[k], 0.0f, top)) * steps[k] - moved;
+
+          errors[k] += w[i] * e * e;
+        }
     }
-  return sum;
 }
 
 static ALWAYS_INLINE void
@@ -60,28 +71,34 @@ add_normal (const VecF *x, const VecF *w, const Kind *kind, const State *s, guin
   sums->bx -= s->min[j] * sx;
 }
 
-/* Chooses the integers of all sub-blocks within one of those at hand */
+/* Chooses the integers of all sub-blocks among those at hand and their neighbours */
 static ALWAYS_INLINE void
 choose_integers (const VecF *x, const VecF *w, const Kind *kind, State *s)
 {
   s->error = vec_set (0.0f);
   for (guint j = 0; j < QCONV_GGML_SUPER / kind->n; j++)
     {
-      const VecF *own = x + kind->n * j, *own_w = w + kind->n * j;
-      VecF scale = s->scale[j], min = s->min[j], best = vec_set (G_MAXFLOAT);
+      VecF scales[NEAR], steps[NEAR], min = s->min[j], best = vec_set (G_MAXFLOAT);
 
-      for (gint a = -1; a <= 1; a++)
-        for (gint b = -1; b <= 1; b++)
-          {
-            VecF try_scale = lanes_clamp (scale + (float) a, 0.0f, kind->most);
-            VecF try_min = lanes_clamp (min + (float) b, 0.0f, kind->most);
-            VecF e = error_of (own, own_w, kind->n, kind->top, s->d * try_scale, s->dmin * try_min);
-            VecI better = e < best;
+      for (guint a = 0; a < NEAR; a++)
+        {
+          scales[a] = lanes_clamp (s->scale[j] + ((float) a - 1.0f), 0.0f, kind->most);
+          steps[a] = s->d * scales[a];
+        }
+      for (gint b = -1; b <= 1; b++)
+        {
+          VecF errors[NEAR], near_min = lanes_clamp (min + (float) b, 0.0f, kind->most);
 
-            best = lanes_choose (better, e, best);
-            s->scale[j] = lanes_choose (better, try_scale, s->scale[j]);
-            s->min[j] = lanes_choose (better, try_min, s->min[j]);
-          }
+          find_errors (x + kind->n * j, w + kind->n * j, kind->n, kind->top, steps, s->dmin * near_min, errors);
+          for (guint a = 0; a < NEAR; a++)
+            {
+              VecI better = errors[a] < best;
+
+              best = lanes_choose (better, errors[a], best);
+              s->scale[j] = lanes_choose (better, scales[a], s->scale[j]);
+              s->min[j] = lanes_choose (better, near_min, s->min[j]);
+            }
+        }
       s->error += best;
     }
 }

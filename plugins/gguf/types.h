@@ -3,11 +3,11 @@
 #pragma once
 #include "qconv-plugin.h"
 
-/* Block types: number, name, scheme, items and bytes of one block, and the places of its F16 fields if big-endian files
-   of this type exist, else -1. The last number is the worst relative MSE that the check accepts of an encoded layer, or
-   0 if there is no encoder. It is far above the error of normally distributed weights: larger ones come from scales that
-   F16 lacks. The scheme is the stem of the operations. Q8_1 and Q8_K are types of ggml's run time, but nothing forbids
-   them in a file. */
+/* Block types: number, name, scheme, items and bytes of one block, and the places of its F16 fields if big-endian
+   files of this type exist, else -1. The last number is the worst relative MSE that the check accepts of an encoded
+   layer, or 0 if there is no encoder. It is far above the error of normally distributed weights: larger ones come
+   from scales that F16 lacks. The scheme is the stem of the operations. Q8_1 and Q8_K are types of ggml's run time,
+   but nothing forbids them in a file. */
 #define GGUF_BLOCK_TYPES(X)                           \
   X (2, "Q4_0", q4_0, 32, 18, 0, -1, 0.13)            \
   X (3, "Q4_1", q4_1, 32, 20, -1, -1, 0.13)           \

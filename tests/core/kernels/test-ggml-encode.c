@@ -324,25 +324,56 @@ test_search_edges (const QconvKernelLevel *level)
         }
 }
 
-/* Whatever finite weights come, no block decodes to Inf or NaN */
+/* Whatever finite weights come, no block decodes to Inf or NaN, not even if no column counts */
 static void
 test_finite (const QconvKernelLevel *level)
 {
   guint64 state = 2;
+  float x[EDGE_N], zeros[EDGE_COLS] = { 0 };
 
   for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
-    for (guint kind = 0; kind < 2 * N_KINDS; kind++)
+    for (guint kind = 0; kind < 4 * N_KINDS; kind++)
       {
-        float x[EDGE_N];
+        Call c = { QCONV_F32, x, kind % 4 >= 2 ? zeros : NULL, EDGE_ROWS, EDGE_COLS, kind % 2 == 1 };
         g_autofree guint8 *blocks = NULL;
         g_autofree float *y = NULL;
 
-        fill (kind / 2, x, EDGE_N, &state);
-        blocks = encode (level, &types[i], &(Call) { QCONV_F32, x, NULL, EDGE_ROWS, EDGE_COLS, kind % 2 == 1 });
+        fill (kind / 4, x, EDGE_N, &state);
+        blocks = encode (level, &types[i], &c);
         y = decode (&types[i], blocks, EDGE_N / types[i].items);
         for (gsize k = 0; k < EDGE_N; k++)
           g_assert_true (isfinite (y[k]));
       }
+}
+
+/* Buffers that are too small, rows of broken blocks and other types of weights are refused */
+static void
+test_refused (const QconvKernelLevel *level)
+{
+  const QconvOp *op = kernel_op (level, "q4_k-encode");
+  float weights[512] = { 0 }, numbers[256] = { 0 };
+  guint8 bytes[288];
+  const struct {
+    gsize bytes, importance;
+    QconvDType dtype;
+    gint64 rows, cols;
+  } cases[] = {
+    { 287, 256, QCONV_F32, 2, 256 }, { 288, 255, QCONV_F32, 2, 256 }, { 288, 256, QCONV_F64, 2, 256 },
+    { 288, 256, QCONV_F32, 3, 256 }, { 288, 256, QCONV_F32, 1, 288 }, { 288, 256, QCONV_F32, -1, 256 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      QconvBuffer src = QCONV_BUFFER (weights, sizeof weights, cases[i].dtype);
+      QconvBuffer dst = QCONV_BUFFER (bytes, cases[i].bytes, QCONV_OPAQUE);
+      QconvBuffer importance = QCONV_BUFFER (numbers, cases[i].importance * sizeof (float), QCONV_F32);
+      const QconvArg args[] = { QCONV_BUF (&src),        QCONV_BUF (&dst),        QCONV_BUF (&importance),
+                                QCONV_I (cases[i].rows), QCONV_I (cases[i].cols), QCONV_I (0) };
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (op->run (NULL, NULL, args, &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+    }
 }
 
 int
@@ -353,6 +384,7 @@ main (int argc, char **argv)
   kernel_add_tests ("/ggml-encode/golden", test_golden);
   kernel_add_tests ("/ggml-encode/levels", test_levels);
   kernel_add_tests ("/ggml-encode/finite", test_finite);
+  kernel_add_tests ("/ggml-encode/refused", test_refused);
   kernel_add_tests ("/ggml-encode/search", test_search);
   kernel_add_tests ("/ggml-encode/search-edges", test_search_edges);
   return g_test_run ();
