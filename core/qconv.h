@@ -309,12 +309,14 @@ typedef struct {
  * @no_checksums: the metadata get no checksums of the tensors
  * @resume: a run that fails or is cancelled leaves its temporary file, and the next run of the same plan goes on with
  *   it; see qconv_plan_run()
+ * @split: files of at most so many bytes of tensors each, but whole layers; 0: one file
  */
 typedef struct {
   guint64 memory;
   guint n_threads;
   gboolean force, no_verify, allow_nonfinite, no_checksums, resume;
-  gconstpointer reserved[7];
+  guint64 split;
+  gconstpointer reserved[6];
 } QconvRunOptions;
 
 /**
@@ -347,10 +349,24 @@ typedef struct _QconvPlan QconvPlan;
 QCONV_API QconvPlan *qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error);
 QCONV_API void qconv_plan_free (QconvPlan *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvPlan, qconv_plan_free)
-QCONV_API const char *qconv_plan_output (const QconvPlan *p);   /* (transfer none) path */
+QCONV_API const char *qconv_plan_output (const QconvPlan *p);   /* (transfer none) path of the first file */
 QCONV_API const char *qconv_plan_target (const QconvPlan *p);   /* (transfer none) name */
-QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p); /* of the whole file, exactly */
+QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p); /* of all files, exactly */
 QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of working memory, the check included */
+
+
+/**
+ * QconvOutputFile: one file that a plan writes; there are several if QconvRunOptions.split or the writer asks for them.
+ * @bytes: of the whole file, exactly
+ */
+typedef struct {
+  const char *path;
+  guint64 bytes;
+  gconstpointer reserved[2];
+} QconvOutputFile;
+/* Returns: (transfer full) (element-type QconvOutputFile): at least one; the first is the one to open. The paths belong
+   to @p */
+QCONV_API GArray *qconv_plan_outputs (const QconvPlan *p);
 
 /**
  * QconvErrorLora: the file that QconvLoraOptions.error asks for.

@@ -31,7 +31,7 @@ QCONV_API QconvSource *qconv_source_sibling (QconvSource *s, const char *name, G
  * @n_bytes: stored bytes
  * @source: (nullable): the file that holds the tensor; NULL in a planned directory, see @file
  * @offset: bytes from the start of that file to the tensor's first byte
- * @file: in a planned directory the number of the output file. This core writes only file 0, OUTPUT
+ * @file: in a planned directory the number of the output file
  * @big_endian: the stored numbers are big-endian. Core swaps them when it reads; a reader must swap QCONV_OPAQUE
  *   itself
  */
@@ -123,6 +123,25 @@ QCONV_API gboolean qconv_file_read (QconvFile *f, guint64 offset, gsize n, void 
 QCONV_API gboolean qconv_file_write (QconvFile *f, guint64 offset, gsize n, gconstpointer src, GError **error);
 
 /**
+ * QconvSplit: how a container spreads a model over a set of files, if the user wants small ones. Core decides which
+ * tensors go into which file: whole layers, in the order in which the writer planned them. Parts are counted from 0.
+ *
+ * @part_name: returns: (transfer full): the name of part @no of @n > 1, if a single file would be called @name
+ * @part_metadata: sets the metadata of part @no of @n in @part, which has none; lay_out() gets them. @whole has all
+ *   tensors, QconvTensor.file is their part, and the metadata of the model
+ * @index_name: (nullable): returns: (transfer full): the name of a further file, which lists the parts; NULL: there is
+ *   none
+ * @index: appends the contents of that file to @text. @parts: names of the parts; ends with NULL
+ */
+typedef struct {
+  char *(*part_name) (const char *name, guint no, guint n);
+  gboolean (*part_metadata) (const QconvDirectory *whole, guint no, guint n, QconvDirectory *part, GError **error);
+  char *(*index_name) (const char *name);
+  gboolean (*index) (const QconvDirectory *whole, const char *const *parts, GByteArray *text, GError **error);
+  gconstpointer reserved[4];
+} QconvSplit;
+
+/**
  * QconvContainer: one format of a file or of a set of files.
  *
  * @options: (nullable): ends with { NULL }
@@ -141,12 +160,13 @@ QCONV_API gboolean qconv_file_write (QconvFile *f, guint64 offset, gsize n, gcon
  * @lay_out: (nullable): lays out a file to be written; NULL if the container is only read. @tensors are the @n planned
  *   tensors of one file: lay_out() must put them into the order of the file, set their offsets (bytes from the start of
  *   the file), append all bytes before the first tensor to @header and set @file_size. Tensors may not overlap each
- *   other or @header. Core writes zeros into gaps and behind the last tensor. @planned holds the metadata
+ *   other or @header. Core writes zeros into gaps and behind the last tensor. @planned holds the metadata of this file
  * @metadata: (nullable): globs of the keys of metadata that programs read in such files, "modelspec.*"; ends with NULL.
  *   Edits set other keys only if the user insists. NULL: they set any key
  * @complete: (nullable): writes the bytes between and behind tensors that depend on their contents, such as checksums
  *   and the directory of an archive. Core calls it once, after it has written all tensors; @tensors is as lay_out()
  *   left it. A file of gigabytes may not be read into memory at once
+ * @split: (nullable): NULL: a model is always one file
  */
 typedef struct _QconvContainer QconvContainer;
 struct _QconvContainer {
@@ -163,6 +183,6 @@ struct _QconvContainer {
                         guint n, QconvFile *file, GError **error);
   const char *const *metadata;
   const char *const *pairs;
-  gconstpointer reserved[1];
+  const QconvSplit *split;
 };
 G_END_DECLS

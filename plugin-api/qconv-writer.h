@@ -51,7 +51,7 @@ typedef struct {
  * @pack: (nullable): makes the bytes; only for tensors of a layer
  * @run: of @pack, in bytes; QCONV_WHOLE: one call when the layer is complete
  * @data: (transfer none) (nullable): core takes a reference. Without @pack exactly the tensor's bytes
- * @file: number of the output file. This core writes only file 0, OUTPUT
+ * @file: number of the output file; 0 unless the writer names files, see qconv_output_add_file()
  * @load: (nullable): the load function that undoes @pack. If an edited file bound this component by the same function,
  *   core copies the bytes, dtype and shape of the old tensor instead of unpacking them
  * @blocks: (nullable): the type of a QCONV_OPAQUE tensor. Core keeps the pointer
@@ -72,6 +72,11 @@ typedef struct {
    taken. */
 QCONV_API gboolean qconv_output_add (QconvOutput *o, const QconvLayer *layer, const char *suffix,
                                      const QconvPlanned *tensor, GError **error);
+/* Makes the output a folder with the file @name, a plain file name, and returns its number for #QconvPlanned.file: the
+   first call names file 0, which gets the metadata, and file 0 must hold tensors. The folder is called as a single file
+   would be, without the suffix. @bytes: (nullable): the whole contents of a file without tensors; NULL: the container
+   lays the file out, without metadata. For end(): files may be named after their tensors. */
+QCONV_API guint32 qconv_output_add_file (QconvOutput *o, const char *name, GBytes *bytes);
 /* Adds one line for the user about the planned output. */
 QCONV_API void qconv_output_warn (QconvOutput *o, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* Sets the metadata @key to the text @value, or removes it if @value is NULL. At first the metadata are those of the

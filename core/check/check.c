@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Pairs the layers of a written file with their sources, which expected.c compares. run.c calls it after a run. */
+/* Pairs the layers of the written files with their sources, which expected.c compares. run.c calls it after a run. */
 #include "check/check.h"
 
 #include <string.h>
@@ -66,44 +66,85 @@ pair_plan (const QconvPlan *p, const QconvModel *written, Expected *e, GError **
   return TRUE;
 }
 
-QconvModel *
-qconv_check_open_written (const QconvPlan *p, const char *path, GError **error)
+/* Returns: (transfer full): the files at @paths. Those of a set go by the names that they will have: that is how one
+   finds the others. The strings belong to @names */
+static SourceName *
+name_files (const QconvPlan *p, const char *const *paths, GPtrArray *names)
 {
+  SourceName *files = g_new (SourceName, p->files->len);
+
+  for (guint i = 0; i < p->files->len; i++)
+    {
+      char *name = g_path_get_basename (p->files->len > 1 ? qconv_plan_file (p, i)->path : paths[i]);
+
+      g_ptr_array_add (names, name);
+      files[i] = (SourceName) { paths[i], name };
+    }
+  return files;
+}
+
+QconvModel *
+qconv_check_open_written (const QconvPlan *p, const char *const *paths, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autofree SourceName *files = name_files (p, paths, names);
   const QconvWriter *w = p->target->writer;
   gboolean quantized = w->reader != NULL && (p->edit != NULL || p->target->quantizer != NULL);
   QconvOpenOptions options
       = { .from = quantized ? w->reader : w->container, .for_verify = p->target->target->scheme == NULL };
   g_autoptr (GError) refused = NULL;
-  QconvModel *written = qconv_model_open (path, &options, &refused);
+  QconvModel *written = qconv_model_open_set (files, p->files->len, &options, &refused);
 
   if (written != NULL)
     return written;
   if (refused->domain == QCONV_ERROR)
-    qconv_fail (error, QCONV_ERROR_CHECK, "%s: the written file cannot be read back: %s", p->path, refused->message);
+    qconv_fail (error, QCONV_ERROR_CHECK, "%s: the written file cannot be read back: %s", qconv_plan_output (p),
+                refused->message);
   else
     g_propagate_prefixed_error (error, g_steal_pointer (&refused),
-                                "%s: the written file cannot be read back: ", p->path);
+                                "%s: the written file cannot be read back: ", qconv_plan_output (p));
   return NULL;
 }
 
-/* Compares the start of the file, which holds the header and the metadata, with the planned bytes */
-static gboolean
-check_header (const QconvPlan *p, const QconvModel *written, QconvReport *r, GError **error)
+/* Returns: (transfer none): file @i as the check of the model opened it */
+static QconvSource *
+file_source (const QconvPlan *p, const QconvModel *written, guint i, GError **error)
 {
-  const GByteArray *header = p->layout.header;
+  g_autofree char *name = g_path_get_basename (qconv_plan_file (p, i)->path);
+
+  return i == 0 ? written->source : qconv_source_sibling (written->source, name, error);
+}
+
+/* Compares the start of file @i, which holds the header and the metadata, with the planned bytes */
+static gboolean
+check_header (const QconvPlan *p, const QconvModel *written, guint i, QconvReport *r, GError **error)
+{
+  const GByteArray *header = qconv_plan_file (p, i)->layout.header;
+  QconvSource *source = file_source (p, written, i, error);
   guint8 bytes[16384];
   gboolean same = TRUE;
   guint n;
 
+  if (source == NULL)
+    return FALSE;
   for (guint at = 0; same && at < header->len; at += n)
     {
       n = MIN (header->len - at, sizeof bytes);
-      if (!qconv_source_read (written->source, at, n, bytes, error))
+      if (!qconv_source_read (source, at, n, bytes, error))
         return FALSE;
       same = memcmp (bytes, header->data + at, n) == 0;
     }
   if (!same)
     qconv_report_problem (r, NULL, "header", "the header is not the one that was written");
+  return TRUE;
+}
+
+static gboolean
+check_headers (const QconvPlan *p, const QconvModel *written, QconvReport *r, GError **error)
+{
+  for (guint i = 0; i < p->files->len; i++)
+    if (!check_header (p, written, i, r, error))
+      return FALSE;
   return TRUE;
 }
 
@@ -120,9 +161,9 @@ sums_by_name (const QconvPlan *p, const Checksum *sums)
 }
 
 QconvReport *
-qconv_check_plan (const QconvPlan *p, const Written *file, const Listener *listener, GError **error)
+qconv_check_plan (const QconvPlan *p, const Written *files, const Listener *listener, GError **error)
 {
-  g_autoptr (QconvModel) written = qconv_check_open_written (p, file->path, error);
+  g_autoptr (QconvModel) written = qconv_check_open_written (p, files->paths, error);
   g_autoptr (QconvReport) r = NULL;
   g_auto (Expected) e = { 0 };
   gboolean verbatim = p->target->target->scheme == NULL; /* no reader has to understand the copy */
@@ -137,8 +178,8 @@ qconv_check_plan (const QconvPlan *p, const Written *file, const Listener *liste
   if (!p->verify)
     return g_steal_pointer (&r);
   qconv_expected_init (&e, written, r, r);
-  e.sums = sums_by_name (p, file->sums);
-  if (!check_header (p, written, r, error) || (!verbatim && !pair_plan (p, written, &e, error))
+  e.sums = sums_by_name (p, files->sums);
+  if (!check_headers (p, written, r, error) || (!verbatim && !pair_plan (p, written, &e, error))
       || !qconv_expected_compare (&e, &p->limits, listener, error))
     return NULL;
   return g_steal_pointer (&r);

@@ -4,17 +4,18 @@
 #include "plan/plan.h"
 #include "schedule/progress.h"
 
-/* Written: a file that a run wrote, and the checksums of what it meant to write, by index in the planned directory */
+/* Written: the files that a run wrote, and the checksums of what it meant to write, by index in the planned directory.
+   @paths: (array): of the temporary files, in the order of p->files */
 typedef struct {
-  const char *path;
+  const char *const *paths;
   const Checksum *sums;
 } Written;
 
-/* Opens the written file by the reader that the writer names. If the reader refuses the file, qconv wrote a wrong file:
-   QCONV_ERROR_CHECK. Returns: (transfer full) */
-QconvModel *qconv_check_open_written (const QconvPlan *p, const char *path, GError **error);
+/* Opens the written files by the reader that the writer names. If the reader refuses them, qconv wrote a wrong file:
+   QCONV_ERROR_CHECK. @paths: as in #Written. Returns: (transfer full) */
+QconvModel *qconv_check_open_written (const QconvPlan *p, const char *const *paths, GError **error);
 /* Returns: (transfer none) (nullable): the layer of the written file that @l planned; NULL if the file lacks it */
 const SourceLayer *qconv_check_find_written (const QconvModel *written, const PlannedLayer *l);
-/* Checks the file that @p planned: its structure, and with p->verify every byte and the numbers of every layer. Adds
+/* Checks the files that @p planned: its structure, and with p->verify every byte and the numbers of every layer. Adds
    problems to the report; fails only if the check itself cannot be done. Returns: (transfer full) */
-QconvReport *qconv_check_plan (const QconvPlan *p, const Written *written, const Listener *listener, GError **error);
+QconvReport *qconv_check_plan (const QconvPlan *p, const Written *files, const Listener *listener, GError **error);

@@ -227,24 +227,19 @@ qconv_model_check_reads (const QconvModel *m, GError **error)
   return qconv_source_check_reads (m->source, error);
 }
 
-QconvModel *
-qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error)
+/* @source: (transfer full): the opened file; @file: its path; @path: as the user named it */
+static QconvModel *
+open_source (QconvSource *source, const char *file, const char *path, const QconvOpenOptions *o, GError **error)
 {
-  static const QconvOpenOptions none;
-  const QconvOpenOptions *o = options != NULL ? options : &none;
-  g_autofree char *file = qconv_open_entry (path, error);
-  g_autoptr (QconvModel) m = NULL;
+  g_autoptr (QconvModel) m = g_new0 (QconvModel, 1);
   Warn warn = { o->warn, o->warn_data };
 
-  if (file == NULL)
-    return NULL;
-  m = g_new0 (QconvModel, 1);
+  m->source = source;
   m->path = g_strdup (path);
   m->knowledge = qconv_knowledge_new (o->family_file);
   m->participants = g_array_new (FALSE, FALSE, sizeof (Participant));
   m->readers = g_ptr_array_new ();
-  m->source = qconv_source_open (file, error);
-  if (m->source == NULL || (o->family_file != NULL && qconv_model_families (m, error) == NULL))
+  if (o->family_file != NULL && qconv_model_families (m, error) == NULL)
     return NULL;
   if (!look_inside (m, o, file, error))
     return NULL;
@@ -255,6 +250,24 @@ qconv_model_open (const char *path, const QconvOpenOptions *options, GError **er
     return NULL;
   warn_of_biases (m, &warn);
   return g_steal_pointer (&m);
+}
+
+QconvModel *
+qconv_model_open (const char *path, const QconvOpenOptions *options, GError **error)
+{
+  static const QconvOpenOptions none;
+  g_autofree char *file = qconv_open_entry (path, error);
+  QconvSource *source = file != NULL ? qconv_source_open (file, error) : NULL;
+
+  return source != NULL ? open_source (source, file, path, options != NULL ? options : &none, error) : NULL;
+}
+
+QconvModel *
+qconv_model_open_set (const SourceName *files, guint n, const QconvOpenOptions *options, GError **error)
+{
+  QconvSource *source = qconv_source_open_set (files, n, error);
+
+  return source != NULL ? open_source (source, files[0].path, files[0].path, options, error) : NULL;
 }
 
 SourceLayer *

@@ -23,6 +23,9 @@ struct _QconvModel {
   Knowledge *knowledge;  /* see identify.h */
 };
 
+/* Opens a model of @n > 0 files whose names are others than those on the disk: those that a run is about to give them.
+   Returns: (transfer full) */
+QconvModel *qconv_model_open_set (const SourceName *files, guint n, const QconvOpenOptions *options, GError **error);
 /* Fails with the first error that the system gave when a file of @m was read, see qconv_source_check_reads() */
 gboolean qconv_model_check_reads (const QconvModel *m, GError **error);
 /* Returns: (transfer none): the layer or tensor whose short name is that of @name; NULL if there is none */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writes a file beside its destination and renames it when it is complete. The run calls it. */
-#include "io/save.h"
-
+/* Writes files beside their destinations and renames them when all are complete. The run calls it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -14,6 +12,7 @@
 #include "base/checksum.h"
 #include "base/error.h"
 #include "io/descriptor.h"
+#include "io/save-private.h"
 #include "qconv.h"
 
 #define SUFFIX ".qconv-part"
@@ -23,17 +22,11 @@
 /* Bytes of the name of the destination that the temporary name repeats: most file systems allow names of 255 */
 enum { MOST_OF_NAME = 200 };
 
-struct _Save {
-  char *path, *temporary;
-  int fd;
-  guint64 size;
-  gboolean kept; /* the temporary file stays if it does not get its name */
-};
-
-/* The temporary files of all saves of this process. After qconv_abandon_outputs() no file is created or renamed */
+/* The temporary files of all saves of this process, and the folders that were made for them. After
+   qconv_abandon_outputs() no file is created or renamed */
 static struct {
   GMutex lock;
-  GPtrArray *paths;
+  GPtrArray *paths, *folders;
   gboolean abandoned;
 } unfinished;
 
@@ -61,6 +54,16 @@ temporary_start (const char *base)
     for (n = MOST_OF_NAME; n > 0 && ((guchar) base[n] & 0xc0) == 0x80;) /* inside a character of UTF-8 */
       n--;
   return g_strdup_printf (".%.*s.", (int) n, base);
+}
+
+/* Returns: (transfer full): a new path of a temporary file for the destination @base in @folder */
+static char *
+temporary_path (const char *folder, const char *base)
+{
+  g_autofree char *start = temporary_start (base);
+  g_autofree char *name = g_strdup_printf ("%s%d-%08x" SUFFIX, start, (int) getpid (), g_random_int ());
+
+  return g_build_filename (folder, name, NULL);
 }
 
 static void
@@ -159,9 +162,7 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
     unfinished.paths = g_ptr_array_new ();
   for (guint i = 0; i < 8; i++)
     {
-      g_autofree char *start = temporary_start (base);
-      g_autofree char *name = g_strdup_printf ("%s%d-%08x" SUFFIX, start, (int) getpid (), g_random_int ());
-      g_autofree char *path = g_build_filename (folder, name, NULL);
+      g_autofree char *path = temporary_path (folder, base);
 
       s->fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (s->fd < 0)
@@ -179,31 +180,6 @@ create_locked (Save *s, const char *folder, const char *base, GError **error)
   return qconv_fail (error, QCONV_ERROR_LIMIT, "%s: other runs keep removing the temporary file", folder);
 }
 
-/* Changes the blocks of @n bytes at @offset as fallocate() does. @done: (out): FALSE if the file system cannot */
-static gboolean
-change_blocks (Save *s, int mode, guint64 offset, guint64 n, gboolean *done, GError **error)
-{
-  *done = FALSE;
-  while (n > 0 && fallocate (s->fd, mode, (off_t) offset, (off_t) n) != 0)
-    if (errno == EOPNOTSUPP || errno == ENOSYS)
-      return TRUE;
-    else if (errno != EINTR)
-      return qconv_fail_by_errno (error, errno, s->temporary);
-  *done = TRUE;
-  return TRUE;
-}
-
-/* Allocates blocks for the whole file, so that a full disk is found before the work. Not all file systems can */
-static gboolean
-allocate (Save *s, GError **error)
-{
-  gboolean done;
-
-  if (ftruncate (s->fd, (off_t) s->size) != 0)
-    return qconv_fail_by_errno (error, errno, s->temporary);
-  return change_blocks (s, 0, 0, s->size, &done, error);
-}
-
 Save *
 qconv_save_new (const char *path, guint64 size, GError **error)
 {
@@ -216,7 +192,7 @@ qconv_save_new (const char *path, guint64 size, GError **error)
   remove_leftovers (folder, base);
   if (!qconv_save_check (path, size, error) || !create_locked (s, folder, base, error))
     return NULL;
-  return follow_replaced (s, error) && allocate (s, error) ? g_steal_pointer (&s) : NULL;
+  return follow_replaced (s, error) && qconv_save_allocate (s, error) ? g_steal_pointer (&s) : NULL;
 }
 
 /* ---- Files that stay for the next run ---- */
@@ -312,7 +288,7 @@ gboolean
 qconv_save_keep (Save *s, GError **error)
 {
   if (!qconv_save_check (s->path, s->size - MIN (s->size, qconv_save_kept_bytes (s->path)), error)
-      || !follow_replaced (s, error) || !allocate (s, error))
+      || !follow_replaced (s, error) || !qconv_save_allocate (s, error))
     return FALSE;
   s->kept = TRUE;
   return TRUE;
@@ -322,25 +298,6 @@ void
 qconv_save_drop (Save *s)
 {
   s->kept = FALSE;
-}
-
-gboolean
-qconv_save_clear (Save *s, guint64 offset, guint64 n, GError **error)
-{
-  static const guint8 zeros[1 << 16];
-  gboolean done;
-
-  if (!change_blocks (s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, n, &done, error))
-    return FALSE;
-  if (done)
-    return change_blocks (s, 0, offset, n, &done, error);
-  for (guint64 piece; n > 0; n -= piece, offset += piece)
-    {
-      piece = MIN (n, sizeof zeros);
-      if (!qconv_save_write (s, offset, zeros, (gsize) piece, error))
-        return FALSE;
-    }
-  return TRUE;
 }
 
 /* ---- Ends ---- */
@@ -353,6 +310,8 @@ qconv_abandon_outputs (void)
   unfinished.abandoned = TRUE;
   for (guint i = 0; unfinished.paths != NULL && i < unfinished.paths->len; i++)
     g_unlink (g_ptr_array_index (unfinished.paths, i));
+  for (guint i = 0; unfinished.folders != NULL && i < unfinished.folders->len; i++)
+    g_rmdir (g_ptr_array_index (unfinished.folders, i));
 }
 
 /* Kept files were never among those that qconv_abandon_outputs() removes. The caller holds the lock */
@@ -379,6 +338,7 @@ qconv_save_free (Save *s)
     remove_temporary (s);
   if (s->fd >= 0)
     close (s->fd);
+  g_free (s->aside);
   g_free (s->temporary);
   g_free (s->path);
   g_free (s);
@@ -388,52 +348,6 @@ const char *
 qconv_save_temporary (const Save *s)
 {
   return s->temporary;
-}
-
-gboolean
-qconv_save_read (Save *s, guint64 offset, void *dst, gsize n, GError **error)
-{
-  return qconv_descriptor_read (s->fd, s->path, offset, dst, n, error);
-}
-
-gboolean
-qconv_save_write (Save *s, guint64 offset, gconstpointer data, gsize n, GError **error)
-{
-  if (offset > s->size || n > s->size - offset)
-    return qconv_fail (error, QCONV_ERROR_BUG, "bytes were written past the planned end of the output");
-  return qconv_descriptor_write (s->fd, s->path, offset, data, n, error);
-}
-
-gboolean
-qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *done, GError **error)
-{
-  int fd = qconv_source_descriptor (from->source);
-  off_t in = (off_t) from->start, out = (off_t) offset;
-  guint64 n = from->n;
-
-  *done = FALSE;
-  if (offset > s->size || n > s->size - offset)
-    return qconv_fail (error, QCONV_ERROR_BUG, "bytes were copied past the planned end of the output");
-  while (fd >= 0 && n > 0)
-    {
-      gssize put = copy_file_range (fd, &in, s->fd, &out, MIN (n, 1u << 30), 0);
-
-      if (put < 0 && errno == EINTR)
-        continue;
-      if (put < 0 && (errno == ENOSPC || errno == EDQUOT))
-        return qconv_fail_by_errno (error, errno, s->path);
-      if (put <= 0) /* the system cannot, or there is a fault that reading and writing will report */
-        return TRUE;
-      n -= (guint64) put;
-    }
-  *done = n == 0;
-  return TRUE;
-}
-
-gboolean
-qconv_save_sync (Save *s, GError **error)
-{
-  return fsync (s->fd) == 0 || qconv_fail_by_errno (error, errno, s->path);
 }
 
 static void
@@ -448,31 +362,136 @@ sync_folder (const char *path)
   close (fd);
 }
 
-/* Renames the temporary file, unless the program ends */
-static gboolean
-give_name (Save *s, gboolean replace, GError **error)
-{
-  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+/* ---- Names ---- */
 
-  if (unfinished.abandoned)
-    return fail_abandoned (s, error);
+/* Gives the file that @s will replace a second name, so that take_back() can bring it back */
+static void
+put_aside (Save *s)
+{
+  g_autofree char *folder = g_path_get_dirname (s->path), *base = g_path_get_basename (s->path);
+  g_autofree char *path = temporary_path (folder, base);
+  struct stat st;
+
+  s->replaces = lstat (s->path, &st) == 0;
+  if (s->replaces && link (s->path, path) == 0)
+    s->aside = g_steal_pointer (&path);
+}
+
+static void
+forget_aside (Save *s)
+{
+  if (s->aside != NULL)
+    g_unlink (s->aside);
+  g_clear_pointer (&s->aside, g_free);
+}
+
+/* Renames the temporary file. @undo: take_back() may have to undo it */
+static gboolean
+give_name (Save *s, gboolean replace, gboolean undo, GError **error)
+{
   /* A file that appeared meanwhile belongs to somebody else */
   if (!replace && link (s->temporary, s->path) == 0)
-    g_unlink (s->temporary);
-  else if (!replace && errno == EEXIST)
+    {
+      g_unlink (s->temporary);
+      return TRUE;
+    }
+  if (!replace && errno == EEXIST)
     return qconv_fail (error, QCONV_ERROR_OPTION, "%s: appeared meanwhile; --force overwrites it", s->path);
-  else if (g_rename (s->temporary, s->path) != 0)
-    return qconv_fail_by_errno (error, errno, s->path);
-  forget_temporary (s);
+  if (undo)
+    put_aside (s);
+  if (g_rename (s->temporary, s->path) == 0)
+    return TRUE;
+  qconv_fail_by_errno (error, errno, s->path);
+  forget_aside (s);
+  return FALSE;
+}
+
+/* Undoes give_name(). On a file system without second names, a file that was replaced is lost, so the new one stays */
+static void
+take_back (Save *s)
+{
+  if (s->aside != NULL && link (s->path, s->temporary) == 0 && g_rename (s->aside, s->path) == 0)
+    g_clear_pointer (&s->aside, g_free);
+  else if (!s->replaces)
+    g_rename (s->path, s->temporary);
+}
+
+/* Renames all temporary files or none, unless the program ends */
+static gboolean
+give_names (Save *const *saves, guint n, gboolean replace, GError **error)
+{
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+  guint done = 0;
+
+  if (unfinished.abandoned)
+    return fail_abandoned (saves[0], error);
+  while (done < n && give_name (saves[done], replace, n > 1, error))
+    done++;
+  if (done < n)
+    {
+      while (done-- > 0)
+        take_back (saves[done]);
+      return FALSE;
+    }
+  for (guint i = 0; i < n; i++)
+    {
+      forget_aside (saves[i]);
+      forget_temporary (saves[i]);
+    }
   return TRUE;
 }
 
 gboolean
-qconv_save_commit (Save *s, gboolean replace, GError **error)
+qconv_save_commit (Save *const *saves, guint n, gboolean replace, GError **error)
 {
-  if (!give_name (s, replace, error))
+  if (!give_names (saves, n, replace, error))
     return FALSE;
-  g_clear_pointer (&s->temporary, g_free);
-  sync_folder (s->path);
+  for (guint i = 0; i < n; i++)
+    {
+      g_clear_pointer (&saves[i]->temporary, g_free);
+      sync_folder (saves[i]->path);
+    }
   return TRUE;
+}
+
+/* ---- Folders ---- */
+
+/* @made: (nullable): the path, if it was made */
+struct _SaveFolder {
+  char *made;
+};
+
+SaveFolder *
+qconv_save_folder_new (const char *path, GError **error)
+{
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+  SaveFolder *f = g_new0 (SaveFolder, 1);
+
+  if (unfinished.folders == NULL)
+    unfinished.folders = g_ptr_array_new ();
+  if (!unfinished.abandoned && g_mkdir (path, 0777) == 0)
+    {
+      f->made = g_strdup (path);
+      g_ptr_array_add (unfinished.folders, f->made);
+      return f;
+    }
+  if (unfinished.abandoned || errno == EEXIST)
+    return f;
+  qconv_fail_by_errno (error, errno, path);
+  g_free (f);
+  return NULL;
+}
+
+void
+qconv_save_folder_free (SaveFolder *f)
+{
+  g_autoptr (GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new (&unfinished.lock);
+
+  if (f->made != NULL)
+    {
+      g_ptr_array_remove_fast (unfinished.folders, f->made);
+      g_rmdir (f->made); /* fails if the output is in it */
+      g_free (f->made);
+    }
+  g_free (f);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writes a file that appears complete under its name or not at all. The run uses it. */
+/* Writes files that appear complete under their names or not at all. The run uses it. */
 #pragma once
 #include "io/source.h"
 
@@ -48,5 +48,15 @@ typedef struct {
 gboolean qconv_save_copy (Save *s, guint64 offset, const SourceRange *from, gboolean *done, GError **error);
 /* Waits until the bytes are on the disk */
 gboolean qconv_save_sync (Save *s, GError **error);
-/* Gives the file its name. Without @replace QCONV_ERROR_OPTION if the name is taken */
-gboolean qconv_save_commit (Save *s, gboolean replace, GError **error);
+/* Gives the @n files of one run their names, in this order: all of them or none. Without @replace QCONV_ERROR_OPTION if
+   a name is taken. A kill of the program between two names is the only thing that leaves
+   some of them */
+gboolean qconv_save_commit (Save *const *saves, guint n, gboolean replace, GError **error);
+
+/* A folder that is made for an output */
+typedef struct _SaveFolder SaveFolder;
+/* Makes the folder @path, unless it is there. Returns: (transfer full) */
+SaveFolder *qconv_save_folder_new (const char *path, GError **error);
+/* Removes the folder again if it was made and is empty */
+void qconv_save_folder_free (SaveFolder *f);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaveFolder, qconv_save_folder_free)

@@ -61,6 +61,27 @@ qconv_source_open (const char *path, GError **error)
 }
 
 QconvSource *
+qconv_source_open_set (const SourceName *files, guint n, GError **error)
+{
+  g_autoptr (QconvSource) first = NULL;
+
+  for (guint i = 0; i < n; i++)
+    {
+      QconvSource *s = qconv_source_open (files[i].path, error);
+
+      if (s == NULL)
+        return NULL;
+      g_free (s->name);
+      s->name = g_strdup (files[i].name);
+      if (i == 0)
+        first = s;
+      else
+        g_hash_table_insert (first->siblings, g_strdup (s->name), s);
+    }
+  return g_steal_pointer (&first);
+}
+
+QconvSource *
 qconv_source_new_for_bytes (GBytes *bytes, const char *name)
 {
   QconvSource *s = new_source (NULL, name);

@@ -5,6 +5,13 @@
 
 /* Opens a regular file. G_IO_ERROR: @path is not a regular file, or cannot be read. Returns: (transfer full) */
 QconvSource *qconv_source_open (const char *path, GError **error);
+/* The file @path, which goes by the name @name */
+typedef struct {
+  const char *path, *name;
+} SourceName;
+/* Opens @n > 0 files as one set. Returns: (transfer full): the first file; the others are its siblings, and come before
+   files that lie beside it under their names */
+QconvSource *qconv_source_open_set (const SourceName *files, guint n, GError **error);
 /* Returns: (transfer full): a source of bytes in memory, which has no siblings */
 QconvSource *qconv_source_new_for_bytes (GBytes *bytes, const char *name);
 void qconv_source_free (QconvSource *s);

@@ -108,6 +108,26 @@ qconv_call_lay_out (const QconvContainer *c, Layout *l, GError **error)
 }
 
 gboolean
+qconv_call_part_metadata (const QconvContainer *c, const QconvDirectory *whole, guint no, guint n, QconvDirectory *part,
+                          GError **error)
+{
+  GError *own = NULL;
+  gboolean ok = c->split->part_metadata (whole, no, n, part, &own);
+
+  return judge (ok, &own, &(Hook) { "container", c, "part_metadata", NULL }, error);
+}
+
+gboolean
+qconv_call_index (const QconvContainer *c, const QconvDirectory *whole, const char *const *parts, GByteArray *text,
+                  GError **error)
+{
+  GError *own = NULL;
+  gboolean ok = c->split->index (whole, parts, text, &own);
+
+  return judge (ok, &own, &(Hook) { "container", c, "index", NULL }, error);
+}
+
+gboolean
 qconv_call_complete (const QconvContainer *c, const Layout *l, QconvFile *file, GError **error)
 {
   GError *own = NULL;

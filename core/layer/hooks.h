@@ -38,6 +38,11 @@ typedef struct {
 gboolean qconv_call_open (const QconvContainer *c, QconvSource *source, const QconvValues *options,
                           QconvDirectory *directory, GError **error);
 gboolean qconv_call_lay_out (const QconvContainer *c, Layout *layout, GError **error);
+/* The hooks of c->split */
+gboolean qconv_call_part_metadata (const QconvContainer *c, const QconvDirectory *whole, guint no, guint n,
+                                   QconvDirectory *part, GError **error);
+gboolean qconv_call_index (const QconvContainer *c, const QconvDirectory *whole, const char *const *parts,
+                           GByteArray *text, GError **error);
 gboolean qconv_call_complete (const QconvContainer *c, const Layout *layout, QconvFile *file, GError **error);
 
 /* ---- Readers ---- */

@@ -119,7 +119,7 @@ lay_out (ErrorLora *e, const LoraWritten *spelling, GError **error)
   if (e->container == NULL || e->container->lay_out == NULL)
     return qconv_fail (error, QCONV_ERROR_NO_PLUGIN, "--error-lora: no loaded plugin writes the container of LoRAs%s%s",
                        spelling->container != NULL ? ", " : "", spelling->container != NULL ? spelling->container : "");
-  return qconv_layout_make (&e->layout, e->container, e->directory, error);
+  return qconv_layout_make_whole (&e->layout, e->container, e->directory, error);
 }
 
 gboolean

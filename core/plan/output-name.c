@@ -194,6 +194,20 @@ qconv_output_foreign_suffix (const QconvTargetInfo *t, const char *output)
 }
 
 char *
+qconv_output_folder (const QconvTargetInfo *t, const QconvValues *values, const char *input, const char *output,
+                     GError **error)
+{
+  char *path = output != NULL ? g_strdup (output) : qconv_output_path (t, values, input, NULL, error);
+  gsize n = path != NULL ? strlen (path) : 0;
+
+  if (path != NULL && output == NULL && g_str_has_suffix (path, t->writer->suffix))
+    path[n - strlen (t->writer->suffix)] = '\0';
+  while (output != NULL && n > 1 && path[n - 1] == G_DIR_SEPARATOR)
+    path[--n] = '\0';
+  return path;
+}
+
+char *
 qconv_output_path (const QconvTargetInfo *t, const QconvValues *values, const char *input, const char *output,
                    GError **error)
 {

@@ -17,6 +17,16 @@ free_planned_tensor (gpointer data)
   g_free (t);
 }
 
+static void
+free_name (gpointer data)
+{
+  OutputName *n = data;
+
+  g_clear_pointer (&n->bytes, g_bytes_unref);
+  g_free (n->name);
+  g_free (n);
+}
+
 void
 qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvTargetInfo *target)
 {
@@ -30,6 +40,7 @@ qconv_output_init (QconvOutput *o, const QconvModel *model, const QconvTargetInf
   o->directory = qconv_directory_new (NULL, NULL);
   o->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_planned_layer_free);
   o->tensors = g_ptr_array_new_with_free_func (free_planned_tensor);
+  o->files = g_ptr_array_new_with_free_func (free_name);
   for (guint i = 0; keys[i] != NULL; i++)
     if (verbatim || !qconv_claims_metadata_dropped (model->claims, keys[i]))
       qconv_directory_replace_metadata (o->directory, keys[i], qconv_directory_metadata (model->directory, keys[i]));
@@ -40,6 +51,7 @@ qconv_output_clear (QconvOutput *o)
 {
   g_clear_pointer (&o->facts, g_hash_table_unref);
   g_clear_pointer (&o->tensors, g_ptr_array_unref);
+  g_clear_pointer (&o->files, g_ptr_array_unref);
   g_clear_pointer (&o->layers, g_ptr_array_unref);
   g_clear_pointer (&o->directory, qconv_directory_free);
   g_clear_pointer (&o->options, qconv_values_free);
@@ -121,8 +133,6 @@ check_planned (const QconvOutput *o, const QconvLayer *layer, const char *name, 
   if ((guint) p->dtype >= QCONV_N_DTYPES || (p->dtype == QCONV_OPAQUE) != (p->blocks != NULL)
       || p->shape.rank > QCONV_MAX_RANK)
     return qconv_hook_broke (&hook, error, "adds tensor \"%s\" of an unknown type or rank", name);
-  if (p->file != 0)
-    return qconv_hook_broke (&hook, error, "puts tensor \"%s\" into file %u; there is only file 0", name, p->file);
   if (qconv_directory_find (o->directory, name) != NULL)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "two output tensors are called \"%s\"", name);
   if (p->blocks != NULL && !whole_blocks (p))
@@ -238,6 +248,18 @@ qconv_output_set_metadata_value (QconvOutput *o, const char *key, GVariant *valu
 {
   g_return_if_fail (o != NULL && key != NULL && value != NULL);
   qconv_directory_replace_metadata (o->directory, key, value);
+}
+
+guint32
+qconv_output_add_file (QconvOutput *o, const char *name, GBytes *bytes)
+{
+  OutputName *n;
+
+  g_return_val_if_fail (o != NULL && name != NULL && *name != '\0' && strchr (name, '/') == NULL, G_MAXUINT32);
+  n = g_new (OutputName, 1);
+  *n = (OutputName) { g_strdup (name), bytes != NULL ? g_bytes_ref (bytes) : NULL };
+  g_ptr_array_add (o->files, n);
+  return o->files->len - 1;
 }
 
 const char *

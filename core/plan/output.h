@@ -5,8 +5,14 @@
 #include "graph/model.h"
 #include "plan/planned.h"
 
+/* OutputName: a file of the output that the writer named. @bytes: (nullable): all of it; NULL: it holds tensors */
+typedef struct {
+  char *name;
+  GBytes *bytes;
+} OutputName;
+
 /**
- * QconvOutput: the planned file.
+ * QconvOutput: the planned output.
  *
  * @model: the model that it is made from
  * @writer: plans the tensors
@@ -15,6 +21,7 @@
  * @options: of the writer
  * @layers: (element-type PlannedLayer): in order
  * @tensors: (element-type PlannedTensor): by index in @directory
+ * @files: (element-type OutputName): by number; empty: there is one file, or a set that the container names
  * @facts: (nullable): name → text of what is known about the model, see qconv_output_fact()
  * @warn: listener of the writer's warnings
  * @current: (nullable): the layer whose tensors the writer is planning; NULL in end()
@@ -25,7 +32,7 @@ struct _QconvOutput {
   const char *target;
   QconvDirectory *directory;
   QconvValues *options;
-  GPtrArray *layers, *tensors;
+  GPtrArray *layers, *tensors, *files;
   GHashTable *facts;
   Warn warn;
   PlannedLayer *current;

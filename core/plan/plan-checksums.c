@@ -4,7 +4,7 @@
 
 #include "base/checksum-map.h"
 #include "io/source.h"
-#include "plan/layout.h"
+#include "plan/files.h"
 
 #define SEE_VERIFY "; `qconv verify` shows all damage"
 
@@ -24,54 +24,75 @@ qconv_plan_check_stated (const QconvPlan *p, GError **error)
   return TRUE;
 }
 
-/* Fails with @refused (transfer full), and says so if the file could be laid out without checksums */
-static gboolean
-fail_layout (QconvPlan *p, const QconvContainer *c, GError *refused, GError **error)
+/* Fails with @refused (transfer full), and says so if the files could be laid out without checksums */
+static void
+fail_layout (QconvPlan *p, const FilesJob *job, GError *refused, GError **error)
 {
   g_autoptr (GError) own = refused;
-  Layout without = { 0 };
-  gboolean fits;
+  g_autoptr (GPtrArray) without = NULL;
 
   qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, NULL);
-  fits = p->checksums && own->domain == QCONV_ERROR && qconv_layout_make (&without, c, p->output.directory, NULL);
-  qconv_layout_clear (&without);
-  if (!fits)
-    {
-      g_propagate_error (error, g_steal_pointer (&own));
-      return FALSE;
-    }
-  return qconv_fail (error, own->code, "%s; --no-checksums makes it fit", own->message);
+  if (p->checksums && own->domain == QCONV_ERROR)
+    without = qconv_files_new (job, NULL);
+  if (without != NULL)
+    qconv_fail (error, own->code, "%s; --no-checksums makes it fit", own->message);
+  else
+    g_propagate_error (error, g_steal_pointer (&own));
 }
 
-gboolean
-qconv_plan_lay_out (QconvPlan *p, const Checksum *sums, Layout *layout, GError **error)
+GPtrArray *
+qconv_plan_lay_out (QconvPlan *p, const Checksum *sums, GError **error)
 {
   GError *refused = NULL;
   const QconvContainer *c = qconv_registry_container (p->target->writer->container);
   g_autofree char *text = p->checksums ? qconv_checksum_map_text (p->output.directory, sums) : NULL;
+  const FilesJob job = { &p->output, p->path, p->split };
+  GPtrArray *files;
 
   if (c->lay_out == NULL)
-    return qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
+    {
+      qconv_fail (error, QCONV_ERROR_BUG, "container %s cannot be written", c->id);
+      return NULL;
+    }
   qconv_output_set_metadata (&p->output, QCONV_CHECKSUMS, text);
-  return qconv_layout_make (layout, c, p->output.directory, &refused) || fail_layout (p, c, refused, error);
+  files = qconv_files_new (&job, &refused);
+  if (files == NULL)
+    fail_layout (p, &job, refused, error);
+  return files;
+}
+
+/* Returns whether all @files are as large as those of @p, and so are their headers */
+static gboolean
+same_sizes (const QconvPlan *p, const GPtrArray *files)
+{
+  for (guint i = 0; i < files->len; i++)
+    {
+      const Layout *a = &qconv_plan_file (p, i)->layout, *b = &((const PlannedFile *) files->pdata[i])->layout;
+
+      if (a->file_size != b->file_size || a->header->len != b->header->len)
+        return FALSE;
+    }
+  return TRUE;
 }
 
 gboolean
 qconv_plan_set_checksums (QconvPlan *p, const Checksum *sums, GError **error)
 {
-  Layout with = { 0 };
-  gboolean ok = !p->checksums || qconv_plan_lay_out (p, sums, &with, error);
+  g_autoptr (GPtrArray) with = p->checksums ? qconv_plan_lay_out (p, sums, error) : NULL;
 
-  if (ok && p->checksums && (with.file_size != p->layout.file_size || with.header->len != p->layout.header->len))
-    ok = qconv_fail (error, QCONV_ERROR_BUG, "container %s makes headers of two lengths from texts of one length",
-                     p->target->writer->container);
-  if (ok && p->checksums)
+  if (with == NULL)
+    return !p->checksums;
+  if (with->len != p->files->len || !same_sizes (p, with))
+    return qconv_fail (error, QCONV_ERROR_BUG, "container %s makes headers of two lengths from texts of one length",
+                       p->target->writer->container);
+  for (guint i = 0; i < with->len; i++) /* the run may have followed links, and somebody may hold the path */
     {
-      Layout without = p->layout;
+      PlannedFile *f = g_ptr_array_index (with, i);
 
-      p->layout = with;
-      with = without;
+      g_free (f->path);
+      f->path = g_steal_pointer (&qconv_plan_file (p, i)->path);
     }
-  qconv_layout_clear (&with);
-  return ok;
+  g_ptr_array_unref (p->files);
+  p->files = g_steal_pointer (&with);
+  return TRUE;
 }

@@ -8,8 +8,9 @@
    tensors contradict: the output would state new ones, and nobody could see the damage again. Warns of metadata that
    another program changed */
 gboolean qconv_plan_check_stated (const QconvPlan *p, GError **error);
-/* Lays the file out. @sums: (nullable): of the tensors, by index; NULL: checksums of the same length are laid out */
-gboolean qconv_plan_lay_out (QconvPlan *p, const Checksum *sums, Layout *layout, GError **error);
+/* Lays the files out. @sums: (nullable): of the tensors, by index; NULL: checksums of the same length are laid out.
+   Returns: (transfer full) (element-type PlannedFile) */
+GPtrArray *qconv_plan_lay_out (QconvPlan *p, const Checksum *sums, GError **error);
 /* Puts the checksums of the tensors, by their index in the planned directory, into the header. No tensor moves. Does
    nothing if the plan goes without checksums */
 gboolean qconv_plan_set_checksums (QconvPlan *p, const Checksum *sums, GError **error);

@@ -54,8 +54,8 @@ feed_tensor (GChecksum *c, const QconvTensor *t)
   g_autofree char *shape = qconv_shape_to_string (&t->shape);
 
   feed (c, "%s", t->name);
-  feed (c, "%s %d %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %d", shape, (int) t->dtype, t->offset, t->n_bytes,
-        t->big_endian);
+  feed (c, "%s %d %u %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %d", shape, (int) t->dtype, t->file, t->offset,
+        t->n_bytes, t->big_endian);
 }
 
 /* ---- The program ---- */
@@ -240,8 +240,15 @@ feed_plan (GChecksum *c, const QconvPlan *p)
   const GArray *participants = p->model->participants;
 
   feed (c, "%s", p->target->name);
-  feed (c, "%" G_GUINT64_FORMAT " %u %d %d", p->layout.file_size, p->layout.header->len, p->allow_nonfinite,
-        p->checksums);
+  feed (c, "%d %d", p->allow_nonfinite, p->checksums);
+  for (guint i = 0; i < p->files->len; i++)
+    {
+      const PlannedFile *f = qconv_plan_file (p, i);
+      g_autofree char *name = g_path_get_basename (f->path);
+
+      feed (c, "%s", name);
+      feed (c, "%" G_GUINT64_FORMAT " %u", f->layout.file_size, f->layout.header->len);
+    }
   for (guint i = 0; i < participants->len; i++)
     {
       const Participant *x = &g_array_index (participants, Participant, i);

@@ -280,17 +280,32 @@ check_job (const Planning *pl, GError **error)
                         p->target->name);
 }
 
-/* Names the output after the options of its scheme, unless the user named it */
+/* Names the output after the options of its scheme, and the folder if it is one, unless the user named it */
 static gboolean
 name_output (const Planning *pl, GError **error)
 {
   QconvPlan *p = pl->plan;
   const Scheme *scheme = qconv_schemes_main (&pl->schemes);
+  const QconvValues *values = scheme != NULL ? scheme->values : p->output.options;
 
+  if (p->edit != NULL || (p->target->target->file_name == NULL && !qconv_plan_is_folder (p)))
+    return TRUE;
   g_free (p->path);
-  p->path = qconv_output_path (p->target, scheme != NULL ? scheme->values : p->output.options, p->model->path,
-                               pl->job->output, error);
+  if (qconv_plan_is_folder (p))
+    p->path = qconv_output_folder (p->target, values, p->model->path, pl->job->output, error);
+  else
+    p->path = qconv_output_path (p->target, values, p->model->path, pl->job->output, error);
   return p->path != NULL;
+}
+
+/* Lays the files out, when all tensors are planned and the output has its name */
+static gboolean
+lay_out (const Planning *pl, GError **error)
+{
+  if (!name_output (pl, error))
+    return FALSE;
+  pl->plan->files = qconv_plan_lay_out (pl->plan, NULL, error);
+  return pl->plan->files != NULL;
 }
 
 static gboolean
@@ -312,13 +327,11 @@ make_plan (Planning *pl, GError **error)
   if (pl->scales != NULL
       && !qconv_input_scales_check (pl->scales, p->mapping != NULL ? p->mapping->layers : p->model->layers, error))
     return FALSE;
-  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !qconv_plan_lay_out (p, NULL, &p->layout, error)
+  if (!plan_layers (pl, error) || !check_recognised (pl, error) || !lay_out (pl, error)
       || !qconv_error_lora_plan (p, pl->job->lora.error, error) || !plan_costs (p, error))
     return FALSE;
   if (p->edit != NULL)
     p->changes = qconv_edit_changes (p);
-  if (p->target->target->file_name != NULL && !name_output (pl, error))
-    return FALSE;
   qconv_plan_warn (p, pl->scales != NULL);
   return TRUE;
 }
@@ -389,6 +402,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   };
   p->verify = !job->run.no_verify;
   p->checksums = !job->run.no_checksums;
+  p->split = job->run.split;
   p->force = job->run.force;
   p->resume = job->run.resume;
   p->allow_nonfinite = job->run.allow_nonfinite;
@@ -409,14 +423,6 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   return NULL;
 }
 
-/* ---- Questions about a plan ---- */
-
-GPtrArray *
-qconv_plan_changes (const QconvPlan *p)
-{
-  return p->changes;
-}
-
 void
 qconv_plan_free (QconvPlan *p)
 {
@@ -427,71 +433,9 @@ qconv_plan_free (QconvPlan *p)
   g_clear_pointer (&p->error_lora, qconv_error_lora_free);
   g_clear_pointer (&p->verbatim, g_ptr_array_unref);
   g_ptr_array_unref (p->inputs);
-  qconv_layout_clear (&p->layout);
+  g_clear_pointer (&p->files, g_ptr_array_unref);
   g_clear_pointer (&p->edit, qconv_edit_free);
   g_clear_pointer (&p->changes, g_ptr_array_unref);
   g_free (p->path);
   g_free (p);
-}
-
-const char *
-qconv_plan_output (const QconvPlan *p)
-{
-  return p->path;
-}
-
-const char *
-qconv_plan_target (const QconvPlan *p)
-{
-  return p->target->name;
-}
-
-guint64
-qconv_plan_output_bytes (const QconvPlan *p)
-{
-  return p->layout.file_size;
-}
-
-guint64
-qconv_plan_peak_memory (const QconvPlan *p)
-{
-  guint64 peak = p->verify ? (guint64) READ_BACK_PIECE * p->limits.n_threads : 0;
-
-  for (guint i = 0; i < p->output.layers->len; i++)
-    {
-      const Tiling *t = &((const PlannedLayer *) g_ptr_array_index (p->output.layers, i))->tiling;
-
-      peak = MAX (peak, t->kept_cost + (guint64) t->task_cost * p->limits.n_threads);
-      peak = MAX (peak, t->check_kept_cost + (guint64) t->check_task_cost * p->limits.n_threads);
-    }
-  if (p->error_lora != NULL)
-    peak = MAX (peak, qconv_error_lora_peak (p->error_lora, &p->limits));
-  return MIN (peak, p->limits.memory);
-}
-
-GArray *
-qconv_plan_weights (const QconvPlan *p)
-{
-  GArray *weights = g_array_sized_new (FALSE, FALSE, sizeof (QconvPlannedInfo), p->output.layers->len);
-
-  for (guint i = 0; i < p->output.layers->len; i++)
-    {
-      const PlannedLayer *l = g_ptr_array_index (p->output.layers, i);
-      QconvPlannedInfo w = {
-        .name = l->source->name,
-        .scheme = l->layer->scheme,
-        .rule = l->rule,
-        .how = qconv_how_name (l),
-        .short_name = qconv_strip_prefix (l->source->name),
-        .options = l->options,
-        .packable = l->packable,
-        .shape = l->layer->pub.shape,
-        .bytes = l->bytes,
-        .input_bytes = l->source->bytes,
-      };
-
-      if (qconv_planned_is_weight (l))
-        g_array_append_val (weights, w);
-    }
-  return weights;
 }

@@ -5,10 +5,10 @@
 #include "base/checksum-map.h"
 
 void
-qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save, struct _Resume *resume)
+qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *const *saves, struct _Resume *resume)
 {
   f->output = output;
-  f->save = save;
+  f->saves = saves;
   f->resume = resume;
   f->sums = g_new0 (Checksum, output->tensors->len + 1);
   g_mutex_init (&f->lock);
@@ -19,6 +19,12 @@ qconv_output_file_clear (OutputFile *f)
 {
   g_clear_pointer (&f->sums, g_free);
   g_mutex_clear (&f->lock);
+}
+
+static Save *
+save_of (const OutputFile *f, const PlannedTensor *t)
+{
+  return f->saves[qconv_planned_tensor (f->output, t)->file];
 }
 
 static void
@@ -39,14 +45,15 @@ qconv_output_file_write (OutputFile *f, const PlannedTensor *t, guint64 first, g
 {
   add_sum (f, t, first, bytes, n);
   return bytes == NULL
-         || qconv_save_write (f->save, qconv_planned_tensor (f->output, t)->offset + first, bytes, (gsize) n, error);
+         || qconv_save_write (save_of (f, t), qconv_planned_tensor (f->output, t)->offset + first, bytes, (gsize) n,
+                              error);
 }
 
 gboolean
 qconv_output_file_copy (OutputFile *f, const PlannedTensor *t, guint64 first, const SourceRange *from, void *room,
                         gboolean *done, GError **error)
 {
-  if (!qconv_save_copy (f->save, qconv_planned_tensor (f->output, t)->offset + first, from, done, error))
+  if (!qconv_save_copy (save_of (f, t), qconv_planned_tensor (f->output, t)->offset + first, from, done, error))
     return FALSE;
   if (!*done)
     return TRUE;

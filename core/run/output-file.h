@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The file that a run writes, and the checksum of every byte of a tensor that was meant to go into it.
+/* The files that a run writes, and the checksum of every byte of a tensor that was meant to go into it.
    write-tensors.c and copy-tensors.c write through it. */
 #pragma once
 #include "base/checksum.h"
@@ -8,19 +8,20 @@
 
 /**
  * OutputFile:
+ * @saves: (array): of each file of the output
  * @resume: (nullable): the work of an earlier run, and the place to note what is done
  * @sums: (array): of each tensor, by its index in the planned directory; guarded by @lock
  */
 typedef struct {
   const QconvOutput *output;
-  Save *save;
+  Save *const *saves;
   struct _Resume *resume;
   Checksum *sums;
   GMutex lock;
 } OutputFile;
 
 /* @resume: (nullable) */
-void qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *save, struct _Resume *resume);
+void qconv_output_file_init (OutputFile *f, const QconvOutput *output, Save *const *saves, struct _Resume *resume);
 void qconv_output_file_clear (OutputFile *f);
 /* Writes bytes [@first, @first + @n) of @t; any thread. @bytes: (nullable): NULL: zeros, which a new file holds */
 gboolean qconv_output_file_write (OutputFile *f, const PlannedTensor *t, guint64 first, gconstpointer bytes, guint64 n,

@@ -22,17 +22,24 @@ typedef struct {
 
 /**
  * Resume:
- * @found: the temporary file has bytes of an earlier run
+ * @saves: (element-type Save): of each file of the output. The lock of the first guards the journal
+ * @found: a temporary file has bytes of an earlier run
  * @notes, @done: by number of the layer
  */
 struct _Resume {
   const QconvPlan *plan;
-  Save *save;
+  GPtrArray *saves;
   Journal *journal;
   gboolean found;
   Note *notes;
   gboolean *done;
 };
+
+static Save *
+save_at (const Resume *r, guint i)
+{
+  return g_ptr_array_index (r->saves, i);
+}
 
 static const PlannedLayer *
 layer_at (const Resume *r, guint i)
@@ -124,7 +131,26 @@ qconv_resume_note (Resume *r, const OutputFile *file, guint layer, GError **erro
 
 /* ---- Begin and end ---- */
 
-/* Takes the notes of the same plan, or empties both files for this one */
+/* Makes all files as large as those of the output; from now on they stay */
+static gboolean
+keep_all (Resume *r, GError **error)
+{
+  for (guint i = 0; i < r->saves->len; i++)
+    if (!qconv_save_keep (save_at (r, i), error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+empty_all (Resume *r, GError **error)
+{
+  for (guint i = 0; i < r->saves->len; i++)
+    if (!qconv_save_empty (save_at (r, i), error))
+      return FALSE;
+  return TRUE;
+}
+
+/* Takes the notes of the same plan, or empties all files for this one */
 static gboolean
 begin (Resume *r, GError **error)
 {
@@ -136,42 +162,60 @@ begin (Resume *r, GError **error)
     return FALSE;
   reason = r->found ? difference (lines[0], head) : NULL;
   if (reason != NULL)
-    qconv_warn (&r->plan->warn, _ ("%s: all work of the interrupted run is done anew: %s"), r->plan->path, reason);
+    qconv_warn (&r->plan->warn, _ ("%s: all work of the interrupted run is done anew: %s"), qconv_plan_output (r->plan),
+                reason);
   if (r->found && reason == NULL)
     {
       for (guint i = 1; lines[i] != NULL; i++)
         take_note (r, lines[i]);
-      return qconv_save_keep (r->save, error);
+      return keep_all (r, error);
     }
   /* Bytes without a journal would be taken for a stranger's, so they go first and come last */
   r->found = FALSE;
-  return qconv_save_empty (r->save, error) && qconv_journal_start (r->journal, head, error)
-         && qconv_save_keep (r->save, error);
+  return empty_all (r, error) && qconv_journal_start (r->journal, head, error) && keep_all (r, error);
+}
+
+/* Opens the temporary files. One that is missing is made: its layers do not have the checksums of their notes */
+static gboolean
+open_all (Resume *r, GError **error)
+{
+  for (guint i = 0; i < r->plan->files->len; i++)
+    {
+      const PlannedFile *f = qconv_plan_file (r->plan, i);
+      gboolean found = FALSE;
+      Save *s = qconv_save_open_kept (f->path, f->layout.file_size, &found, error);
+
+      if (s == NULL)
+        return FALSE;
+      g_ptr_array_add (r->saves, s);
+      r->found |= found;
+    }
+  return TRUE;
 }
 
 Resume *
 qconv_resume_open (const QconvPlan *p, GError **error)
 {
   g_autoptr (Resume) r = g_new0 (Resume, 1);
-  g_autofree char *path = qconv_save_journal_path (p->path);
+  g_autofree char *path = qconv_save_journal_path (qconv_plan_output (p));
 
   r->plan = p;
   r->notes = g_new0 (Note, p->output.layers->len + 1);
   r->done = g_new0 (gboolean, p->output.layers->len + 1);
-  r->save = qconv_save_open_kept (p->path, p->layout.file_size, &r->found, error);
-  r->journal = r->save != NULL ? qconv_journal_open (path, error) : NULL;
+  r->saves = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_save_free);
+  r->journal = open_all (r, error) ? qconv_journal_open (path, error) : NULL;
   if (r->journal == NULL)
     return NULL;
   if (r->found && qconv_journal_lines (r->journal) == NULL)
     {
       qconv_journal_remove (r->journal);
       qconv_fail (error, QCONV_ERROR_OPTION, "%s: there is no journal of qconv for it: move it away",
-                  qconv_save_temporary (r->save));
+                  qconv_save_temporary (save_at (r, 0)));
       return NULL;
     }
   if (begin (r, error))
     return g_steal_pointer (&r);
-  if (!r->found) /* the temporary file does not stay either */
+  if (!r->found) /* the temporary files do not stay either */
     qconv_journal_remove (r->journal);
   return NULL;
 }
@@ -184,14 +228,14 @@ qconv_resume_free (Resume *r)
   g_free (r->notes);
   g_free (r->done);
   g_clear_pointer (&r->journal, qconv_journal_free);
-  g_clear_pointer (&r->save, qconv_save_free); /* the last: its lock guards the journal, too */
+  g_ptr_array_unref (r->saves); /* the last */
   g_free (r);
 }
 
-Save *
-qconv_resume_save (Resume *r)
+Save *const *
+qconv_resume_saves (Resume *r)
 {
-  return r->save;
+  return (Save *const *) r->saves->pdata;
 }
 
 void
@@ -202,12 +246,12 @@ qconv_resume_end (Resume *r, const GError *error)
 
   if (error != NULL && !in_vain)
     {
-      g_message (_ ("%s: the work that is done stays; --resume goes on with it"), r->plan->path);
+      g_message (_ ("%s: the work that is done stays; --resume goes on with it"), qconv_plan_output (r->plan));
       return;
     }
   qconv_journal_remove (r->journal);
-  if (in_vain)
-    qconv_save_drop (r->save);
+  for (guint i = 0; in_vain && i < r->saves->len; i++)
+    qconv_save_drop (save_at (r, i));
 }
 
 /* ---- What is done ---- */
@@ -218,9 +262,10 @@ qconv_resume_is_done (const Resume *r, guint layer)
   return r->done[layer];
 }
 
-/* Returns: (transfer full) (element-type QconvTensor): the tensors of all layers that have notes, as tensors of @s */
+/* Returns: (transfer full) (element-type QconvTensor): the tensors of all layers that have notes, as tensors of @sources,
+   the files */
 static GPtrArray *
-noted_tensors (const Resume *r, QconvSource *s)
+noted_tensors (const Resume *r, const GPtrArray *sources)
 {
   GPtrArray *tensors = g_ptr_array_new_with_free_func (g_free);
 
@@ -230,22 +275,39 @@ noted_tensors (const Resume *r, QconvSource *s)
         const PlannedTensor *t = g_ptr_array_index (layer_at (r, i)->tensors, k);
         QconvTensor *copy = g_memdup2 (qconv_planned_tensor (&r->plan->output, t), sizeof *copy);
 
-        copy->source = s;
+        copy->source = g_ptr_array_index (sources, copy->file);
         g_ptr_array_add (tensors, copy);
       }
   return tensors;
 }
 
-/* Returns: (transfer full): the checksums of noted_tensors() as they are in the file */
+/* Returns: (transfer full) (element-type QconvSource): the temporary files */
+static GPtrArray *
+open_sources (const Resume *r, GError **error)
+{
+  g_autoptr (GPtrArray) sources = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_source_free);
+
+  for (guint i = 0; i < r->saves->len; i++)
+    {
+      QconvSource *s = qconv_source_open (qconv_save_temporary (save_at (r, i)), error);
+
+      if (s == NULL)
+        return NULL;
+      g_ptr_array_add (sources, s);
+    }
+  return g_steal_pointer (&sources);
+}
+
+/* Returns: (transfer full): the checksums of noted_tensors() as they are in the files */
 static Checksum *
 read_noted (const Resume *r, const Listener *listener, GError **error)
 {
-  g_autoptr (QconvSource) s = qconv_source_open (qconv_save_temporary (r->save), error);
-  g_autoptr (GPtrArray) tensors = s != NULL ? noted_tensors (r, s) : NULL;
+  g_autoptr (GPtrArray) sources = open_sources (r, error);
+  g_autoptr (GPtrArray) tensors = sources != NULL ? noted_tensors (r, sources) : NULL;
   Progress counter;
   Checksum *sums;
 
-  if (s == NULL)
+  if (sources == NULL)
     return NULL;
   qconv_progress_init (&counter, qconv_read_back_bytes (tensors), "checking", listener);
   sums = qconv_read_back (tensors, &r->plan->limits, &counter, error);
@@ -255,7 +317,7 @@ read_noted (const Resume *r, const Listener *listener, GError **error)
   return sums;
 }
 
-/* Takes a layer as done if @found, the checksums of its tensors in the file, are those of its note */
+/* Takes a layer as done if @found, the checksums of its tensors in the files, are those of its note */
 static void
 take_layer (Resume *r, guint i, const Checksum *found, OutputFile *file)
 {
@@ -274,13 +336,28 @@ take_layer (Resume *r, guint i, const Checksum *found, OutputFile *file)
     }
 }
 
+/* Clears all bytes of file @i but those of @whole, a set of tensors */
+static gboolean
+clear_file (const Resume *r, guint i, GHashTable *whole, GError **error)
+{
+  const Layout *l = &qconv_plan_file (r->plan, i)->layout;
+  guint64 end = 0;
+
+  for (guint k = 0; k < l->n; k++)
+    if (g_hash_table_contains (whole, l->tensors[k]))
+      {
+        if (!qconv_save_clear (save_at (r, i), end, l->tensors[k]->offset - end, error))
+          return FALSE;
+        end = l->tensors[k]->offset + l->tensors[k]->n_bytes;
+      }
+  return qconv_save_clear (save_at (r, i), end, l->file_size - end, error);
+}
+
 /* Clears all bytes but those of the layers that are done: the run leaves zeros of a new file as they are */
 static gboolean
 clear_rest (const Resume *r, const OutputFile *file, GError **error)
 {
-  const Layout *layout = &r->plan->layout;
   g_autoptr (GHashTable) whole = g_hash_table_new (NULL, NULL);
-  guint64 end = 0;
 
   for (guint i = 0; i < file->output->tensors->len; i++)
     {
@@ -289,14 +366,10 @@ clear_rest (const Resume *r, const OutputFile *file, GError **error)
       if (file->sums[t->tensor].n > 0)
         g_hash_table_add (whole, (gpointer) qconv_planned_tensor (file->output, t));
     }
-  for (guint i = 0; i < layout->n; i++)
-    if (g_hash_table_contains (whole, layout->tensors[i]))
-      {
-        if (!qconv_save_clear (r->save, end, layout->tensors[i]->offset - end, error))
-          return FALSE;
-        end = layout->tensors[i]->offset + layout->tensors[i]->n_bytes;
-      }
-  return qconv_save_clear (r->save, end, layout->file_size - end, error);
+  for (guint i = 0; i < r->saves->len; i++)
+    if (!clear_file (r, i, whole, error))
+      return FALSE;
+  return TRUE;
 }
 
 gboolean
@@ -317,6 +390,7 @@ qconv_resume_take (Resume *r, OutputFile *file, const Listener *listener, GError
         tensor += layer_at (r, i)->tensors->len;
         n_done += r->done[i];
       }
-  g_message (_ ("%s: goes on with an interrupted run: %u of %u layers are done"), r->plan->path, n_done, n);
+  g_message (_ ("%s: goes on with an interrupted run: %u of %u layers are done"), qconv_plan_output (r->plan), n_done,
+             n);
   return clear_rest (r, file, error);
 }

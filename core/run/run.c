@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs a plan: writes beside the destination, checks, renames. The program calls qconv_plan_run(). */
+/* Runs a plan: writes beside the destinations, checks, renames. The program calls qconv_plan_run(). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,54 +81,89 @@ check_path (const QconvPlan *p, char **path, GError **error)
   return p->force || p->in_place || qconv_fail (error, QCONV_ERROR_OPTION, "%s: exists; --force overwrites it", *path);
 }
 
+/* Checks the path of the error LoRA, which must not be one of the output */
+static gboolean
+check_error_lora (QconvPlan *p, GError **error)
+{
+  ErrorLora *e = p->error_lora;
+  g_autofree char *whole = g_canonicalize_filename (e->path, NULL);
+
+  for (guint i = 0; i < p->files->len; i++)
+    {
+      const char *path = qconv_plan_file (p, i)->path;
+      g_autofree char *other = g_canonicalize_filename (path, NULL);
+
+      if (strcmp (whole, other) == 0 || same_file (path, e->path))
+        return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the error LoRA is the output: choose another name", e->path);
+    }
+  return check_path (p, &e->path, error);
+}
+
 static gboolean
 check_output (QconvPlan *p, GError **error)
 {
-  ErrorLora *e = p->error_lora;
-  g_autofree char *whole = g_canonicalize_filename (p->path, NULL), *second = NULL;
+  for (guint i = 0; i < p->files->len; i++)
+    if (!check_path (p, &qconv_plan_file (p, i)->path, error))
+      return FALSE;
+  return p->error_lora == NULL || check_error_lora (p, error);
+}
 
-  if (!check_path (p, &p->path, error))
+/* Checks that the folder can take all files together, and that each can be written */
+static gboolean
+check_room (const QconvPlan *p, GError **error)
+{
+  guint64 kept = 0, bytes = qconv_files_bytes (p->files);
+  gboolean new_folder = qconv_plan_is_folder (p) && !g_file_test (p->path, G_FILE_TEST_EXISTS);
+
+  for (guint i = 0; p->resume && i < p->files->len; i++)
+    kept += qconv_save_kept_bytes (qconv_plan_file (p, i)->path);
+  bytes -= MIN (bytes, kept);
+  if (!qconv_save_check (new_folder ? p->path : qconv_plan_output (p), bytes, error))
     return FALSE;
-  if (e == NULL)
-    return TRUE;
-  second = g_canonicalize_filename (e->path, NULL);
-  if (strcmp (whole, second) == 0 || same_file (p->path, e->path))
-    return qconv_fail (error, QCONV_ERROR_OPTION, "%s: the error LoRA is the output: choose another name", e->path);
-  return check_path (p, &e->path, error);
+  for (guint i = 1; !new_folder && i < p->files->len; i++)
+    if (!qconv_save_check (qconv_plan_file (p, i)->path, 0, error))
+      return FALSE;
+  return p->error_lora == NULL || qconv_save_check (p->error_lora->path, p->error_lora->layout.file_size, error);
 }
 
 gboolean
 qconv_plan_check_output (QconvPlan *p, GError **error)
 {
-  guint64 size = p->layout.file_size;
-
-  if (!check_output (p, error))
-    return FALSE;
-  if (p->resume)
-    size -= MIN (size, qconv_save_kept_bytes (p->path));
-  return qconv_save_check (p->path, size, error)
-         && (p->error_lora == NULL || qconv_save_check (p->error_lora->path, p->error_lora->layout.file_size, error));
+  return check_output (p, error) && check_room (p, error);
 }
 
-/* Writes the header, which states the checksums of the tensors and so comes last */
+/* Writes the headers, which state the checksums of the tensors and so come last */
 static gboolean
-write_header (QconvPlan *p, const OutputFile *file, GError **error)
+write_headers (QconvPlan *p, const OutputFile *file, GError **error)
 {
-  return qconv_output_file_complete (file, error) && (!p->verify || qconv_output_file_check_copies (file, error))
-         && qconv_plan_set_checksums (p, file->sums, error)
-         && qconv_save_write (file->save, 0, p->layout.header->data, p->layout.header->len, error);
+  gboolean ok = qconv_output_file_complete (file, error) && (!p->verify || qconv_output_file_check_copies (file, error))
+                && qconv_plan_set_checksums (p, file->sums, error);
+
+  for (guint i = 0; ok && i < p->files->len; i++)
+    {
+      const GByteArray *header = qconv_plan_file (p, i)->layout.header;
+
+      ok = qconv_save_write (file->saves[i], 0, header->data, header->len, error);
+    }
+  return ok;
 }
 
 static gboolean
-complete (const QconvPlan *p, Save *save, const Listener *listener, GError **error)
+complete (const QconvPlan *p, const OutputFile *file, const Listener *listener, GError **error)
 {
-  const QconvContainer *c = qconv_registry_container (p->target->writer->container);
+  for (guint i = 0; i < p->files->len; i++)
+    {
+      const PlannedFile *f = qconv_plan_file (p, i);
 
-  return qconv_complete_file (c, &p->layout, save, listener->cancellable, error);
+      if (f->container != NULL
+          && !qconv_complete_file (f->container, &f->layout, file->saves[i], listener->cancellable, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 static gboolean
-write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **error)
+write_files (QconvPlan *p, OutputFile *file, const Listener *listener, GError **error)
 {
   Progress counter;
   gboolean ok;
@@ -137,7 +172,7 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
     return FALSE;
   qconv_progress_init (&counter, qconv_convert_bytes (p), "converting", listener);
   ok = qconv_write_given (file, error) && qconv_convert_layers (p, file, &counter, listener->cancellable, error)
-       && write_header (p, file, error) && complete (p, file->save, listener, error);
+       && write_headers (p, file, error) && complete (p, file, listener, error);
   if (ok)
     qconv_progress_finish (&counter);
   else
@@ -146,40 +181,70 @@ write_file (QconvPlan *p, OutputFile *file, const Listener *listener, GError **e
   return ok;
 }
 
-/* Writes and checks the temporary file of the output. Returns: (transfer full): what the check found */
+/* Returns: (transfer container): the paths of the temporary files of the output */
+static const char **
+temporaries (const QconvPlan *p, Save *const *saves)
+{
+  const char **paths = g_new0 (const char *, p->files->len + 1);
+
+  for (guint i = 0; i < p->files->len; i++)
+    paths[i] = qconv_save_temporary (saves[i]);
+  return paths;
+}
+
+/* Writes and checks the temporary files of the output. Returns: (transfer full): what the check found */
 static QconvReport *
-write_and_check (QconvPlan *p, Save *save, Resume *resume, const Listener *listener, GError **error)
+write_and_check (QconvPlan *p, Save *const *saves, Resume *resume, const Listener *listener, GError **error)
 {
   OutputFile file;
   QconvReport *report = NULL;
+  g_autofree const char **paths = temporaries (p, saves);
 
-  qconv_output_file_init (&file, &p->output, save, resume);
-  if (write_file (p, &file, listener, error))
-    report = qconv_check_plan (p, &(Written) { qconv_save_temporary (save), file.sums }, listener, error);
+  qconv_output_file_init (&file, &p->output, saves, resume);
+  if (write_files (p, &file, listener, error))
+    report = qconv_check_plan (p, &(Written) { paths, file.sums }, listener, error);
   qconv_output_file_clear (&file);
   return report;
 }
 
-/* Writes the output and the error LoRA beside their destinations, then gives them their names: the output is the last.
-   @resume: (nullable); @report: (out) (nullable): what the check found */
+/* Waits until the files are on the disk, and gives them their names: the error LoRA first, if there is one, then those
+   of the output. @lora: (nullable) */
 static gboolean
-make_file (QconvPlan *p, Save *save, Resume *resume, const Listener *listener, QconvReport **report, GError **error)
+name_files (const QconvPlan *p, Save *const *saves, Save *lora, GCancellable *cancellable, GError **error)
+{
+  g_autofree Save **all = g_new (Save *, p->files->len + 1);
+  guint n = 0;
+
+  if (lora != NULL)
+    all[n++] = lora;
+  for (guint i = 0; i < p->files->len; i++)
+    all[n++] = saves[i];
+  for (guint i = 0; i < n; i++)
+    if (!qconv_save_sync (all[i], error))
+      return FALSE;
+  return !g_cancellable_set_error_if_cancelled (cancellable, error)
+         && qconv_save_commit (all, n, p->force || p->in_place, error);
+}
+
+/* Writes the output and the error LoRA beside their destinations, then gives them their names. @saves: (array): of the
+   output; @resume: (nullable); @report: (out) (nullable): what the check found */
+static gboolean
+make_files (QconvPlan *p, Save *const *saves, Resume *resume, const Listener *listener, QconvReport **report,
+            GError **error)
 {
   const ErrorLora *e = p->error_lora;
   g_autoptr (Save) lora = e != NULL ? qconv_save_new (e->path, e->layout.file_size, error) : NULL;
   g_autoptr (QconvReport) own = NULL;
-  gboolean ok, replace = p->force || p->in_place;
+  g_autofree const char **paths = temporaries (p, saves);
+  gboolean ok;
 
   if (e == NULL || lora != NULL)
-    own = write_and_check (p, save, resume, listener, error);
-  ok = own != NULL && (own->ok || qconv_report_fail (own, p->path, error))
-       && (e == NULL
-           || (qconv_write_error_lora (p, qconv_save_temporary (save), lora, listener, own, error)
-               && qconv_save_sync (lora, error)));
+    own = write_and_check (p, saves, resume, listener, error);
+  ok = own != NULL && (own->ok || qconv_report_fail (own, qconv_plan_output (p), error))
+       && (e == NULL || qconv_write_error_lora (p, paths, lora, listener, own, error));
   if (report != NULL)
     *report = g_steal_pointer (&own);
-  return ok && qconv_save_sync (save, error) && !g_cancellable_set_error_if_cancelled (listener->cancellable, error)
-         && (e == NULL || qconv_save_commit (lora, replace, error)) && qconv_save_commit (save, replace, error);
+  return ok && name_files (p, saves, lora, listener->cancellable, error);
 }
 
 /* Runs so that the next run can go on if this one ends early */
@@ -191,7 +256,7 @@ run_resumable (QconvPlan *p, const Listener *listener, QconvReport **report, GEr
 
   if (resume == NULL)
     return FALSE;
-  make_file (p, qconv_resume_save (resume), resume, listener, report, &failed);
+  make_files (p, qconv_resume_saves (resume), resume, listener, report, &failed);
   qconv_resume_end (resume, failed);
   if (failed == NULL)
     return TRUE;
@@ -199,17 +264,33 @@ run_resumable (QconvPlan *p, const Listener *listener, QconvReport **report, GEr
   return FALSE;
 }
 
+static gboolean
+run_once (QconvPlan *p, const Listener *listener, QconvReport **report, GError **error)
+{
+  g_autoptr (GPtrArray) saves = g_ptr_array_new_with_free_func ((GDestroyNotify) qconv_save_free);
+
+  for (guint i = 0; i < p->files->len; i++)
+    {
+      const PlannedFile *f = qconv_plan_file (p, i);
+      Save *s = qconv_save_new (f->path, f->layout.file_size, error);
+
+      if (s == NULL)
+        return FALSE;
+      g_ptr_array_add (saves, s);
+    }
+  return make_files (p, (Save *const *) saves->pdata, NULL, listener, report, error);
+}
+
 gboolean
 qconv_plan_run (QconvPlan *p, QconvProgressFunc progress, gpointer user_data, GCancellable *cancellable,
                 QconvReport **report, GError **error)
 {
   Listener listener = { progress, user_data, cancellable };
-  g_autoptr (Save) save = NULL;
+  g_autoptr (SaveFolder) folder = NULL;
 
-  if (!check_output (p, error))
+  if (!check_output (p, error) || (p->files->len > 1 && !check_room (p, error)))
     return FALSE;
-  if (p->resume)
-    return run_resumable (p, &listener, report, error);
-  save = qconv_save_new (p->path, p->layout.file_size, error);
-  return save != NULL && make_file (p, save, NULL, &listener, report, error);
+  if (qconv_plan_is_folder (p) && (folder = qconv_save_folder_new (p->path, error)) == NULL)
+    return FALSE;
+  return p->resume ? run_resumable (p, &listener, report, error) : run_once (p, &listener, report, error);
 }

@@ -283,7 +283,7 @@ report_errors (QconvReport *r, const Fit *fits, guint n)
 }
 
 gboolean
-qconv_write_error_lora (const QconvPlan *p, const char *written, Save *save, const Listener *listener,
+qconv_write_error_lora (const QconvPlan *p, const char *const *written, Save *save, const Listener *listener,
                         QconvReport *report, GError **error)
 {
   static const ScheduleOps ops = { no_kept_cost, task_cost, one_task, run_task, end_item };

@@ -5,7 +5,7 @@
 #include "plan/plan.h"
 #include "schedule/progress.h"
 
-/* Writes the error LoRA of @p into @save. Loads all its layers from the source and from @written, the path of the
+/* Writes the error LoRA of @p into @save. Loads all its layers from the source and from @written, the paths of the
    output as it was written. Sets lora_before and lora_after of @report */
-gboolean qconv_write_error_lora (const QconvPlan *p, const char *written, Save *save, const Listener *listener,
+gboolean qconv_write_error_lora (const QconvPlan *p, const char *const *written, Save *save, const Listener *listener,
                                  QconvReport *report, GError **error);

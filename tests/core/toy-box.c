@@ -6,6 +6,8 @@
 
 enum { HEADER_LINE = 24, MAX_AXES = 4, TAG = 4, SUM = 8 };
 
+/* A file with the metadata "part=NO/N" is one of a set */
+#define PART "part"
 /* A file with this metadata has the tag "tag:" before each tensor and the sum of all bytes before it at the end */
 #define SUMMED "sum"
 
@@ -27,6 +29,8 @@ open_line (QconvDirectory *d, QconvSource *source, const char *line, GError **er
     {
       g_autofree char *key = g_strndup (line + 2, (gsize) (equals - line) - 2);
 
+      if (strcmp (key, PART) == 0)
+        return TRUE;
       return qconv_directory_set_metadata (d, key, g_variant_new_string (equals + 1), error);
     }
   if (g_strv_length (words) < 5 || g_strv_length (words) > 5 + MAX_AXES || !qconv_dtype_from_name (words[2], &t.dtype))
@@ -81,16 +85,17 @@ check_sum (QconvSource *source, GError **error)
          && (sum == stored || qconv_fail (error, QCONV_ERROR_INPUT, "the sum of the file is wrong"));
 }
 
+/* Adds what one file holds. Sets @n to the number of files of its set; 1: it is none of a set */
 static gboolean
-box_open (const QconvContainer *self, QconvSource *source, const QconvValues *options, QconvDirectory *directory,
-          GError **error)
+open_file (QconvDirectory *directory, QconvSource *source, guint *n, GError **error)
 {
   char head[HEADER_LINE + 1] = { 0 };
   g_autofree char *text = NULL;
   g_auto (GStrv) lines = NULL;
+  const char *part;
   guint64 size;
 
-  if (!toy_call (TOY_OPEN, error) || !qconv_source_read (source, 0, HEADER_LINE, head, error))
+  if (!qconv_source_read (source, 0, HEADER_LINE, head, error))
     return FALSE;
   size = g_ascii_strtoull (head + 4, NULL, 10);
   if (size < HEADER_LINE || size > qconv_source_size (source))
@@ -98,11 +103,50 @@ box_open (const QconvContainer *self, QconvSource *source, const QconvValues *op
   text = g_malloc0 (size + 1);
   if (!qconv_source_read (source, 0, size, text, error))
     return FALSE;
+  part = strstr (text, "\nM " PART "=");
+  *n = part != NULL ? (guint) g_ascii_strtoull (strchr (part, '/') + 1, NULL, 10) : 1;
   lines = g_strsplit (text, "\n", -1);
   for (guint i = 1; lines[i] != NULL && lines[i][0] != '\0'; i++)
     if (!open_line (directory, source, lines[i], error))
       return FALSE;
   return qconv_directory_metadata (directory, SUMMED) == NULL || check_sum (source, error);
+}
+
+/* Adds the file called @name beside @source, whose set has @n files */
+static gboolean
+open_other (QconvDirectory *directory, QconvSource *source, const char *name, guint n, GError **error)
+{
+  QconvSource *other = qconv_source_sibling (source, name, error);
+  guint its_n = 0;
+
+  return other != NULL && open_file (directory, other, &its_n, error)
+         && (its_n == n || qconv_fail (error, QCONV_ERROR_INPUT, "\"%s\" is of another set", name));
+}
+
+static const char *const pairs[] = { "layers.box", "rest.box", NULL };
+
+/* "out.0of3.box" has siblings, and so has "layers.box" */
+static gboolean
+box_open (const QconvContainer *self, QconvSource *source, const QconvValues *options, QconvDirectory *directory,
+          GError **error)
+{
+  const char *name = qconv_source_name (source), *tail = strstr (name, ".0of");
+  guint n;
+
+  if (!toy_call (TOY_OPEN, error) || !open_file (directory, source, &n, error))
+    return FALSE;
+  if (strcmp (name, pairs[0]) == 0)
+    return open_other (directory, source, pairs[1], 1, error);
+  if (n > 1 && tail == NULL)
+    return qconv_fail (error, QCONV_ERROR_INPUT, "this is not the first file of its set");
+  for (guint i = 1; i < n; i++)
+    {
+      g_autofree char *other = g_strdup_printf ("%.*s.%uof%u.box", (int) (tail - name), name, i, n);
+
+      if (!open_other (directory, source, other, n, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 static GString *
@@ -170,6 +214,49 @@ box_complete (const QconvContainer *self, const QconvDirectory *planned, const Q
   return sum_bytes (read_file, file, end, &sum, error) && qconv_file_write (file, end, SUM, &sum, error);
 }
 
+/* ---- Sets ---- */
+
+static char *
+box_part_name (const char *name, guint no, guint n)
+{
+  return g_strdup_printf ("%.*s.%uof%u.box", (int) (strlen (name) - strlen (".box")), name, no, n);
+}
+
+static gboolean
+box_part_metadata (const QconvDirectory *whole, guint no, guint n, QconvDirectory *part, GError **error)
+{
+  const char *const *keys = qconv_directory_metadata_keys (whole);
+
+  qconv_directory_set_metadata (part, PART, g_variant_new_take_string (g_strdup_printf ("%u/%u", no, n)), NULL);
+  for (guint i = 0; no == 0 && keys[i] != NULL; i++)
+    qconv_directory_set_metadata (part, keys[i], qconv_directory_metadata (whole, keys[i]), NULL);
+  return TRUE;
+}
+
+static char *
+box_index_name (const char *name)
+{
+  return g_strconcat (name, ".list", NULL);
+}
+
+/* A line for each tensor: its name and that of its file */
+static gboolean
+box_index (const QconvDirectory *whole, const char *const *parts, GByteArray *text, GError **error)
+{
+  for (guint i = 0; i < qconv_directory_n_tensors (whole); i++)
+    {
+      const QconvTensor *t = qconv_directory_tensor (whole, i);
+      g_autofree char *line = g_strdup_printf ("%s %s\n", t->name, parts[t->file]);
+
+      g_byte_array_append (text, (const guint8 *) line, (guint) strlen (line));
+    }
+  return toy_call (TOY_INDEX, error);
+}
+
+static const QconvSplit split = {
+  .part_name = box_part_name, .part_metadata = box_part_metadata, .index_name = box_index_name, .index = box_index
+};
+
 static const char *const suffixes[] = { ".box", NULL };
 static const QconvContainer box = { .id = "box",
                                     .summary = "toy files",
@@ -177,5 +264,7 @@ static const QconvContainer box = { .id = "box",
                                     .score = box_score,
                                     .open = box_open,
                                     .lay_out = box_lay_out,
-                                    .complete = box_complete };
+                                    .complete = box_complete,
+                                    .pairs = pairs,
+                                    .split = &split };
 const QconvContainer *const toy_containers[] = { &box, NULL };

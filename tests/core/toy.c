@@ -284,6 +284,13 @@ toy_plan_layer (QconvOutput *o, const QconvLayer *l, GError **error)
   return qconv_output_add (o, l, MARKER, &marker, error);
 }
 
+/* With the option "apart", kept tensors lie in a file of their own */
+static gboolean
+is_apart (const QconvOutput *o)
+{
+  return qconv_values_boolean (qconv_output_options (o), "apart");
+}
+
 static gboolean
 toy_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError **error)
 {
@@ -295,7 +302,7 @@ static gboolean
 toy_keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError **error)
 {
   const QconvComponent *c = l->components[0];
-  QconvPlanned p = { .dtype = c->dtype, .shape = l->shape, .from = c->name };
+  QconvPlanned p = { .dtype = c->dtype, .shape = l->shape, .from = c->name, .file = is_apart (o) + toy.stray };
 
   if (g_str_has_suffix (l->name, ".bias") && c->dtype == QCONV_F32)
     p.dtype = QCONV_BF16;
@@ -305,11 +312,21 @@ toy_keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *l, GError *
 static gboolean
 toy_end (const QconvWriter *self, QconvOutput *o, GError **error)
 {
+  g_autoptr (GBytes) note = g_bytes_new_static ("a note\n", 7);
+
   qconv_output_set_metadata (o, "toy", "1");
+  if (is_apart (o))
+    {
+      qconv_output_add_file (o, "layers.box", NULL);
+      qconv_output_add_file (o, "rest.box", NULL);
+      qconv_output_add_file (o, "note.txt", note);
+    }
   return toy_call (TOY_END, error);
 }
 
-static const QconvOption writer_options[] = { { "loud", QCONV_BOOLEAN, "off", .help = "says more" }, { NULL } };
+static const QconvOption writer_options[] = { { "loud", QCONV_BOOLEAN, "off", .help = "says more" },
+                                              { "apart", QCONV_BOOLEAN, "off", .help = "two files and a note" },
+                                              { NULL } };
 static const QconvTarget targets[] = { { "half", "codes", .scheme = "half" },
                                        { "half8", "codes", .scheme = "half", .parameters = "group=8" },
                                        { "whole", "codes", .scheme = "whole" },

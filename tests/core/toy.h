@@ -28,6 +28,7 @@ typedef enum {
   TOY_PACK,
   TOY_END,
   TOY_COMPLETE,
+  TOY_INDEX,
   TOY_N_HOOKS
 } ToyHook;
 
@@ -38,6 +39,7 @@ typedef enum {
  * @watch: (nullable): called by every hook, on any thread
  * @calls: of each hook
  * @shift: bytes by which the container writes its tags too far behind
+ * @stray: files by which the writer puts kept tensors too far behind
  * @longest: the container lays out no longer header; 0: any
  * @most_used: most bytes of a task's arena that were taken when encode() and pack functions were called
  */
@@ -48,7 +50,7 @@ typedef struct {
   void (*watch) (ToyHook hook, gpointer data);
   gpointer watch_data;
   gint calls[TOY_N_HOOKS];
-  guint shift;
+  guint shift, stray;
   guint64 longest;
   gsize most_used;
 } Toy;

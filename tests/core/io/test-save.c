@@ -50,7 +50,7 @@ test_commit (Fixture *f, gconstpointer data)
   g_assert_false (g_file_test (f->path, G_FILE_TEST_EXISTS));
   g_assert_true (qconv_save_write (s, 3, "abc", 3, &error));
   g_assert_true (qconv_save_sync (s, &error));
-  g_assert_true (qconv_save_commit (s, FALSE, &error));
+  g_assert_true (qconv_save_commit (&s, 1, FALSE, &error));
   g_assert_true (g_file_get_contents (f->path, &text, &n, NULL));
   g_assert_cmpmem (text, n, "\0\0\0abc\0\0\0\0", 10);
   g_assert_cmpuint (count_files (f), ==, 1);
@@ -84,12 +84,12 @@ test_existing (Fixture *f, gconstpointer data)
   g_autofree char *text = NULL;
 
   g_assert_true (g_file_set_contents (f->path, "old", 3, NULL));
-  g_assert_false (qconv_save_commit (s, FALSE, NULL));
+  g_assert_false (qconv_save_commit (&s, 1, FALSE, NULL));
   qconv_save_free (s);
   g_assert_true (g_file_get_contents (f->path, &text, NULL, NULL));
   g_assert_cmpstr (text, ==, "old");
   s = qconv_save_new (f->path, 1, NULL);
-  g_assert_true (qconv_save_commit (s, TRUE, NULL));
+  g_assert_true (qconv_save_commit (&s, 1, TRUE, NULL));
   qconv_save_free (s);
 }
 
@@ -187,7 +187,7 @@ test_copy (Fixture *f, gconstpointer data)
   g_assert_false (qconv_save_copy (s, 7, &(SourceRange) { source, 0, 2 }, &done, &error));
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
   g_clear_error (&error);
-  g_assert_true (qconv_save_commit (s, FALSE, &error));
+  g_assert_true (qconv_save_commit (&s, 1, FALSE, &error));
   g_assert_true (g_file_get_contents (f->path, &text, &n, NULL));
   g_assert_cmpuint (n, ==, 8);
   if (!g_test_failed () && text[2] != 0)
@@ -207,7 +207,7 @@ test_abandoned (Fixture *f, gconstpointer data)
   qconv_abandon_outputs ();
   g_assert_cmpuint (count_files (f), ==, 0);
   g_assert_true (qconv_save_write (s, 3, "abc", 3, NULL));
-  g_assert_false (qconv_save_commit (s, TRUE, &error));
+  g_assert_false (qconv_save_commit (&s, 1, TRUE, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_clear_error (&error);
   late = qconv_save_new (f->path, 10, &error);
@@ -234,7 +234,7 @@ test_long_name (Fixture *f, gconstpointer data)
   dir = g_dir_open (f->folder, 0, NULL);
   g_assert_true (g_utf8_validate (g_dir_read_name (dir), -1, NULL));
   g_assert_true (qconv_save_write (s, 0, "abcd", 4, &error));
-  g_assert_true (qconv_save_commit (s, FALSE, &error));
+  g_assert_true (qconv_save_commit (&s, 1, FALSE, &error));
   g_assert_no_error (error);
   g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
   g_unlink (path);

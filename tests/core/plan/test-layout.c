@@ -120,7 +120,7 @@ test_case (gconstpointer data)
 
       g_assert_true (qconv_directory_add (planned, &t, NULL));
     }
-  ok = qconv_layout_make (&layout, &container, planned, &error);
+  ok = qconv_layout_make_whole (&layout, &container, planned, &error);
   g_assert_cmpint (ok, ==, current->error == NULL);
   if (ok)
     g_assert_cmpuint (layout.file_size, ==, current->size);

@@ -42,7 +42,6 @@ static const Case cases[] = {
   { "unknown type", { .dtype = QCONV_N_DTYPES, .shape = { 1, { 15 } } }, 0, FALSE, "*unknown type or rank" },
   { "opaque", { .dtype = QCONV_OPAQUE, .shape = { 1, { 15 } } }, 0, FALSE, "*unknown type or rank" },
   { "unknown rank", { .dtype = QCONV_F32, .shape = { 17, { 1 } } }, 0, FALSE, "*unknown type or rank" },
-  { "other file", { .dtype = QCONV_F32, .shape = { 1, { 15 } }, .file = 1 }, 0, FALSE, "*file 1*" },
   { "short data", { .dtype = QCONV_U8, .shape = { 1, { 9 } } }, 8, TRUE, "*do not make its shape" },
   { "packed of no layer",
     { .dtype = QCONV_U8, .shape = { 1, { 4096 } }, .pack = pack },
