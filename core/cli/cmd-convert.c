@@ -78,6 +78,7 @@ make_plan (CliTask *t)
                    .run.no_verify = s->run.no_verify,
                    .run.no_checksums = s->run.no_checksums,
                    .run.resume = s->run.resume,
+                   .run.split = s->output.split,
                    .run.allow_nonfinite = s->input.allow_nonfinite,
                    .warn = cli_warn,
                    .warn_data = t->warnings };
@@ -153,14 +154,14 @@ claim_output (CliTask *t, GHashTable *written)
 }
 
 /* Refuses an output that exists before anything is read. It may be the second of several inputs. The plan refuses the
-   input and devices as output */
+   input and devices as output, and the files of a set, whose names follow from @output */
 static gboolean
 check_second (const CliSettings *s, const char *input, const char *output, GError **error)
 {
   g_autofree char *in = g_canonicalize_filename (input, NULL);
   g_autofree char *out = output != NULL ? g_canonicalize_filename (output, NULL) : NULL;
 
-  return out == NULL || g_str_equal (in, out) || g_str_has_prefix (out, "/dev/") || s->run.force
+  return out == NULL || g_str_equal (in, out) || g_str_has_prefix (out, "/dev/") || s->run.force || s->output.split > 0
          || !g_file_test (out, G_FILE_TEST_IS_REGULAR)
          || qconv_fail (error, QCONV_ERROR_OPTION,
                         _ ("%s: exists; --force overwrites it; if it is another input, add a folder for the outputs "

@@ -25,6 +25,7 @@ typedef struct {
 /* The output: target, names, tensors, and how numbers are encoded */
 typedef struct {
   const char *to, *names, *component, *effort, *input_scale, *error_lora, *config;
+  guint64 split;
   gboolean lora_partial, full_precision_mm, allow_incomplete;
   GPtrArray *drop, *loras;
 } CliOutput;

@@ -18,6 +18,26 @@ cli_input_bytes (const QconvModel *model)
   return bytes;
 }
 
+/* Adds the array "outputs" */
+static void
+add_outputs (JsonBuilder *b, const QconvPlan *p)
+{
+  g_autoptr (GArray) outputs = p != NULL ? qconv_plan_outputs (p) : NULL;
+
+  json_builder_set_member_name (b, "outputs");
+  json_builder_begin_array (b);
+  for (guint i = 0; outputs != NULL && i < outputs->len; i++)
+    {
+      const QconvOutputFile *f = &g_array_index (outputs, QconvOutputFile, i);
+
+      json_builder_begin_object (b);
+      cli_json_string (b, "name", f->path);
+      cli_json_int (b, "bytes", f->bytes);
+      json_builder_end_object (b);
+    }
+  json_builder_end_array (b);
+}
+
 /* Adds the keys of which a value is null while it is unknown */
 static void
 add_head (JsonBuilder *b, const CliTask *t, gboolean dry_run)
@@ -27,6 +47,7 @@ add_head (JsonBuilder *b, const CliTask *t, gboolean dry_run)
 
   cli_json_string (b, "input", t->input);
   cli_json_string (b, "output", p != NULL ? qconv_plan_output (p) : NULL);
+  add_outputs (b, p);
   cli_json_string (b, "target", p != NULL ? qconv_plan_target (p) : t->target);
   cli_json_string (b, "family", m != NULL ? qconv_model_family (m) : NULL);
   cli_json_string (b, "variant", m != NULL ? qconv_model_variant (m) : NULL);

@@ -55,6 +55,21 @@ print_changes (const GPtrArray *changes)
     }
 }
 
+/* Prints the files of @plan, if there are several */
+static void
+print_outputs (const QconvPlan *plan)
+{
+  g_autoptr (GArray) outputs = qconv_plan_outputs (plan);
+
+  for (guint i = 0; outputs->len > 1 && i < outputs->len; i++)
+    {
+      const QconvOutputFile *f = &g_array_index (outputs, QconvOutputFile, i);
+      g_autofree char *size = cli_size_text (f->bytes), *path = cli_text_clean (f->path);
+
+      cli_print ("  %s: %s\n", path, size);
+    }
+}
+
 /* Prints the error LoRA, if @plan writes one */
 static void
 print_error_lora (const QconvPlan *plan, const QconvReport *report)
@@ -97,6 +112,7 @@ print_plan (const QconvPlan *plan, const GArray *weights, const GPtrArray *chang
   print_changes (changes);
   cli_print (_ ("%s: %s, %u layers, %s bytes (%s), working memory %s\n"), qconv_plan_output (plan),
              qconv_plan_target (plan), weights->len, exact, total, memory);
+  print_outputs (plan);
   print_error_lora (plan, NULL);
 }
 
@@ -151,6 +167,7 @@ print_summary (const CliTask *t, const GArray *weights, const GPtrArray *changes
   g_autofree char *rate = cli_size_text ((guint64) ((double) in / MAX (t->seconds, 1e-3)));
 
   cli_print ("%s: %s\n", qconv_plan_output (t->plan), qconv_plan_target (t->plan));
+  print_outputs (t->plan);
   print_changes (changes);
   cli_report_schemes (t->report, weights);
   if (t->report != NULL)

@@ -105,32 +105,45 @@ divide (const FilesJob *j)
   return no + 1;
 }
 
+/* Returns the name at the end of @path */
+static const char *
+name_of (const char *path)
+{
+  const char *slash = strrchr (path, G_DIR_SEPARATOR);
+
+  return slash != NULL ? slash + 1 : path;
+}
+
+/* Returns: (transfer full): the path of @name in the folder of @path, which keeps its spelling */
+static char *
+beside (const char *path, const char *name)
+{
+  return g_strdup_printf ("%.*s%s", (int) (name_of (path) - path), path, name);
+}
+
 static gboolean
 add_index (const FilesJob *j, GPtrArray *files, const QconvContainer *c, GError **error)
 {
-  g_autofree char *folder = g_path_get_dirname (j->path), *base = g_path_get_basename (j->path);
-  g_autofree char *name = c->split->index_name (base);
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *name = c->split->index_name (name_of (j->path));
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autoptr (GByteArray) text = g_byte_array_new ();
 
   for (guint i = 0; i < files->len; i++)
-    g_ptr_array_add (names, g_path_get_basename (((const PlannedFile *) g_ptr_array_index (files, i))->path));
+    g_ptr_array_add (names, (char *) name_of (((const PlannedFile *) g_ptr_array_index (files, i))->path));
   g_ptr_array_add (names, NULL);
   if (!qconv_call_index (c, j->output->directory, (const char *const *) names->pdata, text, error))
     return FALSE;
-  add_bytes (files, g_build_filename (folder, name, NULL), text->data, text->len);
+  add_bytes (files, beside (j->path, name), text->data, text->len);
   return TRUE;
 }
 
 static gboolean
 add_parts (const FilesJob *j, GPtrArray *files, const QconvContainer *c, guint n, GError **error)
 {
-  g_autofree char *folder = g_path_get_dirname (j->path), *base = g_path_get_basename (j->path);
-
   for (guint no = 0; no < n; no++)
     {
-      g_autofree char *name = c->split->part_name (base, no, n);
-      File *f = add_file (files, g_build_filename (folder, name, NULL), c);
+      g_autofree char *name = c->split->part_name (name_of (j->path), no, n);
+      File *f = add_file (files, beside (j->path, name), c);
 
       f->metadata = qconv_directory_new (NULL, NULL);
       if (!qconv_call_part_metadata (c, j->output->directory, no, n, f->metadata, error) || !lay_out (j, f, no, error))

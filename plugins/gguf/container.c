@@ -7,6 +7,7 @@
 #include "gguf-facts.h"
 #include "gguf-keys.h"
 #include "header.h"
+#include "split-write.h"
 #include "split.h"
 #include "write.h"
 
@@ -205,4 +206,5 @@ const QconvContainer qconv_gguf_container = {
   .score = score,
   .open = open_source,
   .lay_out = qconv_gguf_lay_out,
+  .split = &qconv_gguf_split,
 };

@@ -20,6 +20,7 @@ static const QconvContainer container = {
   .lay_out = qconv_safetensors_lay_out,
   .metadata = metadata,
   .pairs = qconv_safetensors_pairs,
+  .split = &qconv_safetensors_split,
 };
 
 QCONV_PLUGIN_DEFINE (safetensors, .summary = N_ ("Safetensors files"), .license = "LGPL-2.1-or-later",
