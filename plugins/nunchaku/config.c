@@ -246,24 +246,66 @@ quantization_text (const NunchakuQuantization *q, const NunchakuClass *c)
   return g_string_free (json, FALSE);
 }
 
+/* ---- The folder ---- */
+
+gboolean
+nunchaku_is_folder (const QconvOutput *o)
+{
+  return qconv_values_boolean (qconv_output_options (o), "folder") && !g_str_equal (qconv_output_target (o), "edit");
+}
+
+/* Names the files of the folder that older versions load (nunchaku: nunchaku/models/transformers/utils.py
+   _build_model_legacy, nunchaku/merge_safetensors.py). @comfy: (nullable): NULL: the class is not FLUX.1, whose folders
+   alone are loaded */
+static gboolean
+name_files (QconvOutput *o, const NunchakuClass *c, const char *config, const char *comfy, GError **error)
+{
+  const struct {
+    const char *name, *text;
+  } files[] = { { "transformer_blocks.safetensors", NULL },
+                { "unquantized_layers.safetensors", NULL },
+                { "config.json", config },
+                { "comfy_config.json", comfy } };
+
+  if (comfy == NULL)
+    return qconv_fail (error, QCONV_ERROR_OPTION, "nunchaku loads no folder with its class %s: leave out -o folder",
+                       c->name);
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autoptr (GBytes) bytes = files[i].text != NULL ? g_bytes_new (files[i].text, strlen (files[i].text)) : NULL;
+
+      qconv_output_add_file (o, files[i].name, bytes);
+    }
+  return TRUE;
+}
+
+/* ---- All of it ---- */
+
+/* Returns: (transfer full) (nullable): the "comfy_config"; NULL: ComfyUI's loader reads none for the class. */
+static char *
+comfy_text (const QconvOutput *o, const NunchakuClass *c)
+{
+  char *stated = c->comfy != NULL ? read_stated_comfy (o, c) : NULL;
+  g_autofree char *model = c->comfy != NULL ? make_object (o, c->comfy) : NULL;
+
+  if (c->comfy == NULL || stated != NULL)
+    return stated;
+  return g_strdup_printf ("{\"model_class\": \"%s\", \"model_config\": %s}",
+                          dim (o, "guidance") != 0 ? "Flux" : "FluxSchnell", model);
+}
+
 gboolean
 nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQuantization *q, GError **error)
 {
   g_autofree char *config = find_config (o, c, error);
-  g_autofree char *quantization = quantization_text (q, c);
+  g_autofree char *quantization = quantization_text (q, c), *comfy = comfy_text (o, c);
 
   if (config == NULL)
     return FALSE;
   qconv_output_set_metadata (o, "config", config);
   qconv_output_set_metadata (o, "quantization_config", quantization);
   qconv_output_set_metadata (o, "model_class", c->name);
-  if (c->comfy != NULL)
-    {
-      g_autofree char *model = make_object (o, c->comfy), *stated = read_stated_comfy (o, c);
-      g_autofree char *comfy = g_strdup_printf ("{\"model_class\": \"%s\", \"model_config\": %s}",
-                                                dim (o, "guidance") != 0 ? "Flux" : "FluxSchnell", model);
-
-      qconv_output_set_metadata (o, "comfy_config", stated != NULL ? stated : comfy);
-    }
-  return TRUE;
+  if (comfy != NULL)
+    qconv_output_set_metadata (o, "comfy_config", comfy);
+  return !nunchaku_is_folder (o) || name_files (o, c, config, comfy, error);
 }

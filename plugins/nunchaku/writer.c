@@ -30,6 +30,15 @@ block_run (gsize row_bytes)
   return (QconvRun) { NUNCHAKU_BLOCK, NUNCHAKU_BLOCK * row_bytes };
 }
 
+/* Returns the number of the file that holds the tensors called @name or beginning so: of a folder, the first has the
+   blocks (deepcompressor/backend/nunchaku/convert.py). */
+static guint32
+file_of (const QconvOutput *o, const char *name)
+{
+  return nunchaku_is_folder (o) && !g_str_has_prefix (name, "transformer_blocks.")
+         && !g_str_has_prefix (name, "single_transformer_blocks.");
+}
+
 /* The layer whose tensors are planned */
 typedef struct {
   QconvOutput *o;
@@ -40,7 +49,10 @@ typedef struct {
 static gboolean
 add (const Planning *p, NunchakuMember member, const QconvPlanned *planned, GError **error)
 {
-  return qconv_output_add (p->o, p->layer, nunchaku_member_name (member, p->class_->spelling), planned, error);
+  QconvPlanned placed = *planned;
+
+  placed.file = file_of (p->o, p->layer->name);
+  return qconv_output_add (p->o, p->layer, nunchaku_member_name (member, p->class_->spelling), &placed, error);
 }
 
 /* ---- SVDQuant layers ---- */
@@ -238,7 +250,8 @@ keep (const QconvWriter *self, QconvOutput *o, const QconvLayer *tensor, GError 
   const NunchakuClass *c = nunchaku_class (o, error);
   gboolean cast = tensor->dtype == QCONV_F64 || tensor->dtype == QCONV_F32 || tensor->dtype == QCONV_F16
                   || tensor->dtype == QCONV_F8_E4M3 || tensor->dtype == QCONV_F8_E5M2;
-  QconvPlanned planned = { .dtype = tensor->dtype, .shape = tensor->shape, .from = "weight" };
+  QconvPlanned planned
+      = { .dtype = tensor->dtype, .shape = tensor->shape, .from = "weight", .file = file_of (o, tensor->name) };
 
   if (c == NULL)
     return FALSE;
@@ -335,6 +348,11 @@ static const QconvOption options_table[] = {
     .help
     = N_ ("config.json of the model for the metadata; without it, the one beside the input, else one made from the "
           "dimensions of the model") },
+  { .name = "folder",
+    .type = QCONV_BOOLEAN,
+    .value = "off",
+    .help = N_ ("write the folder that older versions load instead of one file: transformer_blocks.safetensors, "
+                "unquantized_layers.safetensors, config.json and comfy_config.json; only FLUX.1") },
   { .name = NULL },
 };
 

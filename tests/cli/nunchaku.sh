@@ -88,3 +88,20 @@ cmp original.safetensors diffusers.safetensors && config original.safetensors
 "$QCONV" verify -q --against sdxl.safetensors original.safetensors | head -n 5 | cut -c 1-72
 run $to --keep ff.net.2 sdxl.safetensors out.safetensors
 run $to --layers 'svdq_fp4:attn2\.to_k' sdxl.safetensors out.safetensors
+
+echo "- the folder of older versions, which becomes one file again"
+run $to -o folder flux.safetensors folder | without_times
+ls folder
+"$QCONV" $to flux.safetensors one.safetensors >/dev/null
+for file in folder/config.json folder/comfy_config.json; do
+  sed 's/.*\(, "[a-z_]*":[^,]*\)$/  …\1/' $file
+  echo
+done
+run verify folder
+"$QCONV" $to folder again.safetensors >/dev/null
+cmp one.safetensors again.safetensors && echo "the same bytes"
+rm -r folder svdq* 2>/dev/null
+"$QCONV" $to -o folder flux.safetensors >/dev/null && ls -d svdq*
+run --to svdq-fp4-nunchaku -o folder -q flux.safetensors
+run $to -o folder --split 1M flux.safetensors x
+run $to -o folder z.safetensors x

@@ -265,6 +265,69 @@ def missing(place):
     assert not os.listdir(place.folder)
 
 
+# ---- A set of files ----
+
+SPLIT = ("--split", "5M")
+SET = [f"out-{i:05}-of-00003.safetensors" for i in (1, 2, 3)] + ["out.safetensors.index.json"]
+
+
+def put_old_set(place, *names):
+    for name in names:
+        with open(os.path.join(place.folder, name), "wb") as file:
+            file.write(OLD)
+
+
+def expect_set(place, *old):
+    """The folder holds nothing but the input and the files @old, as put_old_set() made them."""
+    left = sorted(set(os.listdir(place.folder)) - {"in.safetensors"})
+    assert left == sorted(old), f"files: {left}"
+    for name in old:
+        with open(os.path.join(place.folder, name), "rb") as file:
+            assert file.read() == OLD, f"{name} was changed"
+
+
+def set_interrupted(place):
+    put_old_set(place, *SET)
+    process = start_and_stop(place, "--force", *SPLIT)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    expect(130, finish(process))
+    expect_set(place, *SET)
+
+
+def set_killed(place):
+    put_old_set(place, *SET)
+    process = start_and_stop(place, "--force", *SPLIT)
+    process.kill()
+    expect(-9, finish(process))
+    assert place.temporaries()
+    expect(0, run(place, "--force", *SPLIT))
+    left = sorted(set(os.listdir(place.folder)) - {"in.safetensors"})
+    assert left == sorted(SET), f"files: {left}"
+    expect(0, finish(subprocess.Popen([QCONV, "verify", os.path.join(place.folder, SET[3])], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE)))
+
+
+def set_appeared(place):
+    process = start_and_stop(place, *SPLIT)
+    put_old_set(place, SET[2])
+    process.send_signal(signal.SIGCONT)
+    expect(2, finish(process), "appeared meanwhile")
+    expect_set(place, SET[2])
+
+
+def set_limits(place):
+    """Each file is below the limit of the disk, but not all together."""
+    expect(1, run(place, *SPLIT, before=limit_file_size))
+    place.expect_nothing_new()
+    folder = mounted(place, "size=12m")
+    try:
+        expect(1, run(place, *SPLIT, out=os.path.join(folder, "out.safetensors")), "the disk has")
+        assert not os.listdir(folder), os.listdir(folder)
+    finally:
+        unmount(folder)
+
+
 TESTS = {
     "a full disk": full_disk,
     "a limit on the size of files": file_size_limit,
@@ -280,6 +343,10 @@ TESTS = {
     "input as output": input_as_output,
     "an output that is a link": through_links,
     "a missing input, a missing folder": missing,
+    "a set: SIGINT": set_interrupted,
+    "a set: SIGKILL, and the next run": set_killed,
+    "a set: a part that appears meanwhile": set_appeared,
+    "a set: a limit on files, a full disk": set_limits,
 }
 
 

@@ -67,6 +67,9 @@ class Place:
         os.unlink(self.out)
         return data
 
+    def left_by_kill(self):
+        return os.path.basename(self.kept), os.path.basename(self.journal)
+
     def expect_files(self, *names):
         left = sorted(os.listdir(self.folder))
         assert left == sorted(("in.safetensors", *names)), f"files: {left}"
@@ -81,7 +84,7 @@ class Place:
 
     def kill(self, share, *options):
         self.expect(-signal.SIGKILL, "--resume", *options, fault=f"kill,{int(share * (self.n_writes - 1))}")
-        self.expect_files(os.path.basename(self.kept), os.path.basename(self.journal))
+        self.expect_files(*self.left_by_kill())
 
     def stop(self, *options):
         """Returns a run that is stopped in the middle."""
@@ -91,12 +94,32 @@ class Place:
         return process
 
 
-def killed(target):
+class SetPlace(Place):
+    """The same for an output of several files."""
+
+    def start(self, *options, **rest):
+        return super().start("--split", "1M", *options, **rest)
+
+    def take_output(self):
+        self.names = sorted(name for name in os.listdir(self.folder) if name.startswith("out"))
+        assert len(self.names) > 3, self.names
+        data = []
+        for name in self.names:
+            with open(os.path.join(self.folder, name), "rb") as file:
+                data.append(file.read())
+            os.unlink(os.path.join(self.folder, name))
+        return data
+
+    def left_by_kill(self):
+        return *(f".{name}.qconv-partial" for name in self.names), f".{self.names[0]}.qconv-journal"
+
+
+def killed(target, kind=Place):
     def test(folder, model):
         if needs_family(target):
             model = os.path.join(folder, "..", f"{target}.safetensors")
             make_family_model(MAKE_MODEL, model)
-        place = Place(folder, model, target)
+        place = kind(folder, model, target)
         for i, share in enumerate(MOMENTS):
             place.kill(share, f"-j{1 + i % 2}")
             place.expect_resumed(f"-j{2 - i % 2}", "--memory", ("4G", "256M")[i % 2], words=" layers are done")
@@ -122,8 +145,8 @@ def other_runs(folder, model):
     place.expect_resumed()
 
 
-def interrupted(folder, model):
-    place = Place(folder, model)
+def interrupted(folder, model, kind=Place):
+    place = kind(folder, model)
     for options in ((), ("--resume",)):
         process = place.stop(*options)
         process.send_signal(signal.SIGINT)
@@ -131,8 +154,12 @@ def interrupted(folder, model):
         place.expect_end(130, process, "--resume goes on with it" if options else "")
         if not options:
             place.expect_files()
-    place.expect_files(os.path.basename(place.kept), os.path.basename(place.journal))
+    place.expect_files(*place.left_by_kill())
     place.expect_resumed()
+
+
+def interrupted_set(folder, model):
+    interrupted(folder, model, SetPlace)
 
 
 def two_at_once(folder, model):
@@ -180,8 +207,11 @@ def disk_room(folder, model):
 
 TESTS = {
     **{f"killed, {target}": killed(target) for target in TARGETS},
+    "killed, a set of nvfp4-comfy": killed("nvfp4-comfy", SetPlace),
+    "killed, a set of q8_0-gguf": killed("q8_0-gguf", SetPlace),
     "other options, another input": other_runs,
     "SIGINT with and without --resume": interrupted,
+    "SIGINT with and without --resume, a set": interrupted_set,
     "two runs with one output": two_at_once,
     "spoilt writes": spoilt,
     "room on the disk": disk_room,

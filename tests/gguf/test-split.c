@@ -164,6 +164,53 @@ test_memory (void)
   assert_refused (m, "split");
 }
 
+/* Asserts that @d has @key as a number of the type that llama.cpp reads. */
+static void
+assert_number (const QconvDirectory *d, const char *key, const GVariantType *type, gint64 value)
+{
+  GVariant *v = qconv_directory_metadata (d, key);
+
+  g_assert_nonnull (v);
+  g_assert_true (g_variant_is_of_type (v, type));
+  g_assert_cmpint (g_variant_is_of_type (v, G_VARIANT_TYPE_UINT16) ? g_variant_get_uint16 (v) : g_variant_get_int32 (v),
+                   ==, value);
+}
+
+/* Tests the metadata and the names of the parts that are written. */
+static void
+test_write (void)
+{
+  const QconvContainer *c = qconv_plugin_gguf ()->containers[0];
+  g_autoptr (QconvDirectory) whole = qconv_directory_new (NULL, NULL), first = qconv_directory_new (NULL, NULL);
+  g_autoptr (QconvDirectory) last = qconv_directory_new (NULL, NULL), none = qconv_directory_new (NULL, NULL);
+  g_autofree char *one = c->split->part_name ("a.b.gguf", 0, 3), *three = c->split->part_name ("a.bin", 2, 3);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < PARTS; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("t%u", i);
+
+      qconv_directory_add (whole, &(QconvTensor) { .name = name, .dtype = QCONV_F32, .n_bytes = 4, .file = i }, NULL);
+    }
+  qconv_directory_set_metadata (whole, "general.architecture", g_variant_new_string ("flux"), NULL);
+  qconv_directory_set_metadata (whole, "split.count", g_variant_new_uint16 (9), NULL); /* of the set it came from */
+  g_assert_true (c->split->part_metadata (whole, 0, PARTS, first, &error));
+  g_assert_true (c->split->part_metadata (whole, 2, PARTS, last, &error));
+  for (guint i = 0; i < 2; i++)
+    {
+      const QconvDirectory *d = i == 0 ? first : last;
+
+      assert_number (d, "split.no", G_VARIANT_TYPE_UINT16, i == 0 ? 0 : 2);
+      assert_number (d, "split.count", G_VARIANT_TYPE_UINT16, PARTS);
+      assert_number (d, "split.tensors.count", G_VARIANT_TYPE_INT32, PARTS);
+      g_assert_cmpint (qconv_directory_metadata (d, "general.architecture") != NULL, ==, i == 0);
+    }
+  g_assert_cmpstr (one, ==, "a.b-00001-of-00003.gguf");
+  g_assert_cmpstr (three, ==, "a.bin-00003-of-00003.gguf");
+  g_assert_false (c->split->part_metadata (whole, 0, G_MAXUINT16 + 1, none, &error));
+  g_assert_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -176,5 +223,6 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/gguf/split/names", test_names);
   g_test_add_func ("/gguf/split/memory", test_memory);
+  g_test_add_func ("/gguf/split/write", test_write);
   return g_test_run ();
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Files written by the gguf package decode to the bits that the package itself decodes."""
+import json
 import os
 
 import gguf
@@ -49,4 +50,32 @@ def check(scratch, name):
         assert peer.same_bits(got[stem], values.reshape(got[stem].shape)), f"{stem}: qconv decodes other values than the gguf package"
 
 
-peer.main(*[(name, lambda scratch, name=name: check(scratch, name)) for name in TYPES])
+def check_split(scratch):
+    """Every part of a set is a file to the package; together they hold the tensors of the single file."""
+    source, whole = os.path.join(scratch, "in.safetensors"), os.path.join(scratch, "whole.gguf")
+    random = np.random.default_rng(2)
+    peer.write_safetensors(source, {f"layers.{i}.weight": random.standard_normal((96, 512), np.float32) for i in range(7)})
+    peer.qconv("--to", "f16-safetensors", "--split", "200K", source, os.path.join(scratch, "shards.safetensors"))
+    peer.qconv("--to", "q8_0-gguf", source, whole)
+    peer.qconv("--to", "q8_0-gguf", "--split", "200K", source, os.path.join(scratch, "set.gguf"))
+    want = {t.name: bytes(t.data) for t in gguf.GGUFReader(whole).tensors}
+    names = sorted(name for name in os.listdir(scratch) if name.startswith("set-"))
+    assert len(names) > 2, names
+    got = {}
+    for number, name in enumerate(names):
+        assert name == f"set-{number + 1:05}-of-{len(names):05}.gguf", names
+        reader = gguf.GGUFReader(os.path.join(scratch, name))
+        keys = {key: (field.types[0].name, int(field.parts[field.data[0]][0]))
+                for key, field in reader.fields.items() if key.startswith("split.")}
+        assert keys == {"split.no": ("UINT16", number), "split.count": ("UINT16", len(names)),
+                        "split.tensors.count": ("INT32", len(want))}, keys
+        assert ("qconv_checksums" in reader.fields) == (number == 0)
+        got.update((t.name, bytes(t.data)) for t in reader.tensors)
+    assert got == want, "the parts hold other tensors than the single file"
+    with open(os.path.join(scratch, "shards.safetensors.index.json"), encoding="utf-8") as file:
+        index = json.load(file)["weight_map"]
+    for name, shard in index.items():
+        assert name in peer.read_safetensors(os.path.join(scratch, shard)), f"{name} is not in {shard}"
+
+
+peer.main(("split", check_split), *[(name, lambda scratch, name=name: check(scratch, name)) for name in TYPES])

@@ -291,6 +291,36 @@ test_single (Fixture *f, gconstpointer data)
     }
 }
 
+/* Tests names, metadata and index of shards that are written */
+static void
+test_write (Fixture *f, gconstpointer data)
+{
+  static const char want[] = "{\n  \"metadata\": {\n    \"total_size\": 6\n  },\n  \"weight_map\": {\n"
+                             "    \"a \\\"q\\\"\": \"" TWO "\",\n    \"b\": \"" ONE "\"\n  }\n}\n";
+  const QconvSplit *s = fixture_container ()->split;
+  g_autoptr (QconvDirectory) whole = qconv_directory_new (NULL, NULL), first = qconv_directory_new (NULL, NULL);
+  g_autoptr (QconvDirectory) second = qconv_directory_new (NULL, NULL);
+  g_autofree char *one = s->part_name ("m.safetensors", 0, 2), *two = s->part_name ("m", 1, 2);
+  g_autofree char *index = s->index_name ("m.safetensors"), *other = s->index_name ("m");
+  g_autoptr (GByteArray) text = g_byte_array_new ();
+
+  g_assert_cmpstr (one, ==, ONE);
+  g_assert_cmpstr (two, ==, TWO);
+  g_assert_cmpstr (index, ==, INDEX);
+  g_assert_cmpstr (other, ==, INDEX);
+  plan_tensor (whole, "b", QCONV_U8, &QCONV_SHAPE1 (4));
+  plan_tensor (whole, "a \"q\"", QCONV_U8, &QCONV_SHAPE1 (2));
+  qconv_directory_planned (whole, 1)->file = 1;
+  qconv_directory_set_metadata (whole, "format", g_variant_new_string ("pt"), NULL);
+  qconv_directory_set_metadata (whole, "author", g_variant_new_string ("me"), NULL);
+  g_assert_true (s->part_metadata (whole, 0, 2, first, NULL) && s->part_metadata (whole, 1, 2, second, NULL));
+  g_assert_nonnull (qconv_directory_metadata (first, "author"));
+  g_assert_null (qconv_directory_metadata (second, "author"));
+  g_assert_nonnull (qconv_directory_metadata (second, "format"));
+  g_assert_true (s->index (whole, (const char *const[]) { ONE, TWO, NULL }, text, NULL));
+  g_assert_cmpmem (text->data, text->len, want, sizeof want - 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -311,6 +341,7 @@ main (int argc, char **argv)
     { "not-named", test_not_named },
     { "broken-shard", test_broken_shard },
     { "single", test_single },
+    { "write", test_write },
   };
 
   g_test_init (&argc, &argv, NULL);
