@@ -354,7 +354,6 @@ QCONV_API const char *qconv_plan_target (const QconvPlan *p);   /* (transfer non
 QCONV_API guint64 qconv_plan_output_bytes (const QconvPlan *p); /* of all files, exactly */
 QCONV_API guint64 qconv_plan_peak_memory (const QconvPlan *p);  /* bytes of working memory, the check included */
 
-
 /**
  * QconvOutputFile: one file that a plan writes; there are several if QconvRunOptions.split or the writer asks for them.
  * @bytes: of the whole file, exactly

@@ -72,8 +72,8 @@ const CliOption cli_options[] = {
     N_ ("number of threads (default: one for each processor)") },
   { "device", 0, CLI_CONVERT, CLI_TEXT, AT (run.device), NULL, devices, TRUE, N_ ("device that calculates") },
   { "split", 0, CLI_CONVERT, CLI_SIZE, AT (output.split), N_ ("SIZE"), NULL, TRUE,
-    N_ ("write several files, each with whole layers of at most SIZE, such as 4G, and the index that loaders of "
-        "safetensors read; a larger layer gets a file of its own") },
+    N_ ("write several files, each with whole layers of at most SIZE, such as 4G, and an index if such sets have one; "
+        "a larger layer gets a file of its own") },
   { "force", 0, WRITES, CLI_FLAG, AT (run.force), NULL, NULL, FALSE, N_ ("overwrite an existing output") },
   { "resume", 0, CLI_CONVERT, CLI_FLAG, AT (run.resume), NULL, NULL, TRUE,
     N_ ("keep the work of a conversion that is interrupted; the same command, given again, goes on with it") },

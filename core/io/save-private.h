@@ -17,6 +17,6 @@ struct _Save {
   gboolean replaces, kept;
 };
 
-/* Makes the file as large as it will be, with blocks for all of it, so that a full disk is found before the work. Not all
-   file systems can allocate blocks */
+/* Makes the file as large as it will be, with blocks for all of it, so that a full disk is found before the work. Not
+   all file systems can allocate blocks */
 gboolean qconv_save_allocate (Save *s, GError **error);

@@ -39,14 +39,13 @@ add_file (GPtrArray *files, char *path, const QconvContainer *c)
   return f;
 }
 
-/* Appends a file that has the @n bytes at @data and no tensors */
+/* Gives @f, which has no tensors, the @n bytes at @data */
 static void
-add_bytes (GPtrArray *files, char *path, gconstpointer data, gsize n)
+set_bytes (File *f, gconstpointer data, gsize n)
 {
-  Layout *l = &add_file (files, path, NULL)->pub.layout;
-
-  l->header = g_byte_array_append (g_byte_array_new (), data, (guint) n);
-  l->file_size = n;
+  f->pub.container = NULL;
+  f->pub.layout.header = g_byte_array_append (g_byte_array_new (), data, (guint) n);
+  f->pub.layout.file_size = n;
 }
 
 /* Lays file @f out, which is number @no and has the metadata of the output unless it has its own */
@@ -114,27 +113,45 @@ name_of (const char *path)
   return slash != NULL ? slash + 1 : path;
 }
 
-/* Returns: (transfer full): the path of @name in the folder of @path, which keeps its spelling */
-static char *
-beside (const char *path, const char *name)
+/* Adds a file called @name (transfer full), which the hook @hook of @c made, in the folder of @j->path. Returns NULL
+   with an error if it is no plain name or that of another file */
+static File *
+add_called (const FilesJob *j, GPtrArray *files, const QconvContainer *c, char *name, const char *hook, GError **error)
 {
-  return g_strdup_printf ("%.*s%s", (int) (name_of (path) - path), path, name);
+  const Hook broken = { "container", c, hook, NULL };
+  g_autofree char *own = name, *path = NULL;
+
+  if (own == NULL || *own == '\0' || name_of (own) != own)
+    {
+      qconv_hook_broke (&broken, error, "makes \"%s\", which is no name of a file", own != NULL ? own : "");
+      return NULL;
+    }
+  path = g_strdup_printf ("%.*s%s", (int) (name_of (j->path) - j->path), j->path, own);
+  for (guint i = 0; i < files->len; i++)
+    if (strcmp (((const PlannedFile *) g_ptr_array_index (files, i))->path, path) == 0)
+      {
+        qconv_hook_broke (&broken, error, "makes the name \"%s\" twice", own);
+        return NULL;
+      }
+  return add_file (files, g_steal_pointer (&path), c);
 }
 
 static gboolean
 add_index (const FilesJob *j, GPtrArray *files, const QconvContainer *c, GError **error)
 {
-  g_autofree char *name = c->split->index_name (name_of (j->path));
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autoptr (GByteArray) text = g_byte_array_new ();
+  File *f;
 
   for (guint i = 0; i < files->len; i++)
     g_ptr_array_add (names, (char *) name_of (((const PlannedFile *) g_ptr_array_index (files, i))->path));
   g_ptr_array_add (names, NULL);
   if (!qconv_call_index (c, j->output->directory, (const char *const *) names->pdata, text, error))
     return FALSE;
-  add_bytes (files, beside (j->path, name), text->data, text->len);
-  return TRUE;
+  f = add_called (j, files, c, c->split->index_name (name_of (j->path)), "index_name", error);
+  if (f != NULL)
+    set_bytes (f, text->data, text->len);
+  return f != NULL;
 }
 
 static gboolean
@@ -142,9 +159,10 @@ add_parts (const FilesJob *j, GPtrArray *files, const QconvContainer *c, guint n
 {
   for (guint no = 0; no < n; no++)
     {
-      g_autofree char *name = c->split->part_name (name_of (j->path), no, n);
-      File *f = add_file (files, beside (j->path, name), c);
+      File *f = add_called (j, files, c, c->split->part_name (name_of (j->path), no, n), "part_name", error);
 
+      if (f == NULL)
+        return FALSE;
       f->metadata = qconv_directory_new (NULL, NULL);
       if (!qconv_call_part_metadata (c, j->output->directory, no, n, f->metadata, error) || !lay_out (j, f, no, error))
         return FALSE;
@@ -175,15 +193,13 @@ add_named (const FilesJob *j, GPtrArray *files, const QconvContainer *c, GError 
   for (guint i = 0; i < names->len; i++)
     {
       const OutputName *named = g_ptr_array_index (names, i);
-      char *path = g_build_filename (j->path, named->name, NULL);
-      File *f;
+      File *f = add_file (files, g_build_filename (j->path, named->name, NULL), c);
 
       if (named->bytes != NULL)
         {
-          add_bytes (files, path, g_bytes_get_data (named->bytes, NULL), g_bytes_get_size (named->bytes));
+          set_bytes (f, g_bytes_get_data (named->bytes, NULL), g_bytes_get_size (named->bytes));
           continue;
         }
-      f = add_file (files, path, c);
       if (i > 0)
         f->metadata = qconv_directory_new (NULL, NULL);
       if (!lay_out (j, f, i, error))

@@ -16,8 +16,8 @@ gboolean qconv_output_in_cache (const char *path);
    NULL. G_IO_ERROR_NOT_FOUND: no such folder; QCONV_ERROR_OPTION: the derived name is in a download cache */
 char *qconv_output_path (const QconvTargetInfo *t, const QconvValues *values, const char *input, const char *output,
                          GError **error);
-/* Returns: (transfer full): the folder for an output of several files: @output, or the derived name without suffix. Fails
-   as qconv_output_path() does */
+/* Returns: (transfer full): the folder for an output of several files: @output, or the derived name without suffix.
+   Fails as qconv_output_path() does */
 char *qconv_output_folder (const QconvTargetInfo *t, const QconvValues *values, const char *input, const char *output,
                            GError **error);
 /* Returns: (transfer none) (nullable): the end of @output, if files of another container than that of @t end so */

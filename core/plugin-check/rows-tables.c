@@ -108,13 +108,35 @@ test_ids (Check *c, const CheckRow *row, GError **error)
   return TRUE;
 }
 
+/* Fails unless the parts of a set have plain names of their own */
+static gboolean
+check_part_names (const QconvSplit *s, GError **error)
+{
+  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  static const char *const wholes[] = { "a.b", "a", "a-00001-of-00002.b" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (wholes); i++)
+    for (guint no = 0; no < 3; no++)
+      {
+        char *name = s->part_name (wholes[i], no, 3);
+
+        if (name == NULL || *name == '\0' || strchr (name, '/') != NULL)
+          return check_fail (error, "a part of a set has no plain name");
+        if (no == 0)
+          g_hash_table_remove_all (names);
+        if (!g_hash_table_add (names, name))
+          return check_fail (error, "two parts of a set of three have one name");
+      }
+  return TRUE;
+}
+
 static gboolean
 test_container (Check *c, const CheckRow *row, GError **error)
 {
   const QconvContainer *f = row->feature;
 
   return check_name ("container", f->id, error) && check_help (f->id, f->summary, error)
-         && check_options (f->options, error)
+         && check_options (f->options, error) && (f->split == NULL || check_part_names (f->split, error))
          && (qconv_registry_container (f->id) == f
              || check_fail (error, "the registry has another container %s", f->id));
 }

@@ -17,6 +17,10 @@ container_problem (const QconvContainer *c)
     return "has a container without id or summary";
   if (c->score == NULL || c->open == NULL || c->suffixes == NULL)
     return "has a container that cannot recognise or open its files";
+  if (c->split != NULL
+      && (c->split->part_name == NULL || c->split->part_metadata == NULL
+          || (c->split->index_name == NULL) != (c->split->index == NULL)))
+    return "has a container that cannot make all files of a set";
   return qconv_option_table_problem (c->options);
 }
 

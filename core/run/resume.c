@@ -262,8 +262,8 @@ qconv_resume_is_done (const Resume *r, guint layer)
   return r->done[layer];
 }
 
-/* Returns: (transfer full) (element-type QconvTensor): the tensors of all layers that have notes, as tensors of @sources,
-   the files */
+/* Returns: (transfer full) (element-type QconvTensor): the tensors of all layers that have notes, as tensors of
+   @sources, the files */
 static GPtrArray *
 noted_tensors (const Resume *r, const GPtrArray *sources)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The work that an interrupted run left: temporary files, and a journal of the layers that are done in them. run.c opens
-   it, convert-layers.c skips what is done and notes the rest. */
+/* The work that an interrupted run left: temporary files, and a journal of the layers that are done in them. run.c
+   opens it, convert-layers.c skips what is done and notes the rest. */
 #pragma once
 #include "run/output-file.h"
 #include "schedule/progress.h"

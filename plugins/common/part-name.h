@@ -3,6 +3,6 @@
 #pragma once
 #include <glib.h>
 
-/* Returns: (transfer full): the name of part @no, which counts from 0, of @n parts of the file @name, which may end with
-   @suffix (".gguf"). */
+/* Returns: (transfer full): the name of part @no, which counts from 0, of @n parts of the file @name, which may end
+   with @suffix (".gguf"). */
 char *qconv_part_name (const char *name, const char *suffix, guint no, guint n);

@@ -16,5 +16,6 @@ typedef struct {
 
 /* Returns whether the output is the folder of older versions: two files of tensors, and two configs. */
 gboolean nunchaku_is_folder (const QconvOutput *o);
-/* Sets the metadata of the file, and names the files of a folder. QCONV_ERROR_INPUT: the config that the user gave is none of this class. QCONV_ERROR_OPTION: nunchaku loads no folder of this class. */
+/* Sets the metadata of the file, and names the files of a folder. QCONV_ERROR_INPUT: the config that the user gave is
+   none of this class. QCONV_ERROR_OPTION: nunchaku loads no folder of this class. */
 gboolean nunchaku_set_metadata (QconvOutput *o, const NunchakuClass *c, const NunchakuQuantization *q, GError **error);

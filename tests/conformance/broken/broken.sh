@@ -89,6 +89,8 @@ convert components_dtype 1 "$layer components\(\) of quantizer \"@\" gives compo
 convert bound_nan 1 "qconv: layer \"layers.0\": plugin @: bound\(\) of quantizer \"@\" returned nan"
 convert layout 1 \
   "$in plugin @: lay_out\(\) of container \"@\" puts tensor \"layers.0.codes\" over the header or over another tensor"
+broken parts 1 "$in plugin @: part_name\(\) of container \"@\" makes the name \"out.part\" twice" \
+  --to broken_parts-broken_parts --split 100K ../in.safetensors out
 convert unset 4 \
   'qconv: out: the written file failed its check: layers.0: relative MSE .* is beyond the bound 0.01 of @ \(2 problems\)'
 convert load_unset 4 \
