@@ -174,12 +174,16 @@ def two_at_once(folder, model):
     place.expect_files()
 
 
-def spoilt(folder, model):
+def spoilt(folder, model, kind=Place):
     """A write that is lost is found by the check, and nothing stays."""
-    place = Place(folder, model)
-    for kind in ("flip", "torn"):
-        place.expect(4, "--resume", "-j1", fault=f"{kind},{place.n_writes // 2}")
+    place = kind(folder, model)
+    for fault in ("flip", "torn"):
+        place.expect(4, "--resume", "-j1", fault=f"{fault},{place.n_writes // 2}")
         place.expect_files()
+
+
+def spoilt_set(folder, model):
+    spoilt(folder, model, SetPlace)
 
 
 def disk_room(folder, model):
@@ -214,6 +218,7 @@ TESTS = {
     "SIGINT with and without --resume, a set": interrupted_set,
     "two runs with one output": two_at_once,
     "spoilt writes": spoilt,
+    "spoilt writes, a set": spoilt_set,
     "room on the disk": disk_room,
 }
 
