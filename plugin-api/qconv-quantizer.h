@@ -86,8 +86,7 @@ typedef struct _QconvQuantizer QconvQuantizer;
 
 /**
  * QconvEncoder: one way into a scheme: from float rows, or from the components of another scheme that it adopts
- * exactly. A decoded value may then differ by 2^-22 of itself, as where one scheme divides by a scale and the other
- * multiplies by its reciprocal; the check after writing fails beyond that.
+ * exactly.
  *
  * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
  * @operations: (nullable): the operations that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(),
@@ -101,6 +100,8 @@ typedef struct _QconvQuantizer QconvQuantizer;
  *   chunks back to back in host memory. It may set *exact = FALSE if these data do not fit; core then takes the next
  *   encoder. The last encoder may not set it
  * @encode: fills the components that follow rows; with #QconvWork.whole any component
+ * @bound: with @from: the worst relative MSE that the check accepts between the layer and the one that it takes, as
+ *   where one scheme divides by a scale and the other multiplies by its reciprocal; 0: no value may change
  */
 typedef struct {
   const char *from;
@@ -111,7 +112,8 @@ typedef struct {
   gboolean (*finish) (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
                       gboolean *exact, GError **error);
   gboolean (*encode) (const QconvQuantizer *self, const QconvTile *t, GError **error);
-  gconstpointer reserved[4];
+  double bound;
+  gconstpointer reserved[3];
 } QconvEncoder;
 
 /**

@@ -7,9 +7,7 @@
 #include "base/names.h"
 #include "check/expected.h"
 #include "layer/hooks.h"
-
-/* The largest relative MSE of an adopted layer: every value may differ by 2^-22 of itself (qconv-quantizer.h) */
-#define ADOPTED_BOUND 0x1p-44
+#include "plan/encoder.h"
 
 /* Sets the bound of a pair: that of the written scheme, or that of moving if @l was moved or adopted */
 static gboolean
@@ -24,8 +22,9 @@ find_bound (Pair *p, const PlannedLayer *l, GError **error)
   if (qconv_source_layer_stacked (p->reference)
       && !qconv_call_stack_bound (from->quantizer, &from->pub, &p->bound, error))
     return FALSE;
-  if (l->adopted)
-    p->bound = MAX (p->bound, ADOPTED_BOUND);
+  for (guint i = 0; l->adopted && qconv_encoder (l, i) != NULL; i++)
+    if (qconv_encoder (l, i)->from != NULL)
+      p->bound = MAX (p->bound, qconv_encoder (l, i)->bound);
   return TRUE;
 }
 

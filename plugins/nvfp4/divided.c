@@ -81,4 +81,5 @@ const QconvEncoder nvfp4_from_divided = {
   .work = plan_finish,
   .finish = finish,
   .encode = copy_components,
+  .bound = 0x1p-44, /* each value is rounded twice instead of once: 2^-22 of itself at most */
 };

@@ -112,7 +112,8 @@ sample_only (const char *target)
   static const char *const all[] = { ".*", NULL };
   const QconvTargetInfo *t = find_target (target);
 
-  return t == NULL || t->quantizer == NULL || g_str_has_suffix (target, "-template") || t->target->complete ? NULL : all;
+  return t == NULL || t->quantizer == NULL || g_str_has_suffix (target, "-template") || t->target->complete ? NULL
+                                                                                                            : all;
 }
 
 char *

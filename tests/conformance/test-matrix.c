@@ -243,7 +243,8 @@ test_target (gconstpointer data)
       if (verbatim && report == NULL) /* a GGUF block type has no safetensors dtype to be copied to */
         {
           g_assert_error (error, QCONV_ERROR, QCONV_ERROR_UNSUPPORTED);
-          g_assert_true (g_str_has_suffix (s->path, ".gguf"));
+          if (!g_str_has_suffix (s->path, ".gguf") && strstr (s->path, "generated") == NULL)
+            g_error ("%s: %s: %s", target, s->path, error->message);
           continue;
         }
       if (error != NULL)
