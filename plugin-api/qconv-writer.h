@@ -135,8 +135,8 @@ typedef struct {
  *   "{stem}-TARGET"
  * @instead: (nullable): schemes for layers that do not fit the target's; ends with { NULL }. Layers for which there is
  *   none, or no plugin has it, stay plain
- * @gives_way: if the check finds layers beyond the bound of their scheme, the program converts once more and leaves them
- *   plain
+ * @gives_way: if the check finds layers beyond the bound of their scheme, the program converts once more and leaves
+ *   them plain
  * @complete: the loader knows every layer that the family advises to encode only in that form: layers are also encoded
  *   if the source keeps them plain beside quantized ones, or if they are small. It does not tell models apart by the
  *   shapes of tensors
@@ -167,7 +167,8 @@ typedef struct {
  * @keep: (nullable): adds one plain tensor, whose layer->name is the whole name and whose component is "weight"; NULL:
  *   core writes it as it is
  * @plain_type: (nullable): returns the type of floats in the plain tensor @name of @shape, a float of @dtype in the
- *   input or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type at once
+ *   input or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type at
+ *   once
  * @end: (nullable): adds tensors and metadata of the whole file, after all layers
  * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
  *   QCONV_ANY_HINT: every key; edits set a key that is not named and not in the file only if the user insists. NULL:

@@ -5,7 +5,8 @@
 [ "$("$QCONV" families | sed '1d;s/ .*//')" = "$("$QCONV" complete families | grep -v '^-')" ] && echo "as completed"
 "$QCONV" families --json | "$CHECK_JSON" . 0/family 0/kind 0/variants 0/variants/0/name 0/variants/0/params
 # The schemes depend on the plugins that were built
-run families flux1 | sed -e 's|file  .*|file  FILE|' -e 's/^\( *\)[a-z0-9_, ]*nvfp4[a-z0-9_, ]*:/\1NVFP4:/' \
+run families flux1 | sed -e 's|file  .*|file  FILE|' -e 's/^\( *\)iq4_nl, [a-z0-9_, ]*:/\1GGUF:/' \
+  -e 's/^\( *\)[a-z0-9_, ]*nvfp4[a-z0-9_, ]*:/\1NVFP4:/' \
   -e 's/^\( *\)[a-z0-9_, ]*fp8[a-z0-9_, ]*:/\1FP8:/'
 "$QCONV" families flux1 --json | "$CHECK_JSON" family variants/0/name variants/0/aliases/0 variants/0/tensors reads/1 \
   writes/1 presets/0/rules/0/scheme presets/0/rules/0/match presets/0/rules/0/classes never_packed/0
