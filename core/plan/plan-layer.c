@@ -25,7 +25,7 @@ plain_type (const Planning *pl, const SourceLayer *s)
 
   if (qconv_source_layer_plain (s) && !qconv_dtype_is_number (l->dtype))
     return l->dtype;
-  if (w->plain_type != NULL && pl->plan->edit == NULL && qconv_dtype_is_float (l->dtype))
+  if (w->plain_type != NULL && pl->plan->edit == NULL)
     wanted = w->plain_type (w, &pl->plan->output, s->plain_name, &l->shape, l->dtype);
   return qconv_dtype_is_float (wanted) ? wanted : cast_all ? t->dtype : l->dtype;
 }
