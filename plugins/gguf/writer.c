@@ -142,11 +142,12 @@ weight_type (const QconvOutput *o, QconvDType dtype)
 }
 
 static QconvDType
-plain_type (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape, QconvDType dtype)
+plain_type (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape, QconvDType dtype,
+            gboolean bare)
 {
   guint64 items = 0;
 
-  if ((shape->rank != 2 && shape->rank != 4) || !g_str_has_suffix (name, ".weight")
+  if (bare || (shape->rank != 2 && shape->rank != 4) || !g_str_has_suffix (name, ".weight")
       || !qconv_shape_items (shape, &items) || items <= SMALL)
     return QCONV_F32;
   return weight_type (o, dtype);
