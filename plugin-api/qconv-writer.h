@@ -166,9 +166,9 @@ typedef struct {
  * @layer: (nullable): adds the tensors of one encoded layer; NULL if all targets are plain
  * @keep: (nullable): adds one plain tensor, whose layer->name is the whole name and whose component is "weight"; NULL:
  *   core writes it as it is
- * @plain_type: (nullable): returns the type of floats in the plain tensor @name of @shape, a float of @dtype in the
- *   input or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type at
- *   once
+ * @plain_type: (nullable): returns the type of floats in the plain tensor @name of @shape, a float of @dtype (FP8, too)
+ *   in the input or decoded to it; QCONV_OPAQUE and NULL: the target's, else @dtype. Core casts or decodes to that type
+ *   at once. @bare: the family says that the model holds it in no module that loaders exchange for theirs
  * @end: (nullable): adds tensors and metadata of the whole file, after all layers
  * @hints: (nullable): the keys of hints that the files can store and edits may set or remove; ends with NULL.
  *   QCONV_ANY_HINT: every key; edits set a key that is not named and not in the file only if the user insists. NULL:
@@ -197,7 +197,7 @@ struct _QconvWriter {
   const char *component;
   gboolean takes_bias;
   QconvDType (*plain_type) (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape,
-                            QconvDType dtype);
+                            QconvDType dtype, gboolean bare);
   gconstpointer reserved[4];
 };
 G_END_DECLS

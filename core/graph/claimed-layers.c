@@ -215,6 +215,7 @@ layer_from_claim (QconvClaim *l, GError **error)
 static SourceLayer *
 layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
 {
+  const QconvShape *shape;
   SourceLayer *s = g_new0 (SourceLayer, 1);
   const Rename *r = g_hash_table_lookup (c->renames, t);
   const char *name = r != NULL && r->name != NULL ? r->name : t->name;
@@ -235,6 +236,9 @@ layer_from_tensor (const QconvClaims *c, const QconvTensor *t, GError **error)
   s->bindings = qconv_bindings_new ();
   g_ptr_array_add (s->bindings, b);
   s->layer = qconv_layer_new_plain (name, t->dtype, r != NULL && r->has_shape ? &r->shape : &t->shape);
+  shape = &s->layer->pub.shape;
+  if (shape->rank == 3 && shape->dim[0] == 1) /* a table of positions may be larger than the memory */
+    qconv_layer_set_rows (s->layer, shape->dim[1], shape->dim[2]);
   s->plain_name = g_strdup (name);
   s->name = qconv_weight_stem (name);
   s->min_rows = 1;

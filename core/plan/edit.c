@@ -287,6 +287,24 @@ check_known_metadata (const Edit *e, const QconvOutput *o, const char *key, GErr
                      key, list);
 }
 
+/* Returns: (transfer full): @text as the new value of @key. A number of the file keeps its type, which loaders expect */
+static GVariant *
+parse_value (const QconvOutput *o, const char *key, const char *text, GError **error)
+{
+  GVariant *old = qconv_directory_metadata (o->model->directory, key), *value;
+  const GVariantType *type = old != NULL ? g_variant_get_type (old) : G_VARIANT_TYPE_STRING;
+
+  if (g_variant_type_equal (type, G_VARIANT_TYPE_STRING) || g_variant_type_is_tuple (type))
+    return g_variant_ref_sink (g_variant_new_string (text));
+  value = g_variant_type_is_basic (type) ? g_variant_parse (type, text, NULL, NULL, NULL) : NULL;
+  if (value == NULL)
+    qconv_fail (error, QCONV_ERROR_OPTION,
+                g_variant_type_is_basic (type) ? "\"%s\" is a number in the metadata, and \"%s\" is none of its type"
+                                               : "\"%s\" is a list in the metadata, which \"%s\" cannot replace",
+                key, text);
+  return value;
+}
+
 gboolean
 qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
 {
@@ -294,12 +312,16 @@ qconv_edit_metadata (const Edit *e, QconvOutput *o, GError **error)
     {
       const char *value;
       g_autofree char *key = split_change (e->job->edit.metadata[i], &value);
+      g_autoptr (GVariant) parsed = NULL;
 
       if (value == NULL && qconv_directory_metadata (o->directory, key) == NULL)
         return qconv_fail (error, QCONV_ERROR_OPTION, "the metadata has no key \"%s\"", key);
       if (value != NULL && !check_known_metadata (e, o, key, error))
         return FALSE;
-      qconv_output_set_metadata (o, key, value);
+      parsed = value != NULL ? parse_value (o, key, value, error) : NULL;
+      if (value != NULL && parsed == NULL)
+        return FALSE;
+      qconv_directory_replace_metadata (o->directory, key, parsed);
     }
   return TRUE;
 }
@@ -318,10 +340,9 @@ qconv_edit_check_metadata (const Edit *e, const QconvOutput *o, GError **error)
       const char *value;
       g_autofree char *key = split_change (e->job->edit.metadata[i], &value);
       GVariant *is = qconv_directory_metadata (o->directory, key);
+      g_autoptr (GVariant) wanted = value != NULL ? parse_value (o, key, value, NULL) : NULL;
 
-      if (value == NULL ? is != NULL
-                        : is == NULL || !g_variant_is_of_type (is, G_VARIANT_TYPE_STRING)
-                              || strcmp (g_variant_get_string (is, NULL), value) != 0)
+      if (wanted == NULL ? is != NULL : is == NULL || !g_variant_equal (is, wanted))
         return qconv_fail (error, QCONV_ERROR_OPTION, "\"%s\" follows from the layers and cannot be edited", key);
     }
   return TRUE;

@@ -6,12 +6,27 @@
 
 #include "base/dtype.h"
 #include "base/names.h"
+#include "families/expand.h"
 #include "io/directory.h"
 #include "layer/layer.h"
 #include "plan/edit.h"
 #include "plan/encoder.h"
 #include "plan/undecoded.h"
 #include "registry/values.h"
+
+/* Returns whether the family calls @s a parameter, or part of a module that loaders build as it is */
+static gboolean
+is_bare (const QconvPlan *p, const SourceLayer *s)
+{
+  static const char *const ops[] = { "param", "buffer", "nn_linear", "nn_embedding", NULL };
+  const Identity *id = p->mapping != NULL ? p->mapping->identity : NULL;
+  const FamilyLayer *template = NULL;
+  g_autofree char *name = id != NULL ? qconv_weight_name (qconv_mapping_original (p->mapping, s)) : NULL;
+
+  if (id != NULL)
+    template = qconv_family_template (id->family, id->dims, name);
+  return template != NULL && g_strv_contains (ops, template->op);
+}
 
 /* Returns the type of @s as a plain tensor */
 static QconvDType
@@ -25,8 +40,8 @@ plain_type (const Planning *pl, const SourceLayer *s)
 
   if (qconv_source_layer_plain (s) && !qconv_dtype_is_number (l->dtype))
     return l->dtype;
-  if (w->plain_type != NULL && pl->plan->edit == NULL && qconv_dtype_is_float (l->dtype))
-    wanted = w->plain_type (w, &pl->plan->output, s->plain_name, &l->shape, l->dtype);
+  if (w->plain_type != NULL && pl->plan->edit == NULL)
+    wanted = w->plain_type (w, &pl->plan->output, s->plain_name, &l->shape, l->dtype, is_bare (pl->plan, s));
   return qconv_dtype_is_float (wanted) ? wanted : cast_all ? t->dtype : l->dtype;
 }
 
@@ -48,7 +63,7 @@ plan_plain (const Planning *pl, SourceLayer *s, const char *rule, GError **error
   if (how == HOW_COPY && s->parts == NULL && strcmp (l->name, s->plain_name) == 0)
     return qconv_planned_layer_new (qconv_layer_ref (s->layer), s, how, rule);
   layer = qconv_layer_new_plain (s->plain_name, dtype, &l->shape);
-  if (!plain || s->parts != NULL)
+  if (layer->pub.rows != l->rows || layer->pub.cols != l->cols)
     qconv_layer_set_rows (layer, l->rows, l->cols);
   return qconv_planned_layer_new (layer, s, how, rule);
 }

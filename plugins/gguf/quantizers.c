@@ -104,10 +104,21 @@ load_importance (const QconvTile *t, QconvBuffer **importance, GError **error)
   return TRUE;
 }
 
+/* Returns the encoder of floats, the last one: one that adopts components comes before it. */
+static const QconvEncoder *
+float_encoder (const QconvQuantizer *q)
+{
+  const QconvEncoder *const *e = q->encoders;
+
+  while ((*e)->from != NULL)
+    e++;
+  return *e;
+}
+
 static gboolean
 encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const QconvOpName *op = self->encoders[0]->operations;
+  const QconvOpName *op = float_encoder (self)->operations;
   QconvBuffer *importance;
 
   if (!load_importance (t, &importance, error))
@@ -137,27 +148,32 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 }
 
 #define IS_SCALED(id) ((id) == GGUF_NVFP4)
-#define ADOPTER(id) ((id) == GGUF_MXFP4 ? &qconv_gguf_from_mxfp4 : (id) == GGUF_NVFP4 ? &qconv_gguf_from_nvfp4 : NULL)
-#define QUANTIZER(number, word, scheme, items, bytes, half, second, largest)                            \
-  static const QconvEncoder scheme##_encoder = {                                                        \
-    .operations = (const QconvOpName[]) { { #scheme "-encode", 1 }, { NULL, 0 } },                      \
-    .work = plan_work,                                                                                  \
-    .encode = encode,                                                                                   \
-  };                                                                                                    \
-  static const QconvEncoder *const scheme##_encoders[] = { &scheme##_encoder, ADOPTER (number), NULL }; \
-  static const QconvQuantizer scheme = {                                                                \
-    .id = #scheme,                                                                                      \
-    .summary = N_ ("GGUF blocks of type " word),                                                        \
-    .data = GUINT_TO_POINTER (number),                                                                  \
-    .options = (largest) > 0 ? options : NULL,                                                          \
-    .statistics = (largest) > 0 ? statistics : NULL,                                                    \
-    .float_dtypes = (largest) > 0 ? FLOATS : 0,                                                         \
-    .cols_multiple = (largest) > 0 ? (items) : 0,                                                       \
-    .components = IS_SCALED (number) ? list_scaled_components : list_components,                        \
-    .bound = (largest) > 0 ? largest_error : NULL,                                                      \
-    .encoders = (largest) > 0 ? scheme##_encoders : NULL,                                               \
-    .decode_operations = (const QconvOpName[]) { { #scheme "-decode", 1 }, { NULL, 0 } },               \
-    .decode = IS_SCALED (number) ? decode_scaled : decode,                                              \
+/* The encoders of type @id: of floats, @last, behind one that adopts components */
+#define ENCODERS(id, last)                      \
+  (id) == GGUF_MXFP4   ? &qconv_gguf_from_mxfp4 \
+  : (id) == GGUF_NVFP4 ? &qconv_gguf_from_nvfp4 \
+                       : &(last),               \
+      (id) == GGUF_MXFP4 || (id) == GGUF_NVFP4 ? &(last) : NULL, NULL
+#define QUANTIZER(number, word, scheme, items, bytes, half, second, largest)                      \
+  static const QconvEncoder scheme##_encoder = {                                                  \
+    .operations = (const QconvOpName[]) { { #scheme "-encode", 1 }, { NULL, 0 } },                \
+    .work = plan_work,                                                                            \
+    .encode = encode,                                                                             \
+  };                                                                                              \
+  static const QconvEncoder *const scheme##_encoders[] = { ENCODERS (number, scheme##_encoder) }; \
+  static const QconvQuantizer scheme = {                                                          \
+    .id = #scheme,                                                                                \
+    .summary = N_ ("GGUF blocks of type " word),                                                  \
+    .data = GUINT_TO_POINTER (number),                                                            \
+    .options = (largest) > 0 ? options : NULL,                                                    \
+    .statistics = (largest) > 0 ? statistics : NULL,                                              \
+    .float_dtypes = (largest) > 0 ? FLOATS : 0,                                                   \
+    .cols_multiple = (largest) > 0 ? (items) : 0,                                                 \
+    .components = IS_SCALED (number) ? list_scaled_components : list_components,                  \
+    .bound = (largest) > 0 ? largest_error : NULL,                                                \
+    .encoders = (largest) > 0 ? scheme##_encoders : NULL,                                         \
+    .decode_operations = (const QconvOpName[]) { { #scheme "-decode", 1 }, { NULL, 0 } },         \
+    .decode = IS_SCALED (number) ? decode_scaled : decode,                                        \
   };
 GGUF_BLOCK_TYPES (QUANTIZER)
 

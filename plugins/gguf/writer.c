@@ -32,8 +32,9 @@ typedef struct {
   QconvLoadFunc load;
 } Form;
 
+#define LOAD(id) ((id) == GGUF_MXFP4 || (id) == GGUF_NVFP4 ? qconv_gguf_load_checked_blocks : qconv_gguf_load_blocks)
 #define FORM(id, name, scheme, items, bytes, ...) \
-  { #scheme, { name, items, bytes }, "blocks", qconv_gguf_pack_blocks, qconv_gguf_load_blocks },
+  { #scheme, { name, items, bytes }, "blocks", qconv_gguf_pack_blocks, LOAD (id) },
 static const Form forms[] = {
   GGUF_BLOCK_TYPES (FORM)
   /* Edits keep layers in the schemes that the reader gave them */
@@ -50,17 +51,33 @@ find_form (const char *scheme)
   return NULL;
 }
 
-/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py: get_orig_shape). */
-static void
-set_true_shape (QconvOutput *o, const QconvLayer *layer)
+/* Returns whether the weight is stored in its own shape: whole blocks follow its last axis, and the input does not store
+   it as a matrix, whose rows are others. */
+static gboolean
+keeps_shape (const QconvOutput *o, const QconvLayer *layer, const QconvBlockType *type, const char *key)
 {
-  g_autofree char *key = g_strconcat (GGUF_ORIG_SHAPE, layer->name, ".weight", NULL);
+  const QconvShape *shape = &layer->shape;
+
+  return shape->rank > 0 && shape->dim[shape->rank - 1] % type->items == 0
+         && qconv_directory_metadata (qconv_output_input (o), key) == NULL;
+}
+
+/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py: get_orig_shape). */
+static gboolean
+set_true_shape (QconvOutput *o, const QconvLayer *layer, const char *key, GError **error)
+{
   gint32 dims[QCONV_MAX_RANK];
 
   for (guint i = 0; i < layer->shape.rank; i++)
-    dims[i] = (gint32) layer->shape.dim[i];
+    {
+      if (layer->shape.dim[i] > G_MAXINT32)
+        return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "layer \"%s\": its shape does not fit numbers of 32 bits",
+                           layer->name);
+      dims[i] = (gint32) layer->shape.dim[i];
+    }
   qconv_output_set_metadata_value (
       o, key, g_variant_new_fixed_array (G_VARIANT_TYPE_INT32, dims, layer->shape.rank, sizeof *dims));
+  return TRUE;
 }
 
 /* Adds the F32 numbers of the component @from (nullable), which stand beside the weight. */
@@ -80,19 +97,17 @@ static gboolean
 write_layer (const QconvWriter *self, QconvOutput *o, const QconvLayer *layer, GError **error)
 {
   const Form *f = find_form (layer->scheme);
-  const QconvShape *shape = &layer->shape;
-  gboolean whole = shape->rank > 0 && shape->dim[shape->rank - 1] % f->type.items == 0;
+  g_autofree char *key = g_strconcat (GGUF_ORIG_SHAPE, layer->name, ".weight", NULL);
+  gboolean whole = keeps_shape (o, layer, &f->type, key);
   QconvPlanned blocks = { .dtype = QCONV_OPAQUE,
-                          .shape = whole ? *shape : QCONV_SHAPE2 (layer->rows, layer->cols),
+                          .shape = whole ? layer->shape : QCONV_SHAPE2 (layer->rows, layer->cols),
                           .from = f->component,
                           .pack = f->pack,
                           .run = { 1, layer->cols / f->type.items * f->type.bytes },
                           .load = f->load,
                           .blocks = &f->type };
 
-  if (!whole)
-    set_true_shape (o, layer);
-  return qconv_output_add (o, layer, ".weight", &blocks, error)
+  return (whole || set_true_shape (o, layer, key, error)) && qconv_output_add (o, layer, ".weight", &blocks, error)
          && write_side (o, layer, "tensor_scale", ".scale", error)
          && write_side (o, layer, "input_scale", ".input_scale", error);
 }
@@ -127,11 +142,12 @@ weight_type (const QconvOutput *o, QconvDType dtype)
 }
 
 static QconvDType
-plain_type (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape, QconvDType dtype)
+plain_type (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape, QconvDType dtype,
+            gboolean bare)
 {
   guint64 items = 0;
 
-  if ((shape->rank != 2 && shape->rank != 4) || !g_str_has_suffix (name, ".weight")
+  if (bare || (shape->rank != 2 && shape->rank != 4) || !g_str_has_suffix (name, ".weight")
       || !qconv_shape_items (shape, &items) || items <= SMALL)
     return QCONV_F32;
   return weight_type (o, dtype);
@@ -212,7 +228,7 @@ set_heads (QconvOutput *o)
   set_number (o, GGUF_BLOCK_COUNT, number_of (o, "layers"));
 }
 
-/* Gives an edited file the keys that describe it, which the reader kept from other outputs. */
+/* Gives an edited file the keys that describe it, which the reader keeps from other outputs. */
 static void
 keep_form (QconvOutput *o)
 {
@@ -220,8 +236,8 @@ keep_form (QconvOutput *o)
   const char *const *keys = qconv_directory_metadata_keys (input);
 
   for (guint i = 0; keys[i] != NULL; i++)
-    if (!g_str_equal (keys[i], GGUF_ALIGNMENT) && !g_str_has_prefix (keys[i], GGUF_SPLIT)
-        && (g_str_has_prefix (keys[i], GGUF_GENERAL) || g_str_has_prefix (keys[i], GGUF_COMFY)))
+    if (g_str_equal (keys[i], GGUF_FILE_TYPE) || g_str_equal (keys[i], GGUF_QUANTIZATION_VERSION)
+        || g_str_has_prefix (keys[i], GGUF_COMFY))
       qconv_output_set_metadata_value (o, keys[i], qconv_directory_metadata (input, keys[i]));
 }
 

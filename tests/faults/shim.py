@@ -60,7 +60,8 @@ class Target:
             self.options = ["--effort", "rtn", "-o", "rounds=0"]
         else:
             write_model(self.model)
-            self.options = [] if name.endswith(("-safetensors", "-template")) else ["--only", "^layer$"]
+            plain = name.startswith(("bf16-", "copy-", "f16-", "f32-")) or name.endswith("-template")
+            self.options = [] if plain else ["--only", "^layer$"]
 
     def run(self, fault):
         """Returns status, standard error, number of accesses and whether one was spoilt."""
