@@ -80,14 +80,17 @@ set_true_shape (QconvOutput *o, const QconvLayer *layer, const char *key, GError
   return TRUE;
 }
 
-/* Adds the F32 numbers of the component @from (nullable), which stand beside the weight. */
+/* Adds the F32 numbers of the component @from, which stand beside the weight. The scale that the reader gives to NVFP4
+   weights without one is not written: only edits have the scheme "nvfp4" here. */
 static gboolean
 write_side (QconvOutput *o, const QconvLayer *layer, const char *from, const char *suffix, GError **error)
 {
   const QconvComponent *c = qconv_layer_component (layer, from);
   QconvPlanned side = { .dtype = QCONV_F32, .from = from };
 
-  if (c == NULL)
+  if (c == NULL
+      || (g_str_equal (layer->scheme, "nvfp4")
+          && qconv_directory_find2 (qconv_output_input (o), layer->name, suffix) == NULL))
     return TRUE;
   side.shape = c->shape.rank == 0 ? QCONV_SHAPE1 (1) : c->shape;
   return qconv_output_add (o, layer, suffix, &side, error);
