@@ -27,6 +27,9 @@ const char *const *sample_quick_options (const char *target);
 void sample_add_targets (const char *prefix, GTestDataFunc test, const char *container);
 /* Returns: (transfer full): the path of the file called @stem with the suffix that @target gives its files */
 char *sample_output (const char *target, const char *stem);
+/* Returns whether a target before number @at of the registry writes the same: mixtures differ only for roles, which
+   generated layers lack */
+gboolean sample_is_like_another (guint at);
 /* Returns whether a loaded plugin offers @target */
 gboolean sample_has_target (const char *target);
 /* Returns: (transfer full) */
