@@ -139,10 +139,18 @@ def refused_as_packed(case, tensors, *words):
 
 
 def packed_gpt_oss(case):
-    stem = "model.layers.0.mlp.experts.gate_up_proj"
+    """Two FP4 codes a byte, the even column low, and a power of two for 32 columns (OpenAI gpt-oss: torch/weights.py)."""
+    name = "model.layers.0.mlp.experts.gate_up_proj"
     codes = case.random.integers(0, 255, (2, 128, 8, 16)).astype(np.uint8)
     scales = case.random.integers(115, 125, (2, 128, 8)).astype(np.uint8)
-    refused_as_packed(case, {stem + "_blocks": codes, stem + "_scales": scales}, "_blocks", "mxfp4")
+    e2m1 = np.array([0, .5, 1, 1.5, 2, 3, 4, 6, -0., -.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+    want = np.stack([e2m1[codes & 15], e2m1[codes >> 4]], -1).reshape(2, 128, 8, 32)
+    want = (want * np.exp2(scales.astype(np.float32) - 127)[..., None]).reshape(2, 128, 256)
+    out = case.convert("bf16-safetensors",
+                       case.write({name + "_blocks": codes, name + "_scales": scales, "norm.weight": np.ones(256, BF16)}))
+    assert case.status == 0, case.err
+    got = peer.read_safetensors(out)[name]
+    assert got.shape == want.shape and (got.astype(np.float32) == want).all(), "other values"
 
 
 def packed_mlx(case):
