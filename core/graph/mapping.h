@@ -9,13 +9,14 @@
  * @namings: (nullable): the first that the model's family has; NULL: names stay as they are
  * @asked: the user asked for the only one of @namings: it is an error if names cannot be changed
  * @component, @drop: (nullable): as in QconvNameOptions
+ * @left_out: (nullable): GRegex of names behind the prefix that are left out, as #QconvWriter has it
  * @keep_prefix: names keep a prefix that no loader knows
  * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {
   const char *const *namings;
   const char *component;
-  const char *const *drop;
+  const char *const *drop, *const *left_out;
   gboolean asked, keep_prefix, for_loader;
 } MappingOptions;
 

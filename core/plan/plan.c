@@ -208,6 +208,7 @@ map_layers (Planning *pl, GError **error)
   options.asked = job->names.naming != NULL;
   options.keep_prefix = g_strcmp0 (job->names.naming, "keep") == 0;
   options.for_loader = p->target->writer->spellings != NULL;
+  options.left_out = p->target->writer->left_out;
   if (options.component == NULL)
     options.component = p->target->writer->component;
   p->mapping = qconv_mapping_new (p->model, &options, error);

@@ -10,6 +10,7 @@
 #include "qconv-plugin.h"
 #include "repack.h"
 #include "targets.h"
+#include "text-writer.h"
 #include "types.h"
 
 /* Weights with no more items than this are F32: they cost nothing. */
@@ -174,6 +175,7 @@ set_architecture (QconvOutput *o, GError **error)
 {
   const char *option = qconv_values_string (qconv_output_options (o), "architecture");
   const char *word = qconv_output_fact (o, "architecture"), *family = qconv_output_fact (o, "family");
+  gboolean diffusion = g_strcmp0 (qconv_output_fact (o, "kind"), "diffusion") == 0;
 
   if (option != NULL && *option != '\0')
     word = option;
@@ -183,9 +185,9 @@ set_architecture (QconvOutput *o, GError **error)
                             "know the model by its names; -o architecture=WORD states one");
       return TRUE;
     }
-  else if (word == NULL && g_strcmp0 (qconv_output_fact (o, "kind"), "diffusion") != 0)
+  else if (family != NULL && !diffusion && g_strcmp0 (qconv_output_fact (o, "naming"), "llama.cpp") != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "loaders of GGUF know no %s; leave it in safetensors, or state what it is with "
+                       "loaders of GGUF know no %s by these names; leave it in safetensors, or state what it is with "
                        "-o architecture=WORD",
                        family);
   else if (word == NULL)
@@ -198,37 +200,6 @@ set_architecture (QconvOutput *o, GError **error)
     }
   qconv_output_set_metadata (o, GGUF_ARCHITECTURE, word);
   return TRUE;
-}
-
-/* States @n under the key that follows the architecture, unless the input stated it. */
-static void
-set_number (QconvOutput *o, const char *key, gint64 n)
-{
-  g_autofree char *full = g_strconcat (qconv_output_fact (o, "architecture"), key, NULL);
-
-  if (n > 0 && n <= G_MAXUINT32 && qconv_directory_metadata (qconv_output_input (o), full) == NULL)
-    qconv_output_set_metadata_value (o, full, g_variant_new_uint32 ((guint32) n));
-}
-
-static gint64
-number_of (const QconvOutput *o, const char *dimension)
-{
-  const char *text = qconv_output_fact (o, dimension);
-
-  return text != NULL ? g_ascii_strtoll (text, NULL, 10) : 0;
-}
-
-/* States the heads of a language model, by which readers restore the order of rows. */
-static void
-set_heads (QconvOutput *o)
-{
-  gint64 rows = number_of (o, "q"), head = number_of (o, "head_dim");
-
-  if (qconv_output_fact (o, "architecture") == NULL || head <= 0 || rows <= 0 || rows % head != 0)
-    return;
-  set_number (o, GGUF_HEAD_COUNT, rows / head);
-  set_number (o, GGUF_KEY_LENGTH, head);
-  set_number (o, GGUF_BLOCK_COUNT, number_of (o, "layers"));
 }
 
 /* Gives an edited file the keys that describe it, which the reader keeps from other outputs. */
@@ -255,9 +226,8 @@ end (const QconvWriter *self, QconvOutput *o, GError **error)
       return TRUE;
     }
   drop_metadata (o);
-  if (!set_architecture (o, error))
+  if (!set_architecture (o, error) || !qconv_gguf_end_text (o, error))
     return FALSE;
-  set_heads (o);
   qconv_output_set_metadata_value (o, GGUF_QUANTIZATION_VERSION, g_variant_new_uint32 (QUANTIZATION_VERSION));
   if (file_type >= 0)
     qconv_output_set_metadata_value (o, GGUF_FILE_TYPE, g_variant_new_uint32 ((guint32) file_type));
@@ -276,8 +246,16 @@ static const QconvOption options[] = {
     .help
     = N_ ("type of weights that stay plain; auto: as in the input, F16 for 8 bits. Vectors, parameters and tensors "
           "of small or unusual shape are F32") },
+  { .name = "tokenizer",
+    .type = QCONV_FILE,
+    .help = N_ ("GGUF file of a text encoder from which the tokenizer is copied") },
   { .name = NULL },
 };
+
+/* Tokenizers, which GGUF files hold as metadata, and the parts of text encoders that see pictures, which are files of
+   their own (ComfyUI-GGUF loader.py: gguf_mmproj_loader) */
+static const char *const left_out[] = { "^(spiece_model|tekken_model|tokenizer_json)$",
+                                        "^(visual|vision_model|vision_tower|multi_modal_projector|v|mm)\\.", NULL };
 
 const QconvWriter qconv_gguf_writer = {
   .id = "gguf",
@@ -292,4 +270,5 @@ const QconvWriter qconv_gguf_writer = {
   .plain_type = plain_type,
   .end = end,
   .component = QCONV_COMPONENT_MAIN,
+  .left_out = left_out,
 };

@@ -462,7 +462,8 @@ test_file_type (void)
     }
 }
 
-/* Tests the word for the architecture: the user's, else a warning if nothing is known. */
+/* Tests the word for the architecture: the user's, else a warning if nothing is known. The configuration of the model,
+   from which ComfyUI builds LTX-2, stays in the metadata; what describes a safetensors file does not. */
 static void
 test_architecture (void)
 {
@@ -472,6 +473,8 @@ test_architecture (void)
   g_auto (Written) none = { 0 }, stated = { 0 };
 
   builder_add (b, "a.weight", "F32", "[64, 256]", x, ROWS * COLS * sizeof *x);
+  builder_add_metadata (b, "format", "pt");
+  builder_add_metadata (b, "config", "{\"transformer\":{}}");
   input = builder_write (b, "architecture.safetensors");
   none = write_all (input, "architecture.gguf", "q4_k-gguf");
   stated = write_job (input, "architecture.gguf",
@@ -479,6 +482,8 @@ test_architecture (void)
   g_assert_null (metadata (&none, "general.architecture"));
   g_assert_nonnull (strstr (g_ptr_array_index (none.warnings, 0), "-o architecture=WORD"));
   assert_value (&stated, "general.architecture", "'lumina2'");
+  g_assert_null (metadata (&stated, "format"));
+  assert_value (&stated, "config", "'{\"transformer\":{}}'");
 }
 
 /* Tests that an edit changes one key of the metadata and nothing else. */
