@@ -162,6 +162,31 @@ test_permuted (void)
     }
 }
 
+/* Tests that the heads of a llama that nobody knows come from its config.json, and that it is refused without. */
+static void
+test_config (void)
+{
+  static const char *const configs[]
+      = { "{\"num_attention_heads\": 4}", "{\"text_config\": {\"head_dim\": 64, \"num_attention_heads\": 9}}" };
+  g_autofree char *input = make_model ("--family llm_dense --variant tiny"), *config = scratch_path ("config.json");
+  g_autofree char *gguf = scratch_path ("config.gguf");
+
+  assert_job_refused (input, &(QconvJob) { .target = "q8_0-gguf", .output = gguf }, QCONV_ERROR_UNSUPPORTED,
+                      "config.json");
+  for (guint i = 0; i < G_N_ELEMENTS (configs); i++)
+    {
+      g_autofree char *warnings = NULL;
+      g_autoptr (QconvModel) m = NULL;
+
+      g_assert_true (g_file_set_contents (config, configs[i], -1, NULL));
+      warnings = write_job (input, gguf, (QconvJob) { .target = "q8_0-gguf" });
+      m = open_model (gguf, NULL);
+      g_assert_cmpuint (number (m, "llama.attention.head_count"), ==, 4);
+      g_assert_cmpuint (number (m, "llama.attention.key_length"), ==, 64);
+    }
+  g_unlink (config);
+}
+
 /* ---- Tokenizers ---- */
 
 /* Returns: (transfer full): the path of a file whose metadata have a tokenizer, or none. */
@@ -278,6 +303,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, &cases[i], test_round);
     }
   g_test_add_func ("/gguf/text/permuted", test_permuted);
+  g_test_add_func ("/gguf/text/config", test_config);
   g_test_add_func ("/gguf/text/donor", test_donor);
   g_test_add_func ("/gguf/text/bad-donor", test_bad_donor);
   g_test_add_func ("/gguf/text/blobs", test_blobs);
