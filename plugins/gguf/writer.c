@@ -13,6 +13,8 @@
 #include "text-writer.h"
 #include "types.h"
 
+/* The bias of attention in T5, which loaders add as it is (llama.cpp never quantizes it). */
+#define ATTENTION_BIAS "attn_rel_b.weight"
 /* Weights with no more items than this are F32: they cost nothing. */
 #define SMALL 1024
 /* general.quantization_version of all block types (ggml: docs/gguf.md). */
@@ -151,8 +153,8 @@ plain_type (const QconvWriter *self, const QconvOutput *o, const char *name, con
 {
   guint64 items = 0;
 
-  if (bare || (shape->rank != 2 && shape->rank != 4) || !g_str_has_suffix (name, ".weight")
-      || !qconv_shape_items (shape, &items) || items <= SMALL)
+  if (bare || g_str_has_suffix (name, ATTENTION_BIAS) || (shape->rank != 2 && shape->rank != 4)
+      || !g_str_has_suffix (name, ".weight") || !qconv_shape_items (shape, &items) || items <= SMALL)
     return QCONV_F32;
   return weight_type (o, dtype);
 }
