@@ -112,12 +112,10 @@ choose_order (KeymapRun *m, const KeymapRequest *r, GError **error)
   if (!find_order (permute, r, &permuted, error))
     return FALSE;
   if (permuted && r->heads_unknown)
-    return qconv_fail (
-        error, QCONV_ERROR_UNSUPPORTED,
-        "the rows of query and key lie in another order within each head, but the file does not state "
-        "the number of heads; state the rows of one head of a GGUF file with -o head-rows=NUMBER, put the "
-        "model's config.json beside it, or keep the names "
-        "with --names keep");
+    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                       "the rows of query and key lie in another order within each head, but the file does not state "
+                       "the number of heads; state the rows of one head with -o head-rows=NUMBER, put the model's "
+                       "config.json beside the file, or keep the names with --names keep");
   m->permuted = permuted ? permute : NULL;
   return TRUE;
 }

@@ -121,7 +121,8 @@ static const QconvInstead instead[] = { { "q2_k", "q4_0" },  { "q3_k", "q4_0" },
 #define PLAIN(name_, word, dtype_, text) \
   { .name = name_, .summary = text, .scheme = "plain", .dtype = dtype_, .file_name = "{stem}-" word }
 #define ONE_TYPE(name_, word, scheme_, text) \
-  { .name = name_, .summary = text, .scheme = scheme_, .instead = instead, .gives_way = TRUE, .file_name = "{stem}-" word }
+  { .name = name_, .summary = text, .scheme = scheme_, .instead = instead, .gives_way = TRUE, \
+    .file_name = "{stem}-" word }
 #define MIXTURE(name_, word, scheme_, roles_, text) \
   { .name = name_, .summary = text, .scheme = scheme_, .roles = roles_, .instead = instead, .gives_way = TRUE, \
     .file_name = "{stem}-" word }

@@ -35,8 +35,8 @@ set_number (QconvOutput *o, const char *key, gint64 n)
     qconv_output_set_metadata_value (o, full, g_variant_new_uint32 ((guint32) n));
 }
 
-/* Warns of heads that ComfyUI-GGUF, which does not read the metadata, takes for others: it puts the rows of "llama" back
-   by 32 and 8 heads. */
+/* Warns of heads that ComfyUI-GGUF, which does not read the metadata, takes for others: it puts the rows of "llama"
+   back by 32 and 8 heads. */
 static void
 check_heads (QconvOutput *o, gint64 queries, gint64 keys)
 {

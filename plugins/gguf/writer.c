@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Plans the tensors of a GGUF file. ComfyUI-GGUF decodes blocks only in linear layers, convolutions, embeddings and some
-   norms, and BF16 nowhere else either (ops.py): every other tensor is F32. */
+/* Plans the tensors of a GGUF file. ComfyUI-GGUF decodes blocks only in linear layers, convolutions, embeddings and
+   some norms, and BF16 nowhere else either (ops.py): every other tensor is F32. */
 #include "writer.h"
 
 #include <string.h>
@@ -54,8 +54,8 @@ find_form (const char *scheme)
   return NULL;
 }
 
-/* Returns whether the weight is stored in its own shape: whole blocks follow its last axis, and the input does not store
-   it as a matrix, whose rows are others. */
+/* Returns whether the weight is stored in its own shape: whole blocks follow its last axis, and the input does not
+   store it as a matrix, whose rows are others. */
 static gboolean
 keeps_shape (const QconvOutput *o, const QconvLayer *layer, const QconvBlockType *type, const char *key)
 {
@@ -65,7 +65,8 @@ keeps_shape (const QconvOutput *o, const QconvLayer *layer, const QconvBlockType
          && qconv_directory_metadata (qconv_output_input (o), key) == NULL;
 }
 
-/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py: get_orig_shape). */
+/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py:
+   get_orig_shape). */
 static gboolean
 set_true_shape (QconvOutput *o, const QconvLayer *layer, const char *key, GError **error)
 {

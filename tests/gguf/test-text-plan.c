@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests the plans of published text encoders: the type of every tensor is the one that llama.cpp gives it
    (src/llama-quant.cpp), but for three differences. The blocks of a T5 count in their order, where llama.cpp sorts the
-   numbers as text. An embedding that is not the output, too, has Q6_K, as all others. Targets of one type have one type,
-   also for the vocabulary. */
+   numbers as text. An embedding that is not the output, too, has Q6_K, as all others. Targets of one type have one
+   type, also for the vocabulary. */
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
