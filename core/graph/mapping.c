@@ -465,7 +465,7 @@ begin (Making *k, const MappingOptions *o, GError **error)
   x->identity = identify_selected (k, error);
   if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
-  qconv_select_leave_out (k->from, o->left_out, x->identity);
+  x->n_left_out = qconv_select_leave_out (k->from, o->left_out, x->identity);
   /* A model that cannot be recognised because of what the user drops is not incomplete */
   if (o->drop != NULL && !qconv_identity_known (x->identity))
     g_ptr_array_set_size (all, 0);

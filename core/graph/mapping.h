@@ -30,12 +30,13 @@ typedef struct {
  * @missing_of: (nullable): the family that has them; not that of @identity if the model cannot be recognised without
  *   them
  * @n_useless: tensors that were left out for the loader
+ * @n_left_out: tensors that were left out for the files
  * @n_ema: tensors of an averaged copy that were left out
  */
 typedef struct {
   Identity *identity;
   const char *prefix;
-  guint n_useless, n_ema;
+  guint n_useless, n_left_out, n_ema;
   const char *naming;
   GPtrArray *layers, *composed, *missing;
   const Family *missing_of;

@@ -283,9 +283,11 @@ qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identit
   return TRUE;
 }
 
-void
+guint
 qconv_select_leave_out (GPtrArray *layers, const char *const *patterns, const Identity *id)
 {
+  guint before = layers->len;
+
   for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++)
     {
       g_autoptr (GRegex) re = g_regex_new (patterns[i], G_REGEX_DEFAULT, 0, NULL);
@@ -298,4 +300,5 @@ qconv_select_leave_out (GPtrArray *layers, const char *const *patterns, const Id
             g_ptr_array_remove_index (layers, k);
         }
     }
+  return before - layers->len;
 }
