@@ -9,6 +9,12 @@ G_BEGIN_DECLS
 
 /* A file or a piece of memory with random access. Core owns it; any thread may read it. */
 typedef struct _QconvSource QconvSource;
+/* Opens a regular file that an option names. Fails with a G_IO_ERROR if @path is none or cannot be read.
+   Returns: (transfer full) */
+QCONV_API QconvSource *qconv_source_open (const char *path, GError **error);
+/* Frees a source of qconv_source_open(). */
+QCONV_API void qconv_source_free (QconvSource *s);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvSource, qconv_source_free)
 /* Returns the size of @s in bytes. */
 QCONV_API guint64 qconv_source_size (QconvSource *s);
 /* Returns: (transfer none): the last element of the path, for messages and suffixes. */

@@ -176,6 +176,8 @@ typedef struct {
  * @component: (nullable): the part of an all-in-one checkpoint that the files hold ("diffusion"), unless the user names
  *   one; its names get no prefix. QCONV_COMPONENT_MAIN: the diffusion part of a checkpoint, or the model that the file
  *   is of. NULL: all of it
+ * @left_out: (nullable): GRegex, searched in the names of tensors behind the model's prefix: tensors that the files do
+ *   not hold, such as tokenizers; ends with NULL. Core leaves them out without a word; end() may warn
  * @takes_bias: layer() plans the bias of an encoded layer, too. The layer then has the component QCONV_BIAS if the
  *   model has a bias for it, which does not come to keep()
  */
@@ -198,6 +200,7 @@ struct _QconvWriter {
   gboolean takes_bias;
   QconvDType (*plain_type) (const QconvWriter *self, const QconvOutput *o, const char *name, const QconvShape *shape,
                             QconvDType dtype, gboolean bare);
-  gconstpointer reserved[4];
+  const char *const *left_out;
+  gconstpointer reserved[3];
 };
 G_END_DECLS

@@ -235,7 +235,8 @@ Advice
 qconv_family_advise (const Family *f, const Dims *dims, const char *scheme, guint scheme_bits, const char *layer)
 {
   const FamilyPreset *preset = qconv_family_preset (f, scheme, scheme_bits);
-  Advice advice = { .kind = ADVICE_KEEP, .why = always_kept (f, dims, layer) };
+  gboolean also = preset != NULL && qconv_family_match_any (&preset->also, layer) != NULL;
+  Advice advice = { .kind = ADVICE_KEEP, .why = also ? NULL : always_kept (f, dims, layer) };
 
   if (advice.why == NULL && scheme_bits < 8 && qconv_family_is_probed (f, layer))
     advice.why = "never_pack";

@@ -245,9 +245,10 @@ typedef struct {
 } FamilyFallback;
 typedef FAMILY_LIST (FamilyFallback) FamilyFallbacks;
 
+/* @also: layers that are not linear, and that loaders take in these schemes all the same */
 typedef struct {
   const char *name;
-  FamilyRegexes keep, only, full_precision_mm;
+  FamilyRegexes keep, only, also, full_precision_mm;
   FamilyBlockLists keep_blocks;
   FamilyFallbacks fallback;
 } FamilyPreset;

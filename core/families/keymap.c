@@ -114,8 +114,8 @@ choose_order (KeymapRun *m, const KeymapRequest *r, GError **error)
   if (permuted && r->heads_unknown)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
                        "the rows of query and key lie in another order within each head, but the file does not state "
-                       "the number of heads; state the rows of one head with -o head-rows=NUMBER, or keep the names "
-                       "with --names keep");
+                       "the number of heads; state the rows of one head with -o head-rows=NUMBER, put the model's "
+                       "config.json beside the file, or keep the names with --names keep");
   m->permuted = permuted ? permute : NULL;
   return TRUE;
 }

@@ -314,6 +314,7 @@ static const SchemaMember evidence[] = { { "peer", MAY (text), offsetof (FamilyE
                                          END (FamilyEvidence) };
 #define PRESET(member) offsetof (FamilyPreset, member)
 static const SchemaMember preset[] = { { "keep", MAY (regexes), PRESET (keep) },
+                                       { "also", MAY (regexes), PRESET (also) },
                                        { "keep_blocks", OBJECTS (keep_blocks), PRESET (keep_blocks) },
                                        { "only", MAY (regexes), PRESET (only) },
                                        { "only_optional", MAY (regexes), UNUSED },

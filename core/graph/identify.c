@@ -68,8 +68,8 @@ number_fact (const QconvModel *m, QconvFact fact)
   return v != NULL ? g_variant_get_uint64 (v) : 0;
 }
 
-/* Returns the rows of a query head, which no shape shows, or 0 if the file does not state them. @q: rows of all
-   heads */
+/* Returns the rows of a query head, which no shape shows, or 0 if neither the file nor the config.json beside it states
+   them. @q: rows of all heads */
 static guint64
 rows_of_head (const QconvModel *m, guint64 q)
 {
@@ -77,15 +77,16 @@ rows_of_head (const QconvModel *m, guint64 q)
 
   if (stated > 0 && stated <= G_MAXINT64 && q % stated == 0)
     return stated;
-  return heads > 0 && q % heads == 0 ? q / heads : 0;
+  return heads > 0 && q % heads == 0 ? q / heads : qconv_stated_head_rows (m, q);
 }
 
 static void
 set_head_dim (const QconvModel *m, Identity *id)
 {
-  guint64 rows = rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0));
+  gboolean known = qconv_dims_known (id->dims, HEAD_DIM);
+  guint64 rows = known ? rows_of_head (m, (guint64) MAX (qconv_dims_get (id->dims, "q"), 0)) : 0;
 
-  if (qconv_dims_known (id->dims, HEAD_DIM) && rows > 0)
+  if (rows > 0)
     qconv_dims_set (id->dims, HEAD_DIM, (gint64) rows);
 }
 

@@ -135,15 +135,6 @@ output_name (const Making *k, const char *name)
   return g_strconcat (k->x->prefix, spelled != NULL ? spelled : name, NULL);
 }
 
-/* Returns the rows of @s for each item of its first axis, by which maps count */
-static guint64
-rows_of_item (const SourceLayer *s)
-{
-  const QconvLayer *l = &s->layer->pub;
-
-  return l->shape.rank > 0 && l->shape.dim[0] > 0 && l->rows > l->shape.dim[0] ? l->rows / l->shape.dim[0] : 1;
-}
-
 static SourceLayer *
 compose_map (Making *k, const NameMap *map, GError **error)
 {
@@ -162,12 +153,7 @@ compose_map (Making *k, const NameMap *map, GError **error)
         return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "tensor \"%s\", which \"%s\" is made of, is missing",
                            p->name, map->name),
                NULL;
-      part.source = source_index (sources, s);
-      if (!map->transposed)
-        {
-          part.first *= rows_of_item (s);
-          part.n *= rows_of_item (s);
-        }
+      qconv_part_set_source (&part, source_index (sources, s), s);
       g_hash_table_add (k->used, s);
       g_array_append_val (parts, part);
     }
@@ -479,6 +465,7 @@ begin (Making *k, const MappingOptions *o, GError **error)
   x->identity = identify_selected (k, error);
   if (x->identity == NULL || (o->for_loader && !qconv_select_drop (k->from, NULL, x->identity, &x->n_useless, error)))
     return FALSE;
+  x->n_left_out = qconv_select_leave_out (k->from, o->left_out, x->identity);
   /* A model that cannot be recognised because of what the user drops is not incomplete */
   if (o->drop != NULL && !qconv_identity_known (x->identity))
     g_ptr_array_set_size (all, 0);

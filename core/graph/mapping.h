@@ -9,13 +9,14 @@
  * @namings: (nullable): the first that the model's family has; NULL: names stay as they are
  * @asked: the user asked for the only one of @namings: it is an error if names cannot be changed
  * @component, @drop: (nullable): as in QconvNameOptions
+ * @left_out: (nullable): GRegex of names behind the prefix that are left out, as #QconvWriter has it
  * @keep_prefix: names keep a prefix that no loader knows
  * @for_loader: leave out tensors that loaders do not use
  */
 typedef struct {
   const char *const *namings;
   const char *component;
-  const char *const *drop;
+  const char *const *drop, *const *left_out;
   gboolean asked, keep_prefix, for_loader;
 } MappingOptions;
 
@@ -29,12 +30,13 @@ typedef struct {
  * @missing_of: (nullable): the family that has them; not that of @identity if the model cannot be recognised without
  *   them
  * @n_useless: tensors that were left out for the loader
+ * @n_left_out: tensors that were left out for the files
  * @n_ema: tensors of an averaged copy that were left out
  */
 typedef struct {
   Identity *identity;
   const char *prefix;
-  guint n_useless, n_ema;
+  guint n_useless, n_left_out, n_ema;
   const char *naming;
   GPtrArray *layers, *composed, *missing;
   const Family *missing_of;

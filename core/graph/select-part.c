@@ -282,3 +282,23 @@ qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identit
   *n = before - layers->len;
   return TRUE;
 }
+
+guint
+qconv_select_leave_out (GPtrArray *layers, const char *const *patterns, const Identity *id)
+{
+  guint before = layers->len;
+
+  for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++)
+    {
+      g_autoptr (GRegex) re = g_regex_new (patterns[i], G_REGEX_DEFAULT, 0, NULL);
+
+      for (guint k = layers->len; re != NULL && k-- > 0;)
+        {
+          const char *name = ((SourceLayer *) g_ptr_array_index (layers, k))->plain_name;
+
+          if (g_str_has_prefix (name, id->prefix) && g_regex_match (re, name + strlen (id->prefix), 0, NULL))
+            g_ptr_array_remove_index (layers, k);
+        }
+    }
+  return before - layers->len;
+}

@@ -27,3 +27,6 @@ char *qconv_select_start (const QconvModel *m, const GPtrArray *layers);
    nothing. *n: how many the family removed */
 gboolean qconv_select_drop (GPtrArray *layers, const char *const *patterns, const Identity *id, guint *n,
                             GError **error);
+/* Removes layers from @layers whose names behind the prefix of @id match one of @patterns (nullable, NULL-terminated).
+   Returns how many */
+guint qconv_select_leave_out (GPtrArray *layers, const char *const *patterns, const Identity *id);

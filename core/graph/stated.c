@@ -6,7 +6,7 @@
 
 #define CONFIG "config.json"
 #define NESTED "text_config" /* of models that also see pictures (transformers) */
-#define MOST 1024            /* blocks: more are a fault of the file */
+#define MOST 1024            /* blocks, or rows of a head: more are a fault of the file */
 
 /* Returns the number that the first member of @names in @o (nullable) holds, or 0 */
 static gint64
@@ -49,6 +49,10 @@ qconv_stated_file (const QconvModel *m)
   return config != NULL && g_file_test (config, G_FILE_TEST_IS_REGULAR) ? g_steal_pointer (&config) : NULL;
 }
 
+/* Names of members, as FamilyTexts */
+static const char *const head_dim[] = { "head_dim", NULL };
+static const char *const n_heads[] = { "num_attention_heads", NULL };
+
 static JsonNode *
 load_config (const QconvModel *m)
 {
@@ -81,4 +85,21 @@ qconv_stated_blocks (const QconvModel *m, const Family *f)
         qconv_dims_set (stated, all->at[i].name, n);
     }
   return stated;
+}
+
+guint64
+qconv_stated_head_rows (const QconvModel *m, guint64 rows)
+{
+  g_autoptr (JsonNode) config = load_config (m);
+  JsonObject *top = object_of (config), *nested = NULL, *of;
+  gint64 rows_of_head, heads;
+
+  if (top != NULL)
+    nested = object_of (json_object_get_member (top, NESTED));
+  of = nested != NULL ? nested : top;
+  rows_of_head = find_number (of, head_dim);
+  heads = find_number (of, n_heads);
+  if (rows_of_head > 0 && rows_of_head <= MOST && rows % (guint64) rows_of_head == 0)
+    return (guint64) rows_of_head;
+  return heads > 0 && heads <= MOST && rows % (guint64) heads == 0 ? rows / (guint64) heads : 0;
 }

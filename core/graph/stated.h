@@ -10,3 +10,5 @@
 Dims *qconv_stated_blocks (const QconvModel *m, const Family *f);
 /* Returns the path of the config.json beside @m, or NULL if there is none. (transfer full) */
 char *qconv_stated_file (const QconvModel *m);
+/* Returns the rows of a query head that the config.json beside the model states, or 0. @rows: of all heads */
+guint64 qconv_stated_head_rows (const QconvModel *m, guint64 rows);

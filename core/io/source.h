@@ -3,8 +3,6 @@
 #pragma once
 #include "qconv-container.h"
 
-/* Opens a regular file. G_IO_ERROR: @path is not a regular file, or cannot be read. Returns: (transfer full) */
-QconvSource *qconv_source_open (const char *path, GError **error);
 /* The file @path, which goes by the name @name */
 typedef struct {
   const char *path, *name;
@@ -14,8 +12,6 @@ typedef struct {
 QconvSource *qconv_source_open_set (const SourceName *files, guint n, GError **error);
 /* Returns: (transfer full): a source of bytes in memory, which has no siblings */
 QconvSource *qconv_source_new_for_bytes (GBytes *bytes, const char *name);
-void qconv_source_free (QconvSource *s);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (QconvSource, qconv_source_free)
 
 /* Returns: (transfer none): the path as it was opened; NULL in memory */
 const char *qconv_source_path (QconvSource *s);

@@ -220,6 +220,19 @@ add_up (SourceLayer *s)
     }
 }
 
+void
+qconv_part_set_source (Part *part, guint source, const SourceLayer *s)
+{
+  const QconvLayer *l = &s->layer->pub;
+  guint64 items = l->shape.rank > 0 ? l->shape.dim[0] : 1;
+
+  part->source = source;
+  if (part->transposed || items == 0 || l->rows <= items)
+    return;
+  part->first *= l->rows / items;
+  part->n *= l->rows / items;
+}
+
 SourceLayer *
 qconv_compose (const char *plain_name, const QconvShape *shape, GPtrArray *sources, GArray *parts, GError **error)
 {

@@ -4,6 +4,9 @@
 #pragma once
 #include "layer/source-layer.h"
 
+/* Makes @s, number @source of the sources, the source of @part, whose rows count items of the first axis of @s. A
+   parameter of shape [1, N, C], or a stack of matrices, has more rows than these */
+void qconv_part_set_source (Part *part, guint source, const SourceLayer *s);
 /* Composes a layer. @plain_name: of the whole weight tensor; @sources: (element-type SourceLayer): distinct claimed
    layers, which outlive the result; @parts: (transfer full) (element-type Part).
    The result has the components of its sources if these can be stacked, else it decodes to floats.

@@ -12,6 +12,18 @@
 #define MOST_BYTES (64 << 20) /* of a tokenizer; tekken.json has 20 MB */
 #define ENCODER "text_encoder"
 
+/* Returns whether the files of the writer do not hold the tensor @name */
+static gboolean
+is_left_out (const QconvPlan *p, const char *name)
+{
+  const char *const *patterns = p->target->writer->left_out;
+
+  for (guint i = 0; patterns != NULL && patterns[i] != NULL; i++)
+    if (g_regex_match_simple (patterns[i], name, G_REGEX_DEFAULT, 0))
+      return TRUE;
+  return FALSE;
+}
+
 /* Returns the row of the family that suits the model and whose tensor the output lacks, or NULL */
 static const FamilyTokenizer *
 find_row (const QconvPlan *p)
@@ -26,7 +38,7 @@ find_row (const QconvPlan *p)
       const FamilyTokenizer *row = &rows->at[i];
       gboolean suits = row->variants == NULL || (id->variant != NULL && g_strv_contains (row->variants, id->variant));
 
-      if (suits && qconv_directory_find (p->output.directory, row->tensor) == NULL)
+      if (suits && !is_left_out (p, row->tensor) && qconv_directory_find (p->output.directory, row->tensor) == NULL)
         return row;
     }
   return NULL;

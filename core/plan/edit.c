@@ -287,7 +287,8 @@ check_known_metadata (const Edit *e, const QconvOutput *o, const char *key, GErr
                      key, list);
 }
 
-/* Returns: (transfer full): @text as the new value of @key. A number of the file keeps its type, which loaders expect */
+/* Returns: (transfer full): @text as the new value of @key. A number of the file keeps its type, which loaders
+   expect */
 static GVariant *
 parse_value (const QconvOutput *o, const char *key, const char *text, GError **error)
 {

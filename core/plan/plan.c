@@ -208,6 +208,7 @@ map_layers (Planning *pl, GError **error)
   options.asked = job->names.naming != NULL;
   options.keep_prefix = g_strcmp0 (job->names.naming, "keep") == 0;
   options.for_loader = p->target->writer->spellings != NULL;
+  options.left_out = p->target->writer->left_out;
   if (options.component == NULL)
     options.component = p->target->writer->component;
   p->mapping = qconv_mapping_new (p->model, &options, error);
@@ -230,13 +231,14 @@ map_layers (Planning *pl, GError **error)
   return p->mapping != NULL && (job->lora.files == NULL || p->loras != NULL);
 }
 
-/* Fails if a loader would take the output, by its names and stored shapes, for another model */
+/* Fails if a loader would take the output, by its names and stored shapes, for another model. A model without the parts
+   that the files do not hold is another one, and that is meant */
 static gboolean
 check_recognised (const Planning *pl, GError **error)
 {
   const QconvPlan *p = pl->plan;
 
-  return p->mapping == NULL || p->target->quantizer == NULL || p->target->target->complete
+  return p->mapping == NULL || p->target->quantizer == NULL || p->target->target->complete || p->mapping->n_left_out > 0
          || !qconv_identity_known (p->mapping->identity)
          || qconv_model_check_recognised (p->model, p->mapping->identity, p->output.directory, error);
 }

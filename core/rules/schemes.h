@@ -30,8 +30,8 @@ void qconv_schemes_init (Schemes *s, const QconvTargetInfo *info);
 void qconv_schemes_clear (Schemes *s);
 /* Returns: (transfer none): the target's own scheme; NULL for plain targets and edits */
 const Scheme *qconv_schemes_main (const Schemes *s);
-/* Returns: (transfer none): the scheme for layers of @role (nullable) in block @block of @n of a model of @kind: that to
-   which the target maps the role, else the target's own; NULL for plain targets and edits */
+/* Returns: (transfer none): the scheme for layers of @role (nullable) in block @block of @n of a model of @kind: that
+   to which the target maps the role, else the target's own; NULL for plain targets and edits */
 const Scheme *qconv_schemes_for_role (const Schemes *s, const char *role, const char *kind, guint64 block, guint64 n);
 /* Returns: (transfer none) (nullable): the scheme that the target has for layers whose shape @scheme does not take */
 const Scheme *qconv_schemes_instead (const Schemes *s, const Scheme *scheme);

@@ -16,10 +16,12 @@
 #define GGUF_QUANTIZATION_VERSION GGUF_GENERAL "quantization_version"
 /* Follows the value of GGUF_ARCHITECTURE: "llama.attention.head_count". */
 #define GGUF_HEAD_COUNT ".attention.head_count"
+#define GGUF_HEAD_COUNT_KV GGUF_HEAD_COUNT "_kv"
 #define GGUF_KEY_LENGTH ".attention.key_length"
 #define GGUF_BLOCK_COUNT ".block_count"
 #define GGUF_SPLIT_NO GGUF_SPLIT "no"
 #define GGUF_SPLIT_COUNT GGUF_SPLIT "count"
 #define GGUF_SPLIT_TENSORS GGUF_SPLIT "tensors.count"
+#define GGUF_TOKENIZER_MODEL GGUF_TOKENIZER "ggml.model"
 /* Followed by the name of a tensor: its shape before it was stored in another one. */
 #define GGUF_ORIG_SHAPE GGUF_COMFY "orig_shape."

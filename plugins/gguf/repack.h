@@ -9,8 +9,8 @@ extern const QconvEncoder qconv_gguf_from_mxfp4;
    llama.cpp reads one. A power of two goes into the block scales; any other tensor scale does not fit. */
 extern const QconvEncoder qconv_gguf_from_nvfp4;
 
-/* Pack functions of tensors of blocks, from "blocks" or from "codes" and "block_scale". The columns must be a multiple of
-   the block. */
+/* Pack functions of tensors of blocks, from "blocks" or from "codes" and "block_scale". The columns must be a multiple
+   of the block. */
 gboolean qconv_gguf_pack_blocks (const QconvPack *pack, GError **error);
 gboolean qconv_gguf_pack_mxfp4 (const QconvPack *pack, GError **error);
 gboolean qconv_gguf_pack_nvfp4 (const QconvPack *pack, GError **error);

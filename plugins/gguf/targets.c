@@ -68,6 +68,12 @@ in_first_sixteenth_of_text (const char *kind, guint64 block, guint64 n)
   {                                  \
     "xattn_v", scheme, NULL, takes   \
   }
+/* Vocabularies of text models (llama.cpp gives an embedding that is the output, too, as much) */
+#define VOCABULARY                          \
+  { "token_embed", "q6_k", NULL, in_text }, \
+  {                                         \
+    "lm_head", "q6_k", NULL, in_text        \
+  }
 #define DOWN(scheme, takes)            \
   { "ffn_down", scheme, NULL, takes }, \
   {                                    \
@@ -75,26 +81,33 @@ in_first_sixteenth_of_text (const char *kind, guint64 block, guint64 n)
   }
 
 static const QconvRoleScheme q2_k[]
-    = { VALUES ("q3_k", NULL), DOWN ("q3_k", in_text), { "attn_out", "q3_k", NULL, in_text }, { NULL } };
+    = { VALUES ("q3_k", NULL), DOWN ("q3_k", in_text), { "attn_out", "q3_k", NULL, in_text }, VOCABULARY, { NULL } };
 static const QconvRoleScheme q3_k_m[] = { VALUES ("q5_k", in_first_two),
                                           VALUES ("q4_k", NULL),
                                           { "attn_qkv", "q4_k", NULL, in_diffusion },
                                           DOWN ("q5_k", in_first_sixteenth_of_text),
                                           DOWN ("q4_k", NULL),
                                           { "attn_out", "q4_k", NULL, in_text },
+                                          VOCABULARY,
                                           { NULL } };
 static const QconvRoleScheme q3_k_l[] = { VALUES ("q5_k", NULL),
                                           { "attn_qkv", "q4_k", NULL, in_diffusion },
                                           DOWN ("q5_k", NULL),
                                           { "attn_out", "q5_k", NULL, in_text },
+                                          VOCABULARY,
                                           { NULL } };
-static const QconvRoleScheme q4_k_s[] = { VALUES ("q5_k", in_first_four), DOWN ("q5_k", in_first_eighth), { NULL } };
-static const QconvRoleScheme q4_k_m[] = {
-  VALUES ("q6_k", in_more_bits), { "attn_qkv", "q5_k", NULL, in_diffusion }, DOWN ("q6_k", in_more_bits), { NULL }
-};
-static const QconvRoleScheme q5_k_m[] = {
-  VALUES ("q6_k", in_more_bits), { "attn_qkv", "q6_k", NULL, in_diffusion }, DOWN ("q6_k", in_more_bits), { NULL }
-};
+static const QconvRoleScheme q4_k_s[]
+    = { VALUES ("q5_k", in_first_four), DOWN ("q5_k", in_first_eighth), VOCABULARY, { NULL } };
+static const QconvRoleScheme q4_k_m[] = { VALUES ("q6_k", in_more_bits),
+                                          { "attn_qkv", "q5_k", NULL, in_diffusion },
+                                          DOWN ("q6_k", in_more_bits),
+                                          VOCABULARY,
+                                          { NULL } };
+static const QconvRoleScheme q5_k_m[] = { VALUES ("q6_k", in_more_bits),
+                                          { "attn_qkv", "q6_k", NULL, in_diffusion },
+                                          DOWN ("q6_k", in_more_bits),
+                                          VOCABULARY,
+                                          { NULL } };
 static const QconvRoleScheme q4_0[] = { DOWN ("q4_1", in_diffusion), { NULL } };
 static const QconvRoleScheme q5_0[] = { DOWN ("q5_1", in_diffusion), { NULL } };
 
@@ -108,7 +121,8 @@ static const QconvInstead instead[] = { { "q2_k", "q4_0" },  { "q3_k", "q4_0" },
 #define PLAIN(name_, word, dtype_, text) \
   { .name = name_, .summary = text, .scheme = "plain", .dtype = dtype_, .file_name = "{stem}-" word }
 #define ONE_TYPE(name_, word, scheme_, text) \
-  { .name = name_, .summary = text, .scheme = scheme_, .instead = instead, .gives_way = TRUE, .file_name = "{stem}-" word }
+  { .name = name_, .summary = text, .scheme = scheme_, .instead = instead, .gives_way = TRUE, \
+    .file_name = "{stem}-" word }
 #define MIXTURE(name_, word, scheme_, roles_, text) \
   { .name = name_, .summary = text, .scheme = scheme_, .roles = roles_, .instead = instead, .gives_way = TRUE, \
     .file_name = "{stem}-" word }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Plans the tensors of a GGUF file. ComfyUI-GGUF decodes blocks only in linear layers, convolutions, embeddings and some
-   norms, and BF16 nowhere else either (ops.py): every other tensor is F32. */
+/* Plans the tensors of a GGUF file. ComfyUI-GGUF decodes blocks only in linear layers, convolutions, embeddings and
+   some norms, and BF16 nowhere else either (ops.py): every other tensor is F32. */
 #include "writer.h"
 
 #include <string.h>
@@ -10,8 +10,11 @@
 #include "qconv-plugin.h"
 #include "repack.h"
 #include "targets.h"
+#include "text-writer.h"
 #include "types.h"
 
+/* The bias of attention in T5, which loaders add as it is (llama.cpp never quantizes it). */
+#define ATTENTION_BIAS "attn_rel_b.weight"
 /* Weights with no more items than this are F32: they cost nothing. */
 #define SMALL 1024
 /* general.quantization_version of all block types (ggml: docs/gguf.md). */
@@ -51,8 +54,8 @@ find_form (const char *scheme)
   return NULL;
 }
 
-/* Returns whether the weight is stored in its own shape: whole blocks follow its last axis, and the input does not store
-   it as a matrix, whose rows are others. */
+/* Returns whether the weight is stored in its own shape: whole blocks follow its last axis, and the input does not
+   store it as a matrix, whose rows are others. */
 static gboolean
 keeps_shape (const QconvOutput *o, const QconvLayer *layer, const QconvBlockType *type, const char *key)
 {
@@ -62,7 +65,8 @@ keeps_shape (const QconvOutput *o, const QconvLayer *layer, const QconvBlockType
          && qconv_directory_metadata (qconv_output_input (o), key) == NULL;
 }
 
-/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py: get_orig_shape). */
+/* States the shape of a tensor that is stored as a matrix. ComfyUI-GGUF wants an array of i32 (loader.py:
+   get_orig_shape). */
 static gboolean
 set_true_shape (QconvOutput *o, const QconvLayer *layer, const char *key, GError **error)
 {
@@ -150,8 +154,8 @@ plain_type (const QconvWriter *self, const QconvOutput *o, const char *name, con
 {
   guint64 items = 0;
 
-  if (bare || (shape->rank != 2 && shape->rank != 4) || !g_str_has_suffix (name, ".weight")
-      || !qconv_shape_items (shape, &items) || items <= SMALL)
+  if (bare || g_str_has_suffix (name, ATTENTION_BIAS) || (shape->rank != 2 && shape->rank != 4)
+      || !g_str_has_suffix (name, ".weight") || !qconv_shape_items (shape, &items) || items <= SMALL)
     return QCONV_F32;
   return weight_type (o, dtype);
 }
@@ -174,6 +178,7 @@ set_architecture (QconvOutput *o, GError **error)
 {
   const char *option = qconv_values_string (qconv_output_options (o), "architecture");
   const char *word = qconv_output_fact (o, "architecture"), *family = qconv_output_fact (o, "family");
+  gboolean diffusion = g_strcmp0 (qconv_output_fact (o, "kind"), "diffusion") == 0;
 
   if (option != NULL && *option != '\0')
     word = option;
@@ -183,9 +188,9 @@ set_architecture (QconvOutput *o, GError **error)
                             "know the model by its names; -o architecture=WORD states one");
       return TRUE;
     }
-  else if (word == NULL && g_strcmp0 (qconv_output_fact (o, "kind"), "diffusion") != 0)
+  else if (family != NULL && !diffusion && g_strcmp0 (qconv_output_fact (o, "naming"), "llama.cpp") != 0)
     return qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                       "loaders of GGUF know no %s; leave it in safetensors, or state what it is with "
+                       "loaders of GGUF know no %s by these names; leave it in safetensors, or state what it is with "
                        "-o architecture=WORD",
                        family);
   else if (word == NULL)
@@ -198,37 +203,6 @@ set_architecture (QconvOutput *o, GError **error)
     }
   qconv_output_set_metadata (o, GGUF_ARCHITECTURE, word);
   return TRUE;
-}
-
-/* States @n under the key that follows the architecture, unless the input stated it. */
-static void
-set_number (QconvOutput *o, const char *key, gint64 n)
-{
-  g_autofree char *full = g_strconcat (qconv_output_fact (o, "architecture"), key, NULL);
-
-  if (n > 0 && n <= G_MAXUINT32 && qconv_directory_metadata (qconv_output_input (o), full) == NULL)
-    qconv_output_set_metadata_value (o, full, g_variant_new_uint32 ((guint32) n));
-}
-
-static gint64
-number_of (const QconvOutput *o, const char *dimension)
-{
-  const char *text = qconv_output_fact (o, dimension);
-
-  return text != NULL ? g_ascii_strtoll (text, NULL, 10) : 0;
-}
-
-/* States the heads of a language model, by which readers restore the order of rows. */
-static void
-set_heads (QconvOutput *o)
-{
-  gint64 rows = number_of (o, "q"), head = number_of (o, "head_dim");
-
-  if (qconv_output_fact (o, "architecture") == NULL || head <= 0 || rows <= 0 || rows % head != 0)
-    return;
-  set_number (o, GGUF_HEAD_COUNT, rows / head);
-  set_number (o, GGUF_KEY_LENGTH, head);
-  set_number (o, GGUF_BLOCK_COUNT, number_of (o, "layers"));
 }
 
 /* Gives an edited file the keys that describe it, which the reader keeps from other outputs. */
@@ -255,9 +229,8 @@ end (const QconvWriter *self, QconvOutput *o, GError **error)
       return TRUE;
     }
   drop_metadata (o);
-  if (!set_architecture (o, error))
+  if (!set_architecture (o, error) || !qconv_gguf_end_text (o, error))
     return FALSE;
-  set_heads (o);
   qconv_output_set_metadata_value (o, GGUF_QUANTIZATION_VERSION, g_variant_new_uint32 (QUANTIZATION_VERSION));
   if (file_type >= 0)
     qconv_output_set_metadata_value (o, GGUF_FILE_TYPE, g_variant_new_uint32 ((guint32) file_type));
@@ -276,8 +249,16 @@ static const QconvOption options[] = {
     .help
     = N_ ("type of weights that stay plain; auto: as in the input, F16 for 8 bits. Vectors, parameters and tensors "
           "of small or unusual shape are F32") },
+  { .name = "tokenizer",
+    .type = QCONV_FILE,
+    .help = N_ ("GGUF file of a text encoder from which the tokenizer is copied") },
   { .name = NULL },
 };
+
+/* Tokenizers, which GGUF files hold as metadata, and the parts of text encoders that see pictures, which are files of
+   their own (ComfyUI-GGUF loader.py: gguf_mmproj_loader) */
+static const char *const left_out[] = { "^(spiece_model|tekken_model|tokenizer_json)$",
+                                        "^(visual|vision_model|vision_tower|multi_modal_projector|v|mm)\\.", NULL };
 
 const QconvWriter qconv_gguf_writer = {
   .id = "gguf",
@@ -292,4 +273,5 @@ const QconvWriter qconv_gguf_writer = {
   .plain_type = plain_type,
   .end = end,
   .component = QCONV_COMPONENT_MAIN,
+  .left_out = left_out,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests the plans of published diffusion models: the type of every tensor is the one that ComfyUI-GGUF's converter gives
-   it (tools/convert.py, tools/lcpp.patch: img_tensor_get_type), except for the rows of deviations[]. The names that the
-   converter looks for stand here a second time. The models are files of holes. */
+/* Tests the plans of published diffusion models: the type of every tensor is the one that ComfyUI-GGUF's converter
+   gives it (tools/convert.py, tools/lcpp.patch: img_tensor_get_type), except for the rows of deviations[]. The names
+   that the converter looks for stand here a second time. The models are files of holes. */
 #include <glib/gstdio.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files written by the gguf package decode to the bits that the package itself decodes."""
+"""Files written by the gguf package decode to the bits that the package itself decodes, and the package reads what qconv
+writes."""
 import json
 import os
 
@@ -78,4 +79,72 @@ def check_split(scratch):
         assert name in peer.read_safetensors(os.path.join(scratch, shard)), f"{name} is not in {shard}"
 
 
-peer.main(("split", check_split), *[(name, lambda scratch, name=name: check(scratch, name)) for name in TYPES])
+# The largest relative squared error of weights like normally distributed ones
+BOUNDS = {
+    "Q8_0": 5e-5, "Q6_K": 5e-4, "Q5_K": 2e-3, "Q5_1": 2e-3, "Q5_0": 2.5e-3, "Q4_K": 7e-3, "Q4_1": 8e-3, "Q4_0": 1e-2,
+    "IQ4_NL": 8e-3, "IQ4_XS": 8e-3, "Q3_K": 3e-2, "Q2_K": 0.12, "MXFP4": 2e-2, "NVFP4": 1.5e-2, "TQ1_0": 0.7, "TQ2_0": 0.7,
+}
+TARGETS = ["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q5_1", "q5_0", "q4_k_m", "q4_1", "q4_0", "q3_k_m", "q2_k",
+           "iq4_nl", "iq4_xs", "mxfp4", "nvfp4", "tq1_0", "tq2_0"]
+PLAIN = {"F32", "F16", "BF16"}
+
+
+def read_gguf(path):
+    """Every tensor as the package reads it: type, shape in torch order, values in F32."""
+    reader = gguf.GGUFReader(path)
+    tensors = {}
+    for t in reader.tensors:
+        shape = tuple(int(n) for n in reversed(t.shape))
+        values = t.data if t.data.dtype == np.float32 else gguf.dequantize(t.data, t.tensor_type)
+        tensors[t.name] = t.tensor_type.name, shape, np.asarray(values, np.float32).reshape(shape)
+    return reader, tensors
+
+
+def check_written(scratch, family, variant, target):
+    """All tensors of a model: names, shapes, and values against those of the model."""
+    source, path = os.path.join(scratch, "model.safetensors"), os.path.join(scratch, "model.gguf")
+    peer.make_model("--family", family, "--variant", variant, source)
+    peer.qconv("--quiet", "--to", target + "-gguf", source, path)
+    want = peer.read_safetensors(source)
+    reader, got = read_gguf(path)
+    assert set(got) == set(want), sorted(set(got) ^ set(want))
+    quantized = 0
+    for name, (kind, shape, values) in got.items():
+        numbers = want[name].astype(np.float32)
+        assert shape == numbers.shape, f"{name}: {shape}, not {numbers.shape}"
+        if kind in PLAIN:
+            exact = numbers.astype(np.float16).astype(np.float32) if kind == "F16" else numbers
+            assert np.array_equal(values, exact), f"{name}: other numbers"
+        else:
+            quantized += 1
+            error = peer.relative_error(numbers, values)
+            assert error <= BOUNDS[kind], f"{name}: {kind} has the error {error}"
+    assert (quantized > 0) == (target not in ("f32", "f16", "bf16")), "nothing is quantized"
+    field = reader.get_field("general.file_type")
+    assert target == "nvfp4" or field.types == [gguf.GGUFValueType.UINT32], "no file type"
+
+
+def check_reshaped(scratch):
+    """A weight that is stored as a matrix, and its shape in the metadata."""
+    source, path = os.path.join(scratch, "conv.safetensors"), os.path.join(scratch, "conv.gguf")
+    weights = np.random.default_rng(3).standard_normal((64, 32, 3, 3), np.float32)
+    peer.write_safetensors(source, {"conv.weight": weights})
+    peer.qconv("--quiet", "--to", "q8_0-gguf", "--only", "conv", source, path)
+    reader, got = read_gguf(path)
+    kind, shape, values = got["conv.weight"]
+    field = reader.get_field("comfy.gguf.orig_shape.conv.weight")
+    assert (kind, shape) == ("Q8_0", (64, 288)), (kind, shape)
+    assert field.types == [gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32], field.types
+    assert [int(field.parts[i][0]) for i in field.data] == [64, 32, 3, 3]
+    assert peer.relative_error(weights, values.reshape(weights.shape)) < BOUNDS["Q8_0"]
+
+
+peer.main(("split", check_split),
+          *[(name, lambda scratch, name=name: check(scratch, name)) for name in TYPES],
+          *[("flux1 " + target, lambda scratch, target=target: check_written(scratch, "flux1", "tiny", target))
+            for target in TARGETS],
+          *[(f"{family} {target}", lambda scratch, family=family, variant=variant, target=target:
+             check_written(scratch, family, variant, target))
+            for family, variant in (("wan", "tiny-t2v"), ("sdxl", "tiny"), ("z_image", "tiny"), ("qwen_image", "tiny"))
+            for target in ("q8_0", "q4_k_m")],
+          ("reshaped", check_reshaped))
