@@ -66,13 +66,13 @@ static void
 test_far_divisor (void)
 {
   guint8 codes[ROWS * COLS / 2], scales[ROWS * COLS / 16];
-  g_autofree char *first = write_nvfp4 (0x1.4cccccp120f, codes, scales), *out = scratch_path ("far.safetensors");
-  g_autofree char *input = NULL;
+  g_autofree char *out = scratch_path ("far.safetensors"), *input = NULL;
   g_autoptr (GBytes) x = NULL, y = NULL;
   const float divisor = 0x1.4cccccp120f, *before, *after;
   gboolean encoded = FALSE;
   g_autoptr (Builder) b = builder_new ();
 
+  g_free (write_nvfp4 (divisor, codes, scales)); /* for the codes */
   memset (scales, 1, sizeof scales);
   builder_add (b, "m.weight_packed", "U8", "[32, 32]", codes, sizeof codes);
   builder_add (b, "m.weight_scale", "F8_E4M3", "[32, 4]", scales, sizeof scales);
@@ -223,11 +223,11 @@ test_odd_config (void)
     "[]",
     "{\"quantization_config\": 3}",
     "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": [1], \"ignore\": {}}}",
-    "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"a\": 1, \"b\": "
-    "{\"targets\": [1, null, \"re:(\"], \"weights\": []}, \"c\": {\"weights\": {\"num_bits\": -4, \"group_size\": "
-    "-9, \"block_structure\": [-1, \"x\"]}}}, \"ignore\": [2, \"re:*\", \"re:(.+)+$x\"]}}",
-    "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"a\": {\"targets\": "
-    "[\"re:(m|m+)+[^m]\"], \"weights\": {\"num_bits\": 9223372036854775807, \"group_size\": 9223372036854775807}}}}}",
+    ("{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"a\": 1, \"b\": "
+     "{\"targets\": [1, null, \"re:(\"], \"weights\": []}, \"c\": {\"weights\": {\"num_bits\": -4, \"group_size\": "
+     "-9, \"block_structure\": [-1, \"x\"]}}}, \"ignore\": [2, \"re:*\", \"re:(.+)+$x\"]}}"),
+    ("{\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"a\": {\"targets\": "
+     "[\"re:(m|m+)+[^m]\"], \"weights\": {\"num_bits\": 9223372036854775807, \"group_size\": 9223372036854775807}}}}}"),
   };
   const PackedForm f = { 8, 64, 4, 32, FALSE, FALSE };
   g_auto (Packed) l = { 0 };
