@@ -62,6 +62,7 @@ force_readers (const char *path)
       g_autoptr (QconvPlan) plan = model != NULL ? qconv_plan_new (model, &job, &refused) : NULL;
 
       g_assert_true ((model == NULL) == (error != NULL));
+      g_assert_true ((plan != NULL) == (model != NULL && refused == NULL));
       g_assert_true (error == NULL || !g_error_matches (error, QCONV_ERROR, QCONV_ERROR_BUG));
       g_assert_true (refused == NULL || !g_error_matches (refused, QCONV_ERROR, QCONV_ERROR_BUG));
     }

@@ -128,6 +128,7 @@ test_round (gconstpointer data)
   g_autofree char *heads = g_strconcat (c->architecture, ".attention.head_count", NULL);
   g_autofree char *kv_heads = g_strconcat (heads, "_kv", NULL);
 
+  g_assert_true (one != NULL && two != NULL);
   g_assert_cmpstr (text (file, "general.architecture"), ==, c->architecture);
   g_assert_nonnull (qconv_directory_find (qconv_model_directory (file), c->tensor));
   g_assert_cmpuint (number (file, heads), ==, c->heads);
@@ -153,6 +154,7 @@ test_permuted (void)
   g_autoptr (GBytes) to = tensor_bytes (file, "blk.0.attn_k.weight");
   const guint8 *x = g_bytes_get_data (from, NULL), *y = g_bytes_get_data (to, NULL);
 
+  g_assert_nonnull (warnings);
   g_assert_cmpuint (g_bytes_get_size (to), ==, 8 * HEAD * BYTES);
   for (guint row = 0; row < 8 * HEAD; row++)
     {

@@ -21,6 +21,7 @@ warnings_of (const char *path, const char *const *options)
   g_autoptr (QconvModel) m = qconv_model_open (path, &open, &error);
 
   g_assert_no_error (error);
+  g_assert_nonnull (m);
   return lines;
 }
 
