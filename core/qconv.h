@@ -244,6 +244,8 @@ typedef struct {
  *   has a scheme for them
  * @like: (nullable): files of the same model: layers that one of them quantizes become quantized, all others stay
  * @skip_inefficient: leave layers alone that are too small or too lopsided to gain
+ * @plain: (nullable): names of layers in the output that stay plain whatever the other rules say, because an earlier
+ *   run found that they lose too much
  */
 typedef struct {
   const char *const *keep, *const *only, *const *hp_filter;
@@ -252,7 +254,8 @@ typedef struct {
   const char *fallback;
   const char *const *like;
   gboolean skip_inefficient;
-  gconstpointer reserved[8];
+  const char *const *plain;
+  gconstpointer reserved[7];
 } QconvRuleOptions;
 
 /**

@@ -43,7 +43,7 @@ texts_of (const GPtrArray *list)
 typedef struct {
   const CliSettings *settings;
   const char *output;
-  GPtrArray *keep; /* (element-type utf8): of --keep, and names that gave way */
+  GPtrArray *plain; /* (element-type utf8): names of layers that gave way, behind which a NULL stands */
 } Conversion;
 
 /* Plans the conversion of @t->model */
@@ -57,7 +57,7 @@ make_plan (CliTask *t)
                    .options = (const char *const *) s->input.plugin_options->pdata,
                    .effort = s->output.effort,
                    .input_scale = s->output.input_scale,
-                   .rules.keep = texts_of (c->keep),
+                   .rules.keep = texts_of (s->rules.keep),
                    .rules.only = texts_of (s->rules.only),
                    .rules.hp_filter = texts_of (s->rules.hp_filter),
                    .rules.layers = texts_of (s->rules.layers),
@@ -65,6 +65,7 @@ make_plan (CliTask *t)
                    .rules.fallback = s->rules.fallback,
                    .rules.like = texts_of (s->rules.like),
                    .rules.skip_inefficient = s->rules.skip_inefficient,
+                   .rules.plain = texts_of (c->plain),
                    .names.naming = cli_naming_of (s->output.names),
                    .names.component = s->output.component,
                    .names.drop = texts_of (s->output.drop),
@@ -80,30 +81,39 @@ make_plan (CliTask *t)
                    .run.resume = s->run.resume,
                    .run.split = s->output.split,
                    .run.allow_nonfinite = s->input.allow_nonfinite,
-                   .warn = cli_warn,
+                   .warn = c->plain->len > 1 ? NULL : cli_warn, /* the first plan has said it */
                    .warn_data = t->warnings };
 
   t->plan = qconv_plan_new (t->model, &job, &t->error);
 }
 
-static gpointer
-copy_text (gconstpointer text, gpointer data)
+/* Returns whether @weights has a layer called @name that is encoded */
+static gboolean
+is_encoded (const GArray *weights, const char *name)
 {
-  return g_strdup (text);
+  for (guint i = 0; i < weights->len; i++)
+    {
+      const QconvPlannedInfo *w = &g_array_index (weights, QconvPlannedInfo, i);
+
+      if (g_strcmp0 (w->name, name) == 0)
+        return strcmp (w->how, "encode") == 0;
+    }
+  return FALSE;
 }
 
-/* Returns: (transfer full) (element-type utf8): the layers beyond the bound of their scheme, if there is no other
-   problem; else an empty list */
+/* Returns: (transfer full) (element-type utf8): the encoded layers beyond the bound of their scheme, if there is no
+   other problem, such as damage of a layer that was moved; else an empty list */
 static GPtrArray *
-list_beyond_bound (const QconvReport *report)
+list_beyond_bound (const CliTask *t)
 {
   GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GArray) weights = qconv_plan_weights (t->plan);
 
-  for (guint i = 0; report != NULL && i < report->problems->len; i++)
+  for (guint i = 0; t->report != NULL && i < t->report->problems->len; i++)
     {
-      const QconvProblem *p = g_ptr_array_index (report->problems, i);
+      const QconvProblem *p = g_ptr_array_index (t->report->problems, i);
 
-      if (strcmp (p->code, "error-bound") != 0)
+      if (strcmp (p->code, "error-bound") != 0 || !is_encoded (weights, p->layer))
         {
           g_ptr_array_set_size (names, 0);
           return names;
@@ -118,7 +128,7 @@ static gboolean
 give_way (CliTask *t)
 {
   Conversion *c = t->data;
-  g_autoptr (GPtrArray) names = list_beyond_bound (t->report);
+  g_autoptr (GPtrArray) names = list_beyond_bound (t);
   g_autofree char *text = NULL;
 
   if (!cli_target_find (t->target)->target->gives_way || names->len == 0)
@@ -129,11 +139,7 @@ give_way (CliTask *t)
       names->len, t->target, (const char *) g_ptr_array_index (names, 0));
   cli_warn (text, t->warnings);
   for (guint i = 0; i < names->len; i++)
-    {
-      g_autofree char *name = g_regex_escape_string (g_ptr_array_index (names, i), -1);
-
-      g_ptr_array_insert (c->keep, 0, g_strdup_printf ("^%s$", name));
-    }
+    g_ptr_array_insert (c->plain, 0, g_strdup (g_ptr_array_index (names, i)));
   g_clear_error (&t->error);
   g_clear_pointer (&t->plan, qconv_plan_free);
   make_plan (t);
@@ -175,11 +181,11 @@ convert_one (const CliSettings *s, const char *input, const char *output, GHashT
 {
   /* A target that copies every tensor verbatim takes layers that no reader can claim */
   gboolean verbatim = cli_target_find (s->output.to)->target->scheme == NULL;
-  g_autoptr (GPtrArray) keep = g_ptr_array_new_with_free_func (g_free);
-  Conversion c = { s, output, keep };
+  g_autoptr (GPtrArray) plain = g_ptr_array_new_with_free_func (g_free);
+  Conversion c = { s, output, plain };
   g_auto (CliTask) t = cli_task_new (input, s->output.to);
 
-  g_ptr_array_extend (keep, s->rules.keep, copy_text, NULL);
+  g_ptr_array_add (plain, NULL);
   t.give_way = give_way;
   t.data = &c;
   if (written != NULL || check_second (s, input, output, &t.error))

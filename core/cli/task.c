@@ -196,7 +196,7 @@ run_plan (CliTask *t, const CliShow *show)
       again = t->error != NULL && t->give_way != NULL && t->give_way (t);
   } while (again && t->error == NULL);
   t->seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
-  if (t->report != NULL)
+  if (t->report != NULL && t->plan != NULL)
     cli_report_warnings (t->report, qconv_plan_output (t->plan), t->warnings);
 }
 

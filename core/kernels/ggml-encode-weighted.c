@@ -61,64 +61,52 @@ copy_codes (const State *s, guint lane, guint8 codes[BLOCK])
     codes[i] = (guint8) (gint) s->codes[i][lane];
 }
 
+static void
+store_blocks (const State *s, gboolean affine, gboolean five, guint8 *dst)
+{
+  guint8 codes[BLOCK];
+
+  for (guint lane = 0; lane < LANES; lane++)
+    {
+      float m = affine ? s->m[lane] : 0.0f;
+
+      copy_codes (s, lane, codes);
+      dst = store_codes32 (codes, s->d[lane], affine ? &m : NULL, five, dst);
+    }
+}
+
+static ALWAYS_INLINE void
+encode (const QconvGgmlGroup *group, gboolean affine, gboolean five, guint8 *dst)
+{
+  State s;
+
+  if (affine)
+    find_affine (group, five ? 31.0f : 15.0f, &s);
+  else
+    find_symmetric (group, five ? 16.0f : 8.0f, &s);
+  store_blocks (&s, affine, five, dst);
+}
+
 void
 QCONV_LEVEL_NAME (qconv_ggml_weighted_q4_0) (const QconvGgmlGroup *group, guint8 *dst)
 {
-  guint8 codes[BLOCK];
-  State s;
-
-  find_symmetric (group, 8.0f, &s);
-  for (guint lane = 0; lane < LANES; lane++, dst += 18)
-    {
-      copy_codes (&s, lane, codes);
-      store_half (dst, s.d[lane]);
-      pack_nibbles (codes, dst + 2, BLOCK);
-    }
+  encode (group, FALSE, FALSE, dst);
 }
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_weighted_q5_0) (const QconvGgmlGroup *group, guint8 *dst)
 {
-  guint8 codes[BLOCK];
-  State s;
-
-  find_symmetric (group, 16.0f, &s);
-  for (guint lane = 0; lane < LANES; lane++, dst += 22)
-    {
-      copy_codes (&s, lane, codes);
-      store_half (dst, s.d[lane]);
-      store_five_bits (codes, dst + 2);
-    }
+  encode (group, FALSE, TRUE, dst);
 }
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_weighted_q4_1) (const QconvGgmlGroup *group, guint8 *dst)
 {
-  guint8 codes[BLOCK];
-  State s;
-
-  find_affine (group, 15.0f, &s);
-  for (guint lane = 0; lane < LANES; lane++, dst += 20)
-    {
-      copy_codes (&s, lane, codes);
-      store_half (dst, s.d[lane]);
-      store_half (dst + 2, s.m[lane]);
-      pack_nibbles (codes, dst + 4, BLOCK);
-    }
+  encode (group, TRUE, FALSE, dst);
 }
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_weighted_q5_1) (const QconvGgmlGroup *group, guint8 *dst)
 {
-  guint8 codes[BLOCK];
-  State s;
-
-  find_affine (group, 31.0f, &s);
-  for (guint lane = 0; lane < LANES; lane++, dst += 24)
-    {
-      copy_codes (&s, lane, codes);
-      store_half (dst, s.d[lane]);
-      store_half (dst + 2, s.m[lane]);
-      store_five_bits (codes, dst + 4);
-    }
+  encode (group, TRUE, TRUE, dst);
 }

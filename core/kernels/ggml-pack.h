@@ -26,6 +26,25 @@ store_five_bits (guint8 *codes, guint8 *dst)
   pack_nibbles (codes, dst + 4, 32);
 }
 
+/* Stores a block of Q4_0, Q4_1, Q5_0 or Q5_1: the scale, the minimum @m if it is not NULL, and 32 codes of 4 bits or,
+   with @five, of 5. Changes @codes. Returns what is behind the block */
+static inline guint8 *
+store_codes32 (guint8 *codes, float d, const float *m, gboolean five, guint8 *dst)
+{
+  store_half (dst, d);
+  dst += 2;
+  if (m != NULL)
+    {
+      store_half (dst, *m);
+      dst += 2;
+    }
+  if (five)
+    store_five_bits (codes, dst);
+  else
+    pack_nibbles (codes, dst, 32);
+  return dst + (five ? 20 : 16);
+}
+
 /* Packs 128 codes of two bits: byte i holds codes i, i + 32, i + 64 and i + 96 */
 static inline void
 pack_crumbs (const guint8 *restrict q, guint8 *restrict dst)

@@ -26,34 +26,31 @@ find_codes (const float *x, float d, float m, float top, guint8 *codes)
     codes[i] = (guint8) (gint) clamp (round_even ((x[i] - m) * inverse), 0.0f, top);
 }
 
-void
-QCONV_LEVEL_NAME (qconv_ggml_search_q4_1) (const QconvGgmlGroup *group, const guint8 *rtn, guint8 *dst)
+/* Searches with codes up to @top from @steps on. */
+static ALWAYS_INLINE void
+search (const QconvGgmlGroup *group, float top, AffineSteps steps, guint8 *dst)
 {
   guint8 codes[BLOCK];
   VecF d, m;
 
-  fit_group (group, 15.0f, (AffineSteps) { -0.05f, 0.025f, 5, 0 }, &d, &m);
-  for (guint lane = 0; lane < LANES; lane++, dst += 20)
+  fit_group (group, top, steps, &d, &m);
+  for (guint lane = 0; lane < LANES; lane++)
     {
-      find_codes (group->x + BLOCK * lane, d[lane], m[lane], 15.0f, codes);
-      store_half (dst, d[lane]);
-      store_half (dst + 2, m[lane]);
-      pack_nibbles (codes, dst + 4, BLOCK);
+      float low = m[lane];
+
+      find_codes (group->x + BLOCK * lane, d[lane], low, top, codes);
+      dst = store_codes32 (codes, d[lane], &low, top > 15.0f, dst);
     }
+}
+
+void
+QCONV_LEVEL_NAME (qconv_ggml_search_q4_1) (const QconvGgmlGroup *group, const guint8 *rtn, guint8 *dst)
+{
+  search (group, 15.0f, (AffineSteps) { -0.05f, 0.025f, 5, 0 }, dst);
 }
 
 void
 QCONV_LEVEL_NAME (qconv_ggml_search_q5_1) (const QconvGgmlGroup *group, const guint8 *rtn, guint8 *dst)
 {
-  guint8 codes[BLOCK];
-  VecF d, m;
-
-  fit_group (group, 31.0f, (AffineSteps) { -0.03f, 0.015f, 5, 0 }, &d, &m);
-  for (guint lane = 0; lane < LANES; lane++, dst += 24)
-    {
-      find_codes (group->x + BLOCK * lane, d[lane], m[lane], 31.0f, codes);
-      store_half (dst, d[lane]);
-      store_half (dst + 2, m[lane]);
-      store_five_bits (codes, dst + 4);
-    }
+  search (group, 31.0f, (AffineSteps) { -0.03f, 0.015f, 5, 0 }, dst);
 }

@@ -398,6 +398,11 @@ qconv_rules_decide (Rules *r, const SourceLayer *s)
     }
   fits = trial != NULL;
   d = decide (r, s, scheme, &trial);
+  if (d.scheme != NULL && r->job->rules.plain != NULL && g_strv_contains (r->job->rules.plain, s->name))
+    {
+      qconv_decision_clear (&d);
+      d = stays ("keep");
+    }
 
   /* The loader of a complete target does not take the layer in another form */
   if (scheme != NULL && t->complete && !fits && r->gave_up == NULL

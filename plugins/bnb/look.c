@@ -7,19 +7,12 @@
 
 #include "finite.h"
 #include "levels.h"
+#include "tensor-kind.h"
 
 #define TROUBLE(l, weight, word, ...) qconv_trouble_add ((l)->troubles, weight, (l)->layer->name, word, __VA_ARGS__)
 #define BROKEN(l, word, ...) TROUBLE (l, QCONV_TROUBLE_BROKEN, word, __VA_ARGS__)
 #define FOREIGN(l, word, ...) TROUBLE (l, QCONV_TROUBLE_FOREIGN, word, __VA_ARGS__)
 #define NOTE(l, word, ...) TROUBLE (l, QCONV_TROUBLE_NOTE, word, __VA_ARGS__)
-
-static guint64
-items_of (const QconvTensor *t)
-{
-  guint64 n = 0;
-
-  return qconv_shape_items (&t->shape, &n) ? n : 0;
-}
 
 /* Returns whether @t is a list of @n items of @dtype. Records a problem if not. */
 static gboolean
@@ -159,7 +152,7 @@ look_at_eight_bits (BnbLook *l)
 
   if (l->weight->dtype != QCONV_I8)
     BROKEN (l, "dtype", "weight is %s where I8 is needed", qconv_dtype_name (l->weight->dtype));
-  else if (l->weight->shape.rank != 2 || items_of (l->weight) == 0)
+  else if (l->weight->shape.rank != 2 || qconv_tensor_items (l->weight) == 0)
     BROKEN (l, "shape", "weight is not a matrix");
   else
     check_scales (l, l->rows, l->layer->spelling->rows, l->weight->shape.dim[0], QCONV_SIGN_NOT_NEGATIVE);

@@ -3,6 +3,7 @@
 #include "format.h"
 #include "marker.h"
 #include "swizzle.h"
+#include "tensor-kind.h"
 
 guint
 comfy_form_per_item (ComfyForm form)
@@ -16,12 +17,6 @@ padded (guint64 n, guint align)
   return align != 0 ? comfy_round_up (n, align) : n;
 }
 
-static guint64
-divide_up (guint64 n, guint64 by)
-{
-  return n / by + (n % by != 0);
-}
-
 QconvShape
 comfy_form_shape (ComfyForm form, const ComfySize *s)
 {
@@ -32,13 +27,13 @@ comfy_form_shape (ComfyForm form, const ComfySize *s)
     case COMFY_BYTES:
       return QCONV_SHAPE2 (rows, cols);
     case COMFY_NIBBLES:
-      return QCONV_SHAPE2 (rows, divide_up (cols, 2));
+      return QCONV_SHAPE2 (rows, qconv_divide_up (cols, 2));
     case COMFY_SIXES:
       return QCONV_SHAPE2 (rows, cols / 2 + cols / 4);
     case COMFY_FLAT:
-      return QCONV_SHAPE1 (divide_up (rows * cols, 2));
+      return QCONV_SHAPE1 (qconv_divide_up (rows * cols, 2));
     case COMFY_FLAT_COLUMN:
-      return QCONV_SHAPE2 (divide_up (rows * cols, 2), 1);
+      return QCONV_SHAPE2 (qconv_divide_up (rows * cols, 2), 1);
     case COMFY_ONE:
       return QCONV_SHAPE0;
     case COMFY_ROWS:
@@ -54,14 +49,14 @@ comfy_form_shape (ComfyForm form, const ComfySize *s)
     case COMFY_SQUARES:
       return QCONV_SHAPE2 (s->rows / group, s->cols / group);
     case COMFY_FLAT_GROUPS:
-      return QCONV_SHAPE1 (divide_up (rows * cols, group));
+      return QCONV_SHAPE1 (qconv_divide_up (rows * cols, group));
     case COMFY_SIXTEEN:
       return QCONV_SHAPE1 (COMFY_MAP_SIZE);
     case COMFY_SWIZZLED:
       break;
     }
   return QCONV_SHAPE2 (comfy_round_up (s->rows, COMFY_TILE_ROWS),
-                       comfy_round_up (divide_up (s->cols, MAX (s->align, 1)), COMFY_TILE_COLS));
+                       comfy_round_up (qconv_divide_up (s->cols, MAX (s->align, 1)), COMFY_TILE_COLS));
 }
 
 QconvRun
@@ -100,7 +95,7 @@ gboolean
 comfy_scales_plain (const ComfySize *size, const QconvTensor *scale)
 {
   return scale->shape.rank == 2 && scale->shape.dim[0] == size->rows
-         && scale->shape.dim[1] == divide_up (size->cols, MAX (size->align, 1));
+         && scale->shape.dim[1] == qconv_divide_up (size->cols, MAX (size->align, 1));
 }
 
 ComfyFit

@@ -9,6 +9,7 @@
 #include "code-scale.h"
 #include "guess.h"
 #include "quant-config.h"
+#include "tensor-kind.h"
 #include "trouble.h"
 
 /* Tensors beside a weight. Each of the first N_DECIDING shows that the weight is scaled. @old: of the older form;
@@ -68,15 +69,9 @@ scaled_weight (const QconvDirectory *d, const QconvTensor *scale, gboolean old_t
 }
 
 static gboolean
-is_fp8 (const QconvTensor *weight)
-{
-  return weight->dtype == QCONV_F8_E4M3 || weight->dtype == QCONV_F8_E5M2;
-}
-
-static gboolean
 holds_codes (const QconvTensor *weight)
 {
-  return is_fp8 (weight) || weight->dtype == QCONV_I8 || weight->dtype == QCONV_U8;
+  return qconv_tensor_is_fp8 (weight) || weight->dtype == QCONV_I8 || weight->dtype == QCONV_U8;
 }
 
 gboolean
@@ -108,7 +103,8 @@ comfy_is_orphan (const QconvDirectory *d, const QconvTensor *scale)
 
   return weight != NULL && members[i].orphan
          && (qconv_dtype_is_float (weight->dtype)
-             || (is_fp8 (weight) && g_str_equal (members[i].component, "input_scale") && !has_scale (d, layer)));
+             || (qconv_tensor_is_fp8 (weight) && g_str_equal (members[i].component, "input_scale")
+                 && !has_scale (d, layer)));
 }
 
 /* Returns whether the codes need more than @scale: it is not a weight_scale, or another tensor counts, too. */
@@ -262,7 +258,7 @@ is_surely_scale (const QconvTensor *t)
 {
   guint64 n = 0;
 
-  return is_fp8 (t) || t->dtype == QCONV_F8_E8M0 || (qconv_shape_items (&t->shape, &n) && n == 1);
+  return qconv_tensor_is_fp8 (t) || t->dtype == QCONV_F8_E8M0 || (qconv_shape_items (&t->shape, &n) && n == 1);
 }
 
 /* Returns: (transfer full) (nullable): why the scale of @p, member @row, scales nothing beside its weight. */

@@ -6,16 +6,11 @@
 #include <string.h>
 
 #include "qconv-numbers.h"
+#include "tensor-kind.h"
 
 #define USUAL 128
 /* Numbers that are read at once. */
 #define STRETCH 1024
-
-static guint64
-divide_up (guint64 n, guint64 by)
-{
-  return n / by + (n % by != 0);
-}
 
 /* Returns the items of an axis of @n that share one of @s scales, or 0. A power of two is likelier than another block
    that divides the axis, and so is 128 with a rest. @said: as config.json says, or 0 */
@@ -26,11 +21,11 @@ block_of (guint64 n, guint64 s, guint64 said)
 
   if (s == 1)
     return n;
-  if (said > 0 && even != 1 && divide_up (n, said) == s)
+  if (said > 0 && even != 1 && qconv_divide_up (n, said) == s)
     return said;
   if (even > 0 && (even & (even - 1)) == 0)
     return even;
-  if (divide_up (n, USUAL) == s)
+  if (qconv_divide_up (n, USUAL) == s)
     return USUAL;
   return even;
 }

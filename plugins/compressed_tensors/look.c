@@ -5,6 +5,7 @@
 #include "ct.h"
 #include "finite.h"
 #include "fp8-claim.h"
+#include "tensor-kind.h"
 
 #define NVFP4_BLOCK 16
 #define MX_BLOCK 32
@@ -41,37 +42,11 @@ need (CtLook *l, const QconvTensor *t, const char *name)
   return t != NULL;
 }
 
-static gboolean
-is_scale_type (const QconvTensor *t)
-{
-  return t->dtype == QCONV_F32 || t->dtype == QCONV_F16 || t->dtype == QCONV_BF16;
-}
-
-static gboolean
-is_matrix (const QconvTensor *t, guint64 rows, guint64 cols)
-{
-  return t->shape.rank == 2 && t->shape.dim[0] == rows && t->shape.dim[1] == cols;
-}
-
-static guint64
-items_of (const QconvTensor *t)
-{
-  guint64 n = 0;
-
-  return qconv_shape_items (&t->shape, &n) ? n : 0;
-}
-
-static guint64
-divide_up (guint64 n, guint64 by)
-{
-  return n / by + (n % by != 0);
-}
-
 /* Records a scale of one number, or for each row, that cannot be one. */
 static void
 check_values (CtLook *l, const QconvTensor *t, QconvSign sign)
 {
-  if (t != NULL && is_scale_type (t) && items_of (t) == 1 && !qconv_tensor_is_finite (t, sign))
+  if (t != NULL && qconv_tensor_is_factors (t) && qconv_tensor_items (t) == 1 && !qconv_tensor_is_finite (t, sign))
     TROUBLE (l, QCONV_TROUBLE_NON_FINITE, "scale-value", "%s is not a %s number", tail_of (l, t),
              sign == QCONV_SIGN_POSITIVE ? "positive" : "finite");
 }
@@ -84,12 +59,12 @@ group_of (guint64 cols, guint64 groups, gint64 said)
 {
   if (groups == 1)
     return cols;
-  if (said > 0 && divide_up (cols, (guint64) said) == groups)
+  if (said > 0 && qconv_divide_up (cols, (guint64) said) == groups)
     return (guint64) said;
   if (groups > 0 && cols % groups == 0)
     return cols / groups;
   for (guint64 g = NVFP4_BLOCK; groups > 0 && g < cols; g *= 2)
-    if (divide_up (cols, g) == groups)
+    if (qconv_divide_up (cols, g) == groups)
       return g;
   return 0;
 }
@@ -103,9 +78,9 @@ measure_groups (CtLook *l, const CtGroup *said)
   if (!need (l, l->scale, "weight_scale"))
     return FALSE;
   s = &l->scale->shape;
-  if (!is_scale_type (l->scale))
+  if (!qconv_tensor_is_factors (l->scale))
     return misfit (l, l->scale, "F32, F16 or BF16 is needed");
-  if (items_of (l->scale) == 1 || (s->rank == 1 && s->dim[0] == l->rows))
+  if (qconv_tensor_items (l->scale) == 1 || (s->rank == 1 && s->dim[0] == l->rows))
     l->group = l->cols;
   else if (s->rank == 2 && s->dim[0] == l->rows)
     l->group = group_of (l->cols, s->dim[1], said != NULL ? said->group : 0);
@@ -117,7 +92,7 @@ measure_groups (CtLook *l, const CtGroup *said)
 static guint64
 words_of (guint64 cols, guint bits, gboolean padded)
 {
-  return padded ? divide_up (cols, WORD / bits) : divide_up (cols * bits, WORD);
+  return padded ? qconv_divide_up (cols, WORD / bits) : qconv_divide_up (cols * bits, WORD);
 }
 
 /* Finds the bits of a code by the words of a row. */
@@ -183,10 +158,11 @@ read_shape (CtLook *l)
 static gboolean
 check_packed_zero (CtLook *l)
 {
-  guint64 groups = divide_up (l->cols, l->group);
+  guint64 groups = qconv_divide_up (l->cols, l->group);
 
   return l->zero == NULL
-         || (l->zero->dtype == QCONV_I32 && is_matrix (l->zero, words_of (l->rows, l->bits, l->padded), groups))
+         || (l->zero->dtype == QCONV_I32
+             && qconv_tensor_is_matrix (l->zero, words_of (l->rows, l->bits, l->padded), groups))
          || misfit (l, l->zero, "I32 with a column for each group, packed along the rows, is needed");
 }
 
@@ -215,9 +191,9 @@ look_at_nvfp4 (CtLook *l)
   if (!need (l, l->scale, "weight_scale") || !need (l, l->global, "weight_global_scale"))
     return;
   if (l->scale->dtype != QCONV_F8_E4M3 || l->cols % NVFP4_BLOCK != 0
-      || !is_matrix (l->scale, l->rows, l->cols / NVFP4_BLOCK))
+      || !qconv_tensor_is_matrix (l->scale, l->rows, l->cols / NVFP4_BLOCK))
     misfit (l, l->scale, "F8_E4M3 for 16 columns is needed");
-  else if (!is_scale_type (l->global) || items_of (l->global) != 1)
+  else if (!qconv_tensor_is_factors (l->global) || qconv_tensor_items (l->global) != 1)
     misfit (l, l->global, "one F32 is needed");
   else
     check_values (l, l->global, QCONV_SIGN_POSITIVE);
@@ -234,7 +210,7 @@ look_at_mx (CtLook *l)
   l->bits = six ? 6 : 4;
   l->group = MX_BLOCK;
   l->cols = scales * MX_BLOCK;
-  if (!is_matrix (l->scale, l->rows, scales) || scales == 0
+  if (!qconv_tensor_is_matrix (l->scale, l->rows, scales) || scales == 0
       || (!six && (bytes % scales != 0 || bytes / scales != MX_BLOCK / 2)))
     misfit (l, l->scale, "an exponent for 32 columns is needed");
 }
@@ -258,7 +234,7 @@ look_at_float (CtLook *l)
   l->group = l->kind == CT_MXFP8 ? MX_BLOCK : 0;
   if (l->zero != NULL && !qconv_is_exponent (l->scale))
     TROUBLE (l, QCONV_TROUBLE_FOREIGN, "zero", "FP8 codes with weight_zero_point are not supported");
-  else if (!is_scale_type (l->scale) && l->kind == CT_FLOAT)
+  else if (!qconv_tensor_is_factors (l->scale) && l->kind == CT_FLOAT)
     misfit (l, l->scale, "F32, F16 or BF16 is needed");
   else
     check_values (l, l->scale, QCONV_SIGN_NOT_NEGATIVE);
@@ -274,7 +250,7 @@ look_at_int (CtLook *l, const CtGroup *said)
   if (!measure_groups (l, said))
     return;
   check_values (l, l->scale, QCONV_SIGN_NOT_NEGATIVE);
-  if (l->zero != NULL && (l->zero->dtype != QCONV_I8 || items_of (l->zero) != items_of (l->scale)))
+  if (l->zero != NULL && (l->zero->dtype != QCONV_I8 || qconv_tensor_items (l->zero) != qconv_tensor_items (l->scale)))
     misfit (l, l->zero, "I8 with as many items as weight_scale is needed");
 }
 
@@ -340,7 +316,8 @@ look_at (const QconvDirectory *d, char *layer, const CtConfig *config)
       return l;
     }
   bytes = packed != NULL && (packed->dtype == QCONV_U8 || packed->dtype == QCONV_F8_E8M0);
-  if (items_of (l->codes) == 0 || (l->codes->shape.rank != 2 && (packed != NULL || l->codes->dtype == QCONV_I8)))
+  if (qconv_tensor_items (l->codes) == 0
+      || (l->codes->shape.rank != 2 && (packed != NULL || l->codes->dtype == QCONV_I8)))
     misfit (l, l->codes, "a matrix is needed");
   else if (packed != NULL && packed->dtype == QCONV_I32)
     look_at_packed (l, said);

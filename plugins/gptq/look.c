@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gptq.h"
+#include "tensor-kind.h"
 #include "trouble.h"
 
 #define TROUBLE(l, weight, word, ...) qconv_trouble_add ((l)->troubles, weight, (l)->layer->name, word, __VA_ARGS__)
@@ -13,12 +14,6 @@
 
 #define FEWEST_BITS 2
 #define MOST_BITS 8
-
-static guint64
-divide_up (guint64 n, guint64 by)
-{
-  return n / by + (n % by != 0);
-}
 
 /* Returns the bytes of a word of this type, or 0 if no words have it. */
 static guint
@@ -164,12 +159,12 @@ find_bits (GptqLook *l, const GptqConfig *config, const GptqSaid *said)
 static guint64
 guess_group (guint64 cols, guint64 groups)
 {
-  guint64 even = divide_up (cols, groups);
+  guint64 even = qconv_divide_up (cols, groups);
 
   for (guint64 power = 1; power < cols; power *= 2)
-    if (divide_up (cols, power) == groups)
+    if (qconv_divide_up (cols, power) == groups)
       return power;
-  return divide_up (cols, even) == groups ? even : 0;
+  return qconv_divide_up (cols, even) == groups ? even : 0;
 }
 
 static gboolean
@@ -179,7 +174,7 @@ find_group (GptqLook *l, const GptqConfig *config, const GptqSaid *said)
   guint64 wanted = said->group < 0 ? s->cols : (guint64) said->group;
 
   s->groups = l->layer->scales->shape.dim[0];
-  if (wanted != 0 && divide_up (s->cols, wanted) == s->groups)
+  if (wanted != 0 && qconv_divide_up (s->cols, wanted) == s->groups)
     s->group = MIN (wanted, s->cols);
   else
     s->group = s->groups <= s->cols ? guess_group (s->cols, s->groups) : 0;
@@ -226,7 +221,7 @@ read_index (GptqLook *l)
       run += run == i && index[i] == 0;
     }
   run = MAX (run, 1);
-  s->indexed = divide_up (s->cols, run) != s->groups;
+  s->indexed = qconv_divide_up (s->cols, run) != s->groups;
   for (guint64 i = 0; i < s->cols && !s->indexed; i++)
     s->indexed = (guint64) index[i] != i / run;
   if (!s->indexed)

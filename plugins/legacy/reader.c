@@ -6,17 +6,12 @@
 
 #include "code-scale.h"
 #include "finite.h"
-
-static gboolean
-is_fp8 (const QconvTensor *t)
-{
-  return t->dtype == QCONV_F8_E4M3 || t->dtype == QCONV_F8_E5M2;
-}
+#include "tensor-kind.h"
 
 static gboolean
 holds_codes (const QconvTensor *t)
 {
-  return is_fp8 (t) || t->dtype == QCONV_I8;
+  return qconv_tensor_is_fp8 (t) || t->dtype == QCONV_I8;
 }
 
 /* Returns: (transfer none) (nullable): the weight beside @t if the name of @t ends in @suffix. @layer: (transfer full)
@@ -49,14 +44,6 @@ score (const QconvReader *self, const QconvDirectory *d)
   return 0;
 }
 
-static guint64
-items_of (const QconvTensor *t)
-{
-  guint64 n = 0;
-
-  return qconv_shape_items (&t->shape, &n) ? n : 0;
-}
-
 /* One run of claim() */
 typedef struct {
   const QconvDirectory *directory;
@@ -69,7 +56,7 @@ hint_precision (Reading *r, const char *layer, QconvClaim *l)
   const QconvTensor *marker = legacy_find_marker (r->directory, layer);
 
   if (marker != NULL)
-    qconv_claim_hint (l, LEGACY_FULL_PRECISION, items_of (marker) == LEGACY_FULL ? "true" : "false");
+    qconv_claim_hint (l, LEGACY_FULL_PRECISION, qconv_tensor_items (marker) == LEGACY_FULL ? "true" : "false");
   else
     qconv_claims_warn_each (r->claims, layer, "unmarked",
                             "is scaled, but the file has no marker " LEGACY_MARKER "; ComfyUI would not scale it");
@@ -83,7 +70,7 @@ take_input (Reading *r, const char *layer, QconvClaim *l, gboolean wanted)
 
   if (input == NULL || qconv_claims_taken (r->claims, input))
     return;
-  if (wanted && items_of (input) == 1 && qconv_dtype_is_float (input->dtype) && input->dtype != QCONV_F64)
+  if (wanted && qconv_tensor_items (input) == 1 && qconv_dtype_is_float (input->dtype) && input->dtype != QCONV_F64)
     {
       qconv_claim_bind (l, "input_scale", NULL, input, NULL);
       return;
@@ -128,7 +115,7 @@ drop_dummies (Reading *r)
         const QconvTensor *weight = weight_beside (r->directory, t, suffixes[j], &layer);
         gboolean scaled = layer != NULL && qconv_directory_find2 (r->directory, layer, LEGACY_SCALE) != NULL;
         gboolean plain = weight != NULL && !qconv_claims_taken (r->claims, weight)
-                         && (qconv_dtype_is_float (weight->dtype) || (is_fp8 (weight) && !scaled));
+                         && (qconv_dtype_is_float (weight->dtype) || (qconv_tensor_is_fp8 (weight) && !scaled));
 
         if (layer == NULL || qconv_claims_taken (r->claims, t) || (weight != NULL && !plain))
           continue;
@@ -168,7 +155,7 @@ claim (const QconvReader *self, const QconvDirectory *d, const QconvValues *opti
 static void
 check_scale (const QconvTensor *t, const char *layer, const char *suffix, QconvSign sign, QconvProblems *problems)
 {
-  if (items_of (t) != 1)
+  if (qconv_tensor_items (t) != 1)
     qconv_problems_add (problems, layer, "scale-shape", "%s is not one number", suffix + 1);
   if (t->dtype != QCONV_F32)
     qconv_problems_add (problems, layer, "dtype", "%s is %s instead of F32", suffix + 1, qconv_dtype_name (t->dtype));

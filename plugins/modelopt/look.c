@@ -5,38 +5,12 @@
 #include "finite.h"
 #include "fp8-claim.h"
 #include "modelopt.h"
+#include "tensor-kind.h"
 
 #define NVFP4_BLOCK 16
 #define MX_BLOCK 32
 
 #define TROUBLE(l, weight, word, ...) qconv_trouble_add ((l)->troubles, weight, (l)->layer, word, __VA_ARGS__)
-
-static guint64
-items_of (const QconvTensor *t)
-{
-  guint64 n = 0;
-
-  return qconv_shape_items (&t->shape, &n) ? n : 0;
-}
-
-static gboolean
-is_fp8 (const QconvTensor *t)
-{
-  return t->dtype == QCONV_F8_E4M3 || t->dtype == QCONV_F8_E5M2;
-}
-
-/* Returns whether the tensor can be a number or a list that multiplies weights. */
-static gboolean
-is_numbers (const QconvTensor *t)
-{
-  return t->dtype == QCONV_F32 || t->dtype == QCONV_F16 || t->dtype == QCONV_BF16;
-}
-
-static gboolean
-is_matrix (const QconvTensor *t, guint64 rows, guint64 cols)
-{
-  return t->shape.rank == 2 && t->shape.dim[0] == rows && t->shape.dim[1] == cols;
-}
 
 /* Records that @t has a shape or type that does not fit. */
 static void
@@ -54,7 +28,7 @@ check_numbers (MoLook *l, const QconvTensor *t, guint64 n, QconvSign sign, const
 {
   if (t == NULL)
     return;
-  if (!is_numbers (t) || items_of (t) != n)
+  if (!qconv_tensor_is_factors (t) || qconv_tensor_items (t) != n)
     misfit (l, t, needed);
   else if (n == 1 && !qconv_tensor_is_finite (t, sign))
     TROUBLE (l, QCONV_TROUBLE_NON_FINITE, "scale-value", "%s is not a valid number", t->name + strlen (l->layer) + 1);
@@ -68,7 +42,7 @@ look_at_nvfp4 (MoLook *l)
   l->group = NVFP4_BLOCK;
   if (l->second == NULL)
     TROUBLE (l, QCONV_TROUBLE_BROKEN, "missing", "weight_scale_2 is missing");
-  else if (l->cols % NVFP4_BLOCK != 0 || !is_matrix (l->scale, l->rows, l->cols / NVFP4_BLOCK))
+  else if (l->cols % NVFP4_BLOCK != 0 || !qconv_tensor_is_matrix (l->scale, l->rows, l->cols / NVFP4_BLOCK))
     misfit (l, l->scale, "F8_E4M3 for 16 columns is needed");
   check_numbers (l, l->second, 1, QCONV_SIGN_NOT_NEGATIVE, "one F32 is needed");
 }
@@ -79,8 +53,8 @@ look_at_mxfp4 (MoLook *l)
   l->kind = MO_MXFP4;
   l->cols *= 2;
   l->group = MX_BLOCK;
-  if (l->cols % MX_BLOCK != 0 || items_of (l->scale) / l->rows != l->cols / MX_BLOCK
-      || items_of (l->scale) % l->rows != 0)
+  if (l->cols % MX_BLOCK != 0 || qconv_tensor_items (l->scale) / l->rows != l->cols / MX_BLOCK
+      || qconv_tensor_items (l->scale) % l->rows != 0)
     misfit (l, l->scale, "an exponent for 32 columns is needed");
   else if (l->pre != NULL)
     TROUBLE (l, QCONV_TROUBLE_FOREIGN, "members", "MXFP4 codes with pre_quant_scale are not supported");
@@ -117,7 +91,7 @@ look_at_bytes (MoLook *l)
     look_at_nvfp4 (l);
   else if (qconv_is_exponent (l->scale))
     look_at_mxfp4 (l);
-  else if (is_numbers (l->scale))
+  else if (qconv_tensor_is_factors (l->scale))
     look_at_int4 (l);
   else
     misfit (l, l->scale, "F8_E4M3, U8 or F32 is needed");
@@ -130,12 +104,12 @@ look_at_fp8 (MoLook *l)
 {
   l->kind = qconv_is_exponent (l->scale) ? MO_MXFP8 : MO_FP8;
   l->group = l->kind == MO_MXFP8 ? MX_BLOCK : 0;
-  if (l->kind == MO_FP8 && !is_numbers (l->scale))
+  if (l->kind == MO_FP8 && !qconv_tensor_is_factors (l->scale))
     misfit (l, l->scale, "F32, F16 or BF16 is needed");
   else if (l->pre != NULL || l->second != NULL)
     TROUBLE (l, QCONV_TROUBLE_FOREIGN, "members", "FP8 codes with %s are not supported",
              l->pre != NULL ? "pre_quant_scale" : "weight_scale_2");
-  else if (l->kind == MO_FP8 && items_of (l->scale) == 1)
+  else if (l->kind == MO_FP8 && qconv_tensor_items (l->scale) == 1)
     check_numbers (l, l->scale, 1, QCONV_SIGN_NOT_NEGATIVE, "one F32 is needed");
 }
 
@@ -164,11 +138,11 @@ look_at (const QconvDirectory *d, char *layer)
                   .troubles = qconv_troubles_new () };
   if (l->codes == NULL || l->scale == NULL)
     TROUBLE (l, QCONV_TROUBLE_BROKEN, "missing", "%s is missing", l->codes == NULL ? "weight" : "weight_scale");
-  else if (items_of (l->codes) == 0 || items_of (l->scale) == 0)
-    misfit (l, items_of (l->codes) == 0 ? l->codes : l->scale, "items are needed");
+  else if (qconv_tensor_items (l->codes) == 0 || qconv_tensor_items (l->scale) == 0)
+    misfit (l, qconv_tensor_items (l->codes) == 0 ? l->codes : l->scale, "items are needed");
   else if (qconv_directory_find2 (d, layer, ".svdquant_lora_a") != NULL)
     TROUBLE (l, QCONV_TROUBLE_FOREIGN, "svdquant", "NVFP4_SVD, codes beside a low-rank product, is not supported");
-  else if (is_fp8 (l->codes))
+  else if (qconv_tensor_is_fp8 (l->codes))
     look_at_fp8 (l);
   else
     look_at_bytes (l);
@@ -195,7 +169,7 @@ layer_of (const QconvDirectory *d, const QconvTensor *t)
     if (qconv_directory_find2 (d, layer, firsts[before]) != NULL)
       return NULL;
   weight = qconv_directory_find2 (d, layer, ".weight");
-  if (weight != NULL && !is_fp8 (weight) && weight->dtype != QCONV_U8)
+  if (weight != NULL && !qconv_tensor_is_fp8 (weight) && weight->dtype != QCONV_U8)
     return NULL;
   return g_steal_pointer (&layer);
 }

@@ -6,6 +6,7 @@
 #include "fp8-claim.h"
 #include "load-rows.h"
 #include "quant-config.h"
+#include "tensor-kind.h"
 
 #define MX_BLOCK 32
 
@@ -26,12 +27,6 @@ scaled_read_block_size (const QconvDirectory *d, guint64 *block)
       if (g_variant_is_of_type (side, G_VARIANT_TYPE_INT64) && g_variant_get_int64 (side) > 0)
         block[i] = (guint64) g_variant_get_int64 (side);
     }
-}
-
-static gboolean
-is_fp8 (const QconvTensor *t)
-{
-  return t->dtype == QCONV_F8_E4M3 || t->dtype == QCONV_F8_E5M2;
 }
 
 /* Returns: (transfer none) (nullable): the scale, if nothing else but scales of the input stands beside the codes. */
@@ -88,9 +83,9 @@ scaled_claim_fp8 (const ScaledGroup *g, const guint64 *block, QconvClaims *claim
   const QconvTensor *scale = only_scale (g);
   const QconvFp8 w = { g->layer, g->codes, scale, NULL, { block[0], block[1] } };
 
-  if (scale == NULL || !(is_fp8 (g->codes) || g->codes->dtype == QCONV_I8))
+  if (scale == NULL || !(qconv_tensor_is_fp8 (g->codes) || g->codes->dtype == QCONV_I8))
     return FALSE;
-  if (!is_fp8 (g->codes))
+  if (!qconv_tensor_is_fp8 (g->codes))
     {
       if (!claim_pairs (g, scale, claims))
         return FALSE;

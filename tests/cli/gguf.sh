@@ -64,6 +64,17 @@ run --to q4_k_m-gguf llama.safetensors
 run --to q8_0-gguf --names keep t5.safetensors kept.gguf
 made --to q8_0-gguf -o architecture=t5 --names keep t5.safetensors kept.gguf
 
+echo "- weights too small for the scales of a type stay plain"
+header='{"a.weight":{"dtype":"BF16","shape":[256,256],"data_offsets":[0,131072]}}'
+{
+  # shellcheck disable=SC2059 # the bytes of a length
+  printf "$(printf '\\%03o\\0\\0\\0\\0\\0\\0\\0' ${#header})"
+  printf %s "$header"
+  head -c 131072 /dev/zero | tr '\0' 7
+} >small.safetensors
+made --to q6_k-gguf --effort rtn --only . small.safetensors
+types small-Q6_K.gguf
+
 echo "- options of the file"
 run --to q8_0-gguf -o keep-type=f8 flux.safetensors f8.gguf
 made --to q8_0-gguf -o keep-type=f16 flux.safetensors f16.gguf
