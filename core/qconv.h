@@ -16,7 +16,7 @@
    qconv_model_verify() start threads of their own and call QconvProgressFunc from any of them, one at a time; a
    GCancellable may be cancelled from any thread. */
 #pragma once
-#include "qconv-plugin.h"
+#include "qconv-registry.h"
 G_BEGIN_DECLS
 
 /* Returns: (transfer none): "0.1.0" */
@@ -39,77 +39,6 @@ QCONV_API const char *qconv_cpu_level (void);
    with QCONV_ERROR_BUG. Builds with assertions (without NDEBUG) begin with @on; the environment
    variable QCONV_GUARD, 1 or 0, decides for one run of any program. No plan may exist meanwhile. */
 QCONV_API void qconv_guard_buffers (gboolean on, guint8 fill);
-
-/* ---- Registry of loaded plugins ---- */
-
-/**
- * QconvLeftOut: a feature or a target of a loaded plugin that is not used, because its id is taken.
- * @kind: "container" "reader" "quantizer" "writer" "target"
- * @id: of the feature, or the whole name of the target
- * @reason: names the plugin that has the id, and its path
- */
-typedef struct {
-  const char *kind;
-  char *id, *reason;
-} QconvLeftOut;
-
-/**
- * QconvModule: one plugin module that was found.
- * @plugin: (nullable): NULL if it did not load
- * @reason: (nullable): the error that it did not load with
- * @left_out: (element-type QconvLeftOut): what is in the tables of @plugin, but not in the lists below
- */
-typedef struct {
-  char *name, *path;
-  const QconvPlugin *plugin;
-  char *reason;
-  GPtrArray *left_out;
-} QconvModule;
-/* Loads all modules at the first call. Broken ones are reported once by g_warning() and stay in the list.
-   Returns: (transfer none) (element-type QconvModule): sorted by name */
-QCONV_API GPtrArray *qconv_registry_modules (void);
-/* Returns: (transfer none) (element-type QconvContainer): in the order of their modules. The next three lists have
-   the same order */
-QCONV_API GPtrArray *qconv_registry_containers (void);
-QCONV_API GPtrArray *qconv_registry_readers (void);
-QCONV_API GPtrArray *qconv_registry_quantizers (void);
-QCONV_API GPtrArray *qconv_registry_writers (void);
-/* Offers @plugin, a plugin that is part of the program, behind all modules. Its table must be valid for ever. Must be
-   called before any other function of the registry, or one that opens a model */
-QCONV_API void qconv_registry_add (const QconvPlugin *plugin);
-/* Fails with QCONV_ERROR_NO_PLUGIN if no module was found; the error names the folders that were searched */
-QCONV_API gboolean qconv_registry_check (GError **error);
-/* Returns: (transfer none): the feature @id; NULL if no loaded plugin has it */
-QCONV_API const QconvContainer *qconv_registry_container (const char *id);
-QCONV_API const QconvReader *qconv_registry_reader (const char *id);
-QCONV_API const QconvQuantizer *qconv_registry_quantizer (const char *id);
-QCONV_API const QconvWriter *qconv_registry_writer (const char *id);
-
-/**
- * QconvTargetInfo: a way to write, called SCHEME-WRITER.
- * @target: one row of the table of @writer
- * @quantizer: (nullable): NULL for plain targets
- * @reason: (nullable): why the target is not offered; NULL if it is
- */
-typedef struct {
-  char *name;
-  const QconvWriter *writer;
-  const QconvTarget *target;
-  const QconvQuantizer *quantizer;
-  char *reason;
-} QconvTargetInfo;
-/* Returns: (transfer none) (element-type QconvTargetInfo): every target that can be made, sorted by name */
-QCONV_API GPtrArray *qconv_registry_targets (void);
-/* Returns: (transfer none) (element-type QconvTargetInfo): the targets of loaded writers that cannot be made, sorted by
-   name */
-QCONV_API GPtrArray *qconv_registry_targets_not_offered (void);
-/* Fails with QCONV_ERROR_NO_PLUGIN, and says why, if the target @name of a loaded writer is not offered. Succeeds for
-   all other names */
-QCONV_API gboolean qconv_registry_check_target (const char *name, GError **error);
-/* Asks @quantizer, with the defaults of its options, for the components of a layer of 256 x 256 weights, or of the
-   next larger square up to 4096 x 4096 if it refuses that size. Sets @side to the rows of the layer.
-   Returns: (transfer full) (element-type QconvComponent): empty if the quantizer refuses all sizes */
-QCONV_API GPtrArray *qconv_quantizer_sample (const QconvQuantizer *quantizer, guint64 *side);
 
 /* ---- Families: what family files know about models ---- */
 
@@ -313,13 +242,18 @@ typedef struct {
  * @resume: a run that fails or is cancelled leaves its temporary file, and the next run of the same plan goes on with
  *   it; see qconv_plan_run()
  * @split: files of at most so many bytes of tensors each, but whole layers; 0: one file
+ * @device: (nullable): "cpu", "auto", or a backend and the number of its device, "ID" or "ID:N"; NULL: "cpu". The bytes
+ *   of the output do not depend on it. One that is not there is QCONV_ERROR_DEVICE, but "auto" only warns
+ * @device_memory: bytes that may be held on the device; 0: as many as it has
  */
 typedef struct {
   guint64 memory;
   guint n_threads;
   gboolean force, no_verify, allow_nonfinite, no_checksums, resume;
   guint64 split;
-  gconstpointer reserved[6];
+  const char *device;
+  guint64 device_memory;
+  gconstpointer reserved[4];
 } QconvRunOptions;
 
 /**

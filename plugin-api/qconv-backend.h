@@ -62,7 +62,8 @@ typedef struct {
  * @name: "amax", "nvfp4-encode-rtn", "q8_0-decode" …; operations.md (in data/, installed in share/doc/qconv) lists
  *   all operations, their arguments and the bytes that they promise
  * @args: one letter for each argument: b buffer, i integer, f number. Core checks the count before it calls run()
- * @run: enqueues the operation on @stream; must not keep @args
+ * @run: enqueues the operation on @stream; must not keep @args, nor read the bytes of buffers, which lie on the device:
+ *   qconv_buffer_address() says where. Buffers that data/operations.md calls optional may be NULL
  */
 typedef struct {
   const char *name;
@@ -72,20 +73,22 @@ typedef struct {
 } QconvOp;
 
 /**
- * QconvBackend: a set of operations on one kind of device. A backend module exports its table by the function
- * qconv_backend_ID(). This core does not load backend modules yet; it runs all operations on the CPU. Each thread has a
- * stream of its own; core never uses one stream from two threads at once.
+ * QconvBackend: a set of operations on one kind of device. The module ID.so in $libdir/qconv/backends-ABI/ or in a
+ * folder of QCONV_BACKEND_PATH exports it by the function qconv_backend_ID(), which returns (transfer none) the table.
+ * Core opens such modules only if --device asks for one. Each task has a stream of its own; core never uses one stream
+ * from two threads at once, but calls all functions from any thread. What fails with QCONV_ERROR_DEVICE or
+ * QCONV_ERROR_LIMIT, core does again on the CPU; other errors end the run.
  *
  * @abi: QCONV_PLUGIN_ABI
  * @id: "cpu", "cuda"
- * @ops: ends with { NULL }
- * @n_devices: returns the number of usable devices
+ * @ops: ends with { NULL }; those that it has: the CPU does the rest
+ * @n_devices: returns the number of usable devices; 0 with @error if there is a reason that people can act on
  * @open: returns device number @device, or NULL with @error; the backend must not hold more than @memory_limit bytes
  *   of the device's memory
  * @describe: returns (transfer full) the name of the device for people
  * @alloc: returns @n bytes, or NULL with @error; after QCONV_ERROR_LIMIT core tries smaller tiles
  * @alloc_host: (nullable): returns @n bytes of host memory that copies fast (pinned). NULL: core uses its own memory
- * @copy_in, @copy_out: enqueue a copy of @n bytes to and from the device
+ * @copy_in, @copy_out: enqueue a copy of @n bytes to and from the device; the host's bytes stay until sync()
  * @sync: waits for all enqueued work of the stream and returns its first error
  */
 typedef struct {

@@ -89,9 +89,10 @@ typedef struct _QconvQuantizer QconvQuantizer;
  * exactly.
  *
  * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
- * @operations: (nullable): the operations that it needs; ends with { NULL }. NULL: plain C on qconv_buffer_data(),
- *   which runs on the CPU only. This core has the backend "cpu" alone and does not read it yet; an operation that is
- *   missing fails when it is run
+ * @operations: (nullable): all operations that its hooks run; ends with { NULL }. A hook that runs another one fails with
+ *   QCONV_ERROR_BUG. If a device has them all, accumulate() and encode() may get buffers of the device, of which
+ *   qconv_buffer_data() is NULL: such hooks may touch bytes by operations alone. NULL: they get host memory, and may
+ *   run any operation of the CPU
  * @work: (nullable): fills @work from the layer; NULL: all zero
  * @accumulate: (nullable): adds one chunk of rows to @partial (partial_size bytes, zeroed at first). Core runs chunks
  *   in any order on any thread. The rows of one chunk may come in several calls, in order; each call must continue with

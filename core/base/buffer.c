@@ -23,5 +23,5 @@ qconv_buffer_data (QconvBuffer *b)
 gpointer
 qconv_buffer_address (const QconvBuffer *b)
 {
-  return b->data;
+  return b->data != NULL ? b->data : b->address;
 }

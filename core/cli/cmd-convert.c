@@ -26,9 +26,6 @@ check_choices (const CliSettings *s, GError **error)
     return FALSE;
   if (s->show.as_template && !s->show.dry_run)
     return qconv_fail (error, QCONV_ERROR_OPTION, _ ("--template needs --dry-run"));
-  if (g_strcmp0 (s->run.device, "cuda") == 0)
-    return qconv_fail (error, QCONV_ERROR_NO_PLUGIN,
-                       _ ("--device cuda: this qconv was built without CUDA; use --device cpu"));
   return TRUE;
 }
 
@@ -80,6 +77,8 @@ make_plan (CliTask *t)
                    .run.no_checksums = s->run.no_checksums,
                    .run.resume = s->run.resume,
                    .run.split = s->output.split,
+                   .run.device = s->run.device,
+                   .run.device_memory = s->run.device_memory,
                    .run.allow_nonfinite = s->input.allow_nonfinite,
                    .warn = c->plain->len > 1 ? NULL : cli_warn, /* the first plan has said it */
                    .warn_data = t->warnings };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `qconv plugins`: lists the plugins, or all that one of them offers, leaves out and cannot offer. */
+/* `qconv plugins`: lists the plugins and the devices, or all that one plugin offers, leaves out and cannot offer. */
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "cli/backends.h"
 #include "cli/command.h"
 #include "cli/features.h"
 #include "cli/json.h"
@@ -147,7 +148,10 @@ print_modules_json (GPtrArray *modules, const QconvModule *only)
     if (only == NULL || only == modules->pdata[i])
       add_module_json (b, modules->pdata[i]);
   if (only == NULL)
-    json_builder_end_array (b);
+    {
+      cli_backends_add_json (b);
+      json_builder_end_array (b);
+    }
   cli_json_print (b);
 }
 
@@ -182,6 +186,7 @@ print_modules (GPtrArray *modules)
         }
     }
   cli_table_print (table, "");
+  cli_backends_print ();
 }
 
 /* Returns: (transfer full): the rows that the items of @c follow: "each row", "every 128 rows, 2 items" */

@@ -2,11 +2,11 @@
 /* The table of options, with their places in CliSettings. */
 #include <glib/gi18n.h>
 
+#include "cli/backends.h"
 #include "cli/features.h"
 #include "cli/options.h"
 #include "cli/settings.h"
 
-static const char *const devices[] = { "cpu", "auto", "cuda", NULL };
 static const char *const progresses[] = { "auto", "bar", "plain", "json", "none", NULL };
 static const char *const components[] = { "all", "diffusion", "text-encoder", "text-encoder:NAME", "vae", NULL };
 
@@ -70,7 +70,12 @@ const CliOption cli_options[] = {
     N_ ("limit of the working memory, such as 512M or 2G (binary units, default 1G)") },
   { NULL, 'j', RUNS, CLI_COUNT, AT (run.n_threads), N_ ("N"), NULL, FALSE,
     N_ ("number of threads (default: one for each processor)") },
-  { "device", 0, CLI_CONVERT, CLI_TEXT, AT (run.device), NULL, devices, TRUE, N_ ("device that calculates") },
+  { "device", 0, CLI_CONVERT, CLI_TEXT, AT (run.device), N_ ("auto|cpu|ID[:N]"), NULL, TRUE,
+    N_ ("device that calculates, such as cuda or cuda:1; 'qconv plugins' lists them; auto takes the first one there is "
+        "(default cpu; the result is the same)"),
+    cli_device_words },
+  { "device-memory", 0, CLI_CONVERT, CLI_SIZE, AT (run.device_memory), N_ ("SIZE"), NULL, TRUE,
+    N_ ("limit of the memory that is used on the device, such as 4G (default: all of it)") },
   { "split", 0, CLI_CONVERT, CLI_SIZE, AT (output.split), N_ ("SIZE"), NULL, TRUE,
     N_ ("write several files, each with whole layers of at most SIZE, such as 4G, and an index if such sets have one; "
         "a larger layer gets a file of its own") },

@@ -38,7 +38,7 @@ typedef struct {
 /* Resources that a run may use, and checks that it makes */
 typedef struct {
   const char *device;
-  guint64 memory;
+  guint64 memory, device_memory;
   guint n_threads;
   gboolean force, no_verify, no_checksums, resume;
 } CliRun;

@@ -4,17 +4,54 @@
 
 #include <string.h>
 
+#include "kernels/device.h"
 #include "kernels/kernels.h"
 
+/* The longest key of the index of operations */
+#define KEY_SIZE 64
+
+static void
+make_key (char key[KEY_SIZE], const char *name, guint version)
+{
+  g_snprintf (key, KEY_SIZE, "%s/%u", name, version);
+}
+
+GHashTable *
+qconv_stream_index (const QconvBackend *backend)
+{
+  GHashTable *ops = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (const QconvOp *op = backend->ops; op->name != NULL; op++)
+    {
+      char key[KEY_SIZE];
+
+      make_key (key, op->name, op->version);
+      g_hash_table_insert (ops, g_strdup (key), (gpointer) op);
+    }
+  return ops;
+}
+
+const QconvOpName *
+qconv_stream_lacks (GHashTable *ops, const QconvOpName *names)
+{
+  for (; names != NULL && names->name != NULL; names++)
+    {
+      char key[KEY_SIZE];
+
+      make_key (key, names->name, names->version);
+      if (!g_hash_table_contains (ops, key))
+        return names;
+    }
+  return NULL;
+}
+
 static gpointer
-stream_for_backend (const QconvBackend *backend)
+stream_of_cpu (void)
 {
   QconvStream *s = g_new0 (QconvStream, 1);
 
-  s->backend = backend;
-  s->ops = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (const QconvOp *op = backend->ops; op->name != NULL; op++)
-    g_hash_table_insert (s->ops, g_strdup_printf ("%s/%u", op->name, op->version), (gpointer) op);
+  s->backend = qconv_backend_cpu ();
+  s->ops = qconv_stream_index (s->backend);
   return s;
 }
 
@@ -24,8 +61,18 @@ qconv_stream_cpu (void)
   static QconvStream *cpu;
 
   if (g_once_init_enter (&cpu))
-    g_once_init_leave (&cpu, stream_for_backend (qconv_backend_cpu ()));
+    g_once_init_leave (&cpu, stream_of_cpu ());
   return cpu;
+}
+
+gboolean
+qconv_stream_cpu_check (const QconvOpName *names, GError **error)
+{
+  const QconvOpName *lacking = qconv_stream_lacks (qconv_stream_cpu ()->ops, names);
+
+  return lacking == NULL
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "it needs operation %s/%u, which this qconv lacks",
+                        lacking->name, lacking->version);
 }
 
 QconvStream
@@ -50,18 +97,54 @@ qconv_stream_parallel (QconvStream *s, guint n_tasks, QconvTaskFunc func, gpoint
   return TRUE;
 }
 
+static gboolean
+is_listed (const QconvOpName *listed, const char *op, guint version)
+{
+  for (; listed != NULL && listed->name != NULL; listed++)
+    if (listed->version == version && strcmp (listed->name, op) == 0)
+      return TRUE;
+  return listed == NULL;
+}
+
+/* Returns whether @b (nullable) is where @s works: in host memory, or on its device */
+static gboolean
+is_at_hand (const QconvStream *s, QconvBuffer *b)
+{
+  return b == NULL || qconv_buffer_size (b) == 0 || (qconv_buffer_data (b) == NULL) == (s->device != NULL);
+}
+
+static gboolean
+are_at_hand (const QconvStream *s, const QconvOp *op, const QconvArg *args)
+{
+  for (guint i = 0; op->args[i] != '\0'; i++)
+    if (op->args[i] == 'b' && !is_at_hand (s, args[i].buffer))
+      return FALSE;
+  return TRUE;
+}
+
 gboolean
 qconv_stream_run (QconvStream *s, const char *op, guint version, const QconvArg *args, guint n_args, GError **error)
 {
-  char key[64];
+  char key[KEY_SIZE];
   const QconvOp *found;
+  GError *own = NULL;
 
-  g_snprintf (key, sizeof key, "%s/%u", op, version);
+  make_key (key, op, version);
   found = g_hash_table_lookup (s->ops, key);
   if (found == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "backend %s has no operation %s", s->backend->id, key);
+  if (!is_listed (s->listed, op, version))
+    return qconv_fail (error, QCONV_ERROR_BUG, "operation %s is not among those that were listed", key);
   if (strlen (found->args) != n_args)
     return qconv_fail (error, QCONV_ERROR_BUG, "operation %s takes %zu arguments, not %u", key, strlen (found->args),
                        n_args);
-  return found->run (NULL, NULL, args, error);
+  if (!are_at_hand (s, found, args))
+    return qconv_fail (error, QCONV_ERROR_BUG, "operation %s got memory that backend %s cannot reach", key,
+                       s->backend->id);
+  if (found->run (s->device, s->handle, args, &own))
+    return TRUE;
+  if (s->failed != NULL && qconv_device_is_at_fault (own))
+    *s->failed = TRUE;
+  g_propagate_error (error, own);
+  return FALSE;
 }

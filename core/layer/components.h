@@ -2,6 +2,7 @@
 /* Declares Components, the components of one layer in memory, and Rows, the rows to work on. */
 #pragma once
 #include "base/buffer.h"
+#include "kernels/device.h"
 #include "layer/source-layer.h"
 #include "schedule/arena.h"
 
@@ -31,11 +32,14 @@ typedef enum { SCOPE_LAYER, SCOPE_ROWS } Scope;
  * @first, @n: rows [first, first + n); loading and placing with SCOPE_LAYER ignore them
  * @arena: holds the results
  * @cancellable: (nullable)
+ * @device: (nullable): where hooks run if it has their operations. Floats that a hook decodes there stay there, until
+ *   qconv_device_fetch()
  */
 typedef struct {
   guint64 first, n;
   Arena *arena;
   GCancellable *cancellable;
+  DeviceTask *device;
 } Rows;
 
 /* Returns: (transfer full): the components of @layer, without data */

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "layer/hook-place.h"
 #include "qconv.h"
 
 static gboolean
@@ -204,10 +205,15 @@ gboolean
 qconv_call_accumulate (const Pass *pass, const Tile *tile, QconvBuffer *partial, GError **error)
 {
   const Hook hook = { "quantizer", pass->quantizer, "accumulate", NULL };
+  const HookBuffers use = { .operations = pass->encoder->operations, .partial = partial };
   GError *own = NULL;
-  gboolean ok = pass->encoder->accumulate (pass->quantizer, &tile->pub, pass->number, partial, &own);
+  Tile placed = *tile;
+  gboolean ok;
 
-  return end_tile (ok, &own, tile, &hook, error);
+  if (!qconv_hook_place (&placed, &use, error))
+    return FALSE;
+  ok = pass->encoder->accumulate (pass->quantizer, &placed.pub, pass->number, qconv_hook_partial (&placed, &use), &own);
+  return end_tile (ok, &own, tile, &hook, error) && qconv_hook_collect (&placed, tile, &use, error);
 }
 
 gboolean
@@ -224,20 +230,30 @@ gboolean
 qconv_call_encode (const QconvQuantizer *q, const QconvEncoder *e, const Tile *tile, GError **error)
 {
   const Hook hook = { "quantizer", q, "encode", NULL };
+  const HookBuffers use = { .operations = e->operations, .fills_components = TRUE };
   GError *own = NULL;
-  gboolean ok = e->encode (q, &tile->pub, &own);
+  Tile placed = *tile;
+  gboolean ok;
 
-  return end_tile (ok, &own, tile, &hook, error);
+  if (!qconv_hook_place (&placed, &use, error))
+    return FALSE;
+  ok = e->encode (q, &placed.pub, &own);
+  return end_tile (ok, &own, tile, &hook, error) && qconv_hook_collect (&placed, tile, &use, error);
 }
 
 gboolean
 qconv_call_decode (const QconvQuantizer *q, const Tile *tile, GError **error)
 {
   const Hook hook = { "quantizer", q, "decode", NULL };
+  const HookBuffers use = { .operations = q->decode_operations, .fills_floats = TRUE };
   GError *own = NULL;
-  gboolean ok = q->decode (q, &tile->pub, &own);
+  Tile placed = *tile;
+  gboolean ok;
 
-  return end_tile (ok, &own, tile, &hook, error);
+  if (!qconv_hook_place (&placed, &use, error))
+    return FALSE;
+  ok = q->decode (q, &placed.pub, &own);
+  return end_tile (ok, &own, tile, &hook, error) && qconv_hook_collect (&placed, tile, &use, error);
 }
 
 gboolean

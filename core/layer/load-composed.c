@@ -270,8 +270,10 @@ qconv_composed_floats_load (const SourceLayer *s, Components *c, const Rows *row
       if (!cut_slice (s, i, start, rows, &slice))
         continue;
       from = qconv_components_view (c->sources[slice.part->source], rows->arena);
-      if (!qconv_claimed_floats_load (
-              slice.of, from, &(Rows) { slice.first, slice.load, rows->arena, rows->cancellable }, as_is, &raw, error))
+      if (!qconv_claimed_floats_load (slice.of, from,
+                                      &(Rows) { slice.first, slice.load, rows->arena, rows->cancellable, rows->device },
+                                      as_is, &raw, error)
+          || !qconv_device_bring (rows->device, &raw, error))
         return FALSE;
       copy_floats (s, &slice, &raw, (guint8 *) floats->data + (slice.at - rows->first) * row_bytes);
       rows->arena->used = mark;

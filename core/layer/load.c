@@ -77,12 +77,40 @@ qconv_floats_nonfinite (QconvBuffer *floats, guint64 *n, GError **error)
                            2, error);
 }
 
-gboolean
-qconv_floats_check (QconvBuffer *floats, GError **error)
+/* Counts the items of @floats, which lie on device @t, that are Inf or NaN */
+static gboolean
+count_on_device (DeviceTask *t, const QconvBuffer *floats, guint64 *n, GError **error)
 {
-  guint64 n_bad;
+  const QconvBuffer count = QCONV_BUFFER (n, sizeof *n, QCONV_U64);
+  QconvBuffer *there = qconv_device_mirror (t, floats, FALSE, error), *sum;
 
-  if (!qconv_floats_nonfinite (floats, &n_bad, error))
+  *n = 0;
+  sum = there != NULL ? qconv_device_mirror (t, &count, TRUE, error) : NULL;
+  if (sum == NULL
+      || !qconv_stream_run (qconv_device_stream (t), "nonfinite", 1,
+                            (QconvArg[]) { QCONV_BUF (there), QCONV_BUF (sum) }, 2, error))
+    return FALSE;
+  qconv_device_wrote (t, &count);
+  if (!qconv_device_fetch (t, floats, error))
+    return FALSE;
+  qconv_device_forget (t, floats);
+  return TRUE;
+}
+
+gboolean
+qconv_floats_check (QconvBuffer *floats, DeviceTask *t, GError **error)
+{
+  static const QconvOpName needed[] = { { "nonfinite", 1 }, { NULL, 0 } };
+  guint64 n_bad;
+  gboolean there = t != NULL && qconv_device_is_newer (t, floats);
+
+  if (there && !qconv_device_offers (qconv_device_of (t), needed))
+    {
+      if (!qconv_device_fetch (t, NULL, error))
+        return FALSE;
+      there = FALSE;
+    }
+  if (there ? !count_on_device (t, floats, &n_bad, error) : !qconv_floats_nonfinite (floats, &n_bad, error))
     return FALSE;
   return n_bad == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "the weights hold Inf or NaN");
 }

@@ -21,5 +21,5 @@ gsize qconv_errors_cost (const SourceLayer *s, guint64 n_rows);
 gboolean qconv_errors_load (const SourceLayer *s, const Rows *rows, QconvBuffer *errors, GError **error);
 /* Counts the items of @floats that are Inf or NaN */
 gboolean qconv_floats_nonfinite (QconvBuffer *floats, guint64 *n, GError **error);
-/* Fails with QCONV_ERROR_NON_FINITE if @floats hold Inf or NaN */
-gboolean qconv_floats_check (QconvBuffer *floats, GError **error);
+/* Fails with QCONV_ERROR_NON_FINITE if @floats hold Inf or NaN. @t: (nullable): where they may have been decoded */
+gboolean qconv_floats_check (QconvBuffer *floats, DeviceTask *t, GError **error);

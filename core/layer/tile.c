@@ -18,29 +18,32 @@ qconv_tile (const Layer *layer, const Components *components, const Rows *rows)
     .components = components,
     .arena = rows->arena,
     .cancellable = rows->cancellable,
+    .device = rows->device,
   };
 }
 
 static QconvBuffer *
-find_buffer (const Components *c, const char *name)
+find_buffer (const Tile *t, const Components *c, const char *name)
 {
   gint i = c != NULL ? qconv_layer_component_index (&c->layer->pub, name) : -1;
 
-  return i >= 0 && c->buffers[i].data != NULL ? &c->buffers[i] : NULL;
+  if (i < 0 || c->buffers[i].data == NULL)
+    return NULL;
+  return t->mirrored ? qconv_device_find (t->device, &c->buffers[i]) : &c->buffers[i];
 }
 
 QconvBuffer *
 qconv_tile_component (const QconvTile *t, const char *name)
 {
   g_return_val_if_fail (t != NULL && name != NULL, NULL);
-  return find_buffer (((const Tile *) t)->components, name);
+  return find_buffer ((const Tile *) t, ((const Tile *) t)->components, name);
 }
 
 QconvBuffer *
 qconv_tile_source (const QconvTile *t, const char *name)
 {
   g_return_val_if_fail (t != NULL && name != NULL, NULL);
-  return find_buffer (((const Tile *) t)->source, name);
+  return find_buffer ((const Tile *) t, ((const Tile *) t)->source, name);
 }
 
 QconvBuffer *
@@ -50,6 +53,8 @@ qconv_tile_scratch (const QconvTile *t, gsize n, GError **error)
   void *data;
 
   g_return_val_if_fail (t != NULL, NULL);
+  if (((const Tile *) t)->mirrored)
+    return qconv_device_scratch (((const Tile *) t)->device, n, error);
   b = arena_take (((const Tile *) t)->arena, sizeof *b);
   data = b != NULL ? arena_take (((const Tile *) t)->arena, n) : NULL;
   if (data == NULL)
@@ -69,12 +74,16 @@ qconv_tile_view (const QconvTile *t, QconvBuffer *again, QconvBuffer *of, QconvD
 
   g_return_val_if_fail (t != NULL && of != NULL, NULL);
   if (b == NULL)
-    b = arena_take (((const Tile *) t)->arena, sizeof *b);
+    b = ((const Tile *) t)->mirrored ? qconv_device_view (((const Tile *) t)->device)
+                                     : arena_take (((const Tile *) t)->arena, sizeof *b);
   if (b == NULL)
     return qconv_fail (error, QCONV_ERROR_BUG, "more scratch memory was asked for than was declared"), NULL;
   if (first > of->size || n > of->size - first)
     return qconv_fail (error, QCONV_ERROR_BUG, "a view reaches beyond the end of its buffer"), NULL;
-  *b = QCONV_BUFFER ((guint8 *) of->data + first, n, dtype);
+  b->data = of->data != NULL ? of->data + first : NULL;
+  b->address = of->data != NULL ? NULL : of->address + first;
+  b->size = n;
+  b->dtype = dtype;
   return b;
 }
 

@@ -17,6 +17,9 @@
  * @components: of the tile's layer
  * @source: (nullable): of the layer whose components are adopted
  * @kept: (nullable): holds the layer components
+ * @device: (nullable): where the hook may run
+ * @mirrored: the hook runs there, and gets the mirrors of all buffers
+ * @stream: while the hook runs: pub.stream, limited to the operations that it lists
  * @report: (nullable): gets @report_data and the share of the tile's work that is done, from 0 to 1; any thread
  */
 typedef struct {
@@ -25,6 +28,9 @@ typedef struct {
   Arena *arena;
   const Arena *kept;
   GCancellable *cancellable;
+  DeviceTask *device;
+  gboolean mirrored;
+  QconvStream stream;
   void (*report) (gpointer data, double share);
   gpointer report_data;
 } Tile;

@@ -210,7 +210,7 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
     return FALSE;
   l->tiling.kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
   per_thread = (gsize) ((limits->memory - MIN (l->tiling.kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
-  target = MIN (TILE_TARGET, per_thread);
+  target = MIN (limits->tile > 0 ? limits->tile : TILE_TARGET, per_thread);
   if (l->copies)
     {
       l->tiling.task_cost = MAX (target, ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
@@ -223,7 +223,7 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
     l->tiling.n_threads = helping_threads (o, l, limits);
   l->tiling.task_cost = tile_cost (o, l, l->tiling.rows);
   if (verify && qconv_planned_is_weight (l) && qconv_source_layer_has_floats (l->source))
-    cost_check (o, l, target);
+    cost_check (o, l, MIN (TILE_TARGET, per_thread)); /* which the processor does */
   return qconv_cost_check (l->layer->name, MAX (l->tiling.kept_cost + l->tiling.task_cost, l->tiling.check_least),
                            limits->memory, error);
 }

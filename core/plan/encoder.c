@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/error.h"
+#include "kernels/stream.h"
 #include "layer/hooks.h"
 
 /* Bytes. Sums of a few such numbers fit 64 bits */
@@ -53,6 +55,12 @@ qconv_encoder_check (const PlannedLayer *l, GError **error)
       const Hook hook = { "quantizer", l->layer->quantizer, "work", l->layer->name };
       QconvWork work = qconv_encoder_work (l, i);
 
+      if (!qconv_stream_cpu_check (qconv_encoder (l, i)->operations, error))
+        {
+          g_prefix_error (error, "scheme %s: ", l->layer->scheme);
+          qconv_error_name_layer (error, l->layer->name);
+          return FALSE;
+        }
       if (work.n_passes > 0 && qconv_encoder (l, i)->finish == NULL)
         return qconv_hook_broke (&hook, error, "states passes, but the encoder has no finish()");
       if (!g_uint64_checked_mul (&partials, rows / work.chunk_rows + 1, work.partial_size)

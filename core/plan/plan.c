@@ -396,11 +396,13 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
 
   p->model = model;
   p->inputs = g_ptr_array_new_with_free_func (g_free);
-  if (!find_target (p, job, error))
+  p->warn = (Warn) { job->warn, job->warn_data };
+  if (!find_target (p, job, error) || !qconv_plan_device_open (&p->device, &job->run, &p->warn, error))
     return NULL;
   p->limits = (Limits) {
     .memory = job->run.memory > 0 ? job->run.memory : QCONV_DEFAULT_MEMORY,
     .n_threads = job->run.n_threads > 0 ? job->run.n_threads : g_get_num_processors (),
+    .tile = p->device.device != NULL ? DEVICE_TILE_TARGET : TILE_TARGET,
   };
   p->verify = !job->run.no_verify;
   p->checksums = !job->run.no_checksums;
@@ -408,7 +410,6 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
   p->force = job->run.force;
   p->resume = job->run.resume;
   p->allow_nonfinite = job->run.allow_nonfinite;
-  p->warn = (Warn) { job->warn, job->warn_data };
   qconv_output_init (&p->output, model, p->target);
   p->output.warn = p->warn;
   qconv_schemes_init (&pl.schemes, p->target);
@@ -428,6 +429,7 @@ qconv_plan_new (QconvModel *model, const QconvJob *job, GError **error)
 void
 qconv_plan_free (QconvPlan *p)
 {
+  qconv_plan_device_close (&p->device);
   if (p->output.directory != NULL)
     qconv_output_clear (&p->output);
   g_clear_pointer (&p->mapping, qconv_mapping_free);

@@ -7,6 +7,7 @@
 #include "plan/cost.h"
 #include "plan/files.h"
 #include "plan/output.h"
+#include "plan/plan-device.h"
 
 #define QCONV_DEFAULT_MEMORY ((guint64) 1 << 30)
 
@@ -40,6 +41,7 @@ struct _QconvPlan {
   guint64 split;
   GPtrArray *files;
   Limits limits;
+  PlanDevice device;
   gboolean verify, checksums, force, allow_nonfinite, in_place, resume;
   Warn warn;
 };

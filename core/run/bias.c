@@ -20,7 +20,7 @@ qconv_load_bias (const PlannedLayer *l, const Components *made, Arena *kept, GEr
   source = qconv_components_new_source (s);
   rows.n = s->layer->pub.rows;
   if (!qconv_components_load (s, source, SCOPE_LAYER, &rows, error)
-      || !qconv_floats_load (s, source, &rows, FALSE, &floats, error) || !qconv_floats_check (&floats, error))
+      || !qconv_floats_load (s, source, &rows, FALSE, &floats, error) || !qconv_floats_check (&floats, NULL, error))
     {
       qconv_error_name_layer (error, s->name);
       return FALSE;

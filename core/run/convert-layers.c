@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/dtype.h"
 #include "base/error.h"
 #include "kernels/stream.h"
 #include "layer/hooks.h"
@@ -13,44 +12,11 @@
 #include "rules/input-scale.h"
 #include "run/bias.h"
 #include "run/cast-check.h"
+#include "run/convert-rows.h"
 #include "run/copy-tensors.h"
 #include "run/long-task.h"
 #include "run/resume.h"
 #include "schedule/schedule.h"
-
-/* @PHASE_BEGIN: loads the layer components of the source; @PHASE_PASS: runs one pass of an encoder; @PHASE_LAST:
-   makes and writes tiles */
-typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
-
-/**
- * LayerRun: one layer while it is worked on.
- * @number: of the layer in the plan
- * @kept: holds the layer components, in its first @components bytes, and the partial results of one pass
- * @source, @made: components of the source and of the planned layer
- * @encoder, @pass: the pass that PHASE_PASS runs
- * @partials: results of the chunks of this pass, in order, arena_cost() of one result apart
- * @seen: what the casts of a plain layer have found
- */
-typedef struct {
-  PlannedLayer *plan;
-  guint number;
-  Phase phase;
-  Arena kept;
-  gsize components;
-  Components *source, *made;
-  guint encoder, pass;
-  QconvWork work;
-  guint8 *partials;
-  CastSeen seen;
-} LayerRun;
-
-typedef struct {
-  const QconvPlan *plan;
-  OutputFile *file;
-  Progress *progress;
-  GCancellable *cancellable;
-  LayerRun *runs;
-} Conversion;
 
 static void
 clear_run (LayerRun *r)
@@ -66,44 +32,6 @@ n_pieces (guint64 all, guint64 piece)
   return MAX (all / piece + (all % piece != 0), 1);
 }
 
-/* Input: the rows for an encoder: components of the source if the encoder adopts them, else floats */
-typedef struct {
-  Components *source;
-  QconvBuffer floats;
-} Input;
-
-/* Loads @rows in the form that encoder @e takes. @check: refuses Inf and NaN; TRUE only for the first reading */
-static gboolean
-load_input (const LayerRun *r, const QconvEncoder *e, const Rows *rows, gboolean check, Input *in, GError **error)
-{
-  const SourceLayer *s = r->plan->source;
-
-  in->source = qconv_components_view (r->source, rows->arena);
-  if (e->from != NULL)
-    return qconv_components_load (s, in->source, SCOPE_ROWS, rows, error);
-  return qconv_floats_load (s, in->source, rows, qconv_floats_as_is (r->plan), &in->floats, error)
-         && (!check || qconv_floats_check (&in->floats, error));
-}
-
-/* Returns the tile for a hook of encoder @e. @in: (nullable): NULL for finish(), which gets no floats */
-static Tile
-encoder_tile (const LayerRun *r, const QconvEncoder *e, const Components *made, const Rows *rows, Input *in)
-{
-  Tile tile = qconv_tile (r->plan->layer, made, rows);
-
-  tile.kept = &r->kept;
-  if (e->from != NULL)
-    {
-      tile.source = in != NULL ? in->source : r->source;
-      tile.pub.source = &r->plan->source->layer->pub;
-    }
-  else
-    tile.pub.floats = in != NULL ? &in->floats : NULL;
-  return tile;
-}
-
-/* ---- Tasks ---- */
-
 static gboolean
 run_begin (LayerRun *r, GError **error)
 {
@@ -116,130 +44,6 @@ run_begin (LayerRun *r, GError **error)
   return qconv_components_load (r->plan->source, r->source, SCOPE_LAYER, &rows, error)
          && qconv_components_place (r->made, SCOPE_LAYER, &rows, error)
          && qconv_load_bias (r->plan, r->made, &r->kept, error);
-}
-
-/* Narrows @floats to @n rows after the first @lead rows */
-static void
-cut_rows (QconvBuffer *floats, guint64 cols, guint64 lead, guint64 n)
-{
-  gsize row_bytes = (gsize) cols * qconv_dtype_bits (floats->dtype) / 8;
-
-  floats->data = (guint8 *) floats->data + lead * row_bytes;
-  floats->size = n * row_bytes;
-}
-
-static guint8 *
-partial_of (const LayerRun *r, guint64 chunk)
-{
-  return r->partials + chunk * arena_cost (r->work.partial_size);
-}
-
-/* Accumulates one chunk of rows. A chunk may begin inside a run of the source; loading begins at the start of that
-   run */
-static gboolean
-run_chunk (Conversion *c, LayerRun *r, guint chunk, Arena *arena, GError **error)
-{
-  const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
-  const Pass pass = { r->plan->layer->quantizer, e, r->pass };
-  QconvBuffer partial = QCONV_BUFFER (partial_of (r, chunk), r->work.partial_size, QCONV_F32);
-  guint64 first = chunk * r->work.chunk_rows;
-  guint64 rows = r->plan->layer->pub.rows, end = MIN (first + r->work.chunk_rows, rows);
-  guint64 align = e->from == NULL ? qconv_layer_alignment (r->plan->source->layer, 1) : 1;
-
-  for (guint64 n; first < end; first += n)
-    {
-      guint64 lead = first % align, load = r->plan->tiling.rows;
-      Input in;
-      Tile tile;
-
-      arena->used = 0;
-      load = MIN (load, (lead + end - first + align - 1) / align * align);
-      load = MIN (load, rows - (first - lead));
-      n = MIN (load - lead, end - first);
-      if (!load_input (r, e, &(Rows) { first - lead, load, arena, c->cancellable }, r->pass == 0, &in, error))
-        return FALSE;
-      if (e->from == NULL)
-        cut_rows (&in.floats, r->plan->source->layer->pub.cols, lead, n);
-      tile = encoder_tile (r, e, r->made, &(Rows) { first, n, arena, c->cancellable }, &in);
-      if (!qconv_call_accumulate (&pass, &tile, &partial, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
-encode_tile (LayerRun *r, LongTask *task, Components *made, const Rows *rows, GError **error)
-{
-  const QconvEncoder *e = qconv_encoder (r->plan, r->encoder);
-  Input in;
-  Tile tile;
-
-  if (!load_input (r, e, rows, !qconv_work_reads (&r->work), &in, error)
-      || !qconv_components_place (made, SCOPE_ROWS, rows, error))
-    return FALSE;
-  tile = encoder_tile (r, e, made, rows, &in);
-  qconv_long_task_serve (task, &tile);
-  return qconv_call_encode (r->plan->layer->quantizer, e, &tile, error);
-}
-
-/* Takes the row components of the source, by name, as row components of the planned layer */
-static gboolean
-move_tile (LayerRun *r, Components *made, const Rows *rows, GError **error)
-{
-  Components *source = qconv_components_view (r->source, rows->arena);
-  Tile tile;
-
-  if (!qconv_components_load (r->plan->source, source, SCOPE_ROWS, rows, error))
-    return FALSE;
-  for (guint i = 0; i < made->layer->pub.n_components; i++)
-    {
-      gint from = qconv_layer_component_index (&source->layer->pub, made->layer->pub.components[i]->name);
-
-      if (from >= 0 && made->layer->pub.components[i]->run.rows > 0)
-        made->buffers[i] = source->buffers[from];
-    }
-  tile = qconv_tile (r->plan->layer, made, rows);
-  return qconv_call_validate (r->plan->layer->quantizer, &tile, error);
-}
-
-/* Makes the plain weight, which is the only component of layers that are cast or decoded */
-static gboolean
-plain_tile (Conversion *c, LayerRun *r, Components *made, const Rows *rows, GError **error)
-{
-  QconvBuffer floats;
-
-  if (!qconv_floats_load (r->plan->source, qconv_components_view (r->source, rows->arena), rows,
-                          qconv_casts_directly (r->plan), &floats, error)
-      || (r->plan->finite && qconv_dtype_is_number (floats.dtype) && !qconv_floats_check (&floats, error)))
-    return FALSE;
-  if (floats.dtype == made->layer->pub.dtype)
-    {
-      made->buffers[0] = floats;
-      return TRUE;
-    }
-  return qconv_components_place (made, SCOPE_ROWS, rows, error)
-         && qconv_stream_run (qconv_stream_cpu (), "convert", 1,
-                              (QconvArg[]) { QCONV_BUF (&floats), QCONV_BUF (&made->buffers[0]) }, 2, error)
-         && (c->plan->allow_nonfinite || qconv_cast_check (&floats, &made->buffers[0], &r->seen, error));
-}
-
-static gboolean
-run_tile (Conversion *c, LayerRun *r, guint number, LongTask *task, Arena *arena, GError **error)
-{
-  const PlannedLayer *l = r->plan;
-  guint64 first = number * l->tiling.rows;
-  Rows rows
-      = { first, MIN (l->tiling.rows, l->layer->pub.rows - MIN (first, l->layer->pub.rows)), arena, c->cancellable };
-  Components *made = qconv_components_view (r->made, arena);
-  gboolean ok;
-
-  if (l->how == HOW_ENCODE)
-    ok = encode_tile (r, task, made, &rows, error);
-  else if (l->how == HOW_MOVE)
-    ok = move_tile (r, made, &rows, error);
-  else
-    ok = plain_tile (c, r, made, &rows, error);
-  return ok && qconv_write_tensors (c->file, l, SCOPE_ROWS, made, &rows, error);
 }
 
 /* ---- Phases ---- */
@@ -291,7 +95,7 @@ pack_partials (LayerRun *r)
 
   r->kept.used = r->components;
   for (guint64 i = 1; n > 0 && i < n_chunks (r); i++)
-    memmove (r->partials + i * n, partial_of (r, i), n);
+    memmove (r->partials + i * n, qconv_layer_run_partial (r, i), n);
 }
 
 static void
@@ -311,7 +115,7 @@ finish_pass (Conversion *c, LayerRun *r, GError **error)
   const Pass pass = { r->plan->layer->quantizer, e, r->pass };
   Arena none = { 0 };
   gboolean exact = TRUE;
-  Tile tile = encoder_tile (r, e, r->made, &(Rows) { 0, r->plan->layer->pub.rows, &none, c->cancellable }, NULL);
+  Tile tile = qconv_layer_run_tile (r, &none, c->cancellable);
 
   pack_partials (r);
   if (!qconv_call_finish (&pass, &tile, r->partials, (gsize) n_chunks (r), &exact, error))
@@ -382,15 +186,19 @@ conversion_n_tasks (gpointer data, guint item)
 }
 
 static gboolean
-run_task (Conversion *c, LayerRun *r, guint number, LongTask *task, Arena *arena, GError **error)
+run_task (Attempt *a, GError **error)
 {
+  LayerRun *r = a->run;
+  const DeviceWork work = { qconv_convert_rows, a, r->plan->tiling.rows, r->plan->tiling.align };
+
   if (r->phase == PHASE_BEGIN)
     return run_begin (r, error);
   if (r->plan->copies)
-    return qconv_copy_piece (c->file, r->plan, number, arena, error);
-  if (r->phase == PHASE_LAST)
-    return run_tile (c, r, number, task, arena, error);
-  return !qconv_work_reads (&r->work) || run_chunk (c, r, number, arena, error);
+    return qconv_copy_piece (a->conversion->file, r->plan, a->number, a->arena, error);
+  if (r->phase == PHASE_PASS && !qconv_work_reads (&r->work))
+    return TRUE;
+  a->first = a->number * r->plan->tiling.rows;
+  return qconv_plan_device_run (&a->conversion->plan->device, &work, error);
 }
 
 /* Runs one task and puts the layer's name into its error, because hooks and operations do not know the name.
@@ -405,8 +213,9 @@ conversion_run (gpointer data, guint item, guint task, Arena *arena, Schedule *s
                  .progress = c->progress,
                  .layer = r->plan->layer->name,
                  .bytes = r->plan->source->bytes / conversion_n_tasks (c, item) };
+  Attempt attempt = { c, r, task, &t, arena, 0 };
 
-  if (!run_task (c, r, task, &t, arena, error))
+  if (!run_task (&attempt, error))
     {
       qconv_error_name_layer (error, r->plan->source->name);
       return FALSE;
@@ -448,6 +257,18 @@ conversion_advance (gpointer data, guint item, gboolean *more, GError **error)
   return ok;
 }
 
+static guint8 *
+conversion_alloc (gpointer data, gsize n)
+{
+  return qconv_device_host_alloc (((Conversion *) data)->plan->device.device, n);
+}
+
+static void
+conversion_free (gpointer data, guint8 *memory)
+{
+  qconv_device_host_free (((Conversion *) data)->plan->device.device, memory);
+}
+
 guint64
 qconv_convert_bytes (const QconvPlan *plan)
 {
@@ -477,14 +298,20 @@ list_runs (Conversion *c)
 }
 
 gboolean
-qconv_convert_layers (const QconvPlan *plan, OutputFile *file, Progress *progress, GCancellable *cancellable,
-                      GError **error)
+qconv_convert_layers (QconvPlan *plan, OutputFile *file, Progress *progress, GCancellable *cancellable, GError **error)
 {
-  static const ScheduleOps ops
+  ScheduleOps ops
       = { conversion_kept_cost, conversion_task_cost, conversion_n_tasks, conversion_run, conversion_advance };
   Conversion c = { plan, file, progress, cancellable, g_new0 (LayerRun, plan->output.layers->len) };
   guint n = list_runs (&c);
-  gboolean ok = qconv_schedule_run (&ops, &c, n, &plan->limits, cancellable, error);
+  gboolean ok;
+
+  if (plan->device.device != NULL)
+    {
+      ops.alloc = conversion_alloc;
+      ops.free = conversion_free;
+    }
+  ok = qconv_schedule_run (&ops, &c, n, &plan->limits, cancellable, error);
 
   for (guint i = 0; i < n; i++)
     clear_run (&c.runs[i]);

@@ -5,7 +5,7 @@
 #include "schedule/progress.h"
 
 /* Converts all layers of @plan into @file and counts their bytes in @progress */
-gboolean qconv_convert_layers (const QconvPlan *plan, OutputFile *file, Progress *progress, GCancellable *cancellable,
+gboolean qconv_convert_layers (QconvPlan *plan, OutputFile *file, Progress *progress, GCancellable *cancellable,
                                GError **error);
 /* Returns the bytes that qconv_convert_layers() will count */
 guint64 qconv_convert_bytes (const QconvPlan *plan);

@@ -35,7 +35,7 @@ typedef struct {
 static gboolean
 check_finite (const Stretch *s, guint8 *bytes, GError **error)
 {
-  return !s->finite || qconv_floats_check (&QCONV_BUFFER (bytes, s->n, s->tensor->copied->dtype), error);
+  return !s->finite || qconv_floats_check (&QCONV_BUFFER (bytes, s->n, s->tensor->copied->dtype), NULL, error);
 }
 
 static gboolean

@@ -42,13 +42,10 @@ struct _Schedule {
   guint failed_task;
 };
 
-static void
-free_arena (gpointer data)
+static guint8 *
+alloc_memory (const Schedule *s, gsize n)
 {
-  Arena *a = data;
-
-  g_aligned_free (a->base);
-  g_free (a);
+  return s->ops->alloc != NULL ? s->ops->alloc (s->data, n) : g_aligned_alloc (n, 1, ARENA_ALIGN);
 }
 
 static void
@@ -56,10 +53,14 @@ drop_idle (Schedule *s)
 {
   while (s->idle->len > 0)
     {
-      Arena *a = g_ptr_array_index (s->idle, s->idle->len - 1);
+      Arena *a = g_ptr_array_steal_index_fast (s->idle, s->idle->len - 1);
 
       s->used -= a->size;
-      g_ptr_array_set_size (s->idle, (gint) s->idle->len - 1);
+      if (s->ops->free != NULL)
+        s->ops->free (s->data, a->base);
+      else
+        g_aligned_free (a->base);
+      g_free (a);
     }
 }
 
@@ -88,7 +89,7 @@ take_block (Schedule *s, gsize n)
   if (!fits (s, n))
     return NULL;
   a = g_new0 (Arena, 1);
-  a->base = g_aligned_alloc (arena_round (n), 1, ARENA_ALIGN);
+  a->base = alloc_memory (s, arena_round (n));
   a->size = arena_round (n);
   s->used += a->size;
   return a;
@@ -349,7 +350,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
   g_mutex_init (&s.lock);
   g_cond_init (&s.changed);
   s.active = g_ptr_array_new_with_free_func (g_free);
-  s.idle = g_ptr_array_new_with_free_func (free_arena);
+  s.idle = g_ptr_array_new ();
   s.shares = g_ptr_array_new ();
   work (&s);
   /* All work is done, so no thread starts another one */
@@ -357,6 +358,7 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
     g_thread_join (g_ptr_array_index (s.threads, i));
   g_ptr_array_unref (s.threads);
   g_ptr_array_unref (s.active);
+  drop_idle (&s);
   g_ptr_array_unref (s.idle);
   g_ptr_array_unref (s.shares);
   g_mutex_clear (&s.lock);

@@ -22,6 +22,7 @@ typedef struct _Schedule Schedule;
  * @run: runs one task, which may call qconv_schedule_share()
  * @advance: takes the item to its next phase, on one thread, after the last task of a phase; *more = FALSE: the item is
  *   done and has freed what it held
+ * @alloc, @free: (nullable): memory for arenas, aligned to ARENA_ALIGN; any thread. NULL: that of GLib
  */
 typedef struct {
   gsize (*kept_cost) (gpointer data, guint item);
@@ -29,12 +30,16 @@ typedef struct {
   guint (*n_tasks) (gpointer data, guint item);
   gboolean (*run) (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error);
   gboolean (*advance) (gpointer data, guint item, gboolean *more, GError **error);
+  guint8 *(*alloc) (gpointer data, gsize n);
+  void (*free) (gpointer data, guint8 *memory);
 } ScheduleOps;
 
-/* The budget of a run: @n_threads threads that share @memory bytes of working memory */
+/* The budget of a run: @n_threads threads that share @memory bytes of working memory. @tile: bytes of a tile, if it may
+   choose; 0: TILE_TARGET */
 typedef struct {
   guint64 memory;
   guint n_threads;
+  gsize tile;
 } Limits;
 
 /* Runs @n_items items. An error, or cancelling, ends the run: no item behind the one that failed is started or goes on.

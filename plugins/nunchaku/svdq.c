@@ -220,9 +220,6 @@ static const QconvOption options[] = {
   { .name = NULL },
 };
 
-static const QconvOpName fp4_operations[] = { { "nvfp4-decode", 1 }, { "add-product", 1 }, { NULL } };
-static const QconvOpName int4_operations[] = { { "int4-decode-row", 1 }, { "add-product", 1 }, { NULL } };
-
 const QconvQuantizer nunchaku_svdq_fp4 = {
   .id = "svdq_fp4",
   .summary = N_ ("SVDQuant: a low-rank product plus NVFP4 codes with a scale for 16 columns"),
@@ -232,7 +229,6 @@ const QconvQuantizer nunchaku_svdq_fp4 = {
   .components = list_components,
   .bound = largest_error,
   .encoders = encoders,
-  .decode_operations = fp4_operations,
   .decode = decode,
   .validate = validate,
   .findings = nunchaku_fp4_findings,
@@ -248,7 +244,6 @@ const QconvQuantizer nunchaku_svdq_int4 = {
   .components = list_components,
   .bound = largest_error,
   .encoders = encoders,
-  .decode_operations = int4_operations,
   .decode = decode,
   .validate = validate,
   .findings = nunchaku_int4_findings,

@@ -20,7 +20,7 @@ rises, plugin-api/qconv-types.h when QCONV_PLUGIN_ABI does. --update records a c
 def read_headers(source):
     """Returns the text of the public headers without comments and preprocessor lines"""
     names = ["plugin-api/" + name for name in sorted(os.listdir(source + "/plugin-api")) if name.endswith(".h")]
-    text = "\n".join(open(f"{source}/{name}", encoding="utf-8").read() for name in names + ["core/qconv.h"])
+    text = "\n".join(open(f"{source}/{name}", encoding="utf-8").read() for name in names + ["core/qconv-registry.h", "core/qconv.h"])
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return re.sub(r"^#(.*\\\n)*.*$", "", text, flags=re.M)
 

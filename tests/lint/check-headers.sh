@@ -9,7 +9,7 @@ rc=0
 n=0
 flags="-Iplugin-api -Icore -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags gio-2.0 gmodule-no-export-2.0)"
 
-for header in plugin-api/*.h core/qconv.h; do
+for header in plugin-api/*.h core/*.h; do
   [ -f "$header" ] || continue
   n=$((n + 1))
   name=${header##*/}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests conversions on a device: the bytes of the processor, whatever fails and whatever memory there is, and nothing
+   left behind. The device is the backend "fake", which makes all faults that real ones make. */
+#include <glib/gstdio.h>
+#include <gmodule.h>
+#include <string.h>
+
+#include "../conformance/sample.h"
+#include "fake-backend.h"
+
+static FakeControl *fake;
+static char *layers, *family, *blocks;
+
+/* What a conversion gave: @bytes (nullable), its warnings, and its error */
+typedef struct {
+  GBytes *bytes;
+  GPtrArray *warnings;
+  GError *error;
+} Result;
+
+/* How to convert; @device_memory, @n_threads: 0: the default */
+typedef struct {
+  const char *device;
+  guint64 device_memory;
+  guint n_threads;
+} Way;
+
+static void
+clear_result (Result *r)
+{
+  g_clear_pointer (&r->bytes, g_bytes_unref);
+  g_clear_pointer (&r->warnings, g_ptr_array_unref);
+  g_clear_error (&r->error);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, clear_result)
+
+static void
+note_warning (const char *line, gpointer data)
+{
+  g_ptr_array_add (data, g_strdup (line));
+}
+
+static const char *
+input_of (const char *target)
+{
+  return sample_needs_family (target) ? family : layers;
+}
+
+/* Returns: (transfer full): a path for what is made of @input */
+static char *
+output_of (const char *target, const char *input)
+{
+  g_autofree char *stem = g_path_get_basename (input), *name = g_strconcat ("from-", stem, NULL);
+
+  return sample_output (target, name);
+}
+
+static Result
+convert (const char *input, const char *target, const Way *way)
+{
+  g_autofree char *output = output_of (target, input);
+  g_autoptr (QconvModel) model = NULL;
+  g_autoptr (QconvPlan) plan = NULL;
+  Result r = { .warnings = g_ptr_array_new_with_free_func (g_free) };
+  const QconvJob job = { .target = target,
+                         .output = output,
+                         .rules.only = sample_only (target),
+                         .options = sample_quick_options (target),
+                         .run.n_threads = way->n_threads > 0 ? way->n_threads : 2,
+                         .run.device = way->device,
+                         .run.device_memory = way->device_memory,
+                         .run.force = TRUE,
+                         .run.no_verify = TRUE,
+                         .warn = note_warning,
+                         .warn_data = r.warnings };
+
+  g_unlink (output);
+  model = qconv_model_open (input, NULL, &r.error);
+  g_assert_no_error (r.error);
+  plan = qconv_plan_new (model, &job, &r.error);
+  if (plan != NULL && qconv_plan_run (plan, NULL, NULL, NULL, NULL, &r.error))
+    r.bytes = sample_read (output);
+  else
+    g_assert_false (g_file_test (output, G_FILE_TEST_EXISTS));
+  return r;
+}
+
+static void
+reset_fake (void)
+{
+  g_assert_cmpuint (fake->n_devices, ==, 0);
+  memset (fake, 0, sizeof *fake);
+}
+
+static void
+assert_same (const Result *got, const Result *want)
+{
+  g_assert_no_error (got->error);
+  g_assert_true (g_bytes_equal (got->bytes, want->bytes));
+}
+
+/* ---- The same bytes ---- */
+
+static void
+test_target (gconstpointer target)
+{
+  static const Way ways[] = { { "fake", 0, 1 }, { "fake:1", 0, 4 }, { "auto", 256 << 10, 2 }, { "fake", 1000, 2 } };
+  g_auto (Result) want = convert (input_of (target), target, &(Way) { "cpu" });
+  const QconvQuantizer *q = NULL;
+  GPtrArray *all = qconv_registry_targets ();
+
+  g_assert_no_error (want.error);
+  for (guint i = 0; i < all->len; i++)
+    if (strcmp (((const QconvTargetInfo *) all->pdata[i])->name, target) == 0)
+      q = ((const QconvTargetInfo *) all->pdata[i])->quantizer;
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++)
+    {
+      g_auto (Result) got = { 0 };
+
+      reset_fake ();
+      got = convert (input_of (target), target, &ways[i]);
+      assert_same (&got, &want);
+      if (ways[i].device_memory > 0)
+        g_assert_cmpuint (fake->most, <=, ways[i].device_memory);
+      if (q != NULL && q->encoders[0]->operations != NULL && i < 2)
+        g_assert_cmpuint (fake->calls[FAKE_RUN], >, 0);
+      if (i < 3)
+        g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
+    }
+}
+
+/* Converts what @target writes to plain weights and to a scheme, on the device */
+static void
+test_source (gconstpointer target)
+{
+  static const char *const ends[] = { "bf16-safetensors", "int8-comfy" };
+  g_autofree char *source = output_of (target, input_of (target));
+  g_auto (Result) made = convert (input_of (target), target, &(Way) { "cpu" });
+
+  g_assert_no_error (made.error);
+  for (guint i = 0; i < G_N_ELEMENTS (ends) && sample_has_target (ends[i]); i++)
+    {
+      g_auto (Result) want = convert (source, ends[i], &(Way) { "cpu" }), got = { 0 };
+
+      if (want.error != NULL)
+        continue; /* such as int8-comfy from a model whose layers have too few columns */
+      reset_fake ();
+      got = convert (source, ends[i], &(Way) { "fake", 0, 3 });
+      assert_same (&got, &want);
+      g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
+    }
+}
+
+/* ---- Failures ---- */
+
+/* A conversion of @input, one of the paths above */
+typedef struct {
+  const char *name, *target;
+  char **input;
+} Failing;
+
+/* Fails call @call number @n in a conversion. Returns whether there were so many */
+static gboolean
+fail_call (const Failing *f, const Result *want, FakeCall call, guint n, int code, gboolean once)
+{
+  const Way any = { "auto", 0, 1 }, named = { "fake", 0, 1 };
+  g_auto (Result) got = { 0 }, strict = { 0 };
+  gboolean reached;
+
+  reset_fake ();
+  *fake = (FakeControl) { .fail = call, .fail_at = n, .code = code, .once = once };
+  got = convert (*f->input, f->target, &any);
+  reached = fake->calls[call] >= n;
+  assert_same (&got, want);
+  g_assert_cmpuint (got.warnings->len, <=, want->warnings->len + 1);
+  if (!once && code == QCONV_ERROR_DEVICE && call != FAKE_ALLOC_HOST && reached)
+    g_assert_cmpuint (got.warnings->len, ==, want->warnings->len + 1);
+
+  reset_fake ();
+  *fake = (FakeControl) { .fail = call, .fail_at = n, .code = code, .once = once };
+  strict = convert (*f->input, f->target, &named);
+  if (reached && code == QCONV_ERROR_DEVICE && call != FAKE_ALLOC_HOST)
+    g_assert_error (strict.error, QCONV_ERROR, QCONV_ERROR_DEVICE);
+  else if (reached && call == FAKE_OPEN)
+    g_assert_nonnull (strict.error);
+  else
+    assert_same (&strict, want);
+  return reached;
+}
+
+static void
+test_failures (gconstpointer data)
+{
+  const Failing *f = data;
+  g_auto (Result) want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1 });
+  guint n_tried = 0;
+
+  g_assert_no_error (want.error);
+  for (FakeCall call = 0; call < FAKE_N_CALLS; call++)
+    for (guint way = 0; way < 3; way++)
+      {
+        int code = way == 0 ? QCONV_ERROR_DEVICE : QCONV_ERROR_LIMIT;
+        guint n = 1;
+
+        while (fail_call (f, &want, call, n, code, way == 2))
+          n++;
+        n_tried += n - 1;
+        g_assert_cmpuint (n, >, 1);
+      }
+  g_test_message ("%u failures", n_tried);
+  reset_fake ();
+}
+
+/* ---- What there is not ---- */
+
+static void
+assert_refused (const char *device, int code, const char *text)
+{
+  g_auto (Result) r = convert (layers, "nvfp4-comfy", &(Way) { device });
+
+  g_assert_error (r.error, QCONV_ERROR, code);
+  g_assert_nonnull (strstr (r.error->message, text));
+}
+
+static void
+test_absent (void)
+{
+  assert_refused ("cuda7", QCONV_ERROR_DEVICE, "there is no backend \"cuda7\"");
+  assert_refused ("fake:2", QCONV_ERROR_DEVICE, "there is no device 2");
+  assert_refused ("fake:x", QCONV_ERROR_OPTION, "\"x\" is not the number of a device");
+}
+
+static void
+test_list (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) devices = NULL;
+  GPtrArray *backends = qconv_registry_backends ();
+  const QconvBackendInfo *first = backends->pdata[0];
+
+  g_assert_cmpstr (first->id, ==, "fake");
+  devices = qconv_backend_devices (first->backend, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (devices->len, ==, 2);
+  g_assert_cmpstr (devices->pdata[1], ==, "a device that is none");
+  reset_fake ();
+}
+
+int
+main (int argc, char **argv)
+{
+  static const Failing failing[] = { { "encode", "nvfp4-comfy", &layers },
+                                     { "encode-fp8", "fp8-comfy", &layers },
+                                     { "decode", "bf16-safetensors", &blocks },
+                                     { "decode-encode", "nvfp4-comfy", &blocks } };
+  GModule *module;
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  module = g_module_open (argv[1], G_MODULE_BIND_LOCAL);
+  g_assert_true (module != NULL && g_module_symbol (module, "fake_control", (gpointer *) &fake));
+  layers = sample_generate ("--layers 2 --rows 128 --cols 256 --type bf16", "layers.safetensors");
+  blocks = sample_generate ("--layers 2 --rows 128 --cols 256 --format gguf --type q8_0", "blocks.gguf");
+  family = sample_generate (SAMPLE_FAMILY_MODEL, "family.safetensors");
+  g_test_add_func ("/device/list", test_list);
+  g_test_add_func ("/device/absent", test_absent);
+  sample_add_targets ("/device/target/", test_target, NULL);
+  sample_add_targets ("/device/source/", test_source, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (failing); i++)
+    if (sample_has_target (failing[i].target))
+      {
+        g_autofree char *path = g_strconcat ("/device/failures/", failing[i].name, NULL);
+
+        g_test_add_data_func (path, &failing[i], test_failures);
+      }
+  status = g_test_run ();
+  sample_finish ();
+  g_free (layers);
+  g_free (blocks);
+  g_free (family);
+  g_module_close (module);
+  return status;
+}
