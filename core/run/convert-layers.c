@@ -18,8 +18,8 @@
 #include "run/resume.h"
 #include "schedule/schedule.h"
 
-/* @PHASE_BEGIN: loads the layer components of the source; @PHASE_PASS: runs one pass of an encoder; @PHASE_LAST:
-   makes and writes tiles */
+/* @PHASE_BEGIN: loads the layer components of the source, and its row components if they are held; @PHASE_PASS: runs
+   one pass of an encoder; @PHASE_LAST: makes and writes tiles */
 typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
 
 /**
@@ -114,6 +114,7 @@ run_begin (LayerRun *r, GError **error)
   r->source = qconv_components_new_source (r->plan->source);
   r->made = qconv_components_new (r->plan->layer);
   return qconv_components_load (r->plan->source, r->source, SCOPE_LAYER, &rows, error)
+         && (!r->plan->tiling.holds || qconv_source_hold (r->plan->source, r->source, &rows, error))
          && qconv_components_place (r->made, SCOPE_LAYER, &rows, error)
          && qconv_load_bias (r->plan, r->made, &r->kept, error);
 }
