@@ -6,6 +6,7 @@
 
 #include "ct.h"
 #include "qconv-numbers.h"
+#include "spread.h"
 
 #define WORD 32
 /* Bytes that are read at once, unless a row has more. */
@@ -27,7 +28,7 @@ each_row (const QconvLoad *load, gsize width, void (*unpack) (const CtPacking *p
   const QconvTensor *t = load->tensors[0];
   gsize stride = (gsize) (t->n_bytes / load->layer->rows);
   guint64 at_once = MAX (STRETCH / stride, 1);
-  g_autofree guint8 *rows = g_malloc (at_once * stride);
+  g_autofree guint8 *rows = g_malloc (at_once * stride + QCONV_SPREAD);
 
   for (guint64 row = 0; row < load->n; row += at_once)
     {
@@ -58,26 +59,15 @@ field_of (const CtPacking *p, const guint8 *src, guint64 i)
   return value >> shift & ((1u << p->bits) - 1);
 }
 
-/* Returns codes [@i, @i + 8) as a bit string. They fill as many bytes as they have bits. */
-static guint64
-eight_fields (const CtPacking *p, const guint8 *src, guint64 i)
-{
-  guint64 run = 0;
-
-  src += i / 8 * p->bits;
-  for (guint k = 0; k < p->bits; k++)
-    run |= (guint64) src[k] << 8 * k;
-  return run;
-}
-
+/* Codes that do not straddle words of the older packing are unpacked one by one, others as many at once as fill whole
+   bytes. */
 static void
 unpack_bytes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
-  guint64 i = 0, mask = (1u << p->bits) - 1;
+  guint64 i = 0;
 
   for (; !p->padded && i + 8 <= p->cols; i += 8)
-    for (guint64 k = 0, run = eight_fields (p, src, i); k < 8; k++, run >>= p->bits)
-      dst[i + k] = (guint8) (run & mask);
+    qconv_spread_bytes (src + i / 8 * p->bits, p->bits, dst + i);
   for (; i < p->cols; i++)
     dst[i] = (guint8) field_of (p, src, i);
 }
@@ -85,11 +75,10 @@ unpack_bytes (const CtPacking *p, const guint8 *src, guint8 *dst)
 static void
 unpack_nibbles (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
-  guint64 i = 0, mask = (1u << p->bits) - 1;
+  guint64 i = 0;
 
-  for (; !p->padded && i + 8 <= p->cols; i += 8)
-    for (guint64 k = 0, run = eight_fields (p, src, i); k < 4; k++, run >>= 2 * p->bits)
-      dst[i / 2 + k] = (guint8) ((run & mask) | (run >> p->bits & mask) << 4);
+  for (; !p->padded && i + 16 <= p->cols; i += 16)
+    qconv_spread_nibbles (src + i / 8 * p->bits, p->bits, dst + i / 2);
   for (; i + 1 < p->cols; i += 2)
     dst[i / 2] = (guint8) (field_of (p, src, i) | field_of (p, src, i + 1) << 4);
   if (i < p->cols)
