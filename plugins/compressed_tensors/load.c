@@ -163,27 +163,21 @@ ct_load_byte_zero (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* Converts E2M3 to E4M3: sign, exponent and mantissa, where the seven subnormal numbers m/8 become normal (OCP
-   microscaling, table of FP6). */
-static guint8
-e4m3_of_e2m3 (guint code)
-{
-  static const guint8 subnormal[8] = { 0x00, 0x20, 0x28, 0x2c, 0x30, 0x32, 0x34, 0x36 };
-  guint magnitude = code & 31;
-
-  return (guint8) ((magnitude < 8 ? subnormal[magnitude] : magnitude + 0x30) | (code & 32) << 2);
-}
-
-/* Converts a row of codes, four in three bytes. */
+/* Converts a row of codes, four in three bytes, from E2M3 to E4M3: sign, exponent and mantissa, where the seven subnormal
+   numbers m/8 become normal (OCP microscaling, table of FP6). */
 static void
 unpack_sixes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
+  static const guint8 e4m3[32]
+      = { 0x00, 0x20, 0x28, 0x2c, 0x30, 0x32, 0x34, 0x36, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f,
+          0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f };
+
   for (guint64 i = 0; i + 4 <= p->cols; i += 4, src += 3)
     {
       guint run = src[0] | (guint) src[1] << 8 | (guint) src[2] << 16;
 
-      for (guint k = 0; k < 4; k++)
-        dst[i + k] = e4m3_of_e2m3 (run >> 6 * k & 63);
+      for (guint k = 0; k < 4; k++, run >>= 6)
+        dst[i + k] = (guint8) (e4m3[run & 31] | (run & 32) << 2);
     }
 }
 
