@@ -21,13 +21,14 @@
  * Comparison: the work on one pair.
  * @chunk_rows: rows of one partial sum, a multiple of the alignment of tiles. Does not depend on the memory,
  *   so that the sums do not either
+ * @holds: the row components of the source, or of a layer alone, are loaded once, before the first chunk
  * @sums: for each chunk Σ(w−ŵ)², Σw² and the number of padding items that are not zero, or of weights that
  *   differ if they must be equal. For a layer alone, the second is the number of weights that are not finite
  * @counts: (nullable): for each chunk the @n_findings counts of the hook examine(); NULL: the scheme has none
  */
 typedef struct {
   Pair pair;
-  gboolean begun;
+  gboolean begun, holds;
   guint64 chunk_rows, tile_rows;
   gsize task_cost, kept_cost;
   Arena kept;
@@ -87,7 +88,7 @@ static gboolean
 cost_pair (Comparison *p, const Limits *limits, GError **error)
 {
   guint64 align = qconv_layer_alignment (p->pair.reference->layer, qconv_layer_alignment (p->pair.got->layer, 1));
-  guint64 rows = p->pair.got->layer->pub.rows, worth = MAX (p->pair.reference->min_rows, p->pair.got->min_rows);
+  guint64 rows = p->pair.got->layer->pub.rows, worth = 1;
   gsize per_thread, target;
 
   align = align == 0 ? rows : MIN (align, MAX (rows, 1));
@@ -95,6 +96,11 @@ cost_pair (Comparison *p, const Limits *limits, GError **error)
   p->kept_cost = TILE_SLACK + (is_alone (p) ? 0 : qconv_source_cost (p->pair.reference, SCOPE_LAYER, 0))
                  + qconv_source_cost (p->pair.got, SCOPE_LAYER, 0)
                  + (gsize) n_chunks (p) * (sizeof *p->sums + p->n_findings * sizeof *p->counts);
+  p->holds = qconv_cost_holds (p->pair.reference, FALSE, p->kept_cost + rows_cost (p, align), limits->memory);
+  if (p->holds)
+    p->kept_cost += qconv_hold_cost (p->pair.reference);
+  else
+    worth = MAX (p->pair.reference->min_rows, p->pair.got->min_rows);
   per_thread = (gsize) ((limits->memory - MIN (p->kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   target = MIN (TILE_TARGET, per_thread);
   p->tile_rows = MIN (MAX (worth / align + (worth % align != 0), 1), p->chunk_rows / align) * align;
@@ -121,7 +127,10 @@ begin_pair (Comparison *p, GError **error)
   p->sums = g_malloc0_n (n_chunks (p), sizeof *p->sums);
   p->counts = p->n_findings > 0 ? g_malloc0_n (n_chunks (p), p->n_findings * sizeof *p->counts) : NULL;
   return (is_alone (p) || qconv_components_load (p->pair.reference, p->reference_components, SCOPE_LAYER, &rows, error))
-         && qconv_components_load (p->pair.got, p->got_components, SCOPE_LAYER, &rows, error);
+         && qconv_components_load (p->pair.got, p->got_components, SCOPE_LAYER, &rows, error)
+         && (!p->holds
+             || qconv_source_hold (p->pair.reference, is_alone (p) ? p->got_components : p->reference_components, &rows,
+                                   error));
 }
 
 static double

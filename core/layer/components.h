@@ -12,6 +12,8 @@
  * @buffers: by index of the component; its data are NULL if the component is absent or not loaded
  * @sources: (nullable): the components of the @n_sources sources, if the layer is composed
  * @kept: (nullable): the kept buffers of the layer's deltas, DELTA_KEPT for each delta
+ * @held_first, @n_held: rows [held_first, held_first + n_held) whose row components are in memory, so that loading rows
+ *   reads nothing; @n_held 0: none
  */
 typedef struct _Components Components;
 struct _Components {
@@ -20,6 +22,7 @@ struct _Components {
   Components **sources;
   QconvBuffer *kept;
   guint n_sources;
+  guint64 held_first, n_held;
 };
 
 /* SCOPE_LAYER: components that the layer has once (layer components). SCOPE_ROWS: components with a share for each

@@ -62,11 +62,38 @@ qconv_claimed_cost (const SourceLayer *s, Scope scope, guint64 n_rows)
   return s->layer->quantizer != NULL ? qconv_components_cost (s->layer, scope, n_rows) : 0;
 }
 
+/* Narrows held row components to those of @rows */
+static void
+take_share (Components *c, const Rows *rows)
+{
+  const QconvLayer *l = &c->layer->pub;
+
+  for (guint i = 0; i < l->n_components; i++)
+    {
+      gsize stride = qconv_component_stride (l->components[i]);
+      guint8 *data = c->buffers[i].data;
+      guint64 start, item, n;
+
+      if (!qconv_component_in (l->components[i], SCOPE_ROWS))
+        continue;
+      qconv_component_share (l, l->components[i], c->held_first, c->n_held, &start, &n);
+      qconv_component_share (l, l->components[i], rows->first, rows->n, &item, &n);
+      c->buffers[i] = QCONV_BUFFER (data + (item - start) * stride, n * stride, l->components[i]->dtype);
+    }
+  c->held_first = rows->first;
+  c->n_held = rows->n;
+}
+
 gboolean
 qconv_claimed_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error)
 {
   if (s->layer->quantizer == NULL)
     return TRUE;
+  if (scope == SCOPE_ROWS && c->n_held > 0)
+    {
+      take_share (c, rows);
+      return TRUE;
+    }
   if (!qconv_components_place (c, scope, rows, error))
     return FALSE;
   for (guint i = 0; i < s->layer->pub.n_components; i++)
@@ -76,6 +103,16 @@ qconv_claimed_load (const SourceLayer *s, Components *c, Scope scope, const Rows
       if (qconv_component_in (component, scope) && !load_component (s, component, rows, &c->buffers[i], error))
         return FALSE;
     }
+  return TRUE;
+}
+
+gboolean
+qconv_claimed_hold (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
+{
+  if (!qconv_claimed_load (s, c, SCOPE_ROWS, rows, error))
+    return FALSE;
+  c->held_first = rows->first;
+  c->n_held = rows->n;
   return TRUE;
 }
 

@@ -8,6 +8,9 @@ gsize qconv_claimed_cost (const SourceLayer *s, Scope scope, guint64 n_rows);
 /* Gives @c buffers for @scope of @rows and fills them from the tensors of @s. A plain layer needs no loading */
 gboolean qconv_claimed_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error);
 
+/* Loads the row components of @rows into @c and holds them: see qconv_source_hold() */
+gboolean qconv_claimed_hold (const SourceLayer *s, Components *c, const Rows *rows, GError **error);
+
 /* Returns: (transfer full): component @c of @s, which belongs to the whole layer; NULL if it cannot be read */
 GBytes *qconv_claimed_component (const SourceLayer *s, const QconvComponent *c);
 

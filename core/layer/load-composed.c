@@ -227,6 +227,59 @@ qconv_composed_load (const SourceLayer *s, Components *c, Scope scope, const Row
   return scope == SCOPE_LAYER ? load_layer (s, c, rows, error) : load_rows (s, c, rows, error);
 }
 
+/* ---- Holding ---- */
+
+/* Sets @needed to the rows of source @of that any part takes */
+static void
+needed_rows (const SourceLayer *s, const SourceLayer *of, Rows *needed)
+{
+  const Rows all = { .n = s->layer->pub.rows };
+  guint64 start = 0, end = 0, first = of->layer->pub.rows;
+
+  for (guint i = 0; i < s->parts->len; start += qconv_composed_step (s, i), i++)
+    {
+      Slice slice;
+
+      if (qconv_composed_source (s, i) != of || !cut_slice (s, i, start, &all, &slice))
+        continue;
+      first = MIN (first, slice.first);
+      end = MAX (end, slice.first + slice.load);
+    }
+  needed->first = first;
+  needed->n = end - MIN (first, end);
+}
+
+gsize
+qconv_composed_hold_cost (const SourceLayer *s)
+{
+  gsize cost = 0;
+
+  for (guint i = 0; i < s->sources->len; i++)
+    {
+      const SourceLayer *of = g_ptr_array_index (s->sources, i);
+      Rows needed;
+
+      needed_rows (s, of, &needed);
+      cost += qconv_claimed_cost (of, SCOPE_ROWS, needed.n);
+    }
+  return cost;
+}
+
+gboolean
+qconv_composed_hold (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
+{
+  for (guint i = 0; i < s->sources->len; i++)
+    {
+      const SourceLayer *of = g_ptr_array_index (s->sources, i);
+      Rows needed = *rows;
+
+      needed_rows (s, of, &needed);
+      if (!qconv_claimed_hold (of, c->sources[i], &needed, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 /* ---- Floats ---- */
 
 /* Copies the rows of @slice from @raw to their columns of @to. @raw: rows [first, first + load) of the source */

@@ -9,3 +9,7 @@ gboolean qconv_composed_load (const SourceLayer *s, Components *c, Scope scope, 
 gsize qconv_composed_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);
 gboolean qconv_composed_floats_load (const SourceLayer *s, Components *c, const Rows *rows, gboolean as_is,
                                      QconvBuffer *floats, GError **error);
+
+/* The same as qconv_hold_cost() and qconv_source_hold(): holds the rows of each source that any part needs */
+gsize qconv_composed_hold_cost (const SourceLayer *s);
+gboolean qconv_composed_hold (const SourceLayer *s, Components *c, const Rows *rows, GError **error);

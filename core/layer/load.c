@@ -21,6 +21,20 @@ qconv_components_load (const SourceLayer *s, Components *c, Scope scope, const R
 }
 
 gsize
+qconv_hold_cost (const SourceLayer *s)
+{
+  return s->parts == NULL ? qconv_claimed_cost (s, SCOPE_ROWS, s->layer->pub.rows) : qconv_composed_hold_cost (s);
+}
+
+gboolean
+qconv_source_hold (const SourceLayer *s, Components *c, const Rows *rows, GError **error)
+{
+  Rows all = { 0, s->layer->pub.rows, rows->arena, rows->cancellable };
+
+  return s->parts == NULL ? qconv_claimed_hold (s, c, &all, error) : qconv_composed_hold (s, c, rows, error);
+}
+
+gsize
 qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is)
 {
   return s->parts == NULL ? qconv_claimed_floats_cost (s, n_rows, as_is)

@@ -8,6 +8,12 @@ gsize qconv_source_cost (const SourceLayer *s, Scope scope, guint64 n_rows);
 /* Gives @c buffers for @scope of @rows and fills them from @s. @c: of qconv_components_new_source() or a view of it */
 gboolean qconv_components_load (const SourceLayer *s, Components *c, Scope scope, const Rows *rows, GError **error);
 
+/* Returns the bytes in an arena that qconv_source_hold() takes; 0: nothing of @s is stored as codes */
+gsize qconv_hold_cost (const SourceLayer *s);
+/* Loads the row components of @s into @c and holds them: views of @c then load rows without reading. Plain numbers are
+   not held */
+gboolean qconv_source_hold (const SourceLayer *s, Components *c, const Rows *rows, GError **error);
+
 /* Returns the bytes in an arena that @n_rows rows take when they are loaded as floats. @as_is: plain floats that need
    no conversion */
 gsize qconv_floats_cost (const SourceLayer *s, guint64 n_rows, gboolean as_is);

@@ -72,6 +72,23 @@ qconv_source_layer_is_weight (const SourceLayer *s)
   return qconv_source_layer_quantized (s) || qconv_is_weight_name (s->plain_name);
 }
 
+static gboolean
+claimed_by_columns (const SourceLayer *s)
+{
+  return s->min_rows > 1 && s->min_rows >= s->layer->pub.rows;
+}
+
+gboolean
+qconv_source_layer_by_columns (const SourceLayer *s)
+{
+  if (s->parts == NULL)
+    return claimed_by_columns (s);
+  for (guint i = 0; i < s->sources->len; i++)
+    if (claimed_by_columns (g_ptr_array_index (s->sources, i)))
+      return TRUE;
+  return FALSE;
+}
+
 const QconvTensor *
 qconv_source_layer_tensor (const SourceLayer *s)
 {

@@ -76,6 +76,9 @@ gboolean qconv_source_layer_plain (const SourceLayer *s);
 gboolean qconv_source_layer_quantized (const SourceLayer *s);
 /* Returns whether it is a weight: quantized, or a tensor whose name ends in ".weight". Biases and buffers are not */
 gboolean qconv_source_layer_is_weight (const SourceLayer *s);
+/* Returns whether rows of it, or of one of its sources, are columns of the stored tensors, so that all rows are worth
+   loading at once */
+gboolean qconv_source_layer_by_columns (const SourceLayer *s);
 /* Returns: (nullable): the tensor whose bytes, row by row, are the whole of a plain layer */
 const QconvTensor *qconv_source_layer_tensor (const SourceLayer *s);
 /* Returns whether loaded plugins can decode it to floats */

@@ -122,12 +122,46 @@ find_alignment (PlannedLayer *l, GError **error)
          || qconv_fail (error, QCONV_ERROR_BUG, "layer \"%s\": its runs have no common height", l->layer->name);
 }
 
-/* Returns the rows of a tile. Starts with the reader's minimum and halves it until such a tile fits @per_thread;
-   doubles while a tile stays within @target */
+/* Returns whether an encoder of @l has passes that read rows, so that rows are loaded more than once */
+static gboolean
+reads_again (const PlannedLayer *l)
+{
+  for (guint i = 0; l->how == HOW_ENCODE && qconv_encoder (l, i) != NULL; i++)
+    {
+      QconvWork work = qconv_encoder_work (l, i);
+
+      if (qconv_work_reads (&work))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+gboolean
+qconv_cost_holds (const SourceLayer *s, gboolean again, gsize least, guint64 memory)
+{
+  gsize cost = again || qconv_source_layer_by_columns (s) ? qconv_hold_cost (s) : 0;
+
+  return cost > 0 && cost <= memory / 2 && least <= memory - cost;
+}
+
+/* Decides whether the row components of the source are held, and adds them to what the layer keeps */
+static void
+hold_source (const QconvOutput *o, PlannedLayer *l, const Limits *limits)
+{
+  gsize least = l->tiling.kept_cost + tile_cost (o, l, l->tiling.align);
+
+  l->tiling.holds = qconv_cost_holds (l->source, reads_again (l), least, limits->memory);
+  if (l->tiling.holds)
+    l->tiling.kept_cost += qconv_hold_cost (l->source);
+}
+
+/* Returns the rows of a tile. Starts with the reader's minimum, or with one step if rows are held, and halves it until
+   such a tile fits @per_thread; doubles while a tile stays within @target */
 static guint64
 fitting_rows (const QconvOutput *o, const PlannedLayer *l, gsize target, gsize per_thread)
 {
-  guint64 worth = l->source->min_rows / l->tiling.align + (l->source->min_rows % l->tiling.align != 0);
+  guint64 min_rows = l->tiling.holds ? 1 : l->source->min_rows;
+  guint64 worth = min_rows / l->tiling.align + (min_rows % l->tiling.align != 0);
   guint64 n = MIN (worth, l->layer->pub.rows / l->tiling.align + 1) * l->tiling.align;
 
   while (n > l->tiling.align && tile_cost (o, l, n) > per_thread)
@@ -191,11 +225,13 @@ check_kept_cost (const PlannedLayer *l)
 
 /* Fills the part of the tiling that the check takes. Its tiles grow as those of the conversion do */
 static void
-cost_check (const QconvOutput *o, PlannedLayer *l, gsize target)
+cost_check (const QconvOutput *o, PlannedLayer *l, gsize target, guint64 memory)
 {
   gsize least = check_rows_cost (o, l, l->tiling.align), all = check_rows_cost (o, l, l->layer->pub.rows);
 
   l->tiling.check_kept_cost = check_kept_cost (l);
+  if (qconv_cost_holds (l->source, FALSE, l->tiling.check_kept_cost + least, memory))
+    l->tiling.check_kept_cost += qconv_hold_cost (l->source);
   l->tiling.check_task_cost = MAX (least, MIN (all, target));
   l->tiling.check_least = l->tiling.check_kept_cost + least;
 }
@@ -208,7 +244,11 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
   l->tiling.n_threads = 1;
   if (l->how == HOW_ENCODE && !qconv_encoder_check (l, error))
     return FALSE;
+  if (!l->copies && !find_alignment (l, error))
+    return FALSE;
   l->tiling.kept_cost = l->how == HOW_COPY ? 0 : kept_cost (l);
+  if (!l->copies)
+    hold_source (o, l, limits);
   per_thread = (gsize) ((limits->memory - MIN (l->tiling.kept_cost, limits->memory)) / MAX (limits->n_threads, 1));
   target = MIN (limits->tile > 0 ? limits->tile : TILE_TARGET, per_thread);
   if (l->copies)
@@ -216,14 +256,12 @@ qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, g
       l->tiling.task_cost = MAX (target, ARENA_ALIGN) & ~(gsize) (ARENA_ALIGN - 1);
       return qconv_cost_check (l->layer->name, l->tiling.kept_cost + l->tiling.task_cost, limits->memory, error);
     }
-  if (!find_alignment (l, error))
-    return FALSE;
   l->tiling.rows = fitting_rows (o, l, target, per_thread);
   if (encodes_whole (l))
     l->tiling.n_threads = helping_threads (o, l, limits);
   l->tiling.task_cost = tile_cost (o, l, l->tiling.rows);
   if (verify && qconv_planned_is_weight (l) && qconv_source_layer_has_floats (l->source))
-    cost_check (o, l, MIN (TILE_TARGET, per_thread)); /* which the processor does */
+    cost_check (o, l, MIN (TILE_TARGET, per_thread), limits->memory); /* which the processor does */
   return qconv_cost_check (l->layer->name, MAX (l->tiling.kept_cost + l->tiling.task_cost, l->tiling.check_least),
                            limits->memory, error);
 }

@@ -43,6 +43,7 @@ typedef struct {
  *
  * @align: rows at which tiles may be cut
  * @rows: of one tile of the last phase; a pass reads as many at once
+ * @holds: the row components of the source are loaded once, before the first tile
  * @n_threads: threads that a hook of one task may use: 1 unless a tile is the whole layer
  * @task_cost: bytes that one task takes
  * @kept_cost: bytes that are kept from the layer's first task to its last
@@ -51,6 +52,7 @@ typedef struct {
  */
 typedef struct {
   guint64 align, rows;
+  gboolean holds;
   guint n_threads;
   gsize task_cost, kept_cost;
   gsize check_task_cost, check_kept_cost, check_least;

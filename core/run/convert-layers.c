@@ -42,6 +42,7 @@ run_begin (LayerRun *r, GError **error)
   r->source = qconv_components_new_source (r->plan->source);
   r->made = qconv_components_new (r->plan->layer);
   return qconv_components_load (r->plan->source, r->source, SCOPE_LAYER, &rows, error)
+         && (!r->plan->tiling.holds || qconv_source_hold (r->plan->source, r->source, &rows, error))
          && qconv_components_place (r->made, SCOPE_LAYER, &rows, error)
          && qconv_load_bias (r->plan, r->made, &r->kept, error);
 }

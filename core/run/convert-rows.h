@@ -6,8 +6,8 @@
 #include "run/long-task.h"
 #include "run/output-file.h"
 
-/* @PHASE_BEGIN: loads the layer components of the source; @PHASE_PASS: runs one pass of an encoder; @PHASE_LAST:
-   makes and writes tiles */
+/* @PHASE_BEGIN: loads the layer components of the source, and its row components if they are held; @PHASE_PASS: runs
+   one pass of an encoder; @PHASE_LAST: makes and writes tiles */
 typedef enum { PHASE_BEGIN, PHASE_PASS, PHASE_LAST } Phase;
 
 /**

@@ -6,6 +6,7 @@
 
 #include "ct.h"
 #include "qconv-numbers.h"
+#include "spread.h"
 
 #define WORD 32
 /* Bytes that are read at once, unless a row has more. */
@@ -27,7 +28,7 @@ each_row (const QconvLoad *load, gsize width, void (*unpack) (const CtPacking *p
   const QconvTensor *t = load->tensors[0];
   gsize stride = (gsize) (t->n_bytes / load->layer->rows);
   guint64 at_once = MAX (STRETCH / stride, 1);
-  g_autofree guint8 *rows = g_malloc (at_once * stride);
+  g_autofree guint8 *rows = g_malloc (at_once * stride + QCONV_SPREAD);
 
   for (guint64 row = 0; row < load->n; row += at_once)
     {
@@ -58,26 +59,15 @@ field_of (const CtPacking *p, const guint8 *src, guint64 i)
   return value >> shift & ((1u << p->bits) - 1);
 }
 
-/* Returns codes [@i, @i + 8) as a bit string. They fill as many bytes as they have bits. */
-static guint64
-eight_fields (const CtPacking *p, const guint8 *src, guint64 i)
-{
-  guint64 run = 0;
-
-  src += i / 8 * p->bits;
-  for (guint k = 0; k < p->bits; k++)
-    run |= (guint64) src[k] << 8 * k;
-  return run;
-}
-
+/* Codes that do not straddle words of the older packing are unpacked one by one, others as many at once as fill whole
+   bytes. */
 static void
 unpack_bytes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
-  guint64 i = 0, mask = (1u << p->bits) - 1;
+  guint64 i = 0;
 
   for (; !p->padded && i + 8 <= p->cols; i += 8)
-    for (guint64 k = 0, run = eight_fields (p, src, i); k < 8; k++, run >>= p->bits)
-      dst[i + k] = (guint8) (run & mask);
+    qconv_spread_bytes (src + i / 8 * p->bits, p->bits, dst + i);
   for (; i < p->cols; i++)
     dst[i] = (guint8) field_of (p, src, i);
 }
@@ -85,11 +75,10 @@ unpack_bytes (const CtPacking *p, const guint8 *src, guint8 *dst)
 static void
 unpack_nibbles (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
-  guint64 i = 0, mask = (1u << p->bits) - 1;
+  guint64 i = 0;
 
-  for (; !p->padded && i + 8 <= p->cols; i += 8)
-    for (guint64 k = 0, run = eight_fields (p, src, i); k < 4; k++, run >>= 2 * p->bits)
-      dst[i / 2 + k] = (guint8) ((run & mask) | (run >> p->bits & mask) << 4);
+  for (; !p->padded && i + 16 <= p->cols; i += 16)
+    qconv_spread_nibbles (src + i / 8 * p->bits, p->bits, dst + i / 2);
   for (; i + 1 < p->cols; i += 2)
     dst[i / 2] = (guint8) (field_of (p, src, i) | field_of (p, src, i + 1) << 4);
   if (i < p->cols)
@@ -174,27 +163,21 @@ ct_load_byte_zero (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* Converts E2M3 to E4M3: sign, exponent and mantissa, where the seven subnormal numbers m/8 become normal (OCP
-   microscaling, table of FP6). */
-static guint8
-e4m3_of_e2m3 (guint code)
-{
-  static const guint8 subnormal[8] = { 0x00, 0x20, 0x28, 0x2c, 0x30, 0x32, 0x34, 0x36 };
-  guint magnitude = code & 31;
-
-  return (guint8) ((magnitude < 8 ? subnormal[magnitude] : magnitude + 0x30) | (code & 32) << 2);
-}
-
-/* Converts a row of codes, four in three bytes. */
+/* Converts a row of codes, four in three bytes, from E2M3 to E4M3: sign, exponent and mantissa, where the seven subnormal
+   numbers m/8 become normal (OCP microscaling, table of FP6). */
 static void
 unpack_sixes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {
+  static const guint8 e4m3[32]
+      = { 0x00, 0x20, 0x28, 0x2c, 0x30, 0x32, 0x34, 0x36, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f,
+          0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f };
+
   for (guint64 i = 0; i + 4 <= p->cols; i += 4, src += 3)
     {
       guint run = src[0] | (guint) src[1] << 8 | (guint) src[2] << 16;
 
-      for (guint k = 0; k < 4; k++)
-        dst[i + k] = e4m3_of_e2m3 (run >> 6 * k & 63);
+      for (guint k = 0; k < 4; k++, run >>= 6)
+        dst[i + k] = (guint8) (e4m3[run & 31] | (run & 32) << 2);
     }
 }
 

@@ -64,8 +64,15 @@ gptq_unpack (const GptqPacking *p, const guint8 *src, guint8 codes[GPTQ_RUN])
   else if (p->planar)
     unpack_planes (unpack_planes (src, p->bits, codes), p->bits, codes + PLANAR);
   else
-    for (guint i = 0; i < GPTQ_RUN; i++)
-      codes[i] = (guint8) field (src, i, p->bits);
+    for (guint i = 0; i < GPTQ_RUN / 8; i++)
+      qconv_spread_bytes (src + i * p->bits, p->bits, codes + 8 * i);
+}
+
+void
+gptq_unpack_nibbles (const GptqPacking *p, const guint8 *src, guint8 nibbles[GPTQ_RUN / 2])
+{
+  for (guint i = 0; i < GPTQ_RUN / 16; i++)
+    qconv_spread_nibbles (src + 2 * i * p->bits, p->bits, nibbles + 8 * i);
 }
 
 void

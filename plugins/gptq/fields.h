@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Codes of 2 to 8 bits in packed words, 64 at a time. 64 codes fill whole words of 8, 16, 32 and 64 bits. */
 #pragma once
-#include <glib.h>
+#include "spread.h"
 
 #define GPTQ_RUN 64
-/* Bytes of GPTQ_RUN codes, and one more, which unpacking may read */
+/* Bytes of GPTQ_RUN codes, and more, which unpacking may read */
 #define GPTQ_RUN_BYTES(bits) ((gsize) 8 * (bits))
-#define GPTQ_RUN_SIZE (GPTQ_RUN_BYTES (8) + 1)
+#define GPTQ_RUN_SIZE (GPTQ_RUN_BYTES (8) + QCONV_SPREAD)
 
 /**
  * GptqPacking: how codes lie in words.
@@ -22,6 +22,9 @@ typedef struct {
 guint64 gptq_words (const GptqPacking *p, guint64 n);
 /* Unpacks GPTQ_RUN codes from GPTQ_RUN_SIZE bytes. */
 void gptq_unpack (const GptqPacking *p, const guint8 *src, guint8 codes[GPTQ_RUN]);
+
+/* Unpacks GPTQ_RUN codes of 2 to 4 bits, which are not planar, to two in a byte, the first low. */
+void gptq_unpack_nibbles (const GptqPacking *p, const guint8 *src, guint8 nibbles[GPTQ_RUN / 2]);
 
 /**
  * GptqZeros: how a stored zero point is meant.

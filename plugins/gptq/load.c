@@ -30,6 +30,13 @@ is_plain (const GptqShape *s)
   return !s->centred && (s->packing.bits == 4 || s->packing.bits == 8);
 }
 
+/* Returns whether words hold the codes as the component does, only with fewer bits. */
+static gboolean
+is_narrow (const GptqShape *s)
+{
+  return !s->centred && s->packing.bits < 4 && !s->packing.planar;
+}
+
 /* Returns the bytes of @n codes in the component. */
 static gsize
 component_bytes (const GptqShape *s, guint64 n)
@@ -78,6 +85,12 @@ store_band (const GptqShape *s, const Band *band, guint64 first, gsize n, guint8
       gather (band, c, p->word, run);
       if (is_plain (s))
         memcpy (dst, run, size);
+      else if (is_narrow (s))
+        {
+          gptq_unpack_nibbles (p, run, codes);
+          memcpy (dst, codes, size);
+          dst[size - 1] &= n % 2 != 0 ? 15 : 255;
+        }
       else
         {
           gptq_unpack (p, run, codes);
@@ -119,7 +132,7 @@ gptq_read_stored_zeros (const QconvTensor *qzeros, const GptqShape *s, guint64 g
   const GptqPacking *p = &s->packing;
   gsize run = GPTQ_RUN_BYTES (p->bits);
   guint64 row_bytes = gptq_words (p, s->rows) * p->word;
-  guint8 bytes[STRETCH * GPTQ_RUN_BYTES (8) + 1] = { 0 };
+  guint8 bytes[STRETCH * GPTQ_RUN_BYTES (8) + QCONV_SPREAD] = { 0 };
 
   for (gsize done = 0; done < n; done += STRETCH * GPTQ_RUN)
     {

@@ -11,6 +11,8 @@
 #define SCORE 85
 /* The middle of 4-bit codes: qconv stores them without sign. */
 #define MIDDLE 8
+/* Bytes of INT4 codes that are read at once, unless a pair of rows has more. */
+#define STRETCH 65536
 
 static guint
 score (const QconvReader *self, const QconvDirectory *d)
@@ -20,23 +22,39 @@ score (const QconvReader *self, const QconvDirectory *d)
 
 /* ---- INT4 ---- */
 
+/* Returns the bytes of the pairs of rows that are read at once. */
+static gsize
+int4_scratch (guint64 cols)
+{
+  return (gsize) (MAX (STRETCH / cols, 1) * cols);
+}
+
+/* Stores one of the two rows that @pair holds. */
+static void
+store_row (const guint8 *pair, guint shift, guint64 cols, guint8 *dst)
+{
+  for (guint64 c = 0; c + 1 < cols; c += 2)
+    dst[c / 2] = (guint8) (((pair[c] >> shift & 15) | (pair[c + 1] >> shift & 15) << 4) ^ (MIDDLE << 4 | MIDDLE));
+  if (cols % 2 != 0)
+    dst[cols / 2] = (pair[cols - 1] >> shift & 15) ^ MIDDLE;
+}
+
 /* Loads codes: a byte holds two rows, the even one low (modelopt: export/quant_utils.py pack_int4_in_uint8). */
 static gboolean
 load_int4 (const QconvLoad *load, GError **error)
 {
-  guint64 cols = load->layer->cols, width = cols / 2 + cols % 2;
-  g_autofree guint8 *pair = g_malloc (cols);
+  guint64 cols = load->layer->cols, end = load->first + load->n, at_once = int4_scratch (cols) / cols;
+  g_autofree guint8 *bytes = g_malloc (at_once * cols);
 
-  memset (load->dst, 0, (gsize) (load->n * width));
-  for (guint64 i = 0; i < load->n; i++)
+  for (guint64 pair = load->first / 2; pair * 2 < end; pair += at_once)
     {
-      guint64 row = load->first + i;
-      guint8 *dst = (guint8 *) load->dst + i * width;
+      guint64 n = MIN (at_once, (end + 1) / 2 - pair);
 
-      if ((i == 0 || row % 2 == 0) && !qconv_tensor_read (load->tensors[0], row / 2 * cols, (gsize) cols, pair, error))
+      if (!qconv_tensor_read (load->tensors[0], pair * cols, (gsize) (n * cols), bytes, error))
         return FALSE;
-      for (guint64 c = 0; c < cols; c++)
-        dst[c / 2] |= (guint8) (((pair[c] >> (row % 2 * 4) & 15) ^ MIDDLE) << (c % 2 * 4));
+      for (guint64 row = MAX (pair * 2, load->first); row < MIN ((pair + n) * 2, end); row++)
+        store_row (bytes + (row / 2 - pair) * cols, row % 2 * 4, cols,
+                   (guint8 *) load->dst + (row - load->first) * (cols / 2 + cols % 2));
     }
   return TRUE;
 }
@@ -60,7 +78,7 @@ claim_int4 (const MoLook *l, QconvClaims *claims)
   qconv_claim_bind (c, "codes", load_int4, l->codes, NULL);
   qconv_claim_bind (c, "scale", NULL, l->scale, NULL);
   qconv_claim_bind (c, "zero", load_middle, NULL, NULL);
-  qconv_claim_cost (c, 2, (gsize) l->cols);
+  qconv_claim_cost (c, 2, int4_scratch (l->cols));
   return c;
 }
 

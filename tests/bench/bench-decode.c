@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bench-decode FILE [ROWS]: measures on one core how fast the weights of a file are read and decoded to F32, the file
    being in memory: bytes of the floats per second, and the ratio to memcpy() of as many bytes outside the caches. One
-   line for each scheme. ROWS: of a tile, else as many as the reader wants. */
+   line for each scheme. Layers whose reader wants all rows are loaded once and decoded in tiles, as in a conversion.
+   ROWS: of a tile, which is loaded by itself. */
 #include <string.h>
 
 #include "graph/model.h"
@@ -11,11 +12,17 @@
 
 enum { ROUNDS = 5, LARGEST = 64 << 20 };
 
-/* Memory for one tile, and its rows; 0: as the reader wants */
+/* Memory for what a layer keeps and for one tile, and the rows of a tile; 0: as a conversion has them */
 typedef struct {
   Arena kept, arena;
   guint64 rows;
 } Memory;
+
+static gboolean
+is_held (const SourceLayer *s, const Memory *mem)
+{
+  return mem->rows == 0 && qconv_source_layer_by_columns (s);
+}
 
 /* Returns the rows of a tile: those that are worth loading, as long as they fit. */
 static guint64
@@ -23,7 +30,8 @@ tile_rows (const SourceLayer *s, const Memory *mem)
 {
   guint64 row = s->layer->pub.cols * sizeof (float), fit = MAX (LARGEST / row, 1), cached = TILE_TARGET / row;
 
-  return MIN (mem->rows != 0 ? mem->rows : MIN (MAX (s->min_rows, cached), fit), s->layer->pub.rows);
+  return MIN (mem->rows != 0 ? mem->rows : MIN (MAX (is_held (s, mem) ? 1 : s->min_rows, cached), fit),
+              s->layer->pub.rows);
 }
 
 /* Decodes all rows. Returns the bytes of the floats. */
@@ -36,7 +44,8 @@ decode_layer (const SourceLayer *s, Memory *mem)
   double bytes = 0;
 
   mem->kept.used = 0;
-  if (!qconv_components_load (s, whole, SCOPE_LAYER, &(Rows) { .arena = &mem->kept }, &error))
+  if (!qconv_components_load (s, whole, SCOPE_LAYER, &(Rows) { .arena = &mem->kept }, &error)
+      || (is_held (s, mem) && !qconv_source_hold (s, whole, &(Rows) { .arena = &mem->kept }, &error)))
     g_error ("%s: %s", s->name, error->message);
   for (guint64 first = 0; first < rows; first += n)
     {
@@ -117,7 +126,7 @@ main (int argc, char **argv)
 
       if (s->layer->quantizer == NULL)
         continue;
-      mem.kept.size = MAX (mem.kept.size, qconv_source_cost (s, SCOPE_LAYER, 0));
+      mem.kept.size = MAX (mem.kept.size, qconv_source_cost (s, SCOPE_LAYER, 0) + qconv_hold_cost (s));
       mem.arena.size = MAX (mem.arena.size, TILE_SLACK + qconv_floats_cost (s, tile_rows (s, &mem), FALSE));
       g_hash_table_add (schemes, (gpointer) s->layer->pub.scheme);
     }

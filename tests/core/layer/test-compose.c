@@ -173,11 +173,11 @@ model_clear (Model *m)
   qconv_source_free (m->source);
 }
 
-/* Loads rows [first, first + n) in memory of exactly the declared size */
+/* Loads rows [first, first + n) in memory of exactly the declared size. @hold: all row components are loaded before */
 static float *
-load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
+load_rows (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is, gboolean hold)
 {
-  Arena kept = { .size = qconv_source_cost (s, SCOPE_LAYER, 0) };
+  Arena kept = { .size = qconv_source_cost (s, SCOPE_LAYER, 0) + (hold ? qconv_hold_cost (s) : 0) };
   Arena arena = { .size = TILE_SLACK + qconv_floats_cost (s, n, as_is) };
   g_autoptr (Components) whole = qconv_components_new_source (s);
   g_autoptr (GError) error = NULL;
@@ -188,6 +188,7 @@ load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
   arena.base = g_malloc0 (arena.size);
   qconv_components_load (s, whole, SCOPE_LAYER, &(Rows) { .arena = &kept }, &error);
   g_assert_no_error (error);
+  g_assert_true (!hold || qconv_source_hold (s, whole, &(Rows) { .arena = &kept }, &error));
   qconv_floats_load (s, qconv_components_view (whole, &arena), &(Rows) { first, n, &arena, NULL }, as_is, &floats,
                      &error);
   g_assert_no_error (error);
@@ -196,6 +197,12 @@ load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
   g_free (kept.base);
   g_free (arena.base);
   return rows;
+}
+
+static float *
+load (const SourceLayer *s, guint64 first, guint64 n, gboolean as_is)
+{
+  return load_rows (s, first, n, as_is, FALSE);
 }
 
 /* Asserts that @got is row @row of the stack, found by counting through the parts */
@@ -338,8 +345,9 @@ test_case (gconstpointer data)
   for (guint64 first = 0; first < rows; first++)
     for (guint64 n = 1; n <= rows - first; n++)
       {
-        g_autofree float *got = load (s, first, n, FALSE);
+        g_autofree float *got = load (s, first, n, FALSE), *held = load_rows (s, first, n, FALSE, TRUE);
 
+        g_assert_cmpmem (got, n * cols * sizeof *got, held, n * cols * sizeof *held);
         for (guint64 row = 0; row < n; row++)
           assert_row (s, first + row, got + row * cols);
         if (k->moves && first % align == 0 && (n % align == 0 || first + n == rows))

@@ -226,15 +226,20 @@ test_limit (gconstpointer data)
   g_assert_null (p);
 }
 
-/* Tests the reader's minimum of rows: all of them if the memory allows, else the largest half, quarter … that fits */
+/* Tests the reader's minimum of rows: all of them if the memory allows, else the largest half, quarter … that fits.
+   All row components are held instead if the reader wants every row, or a pass reads them before the encoder, and they
+   fit half of the memory */
 static void
 test_worth (void)
 {
-  static const Case k = { "", NULL, "whole-toy", QCONV_F32, 4000, 64, 0 };
   static const struct {
+    const char *target;
     guint64 memory, min_rows;
-    gboolean kept;
-  } rows[] = { { 0, 3000, TRUE }, { 0, 6, TRUE }, { 0, 100000, TRUE }, { 1 << 20, 3000, FALSE } };
+    gboolean kept, holds;
+  } rows[] = { { "f32-toy", 0, 3000, TRUE, FALSE },        { "f32-toy", 0, 6, TRUE, FALSE },
+               { "whole-toy", 0, 3000, FALSE, TRUE },      { "f32-toy", 0, 100000, FALSE, TRUE },
+               { "f32-toy", 1 << 20, 3000, FALSE, FALSE }, { "f32-toy", 1 << 20, 100000, FALSE, TRUE },
+               { "whole-toy", 1 << 20, 6, FALSE, TRUE },   { "whole-toy", 400 << 10, 1000, FALSE, FALSE } };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
@@ -245,6 +250,7 @@ test_worth (void)
                                     { "a.scale", QCONV_F32, { 1, { 1000 } }, NULL, NULL },
                                     { "a.scheme", QCONV_U8, { 1, { 60 } }, NULL, marker },
                                     { NULL } };
+      const Case k = { "", NULL, rows[i].target, QCONV_F32, 4000, 64, 0 };
       g_autoptr (QconvModel) m = NULL;
       g_autoptr (QconvPlan) p = NULL;
       g_autoptr (GError) error = NULL;
@@ -254,7 +260,10 @@ test_worth (void)
       m = toy_open (in);
       p = make_plan (m, &k, (QconvJob) { .run.memory = rows[i].memory, .run.n_threads = 1 }, out, &error);
       g_assert_no_error (error);
-      if (rows[i].kept)
+      g_assert_cmpint (planned_layer (p)->tiling.holds, ==, rows[i].holds);
+      if (rows[i].holds)
+        g_assert_cmpuint (planned_layer (p)->tiling.kept_cost, >=, 4000 * 64);
+      else if (rows[i].kept)
         g_assert_cmpuint (planned_layer (p)->tiling.rows, >=, MIN (rows[i].min_rows, 4000));
       else
         {
