@@ -2,6 +2,9 @@
 /* The operations "int8-…" and "int4-…": symmetric integers under F32 scales, after an optional rotation. Each
    row is widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "kernels/ops.h"
+#if QCONV_VECTOR == 256
+#include "kernels/vector.h"
+#endif
 
 #define STRETCH 512 /* codes that are packed at once */
 /* A number below 2^22 plus this has the nearest integer, ties to even, in its lowest bits */
@@ -29,10 +32,41 @@ largest_of (const float *x, gsize n)
   return f32_of_bits (top);
 }
 
+#if QCONV_VECTOR == 256
+/* Encodes the whole runs of 32 weights. Returns how many weights these are */
+static inline gsize
+encode_vectors (const float *x, gint8 *codes, gsize n, float scale, float lowest, float highest)
+{
+  const VecRaw order = _mm256_setr_epi32 (0, 4, 1, 5, 2, 6, 3, 7);
+  gsize i = 0;
+
+  for (; i + 32 <= n; i += 32)
+    {
+      VecRaw v[4];
+
+      for (guint k = 0; k < 4; k++)
+        {
+          VecF y = _mm256_loadu_ps (x + i + 8 * k) / scale;
+
+          v[k] = _mm256_cvtps_epi32 (vec_max (vec_min (y, vec_set (highest)), vec_set (lowest)));
+        }
+      v[0] = _mm256_packs_epi16 (_mm256_packs_epi32 (v[0], v[1]), _mm256_packs_epi32 (v[2], v[3]));
+      _mm256_storeu_si256 ((__m256i *) (codes + i), _mm256_permutevar8x32_epi32 (v[0], order));
+    }
+  return i;
+}
+#else
+static inline gsize
+encode_vectors (const float *x, gint8 *codes, gsize n, float scale, float lowest, float highest)
+{
+  return 0;
+}
+#endif
+
 static inline void
 encode_run (const float *x, gint8 *codes, gsize n, float scale, float lowest, float highest)
 {
-  for (gsize i = 0; i < n; i++)
+  for (gsize i = encode_vectors (x, codes, n, scale, lowest, highest); i < n; i++)
     {
       float y = x[i] / scale;
 
