@@ -64,6 +64,13 @@ vec_root (VecRaw a)
   return _mm512_sqrt_ps (_mm512_cvtepu32_ps (a));
 }
 
+/* Returns the sum of all lanes, added in any order */
+static inline float
+vec_sum (VecF a)
+{
+  return _mm512_reduce_add_ps (a);
+}
+
 /* Joins eight floats of one place and eight of another */
 static inline VecRaw
 vec_join (__m256i low, __m256i high)
@@ -164,6 +171,15 @@ vec_root (VecRaw a)
   __m256 n = _mm256_cvtepi32_ps (a); /* 2^32 too low if the highest bit is set */
 
   return _mm256_sqrt_ps (n + _mm256_blendv_ps (_mm256_setzero_ps (), _mm256_set1_ps (0x1p32f), n));
+}
+
+static inline float
+vec_sum (VecF a)
+{
+  __m128 four = _mm_add_ps (_mm256_castps256_ps128 (a), _mm256_extractf128_ps (a, 1));
+  __m128 two = _mm_add_ps (four, _mm_movehl_ps (four, four));
+
+  return _mm_cvtss_f32 (_mm_add_ss (two, _mm_movehdup_ps (two)));
 }
 
 static inline VecRaw
