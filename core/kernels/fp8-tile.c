@@ -4,9 +4,13 @@
 #include <float.h>
 
 #include "kernels/fp8.h"
+#if QCONV_VECTOR == 256
+#include "kernels/fp8-pairs.h"
+#endif
+#include "kernels/fp8-fold.h"
 
 #define STRETCH 512         /* weights of a row of a tile that are examined at once */
-#define LANES 16            /* partial sums of an error */
+#define SUMS 16             /* partial sums of an error */
 #define N_SCALES 32         /* within one octave */
 #define STEP 0x1.f50766p-1f /* 2^(-1/32) */
 #define LEAST_AMAX 1e-12f
@@ -63,11 +67,17 @@ tile_at (const Tiles *t, gsize down, gsize across)
   return tile;
 }
 
+static const guint8 *
+weights_at (const Job *job, gsize row, gsize col)
+{
+  return job->src + (row * job->tiles.cols + col) * (qconv_dtype_bits (job->dtype) / 8);
+}
+
 /* Returns @n weights of row @row from column @col on, as F32: in place if they are F32, else in @between. */
 static const float *
 load (const Job *job, gsize row, gsize col, gsize n, float between[STRETCH])
 {
-  const guint8 *at = job->src + (row * job->tiles.cols + col) * (qconv_dtype_bits (job->dtype) / 8);
+  const guint8 *at = weights_at (job, row, col);
 
   if (job->dtype == QCONV_F32)
     return (const float *) (const void *) at;
@@ -75,37 +85,66 @@ load (const Job *job, gsize row, gsize col, gsize n, float between[STRETCH])
   return between;
 }
 
+static guint32
+largest_of_32 (const guint32 *x, gsize n, guint32 top)
+{
+  gint32 largest = (gint32) top;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      gint32 magnitude = (gint32) (x[i] & 0x7fffffff);
+
+      largest = magnitude > largest ? magnitude : largest;
+    }
+  return (guint32) largest;
+}
+
+static guint16
+largest_of_16 (const guint16 *x, gsize n, guint16 top)
+{
+  gint16 largest = (gint16) top;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      gint16 magnitude = (gint16) (x[i] & 0x7fff);
+
+      largest = magnitude > largest ? magnitude : largest;
+    }
+  return (guint16) largest;
+}
+
+/* Returns the largest magnitude. The bits of magnitudes are in their order */
 static float
 largest_of_tile (const Job *job, const CodeTile *tile)
 {
-  gint32 top = 0;
+  guint32 wide = 0;
+  guint16 half = 0;
+  float top;
 
   for (gsize r = 0; r < tile->height; r++)
-    for (gsize c = 0; c < tile->width; c += STRETCH)
-      {
-        gsize n = MIN (STRETCH, tile->width - c);
-        float between[STRETCH];
-        const float *w = load (job, tile->row + r, tile->col + c, n, between);
+    {
+      gconstpointer row = weights_at (job, tile->row + r, tile->col);
 
-        for (gsize i = 0; i < n; i++)
-          {
-            gint32 magnitude = (gint32) (bits_of_f32 (w[i]) & 0x7fffffff);
-
-            top = magnitude > top ? magnitude : top;
-          }
-      }
-  return f32_of_bits ((guint32) top);
+      if (job->dtype == QCONV_F32)
+        wide = largest_of_32 (row, tile->width, wide);
+      else
+        half = largest_of_16 (row, tile->width, half);
+    }
+  if (job->dtype == QCONV_F32)
+    return f32_of_bits (wide);
+  QCONV_LEVEL_NAME (qconv_widen) (job->dtype, &half, &top, 1);
+  return top;
 }
 
-/* Adds the squared errors of @n magnitudes, a multiple of LANES, to @sums, in steps of the code */
+/* Adds the squared errors of @n magnitudes, a multiple of SUMS, to @sums, in steps of the code */
 static void
-add_errors (const float *magnitudes, gsize n, float factor, float sums[LANES])
+add_errors (const float *magnitudes, gsize n, float factor, float sums[SUMS])
 {
-  float s[LANES];
+  float s[SUMS];
 
   memcpy (s, sums, sizeof s);
-  for (gsize i = 0; i < n; i += LANES)
-    for (guint k = 0; k < LANES; k++)
+  for (gsize i = 0; i < n; i += SUMS)
+    for (guint k = 0; k < SUMS; k++)
       {
         float t = magnitudes[i + k] * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
         float d = t - ((t + rounder) - rounder);
@@ -117,31 +156,30 @@ add_errors (const float *magnitudes, gsize n, float factor, float sums[LANES])
 
 /* Returns the error of a tile whose largest magnitude is @amax, or DBL_MAX if that would decode to infinity. */
 static double
-error_of_sums (const float sums[LANES], float factor, float amax)
+error_of_sums (const float sums[SUMS], float factor, float amax)
 {
-  float s[LANES], t = amax * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
+  float s[SUMS], t = amax * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
   double scale = 1.0 / (double) factor;
 
   if (((t + rounder) - rounder) * (1.0f / factor) > FLT_MAX)
     return DBL_MAX;
   memcpy (s, sums, sizeof s);
-  for (guint width = LANES / 2; width > 0; width /= 2)
+  for (guint width = SUMS / 2; width > 0; width /= 2)
     for (guint i = 0; i < width; i++)
       s[i] += s[i + width];
   return (double) s[0] * (scale * scale);
 }
 
-/* Returns the candidate with the least error, the first one if several have it. */
-static float
-best_factor (const Job *job, const CodeTile *tile, float amax, const float candidates[N_SCALES])
+/* Sums up the errors of the candidates that @may_win */
+static void
+sum_errors (const Job *job, const CodeTile *tile, const float candidates[N_SCALES], const gboolean may_win[N_SCALES],
+            float sums[N_SCALES][SUMS])
 {
-  float sums[N_SCALES][LANES] = { 0 }, best = candidates[0];
-  double least;
-
+  memset (sums, 0, N_SCALES * sizeof *sums);
   for (gsize r = 0; r < tile->height; r++)
     for (gsize c = 0; c < tile->width; c += STRETCH)
       {
-        gsize n = MIN (STRETCH, tile->width - c), padded = (n + LANES - 1) / LANES * LANES;
+        gsize n = MIN (STRETCH, tile->width - c), padded = (n + SUMS - 1) / SUMS * SUMS;
         float between[STRETCH], magnitudes[STRETCH];
         const float *w = load (job, tile->row + r, tile->col + c, n, between);
 
@@ -149,19 +187,73 @@ best_factor (const Job *job, const CodeTile *tile, float amax, const float candi
           magnitudes[i] = f32_of_bits (bits_of_f32 (w[i]) & 0x7fffffff);
         memset (magnitudes + n, 0, (padded - n) * sizeof *magnitudes);
         for (guint k = 0; k < N_SCALES; k++)
-          add_errors (magnitudes, padded, candidates[k], sums[k]);
+          if (may_win[k])
+            add_errors (magnitudes, padded, candidates[k], sums[k]);
       }
-  least = error_of_sums (sums[0], best, amax);
-  for (guint k = 1; k < N_SCALES; k++)
-    {
-      double e = error_of_sums (sums[k], candidates[k], amax);
+}
 
-      if (e < least)
+/* Sets which candidates may have the least error; all of them unless estimates exclude some. Returns how many they
+   are. */
+static guint
+exclude_candidates (const Job *job, const CodeTile *tile, float amax, const float candidates[N_SCALES],
+                    gboolean may_win[N_SCALES])
+{
+  gsize terms = tile->height * (tile->width / SUMS + 1);
+  double lower[N_SCALES] = { 0.0 }, upper[N_SCALES], least = DBL_MAX;
+  guint left = 0;
+  Fold fold;
+
+  if (QCONV_VECTOR > 0 && terms < 1 << 20 && fold_begin (&fold, job->dtype, tile->height * tile->width, amax))
+    {
+      for (gsize r = 0; r < tile->height; r++)
+        fold_add (&fold, (const guint16 *) (gconstpointer) weights_at (job, tile->row + r, tile->col), tile->width);
+      fold_bounds (&fold, terms, candidates, N_SCALES, lower, upper);
+      for (guint k = 0; k < N_SCALES; k++)
         {
-          least = e;
-          best = candidates[k];
+          double unit = 1.0 / ((double) candidates[k] * (double) candidates[k]);
+
+          lower[k] *= unit;
+          least = MIN (least, upper[k] * unit);
         }
     }
+  for (guint k = 0; k < N_SCALES; k++)
+    {
+      may_win[k] = lower[k] <= least;
+      left += may_win[k];
+    }
+  return left;
+}
+
+/* Returns the candidate with the least error, the first one if several have it. */
+static float
+best_factor (const Job *job, const CodeTile *tile, float amax, const float candidates[N_SCALES])
+{
+  gboolean may_win[N_SCALES];
+  float sums[N_SCALES][SUMS], best = candidates[0];
+  gboolean found = FALSE;
+  double least = 0.0;
+
+  if (exclude_candidates (job, tile, amax, candidates, may_win) == 1)
+    {
+      guint only = 0;
+
+      while (!may_win[only])
+        only++;
+      return candidates[only];
+    }
+  sum_errors (job, tile, candidates, may_win, sums);
+  for (guint k = 0; k < N_SCALES; k++)
+    if (may_win[k])
+      {
+        double e = error_of_sums (sums[k], candidates[k], amax);
+
+        if (!found || e < least)
+          {
+            least = e;
+            best = candidates[k];
+          }
+        found = TRUE;
+      }
   return best;
 }
 
@@ -182,6 +274,26 @@ search_factor (const Job *job, const CodeTile *tile, float amax, float rtn)
 }
 
 static void
+encode_row (const Job *job, const CodeTile *tile, gsize row, float factor)
+{
+  guint8 *codes = job->codes + row * job->tiles.cols + tile->col;
+  gsize c = 0;
+
+#if QCONV_VECTOR == 256
+  c = fp8_encode_runs (job->dtype, weights_at (job, row, tile->col), codes, tile->width, factor, FALSE, FP8_E4M3);
+#endif
+  for (; c < tile->width; c += STRETCH)
+    {
+      gsize n = MIN (STRETCH, tile->width - c);
+      float between[STRETCH];
+      const float *w = load (job, row, tile->col + c, n, between);
+
+      for (gsize i = 0; i < n; i++)
+        codes[c + i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
+    }
+}
+
+static void
 encode_tile (const Job *job, const CodeTile *tile, float *scale)
 {
   float amax = largest_of_tile (job, tile);
@@ -191,16 +303,7 @@ encode_tile (const Job *job, const CodeTile *tile, float *scale)
     factor = search_factor (job, tile, amax, factor);
   *scale = 1.0f / factor;
   for (gsize r = 0; r < tile->height; r++)
-    for (gsize c = 0; c < tile->width; c += STRETCH)
-      {
-        gsize n = MIN (STRETCH, tile->width - c);
-        guint8 *codes = job->codes + (tile->row + r) * job->tiles.cols + tile->col + c;
-        float between[STRETCH];
-        const float *w = load (job, tile->row + r, tile->col + c, n, between);
-
-        for (gsize i = 0; i < n; i++)
-          codes[i] = fp8_of_f32 (w[i] * factor, FP8_E4M3);
-      }
+    encode_row (job, tile, tile->row + r, factor);
 }
 
 static gboolean

@@ -2,6 +2,9 @@
 /* The operations "fp8-encode", for one scale a tensor, and "magnitudes", the histogram that the search for this
    scale needs. */
 #include "kernels/fp8.h"
+#if QCONV_VECTOR == 256
+#include "kernels/fp8-pairs.h"
+#endif
 
 #define STRETCH 512 /* weights that are F32 at once on the way */
 #define MAGNITUDES 32768
@@ -9,6 +12,15 @@
 /* The result begins with the largest magnitude (F32) and these flags; the counts follow. All are 32-bit words */
 enum { WORD_AMAX, WORD_FLAGS, WORD_COUNTS };
 enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
+
+/* The rows of a weight, as one */
+typedef struct {
+  QconvDType dtype, format;
+  const guint8 *src;
+  guint8 *dst;
+  gsize n;
+  float scale;
+} Job;
 
 #define DEFINE_ENCODE(name, format)                                      \
   static void name (const float *src, guint8 *dst, gsize n, float scale) \
@@ -19,14 +31,48 @@ enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
 DEFINE_ENCODE (encode_e4m3, FP8_E4M3)
 DEFINE_ENCODE (encode_e5m2, FP8_E5M2)
 
+/* Encodes from the weight @start on */
+static void
+encode_from (const Job *job, gsize start)
+{
+  gsize item = qconv_dtype_bits (job->dtype) / 8;
+
+  for (gsize i = start; i < job->n; i += STRETCH)
+    {
+      gsize run = MIN (job->n - i, STRETCH);
+      const float *wide = (const float *) (const void *) (job->src + i * item);
+      float between[STRETCH];
+
+      if (job->dtype != QCONV_F32)
+        {
+          QCONV_LEVEL_NAME (qconv_widen) (job->dtype, job->src + i * item, between, run);
+          wide = between;
+        }
+      if (job->format == QCONV_F8_E4M3)
+        encode_e4m3 (wide, job->dst + i, run, job->scale);
+      else
+        encode_e5m2 (wide, job->dst + i, run, job->scale);
+    }
+}
+
+/* Encodes what vectors can. Returns the number of weights that it encoded */
+static gsize
+encode_runs (const Job *job)
+{
+#if QCONV_VECTOR == 256
+  if (job->format == QCONV_F8_E4M3)
+    return fp8_encode_runs (job->dtype, job->src, job->dst, job->n, job->scale, TRUE, FP8_E4M3);
+  return fp8_encode_runs (job->dtype, job->src, job->dst, job->n, job->scale, TRUE, FP8_E5M2);
+#else
+  return 0;
+#endif
+}
+
 gboolean
 QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  QconvDType dtype = qconv_buffer_dtype (args[0].buffer);
-  gsize rows, cols, item = qconv_dtype_bits (dtype) / 8, n;
-  const guint8 *src = qconv_kernel_in (&args[0]);
-  guint8 *dst = qconv_kernel_out (&args[1]);
-  float scale;
+  gsize rows, cols;
+  Job job = { .dtype = qconv_buffer_dtype (args[0].buffer), .format = qconv_buffer_dtype (args[1].buffer) };
 
   if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &cols, error)
       || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, rows, cols, error)
@@ -34,24 +80,11 @@ QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const 
                              error)
       || !qconv_kernel_fits (&args[2], "scale", QCONV_MASK (QCONV_F32), 1, 1, error))
     return FALSE;
-  n = rows * cols;
-  scale = *(const float *) qconv_kernel_in (&args[2]);
-  for (gsize i = 0; i < n; i += STRETCH)
-    {
-      gsize run = MIN (n - i, STRETCH);
-      const float *wide = (const float *) (const void *) (src + i * item);
-      float between[STRETCH];
-
-      if (dtype != QCONV_F32)
-        {
-          QCONV_LEVEL_NAME (qconv_widen) (dtype, src + i * item, between, run);
-          wide = between;
-        }
-      if (qconv_buffer_dtype (args[1].buffer) == QCONV_F8_E4M3)
-        encode_e4m3 (wide, dst + i, run, scale);
-      else
-        encode_e5m2 (wide, dst + i, run, scale);
-    }
+  job.src = qconv_kernel_in (&args[0]);
+  job.dst = qconv_kernel_out (&args[1]);
+  job.n = rows * cols;
+  job.scale = *(const float *) qconv_kernel_in (&args[2]);
+  encode_from (&job, encode_runs (&job));
   return TRUE;
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations "int4-group-encode-…": 4-bit integers under a scale for each group of columns, which is stored in 16
    bits. */
-#include "kernels/ops.h"
+#include "kernels/int4-estimate.h"
+#include "kernels/integers.h"
 
-#define LANES 16
+#define SUMS 16
 #define HIGHEST 7.0f
-/* A number below 2^22 plus this has the nearest integer, ties to even, in its lowest bits */
-#define ROUND 0x1.8p23f
 
 typedef struct {
   const float *src;
@@ -32,68 +31,73 @@ nearest_code (float w, float scale)
 
   y = y < HIGHEST ? y : HIGHEST;
   y = y > -HIGHEST ? y : -HIGHEST;
-  return (y + ROUND) - ROUND;
+  return (y + INTEGERS_ROUND) - INTEGERS_ROUND;
 }
 
 static float
 largest_of (const float *w, gsize n)
 {
-  float top = 0.0f;
+  gint32 top = 0;
 
   for (gsize i = 0; i < n; i++)
-    top = top < (w[i] < 0.0f ? -w[i] : w[i]) ? (w[i] < 0.0f ? -w[i] : w[i]) : top;
-  return top;
+    {
+      gint32 magnitude = (gint32) (bits_of_f32 (w[i]) & 0x7fffffff);
+
+      top = magnitude > top ? magnitude : top;
+    }
+  return f32_of_bits ((guint32) top);
 }
 
 /* Returns the sum of the squares of weight - code * scale. Item i goes to lane i modulo 16 */
 static float
 error_of (const float *w, gsize n, float scale)
 {
-  float lanes[LANES] = { 0.0f };
+  float lanes[SUMS] = { 0.0f };
 
-  for (gsize i = 0; i < n; i += LANES)
-    for (gsize k = 0; k < LANES; k++)
+  for (gsize i = 0; i < n; i += SUMS)
+    for (gsize k = 0; k < SUMS; k++)
       {
         float d = w[i + k] - nearest_code (w[i + k], scale) * scale;
 
         lanes[k] += d * d;
       }
-  for (gsize half = LANES / 2; half > 0; half /= 2)
+  for (gsize half = SUMS / 2; half > 0; half /= 2)
     for (gsize k = 0; k < half; k++)
       lanes[k] += lanes[k + half];
   return lanes[0];
 }
 
-/* Returns the scale with the least error of those below and above @first, which is the first to be tried */
+/* Returns the scale with the least error of those below and above @first, which is the first to be tried. Estimates
+   exclude most of them. */
 static float
-search_scale (const Job *job, const float *w, float first)
+search_scale (const Job *job, const float *w, float top, float first)
 {
-  static const float factors[] = { 0.96875f, 0.9375f, 0.90625f, 0.875f,   0.84375f, 0.8125f,
-                                   0.78125f, 0.75f,   0.71875f, 1.03125f, 1.0625f,  1.09375f };
-  float best = first, least = error_of (w, job->group, first);
+  static const float factors[INT4_SCALES] = { 1.0f,     0.96875f, 0.9375f,  0.90625f, 0.875f,  0.84375f, 0.8125f,
+                                              0.78125f, 0.75f,    0.71875f, 1.03125f, 1.0625f, 1.09375f };
+  float scales[INT4_SCALES], best = first, least = 0.0f;
+  gboolean may_win[INT4_SCALES], found = FALSE;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (factors); i++)
+  for (guint i = 0; i < INT4_SCALES; i++)
+    scales[i] = i == 0 ? first : stored_scale (job, first * factors[i]);
+  if (int4_exclude (w, job->group, top, scales, may_win) == 1)
     {
-      float scale = stored_scale (job, first * factors[i]), error = error_of (w, job->group, scale);
-
-      if (error < least)
-        {
-          least = error;
-          best = scale;
-        }
+      for (guint i = 0; i < INT4_SCALES; i++)
+        best = may_win[i] ? scales[i] : best;
+      return best;
     }
+  for (guint i = 0; i < INT4_SCALES; i++)
+    if (may_win[i])
+      {
+        float error = error_of (w, job->group, scales[i]);
+
+        if (!found || error < least)
+          {
+            least = error;
+            best = scales[i];
+          }
+        found = TRUE;
+      }
   return best;
-}
-
-static void
-encode_group (const float *w, guint8 *codes, gsize n, float scale)
-{
-  for (gsize i = 0; i < n / 2; i++)
-    {
-      gint low = (gint) nearest_code (w[2 * i], scale), high = (gint) nearest_code (w[2 * i + 1], scale);
-
-      codes[i] = (guint8) ((low & 15) | (high & 15) << 4);
-    }
 }
 
 /* Arguments: weights, codes, scales, rows, cols, group, type of the stored scales */
@@ -105,7 +109,7 @@ begin (Job *job, const QconvArg *args, GError **error)
       || !qconv_kernel_count (&args[5], "group", &job->group, error))
     return FALSE;
   job->stored = (QconvDType) args[6].i;
-  if (job->group == 0 || job->group % LANES != 0 || job->cols % job->group != 0
+  if (job->group == 0 || job->group % SUMS != 0 || job->cols % job->group != 0
       || (job->stored != QCONV_BF16 && job->stored != QCONV_F16))
     return qconv_fail (error, QCONV_ERROR_BUG, "the group or the type of the scales does not fit");
   job->src = qconv_kernel_in (&args[0]);
@@ -129,9 +133,9 @@ run (const QconvArg *args, gboolean search, GError **error)
       float top = largest_of (w, job.group), scale = stored_scale (&job, top / HIGHEST);
 
       if (search && top > 0.0f)
-        scale = search_scale (&job, w, scale);
+        scale = search_scale (&job, w, top, scale);
       job.scales[i] = scale;
-      encode_group (w, job.codes + i * (job.group / 2), job.group, scale);
+      integers_encode_int4 (w, job.codes + i * (job.group / 2), job.group, scale);
     }
   return TRUE;
 }

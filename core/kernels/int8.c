@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations "int8-…" and "int4-…": symmetric integers under F32 scales, after an optional rotation. Each
    row is widened and rotated into scratch memory, which stays in the nearest caches. */
-#include "kernels/ops.h"
-
-#define STRETCH 512 /* codes that are packed at once */
-/* A number below 2^22 plus this has the nearest integer, ties to even, in its lowest bits */
-#define ROUND 0x1.8p23f
+#include "kernels/integers.h"
 
 typedef struct {
   QconvDType dtype;
@@ -29,40 +25,10 @@ largest_of (const float *x, gsize n)
   return f32_of_bits (top);
 }
 
-static inline void
-encode_run (const float *x, gint8 *codes, gsize n, float scale, float lowest, float highest)
-{
-  for (gsize i = 0; i < n; i++)
-    {
-      float y = x[i] / scale;
-
-      y = y < highest ? y : highest;
-      y = y > lowest ? y : lowest;
-      codes[i] = (gint8) bits_of_f32 (y + ROUND);
-    }
-}
-
 static void
 encode_int8 (const float *x, gint8 *codes, gsize n, float scale)
 {
-  encode_run (x, codes, n, scale, -128.0f, 127.0f);
-}
-
-static void
-encode_int4 (const float *x, guint8 *codes, gsize n, float scale)
-{
-  gint8 wide[STRETCH];
-
-  for (gsize c = 0; c < n; c += STRETCH)
-    {
-      gsize run = MIN (n - c, STRETCH);
-
-      encode_run (x + c, wide, run, scale, -7.0f, 7.0f);
-      if (run % 2 != 0)
-        wide[run] = 0;
-      for (gsize i = 0; i < (run + 1) / 2; i++)
-        codes[c / 2 + i] = (guint8) ((wide[2 * i] & 15) | (guint8) wide[2 * i + 1] << 4);
-    }
+  integers_run (x, codes, n, scale, -128.0f, 127.0f);
 }
 
 static const float *
@@ -141,7 +107,7 @@ QCONV_LEVEL_NAME (qconv_op_int4_encode_row) (gpointer device, gpointer stream, c
       float top = largest_of (x, job.cols);
 
       job.scales[r] = (top < 1e-10f ? 1e-10f : top) / 7.0f;
-      encode_int4 (x, job.codes + r * (job.cols / 2 + job.cols % 2), job.cols, job.scales[r]);
+      integers_encode_int4 (x, job.codes + r * (job.cols / 2 + job.cols % 2), job.cols, job.scales[r]);
     }
   return TRUE;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations "mxfp8-encode" and "mxfp8-decode": E4M3 codes, a power of two for 32 columns. */
 #include "kernels/fp8.h"
+#if QCONV_VECTOR == 256
+#include "kernels/fp8-pairs.h"
+#endif
 
 #define BLOCK 32
 #define RUN 16 /* blocks that are encoded at once */
@@ -90,6 +93,54 @@ encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
     }
 }
 
+#if QCONV_VECTOR == 256
+G_STATIC_ASSERT (BLOCK == FP8_RUN);
+
+/* Encodes whole blocks, eight at once. Returns how many it encoded: it leaves the last ones, and everything from eight
+   blocks on of which one has the highest exponent. @dtype: a constant */
+static inline gsize
+encode_octets (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
+{
+  gsize bytes = BLOCK * (dtype == QCONV_F32 ? 4 : 2), b = 0;
+
+  for (; b + LANES <= n_blocks; b += LANES)
+    {
+      VecF top = pairs_largest (dtype, src + b * bytes, BLOCK), least = top / 448.0f;
+      VecI e = ((VecI) least >> 23) - (((VecI) least & 0x7fffff) != 0);
+
+      e &= top >= LEAST_AMAX;
+      if (vec_any (e >= HIGHEST))
+        break;
+      vec_store_bytes (exponents + b, e);
+      for (gsize i = 0; i < LANES; i++)
+        {
+          VecF factor = vec_set (f32_of_bits ((254u - exponents[b + i]) << 23));
+
+          fp8_encode_run (dtype, src + (b + i) * bytes, codes + (b + i) * BLOCK, factor, FALSE, FP8_E4M3);
+          if (exponents[b + i] == 0)
+            memset (codes + (b + i) * BLOCK, 0, BLOCK);
+        }
+    }
+  return b;
+}
+
+static gsize
+encode_most (const Size *s, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
+{
+  if (s->dtype == QCONV_F32)
+    return encode_octets (QCONV_F32, src, n_blocks, codes, exponents);
+  if (s->dtype == QCONV_F16)
+    return encode_octets (QCONV_F16, src, n_blocks, codes, exponents);
+  return encode_octets (QCONV_BF16, src, n_blocks, codes, exponents);
+}
+#else
+static gsize
+encode_most (const Size *s, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
+{
+  return 0;
+}
+#endif
+
 static void
 encode_row (const Size *s, const guint8 *src, guint8 *codes, guint8 *exponents)
 {
@@ -97,7 +148,7 @@ encode_row (const Size *s, const guint8 *src, guint8 *codes, guint8 *exponents)
   float between[RUN * BLOCK];
   guint8 last[BLOCK];
 
-  for (gsize b = 0; b < whole; b += RUN)
+  for (gsize b = encode_most (s, src, whole, codes, exponents); b < whole; b += RUN)
     {
       gsize n = MIN (whole - b, RUN);
       const float *w = (const float *) (const void *) (src + b * BLOCK * item);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Encodes E2M1 and E4M3 in vectors, and searches block scales with them: a lane for every block. nvfp4-vector.c calls
-   it. */
+/* Encodes E2M1 and E4M3 in vectors, and searches block scales with them. Lane b holds block b; w[i] is the i-th weight
+   of every block. nvfp4-avx2.c and nvfp4-vector.c call it. */
 #pragma once
 #include <float.h>
 
@@ -8,6 +8,26 @@
 #include "kernels/vector.h"
 
 #define EXPONENT 0x7f800000
+
+static inline void
+load_group (QconvDType dtype, const guint8 *src, VecF w[QCONV_NVFP4_BLOCK])
+{
+  gsize item = dtype == QCONV_F32 ? 4 : 2, step = QCONV_NVFP4_BLOCK * item;
+  VecI v[8];
+
+  for (guint half = 0; half < (dtype == QCONV_BF16 ? 1 : 2); half++)
+    {
+      vec_load_columns (v, src + half * 8 * item, step, dtype == QCONV_F16);
+      for (guint i = 0; i < 8; i++)
+        if (dtype == QCONV_BF16)
+          {
+            w[2 * i] = (VecF) (v[i] << 16);
+            w[2 * i + 1] = (VecF) (v[i] & (gint32) 0xffff0000);
+          }
+        else
+          w[half * 8 + i] = (VecF) v[i];
+    }
+}
 
 /* Returns a number whose last place is the E2M1 step at @q (at most 6), so that adding it rounds @q */
 static inline VecF
@@ -94,7 +114,7 @@ search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float
   return chosen & (start != 0);
 }
 
-#if QCONV_VECTOR == 512
+#if QCONV_VECTOR >= 256
 /* One step of q = |w|/scale in the units of estimates. 16-bit products then hold q below LARGEST_Q, and the squares of
    a block fit 32 bits */
 #define PARTS 8192
@@ -114,21 +134,21 @@ shares_of_top (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NV
     shares[i] = (VecRaw) (vec_round_to_int (m[2 * i] * factor) | vec_round_to_int (m[2 * i + 1] * factor) << 16);
 }
 
-/* Estimates sqrt (sum of d*d) in PARTS; @top_q: |w|/scale of the largest weight, below LARGEST_Q */
-static inline VecF
-estimate_norm (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
+/* Estimates the sum of d*d in PARTS^2; @top_q: |w|/scale of the largest weight, at most LARGEST_Q */
+static inline VecRaw
+estimate_sum (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
 {
   VecI factor = vec_round_to_int (top_q * (PARTS * 65536.0f / 65535.0f));
-  VecRaw sum = _mm512_setzero_si512 ();
+  VecRaw sum = { 0 };
 
   factor |= factor << 16;
   for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
     {
-      VecRaw q = _mm512_mulhi_epu16 (shares[i], (VecRaw) factor), d = _mm512_sub_epi16 (q, vec_nearest_e2m1 (q));
+      VecRaw q = VEC (mulhi_epu16) (shares[i], (VecRaw) factor), d = VEC (sub_epi16) (q, vec_nearest_e2m1 (q));
 
-      sum = _mm512_add_epi32 (sum, _mm512_madd_epi16 (d, d));
+      sum = VEC (add_epi32) (sum, VEC (madd_epi16) (d, d));
     }
-  return vec_root (sum);
+  return sum;
 }
 
 /* Returns the first candidate with the least exact error, among those that may have it */
@@ -150,31 +170,44 @@ choose_exactly (const VecF m[QCONV_NVFP4_BLOCK], const Candidate c[QCONV_NVFP4_N
   return chosen;
 }
 
+/* Sets lower[i] to what the error of @c[i] cannot go below, as a norm in PARTS. Returns what the least error cannot
+   exceed. Three loops, since divisions and roots would keep the sums waiting. */
+static inline VecF
+bound_errors (const VecF m[QCONV_NVFP4_BLOCK], VecF top, const Candidate c[QCONV_NVFP4_N_OFFSETS],
+              VecF lower[QCONV_NVFP4_N_OFFSETS])
+{
+  const VecF limit = vec_set (LARGEST_Q);
+  VecRaw shares[QCONV_NVFP4_BLOCK / 2], sums[QCONV_NVFP4_N_OFFSETS];
+  VecF top_q[QCONV_NVFP4_N_OFFSETS], bound = vec_set (FLT_MAX);
+
+  shares_of_top (m, top, shares);
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    top_q[i] = top * c[i].inverse;
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    sums[i] = estimate_sum (shares, vec_min (top_q[i], limit));
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      VecF unit = vec_of_e4m3 (c[i].code), norm = vec_root (sums[i]);
+
+      /* the largest weight alone can have a large error */
+      lower[i] = vec_select_less (top_q[i], limit, unit * (norm - UNSURE), unit * ((top_q[i] - 6.0f) * PARTS - UNSURE));
+      bound = vec_min (bound, vec_select_less (top_q[i], limit, unit * (norm + UNSURE), bound));
+    }
+  return bound;
+}
+
 /* Makes the same choice as search_every_scale(). Estimated errors exclude scales that cannot have the least error; if
    several scales are left, their exact errors decide */
 static inline VecI
 search_likely_scales (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
 {
   Candidate c[QCONV_NVFP4_N_OFFSETS];
-  VecF lower[QCONV_NVFP4_N_OFFSETS], bound = vec_set (FLT_MAX);
+  VecF lower[QCONV_NVFP4_N_OFFSETS], bound;
   VecI may_win[QCONV_NVFP4_N_OFFSETS], once = { 0 }, twice = { 0 }, chosen = { 0 };
-  VecRaw shares[QCONV_NVFP4_BLOCK / 2];
-  const VecF limit = vec_set (LARGEST_Q);
 
-  shares_of_top (m, top, shares);
   for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    {
-      VecF top_q, norm, unit;
-
-      c[i] = candidate (start, offsets[i], tensor_scale);
-      unit = vec_of_e4m3 (c[i].code);
-      top_q = top * c[i].inverse;
-      /* the largest weight alone can have a large error */
-      lower[i] = unit * ((top_q - 6.0f) * PARTS - UNSURE);
-      norm = estimate_norm (shares, vec_min (top_q, limit));
-      lower[i] = vec_select_less (top_q, limit, unit * (norm - UNSURE), lower[i]);
-      bound = vec_min (bound, vec_select_less (top_q, limit, unit * (norm + UNSURE), bound));
-    }
+    c[i] = candidate (start, offsets[i], tensor_scale);
+  bound = bound_errors (m, top, c, lower);
   for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
     {
       may_win[i] = (VecI) (lower[i] <= bound);
@@ -196,7 +229,7 @@ search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tens
 
   for (guint i = 0; i < QCONV_NVFP4_BLOCK; i++)
     m[i] = vec_abs (w[i]);
-#if QCONV_VECTOR == 512
+#if QCONV_VECTOR >= 256
   /* if no square can leave the range of FP32 and the first candidate clips no block */
   if (tensor_scale >= 0x1p-40f && tensor_scale <= 0x1p40f
       && !vec_any (~(top * candidate (start, 0, tensor_scale).inverse < vec_set (LARGEST_Q))))

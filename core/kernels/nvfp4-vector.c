@@ -1,27 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Encodes as many NVFP4 blocks at once as a vector has lanes. Lane b holds block b; w[i] is the i-th weight of every
-   block. */
+/* Encodes as many NVFP4 blocks at once as a vector has lanes, for the levels neon and avx512. */
 #include "kernels/nvfp4-search.h"
-
-static inline void
-load_group (QconvDType dtype, const guint8 *src, VecF w[QCONV_NVFP4_BLOCK])
-{
-  gsize item = dtype == QCONV_F32 ? 4 : 2, step = QCONV_NVFP4_BLOCK * item;
-  VecI v[8];
-
-  for (guint half = 0; half < (dtype == QCONV_BF16 ? 1 : 2); half++)
-    {
-      vec_load_columns (v, src + half * 8 * item, step, dtype == QCONV_F16);
-      for (guint i = 0; i < 8; i++)
-        if (dtype == QCONV_BF16)
-          {
-            w[2 * i] = (VecF) (v[i] << 16);
-            w[2 * i + 1] = (VecF) (v[i] & (gint32) 0xffff0000);
-          }
-        else
-          w[half * 8 + i] = (VecF) v[i];
-    }
-}
 
 static inline VecI
 codes_of_eight (const VecF w[8], VecF s)

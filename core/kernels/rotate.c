@@ -2,6 +2,9 @@
 /* The ConvRot rotation: a group of G = 4^k columns times H4 ⊗ … ⊗ H4 / 2^k, k factors of
    H4 = [1 1 1 -1; 1 1 -1 1; 1 -1 1 1; -1 1 1 1]. It is symmetric and its own inverse. */
 #include "kernels/ops.h"
+#if QCONV_VECTOR == 256
+#include "kernels/rotate-avx2.h"
+#endif
 
 #define STRETCH 1024 /* columns that pass from step to step in the nearest cache: the largest group */
 
@@ -80,6 +83,29 @@ QCONV_LEVEL_NAME (qconv_rotation_fits) (gsize group, gsize cols, GError **error)
   return TRUE;
 }
 
+#if QCONV_VECTOR == 256
+/* Rotates groups that fill vectors. Returns whether they do */
+static gboolean
+rotate_vectors (QconvDType dtype, const void *src, float *dst, gsize n, gsize group, float factor)
+{
+  if (group < 16)
+    return FALSE;
+  if (dtype == QCONV_F32)
+    rotate_groups (QCONV_F32, src, dst, n, group, factor);
+  else if (dtype == QCONV_F16)
+    rotate_groups (QCONV_F16, src, dst, n, group, factor);
+  else
+    rotate_groups (QCONV_BF16, src, dst, n, group, factor);
+  return TRUE;
+}
+#else
+static gboolean
+rotate_vectors (QconvDType dtype, const void *src, float *dst, gsize n, gsize group, float factor)
+{
+  return FALSE;
+}
+#endif
+
 /* Halves before it adds, so that sums overflow only for weights near the largest F32. Subnormal weights lose bits
    that are far below the least scale. */
 void
@@ -95,6 +121,8 @@ QCONV_LEVEL_NAME (qconv_rotate) (QconvDType dtype, const void *src, float *dst, 
         QCONV_LEVEL_NAME (qconv_widen) (dtype, src, dst, n);
       return;
     }
+  if (rotate_vectors (dtype, src, dst, n, group, factor))
+    return;
   for (gsize done = 0; done < n; done += STRETCH)
     {
       gsize run = MIN (n - done, STRETCH);

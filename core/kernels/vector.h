@@ -64,6 +64,13 @@ vec_root (VecRaw a)
   return _mm512_sqrt_ps (_mm512_cvtepu32_ps (a));
 }
 
+/* Returns the sum of all lanes, added in any order */
+static inline float
+vec_sum (VecF a)
+{
+  return _mm512_reduce_add_ps (a);
+}
+
 /* Joins eight floats of one place and eight of another */
 static inline VecRaw
 vec_join (__m256i low, __m256i high)
@@ -130,6 +137,49 @@ static inline gboolean
 vec_all_not_less (VecF a, VecF b)
 {
   return _mm256_movemask_ps (_mm256_cmp_ps (a, b, _CMP_GE_OQ)) == 0xff;
+}
+
+static inline gboolean
+vec_any (VecI mask)
+{
+  return !_mm256_testz_si256 ((__m256i) mask, (__m256i) mask);
+}
+
+static inline VecRaw
+vec_nearest_e2m1 (VecRaw q)
+{
+  /* high bytes for every quarter from 0 to 4, and from 4 to 8 */
+  const __m256i low = _mm256_broadcastsi128_si256 (
+      _mm_setr_epi8 (0x00, 0x10, 0x10, 0x20, 0x20, 0x30, 0x30, 0x40, 0x40, 0x40, 0x60, 0x60, 0x60, 0x60, -0x80, -0x80));
+  const __m256i high = _mm256_broadcastsi128_si256 (_mm_setr_epi8 (
+      -0x80, -0x80, -0x80, -0x80, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40, -0x40));
+  /* high bytes are numbers of quarters; low bytes, with their highest bit set, pick 0 */
+  __m256i quarter = _mm256_or_si256 (_mm256_srli_epi16 (q, 3), _mm256_set1_epi16 (0x80));
+
+  return _mm256_blendv_epi8 (_mm256_shuffle_epi8 (low, quarter), _mm256_shuffle_epi8 (high, quarter), q);
+}
+
+static inline VecI
+vec_round_to_int (VecF a)
+{
+  return (VecI) _mm256_cvtps_epi32 (a);
+}
+
+static inline VecF
+vec_root (VecRaw a)
+{
+  __m256 n = _mm256_cvtepi32_ps (a); /* 2^32 too low if the highest bit is set */
+
+  return _mm256_sqrt_ps (n + _mm256_blendv_ps (_mm256_setzero_ps (), _mm256_set1_ps (0x1p32f), n));
+}
+
+static inline float
+vec_sum (VecF a)
+{
+  __m128 four = _mm_add_ps (_mm256_castps256_ps128 (a), _mm256_extractf128_ps (a, 1));
+  __m128 two = _mm_add_ps (four, _mm_movehl_ps (four, four));
+
+  return _mm_cvtss_f32 (_mm_add_ss (two, _mm_movehdup_ps (two)));
 }
 
 static inline VecRaw

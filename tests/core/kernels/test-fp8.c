@@ -62,22 +62,27 @@ test_all_codes (const QconvKernelLevel *level)
       }
 }
 
-/* Tests that nothing becomes Inf or NaN, with any scale */
+/* Tests that nothing becomes Inf or NaN, with any scale, and that levels agree about it */
 static void
 test_saturation (const QconvKernelLevel *level)
 {
   static const float scales[] = { 1.0f, 0.0f, 1e-45f, 1e38f, INFINITY, NAN };
-  float w[]
-      = { 0.0f, -0.0f, 1e-45f, 464.0f, 465.0f, 480.0f, 61439.0f, 61440.0f, -1e9f, 3.4e38f, INFINITY, -INFINITY, NAN };
+  static const float edges[] = { 0.0f,     -0.0f, 1e-45f,  464.0f,   465.0f,    480.0f, 61439.0f,
+                                 61440.0f, -1e9f, 3.4e38f, INFINITY, -INFINITY, NAN,    -NAN };
+  float w[7 * G_N_ELEMENTS (edges)];
 
+  for (guint k = 0; k < G_N_ELEMENTS (w); k++)
+    w[k] = edges[k % G_N_ELEMENTS (edges)];
   for (guint d = 0; d < G_N_ELEMENTS (code_dtypes); d++)
     for (guint i = 0; i < G_N_ELEMENTS (scales); i++)
       {
-        g_autofree guint8 *got
-            = encode (level, KERNEL_MATRIX (QCONV_F32, w, 1, G_N_ELEMENTS (w)), code_dtypes[d], scales[i]);
+        const KernelMatrix m = { QCONV_F32, w, 1, G_N_ELEMENTS (w) };
+        g_autofree guint8 *got = encode (level, &m, code_dtypes[d], scales[i]);
+        g_autofree guint8 *want = encode (qconv_kernel_levels (), &m, code_dtypes[d], scales[i]);
 
         for (guint k = 0; k < G_N_ELEMENTS (w); k++)
           g_assert_cmphex (got[k] & 0x7f, <=, largest_code (code_dtypes[d]));
+        g_assert_cmpmem (got, G_N_ELEMENTS (w), want, G_N_ELEMENTS (w));
       }
 }
 
@@ -236,6 +241,46 @@ test_kinds (const QconvKernelLevel *level)
       }
 }
 
+/* Fills with a few mantissas in many octaves, times @unit: many scales are about as good as each other, and many weights
+   lie below what estimates count */
+static void
+fill_with_octaves (float *w, gsize n, float unit, guint64 *state)
+{
+  for (gsize i = 0; i < n; i++)
+    {
+      guint32 r = kernel_random (state);
+      float mantissa = 1.0f + (float) (r >> 8 & 3) / 128.0f;
+
+      w[i] = (r & 0x80000000 ? -unit : unit) * mantissa * f32_of_bits ((127 - (r & 31)) << 23);
+    }
+}
+
+/* Tests tiles that are large enough for estimates, within their range and outside */
+static void
+test_large_tiles (const QconvKernelLevel *level)
+{
+  static const float units[] = { 1.0f, 0.02f, 1e-4f, 1e-12f, 1e-30f, 1e29f, 1e31f, 1e38f };
+  const gsize rows = 10, cols = 1040;
+  g_autofree float *wide = g_new (float, rows *cols);
+  guint64 state = 17;
+
+  for (guint i = 0; i < G_N_ELEMENTS (units) + KERNEL_N_KINDS; i++)
+    for (guint d = 0; d < 3; d++)
+      {
+        g_autofree void *w = NULL;
+        KernelMatrix m = { kernel_weight_dtypes[d], NULL, rows, cols };
+
+        if (i < G_N_ELEMENTS (units))
+          fill_with_octaves (wide, rows * cols, units[i], &state);
+        else
+          kernel_fill (i - G_N_ELEMENTS (units), wide, rows * cols, &state);
+        m.data = w = kernel_narrow (m.dtype, wide, rows * cols);
+        assert_equal_tiles (level, &m, rows, cols);
+        assert_equal_tiles (level, &m, 7, 600);
+        assert_equal_tiles (level, &m, 1, cols);
+      }
+}
+
 static void
 check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer level)
 {
@@ -334,6 +379,7 @@ main (int argc, char **argv)
   kernel_add_tests ("/fp8/saturation", test_saturation);
   kernel_add_tests ("/fp8/decode", test_decode);
   kernel_add_tests ("/fp8/kinds", test_kinds);
+  kernel_add_tests ("/fp8/large-tiles", test_large_tiles);
   kernel_add_tests ("/fp8/tails", test_tails);
   kernel_add_tests ("/fp8/largest-mx", test_largest_mx);
   kernel_add_tests ("/fp8/magnitudes", test_magnitudes);

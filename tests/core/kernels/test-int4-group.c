@@ -12,19 +12,25 @@ enum { ROWS = 7, COLS = 192, GROUP = 64, GROUPS = ROWS * COLS / GROUP };
 /* One encoded matrix, to the byte, so that a sanitizer finds writes behind it */
 typedef struct {
   guint8 codes[ROWS * COLS / 2];
-  float scales[GROUPS];
+  float scales[ROWS * COLS / 16];
 } Encoded;
+
+static void
+encode_groups (const QconvKernelLevel *level, const char *op, const float *w, gsize group, QconvDType dtype, Encoded *e)
+{
+  QconvBuffer floats = QCONV_BUFFER (w, sizeof (float) * ROWS * COLS, QCONV_F32);
+  QconvBuffer codes = QCONV_BUFFER (e->codes, sizeof e->codes, QCONV_U4);
+  QconvBuffer scales = QCONV_BUFFER (e->scales, ROWS * COLS / group * sizeof (float), QCONV_F32);
+
+  memset (e, 0xaa, sizeof *e);
+  KERNEL_RUN (level, op, QCONV_BUF (&floats), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_I (ROWS), QCONV_I (COLS),
+              QCONV_I (group), QCONV_I (dtype));
+}
 
 static void
 encode (const QconvKernelLevel *level, const char *op, const float *w, QconvDType dtype, Encoded *e)
 {
-  QconvBuffer floats = QCONV_BUFFER (w, sizeof (float) * ROWS * COLS, QCONV_F32);
-  QconvBuffer codes = QCONV_BUFFER (e->codes, sizeof e->codes, QCONV_U4);
-  QconvBuffer scales = QCONV_BUFFER (e->scales, sizeof e->scales, QCONV_F32);
-
-  memset (e, 0xaa, sizeof *e);
-  KERNEL_RUN (level, op, QCONV_BUF (&floats), QCONV_BUF (&codes), QCONV_BUF (&scales), QCONV_I (ROWS), QCONV_I (COLS),
-              QCONV_I (GROUP), QCONV_I (dtype));
+  encode_groups (level, op, w, GROUP, dtype, e);
 }
 
 /* Returns the squared error of group @i. Checks that no code is -8 */
@@ -60,6 +66,39 @@ test_levels (const QconvKernelLevel *level)
       encode (qconv_kernel_levels (), ops[i % 2], w, dtypes[i / 2 % 2], &want);
       encode (level, ops[i % 2], w, dtypes[i / 2 % 2], &got);
       g_assert_cmpmem (&got, sizeof got, &want, sizeof want);
+    }
+}
+
+/* Tests the search where many scales are about as good as each other: with weights that lie on halves of steps, groups of
+   one magnitude, and scales that the type cannot hold, for groups of any size */
+static void
+test_close_decisions (const QconvKernelLevel *level)
+{
+  static const gsize groups[] = { 16, 48, 64, 96, 192 };
+  static const float units[] = { 1.0f, 0.013f, 1e-7f, 1e-30f, 1e4f, 1e30f };
+  guint64 state = 5;
+
+  for (guint i = 0; i < 8 * G_N_ELEMENTS (groups) * G_N_ELEMENTS (units); i++)
+    {
+      gsize group = groups[i % G_N_ELEMENTS (groups)];
+      float unit = units[i / G_N_ELEMENTS (groups) % G_N_ELEMENTS (units)], w[ROWS * COLS];
+      Encoded want, got;
+
+      for (gsize k = 0; k < ROWS * COLS; k++)
+        {
+          guint32 r = kernel_random (&state);
+          float steps = k / group % 3 == 0 ? 7.0f : (float) (r % 16) / 2.0f, nudge = (float) (r >> 8 & 3) * 0x1p-23f;
+
+          w[k] = (r & 0x80000000 ? -unit : unit) * (k % group == 0 ? 7.0f : steps) * (1.0f + nudge);
+        }
+      for (guint d = 0; d < 2; d++)
+        {
+          QconvDType dtype = d == 0 ? QCONV_BF16 : QCONV_F16;
+
+          encode_groups (qconv_kernel_levels (), "int4-group-encode-search", w, group, dtype, &want);
+          encode_groups (level, "int4-group-encode-search", w, group, dtype, &got);
+          g_assert_cmpmem (&got, sizeof got, &want, sizeof want);
+        }
     }
 }
 
@@ -162,6 +201,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/int4-group/levels", test_levels);
+  kernel_add_tests ("/int4-group/close-decisions", test_close_decisions);
   kernel_add_tests ("/int4-group/definition", test_definition);
   kernel_add_tests ("/int4-group/search", test_search);
   kernel_add_tests ("/int4-group/refused", test_refused);

@@ -129,6 +129,35 @@ test_close_decisions (const QconvKernelLevel *level)
     }
 }
 
+/* Tests blocks for which several scales are exactly or all but equally good, and blocks of one magnitude, whose sums of
+   squares are the largest: estimates must neither exclude the winner nor overflow */
+static void
+test_equal_errors (const QconvKernelLevel *level)
+{
+  static const float steps[] = { 0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f };
+  const gsize blocks = test_is_small () ? 1024 : 16384;
+  g_autofree float *w = g_new (float, 16 * blocks);
+  guint64 state = 13;
+
+  for (gsize b = 0; b < blocks; b++)
+    {
+      gboolean same = b % 4 == 0;
+      /* 24 times a step is a multiple of the scales 8, 12 and 16 */
+      float unit = (float) (8 + kernel_random (&state) % 24) * (same ? 1.0f : 24.0f);
+
+      for (gsize i = 0; i < 16; i++)
+        {
+          guint32 r = kernel_random (&state), nudge = b % 3 == 0 ? r >> 8 & 3 : 0;
+          float step = same ? 6.0f : steps[r % 8], x = unit * (i == 0 ? 6.0f : step);
+
+          w[16 * b + i] = (r & 0x80000000 ? -1.0f : 1.0f) * x * (1.0f + (float) nudge * 0x1p-23f);
+        }
+    }
+  assert_equal_levels (level, KERNEL_MATRIX (QCONV_F32, w, 1, 16 * blocks), 1.0f);
+  assert_equal_levels (level, KERNEL_MATRIX (QCONV_F32, w, 1, 16 * blocks), 24.0f);
+  assert_equal_levels (level, KERNEL_MATRIX (QCONV_F32, w, 1, 16 * blocks), 0.37f);
+}
+
 static void
 check_tail (QconvDType dtype, gconstpointer weights, gsize cols, gconstpointer level)
 {
@@ -349,6 +378,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/nvfp4/kinds", test_kinds);
   kernel_add_tests ("/nvfp4/close-decisions", test_close_decisions);
+  kernel_add_tests ("/nvfp4/equal-errors", test_equal_errors);
   kernel_add_tests ("/nvfp4/tails", test_tails);
   kernel_add_tests ("/nvfp4/padding", test_padding);
   kernel_add_tests ("/nvfp4/zeros", test_zeros);
