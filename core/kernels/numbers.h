@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Converts single numbers between formats. Kernels, those of devices too, call it item by item; it is the reference that
-   vector code must equal. */
+/* Converts single numbers between formats. Kernels, those of devices too, call it item by item; it is the reference
+   that vector code must equal. */
 #pragma once
 #include "kernels/items/item.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the headers of this folder need to compile as C, as C++ and by nvcc for a device. They hold what the scalar
-   level and the CUDA backend compute for one unit of work, so that both give the same bytes. GLib ends at the device, so
-   its names of types are given here for C++. */
+   level and the CUDA backend compute for one unit of work, so that both give the same bytes. GLib ends at the device,
+   so its names of types are given here for C++. */
 #pragma once
 #include <string.h>
 
