@@ -180,7 +180,7 @@ for check in includes format format-names heads readmes sizes text headers; do
 done
 expect bad pkgconfig "an empty tree" "$scratch/tree"
 good_tree
-rm core/kernels/*
+rm -r core/kernels/*
 expect bad includes "a folder without files"
 
 # The counter of results, which decides whether all of this was run

@@ -27,13 +27,15 @@ typedef size_t gsize;
 #define G_N_ELEMENTS(a) (sizeof (a) / sizeof ((a)[0]))
 #endif
 
-/* QCONV_ITEM begins a function, QCONV_TABLE a constant array; QCONV_UNROLL stands before a loop over an array that must
-   stay in registers */
+/* QCONV_ITEM begins a function, QCONV_SIZE one that whoever starts kernels calls too, QCONV_TABLE a constant array;
+   QCONV_UNROLL stands before a loop over an array that must stay in registers */
 #ifdef __CUDACC__
+#define QCONV_SIZE static __host__ __device__ __forceinline__
 #define QCONV_ITEM static __device__ __forceinline__
 #define QCONV_TABLE [[maybe_unused]] static __device__ const
 #define QCONV_UNROLL _Pragma ("unroll")
 #else
+#define QCONV_SIZE static inline
 #define QCONV_ITEM static inline
 #define QCONV_TABLE static const
 #define QCONV_UNROLL

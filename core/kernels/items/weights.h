@@ -28,7 +28,7 @@ is_aligned (const void *p, gsize to)
 }
 
 /* Returns the size of an item in bytes. @dtype: any that widen_item() takes */
-QCONV_ITEM guint
+QCONV_SIZE guint
 item_bytes (QconvDType dtype)
 {
   switch ((int) dtype)
