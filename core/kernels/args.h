@@ -17,14 +17,15 @@ gboolean qconv_kernel_fits (const QconvArg *arg, const char *what, guint32 dtype
 /* Returns how many whole items the buffer holds. */
 gsize qconv_kernel_items (const QconvArg *arg);
 
+/* Return the address of the first byte of a buffer, which only the buffer's device may read and write */
 static inline const void *
 qconv_kernel_in (const QconvArg *arg)
 {
-  return qconv_buffer_data (arg->buffer);
+  return qconv_buffer_address (arg->buffer);
 }
 
 static inline void *
 qconv_kernel_out (const QconvArg *arg)
 {
-  return qconv_buffer_data (arg->buffer);
+  return qconv_buffer_address (arg->buffer);
 }

@@ -41,26 +41,26 @@ narrow_to_f16 (const float *src, guint16 *dst, gsize n)
     dst[i] = f16_of_f32 (src[i]);
 }
 
-#define DEFINE_WIDEN(dtype, type, expression)                      \
-  static void widen_##dtype (const type *src, float *dst, gsize n) \
+#define DEFINE_WIDEN(lower, upper)                                 \
+  static void widen_##lower (const void *src, float *dst, gsize n) \
   {                                                                \
     for (gsize i = 0; i < n; i++)                                  \
-      dst[i] = (expression);                                       \
+      dst[i] = widen_item (QCONV_##upper, src, i);                 \
   }
-DEFINE_WIDEN (f64, double, (float) src[i])
-DEFINE_WIDEN (bf16, guint16, f32_of_bf16 (src[i]))
-DEFINE_WIDEN (e4m3, guint8, f32_of_e4m3 (src[i]))
-DEFINE_WIDEN (e5m2, guint8, f32_of_e5m2 (src[i]))
-DEFINE_WIDEN (e8m0, guint8, f32_of_e8m0 (src[i]))
-DEFINE_WIDEN (i8, gint8, (float) src[i])
-DEFINE_WIDEN (i16, gint16, (float) src[i])
-DEFINE_WIDEN (i32, gint32, (float) src[i])
-DEFINE_WIDEN (i64, gint64, f32_of_i64 (src[i]))
-DEFINE_WIDEN (u8, guint8, (float) src[i])
-DEFINE_WIDEN (u16, guint16, (float) src[i])
-DEFINE_WIDEN (u32, guint32, (float) src[i])
-DEFINE_WIDEN (u64, guint64, f32_of_u64 (src[i]))
-DEFINE_WIDEN (bool, guint8, src[i] != 0 ? 1.0f : 0.0f)
+DEFINE_WIDEN (f64, F64)
+DEFINE_WIDEN (bf16, BF16)
+DEFINE_WIDEN (e4m3, F8_E4M3)
+DEFINE_WIDEN (e5m2, F8_E5M2)
+DEFINE_WIDEN (e8m0, F8_E8M0)
+DEFINE_WIDEN (i8, I8)
+DEFINE_WIDEN (i16, I16)
+DEFINE_WIDEN (i32, I32)
+DEFINE_WIDEN (i64, I64)
+DEFINE_WIDEN (u8, U8)
+DEFINE_WIDEN (u16, U16)
+DEFINE_WIDEN (u32, U32)
+DEFINE_WIDEN (u64, U64)
+DEFINE_WIDEN (bool, BOOL)
 
 void
 QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, gsize n)
@@ -95,23 +95,20 @@ QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *dst, g
 static void
 narrow (QconvDType dtype, const float *src, void *dst, gsize n)
 {
-  guint16 *half = dst;
-  double *wide = dst;
-
   if (dtype == QCONV_F16)
-    narrow_to_f16 (src, half, n);
+    narrow_to_f16 (src, dst, n);
   else if (dtype == QCONV_BF16)
     for (gsize i = 0; i < n; i++)
-      half[i] = bf16_of_f32 (src[i]);
+      narrow_item (QCONV_BF16, src[i], dst, i);
   else
     for (gsize i = 0; i < n; i++)
-      wide[i] = (double) src[i];
+      narrow_item (QCONV_F64, src[i], dst, i);
 }
 
 static void
 convert_through_f32 (QconvDType from, const guint8 *src, QconvDType to, guint8 *dst, gsize n)
 {
-  gsize from_size = qconv_dtype_bits (from) / 8, to_size = qconv_dtype_bits (to) / 8;
+  gsize from_size = item_bytes (from), to_size = item_bytes (to);
   float between[STRETCH];
 
   for (gsize i = 0; i < n; i += STRETCH)
@@ -126,32 +123,19 @@ convert_through_f32 (QconvDType from, const guint8 *src, QconvDType to, guint8 *
 gboolean
 QCONV_LEVEL_NAME (qconv_op_convert) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const guint32 floats = QCONV_MASK_WEIGHTS | QCONV_MASK (QCONV_F64);
-  const guint32 others = QCONV_MASK (QCONV_F8_E4M3) | QCONV_MASK (QCONV_F8_E5M2) | QCONV_MASK (QCONV_F8_E8M0)
-                         | QCONV_MASK (QCONV_I8) | QCONV_MASK (QCONV_I16) | QCONV_MASK (QCONV_I32)
-                         | QCONV_MASK (QCONV_I64) | QCONV_MASK (QCONV_U8) | QCONV_MASK (QCONV_U16)
-                         | QCONV_MASK (QCONV_U32) | QCONV_MASK (QCONV_U64) | QCONV_MASK (QCONV_BOOL);
-  QconvDType from = qconv_buffer_dtype (args[0].buffer), to = qconv_buffer_dtype (args[1].buffer);
-  const void *src = qconv_kernel_in (&args[0]);
-  void *dst = qconv_kernel_out (&args[1]);
-  gsize n;
+  QconvConvertJob job;
 
-  if (!qconv_kernel_fits (&args[0], "source", to == QCONV_F32 ? floats | others : floats, 0, 0, error)
-      || !qconv_kernel_fits (&args[1], "destination", floats, 0, 0, error))
+  if (!qconv_job_convert (&job, args, error))
     return FALSE;
-  n = qconv_kernel_items (&args[0]);
-  if (n != qconv_kernel_items (&args[1]))
-    return qconv_fail (error, QCONV_ERROR_BUG, "source has %" G_GSIZE_FORMAT " items, destination has %" G_GSIZE_FORMAT,
-                       n, qconv_kernel_items (&args[1]));
-  if (n == 0)
+  if (job.n == 0)
     return TRUE;
-  if (from == to)
-    memcpy (dst, src, n * qconv_dtype_bits (to) / 8);
-  else if (to == QCONV_F32)
-    QCONV_LEVEL_NAME (qconv_widen) (from, src, dst, n);
-  else if (from == QCONV_F32)
-    narrow (to, src, dst, n);
+  if (job.from == job.to)
+    memcpy (job.dst, job.src, job.n * item_bytes (job.to));
+  else if (job.to == QCONV_F32)
+    QCONV_LEVEL_NAME (qconv_widen) (job.from, job.src, job.dst, job.n);
+  else if (job.from == QCONV_F32)
+    narrow (job.to, job.src, job.dst, job.n);
   else
-    convert_through_f32 (from, src, to, dst, n);
+    convert_through_f32 (job.from, job.src, job.to, job.dst, job.n);
   return TRUE;
 }

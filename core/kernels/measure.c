@@ -34,21 +34,18 @@ largest_of_16 (const gint16 *x, gsize n)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_amax) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const void *x = qconv_kernel_in (&args[0]);
-  float *dst = qconv_kernel_out (&args[1]);
-  gsize n;
-  float top;
+  QconvMeasureJob job;
+  float *dst, top;
 
-  if (!qconv_kernel_fits (&args[0], "amax source", QCONV_MASK_WEIGHTS, 0, 0, error)
-      || !qconv_kernel_fits (&args[1], "amax result", QCONV_MASK (QCONV_F32), 1, 1, error))
+  if (!qconv_job_amax (&job, args, error))
     return FALSE;
-  n = qconv_kernel_items (&args[0]);
-  if (qconv_buffer_dtype (args[0].buffer) == QCONV_F32)
-    top = largest_of_f32 (x, n);
-  else if (qconv_buffer_dtype (args[0].buffer) == QCONV_BF16)
-    top = f32_of_bf16 (largest_of_16 (x, n));
+  dst = job.dst;
+  if (job.dtype == QCONV_F32)
+    top = largest_of_f32 (job.src, job.n);
+  else if (job.dtype == QCONV_BF16)
+    top = f32_of_bf16 (largest_of_16 (job.src, job.n));
   else
-    top = f32_of_f16 (largest_of_16 (x, n));
+    top = f32_of_f16 (largest_of_16 (job.src, job.n));
   if (top > *dst)
     *dst = top;
   return TRUE;
@@ -77,7 +74,7 @@ DEFINE_COUNT (16, gint16)
 DEFINE_COUNT (64, guint64)
 
 static guint64
-count_32 (const gint32 *x, gsize n)
+count_32 (const gint32 *x, gsize n, gint32 mask, gint32 least)
 {
   guint64 total = 0;
 
@@ -87,7 +84,7 @@ count_32 (const gint32 *x, gsize n)
       gint32 found = 0;
 
       for (gsize i = 0; i < run; i++)
-        found += (x[done + i] & 0x7fffffff) >= 0x7f800000;
+        found += (x[done + i] & mask) >= least;
       total += (guint64) found;
     }
   return total;
@@ -96,42 +93,26 @@ count_32 (const gint32 *x, gsize n)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_nonfinite) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const void *x = qconv_kernel_in (&args[0]);
-  guint64 *dst = qconv_kernel_out (&args[1]);
-  gsize n;
+  QconvMeasureJob job;
+  QconvNonFinite bits;
+  guint64 *dst;
 
-  if (!qconv_kernel_fits (&args[0], "nonfinite source",
-                          QCONV_MASK_WEIGHTS | QCONV_MASK (QCONV_F64) | QCONV_MASK (QCONV_F8_E4M3)
-                              | QCONV_MASK (QCONV_F8_E5M2),
-                          0, 0, error)
-      || !qconv_kernel_fits (&args[1], "nonfinite result", QCONV_MASK (QCONV_U64), 1, 1, error))
+  if (!qconv_job_nonfinite (&job, args, error))
     return FALSE;
-  n = qconv_kernel_items (&args[0]);
-  switch ((int) qconv_buffer_dtype (args[0].buffer))
-    {
-    case QCONV_F64:
-      *dst += count_64 (x, n, G_MAXINT64, 0x7ff0000000000000);
-      break;
-    case QCONV_F32:
-      *dst += count_32 (x, n);
-      break;
-    case QCONV_F16:
-      *dst += count_16 (x, n, 0x7fff, 0x7c00);
-      break;
-    case QCONV_BF16:
-      *dst += count_16 (x, n, 0x7fff, 0x7f80);
-      break;
-    case QCONV_F8_E4M3:
-      *dst += count_8 (x, n, 0x7f, 0x7f);
-      break;
-    default:
-      *dst += count_8 (x, n, 0x7f, 0x7c);
-    }
+  dst = job.dst;
+  bits = nonfinite_bits (job.dtype);
+  if (job.dtype == QCONV_F64)
+    *dst += count_64 (job.src, job.n, bits.mask, bits.least);
+  else if (job.dtype == QCONV_F32)
+    *dst += count_32 (job.src, job.n, (gint32) bits.mask, (gint32) bits.least);
+  else if (job.dtype == QCONV_F16 || job.dtype == QCONV_BF16)
+    *dst += count_16 (job.src, job.n, (gint16) bits.mask, (gint16) bits.least);
+  else
+    *dst += count_8 (job.src, job.n, (guint8) bits.mask, (guint8) bits.least);
   return TRUE;
 }
 
-/* Lanes of the sums: item i is added in lane i mod LANES on every level */
-#define LANES 16
+#define LANES QCONV_ERROR_LANES
 #define STRETCH 512 /* items widened at once; they stay in the nearest cache */
 
 #if QCONV_VECTOR == 512
@@ -245,18 +226,13 @@ add_row (QconvDType dtype, const guint8 *ref, const float *got, gsize cols, doub
 gboolean
 QCONV_LEVEL_NAME (qconv_op_squared_error) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const guint8 *ref = qconv_kernel_in (&args[0]);
-  const float *got = qconv_kernel_in (&args[1]);
-  double *out = qconv_kernel_out (&args[2]);
-  gsize rows, cols, item;
+  QconvErrorJob job;
+  gsize row_bytes;
 
-  if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &cols, error)
-      || !qconv_kernel_fits (&args[0], "reference", QCONV_MASK_WEIGHTS | QCONV_MASK (QCONV_F64), rows, cols, error)
-      || !qconv_kernel_fits (&args[1], "other", QCONV_MASK (QCONV_F32), rows, cols, error)
-      || !qconv_kernel_fits (&args[2], "sums", QCONV_MASK (QCONV_F64), 1, 2, error))
+  if (!qconv_job_error (&job, args, error))
     return FALSE;
-  item = qconv_dtype_bits (qconv_buffer_dtype (args[0].buffer)) / 8;
-  for (gsize r = 0; r < rows; r++)
-    add_row (qconv_buffer_dtype (args[0].buffer), ref + r * cols * item, got + r * cols, cols, out);
+  row_bytes = job.cols * item_bytes (job.dtype);
+  for (gsize r = 0; r < job.rows; r++)
+    add_row (job.dtype, (const guint8 *) job.ref + r * row_bytes, job.got + r * job.cols, job.cols, job.out);
   return TRUE;
 }

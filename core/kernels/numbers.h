@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Converts single numbers between formats. Kernels call it item by item; it is the reference that vector code must
-   equal. */
+/* Converts single numbers between formats. Kernels, those of devices too, call it item by item; it is the reference
+   that vector code must equal. */
 #pragma once
-#include <glib.h>
-#include <string.h>
+#include "kernels/items/item.h"
 
-static inline guint32
+QCONV_ITEM guint32
 bits_of_f32 (float x)
 {
   guint32 u;
@@ -14,7 +13,7 @@ bits_of_f32 (float x)
   return u;
 }
 
-static inline float
+QCONV_ITEM float
 f32_of_bits (guint32 u)
 {
   float x;
@@ -23,13 +22,13 @@ f32_of_bits (guint32 u)
   return x;
 }
 
-static inline float
+QCONV_ITEM float
 f32_of_bf16 (guint16 h)
 {
   return f32_of_bits ((guint32) h << 16);
 }
 
-static inline guint16
+QCONV_ITEM guint16
 bf16_of_f32 (float x)
 {
   guint32 u = bits_of_f32 (x);
@@ -41,7 +40,7 @@ bf16_of_f32 (float x)
 
 /* Converts with a single rounding. The detour through FP64 keeps 53 bits; if any lost bit was set, the lowest kept
    one is set too. A plain cast is rounded twice by some emulators. */
-static inline float
+QCONV_ITEM float
 f32_of_u64 (guint64 x)
 {
   if (x >> 53 == 0)
@@ -49,14 +48,14 @@ f32_of_u64 (guint64 x)
   return (float) ((double) (x >> 11 | ((x & 0x7ff) != 0)) * 0x1p11);
 }
 
-static inline float
+QCONV_ITEM float
 f32_of_i64 (gint64 x)
 {
   return x < 0 ? -f32_of_u64 (0 - (guint64) x) : f32_of_u64 ((guint64) x);
 }
 
 /* Widens an F16. A NaN keeps its payload and becomes quiet, as in the processors' own conversions. */
-static inline float
+QCONV_ITEM float
 f32_of_f16 (guint16 h)
 {
   guint32 sign = (guint32) (h & 0x8000) << 16, magnitude = h & 0x7fff;
@@ -69,7 +68,7 @@ f32_of_f16 (guint16 h)
   return f32_of_bits (u | sign);
 }
 
-static inline guint16
+QCONV_ITEM guint16
 f16_of_f32 (float x)
 {
   guint32 u = bits_of_f32 (x), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff, h;
@@ -85,7 +84,7 @@ f16_of_f32 (float x)
   return (guint16) (h | sign);
 }
 
-static inline float
+QCONV_ITEM float
 f32_of_e4m3 (guint8 e)
 {
   guint32 sign = (guint32) (e & 0x80) << 24, magnitude = e & 0x7f;
@@ -97,7 +96,7 @@ f32_of_e4m3 (guint8 e)
 }
 
 /* Returns the E4M3 code of @t, which must be from 0 to 448 */
-static inline guint8
+QCONV_ITEM guint8
 e4m3_of_f32 (float t)
 {
   guint32 u = bits_of_f32 (t);
@@ -107,20 +106,20 @@ e4m3_of_f32 (float t)
   return (guint8) ((u - (120u << 23) + 0x7ffff + (u >> 20 & 1)) >> 20);
 }
 
-static inline float
+QCONV_ITEM float
 f32_of_e5m2 (guint8 e)
 {
   return f32_of_f16 ((guint16) (e << 8));
 }
 
-static inline float
+QCONV_ITEM float
 f32_of_e8m0 (guint8 e)
 {
   return f32_of_bits (e == 255 ? 0x7fc00000 : e == 0 ? 0x00400000 : (guint32) e << 23);
 }
 
 /* Returns the E2M1 code of a magnitude: nearest, ties to even, saturating */
-static inline guint8
+QCONV_ITEM guint8
 e2m1_of_f32 (float y)
 {
   return (guint8) ((y > 0.25f) + (y >= 0.75f) + (y > 1.25f) + (y >= 1.75f) + (y > 2.5f) + (y >= 3.5f) + (y > 5.0f));

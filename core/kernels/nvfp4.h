@@ -4,15 +4,6 @@
 #pragma once
 #include "kernels/ops.h"
 
-#define QCONV_NVFP4_BLOCK 16      /* weights that share a scale */
-#define QCONV_NVFP4_BLOCK_BYTES 8 /* of codes */
-
-/* Offsets of the scale codes that the search tries from the code of round-to-nearest, in this order */
-/* clang-format off */
-#define QCONV_NVFP4_OFFSETS { 0, -1, 5, 4, 1, 6, 3, -2, 2, -3 }
-/* clang-format on */
-#define QCONV_NVFP4_N_OFFSETS 10
-
 /**
  * QconvNvfp4Run: whole blocks that follow each other, and the places of their codes and scales.
  *

@@ -2,6 +2,7 @@
 /* Declares the operations for the table in ops.c, and the functions that their sources share. */
 #pragma once
 #include "kernels/args.h"
+#include "kernels/jobs.h"
 #include "kernels/level.h"
 #include "kernels/numbers.h"
 

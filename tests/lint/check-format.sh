@@ -5,7 +5,7 @@
 # is skipped with status 77.
 cd "$1" || exit 99
 
-list=$(find core plugins plugin-api cuda tests data \( -name '*.[ch]' -o -name '*.cu' \) -print 2>/dev/null | sort)
+list=$(find core plugins plugin-api cuda tests data \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cpp' \) -print 2>/dev/null | sort)
 if [ -z "$list" ] || [ ! -f .clang-format ]; then
   echo "no sources, or no .clang-format, in $1"
   exit 1

@@ -5,13 +5,13 @@
 # is for. A usage line does not count.
 cd "$1" || exit 99
 
-find core plugins plugin-api cuda tests data .ci \( -name '*.[ch]' -o -name '*.cu' -o -name '*.sh' -o -name '*.py' \
+find core plugins plugin-api cuda tests data .ci \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' \
     -o -path .ci/run \) -print 2>/dev/null | sort | awk '
 # How many words the comment at the head of the file has
 function words_of_head (path,    text, words, n, mark, inside)
 {
   n = inside = 0
-  mark = path ~ /\.(c|h|cu)$/ ? "/*" : "#"
+  mark = path ~ /\.(c|h|cu|cpp)$/ ? "/*" : "#"
   while ((getline text < path) > 0)
     {
       if (!inside && (text ~ /^#!/ || text ~ /SPDX-License-Identifier/))

@@ -4,13 +4,13 @@
 # Files have at most 500 lines, functions at most 60 from brace to brace, lines of C at most 120
 # characters.
 cd "$1" || exit 99
-find core plugins plugin-api cuda tests data \( -name '*.[ch]' -o -name '*.cu' -o -name '*.sh' -o -name '*.py' \) -print \
+find core plugins plugin-api cuda tests data \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' \) -print \
   2>/dev/null | sort | awk '
 {
   path = $0
   files++
   line = start = 0
-  code = path ~ /\.(c|h|cu)$/
+  code = path ~ /\.(c|h|cu|cpp)$/
   while ((getline text < path) > 0)
     {
       line++

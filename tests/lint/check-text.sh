@@ -6,7 +6,7 @@ cd "$1" || exit 99
 rc=0
 marks='TO''DO|FIX''ME|XX''X|HA''CK'
 
-files=$(find core plugins plugin-api cuda tests data .ci -name '*.[ch]' -o -name '*.cu' -o -name '*.sh' -o -name '*.py' \
+files=$(find core plugins plugin-api cuda tests data .ci -name '*.[ch]' -o -name '*.cu' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' \
   -o -path .ci/run 2>/dev/null | sort)
 scripts=$(echo "$files" | grep -e '\.sh$' -e '^\.ci/run$')
 if [ -z "$files" ] || [ -z "$scripts" ]; then

@@ -13,12 +13,12 @@ spdx='/* SPDX-License-Identifier: LGPL-2.1-or-later */
 good_tree ()
 {
   rm -rf "$scratch/tree"
-  mkdir -p "$scratch/tree/core/base" "$scratch/tree/core/cli" "$scratch/tree/core/kernels" "$scratch/tree/plugin-api" "$scratch/tree/plugins/one" \
+  mkdir -p "$scratch/tree/core/base" "$scratch/tree/core/cli" "$scratch/tree/core/kernels/items" "$scratch/tree/plugin-api" "$scratch/tree/plugins/one" \
     "$scratch/tree/plugins/two" "$scratch/tree/plugins/common" "$scratch/tree/cuda" "$scratch/tree/tests" \
     "$scratch/tree/data"
   cd "$scratch/tree" || exit 99
-  for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-lowrank.h plugin-api/qconv-numbers.h plugin-api/qconv-types.h core/qconv.h core/base/inner.h \
-      core/kernels/kernels.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h core/kernels/ops.h core/kernels/stream.h core/kernels/device.h cuda/device.h; do
+  for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-dtype.h plugin-api/qconv-lowrank.h plugin-api/qconv-numbers.h plugin-api/qconv-types.h core/qconv.h core/base/inner.h \
+      core/kernels/kernels.h core/kernels/args.h core/kernels/jobs.h core/kernels/numbers.h core/kernels/items/item.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h core/kernels/ops.h core/kernels/stream.h core/kernels/device.h cuda/device.h; do
     printf '%s\n#pragma once\n' "$spdx" >$header
   done
   printf '%s\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c
@@ -180,7 +180,7 @@ for check in includes format format-names heads readmes sizes text headers; do
 done
 expect bad pkgconfig "an empty tree" "$scratch/tree"
 good_tree
-rm core/kernels/*
+rm -r core/kernels/*
 expect bad includes "a folder without files"
 
 # The counter of results, which decides whether all of this was run

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernel-device.h"
 #include "kernels/numbers.h"
 
 const QconvDType kernel_weight_dtypes[3] = { QCONV_F32, QCONV_F16, QCONV_BF16 };
@@ -20,23 +21,55 @@ kernel_matrix_buffer (const KernelMatrix *m)
   return QCONV_BUFFER (m->data, m->rows * m->cols * qconv_dtype_bits (m->dtype) / 8, m->dtype);
 }
 
+static gboolean
+always (void)
+{
+  return TRUE;
+}
+
+/* The device as a level; @ops is NULL if the processor's levels are tested */
+static QconvKernelLevel device_level[] = { { .supported = always }, { .name = NULL } };
+
+const QconvKernelLevel *
+kernel_tested (void)
+{
+  return device_level[0].ops != NULL ? device_level : qconv_kernel_levels ();
+}
+
+void
+kernel_test_device (const QconvBackend *backend, gpointer device)
+{
+  kernel_device_begin (backend, device);
+  device_level[0].name = backend->id;
+  device_level[0].ops = backend->ops;
+}
+
 const QconvOp *
 kernel_op (const QconvKernelLevel *level, const char *name)
 {
   for (const QconvOp *op = level->ops; op->name != NULL; op++)
     if (strcmp (op->name, name) == 0)
       return op;
+  if (level == device_level)
+    return kernel_op (qconv_kernel_levels (), name);
   g_error ("level %s has no operation %s", level->name, name);
+}
+
+gboolean
+kernel_try (const QconvKernelLevel *level, const char *op, const QconvArg *args, GError **error)
+{
+  const QconvOp *found = kernel_op (level, op);
+
+  return level == device_level ? kernel_device_run (found, args, error) : found->run (NULL, NULL, args, error);
 }
 
 void
 kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *args, guint n_args)
 {
-  const QconvOp *found = kernel_op (level, op);
   g_autoptr (GError) error = NULL;
 
-  g_assert_cmpuint (strlen (found->args), ==, n_args);
-  found->run (NULL, NULL, args, &error);
+  g_assert_cmpuint (strlen (kernel_op (level, op)->args), ==, n_args);
+  kernel_try (level, op, args, &error);
   g_assert_no_error (error);
 }
 
@@ -55,7 +88,7 @@ run_level_test (gconstpointer data)
 void
 kernel_add_tests (const char *path, void (*test) (const QconvKernelLevel *level))
 {
-  for (const QconvKernelLevel *level = qconv_kernel_levels (); level->name != NULL; level++)
+  for (const QconvKernelLevel *level = kernel_tested (); level->name != NULL; level++)
     {
       g_autofree char *full = g_strdup_printf ("/%s%s", level->name, path);
       LevelTest *t = g_new0 (LevelTest, 1);

@@ -12,6 +12,22 @@ void kernel_run (const QconvKernelLevel *level, const char *op, const QconvArg *
 
 /* Returns: (transfer none): the operation called @name, which must exist */
 const QconvOp *kernel_op (const QconvKernelLevel *level, const char *name);
+/* Runs an operation that may fail */
+gboolean kernel_try (const QconvKernelLevel *level, const char *op, const QconvArg *args, GError **error);
+
+/* Returns: (transfer none): the levels to test, ends with { NULL }: those of the processor, or the device of
+   kernel_test_device() */
+const QconvKernelLevel *kernel_tested (void);
+/* From now on, kernel_tested() is the device @device of @backend, as if it were a level. Its operations run on memory
+   of the device; those that it lacks run on the processor */
+void kernel_test_device (const QconvBackend *backend, gpointer device);
+/* Asserts that each operation of the device was run, and prints how often */
+void kernel_assert_all_tried (void);
+
+/* Begins the function that adds the tests of one source: "KERNEL_TESTS (int8) { … }" */
+#define KERNEL_TESTS(name)         \
+  void kernel_tests_##name (void); \
+  void kernel_tests_##name (void)
 
 /* A matrix of weights, row after row */
 typedef struct {
@@ -24,7 +40,7 @@ typedef struct {
 /* Returns the bytes of @m as a buffer. */
 QconvBuffer kernel_matrix_buffer (const KernelMatrix *m);
 
-/* Adds "/LEVEL@path" for every level; @test gets the level. A level that the processor lacks is skipped */
+/* Adds "/LEVEL@path" for every level that is tested; @test gets the level. One that the processor lacks is skipped */
 void kernel_add_tests (const char *path, void (*test) (const QconvKernelLevel *level));
 
 /* Returns the next number of a sequence that is the same on every machine */

@@ -269,19 +269,16 @@ test_refused (const QconvKernelLevel *level)
               QCONV_I (sizes[i].rows), QCONV_I (sizes[i].cols), QCONV_I (sizes[i].block) };
       g_autoptr (GError) error = NULL;
 
-      g_assert_false (kernel_op (level, "codebook4-encode-rtn")->run (NULL, NULL, args, &error));
+      g_assert_false (kernel_try (level, "codebook4-encode-rtn", args, &error));
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
     }
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (codebook4)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/codebook4/kinds", test_kinds);
   kernel_add_tests ("/codebook4/tails", test_tails);
   kernel_add_tests ("/codebook4/rule", test_rule);
   kernel_add_tests ("/codebook4/never-worse", test_never_worse);
   kernel_add_tests ("/codebook4/refused", test_refused);
-  return g_test_run ();
 }

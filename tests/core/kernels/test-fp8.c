@@ -371,10 +371,8 @@ test_magnitudes_of_nan (const QconvKernelLevel *level)
   g_assert_cmpuint (last, ==, 2); /* the largest number is rounded up, and the NaN of the smallest payload */
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (fp8)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/fp8/all-codes", test_all_codes);
   kernel_add_tests ("/fp8/saturation", test_saturation);
   kernel_add_tests ("/fp8/decode", test_decode);
@@ -384,5 +382,4 @@ main (int argc, char **argv)
   kernel_add_tests ("/fp8/largest-mx", test_largest_mx);
   kernel_add_tests ("/fp8/magnitudes", test_magnitudes);
   kernel_add_tests ("/fp8/magnitudes-of-nan", test_magnitudes_of_nan);
-  return g_test_run ();
 }

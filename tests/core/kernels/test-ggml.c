@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "golden-file.h"
+#include "kernel-fixture.h"
 #include "kernels/ggml-grids.h"
-#include "kernels/kernels.h"
 #include "kernels/stream.h"
 
 /**
@@ -88,19 +88,6 @@ static const BlockType types[] = {
 /* A run-time type that no golden file has */
 static const BlockType type_q8_1 = { .name = "Q8_1", .op = "q8_1-decode", .block_bytes = 36, .block_items = 32 };
 
-static const QconvOp *
-find_op (const QconvKernelLevel *level, const char *name)
-{
-  for (const QconvOp *op = level->ops; op->name != NULL; op++)
-    if (strcmp (op->name, name) == 0)
-      {
-        g_assert_cmpuint (op->version, ==, 1);
-        g_assert_cmpstr (op->args, ==, "bbi");
-        return op;
-      }
-  g_error ("level %s lacks the operation %s", level->name, name);
-}
-
 static float *
 decode (const QconvKernelLevel *level, const BlockType *type, const guint8 *blocks, gsize n)
 {
@@ -113,7 +100,7 @@ decode (const QconvKernelLevel *level, const BlockType *type, const guint8 *bloc
 
   for (gsize i = 0; i < 16; i++)
     out[n_items + i] = 77.0f;
-  g_assert_true (find_op (level, type->op)->run (NULL, NULL, args, &error));
+  g_assert_true (kernel_try (level, type->op, args, &error));
   g_assert_no_error (error);
   for (gsize i = 0; i < 16; i++)
     g_assert_cmpfloat (out[n_items + i], ==, 77.0f);
@@ -190,7 +177,7 @@ check_golden (const BlockType *type, const char *folder)
   g_autofree char *expected_name = g_strdup_printf ("gguf/%s/%s.expected.safetensors", folder, type->name);
   g_autoptr (GoldenFile) blocks = golden_file_open (blocks_name), expected = golden_file_open (expected_name);
 
-  for (const QconvKernelLevel *level = qconv_kernel_levels (); level->name != NULL; level++)
+  for (const QconvKernelLevel *level = kernel_tested (); level->name != NULL; level++)
     for (guint i = 0; level->supported () && i < blocks->tensors->len; i++)
       {
         const GoldenTensor *t = blocks->tensors->pdata[i], *want = golden_file_tensor (expected, t->name);
@@ -247,7 +234,7 @@ test_levels (gconstpointer data)
 static void
 test_q8_1 (void)
 {
-  const QconvKernelLevel *level = qconv_kernel_levels ();
+  const QconvKernelLevel *level = kernel_tested ();
   guint8 q8_0[34], q8_1[36] = { 0 };
   g_autofree float *got = NULL, *want = NULL;
   const BlockType *type = types;
@@ -272,7 +259,7 @@ expect_refusal (gsize src_bytes, gsize dst_bytes, QconvDType dst_dtype, gint64 n
   QconvArg args[] = { QCONV_BUF (&src), QCONV_BUF (&dst), QCONV_I (n) };
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (find_op (qconv_kernel_levels (), "q4_0-decode")->run (NULL, NULL, args, &error));
+  g_assert_false (kernel_try (kernel_tested (), "q4_0-decode", args, &error));
   g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
 }
 
@@ -316,14 +303,12 @@ add_level_test (const char *test, const QconvKernelLevel *level, GTestDataFunc f
   g_test_add_data_func (path, level, function);
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (ggml)
 {
-  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/ggml/grids", test_grids);
   g_test_add_func ("/kernels/ggml/sizes", test_sizes);
   g_test_add_func ("/kernels/ggml/q8_1", test_q8_1);
-  for (const QconvKernelLevel *level = qconv_kernel_levels (); level->name != NULL; level++)
+  for (const QconvKernelLevel *level = kernel_tested (); level->name != NULL; level++)
     {
       add_level_test ("vectors", level, test_vectors);
       add_level_test ("same-as-scalar", level, test_levels);
@@ -334,5 +319,4 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, &types[i], test_golden);
     }
-  return g_test_run ();
 }

@@ -135,16 +135,13 @@ test_refused (const QconvKernelLevel *level)
     {
       g_autoptr (GError) error = NULL;
 
-      g_assert_false (kernel_op (level, cases[i].op)->run (NULL, NULL, cases[i].args, &error));
+      g_assert_false (kernel_try (level, cases[i].op, cases[i].args, &error));
       g_assert_error (error, QCONV_ERROR, (gint) cases[i].code);
     }
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (gptq)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/gptq/shapes", test_shapes);
   kernel_add_tests ("/gptq/refused", test_refused);
-  return g_test_run ();
 }

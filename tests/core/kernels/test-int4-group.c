@@ -173,7 +173,6 @@ test_search (const QconvKernelLevel *level)
 static void
 test_refused (const QconvKernelLevel *level)
 {
-  const QconvOp *op = kernel_op (level, "int4-group-encode-rtn");
   float w[64] = { 0 }, numbers[4];
   guint8 bytes[32];
   QconvBuffer floats = QCONV_BUFFER (w, sizeof w, QCONV_F32), codes = QCONV_BUFFER (bytes, sizeof bytes, QCONV_U4);
@@ -191,19 +190,16 @@ test_refused (const QconvKernelLevel *level)
           = { QCONV_BUF (&floats),     QCONV_BUF (&codes),       QCONV_BUF (&scales),     QCONV_I (cases[i].rows),
               QCONV_I (cases[i].cols), QCONV_I (cases[i].group), QCONV_I (cases[i].dtype) };
 
-      g_assert_false (op->run (NULL, NULL, args, &error));
+      g_assert_false (kernel_try (level, "int4-group-encode-rtn", args, &error));
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
     }
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (int4_group)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/int4-group/levels", test_levels);
   kernel_add_tests ("/int4-group/close-decisions", test_close_decisions);
   kernel_add_tests ("/int4-group/definition", test_definition);
   kernel_add_tests ("/int4-group/search", test_search);
   kernel_add_tests ("/int4-group/refused", test_refused);
-  return g_test_run ();
 }

@@ -372,10 +372,8 @@ test_golden (const QconvKernelLevel *level)
   g_assert_cmpuint (checked, >=, 30);
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (nvfp4)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/nvfp4/kinds", test_kinds);
   kernel_add_tests ("/nvfp4/close-decisions", test_close_decisions);
   kernel_add_tests ("/nvfp4/equal-errors", test_equal_errors);
@@ -384,5 +382,4 @@ main (int argc, char **argv)
   kernel_add_tests ("/nvfp4/zeros", test_zeros);
   kernel_add_tests ("/nvfp4/quality", test_quality);
   kernel_add_tests ("/nvfp4/golden", test_golden);
-  return g_test_run ();
 }

@@ -112,17 +112,14 @@ test_refused (const QconvKernelLevel *level)
     {
       g_autoptr (GError) error = NULL;
 
-      g_assert_false (kernel_op (level, "add-product")->run (NULL, NULL, bad[i], &error));
+      g_assert_false (kernel_try (level, "add-product", bad[i], &error));
       g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
     }
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (product)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/product/definition", test_definition);
   kernel_add_tests ("/product/pieces", test_pieces);
   kernel_add_tests ("/product/refused", test_refused);
-  return g_test_run ();
 }

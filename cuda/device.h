@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the C sources and the kernels of the CUDA backend share. No GLib: nvcc compiles it too. Functions that start
+   kernels return at once; an error is a cudaError_t. */
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include "kernels/items/convert.h"
+#include "kernels/items/decode4.h"
+#include "kernels/items/measure.h"
+#include "kernels/items/nvfp4.h"
+
+#define QCONV_CUDA_SCRATCH 65536 /* bytes */
+
+/**
+ * QconvCudaStream: one stream of one device.
+ *
+ * @ordinal: the device, as the runtime counts
+ * @scratch: QCONV_CUDA_SCRATCH bytes of the device, which the operations of this stream use one after another
+ */
+typedef struct {
+  cudaStream_t handle;
+  int ordinal;
+  void *scratch;
+} QconvCudaStream;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Returns cudaSuccess if the module has code for the current device */
+cudaError_t qconv_cuda_probe (void);
+
+cudaError_t qconv_cuda_convert (const QconvConvertJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_amax (const QconvMeasureJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_nonfinite (const QconvMeasureJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_magnitudes (const QconvMeasureJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_error (const QconvErrorJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_nvfp4 (const QconvNvfp4Job *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_decode4 (const QconvDecode4Job *job, const QconvCudaStream *stream);
+
+#ifdef __cplusplus
+}
+#endif
