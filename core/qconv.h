@@ -350,12 +350,13 @@ QCONV_API GPtrArray *qconv_plan_changes (const QconvPlan *p);
 /* ---- Run and check ---- */
 
 /* @phase: "converting", "checking" or "approximating" (the error LoRA); @layer: (nullable): the last one that was
-   worked on; @rate: bytes per second;
-   @eta: seconds; both are < 0 while they are unknown */
+   worked on; @rate: bytes per second; @eta: seconds; both are < 0 while they are unknown; @round, @n_rounds: which of
+   how many rounds @layer is in, at most; 0: its scheme has none */
 typedef struct {
   guint64 done_bytes, total_bytes;
   const char *phase, *layer;
   double rate, eta;
+  guint round, n_rounds;
 } QconvProgress;
 typedef void (*QconvProgressFunc) (const QconvProgress *progress, gpointer user_data);
 

@@ -54,6 +54,9 @@ QCONV_API const float *qconv_tile_statistics (const QconvTile *t, const char *na
    is convenient. The parts should take about the same time. A hook that does not know the total states the most that it
    may be. Only encode() is heard. */
 QCONV_API void qconv_tile_progress (const QconvTile *t, guint64 done, guint64 total);
+/* Says that the hook begins round @round, from 1 on, of at most @n_rounds, for the progress of the run. It counts no
+   work as done. Only encode() is heard. */
+QCONV_API void qconv_tile_round (const QconvTile *t, guint round, guint n_rounds);
 /* Returns: (transfer none) (nullable): the cancellable of the run. A hook that takes long should check it often. */
 QCONV_API GCancellable *qconv_tile_cancellable (const QconvTile *t);
 

@@ -65,10 +65,33 @@ speed_text (const QconvProgress *p)
   return g_strconcat (rate, left, NULL);
 }
 
+/* Returns: (transfer full): "blocks.0.attn.qkv, round 2 of 6"; "" if no layer is worked on */
+static char *
+layer_text (const QconvProgress *p)
+{
+  if (p->layer == NULL)
+    return g_strdup ("");
+  return p->round > 0 ? g_strdup_printf (_ ("%s, round %u of %u"), p->layer, p->round, p->n_rounds)
+                      : g_strdup (p->layer);
+}
+
+#define LEAST_ROOM 16 /* for the name of a layer */
+
+/* Draws behind the bar as much of the end of @layer as fits, which tells layers apart */
+static void
+append_end (GString *text, const char *layer)
+{
+  glong room = (glong) cli_bar_width () - g_utf8_strlen (text->str, -1) - 3, n = g_utf8_strlen (layer, -1);
+
+  if (n > 0 && (n <= room || room >= LEAST_ROOM))
+    g_string_append_printf (text, "  %s%s", n <= room ? "" : "…",
+                            g_utf8_offset_to_pointer (layer, n <= room ? 0 : n - room + 1));
+}
+
 static void
 show_bar (const QconvProgress *p, double share)
 {
-  g_autofree char *speed = speed_text (p);
+  g_autofree char *speed = speed_text (p), *layer = layer_text (p);
   g_autofree char *head = g_strdup_printf ("%s %3d %% [", phase_text (p->phase), (int) (share * 100));
   glong room = (glong) cli_bar_width () - g_utf8_strlen (head, -1) - g_utf8_strlen (speed, -1) - 8;
   guint length = (guint) CLAMP (room, 0, 40);
@@ -78,6 +101,7 @@ show_bar (const QconvProgress *p, double share)
   for (guint i = 0; i < length; i++)
     g_string_append_c (text, i < done ? '#' : '.');
   g_string_append_printf (text, "]%s", speed);
+  append_end (text, layer);
   cli_bar_draw (text->str);
 }
 
@@ -86,15 +110,16 @@ show_line (CliProgress *self, const QconvProgress *p, double share)
 {
   gint64 now = g_get_monotonic_time ();
   double seconds = (double) (now - self->last_time) / G_USEC_PER_SEC;
-  g_autofree char *speed = NULL;
-  g_autofree char *text = NULL;
+  g_autofree char *speed = NULL, *layer = NULL, *text = NULL;
 
   if (seconds < 1 || (seconds < LINE_SECONDS && share - self->last_share < LINE_SHARE))
     return;
   self->last_time = now;
   self->last_share = share;
   speed = speed_text (p);
-  text = g_strdup_printf ("%s %d %%%s", phase_text (p->phase), (int) (share * 100), speed);
+  layer = layer_text (p);
+  text = g_strdup_printf ("%s %d %%%s%s%s", phase_text (p->phase), (int) (share * 100), speed,
+                          *layer != '\0' ? "  " : "", layer);
   cli_note (text);
 }
 
@@ -109,6 +134,11 @@ show_json (const QconvProgress *p)
   cli_json_int (b, "total_bytes", p->total_bytes);
   cli_json_string (b, "phase", p->phase);
   cli_json_string (b, "layer", p->layer);
+  if (p->round > 0)
+    {
+      cli_json_int (b, "round", p->round);
+      cli_json_int (b, "rounds", p->n_rounds);
+    }
   cli_json_double (b, "rate", p->rate >= 0 ? p->rate : NAN);
   cli_json_double (b, "eta_s", p->eta >= 0 ? p->eta : NAN);
   json_builder_end_object (b);

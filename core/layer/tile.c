@@ -104,6 +104,16 @@ qconv_tile_progress (const QconvTile *t, guint64 done, guint64 total)
     tile->report (tile->report_data, (double) MIN (done, total) / (double) total);
 }
 
+void
+qconv_tile_round (const QconvTile *t, guint round, guint n_rounds)
+{
+  const Tile *tile = (const Tile *) t;
+
+  g_return_if_fail (t != NULL);
+  if (tile->note_round != NULL)
+    tile->note_round (tile->report_data, round, n_rounds);
+}
+
 GCancellable *
 qconv_tile_cancellable (const QconvTile *t)
 {

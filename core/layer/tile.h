@@ -21,6 +21,7 @@
  * @mirrored: the hook runs there, and gets the mirrors of all buffers
  * @stream: while the hook runs: pub.stream, limited to the operations that it lists
  * @report: (nullable): gets @report_data and the share of the tile's work that is done, from 0 to 1; any thread
+ * @note_round: (nullable): gets @report_data and what qconv_tile_round() was told
  */
 typedef struct {
   QconvTile pub;
@@ -32,6 +33,7 @@ typedef struct {
   gboolean mirrored;
   QconvStream stream;
   void (*report) (gpointer data, double share);
+  void (*note_round) (gpointer data, guint round, guint n_rounds);
   gpointer report_data;
 } Tile;
 

@@ -17,10 +17,27 @@ qconv_long_task_stream (LongTask *t)
   return &t->stream;
 }
 
+static void
+count (LongTask *t, guint64 bytes)
+{
+  const Doing doing = { t->layer, (guint) g_atomic_int_get (&t->round), (guint) g_atomic_int_get (&t->n_rounds) };
+
+  qconv_progress_reach (t->progress, &t->counted, bytes, &doing);
+}
+
 void
 qconv_long_task_report (LongTask *t, double share)
 {
-  qconv_progress_reach (t->progress, &t->counted, (guint64) ((double) t->bytes * share), t->layer);
+  count (t, (guint64) ((double) t->bytes * share));
+}
+
+static void
+note_round (gpointer data, guint round, guint n_rounds)
+{
+  LongTask *t = data;
+
+  g_atomic_int_set (&t->n_rounds, (gint) n_rounds);
+  g_atomic_int_set (&t->round, (gint) round);
 }
 
 static void
@@ -35,11 +52,12 @@ qconv_long_task_serve (LongTask *t, Tile *tile)
   tile->pub.stream = qconv_long_task_stream (t);
   tile->pub.n_threads = t->n_threads;
   tile->report = report_share;
+  tile->note_round = note_round;
   tile->report_data = t;
 }
 
 void
 qconv_long_task_end (LongTask *t)
 {
-  qconv_progress_reach (t->progress, &t->counted, t->bytes, t->layer);
+  count (t, t->bytes);
 }

@@ -11,6 +11,7 @@
  * LongTask: one task of the run.
  *
  * @n_threads: threads that it may use
+ * @round, @n_rounds: as in #Doing; atomic
  * @bytes: counted as progress when the task ends; @counted: those of them that were counted before
  * @stream: of qconv_long_task_stream()
  */
@@ -19,6 +20,7 @@ typedef struct {
   guint n_threads;
   Progress *progress;
   const char *layer;
+  gint round, n_rounds;
   guint64 bytes, counted;
   QconvStream stream;
 } LongTask;

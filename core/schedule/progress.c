@@ -19,9 +19,16 @@ qconv_progress_clear (Progress *p)
 }
 
 static void
-tell (Progress *p, const char *layer, gint64 now)
+tell (Progress *p, const Doing *doing, gint64 now)
 {
-  QconvProgress report = { MIN (p->done, p->total), p->total, p->phase, layer, -1, -1 };
+  QconvProgress report = { .done_bytes = MIN (p->done, p->total),
+                           .total_bytes = p->total,
+                           .phase = p->phase,
+                           .layer = doing->layer,
+                           .rate = -1,
+                           .eta = -1,
+                           .round = doing->round,
+                           .n_rounds = doing->n_rounds };
   double seconds = (double) (now - p->start) / G_USEC_PER_SEC;
 
   if (seconds > 0 && p->done > p->skipped)
@@ -34,7 +41,7 @@ tell (Progress *p, const char *layer, gint64 now)
 }
 
 void
-qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const char *layer)
+qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const Doing *doing)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -45,7 +52,7 @@ qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const char *laye
       *counted = n;
     }
   if (p->listener->progress != NULL && now - p->last >= INTERVAL)
-    tell (p, layer, now);
+    tell (p, doing, now);
   g_mutex_unlock (&p->lock);
 }
 
@@ -54,7 +61,7 @@ qconv_progress_add (Progress *p, guint64 n, const char *layer)
 {
   guint64 counted = 0;
 
-  qconv_progress_reach (p, &counted, n, layer);
+  qconv_progress_reach (p, &counted, n, &(Doing) { .layer = layer });
 }
 
 void
@@ -71,5 +78,5 @@ qconv_progress_finish (Progress *p)
 {
   p->done = p->total;
   if (p->listener->progress != NULL)
-    tell (p, NULL, g_get_monotonic_time ());
+    tell (p, &(Doing) { 0 }, g_get_monotonic_time ());
 }

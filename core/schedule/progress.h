@@ -20,14 +20,20 @@ typedef struct {
   gint64 start, last;
 } Progress;
 
+/* What is worked on: @layer (nullable), in round @round of at most @n_rounds; 0: it has no rounds */
+typedef struct {
+  const char *layer;
+  guint round, n_rounds;
+} Doing;
+
 /* Starts to count. @listener must outlive @p. @phase: "converting" or "checking" */
 void qconv_progress_init (Progress *p, guint64 total, const char *phase, const Listener *listener);
 void qconv_progress_clear (Progress *p);
 /* Counts @n more bytes of @layer; any thread */
 void qconv_progress_add (Progress *p, guint64 n, const char *layer);
-/* Raises *counted, the bytes that were counted for one task of @layer, to @n; any thread. Counts nothing if it is as
-   large already */
-void qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const char *layer);
+/* Raises *counted, the bytes that were counted for one task, to @n; any thread. Counts nothing if it is as large
+   already */
+void qconv_progress_reach (Progress *p, guint64 *counted, guint64 n, const Doing *doing);
 /* Counts @n bytes that an earlier run has done */
 void qconv_progress_skip (Progress *p, guint64 n);
 /* Reports the end */

@@ -388,6 +388,8 @@ run_rounds (Search *s, gboolean *last, GError **error)
     {
       double sum, before = s->best;
 
+      if (i > 0)
+        qconv_tile_round (s->t, (guint) i, (guint) rounds);
       if ((i > 0 && (!step (s, error) || !take_factors (s, error))) || !encode_rest (s, s->left, s->right, &sum, error))
         return FALSE;
       *last = sum < before;

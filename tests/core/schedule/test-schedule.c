@@ -296,11 +296,11 @@ test_reached (void)
   Progress p;
 
   qconv_progress_init (&p, 1000, "converting", &listener);
-  qconv_progress_reach (&p, &counted, 300, "layer");
-  qconv_progress_reach (&p, &counted, 200, "layer");
+  qconv_progress_reach (&p, &counted, 300, &(Doing) { "layer", 0, 0 });
+  qconv_progress_reach (&p, &counted, 200, &(Doing) { "layer", 0, 0 });
   g_assert_cmpuint (p.done, ==, 300);
   qconv_progress_add (&p, 100, "other");
-  qconv_progress_reach (&p, &counted, 400, "layer");
+  qconv_progress_reach (&p, &counted, 400, &(Doing) { "layer", 2, 6 });
   g_assert_cmpuint (p.done, ==, 500);
   g_assert_cmpuint (counted, ==, 400);
   qconv_progress_clear (&p);
@@ -331,10 +331,33 @@ test_skipped (void)
   qconv_progress_clear (&p);
 }
 
+/* Tests that a listener hears the layer and its round, and the round of no other */
+static void
+test_round (void)
+{
+  QconvProgress seen = { 0 };
+  const Listener listener = { .progress = see, .user_data = &seen };
+  guint64 counted = 0;
+  Progress p;
+
+  qconv_progress_init (&p, 1000, "converting", &listener);
+  p.last = 0;
+  qconv_progress_reach (&p, &counted, 10, &(Doing) { "layer", 2, 6 });
+  g_assert_cmpstr (seen.layer, ==, "layer");
+  g_assert_cmpuint (seen.round, ==, 2);
+  g_assert_cmpuint (seen.n_rounds, ==, 6);
+  p.last = 0;
+  qconv_progress_add (&p, 10, "other");
+  g_assert_cmpstr (seen.layer, ==, "other");
+  g_assert_cmpuint (seen.round, ==, 0);
+  qconv_progress_clear (&p);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/progress/round", test_round);
   g_test_add_data_func ("/schedule/one-thread", GUINT_TO_POINTER (1), test_all_run);
   g_test_add_data_func ("/schedule/eight-threads", GUINT_TO_POINTER (8), test_all_run);
   g_test_add_func ("/schedule/error-stops", test_error_stops);
