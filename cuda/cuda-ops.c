@@ -33,6 +33,43 @@ DEFINE_OP (nvfp4_decode_divided, QconvDecode4Job, qconv_job_decode4 (&job, QCONV
            qconv_cuda_decode4)
 DEFINE_OP (mxfp4_decode, QconvDecode4Job, qconv_job_decode4 (&job, QCONV_MXFP4, args, error), qconv_cuda_decode4)
 
+DEFINE_OP (gptq, QconvGptqJob, qconv_job_gptq (&job, args, FALSE, error), qconv_cuda_gptq)
+DEFINE_OP (add_product, QconvProductJob, qconv_job_product (&job, args, error), qconv_cuda_product)
+DEFINE_OP (thin_product, QconvThinJob, qconv_job_thin (&job, args, FALSE, error), qconv_cuda_thin)
+DEFINE_OP (thin_product_transposed, QconvThinJob, qconv_job_thin (&job, args, TRUE, error), qconv_cuda_thin)
+DEFINE_OP (gram, QconvGramJob, qconv_job_gram (&job, args, error), qconv_cuda_gram)
+
+static gboolean
+run_gptq_indexed (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const char *what = "operation gptq-decode-indexed failed";
+  QconvGptqJob job;
+  gsize first;
+  gint32 index;
+
+  if (!qconv_job_gptq (&job, args, TRUE, error) || !enter (stream, error)
+      || !qconv_cuda_done (qconv_cuda_gptq_bad_index (&job, stream, &first, &index), what, error))
+    return FALSE;
+  if (first < job.cols)
+    return qconv_job_gptq_no_group (&job, first, index, error);
+  return qconv_cuda_done (qconv_cuda_gptq (&job, stream), what, error);
+}
+
+static gboolean
+take_ggml (QconvGgmlJob *job, gpointer device, const QconvArg *args, gsize bytes, gsize items, GError **error)
+{
+  if (!qconv_job_ggml (job, args, bytes, items, error))
+    return FALSE;
+  job->grids = qconv_cuda_grids (device);
+  return TRUE;
+}
+
+#define DEFINE_DECODE(name, op, bytes, items) \
+  DEFINE_OP (ggml_##name, QconvGgmlJob, take_ggml (&job, device, args, bytes, items, error), qconv_cuda_ggml_##name)
+QCONV_GGML_TYPES (DEFINE_DECODE)
+
+#define DECODE(name, op, bytes, items) { op "-decode", 1, "bbi", run_ggml_##name },
+
 const QconvOp qconv_cuda_ops[] = {
   { "amax", 1, "bb", run_amax },
   { "nonfinite", 1, "bb", run_nonfinite },
@@ -44,5 +81,11 @@ const QconvOp qconv_cuda_ops[] = {
   { "nvfp4-decode", 1, "bbbbii", run_nvfp4_decode },
   { "nvfp4-decode-divided", 1, "bbbbii", run_nvfp4_decode_divided },
   { "mxfp4-decode", 1, "bbbii", run_mxfp4_decode },
-  { .name = NULL },
+  { "add-product", 1, "bbbiiif", run_add_product },
+  { "thin-product", 1, "bbbiii", run_thin_product },
+  { "thin-product-transposed", 1, "bbbiiii", run_thin_product_transposed },
+  { "gram", 1, "bbii", run_gram },
+  { "gptq-decode", 1, "bbbbiii", run_gptq },
+  { "gptq-decode-indexed", 1, "bbbbbiii", run_gptq_indexed },
+  QCONV_GGML_TYPES (DECODE) { .name = NULL },
 };

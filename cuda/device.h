@@ -6,8 +6,11 @@
 
 #include "kernels/items/convert.h"
 #include "kernels/items/decode4.h"
+#include "kernels/items/ggml.h"
+#include "kernels/items/gptq.h"
 #include "kernels/items/measure.h"
 #include "kernels/items/nvfp4.h"
+#include "kernels/items/product.h"
 
 #define QCONV_CUDA_SCRATCH 65536 /* bytes */
 
@@ -37,6 +40,19 @@ cudaError_t qconv_cuda_magnitudes (const QconvMeasureJob *job, const QconvCudaSt
 cudaError_t qconv_cuda_error (const QconvErrorJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_nvfp4 (const QconvNvfp4Job *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_decode4 (const QconvDecode4Job *job, const QconvCudaStream *stream);
+
+cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *stream);
+/* Waits for the device. Sets @first to the first column whose group does not exist and @index to that group, or @first to
+   the number of columns or above */
+cudaError_t qconv_cuda_gptq_bad_index (const QconvGptqJob *job, const QconvCudaStream *stream, gsize *first,
+                                       gint32 *index);
+cudaError_t qconv_cuda_product (const QconvProductJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_thin (const QconvThinJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_gram (const QconvGramJob *job, const QconvCudaStream *stream);
+
+#define QCONV_CUDA_DECLARE(name, op, bytes, items) \
+  cudaError_t qconv_cuda_ggml_##name (const QconvGgmlJob *job, const QconvCudaStream *stream);
+QCONV_GGML_TYPES (QCONV_CUDA_DECLARE)
 
 #ifdef __cplusplus
 }
