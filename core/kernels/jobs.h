@@ -4,10 +4,13 @@
    Functions fail with QCONV_ERROR_BUG if nothing else is said. */
 #pragma once
 #include "kernels/args.h"
+#include "kernels/items/codebook4.h"
 #include "kernels/items/convert.h"
 #include "kernels/items/decode4.h"
+#include "kernels/items/fp8.h"
 #include "kernels/items/ggml.h"
 #include "kernels/items/gptq.h"
+#include "kernels/items/integers.h"
 #include "kernels/items/measure.h"
 #include "kernels/items/nvfp4.h"
 #include "kernels/items/product.h"
@@ -32,3 +35,23 @@ gboolean qconv_job_gptq_no_group (const QconvGptqJob *job, gsize column, gint32 
 gboolean qconv_job_product (QconvProductJob *job, const QconvArg *args, GError **error);
 gboolean qconv_job_thin (QconvThinJob *job, const QconvArg *args, gboolean transposed, GError **error);
 gboolean qconv_job_gram (QconvGramJob *job, const QconvArg *args, GError **error);
+
+gboolean qconv_job_fp8 (QconvFp8Job *job, const QconvArg *args, GError **error);
+gboolean qconv_job_fp8_tile (QconvFp8TileJob *job, const QconvArg *args, gboolean search, GError **error);
+gboolean qconv_job_fp8_decode (QconvTileDecodeJob *job, const QconvArg *args, GError **error);
+gboolean qconv_job_int8_decode (QconvTileDecodeJob *job, const QconvArg *args, GError **error);
+gboolean qconv_job_mxfp8_encode (QconvMxfp8Job *job, const QconvArg *args, GError **error);
+gboolean qconv_job_mxfp8_decode (QconvMxfp8Job *job, const QconvArg *args, GError **error);
+
+gboolean qconv_job_rotate (QconvRotateJob *job, const QconvArg *args, GError **error);
+/* @codes: I8 or U4 */
+gboolean qconv_job_integer_rows (QconvIntegerJob *job, const QconvArg *args, QconvDType codes, GError **error);
+gboolean qconv_job_int8 (QconvIntegerJob *job, const QconvArg *args, GError **error);
+gboolean qconv_job_int8_block (QconvIntegerJob *job, const QconvArg *args, GError **error);
+gboolean qconv_job_int4_decode (QconvInt4DecodeJob *job, const QconvArg *args, GError **error);
+gboolean qconv_job_int4_group (QconvInt4GroupJob *job, const QconvArg *args, gboolean search, GError **error);
+
+/* @with_codes: an argument takes codes; else only magnitudes are written */
+gboolean qconv_job_codebook4 (QconvCodebook4Job *job, const QconvArg *args, gboolean with_codes, QconvMagnitudes how,
+                              GError **error);
+gboolean qconv_job_codebook4_decode (QconvCodebook4DecodeJob *job, const QconvArg *args, GError **error);
