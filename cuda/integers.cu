@@ -10,8 +10,8 @@
 /* What "int8-encode…" and "int4-encode-row" find scales for */
 enum Scaling { TENSOR, INT8_ROW, INT4_ROW };
 
-/* Loads @n weights from item @at on, whole groups and at most STRETCH, and rotates them. Returns which of the two buffers
-   they are in. All threads of the block call it, and may read what others wrote when it returns */
+/* Loads @n weights from item @at on, whole groups and at most STRETCH, and rotates them. Returns which of the two
+   buffers they are in. All threads of the block call it, and may read what others wrote when it returns */
 template <QconvDType dtype>
 static __device__ const float *
 load_rotated (const void *src, gsize at, gsize n, gsize group, float (*buffers)[STRETCH])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Products of matrices on a device. Every item is one sum in the order of the operation: a thread has 4 × 4 of them, and
-   a block brings the factors of its 64 × 64 items to shared memory, some steps at a time. */
+/* Products of matrices on a device. Every item is one sum in the order of the operation: a thread has 4 × 4 of them,
+   and a block brings the factors of its 64 × 64 items to shared memory, some steps at a time. */
 #include "launch.h"
 
 #include "kernels/items/product.h"
@@ -10,8 +10,8 @@
 #define TILE (SIDE * EACH) /* items of a block along each side */
 #define DEPTH 16           /* steps at a time */
 
-/* The operations: shape of the result, factors, and where the result lies. left_by_steps(): whether neighbours in memory
-   of the left factor are steps, not rows */
+/* The operations: shape of the result, factors, and where the result lies. left_by_steps(): whether neighbours in
+   memory of the left factor are steps, not rows */
 struct AddProduct {
   typedef float Sum;
   QconvProductJob job;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs a grid of a device's threads on the processor. Threads that wait for each other have a stack each and take
-   turns; a thread runs until it waits. From launch to launch the first and the last thread of a block take turns in being
-   first, so that a kernel that forgets to wait gives wrong bytes. */
+   turns; a thread runs until it waits. From launch to launch the first and the last thread of a block take turns in
+   being first, so that a kernel that forgets to wait gives wrong bytes. */
 #include "cuda_runtime.h"
 
 #include <setjmp.h>
