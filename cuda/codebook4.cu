@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operations "codebook4-…" on a device: 16 threads find the magnitude of a block; then a thread finds the codes of
-   8 columns, because a block may end within a byte. */
+/* The operations "codebook4-…" on a device: 16 threads find the magnitude of a block; then a thread finds the codes
+   of 8 columns, because a block may end within a byte. */
 #include "sixteens.h"
 
 #include "kernels/items/codebook4.h"

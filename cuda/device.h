@@ -59,8 +59,8 @@ cudaError_t qconv_cuda_int4_group (const QconvInt4GroupJob *job, const QconvCuda
 cudaError_t qconv_cuda_codebook4 (const QconvCodebook4Job *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_codebook4_decode (const QconvCodebook4DecodeJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *stream);
-/* Waits for the device. Sets @first to the first column whose group does not exist and @index to that group, or @first to
-   the number of columns or above */
+/* Waits for the device. Sets @first to the first column whose group does not exist and @index to that group, or @first
+   to the number of columns or above */
 cudaError_t qconv_cuda_gptq_bad_index (const QconvGptqJob *job, const QconvCudaStream *stream, gsize *first,
                                        gint32 *index);
 cudaError_t qconv_cuda_product (const QconvProductJob *job, const QconvCudaStream *stream);

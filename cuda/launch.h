@@ -47,7 +47,7 @@ each_unit_of_type (Job job, gsize n)
     unit (&job, i, dtype);
 }
 
-static inline gsize
+QCONV_SIZE gsize
 blocks_of (gsize n, gsize per_block)
 {
   return n / per_block + (n % per_block != 0);

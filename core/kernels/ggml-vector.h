@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parts that the vector decoders of the ggml block types share. Each type unpacks its codes into bytes and then scales
-   runs of them. */
+/* The parts that the vector decoders of the ggml block types share. Each type unpacks its codes into bytes and then
+   scales runs of them. */
 #pragma once
 #include "kernels/ggml.h"
 

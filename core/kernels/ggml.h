@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Declares the decoders of the ggml block types. ggml-plain.c is the reference; ggml-simple.c, ggml-k.c and ggml-iq.c give
-   the same bytes with vectors. */
+/* Declares the decoders of the ggml block types. ggml-plain.c is the reference; ggml-simple.c, ggml-k.c and ggml-iq.c
+   give the same bytes with vectors. */
 #pragma once
 #include "kernels/items/ggml.h"
 #include "kernels/level.h"

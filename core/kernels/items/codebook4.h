@@ -31,8 +31,8 @@ typedef struct {
   gsize rows, cols, block, blocks, runs;
 } QconvCodebook4DecodeJob;
 
-/* The factors of the largest magnitude that a search tries: from 1 down until three in a row are no better, then up, then
-   beside the best one, then the one that fits its codes */
+/* The factors of the largest magnitude that a search tries: from 1 down until three in a row are no better, then up,
+   then beside the best one, then the one that fits its codes */
 #define BOOK_N_DOWN 14
 #define BOOK_N_UP 4
 #define BOOK_BESIDE 0.025f

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decodes the block types of ggml, 8 items at a time. ggml_TYPE() writes items 8·@g … 8·@g + 7 of the block at @b, which
-   need not be aligned, to @y. Runs of at least 8 items share a scale in every type. */
+/* Decodes the block types of ggml, 8 items at a time. ggml_TYPE() writes items 8·@g … 8·@g + 7 of the block at @b,
+   which need not be aligned, to @y. Runs of at least 8 items share a scale in every type. */
 #pragma once
 #include "kernels/items/ggml.h"
 #include "kernels/items/weights.h"

@@ -26,8 +26,8 @@ integer_code (float w, float scale, float lowest, float highest)
 
 /* The rotation of a group of G = 4^k columns multiplies them with H4 ⊗ … ⊗ H4 / 2^k, k factors of
    H4 = [1 1 1 -1; 1 1 -1 1; 1 -1 1 1; -1 1 1 1]. It takes k steps. Each multiplies the highest base-4 digit of the
-   column's number by H4 and makes it the lowest one, so after all steps the digits are back in their places: column i of
-   the first quarter and its fellows of the other quarters give columns 4·i … 4·i + 3 */
+   column's number by H4 and makes it the lowest one, so after all steps the digits are back in their places: column i
+   of the first quarter and its fellows of the other quarters give columns 4·i … 4·i + 3 */
 QCONV_ITEM void
 rotate_quartet (float a, float b, float c, float d, float y[4])
 {
