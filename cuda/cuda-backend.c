@@ -2,6 +2,8 @@
 /* The backend "cuda": devices, their memory and streams. Core calls it through the table at the end. */
 #include "cuda-backend.h"
 
+#include "kernels/ggml-grids.h"
+
 /* The lowest compute capability that cuda/meson.build compiles for */
 #define LEAST_MAJOR 7
 #define LEAST_MINOR 5
@@ -12,12 +14,14 @@
  * @ordinal: as the runtime counts
  * @own: orders allocations; NULL if the device has no memory pools
  * @limit: bytes that may be allocated; 0: no limit
+ * @grids: in memory of the device
  * @sizes: address -> bytes of every allocation, and @used, their sum; under @lock
  */
 typedef struct {
   int ordinal;
   cudaStream_t own;
   guint64 limit, used;
+  QconvGgmlGrids *grids;
   GHashTable *sizes;
   GMutex lock;
 } QconvCuda;
@@ -96,80 +100,6 @@ count_devices (GError **error)
   if (n > 0 && usable == 0)
     is_usable (0, error);
   return usable;
-}
-
-static void
-close_device (gpointer device)
-{
-  QconvCuda *cuda = device;
-  cudaMemPool_t pool;
-
-  if (cuda->own != NULL && cudaSetDevice (cuda->ordinal) == cudaSuccess)
-    {
-      cudaStreamDestroy (cuda->own);
-      if (cudaDeviceGetDefaultMemPool (&pool, cuda->ordinal) == cudaSuccess)
-        cudaMemPoolTrimTo (pool, 0);
-    }
-  g_hash_table_unref (cuda->sizes);
-  g_mutex_clear (&cuda->lock);
-  g_free (cuda);
-}
-
-/* Lets the driver keep memory that is freed: allocations then do not wait for the device */
-static cudaError_t
-use_pool (QconvCuda *cuda)
-{
-  cudaMemPool_t pool;
-  guint64 keep = cuda->limit == 0 ? G_MAXUINT64 : cuda->limit;
-  int supported = 0;
-  cudaError_t code = cudaDeviceGetAttribute (&supported, cudaDevAttrMemoryPoolsSupported, cuda->ordinal);
-
-  if (code != cudaSuccess || !supported)
-    return code;
-  code = cudaDeviceGetDefaultMemPool (&pool, cuda->ordinal);
-  if (code == cudaSuccess)
-    code = cudaMemPoolSetAttribute (pool, cudaMemPoolAttrReleaseThreshold, &keep);
-  return code == cudaSuccess ? cudaStreamCreateWithFlags (&cuda->own, cudaStreamNonBlocking) : code;
-}
-
-static gpointer
-open_device (guint device, guint64 memory_limit, GError **error)
-{
-  int n = count_all (error), ordinal = n > 0 ? find_device (device, n) : 0;
-  QconvCuda *cuda;
-
-  if (n == 0)
-    return NULL;
-  if (ordinal < 0)
-    {
-      qconv_fail (error, QCONV_ERROR_OPTION, "there is no CUDA device %u", device);
-      return NULL;
-    }
-  if (!qconv_cuda_done (cudaSetDevice (ordinal), "the device does not start", error)
-      || !qconv_cuda_done (qconv_cuda_probe (), "this module has no code for the device", error))
-    return NULL;
-  cuda = g_new0 (QconvCuda, 1);
-  cuda->ordinal = ordinal;
-  cuda->limit = memory_limit;
-  cuda->sizes = g_hash_table_new (NULL, NULL);
-  g_mutex_init (&cuda->lock);
-  if (qconv_cuda_done (use_pool (cuda), "the device does not start", error))
-    return cuda;
-  close_device (cuda);
-  return NULL;
-}
-
-static char *
-describe_device (gpointer device)
-{
-  QconvCuda *cuda = device;
-  struct cudaDeviceProp properties;
-  int major, minor;
-
-  if (cudaGetDeviceProperties (&properties, cuda->ordinal) != cudaSuccess
-      || !capability_of (cuda->ordinal, &major, &minor, NULL))
-    return g_strdup ("CUDA device");
-  return g_strdup_printf ("%s, compute capability %d.%d", properties.name, major, minor);
 }
 
 /* ---- Memory ---- */
@@ -279,6 +209,100 @@ free_host (gpointer device, gpointer memory)
 
   if (memory != NULL && cudaSetDevice (cuda->ordinal) == cudaSuccess)
     cudaFreeHost (memory);
+}
+
+/* ---- Opening ---- */
+
+static void
+close_device (gpointer device)
+{
+  QconvCuda *cuda = device;
+  cudaMemPool_t pool;
+
+  free_memory (cuda, cuda->grids);
+  if (cuda->own != NULL && cudaSetDevice (cuda->ordinal) == cudaSuccess)
+    {
+      cudaStreamDestroy (cuda->own);
+      if (cudaDeviceGetDefaultMemPool (&pool, cuda->ordinal) == cudaSuccess)
+        cudaMemPoolTrimTo (pool, 0);
+    }
+  g_hash_table_unref (cuda->sizes);
+  g_mutex_clear (&cuda->lock);
+  g_free (cuda);
+}
+
+/* Lets the driver keep memory that is freed: allocations then do not wait for the device */
+static cudaError_t
+use_pool (QconvCuda *cuda)
+{
+  cudaMemPool_t pool;
+  guint64 keep = cuda->limit == 0 ? G_MAXUINT64 : cuda->limit;
+  int supported = 0;
+  cudaError_t code = cudaDeviceGetAttribute (&supported, cudaDevAttrMemoryPoolsSupported, cuda->ordinal);
+
+  if (code != cudaSuccess || !supported)
+    return code;
+  code = cudaDeviceGetDefaultMemPool (&pool, cuda->ordinal);
+  if (code == cudaSuccess)
+    code = cudaMemPoolSetAttribute (pool, cudaMemPoolAttrReleaseThreshold, &keep);
+  return code == cudaSuccess ? cudaStreamCreateWithFlags (&cuda->own, cudaStreamNonBlocking) : code;
+}
+
+static gboolean
+load_grids (QconvCuda *cuda, GError **error)
+{
+  const gsize n = sizeof *cuda->grids;
+
+  cuda->grids = alloc_memory (cuda, n, error);
+  return cuda->grids != NULL
+         && qconv_cuda_done (cudaMemcpy (cuda->grids, qconv_ggml_grids (), n, cudaMemcpyHostToDevice), "copying failed",
+                             error);
+}
+
+const QconvGgmlGrids *
+qconv_cuda_grids (gpointer device)
+{
+  return ((const QconvCuda *) device)->grids;
+}
+
+static gpointer
+open_device (guint device, guint64 memory_limit, GError **error)
+{
+  int n = count_all (error), ordinal = n > 0 ? find_device (device, n) : 0;
+  QconvCuda *cuda;
+
+  if (n == 0)
+    return NULL;
+  if (ordinal < 0)
+    {
+      qconv_fail (error, QCONV_ERROR_OPTION, "there is no CUDA device %u", device);
+      return NULL;
+    }
+  if (!qconv_cuda_done (cudaSetDevice (ordinal), "the device does not start", error)
+      || !qconv_cuda_done (qconv_cuda_probe (), "this module has no code for the device", error))
+    return NULL;
+  cuda = g_new0 (QconvCuda, 1);
+  cuda->ordinal = ordinal;
+  cuda->limit = memory_limit;
+  cuda->sizes = g_hash_table_new (NULL, NULL);
+  g_mutex_init (&cuda->lock);
+  if (qconv_cuda_done (use_pool (cuda), "the device does not start", error) && load_grids (cuda, error))
+    return cuda;
+  close_device (cuda);
+  return NULL;
+}
+
+static char *
+describe_device (gpointer device)
+{
+  QconvCuda *cuda = device;
+  struct cudaDeviceProp properties;
+  int major, minor;
+
+  if (cudaGetDeviceProperties (&properties, cuda->ordinal) != cudaSuccess
+      || !capability_of (cuda->ordinal, &major, &minor, NULL))
+    return g_strdup ("CUDA device");
+  return g_strdup_printf ("%s, compute capability %d.%d", properties.name, major, minor);
 }
 
 /* ---- Streams ---- */

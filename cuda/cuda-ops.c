@@ -33,6 +33,70 @@ DEFINE_OP (nvfp4_decode_divided, QconvDecode4Job, qconv_job_decode4 (&job, QCONV
            qconv_cuda_decode4)
 DEFINE_OP (mxfp4_decode, QconvDecode4Job, qconv_job_decode4 (&job, QCONV_MXFP4, args, error), qconv_cuda_decode4)
 
+DEFINE_OP (fp8_encode, QconvFp8Job, qconv_job_fp8 (&job, args, error), qconv_cuda_fp8)
+DEFINE_OP (fp8_tile_rtn, QconvFp8TileJob, qconv_job_fp8_tile (&job, args, FALSE, error), qconv_cuda_fp8_tile)
+DEFINE_OP (fp8_tile_search, QconvFp8TileJob, qconv_job_fp8_tile (&job, args, TRUE, error), qconv_cuda_fp8_tile)
+DEFINE_OP (fp8_decode, QconvTileDecodeJob, qconv_job_fp8_decode (&job, args, error), qconv_cuda_tile_decode)
+DEFINE_OP (mxfp8_encode, QconvMxfp8Job, qconv_job_mxfp8_encode (&job, args, error), qconv_cuda_mxfp8_encode)
+DEFINE_OP (mxfp8_decode, QconvMxfp8Job, qconv_job_mxfp8_decode (&job, args, error), qconv_cuda_mxfp8_decode)
+DEFINE_OP (convrot, QconvRotateJob, qconv_job_rotate (&job, args, error), qconv_cuda_rotate)
+DEFINE_OP (int8_row, QconvIntegerJob, qconv_job_integer_rows (&job, args, QCONV_I8, error), qconv_cuda_int8_row)
+DEFINE_OP (int8, QconvIntegerJob, qconv_job_int8 (&job, args, error), qconv_cuda_int8)
+DEFINE_OP (int8_block, QconvIntegerJob, qconv_job_int8_block (&job, args, error), qconv_cuda_int8_block)
+DEFINE_OP (int8_decode, QconvTileDecodeJob, qconv_job_int8_decode (&job, args, error), qconv_cuda_tile_decode)
+DEFINE_OP (int4_row, QconvIntegerJob, qconv_job_integer_rows (&job, args, QCONV_U4, error), qconv_cuda_int4_row)
+DEFINE_OP (int4_decode, QconvInt4DecodeJob, qconv_job_int4_decode (&job, args, error), qconv_cuda_int4_decode)
+DEFINE_OP (int4_group_rtn, QconvInt4GroupJob, qconv_job_int4_group (&job, args, FALSE, error), qconv_cuda_int4_group)
+DEFINE_OP (int4_group_search, QconvInt4GroupJob, qconv_job_int4_group (&job, args, TRUE, error), qconv_cuda_int4_group)
+
+#define DEFINE_CODEBOOK4(name, with_codes, how)                                                             \
+  DEFINE_OP (codebook4_##name, QconvCodebook4Job, qconv_job_codebook4 (&job, args, with_codes, how, error), \
+             qconv_cuda_codebook4)
+DEFINE_CODEBOOK4 (rtn, TRUE, BOOK_FROM_LARGEST)
+DEFINE_CODEBOOK4 (search, TRUE, BOOK_FROM_SEARCH)
+DEFINE_CODEBOOK4 (given, TRUE, BOOK_FROM_GIVEN)
+DEFINE_CODEBOOK4 (absmax_rtn, FALSE, BOOK_FROM_LARGEST)
+DEFINE_CODEBOOK4 (absmax_search, FALSE, BOOK_FROM_SEARCH)
+DEFINE_OP (codebook4_decode, QconvCodebook4DecodeJob, qconv_job_codebook4_decode (&job, args, error),
+           qconv_cuda_codebook4_decode)
+
+DEFINE_OP (gptq, QconvGptqJob, qconv_job_gptq (&job, args, FALSE, error), qconv_cuda_gptq)
+DEFINE_OP (add_product, QconvProductJob, qconv_job_product (&job, args, error), qconv_cuda_product)
+DEFINE_OP (thin_product, QconvThinJob, qconv_job_thin (&job, args, FALSE, error), qconv_cuda_thin)
+DEFINE_OP (thin_product_transposed, QconvThinJob, qconv_job_thin (&job, args, TRUE, error), qconv_cuda_thin)
+DEFINE_OP (gram, QconvGramJob, qconv_job_gram (&job, args, error), qconv_cuda_gram)
+
+static gboolean
+run_gptq_indexed (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const char *what = "operation gptq-decode-indexed failed";
+  QconvGptqJob job;
+  gsize first;
+  gint32 index;
+
+  if (!qconv_job_gptq (&job, args, TRUE, error) || !enter (stream, error)
+      || !qconv_cuda_done (qconv_cuda_gptq_bad_index (&job, stream, &first, &index), what, error))
+    return FALSE;
+  if (first < job.cols)
+    return qconv_job_gptq_no_group (&job, first, index, error);
+  return qconv_cuda_done (qconv_cuda_gptq (&job, stream), what, error);
+}
+
+static gboolean
+take_ggml (QconvGgmlJob *job, gpointer device, const QconvArg *args, gsize bytes, gsize items, GError **error)
+{
+  if (!qconv_job_ggml (job, args, bytes, items, error))
+    return FALSE;
+  job->grids = qconv_cuda_grids (device);
+  return TRUE;
+}
+
+#define DEFINE_DECODE(name, op, bytes, items) \
+  DEFINE_OP (ggml_##name, QconvGgmlJob, take_ggml (&job, device, args, bytes, items, error), qconv_cuda_ggml_##name)
+QCONV_GGML_TYPES (DEFINE_DECODE)
+
+#define DECODE(name, op, bytes, items) { op "-decode", 1, "bbi", run_ggml_##name },
+
 const QconvOp qconv_cuda_ops[] = {
   { "amax", 1, "bb", run_amax },
   { "nonfinite", 1, "bb", run_nonfinite },
@@ -44,5 +108,32 @@ const QconvOp qconv_cuda_ops[] = {
   { "nvfp4-decode", 1, "bbbbii", run_nvfp4_decode },
   { "nvfp4-decode-divided", 1, "bbbbii", run_nvfp4_decode_divided },
   { "mxfp4-decode", 1, "bbbii", run_mxfp4_decode },
-  { .name = NULL },
+  { "add-product", 1, "bbbiiif", run_add_product },
+  { "thin-product", 1, "bbbiii", run_thin_product },
+  { "thin-product-transposed", 1, "bbbiiii", run_thin_product_transposed },
+  { "gram", 1, "bbii", run_gram },
+  { "fp8-encode", 1, "bbbii", run_fp8_encode },
+  { "fp8-tile-encode-rtn", 1, "bbbiiii", run_fp8_tile_rtn },
+  { "fp8-tile-encode-search", 1, "bbbiiii", run_fp8_tile_search },
+  { "fp8-decode", 1, "bbbiiii", run_fp8_decode },
+  { "mxfp8-encode", 1, "bbbii", run_mxfp8_encode },
+  { "mxfp8-decode", 1, "bbbii", run_mxfp8_decode },
+  { "convrot", 1, "bbiii", run_convrot },
+  { "int8-encode-row", 1, "bbbbiii", run_int8_row },
+  { "int8-encode", 1, "bbbbiii", run_int8 },
+  { "int8-encode-block", 1, "bbbbiii", run_int8_block },
+  { "int8-decode", 1, "bbbiiii", run_int8_decode },
+  { "int4-encode-row", 1, "bbbbiii", run_int4_row },
+  { "int4-group-encode-rtn", 1, "bbbiiii", run_int4_group_rtn },
+  { "int4-group-encode-search", 1, "bbbiiii", run_int4_group_search },
+  { "int4-decode-row", 1, "bbbii", run_int4_decode },
+  { "codebook4-encode-rtn", 1, "bbbbiii", run_codebook4_rtn },
+  { "codebook4-encode-search", 1, "bbbbiii", run_codebook4_search },
+  { "codebook4-encode-given", 1, "bbbbiii", run_codebook4_given },
+  { "codebook4-absmax-rtn", 1, "bbbiii", run_codebook4_absmax_rtn },
+  { "codebook4-absmax-search", 1, "bbbiii", run_codebook4_absmax_search },
+  { "codebook4-decode", 1, "bbbbiii", run_codebook4_decode },
+  { "gptq-decode", 1, "bbbbiii", run_gptq },
+  { "gptq-decode-indexed", 1, "bbbbbiii", run_gptq_indexed },
+  QCONV_GGML_TYPES (DECODE) { .name = NULL },
 };

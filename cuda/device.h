@@ -4,10 +4,16 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include "kernels/items/codebook4.h"
 #include "kernels/items/convert.h"
 #include "kernels/items/decode4.h"
+#include "kernels/items/fp8.h"
+#include "kernels/items/ggml.h"
+#include "kernels/items/gptq.h"
+#include "kernels/items/integers.h"
 #include "kernels/items/measure.h"
 #include "kernels/items/nvfp4.h"
+#include "kernels/items/product.h"
 
 #define QCONV_CUDA_SCRATCH 65536 /* bytes */
 
@@ -37,6 +43,33 @@ cudaError_t qconv_cuda_magnitudes (const QconvMeasureJob *job, const QconvCudaSt
 cudaError_t qconv_cuda_error (const QconvErrorJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_nvfp4 (const QconvNvfp4Job *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_decode4 (const QconvDecode4Job *job, const QconvCudaStream *stream);
+
+cudaError_t qconv_cuda_fp8 (const QconvFp8Job *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_fp8_tile (const QconvFp8TileJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_tile_decode (const QconvTileDecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_mxfp8_encode (const QconvMxfp8Job *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_mxfp8_decode (const QconvMxfp8Job *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_rotate (const QconvRotateJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int8 (const QconvIntegerJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int8_row (const QconvIntegerJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int8_block (const QconvIntegerJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int4_row (const QconvIntegerJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int4_decode (const QconvInt4DecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int4_group (const QconvInt4GroupJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_codebook4 (const QconvCodebook4Job *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_codebook4_decode (const QconvCodebook4DecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *stream);
+/* Waits for the device. Sets @first to the first column whose group does not exist and @index to that group, or @first
+   to the number of columns or above */
+cudaError_t qconv_cuda_gptq_bad_index (const QconvGptqJob *job, const QconvCudaStream *stream, gsize *first,
+                                       gint32 *index);
+cudaError_t qconv_cuda_product (const QconvProductJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_thin (const QconvThinJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_gram (const QconvGramJob *job, const QconvCudaStream *stream);
+
+#define QCONV_CUDA_DECLARE(name, op, bytes, items) \
+  cudaError_t qconv_cuda_ggml_##name (const QconvGgmlJob *job, const QconvCudaStream *stream);
+QCONV_GGML_TYPES (QCONV_CUDA_DECLARE)
 
 #ifdef __cplusplus
 }

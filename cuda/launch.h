@@ -22,12 +22,11 @@ launch (void (*kernel) (Params...), gsize blocks, guint threads, bool together, 
   (void) together;
   /* clang-format 14 splits the brackets */
   /* clang-format off */
-  kernel<<<(unsigned int) MIN (blocks, MOST_BLOCKS), threads, 0, stream->handle>>> (args...);
+  kernel<<<(unsigned int) blocks, threads, 0, stream->handle>>> (args...);
   /* clang-format on */
   return cudaGetLastError ();
 #else
-  return qconv_cuda_host_launch (stream->handle, (guint) MIN (blocks, MOST_BLOCKS), threads, together,
-                                 [&] { kernel (args...); });
+  return qconv_cuda_host_launch (stream->handle, (guint) blocks, threads, together, [&] { kernel (args...); });
 #endif
 }
 
@@ -48,7 +47,7 @@ each_unit_of_type (Job job, gsize n)
     unit (&job, i, dtype);
 }
 
-static inline gsize
+QCONV_SIZE gsize
 blocks_of (gsize n, gsize per_block)
 {
   return n / per_block + (n % per_block != 0);
@@ -58,14 +57,15 @@ template <typename Job, void (*unit) (const Job *, gsize)>
 static inline cudaError_t
 launch_units (const Job *job, gsize n, const QconvCudaStream *stream)
 {
-  return launch (each_unit<Job, unit>, blocks_of (n, THREADS), THREADS, false, stream, *job, n);
+  return launch (each_unit<Job, unit>, MIN (blocks_of (n, THREADS), MOST_BLOCKS), THREADS, false, stream, *job, n);
 }
 
 template <typename Job, void (*unit) (const Job *, gsize, QconvDType), QconvDType dtype>
 static inline cudaError_t
 launch_units_of_type (const Job *job, gsize n, const QconvCudaStream *stream)
 {
-  return launch (each_unit_of_type<Job, unit, dtype>, blocks_of (n, THREADS), THREADS, false, stream, *job, n);
+  return launch (each_unit_of_type<Job, unit, dtype>, MIN (blocks_of (n, THREADS), MOST_BLOCKS), THREADS, false, stream,
+                 *job, n);
 }
 
 /* Likewise, with @dtype, the type of the weights, as a constant */

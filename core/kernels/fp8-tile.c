@@ -1,81 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations "fp8-tile-encode-rtn" and "-search", E4M3 codes with a scale for every tile (whole rows included),
    and "fp8-decode" for all FP8. */
-#include <float.h>
-
 #include "kernels/fp8.h"
 #if QCONV_VECTOR == 256
 #include "kernels/fp8-pairs.h"
 #endif
 #include "kernels/fp8-fold.h"
 
-#define STRETCH 512         /* weights of a row of a tile that are examined at once */
-#define SUMS 16             /* partial sums of an error */
-#define N_SCALES 32         /* within one octave */
-#define STEP 0x1.f50766p-1f /* 2^(-1/32) */
-#define LEAST_AMAX 1e-12f
-#define LARGEST_FACTOR 0x1p126f /* its reciprocal is still a normal number */
-
-/**
- * Tiles: how a matrix is cut; the last ones in a row or column may be smaller.
- */
-typedef struct {
-  gsize rows, cols, height, width;
-  gsize across;
-} Tiles;
-
-typedef struct {
-  QconvDType dtype;
-  const guint8 *src;
-  guint8 *codes;
-  float *scales;
-  Tiles tiles;
-  gboolean search;
-} Job;
-
-/* One tile: the place of its upper left weight, and its size */
-typedef struct {
-  gsize row, col, height, width;
-} CodeTile;
-
-static gboolean
-take_tiles (Tiles *t, const QconvArg *args, GError **error)
-{
-  if (!qconv_kernel_count (&args[0], "rows", &t->rows, error) || !qconv_kernel_count (&args[1], "cols", &t->cols, error)
-      || !qconv_kernel_count (&args[2], "rows of a tile", &t->height, error)
-      || !qconv_kernel_count (&args[3], "columns of a tile", &t->width, error))
-    return FALSE;
-  t->height = MAX (t->height, 1);
-  t->width = MAX (t->width, 1);
-  t->across = t->cols / t->width + (t->cols % t->width != 0);
-  return TRUE;
-}
-
-static gsize
-tiles_down (const Tiles *t)
-{
-  return t->rows / t->height + (t->rows % t->height != 0);
-}
-
-static CodeTile
-tile_at (const Tiles *t, gsize down, gsize across)
-{
-  CodeTile tile = { .row = down * t->height, .col = across * t->width };
-
-  tile.height = MIN (t->height, t->rows - tile.row);
-  tile.width = MIN (t->width, t->cols - tile.col);
-  return tile;
-}
+#define STRETCH 512 /* weights of a row of a tile that are examined at once */
+#define SUMS FP8_SUMS
+#define N_SCALES FP8_N_SCALES
 
 static const guint8 *
-weights_at (const Job *job, gsize row, gsize col)
+weights_at (const QconvFp8TileJob *job, gsize row, gsize col)
 {
-  return job->src + (row * job->tiles.cols + col) * (qconv_dtype_bits (job->dtype) / 8);
+  return (const guint8 *) job->src + (row * job->tiles.cols + col) * item_bytes (job->dtype);
 }
 
 /* Returns @n weights of row @row from column @col on, as F32: in place if they are F32, else in @between. */
 static const float *
-load (const Job *job, gsize row, gsize col, gsize n, float between[STRETCH])
+load (const QconvFp8TileJob *job, gsize row, gsize col, gsize n, float between[STRETCH])
 {
   const guint8 *at = weights_at (job, row, col);
 
@@ -115,7 +59,7 @@ largest_of_16 (const guint16 *x, gsize n, guint16 top)
 
 /* Returns the largest magnitude. The bits of magnitudes are in their order */
 static float
-largest_of_tile (const Job *job, const CodeTile *tile)
+largest_of_tile (const QconvFp8TileJob *job, const QconvTile *tile)
 {
   guint32 wide = 0;
   guint16 half = 0;
@@ -145,35 +89,26 @@ add_errors (const float *magnitudes, gsize n, float factor, float sums[SUMS])
   memcpy (s, sums, sizeof s);
   for (gsize i = 0; i < n; i += SUMS)
     for (guint k = 0; k < SUMS; k++)
-      {
-        float t = magnitudes[i + k] * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
-        float d = t - ((t + rounder) - rounder);
-
-        s[k] += d * d;
-      }
+      s[k] += fp8_error (magnitudes[i + k], factor);
   memcpy (sums, s, sizeof s);
 }
 
-/* Returns the error of a tile whose largest magnitude is @amax, or DBL_MAX if that would decode to infinity. */
 static double
 error_of_sums (const float sums[SUMS], float factor, float amax)
 {
-  float s[SUMS], t = amax * factor, rounder = f32_of_bits (fp8_rounder (t, FP8_E4M3));
-  double scale = 1.0 / (double) factor;
+  float s[SUMS];
 
-  if (((t + rounder) - rounder) * (1.0f / factor) > FLT_MAX)
-    return DBL_MAX;
   memcpy (s, sums, sizeof s);
   for (guint width = SUMS / 2; width > 0; width /= 2)
     for (guint i = 0; i < width; i++)
       s[i] += s[i + width];
-  return (double) s[0] * (scale * scale);
+  return fp8_error_of_sum (s[0], factor, amax);
 }
 
 /* Sums up the errors of the candidates that @may_win */
 static void
-sum_errors (const Job *job, const CodeTile *tile, const float candidates[N_SCALES], const gboolean may_win[N_SCALES],
-            float sums[N_SCALES][SUMS])
+sum_errors (const QconvFp8TileJob *job, const QconvTile *tile, const float candidates[N_SCALES],
+            const gboolean may_win[N_SCALES], float sums[N_SCALES][SUMS])
 {
   memset (sums, 0, N_SCALES * sizeof *sums);
   for (gsize r = 0; r < tile->height; r++)
@@ -195,7 +130,7 @@ sum_errors (const Job *job, const CodeTile *tile, const float candidates[N_SCALE
 /* Sets which candidates may have the least error; all of them unless estimates exclude some. Returns how many they
    are. */
 static guint
-exclude_candidates (const Job *job, const CodeTile *tile, float amax, const float candidates[N_SCALES],
+exclude_candidates (const QconvFp8TileJob *job, const QconvTile *tile, float amax, const float candidates[N_SCALES],
                     gboolean may_win[N_SCALES])
 {
   gsize terms = tile->height * (tile->width / SUMS + 1);
@@ -226,7 +161,7 @@ exclude_candidates (const Job *job, const CodeTile *tile, float amax, const floa
 
 /* Returns the candidate with the least error, the first one if several have it. */
 static float
-best_factor (const Job *job, const CodeTile *tile, float amax, const float candidates[N_SCALES])
+best_factor (const QconvFp8TileJob *job, const QconvTile *tile, float amax, const float candidates[N_SCALES])
 {
   gboolean may_win[N_SCALES];
   float sums[N_SCALES][SUMS], best = candidates[0];
@@ -257,24 +192,8 @@ best_factor (const Job *job, const CodeTile *tile, float amax, const float candi
   return best;
 }
 
-/* Searches one octave of factors below that of round-to-nearest, which clip nothing. If the weights are so small
-   that round-to-nearest makes them all zero, the search starts with a factor for this tile instead. */
-static float
-search_factor (const Job *job, const CodeTile *tile, float amax, float rtn)
-{
-  float candidates[N_SCALES], own = 448.0f * (1.0f / amax);
-
-  own = own < LARGEST_FACTOR ? own : LARGEST_FACTOR;
-  candidates[0] = own;
-  for (guint k = 1; k < N_SCALES; k++)
-    candidates[k] = candidates[k - 1] * STEP;
-  if (amax * rtn > 0x1p-10f)
-    candidates[0] = rtn;
-  return best_factor (job, tile, amax, candidates);
-}
-
 static void
-encode_row (const Job *job, const CodeTile *tile, gsize row, float factor)
+encode_row (const QconvFp8TileJob *job, const QconvTile *tile, gsize row, float factor)
 {
   guint8 *codes = job->codes + row * job->tiles.cols + tile->col;
   gsize c = 0;
@@ -294,13 +213,15 @@ encode_row (const Job *job, const CodeTile *tile, gsize row, float factor)
 }
 
 static void
-encode_tile (const Job *job, const CodeTile *tile, float *scale)
+encode_tile (const QconvFp8TileJob *job, const QconvTile *tile, float *scale)
 {
-  float amax = largest_of_tile (job, tile);
-  float factor = 448.0f * (1.0f / (amax > LEAST_AMAX ? amax : LEAST_AMAX));
+  float amax = largest_of_tile (job, tile), factor = fp8_factor (amax), candidates[N_SCALES];
 
   if (job->search && amax > 0.0f)
-    factor = search_factor (job, tile, amax, factor);
+    {
+      fp8_candidates (amax, candidates);
+      factor = best_factor (job, tile, amax, candidates);
+    }
   *scale = 1.0f / factor;
   for (gsize r = 0; r < tile->height; r++)
     encode_row (job, tile, tile->row + r, factor);
@@ -309,27 +230,16 @@ encode_tile (const Job *job, const CodeTile *tile, float *scale)
 static gboolean
 encode (const QconvArg *args, gboolean search, GError **error)
 {
-  Job job = { .search = search };
-  gsize down;
+  QconvFp8TileJob job;
 
-  if (!take_tiles (&job.tiles, args + 3, error))
+  if (!qconv_job_fp8_tile (&job, args, search, error))
     return FALSE;
-  down = tiles_down (&job.tiles);
-  if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, job.tiles.rows, job.tiles.cols, error)
-      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (QCONV_F8_E4M3), job.tiles.rows, job.tiles.cols, error)
-      || !qconv_kernel_fits (&args[2], "scales", QCONV_MASK (QCONV_F32), down, job.tiles.across, error))
-    return FALSE;
-  job.dtype = qconv_buffer_dtype (args[0].buffer);
-  job.src = qconv_kernel_in (&args[0]);
-  job.codes = qconv_kernel_out (&args[1]);
-  job.scales = qconv_kernel_out (&args[2]);
-  for (gsize y = 0; y < down; y++)
-    for (gsize x = 0; x < job.tiles.across; x++)
-      {
-        CodeTile tile = tile_at (&job.tiles, y, x);
+  for (gsize i = 0; i < job.tiles.down * job.tiles.across; i++)
+    {
+      QconvTile tile = tile_at (&job.tiles, i);
 
-        encode_tile (&job, &tile, job.scales + y * job.tiles.across + x);
-      }
+      encode_tile (&job, &tile, job.scales + i);
+    }
   return TRUE;
 }
 
@@ -358,27 +268,21 @@ DEFINE_DECODE (decode_e5m2, f32_of_e5m2)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_fp8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const guint8 *codes = qconv_kernel_in (&args[0]);
-  const float *scales = qconv_kernel_in (&args[1]);
-  float *dst = qconv_kernel_out (&args[2]);
-  Tiles t;
+  QconvTileDecodeJob job;
+  const QconvTiles *t = &job.tiles;
 
-  if (!take_tiles (&t, args + 3, error)
-      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_F8_E4M3) | QCONV_MASK (QCONV_F8_E5M2), t.rows, t.cols,
-                             error)
-      || !qconv_kernel_fits (&args[1], "scales", QCONV_MASK (QCONV_F32), tiles_down (&t), t.across, error)
-      || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), t.rows, t.cols, error))
+  if (!qconv_job_fp8_decode (&job, args, error))
     return FALSE;
-  for (gsize r = 0; r < t.rows; r++)
-    for (gsize x = 0; x < t.across; x++)
+  for (gsize r = 0; r < t->rows; r++)
+    for (gsize x = 0; x < t->across; x++)
       {
-        gsize at = r * t.cols + x * t.width, n = MIN (t.width, t.cols - x * t.width);
-        float scale = scales[r / t.height * t.across + x];
+        gsize at = r * t->cols + x * t->width, n = MIN (t->width, t->cols - x * t->width);
+        float scale = job.scales[r / t->height * t->across + x];
 
-        if (qconv_buffer_dtype (args[0].buffer) == QCONV_F8_E4M3)
-          decode_e4m3 (codes + at, dst + at, n, scale);
+        if (job.dtype == QCONV_F8_E4M3)
+          decode_e4m3 (job.codes + at, job.dst + at, n, scale);
         else
-          decode_e5m2 (codes + at, dst + at, n, scale);
+          decode_e5m2 (job.codes + at, job.dst + at, n, scale);
       }
   return TRUE;
 }

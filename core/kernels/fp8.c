@@ -7,20 +7,6 @@
 #endif
 
 #define STRETCH 512 /* weights that are F32 at once on the way */
-#define MAGNITUDES 32768
-
-/* The result begins with the largest magnitude (F32) and these flags; the counts follow. All are 32-bit words */
-enum { WORD_AMAX, WORD_FLAGS, WORD_COUNTS };
-enum { FLAG_F16 = 1, FLAG_ROUNDED = 2 };
-
-/* The rows of a weight, as one */
-typedef struct {
-  QconvDType dtype, format;
-  const guint8 *src;
-  guint8 *dst;
-  gsize n;
-  float scale;
-} Job;
 
 #define DEFINE_ENCODE(name, format)                                      \
   static void name (const float *src, guint8 *dst, gsize n, float scale) \
@@ -33,36 +19,38 @@ DEFINE_ENCODE (encode_e5m2, FP8_E5M2)
 
 /* Encodes from the weight @start on */
 static void
-encode_from (const Job *job, gsize start)
+encode_from (const QconvFp8Job *job, gsize start)
 {
-  gsize item = qconv_dtype_bits (job->dtype) / 8;
+  const guint8 *src = job->src;
+  gsize item = item_bytes (job->dtype);
+  float scale = *job->scale;
 
   for (gsize i = start; i < job->n; i += STRETCH)
     {
       gsize run = MIN (job->n - i, STRETCH);
-      const float *wide = (const float *) (const void *) (job->src + i * item);
+      const float *wide = (const float *) (const void *) (src + i * item);
       float between[STRETCH];
 
       if (job->dtype != QCONV_F32)
         {
-          QCONV_LEVEL_NAME (qconv_widen) (job->dtype, job->src + i * item, between, run);
+          QCONV_LEVEL_NAME (qconv_widen) (job->dtype, src + i * item, between, run);
           wide = between;
         }
       if (job->format == QCONV_F8_E4M3)
-        encode_e4m3 (wide, job->dst + i, run, job->scale);
+        encode_e4m3 (wide, job->dst + i, run, scale);
       else
-        encode_e5m2 (wide, job->dst + i, run, job->scale);
+        encode_e5m2 (wide, job->dst + i, run, scale);
     }
 }
 
 /* Encodes what vectors can. Returns the number of weights that it encoded */
 static gsize
-encode_runs (const Job *job)
+encode_runs (const QconvFp8Job *job)
 {
 #if QCONV_VECTOR == 256
   if (job->format == QCONV_F8_E4M3)
-    return fp8_encode_runs (job->dtype, job->src, job->dst, job->n, job->scale, TRUE, FP8_E4M3);
-  return fp8_encode_runs (job->dtype, job->src, job->dst, job->n, job->scale, TRUE, FP8_E5M2);
+    return fp8_encode_runs (job->dtype, job->src, job->dst, job->n, *job->scale, TRUE, FP8_E4M3);
+  return fp8_encode_runs (job->dtype, job->src, job->dst, job->n, *job->scale, TRUE, FP8_E5M2);
 #else
   return 0;
 #endif
@@ -71,19 +59,10 @@ encode_runs (const Job *job)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  gsize rows, cols;
-  Job job = { .dtype = qconv_buffer_dtype (args[0].buffer), .format = qconv_buffer_dtype (args[1].buffer) };
+  QconvFp8Job job;
 
-  if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &cols, error)
-      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, rows, cols, error)
-      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (QCONV_F8_E4M3) | QCONV_MASK (QCONV_F8_E5M2), rows, cols,
-                             error)
-      || !qconv_kernel_fits (&args[2], "scale", QCONV_MASK (QCONV_F32), 1, 1, error))
+  if (!qconv_job_fp8 (&job, args, error))
     return FALSE;
-  job.src = qconv_kernel_in (&args[0]);
-  job.dst = qconv_kernel_out (&args[1]);
-  job.n = rows * cols;
-  job.scale = *(const float *) qconv_kernel_in (&args[2]);
   encode_from (&job, encode_runs (&job));
   return TRUE;
 }
@@ -92,7 +71,7 @@ QCONV_LEVEL_NAME (qconv_op_fp8_encode) (gpointer device, gpointer stream, const 
 static void
 count_16 (const guint16 *x, gsize n, guint32 *words)
 {
-  guint32 *counts = words + WORD_COUNTS;
+  guint32 *counts = words + QCONV_WORD_COUNTS;
   gsize i = 0;
 
   for (; i + 2 <= n; i += 2)
@@ -106,8 +85,7 @@ count_16 (const guint16 *x, gsize n, guint32 *words)
     counts[x[i] & 0x7fff]++;
 }
 
-/* Rounds magnitudes to the nearest BF16, ties to even. Returns the bits that were lost. NaN counts as the last counter
-   at most. */
+/* Rounds magnitudes. Returns the bits that were lost */
 static guint32
 round_to_bf16 (const guint32 *x, guint16 *dst, gsize n)
 {
@@ -115,10 +93,8 @@ round_to_bf16 (const guint32 *x, guint16 *dst, gsize n)
 
   for (gsize i = 0; i < n; i++)
     {
-      guint32 u = x[i] & 0x7fffffff, rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
-
-      lost |= u & 0xffff;
-      dst[i] = (guint16) (rounded < 0x7fff ? rounded : 0x7fff);
+      lost |= x[i] & 0xffff;
+      dst[i] = (guint16) bf16_magnitude (x[i]);
     }
   return lost;
 }
@@ -132,7 +108,7 @@ count_f32 (const guint32 *x, gsize n, guint32 *words)
       guint16 narrow[STRETCH];
 
       if (round_to_bf16 (x + i, narrow, run) != 0)
-        words[WORD_FLAGS] |= FLAG_ROUNDED;
+        words[QCONV_WORD_FLAGS] |= QCONV_FLAG_ROUNDED;
       count_16 (narrow, run, words);
     }
 }
@@ -140,22 +116,19 @@ count_f32 (const guint32 *x, gsize n, guint32 *words)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_magnitudes) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const void *x = qconv_kernel_in (&args[0]);
-  guint32 *words = qconv_kernel_out (&args[1]);
-  gsize n;
+  QconvMeasureJob job;
+  guint32 *words;
 
-  if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, 0, 0, error)
-      || !qconv_kernel_fits (&args[1], "counts", QCONV_MASK (QCONV_F32), 1, WORD_COUNTS + MAGNITUDES, error)
-      || !QCONV_LEVEL_NAME (qconv_op_amax) (device, stream, args, error))
+  if (!qconv_job_magnitudes (&job, args, error) || !QCONV_LEVEL_NAME (qconv_op_amax) (device, stream, args, error))
     return FALSE;
-  n = qconv_kernel_items (&args[0]);
-  if (qconv_buffer_dtype (args[0].buffer) == QCONV_F32)
+  words = job.dst;
+  if (job.dtype == QCONV_F32)
     {
-      count_f32 (x, n, words);
+      count_f32 (job.src, job.n, words);
       return TRUE;
     }
-  if (qconv_buffer_dtype (args[0].buffer) == QCONV_F16)
-    words[WORD_FLAGS] |= FLAG_F16;
-  count_16 (x, n, words);
+  if (job.dtype == QCONV_F16)
+    words[QCONV_WORD_FLAGS] |= QCONV_FLAG_F16;
+  count_16 (job.src, job.n, words);
   return TRUE;
 }

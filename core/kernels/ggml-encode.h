@@ -5,6 +5,10 @@
 #include "kernels/ggml.h"
 #include "kernels/ops.h"
 
+#if QCONV_VECTOR >= 256
+#include <immintrin.h>
+#endif
+
 #define QCONV_GGML_SUPER 256 /* items of the largest block */
 
 /* Blocks that are encoded at once: one to a lane of a vector, so that a lane does what the scalar formula says */

@@ -2,7 +2,7 @@
 /* Decodes ggml types whose vectors of codes stand in a grid, and IQ4_XS, which has single codes. ggml-table.c names the
    decoders. */
 #include "kernels/ggml-grids.h"
-#include "kernels/ggml.h"
+#include "kernels/ggml-vector.h"
 
 enum { BLOCK = 256 };
 

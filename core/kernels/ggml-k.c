@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decodes ggml types with 256 items a block: the K types and the ternary ones. ggml-table.c names the decoders. */
-#include "kernels/ggml.h"
+#include "kernels/ggml-vector.h"
 
 enum { BLOCK = 256 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decodes ggml types with up to 128 items a block. ggml-table.c names the decoders. */
 #include "kernels/ggml-grids.h"
-#include "kernels/ggml.h"
+#include "kernels/ggml-vector.h"
 
 enum { BLOCK = 32 };
 
@@ -105,9 +105,6 @@ QCONV_LEVEL_NAME (qconv_ggml_iq4_nl) (const guint8 *restrict src, float *restric
     }
 }
 
-/* Twice the values of E2M1 (ggml: kvalues_mxfp4); code 8 is +0 */
-static const gint8 e2m1_doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
-
 void
 QCONV_LEVEL_NAME (qconv_ggml_mxfp4) (const guint8 *restrict src, float *restrict dst, gsize n)
 {
@@ -115,7 +112,7 @@ QCONV_LEVEL_NAME (qconv_ggml_mxfp4) (const guint8 *restrict src, float *restrict
     {
       gint8 q[BLOCK];
 
-      look_up_nibbles (src + 1, q, e2m1_doubled);
+      look_up_nibbles (src + 1, q, qconv_ggml_e2m1_doubled);
       scale (dst, q, BLOCK, half_of_e8m0 (src[0]));
     }
 }
@@ -128,7 +125,7 @@ QCONV_LEVEL_NAME (qconv_ggml_nvfp4) (const guint8 *restrict src, float *restrict
       {
         gint8 q[32], ordered[32];
 
-        look_up_nibbles (src + 4 + 16 * pair, q, e2m1_doubled);
+        look_up_nibbles (src + 4 + 16 * pair, q, qconv_ggml_e2m1_doubled);
         memcpy (ordered, q, 8);
         memcpy (ordered + 8, q + 16, 8);
         memcpy (ordered + 16, q + 8, 8);

@@ -21,14 +21,8 @@ typedef struct {
   Vec items[DEPTH][COLUMNS / WIDTH];
 } Block;
 
-typedef struct {
-  const float *matrix;
-  double *gram;
-  gsize rows, width;
-} Gram;
-
 static void
-copy_block (const Gram *x, Block *b, gsize row, gsize column)
+copy_block (const QconvGramJob *x, Block *b, gsize row, gsize column)
 {
   gsize depth = MIN (x->rows - row, DEPTH), n = MIN (x->width - column, COLUMNS);
 
@@ -59,7 +53,7 @@ add_tile (double *sums, const Block *left, gsize i, const Block *right, gsize j,
 
 /* Sets the result for the columns from @i and @j on, COLUMNS each */
 static void
-set_block (const Gram *x, gsize i, gsize j)
+set_block (const QconvGramJob *x, gsize i, gsize j)
 {
   double sums[COLUMNS / HEIGHT][COLUMNS / PANEL][HEIGHT * PANEL] = { 0 };
   Block left, right;
@@ -81,11 +75,9 @@ set_block (const Gram *x, gsize i, gsize j)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_gram) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  Gram x = { qconv_kernel_in (&args[0]), qconv_kernel_out (&args[1]) };
+  QconvGramJob x;
 
-  if (!qconv_kernel_count (&args[2], "rows", &x.rows, error) || !qconv_kernel_count (&args[3], "width", &x.width, error)
-      || !qconv_kernel_fits (&args[0], "matrix", QCONV_MASK (QCONV_F32), x.rows, x.width, error)
-      || !qconv_kernel_fits (&args[1], "gram", QCONV_MASK (QCONV_F64), x.width, x.width, error))
+  if (!qconv_job_gram (&x, args, error))
     return FALSE;
   for (gsize i = 0; i < x.width; i += COLUMNS)
     for (gsize j = i; j < x.width; j += COLUMNS)

@@ -5,9 +5,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "kernels/items/integers.h"
 #include "kernels/ops.h"
-
-#define INT4_SCALES 13 /* that a search tries */
 
 static inline guint
 int4_exclude_none (gboolean may_win[INT4_SCALES])

@@ -3,14 +3,6 @@
    row is widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "kernels/integers.h"
 
-typedef struct {
-  QconvDType dtype;
-  const guint8 *src;
-  guint8 *codes;
-  float *scales, *scratch;
-  gsize rows, cols, group;
-} Job;
-
 static float
 largest_of (const float *x, gsize n)
 {
@@ -32,49 +24,27 @@ encode_int8 (const float *x, gint8 *codes, gsize n, float scale)
 }
 
 static const float *
-prepare_row (const Job *job, gsize row)
+prepare_row (const QconvIntegerJob *job, gsize row)
 {
-  gsize item = qconv_dtype_bits (job->dtype) / 8;
+  gsize item = item_bytes (job->dtype);
 
   QCONV_LEVEL_NAME (qconv_rotate)
-  (job->dtype, job->src + row * job->cols * item, job->scratch, job->cols, job->group);
+  (job->dtype, (const guint8 *) job->src + row * job->cols * item, job->scratch, job->cols, job->group);
   return job->scratch;
-}
-
-/* Arguments of all encoders: weights, codes, scales, scratch, rows, cols, group */
-static gboolean
-begin (Job *job, const QconvArg *args, QconvDType codes, GError **error)
-{
-  if (!qconv_kernel_count (&args[4], "rows", &job->rows, error)
-      || !qconv_kernel_count (&args[5], "cols", &job->cols, error)
-      || !qconv_kernel_count (&args[6], "group", &job->group, error)
-      || !QCONV_LEVEL_NAME (qconv_rotation_fits) (job->group, job->cols, error)
-      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, job->rows, job->cols, error)
-      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (codes), job->rows, job->cols, error)
-      || !qconv_kernel_fits (&args[3], "scratch", QCONV_MASK (QCONV_F32), 1, job->cols, error))
-    return FALSE;
-  job->dtype = qconv_buffer_dtype (args[0].buffer);
-  job->src = qconv_kernel_in (&args[0]);
-  job->codes = qconv_kernel_out (&args[1]);
-  job->scales = qconv_kernel_out (&args[2]);
-  job->scratch = qconv_kernel_out (&args[3]);
-  return TRUE;
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int8_encode_row) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  Job job;
+  QconvIntegerJob job;
 
-  if (!begin (&job, args, QCONV_I8, error)
-      || !qconv_kernel_fits (&args[2], "row_scale", QCONV_MASK (QCONV_F32), job.rows, 1, error))
+  if (!qconv_job_integer_rows (&job, args, QCONV_I8, error))
     return FALSE;
   for (gsize r = 0; r < job.rows; r++)
     {
       const float *x = prepare_row (&job, r);
-      float scale = largest_of (x, job.cols) / 127.0f;
 
-      job.scales[r] = scale < 1e-30f ? 1e-30f : scale;
+      job.scales[r] = int8_row_scale (largest_of (x, job.cols));
       encode_int8 (x, (gint8 *) job.codes + r * job.cols, job.cols, job.scales[r]);
     }
   return TRUE;
@@ -83,10 +53,9 @@ QCONV_LEVEL_NAME (qconv_op_int8_encode_row) (gpointer device, gpointer stream, c
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int8_encode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  Job job;
+  QconvIntegerJob job;
 
-  if (!begin (&job, args, QCONV_I8, error)
-      || !qconv_kernel_fits (&args[2], "tensor_scale", QCONV_MASK (QCONV_F32), 1, 1, error))
+  if (!qconv_job_int8 (&job, args, error))
     return FALSE;
   for (gsize r = 0; r < job.rows; r++)
     encode_int8 (prepare_row (&job, r), (gint8 *) job.codes + r * job.cols, job.cols, *job.scales);
@@ -96,17 +65,15 @@ QCONV_LEVEL_NAME (qconv_op_int8_encode) (gpointer device, gpointer stream, const
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int4_encode_row) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  Job job;
+  QconvIntegerJob job;
 
-  if (!begin (&job, args, QCONV_U4, error)
-      || !qconv_kernel_fits (&args[2], "row_scale", QCONV_MASK (QCONV_F32), job.rows, 1, error))
+  if (!qconv_job_integer_rows (&job, args, QCONV_U4, error))
     return FALSE;
   for (gsize r = 0; r < job.rows; r++)
     {
       const float *x = prepare_row (&job, r);
-      float top = largest_of (x, job.cols);
 
-      job.scales[r] = (top < 1e-10f ? 1e-10f : top) / 7.0f;
+      job.scales[r] = int4_row_scale (largest_of (x, job.cols));
       integers_encode_int4 (x, job.codes + r * (job.cols / 2 + job.cols % 2), job.cols, job.scales[r]);
     }
   return TRUE;
@@ -114,9 +81,9 @@ QCONV_LEVEL_NAME (qconv_op_int4_encode_row) (gpointer device, gpointer stream, c
 
 /* Finds the scales of one row of blocks, which are @height rows high */
 static void
-find_block_scales (const Job *job, gsize first, gsize height, gsize block, float *scales)
+find_block_scales (const QconvIntegerJob *job, gsize first, gsize height, float *scales)
 {
-  gsize n = job->cols / block + (job->cols % block != 0);
+  gsize n = job->across, block = job->block;
 
   for (gsize b = 0; b < n; b++)
     scales[b] = 0.0f;
@@ -132,34 +99,27 @@ find_block_scales (const Job *job, gsize first, gsize height, gsize block, float
         }
     }
   for (gsize b = 0; b < n; b++)
-    scales[b] = scales[b] / 127.0f < 1e-8f ? 1e-8f : scales[b] / 127.0f;
+    scales[b] = int8_block_scale (scales[b]);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int8_encode_block) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  Job job;
-  gsize block, down, across;
-  const QconvArg same[] = { args[0], args[1], args[2], args[3], args[4], args[5], QCONV_I (1) };
+  QconvIntegerJob job;
 
-  if (!qconv_kernel_count (&args[6], "block", &block, error) || !begin (&job, same, QCONV_I8, error))
-    return FALSE;
-  if (block == 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "the block is 0");
-  down = job.rows / block + (job.rows % block != 0);
-  across = job.cols / block + (job.cols % block != 0);
-  if (!qconv_kernel_fits (&args[2], "block_scale", QCONV_MASK (QCONV_F32), down, across, error))
+  if (!qconv_job_int8_block (&job, args, error))
     return FALSE;
   for (gsize r = 0; r < job.rows; r++)
     {
-      float *scales = job.scales + r / block * across;
+      float *scales = job.scales + r / job.block * job.across;
       const float *x;
 
-      if (r % block == 0)
-        find_block_scales (&job, r, MIN (job.rows - r, block), block, scales);
+      if (r % job.block == 0)
+        find_block_scales (&job, r, MIN (job.rows - r, job.block), scales);
       x = prepare_row (&job, r);
-      for (gsize c = 0; c < job.cols; c += block)
-        encode_int8 (x + c, (gint8 *) job.codes + r * job.cols + c, MIN (job.cols - c, block), scales[c / block]);
+      for (gsize c = 0; c < job.cols; c += job.block)
+        encode_int8 (x + c, (gint8 *) job.codes + r * job.cols + c, MIN (job.cols - c, job.block),
+                     scales[c / job.block]);
     }
   return TRUE;
 }
@@ -176,27 +136,15 @@ decode_int8 (const gint8 *codes, float *dst, gsize n, float scale)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const gint8 *codes = qconv_kernel_in (&args[0]);
-  const float *scales = qconv_kernel_in (&args[1]);
-  float *dst = qconv_kernel_out (&args[2]);
-  gsize rows, cols, height, width, across;
+  QconvTileDecodeJob job;
+  const QconvTiles *t = &job.tiles;
 
-  if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &cols, error)
-      || !qconv_kernel_count (&args[5], "height", &height, error)
-      || !qconv_kernel_count (&args[6], "width", &width, error))
+  if (!qconv_job_int8_decode (&job, args, error))
     return FALSE;
-  if (height == 0 || width == 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "height or width of a tile is 0");
-  across = cols / width + (cols % width != 0);
-  if (!qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_I8), rows, cols, error)
-      || !qconv_kernel_fits (&args[1], "scales", QCONV_MASK (QCONV_F32), rows / height + (rows % height != 0), across,
-                             error)
-      || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), rows, cols, error))
-    return FALSE;
-  for (gsize r = 0; r < rows; r++)
-    for (gsize c = 0; c < cols; c += width)
-      decode_int8 (codes + r * cols + c, dst + r * cols + c, MIN (cols - c, width),
-                   scales[r / height * across + c / width]);
+  for (gsize r = 0; r < t->rows; r++)
+    for (gsize c = 0; c < t->cols; c += t->width)
+      decode_int8 ((const gint8 *) job.codes + r * t->cols + c, job.dst + r * t->cols + c, MIN (t->cols - c, t->width),
+                   job.scales[r / t->height * t->across + c / t->width]);
   return TRUE;
 }
 
@@ -205,29 +153,21 @@ decode_int4 (const guint8 *codes, float *dst, gsize n, float scale)
 {
   for (gsize i = 0; i < n / 2; i++)
     {
-      gint32 low = ((codes[i] & 15) ^ 8) - 8, high = ((codes[i] >> 4) ^ 8) - 8;
-
-      dst[2 * i] = (float) low * scale;
-      dst[2 * i + 1] = (float) high * scale;
+      dst[2 * i] = int4_item (codes[i] & 15, scale);
+      dst[2 * i + 1] = int4_item (codes[i] >> 4, scale);
     }
   if (n % 2 != 0)
-    dst[n - 1] = (float) (((codes[n / 2] & 15) ^ 8) - 8) * scale;
+    dst[n - 1] = int4_item (codes[n / 2] & 15, scale);
 }
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int4_decode_row) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const guint8 *codes = qconv_kernel_in (&args[0]);
-  const float *scales = qconv_kernel_in (&args[1]);
-  float *dst = qconv_kernel_out (&args[2]);
-  gsize rows, cols;
+  QconvInt4DecodeJob job;
 
-  if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &cols, error)
-      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_U4), rows, cols, error)
-      || !qconv_kernel_fits (&args[1], "row_scale", QCONV_MASK (QCONV_F32), rows, 1, error)
-      || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), rows, cols, error))
+  if (!qconv_job_int4_decode (&job, args, error))
     return FALSE;
-  for (gsize r = 0; r < rows; r++)
-    decode_int4 (codes + r * (cols / 2 + cols % 2), dst + r * cols, cols, scales[r]);
+  for (gsize r = 0; r < job.rows; r++)
+    decode_int4 (job.codes + r * (job.cols / 2 + job.cols % 2), job.dst + r * job.cols, job.cols, job.scales[r]);
   return TRUE;
 }

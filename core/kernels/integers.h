@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rounds weights to integers of 8 or 4 bits under a scale. int8.c and int4-group.c call it. */
 #pragma once
+#include "kernels/items/integers.h"
 #include "kernels/ops.h"
 #if QCONV_VECTOR == 256
 #include "kernels/vector.h"
 #endif
 
 #define INTEGERS_STRETCH 512 /* codes that are packed at once */
-/* A number below 2^22 plus this has the nearest integer, ties to even, in its lowest bits */
-#define INTEGERS_ROUND 0x1.8p23f
 
 #if QCONV_VECTOR == 256
 /* Encodes the whole runs of 32 weights. Returns how many weights these are */
@@ -45,13 +44,7 @@ static inline void
 integers_run (const float *x, gint8 *codes, gsize n, float scale, float lowest, float highest)
 {
   for (gsize i = integers_vectors (x, codes, n, scale, lowest, highest); i < n; i++)
-    {
-      float y = x[i] / scale;
-
-      y = y < highest ? y : highest;
-      y = y > lowest ? y : lowest;
-      codes[i] = (gint8) bits_of_f32 (y + INTEGERS_ROUND);
-    }
+    codes[i] = integer_code (x[i], scale, lowest, highest);
 }
 
 /* Packs two codes of -7 to 7 to a byte, the first one low */

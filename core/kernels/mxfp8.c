@@ -5,29 +5,8 @@
 #include "kernels/fp8-pairs.h"
 #endif
 
-#define BLOCK 32
+#define BLOCK QCONV_MXFP8_BLOCK
 #define RUN 16 /* blocks that are encoded at once */
-/* A block whose largest magnitude is below this is a zero block: its exponent would be 0, and comfy-kitchen decodes
-   that as zero */
-#define LEAST_AMAX (448.0f * 0x1p-126f)
-/* The exponent of a block that holds the largest F32, and the code of 240: 240 times 2^120 is still finite */
-#define HIGHEST 247
-#define LAST_OF_HIGHEST 0x77
-
-typedef struct {
-  QconvDType dtype;
-  gsize rows, cols, blocks; /* blocks: of a row */
-} Size;
-
-static gboolean
-take_size (Size *s, const QconvArg *args, GError **error)
-{
-  if (!qconv_kernel_count (&args[0], "rows", &s->rows, error)
-      || !qconv_kernel_count (&args[1], "cols", &s->cols, error))
-    return FALSE;
-  s->blocks = s->cols / BLOCK + (s->cols % BLOCK != 0);
-  return TRUE;
-}
 
 /* Returns the bits of the largest magnitude among BLOCK weights */
 static inline guint32
@@ -44,18 +23,6 @@ largest_of_block (const float *w)
   return (guint32) top;
 }
 
-/* Returns the exponent of the least power of two that brings the largest magnitude to 448 or below, or 0 for a zero
-   block. */
-static inline guint32
-exponent_of (guint32 top)
-{
-  float amax = f32_of_bits (top);
-  guint32 n = bits_of_f32 (amax / 448.0f), e = (n >> 23) + ((n & 0x7fffff) != 0);
-
-  e = e < 254 ? e : 254;
-  return amax >= LEAST_AMAX ? e : 0;
-}
-
 static void
 encode_block (const float *w, guint8 *codes, gsize n, float factor)
 {
@@ -68,7 +35,7 @@ static void
 clamp_highest (guint8 *codes, gsize n)
 {
   for (gsize i = 0; i < n; i++)
-    codes[i] = (guint8) ((codes[i] & 0x80) | MIN (codes[i] & 0x7f, LAST_OF_HIGHEST));
+    codes[i] = (guint8) ((codes[i] & 0x80) | MIN (codes[i] & 0x7f, MXFP8_LAST_OF_HIGHEST));
 }
 
 /* Encodes @n_blocks whole blocks, at most RUN */
@@ -80,7 +47,7 @@ encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
   for (gsize b = 0; b < n_blocks; b++)
     e[b] = largest_of_block (w + b * BLOCK);
   for (guint b = 0; b < RUN; b++)
-    e[b] = exponent_of (e[b]);
+    e[b] = mxfp8_exponent (e[b]);
   for (gsize b = 0; b < n_blocks; b++)
     {
       exponents[b] = (guint8) e[b];
@@ -88,7 +55,7 @@ encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
         memset (codes + b * BLOCK, 0, BLOCK);
       else
         encode_block (w + b * BLOCK, codes + b * BLOCK, BLOCK, f32_of_bits ((254 - e[b]) << 23));
-      if (e[b] == HIGHEST)
+      if (e[b] == MXFP8_HIGHEST)
         clamp_highest (codes + b * BLOCK, BLOCK);
     }
 }
@@ -108,8 +75,8 @@ encode_octets (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *code
       VecF top = pairs_largest (dtype, src + b * bytes, BLOCK), least = top / 448.0f;
       VecI e = ((VecI) least >> 23) - (((VecI) least & 0x7fffff) != 0);
 
-      e &= top >= LEAST_AMAX;
-      if (vec_any (e >= HIGHEST))
+      e &= top >= MXFP8_LEAST_AMAX;
+      if (vec_any (e >= MXFP8_HIGHEST))
         break;
       vec_store_bytes (exponents + b, e);
       for (gsize i = 0; i < LANES; i++)
@@ -125,7 +92,7 @@ encode_octets (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *code
 }
 
 static gsize
-encode_most (const Size *s, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
+encode_most (const QconvMxfp8Job *s, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
 {
   if (s->dtype == QCONV_F32)
     return encode_octets (QCONV_F32, src, n_blocks, codes, exponents);
@@ -135,16 +102,16 @@ encode_most (const Size *s, const guint8 *src, gsize n_blocks, guint8 *codes, gu
 }
 #else
 static gsize
-encode_most (const Size *s, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
+encode_most (const QconvMxfp8Job *s, const guint8 *src, gsize n_blocks, guint8 *codes, guint8 *exponents)
 {
   return 0;
 }
 #endif
 
 static void
-encode_row (const Size *s, const guint8 *src, guint8 *codes, guint8 *exponents)
+encode_row (const QconvMxfp8Job *s, const guint8 *src, guint8 *codes, guint8 *exponents)
 {
-  gsize item = qconv_dtype_bits (s->dtype) / 8, rest = s->cols % BLOCK, whole = s->blocks - (rest > 0);
+  gsize item = item_bytes (s->dtype), rest = s->cols % BLOCK, whole = s->blocks - (rest > 0);
   float between[RUN * BLOCK];
   guint8 last[BLOCK];
 
@@ -171,17 +138,13 @@ encode_row (const Size *s, const guint8 *src, guint8 *codes, guint8 *exponents)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_mxfp8_encode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const guint8 *src = qconv_kernel_in (&args[0]);
-  guint8 *codes = qconv_kernel_out (&args[1]), *exponents = qconv_kernel_out (&args[2]);
-  Size s = { .dtype = qconv_buffer_dtype (args[0].buffer) };
+  QconvMxfp8Job s;
 
-  if (!take_size (&s, args + 3, error)
-      || !qconv_kernel_fits (&args[0], "weight", QCONV_MASK_WEIGHTS, s.rows, s.cols, error)
-      || !qconv_kernel_fits (&args[1], "codes", QCONV_MASK (QCONV_F8_E4M3), s.rows, s.cols, error)
-      || !qconv_kernel_fits (&args[2], "block_scale", QCONV_MASK (QCONV_F8_E8M0), s.rows, s.blocks, error))
+  if (!qconv_job_mxfp8_encode (&s, args, error))
     return FALSE;
   for (gsize r = 0; r < s.rows; r++)
-    encode_row (&s, src + r * s.cols * (qconv_dtype_bits (s.dtype) / 8), codes + r * s.cols, exponents + r * s.blocks);
+    encode_row (&s, (const guint8 *) s.src + r * s.cols * item_bytes (s.dtype), s.codes + r * s.cols,
+                s.exponents + r * s.blocks);
   return TRUE;
 }
 
@@ -195,26 +158,20 @@ decode_run (const guint8 *codes, float *dst, gsize n, float scale)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_mxfp8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const guint8 *codes = qconv_kernel_in (&args[0]), *exponents = qconv_kernel_in (&args[1]);
-  float *dst = qconv_kernel_out (&args[2]);
-  Size s;
+  QconvMxfp8Job s;
 
-  if (!take_size (&s, args + 3, error)
-      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_F8_E4M3), s.rows, s.cols, error)
-      || !qconv_kernel_fits (&args[1], "block_scale", QCONV_MASK (QCONV_F8_E8M0), s.rows, s.blocks, error)
-      || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), s.rows, s.cols, error))
+  if (!qconv_job_mxfp8_decode (&s, args, error))
     return FALSE;
   for (gsize r = 0; r < s.rows; r++)
     for (gsize b = 0; b < s.blocks; b++)
       {
-        guint8 e = exponents[r * s.blocks + b];
-        float scale = e == 0 ? 0.0f : f32_of_e8m0 (e);
+        float scale = mxfp8_scale (s.exponents[r * s.blocks + b]);
         gsize at = r * s.cols + b * BLOCK;
 
         if (s.cols - b * BLOCK >= BLOCK)
-          decode_run (codes + at, dst + at, BLOCK, scale);
+          decode_run (s.codes + at, s.dst + at, BLOCK, scale);
         else
-          decode_run (codes + at, dst + at, s.cols % BLOCK, scale);
+          decode_run (s.codes + at, s.dst + at, s.cols % BLOCK, scale);
       }
   return TRUE;
 }

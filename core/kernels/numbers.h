@@ -23,6 +23,12 @@ f32_of_bits (guint32 u)
 }
 
 QCONV_ITEM float
+magnitude_of (float x)
+{
+  return f32_of_bits (bits_of_f32 (x) & 0x7fffffff);
+}
+
+QCONV_ITEM float
 f32_of_bf16 (guint16 h)
 {
   return f32_of_bits ((guint32) h << 16);

@@ -38,5 +38,3 @@ void QCONV_LEVEL_NAME (qconv_widen) (QconvDType dtype, const void *src, float *d
 
 /* Rotates @n weights, whole groups, into @dst. If @group is 1, only widens them. @src may be @dst. */
 void QCONV_LEVEL_NAME (qconv_rotate) (QconvDType dtype, const void *src, float *dst, gsize n, gsize group);
-/* Fails with QCONV_ERROR_BUG unless rows of @cols columns can be rotated in groups of @group. */
-gboolean QCONV_LEVEL_NAME (qconv_rotation_fits) (gsize group, gsize cols, GError **error);

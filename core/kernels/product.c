@@ -97,15 +97,8 @@ add_panel (float *w, gsize stride, gsize cols, const Factors *f, guint n)
     memcpy (w + r * stride, edge + r * COLS, cols * sizeof *w);
 }
 
-typedef struct {
-  float *w;
-  const float *left, *right;
-  gsize rows, cols, rank;
-  float scale;
-} Product;
-
 static void
-add_stretch (const Product *x, gsize col, gsize first)
+add_stretch (const QconvProductJob *x, gsize col, gsize first)
 {
   gsize depth = MIN (x->rank - first, DEPTH), cols = MIN (x->cols - col, COLS);
   Panel p;
@@ -133,16 +126,9 @@ add_stretch (const Product *x, gsize col, gsize first)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_add_product) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  Product x = { .w = qconv_kernel_out (&args[0]),
-                .left = qconv_kernel_in (&args[1]),
-                .right = qconv_kernel_in (&args[2]),
-                .scale = (float) args[6].f };
+  QconvProductJob x;
 
-  if (!qconv_kernel_count (&args[3], "rows", &x.rows, error) || !qconv_kernel_count (&args[4], "cols", &x.cols, error)
-      || !qconv_kernel_count (&args[5], "rank", &x.rank, error)
-      || !qconv_kernel_fits (&args[0], "sums", QCONV_MASK (QCONV_F32), x.rows, x.cols, error)
-      || !qconv_kernel_fits (&args[1], "left", QCONV_MASK (QCONV_F32), x.rows, x.rank, error)
-      || !qconv_kernel_fits (&args[2], "right", QCONV_MASK (QCONV_F32), x.rank, x.cols, error))
+  if (!qconv_job_product (&x, args, error))
     return FALSE;
   for (gsize col = 0; col < x.cols; col += COLS)
     for (gsize first = 0; first < x.rank; first += DEPTH)

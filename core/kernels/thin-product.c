@@ -5,7 +5,6 @@
 #include "kernels/ops.h"
 
 #if QCONV_VECTOR == 0
-#include <math.h>
 #define WIDTH 4
 typedef float Vec __attribute__ ((vector_size (WIDTH * sizeof (float))));
 #else
@@ -35,20 +34,6 @@ typedef struct {
 } Panel;
 
 /**
- * Thin: one product.
- *
- * @matrix: item (row, k) is at row + k·@stride if @transposed, else at row·@depth + k
- * @depth: length of the sums
- * @rows, @width: shape of the product
- */
-typedef struct {
-  const float *matrix, *factor;
-  float *product;
-  gsize rows, depth, width, stride;
-  gboolean transposed;
-} Thin;
-
-/**
  * Stretch: some steps of all sums in some columns. Both factors are copied without gaps, because the strides of real
  * matrices put all rows into the same few places of a cache.
  *
@@ -68,7 +53,7 @@ fused (float a, Vec b, Vec c)
 {
 #if QCONV_VECTOR == 0
   for (guint i = 0; i < WIDTH; i++)
-    c[i] = fmaf (a, b[i], c[i]);
+    c[i] = thin_step (c[i], a, b[i]);
   return c;
 #elif QCONV_VECTOR == 128
   return vfmaq_n_f32 (c, b, a);
@@ -129,7 +114,7 @@ add_edge (float *sums, gsize stride, const float *left, const Panel *right, gsiz
 
 /* Adds the steps of the stretch to @n rows from @row on. One panel stays in the first cache for all of them */
 static void
-add_rows (const Thin *x, const Stretch *s, gsize row, gsize n)
+add_rows (const QconvThinJob *x, const Stretch *s, gsize row, gsize n)
 {
   for (gsize c = 0; c < s->columns; c += PANEL)
     for (gsize r = 0; r < n; r += HEIGHT)
@@ -148,7 +133,7 @@ add_rows (const Thin *x, const Stretch *s, gsize row, gsize n)
 
 /* Copies the steps of the stretch for @n rows from @row on, at most STRIPS strips */
 static void
-copy_left (const Thin *x, Stretch *s, gsize row, gsize n)
+copy_left (const QconvThinJob *x, Stretch *s, gsize row, gsize n)
 {
   /* rows of the last strip that the matrix does not have */
   if (n % HEIGHT != 0)
@@ -172,7 +157,7 @@ copy_left (const Thin *x, Stretch *s, gsize row, gsize n)
 }
 
 static void
-copy_right (const Thin *x, Stretch *s)
+copy_right (const QconvThinJob *x, Stretch *s)
 {
   for (gsize c = 0; c < s->columns; c += PANEL)
     {
@@ -189,7 +174,7 @@ copy_right (const Thin *x, Stretch *s)
 }
 
 static void
-add_stretch (const Thin *x, Stretch *s)
+add_stretch (const QconvThinJob *x, Stretch *s)
 {
   copy_right (x, s);
   for (gsize row = 0; row < x->rows; row += STRIPS * HEIGHT)
@@ -201,38 +186,13 @@ add_stretch (const Thin *x, Stretch *s)
     }
 }
 
-/* Reads the distance between the rows of a transposed matrix, and checks that the last row ends within the buffer */
-static gboolean
-take_stride (const QconvArg *args, Thin *x, GError **error)
-{
-  gsize all = 0;
-
-  if (!qconv_kernel_count (&args[6], "stride", &x->stride, error))
-    return FALSE;
-  if (x->stride < x->rows)
-    return qconv_fail (error, QCONV_ERROR_BUG, "the stride is below the number of columns");
-  if (x->depth > 0 && (!g_size_checked_mul (&all, x->depth - 1, x->stride) || !g_size_checked_add (&all, all, x->rows)))
-    return qconv_fail (error, QCONV_ERROR_BUG, "the matrix is beyond all memory");
-  return qconv_kernel_fits (&args[0], "matrix", QCONV_MASK (QCONV_F32), 1, all, error);
-}
-
 static gboolean
 multiply (const QconvArg *args, gboolean transposed, GError **error)
 {
-  Thin x = { qconv_kernel_in (&args[0]), qconv_kernel_in (&args[1]), qconv_kernel_out (&args[2]) };
-  gsize rows, columns;
+  QconvThinJob x;
   Stretch *s;
 
-  if (!qconv_kernel_count (&args[3], "rows", &rows, error) || !qconv_kernel_count (&args[4], "cols", &columns, error)
-      || !qconv_kernel_count (&args[5], "width", &x.width, error))
-    return FALSE;
-  x.transposed = transposed;
-  x.rows = transposed ? columns : rows;
-  x.depth = transposed ? rows : columns;
-  if (!(transposed ? take_stride (args, &x, error)
-                   : qconv_kernel_fits (&args[0], "matrix", QCONV_MASK (QCONV_F32), rows, columns, error))
-      || !qconv_kernel_fits (&args[1], "factor", QCONV_MASK (QCONV_F32), x.depth, x.width, error)
-      || !qconv_kernel_fits (&args[2], "product", QCONV_MASK (QCONV_F32), x.rows, x.width, error))
+  if (!qconv_job_thin (&x, args, transposed, error))
     return FALSE;
   if (x.rows == 0 || x.width == 0)
     return TRUE;

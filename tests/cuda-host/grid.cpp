@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs a grid of a device's threads on the processor. Threads that wait for each other have a stack each and take
-   turns; a thread runs until it waits. From launch to launch the first and the last thread of a block take turns in being
-   first, so that a kernel that forgets to wait gives wrong bytes. */
+   turns; a thread runs until it waits. From launch to launch the first and the last thread of a block take turns in
+   being first, so that a kernel that forgets to wait gives wrong bytes. */
 #include "cuda_runtime.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +33,17 @@ struct Gate {
   unsigned int arrived, round;
 };
 
+/* A thread with a stack of its own. It begins by its context; after that it is left and entered by jumps, which need no
+   system call. When its kernel has ended it waits for the next one */
 struct Fiber {
   ucontext_t context;
+  jmp_buf place;
   char *stack;
-  bool done;
+  bool started, done;
 };
 
 Fiber *fibers;
-ucontext_t scheduler;
+jmp_buf scheduler;
 unsigned int current;
 bool running_together, moved;
 Gate block_gate, warp_gates[MOST_THREADS / WARP][WARP];
@@ -52,32 +56,18 @@ size_t main_stack_size;
 #endif
 
 void
-enter_fiber (Fiber *f)
-{
-#ifdef WATCHED
-  void *fake;
-
-  __sanitizer_start_switch_fiber (&fake, f->stack, STACK);
-#endif
-  swapcontext (&scheduler, &f->context);
-#ifdef WATCHED
-  __sanitizer_finish_switch_fiber (fake, NULL, NULL);
-#endif
-}
-
-void
 leave_fiber (Fiber *f)
 {
 #ifdef WATCHED
   void *fake;
 
-  __sanitizer_start_switch_fiber (f->done ? NULL : &fake, main_stack, main_stack_size);
+  __sanitizer_start_switch_fiber (&fake, main_stack, main_stack_size);
 #endif
-  swapcontext (&f->context, &scheduler);
+  if (_setjmp (f->place) == 0)
+    _longjmp (scheduler, 1);
 #ifdef WATCHED
   __sanitizer_finish_switch_fiber (fake, &main_stack, &main_stack_size);
 #endif
-  threadIdx.x = current;
 }
 
 void
@@ -86,18 +76,38 @@ run_fiber ()
 #ifdef WATCHED
   __sanitizer_finish_switch_fiber (NULL, &main_stack, &main_stack_size);
 #endif
-  (*kernel_to_run) ();
-  fibers[current].done = true;
-  moved = true;
-  leave_fiber (&fibers[current]);
+  for (;;)
+    {
+      (*kernel_to_run) ();
+      fibers[current].done = moved = true;
+      leave_fiber (&fibers[current]);
+    }
 }
 
 void
-start_fiber (Fiber *f)
+enter_fiber (Fiber *f)
 {
-  if (f->stack == NULL)
-    f->stack = (char *) malloc (STACK);
-  f->done = false;
+#ifdef WATCHED
+  void *fake;
+
+  __sanitizer_start_switch_fiber (&fake, f->stack, STACK);
+#endif
+  if (_setjmp (scheduler) == 0)
+    {
+      if (f->started)
+        _longjmp (f->place, 1);
+      f->started = true;
+      setcontext (&f->context);
+    }
+#ifdef WATCHED
+  __sanitizer_finish_switch_fiber (fake, NULL, NULL);
+#endif
+}
+
+void
+make_fiber (Fiber *f)
+{
+  f->stack = (char *) malloc (STACK);
   getcontext (&f->context);
   f->context.uc_stack.ss_sp = f->stack;
   f->context.uc_stack.ss_size = STACK;
@@ -136,7 +146,11 @@ run_block (unsigned int threads, bool backwards)
   unsigned int left = threads;
 
   for (unsigned int i = 0; i < threads; i++)
-    start_fiber (&fibers[i]);
+    {
+      if (fibers[i].stack == NULL)
+        make_fiber (&fibers[i]);
+      fibers[i].done = false;
+    }
   block_gate = {};
   memset (warp_gates, 0, sizeof warp_gates);
   while (left > 0)

@@ -5,6 +5,7 @@
 
 #include "backend-tests.h"
 #include "cuda_runtime_api.h"
+#include "kernels/ggml-grids.h"
 
 extern const QconvBackend *qconv_backend_cuda (void);
 
@@ -89,7 +90,7 @@ test_memory (void)
       char bytes[5] = "";
 
       cuda_host_devices.pools = pools;
-      device = cuda->open (0, 1000, &error);
+      device = cuda->open (0, sizeof (QconvGgmlGrids) + 1000, &error);
       a = cuda->alloc (device, 600, &error);
       assert_no_memory (device, 401);
       assert_no_memory (device, G_MAXSIZE);

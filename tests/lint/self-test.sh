@@ -18,7 +18,7 @@ good_tree ()
     "$scratch/tree/data"
   cd "$scratch/tree" || exit 99
   for header in plugin-api/qconv-plugin.h plugin-api/qconv-backend.h plugin-api/qconv-dtype.h plugin-api/qconv-lowrank.h plugin-api/qconv-numbers.h plugin-api/qconv-types.h core/qconv.h core/base/inner.h \
-      core/kernels/kernels.h core/kernels/args.h core/kernels/jobs.h core/kernels/numbers.h core/kernels/items/item.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h core/kernels/ops.h core/kernels/stream.h core/kernels/device.h cuda/device.h; do
+      core/kernels/kernels.h core/kernels/args.h core/kernels/ggml-grids.h core/kernels/jobs.h core/kernels/numbers.h core/kernels/items/item.h plugins/common/json.h plugins/one/one.h plugins/two/two.h core/cli/cli.h core/kernels/ops.h core/kernels/stream.h core/kernels/device.h cuda/device.h; do
     printf '%s\n#pragma once\n' "$spdx" >$header
   done
   printf '%s\n#include "qconv-plugin.h"\nint\nf (void)\n{\n  return 0;\n}\n' "$spdx" >core/a.c

@@ -33,12 +33,6 @@ e2m1_near (float q)
   return (q + rounder) - rounder;
 }
 
-QCONV_ITEM float
-magnitude_of (float x)
-{
-  return f32_of_bits (bits_of_f32 (x) & 0x7fffffff);
-}
-
 /* Returns the squared error with the block scale @s. The order of the sums is fixed */
 QCONV_ITEM float
 nvfp4_error (const float w[QCONV_NVFP4_BLOCK], float s)

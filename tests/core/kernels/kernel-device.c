@@ -60,6 +60,12 @@ copy_back (const DeviceBuffer *b)
     memcpy (b->host->data, bytes, b->host->size);
 }
 
+static gboolean
+is_same (const QconvBuffer *a, const QconvBuffer *b)
+{
+  return a->data == b->data && a->size == b->size && a->dtype == b->dtype;
+}
+
 /* Sets @on to the arguments with buffers of the device, of which there are @n. One buffer may come twice */
 static void
 take_args (const char *letters, const QconvArg *args, QconvArg *on, DeviceBuffer *buffers, guint *n)
@@ -71,7 +77,7 @@ take_args (const char *letters, const QconvArg *args, QconvArg *on, DeviceBuffer
       on[i] = args[i];
       if (letters[i] != 'b')
         continue;
-      while (k < *n && buffers[k].host->data != args[i].buffer->data)
+      while (k < *n && !is_same (buffers[k].host, args[i].buffer))
         k++;
       if (k == *n)
         copy_to_device (&buffers[(*n)++], args[i].buffer);

@@ -66,6 +66,16 @@ atomicMax (T *top, T x)
 
 template <typename T>
 static inline T
+atomicMin (T *least, T x)
+{
+  T before = *least;
+
+  *least = x < before ? x : before;
+  return before;
+}
+
+template <typename T>
+static inline T
 atomicOr (T *bits, T x)
 {
   T before = *bits;

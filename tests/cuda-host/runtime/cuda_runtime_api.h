@@ -73,6 +73,7 @@ cudaError_t cudaFreeHost (void *memory);
 cudaError_t cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned int flags);
 cudaError_t cudaStreamDestroy (cudaStream_t stream);
 cudaError_t cudaStreamSynchronize (cudaStream_t stream);
+cudaError_t cudaMemcpy (void *dst, const void *src, size_t n, enum cudaMemcpyKind kind);
 cudaError_t cudaMemcpyAsync (void *dst, const void *src, size_t n, enum cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync (void *dst, int byte, size_t n, cudaStream_t stream);
 cudaError_t cudaFuncGetAttributes (cudaFuncAttributes *attributes, const void *kernel);
