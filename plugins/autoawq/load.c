@@ -48,13 +48,16 @@ autoawq_load_gemm_codes (const QconvLoad *load, GError **error)
 {
   const QconvTensor *t = load->tensors[0];
   guint64 cols = load->layer->cols, stride = cols / 2 + cols % 2, across = t->shape.dim[1];
-  guint64 most = QWEIGHT_SCRATCH / (BAND * sizeof (guint32)), last = (load->first + load->n - 1) / AUTOAWQ_WORD;
-  g_autofree guint32 *band = g_new (guint32, (gsize) MIN (most, last - load->first / AUTOAWQ_WORD + 1) * BAND);
+  guint64 last = (load->first + load->n - 1) / AUTOAWQ_WORD, all = last - load->first / AUTOAWQ_WORD + 1;
+  /* As few columns as leave room for all words, because whole columns are one read */
+  guint64 height = CLAMP (QWEIGHT_SCRATCH / sizeof (guint32) / all / 2 * 2, 2, BAND);
+  guint64 most = MIN (all, QWEIGHT_SCRATCH / sizeof (guint32) / height);
+  g_autofree guint32 *band = g_new (guint32, (gsize) (most * height));
 
   for (guint64 word = load->first / AUTOAWQ_WORD; word <= last; word += most)
-    for (guint64 col = 0; col < cols; col += BAND)
+    for (guint64 col = 0; col < cols; col += height)
       {
-        gsize n_cols = (gsize) MIN (BAND, cols - col), n_words = (gsize) MIN (most, last + 1 - word);
+        gsize n_cols = (gsize) MIN (height, cols - col), n_words = (gsize) MIN (most, last + 1 - word);
 
         if (!qweight_read_block (t, across * sizeof *band, col, n_cols, word * sizeof *band, n_words * sizeof *band,
                                  band, error))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Spreads codes of a few bits, which lie one behind the other, to a byte or half a byte each. The readers of packed words
-   call it. */
+/* Spreads codes of a few bits, which lie one behind the other, to a byte or half a byte each. The readers of packed
+   words call it. */
 #pragma once
 #include <glib.h>
 #include <string.h>
@@ -32,8 +32,8 @@ qconv_spread_bytes (const guint8 *src, guint bits, guint8 *dst)
   memcpy (dst, &x, sizeof x);
 }
 
-/* Writes the first 16 codes of @bits bits, 4 at most, to 8 bytes, the first of two in the lower half. @src: QCONV_SPREAD
-   readable bytes */
+/* Writes the first 16 codes of @bits bits, 4 at most, to 8 bytes, the first of two in the lower half. @src:
+   QCONV_SPREAD readable bytes */
 static inline void
 qconv_spread_nibbles (const guint8 *src, guint bits, guint8 *dst)
 {

@@ -163,8 +163,8 @@ ct_load_byte_zero (const QconvLoad *load, GError **error)
   return TRUE;
 }
 
-/* Converts a row of codes, four in three bytes, from E2M3 to E4M3: sign, exponent and mantissa, where the seven subnormal
-   numbers m/8 become normal (OCP microscaling, table of FP6). */
+/* Converts a row of codes, four in three bytes, from E2M3 to E4M3: sign, exponent and mantissa, where the seven
+   subnormal numbers m/8 become normal (OCP microscaling, table of FP6). */
 static void
 unpack_sixes (const CtPacking *p, const guint8 *src, guint8 *dst)
 {

@@ -52,7 +52,9 @@ char *
 how_planned (const char *input, const char *target)
 {
   g_autofree char *never = scratch_path ("never.safetensors");
-  const QconvJob job = { .target = target, .output = never, .rules.only = QCONV_LIST (".*"), .run.force = TRUE };
+  gboolean plain = g_str_has_suffix (target, "-safetensors");
+  const QconvJob job
+      = { .target = target, .output = never, .rules.only = plain ? NULL : QCONV_LIST (".*"), .run.force = TRUE };
   g_autoptr (QconvModel) m = open_model (input, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvPlan) plan = qconv_plan_new (m, &job, &error);
