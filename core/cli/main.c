@@ -73,6 +73,7 @@ run_command (const CliSettings *s, GError **error)
   if (s->show.version)
     {
       cli_print ("qconv %s\n", qconv_version ());
+      cli_print (_ ("CPU level: %s\n"), qconv_cpu_level ());
       return TRUE;
     }
   if (command == NULL)

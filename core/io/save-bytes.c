@@ -2,6 +2,8 @@
 /* Reads and writes the bytes of a temporary file. The run calls it, from any thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -22,6 +24,16 @@ change_blocks (Save *s, int mode, guint64 offset, guint64 n, gboolean *done, GEr
   return TRUE;
 }
 
+/* Whether the blocks of a file are memory. Allocating takes as long as writing then, in one thread, before all others
+   may begin; qconv_save_check() has seen that there is space */
+static gboolean
+is_in_memory (int fd)
+{
+  struct statfs fs;
+
+  return fstatfs (fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 gboolean
 qconv_save_allocate (Save *s, GError **error)
 {
@@ -29,7 +41,7 @@ qconv_save_allocate (Save *s, GError **error)
 
   if (ftruncate (s->fd, (off_t) s->size) != 0)
     return qconv_fail_by_errno (error, errno, s->temporary);
-  return change_blocks (s, 0, 0, s->size, &done, error);
+  return is_in_memory (s->fd) || change_blocks (s, 0, 0, s->size, &done, error);
 }
 
 gboolean

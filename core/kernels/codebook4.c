@@ -49,15 +49,6 @@ largest_magnitude (const float *x, gsize n)
   return f32_of_bits ((guint32) top);
 }
 
-static void
-find_codes (const Book *book, const float *x, gsize n, float magnitude, guint8 *codes)
-{
-  float inverse = inverse_of (magnitude);
-
-  for (gsize i = 0; i < n; i += BOOK_LANES)
-    book_store_codes (book, book_find (book, book_load (x + i) * inverse), codes + i);
-}
-
 /* ---- Search ---- */
 
 /**
@@ -73,28 +64,48 @@ typedef struct {
   float best, factor;
 } Search;
 
-static float
-error_of (const Search *s, float factor)
+/* Sets the errors of @n factors, at most 4. Callers give a constant as @n: factors that share one pass over the weights
+   do not wait for each other. */
+static inline void
+find_errors (const Search *s, const float *factors, guint n, float *errors)
 {
-  float inverse = 1.0f / factor;
-  BookF sums[BOOK_PARTS] = { { 0 } };
+  BookF sums[4][BOOK_PARTS] = { 0 };
+  float inverses[4];
 
+  for (guint f = 0; f < n; f++)
+    inverses[f] = 1.0f / factors[f];
   for (gsize i = 0; i < s->n; i += BOOK_GROUP)
     for (guint k = 0; k < BOOK_PARTS; k++)
       {
-        BookF t = book_load (s->u + i + k * BOOK_LANES) * inverse, d = t - book_nearest (s->book, t);
+        BookF u = book_load (s->u + i + k * BOOK_LANES);
 
-        sums[k] += d * d;
+        for (guint f = 0; f < n; f++)
+          {
+            BookF t = u * inverses[f], d = t - book_nearest (s->book, t);
+
+            sums[f][k] += d * d;
+          }
       }
-  return factor * factor * book_sum (sums);
+  for (guint f = 0; f < n; f++)
+    errors[f] = factors[f] * factors[f] * book_sum (sums[f]);
 }
 
-/* Tries a factor and keeps the better one. Returns whether the new one is better. No branches: they could not be
-   predicted. */
-static inline gboolean
-try_factor (Search *s, float factor)
+static void
+find_four_errors (const Search *s, const float *factors, float *errors)
 {
-  float error = error_of (s, factor);
+  find_errors (s, factors, 4, errors);
+}
+
+static void
+find_two_errors (const Search *s, const float *factors, float *errors)
+{
+  find_errors (s, factors, 2, errors);
+}
+
+/* Keeps a factor if it is better. Returns whether it is. No branches: they could not be predicted. */
+static inline gboolean
+keep_better (Search *s, float factor, float error)
+{
   gboolean better = error < s->best;
 
   s->factor = better ? factor : s->factor;
@@ -120,26 +131,50 @@ fitting_factor (const Search *s)
   return book_sum (products) / book_sum (squares);
 }
 
+/* Tries 1 and smaller factors, until three in a row are no better: never fewer than four of them */
+static void
+search_down (Search *s)
+{
+  static const float first[4] = { 1.0f, 0.95f, 0.9f, 0.85f };
+  static const float further[12] = { 0.8f, 0.75f, 0.7f, 0.65f, 0.6f, 0.55f, 0.5f, 0.45f, 0.4f, 0.35f, 0.3f, 0.3f };
+  float errors[4];
+  guint misses = 0;
+
+  find_four_errors (s, first, errors);
+  s->factor = first[0];
+  s->best = errors[0];
+  for (guint i = 1; i < 4; i++)
+    misses = keep_better (s, first[i], errors[i]) ? 0 : misses + 1;
+  for (guint i = 0; i < G_N_ELEMENTS (further) && misses < 3; i++)
+    {
+      if (i % 2 == 0)
+        find_two_errors (s, further + i, errors);
+      misses = keep_better (s, further[i], errors[i % 2]) ? 0 : misses + 1;
+    }
+}
+
 static float
 search_factor (const Book *book, const float *u, gsize n)
 {
-  static const float down[]
-      = { 0.95f, 0.9f, 0.85f, 0.8f, 0.75f, 0.7f, 0.65f, 0.6f, 0.55f, 0.5f, 0.45f, 0.4f, 0.35f, 0.3f };
-  static const float up[] = { 1.05f, 1.1f, 1.25f, 1.4f };
-  Search s = { .book = book, .u = u, .n = n, .factor = 1.0f };
-  float centre, fit;
+  static const float up[4] = { 1.05f, 1.1f, 1.25f, 1.4f };
+  Search s = { .book = book, .u = u, .n = n };
+  float errors[4], around[2], fit;
 
-  s.best = error_of (&s, 1.0f);
-  for (guint i = 0, misses = 0; i < G_N_ELEMENTS (down) && misses < 3; i++)
-    misses = try_factor (&s, down[i]) ? 0 : misses + 1;
-  for (guint i = 0; i < G_N_ELEMENTS (up); i++)
-    try_factor (&s, up[i]);
-  centre = s.factor;
-  try_factor (&s, centre - 0.025f);
-  try_factor (&s, centre + 0.025f);
+  search_down (&s);
+  find_four_errors (&s, up, errors);
+  for (guint i = 0; i < 4; i++)
+    keep_better (&s, up[i], errors[i]);
+  around[0] = s.factor - 0.025f;
+  around[1] = s.factor + 0.025f;
+  find_two_errors (&s, around, errors);
+  for (guint i = 0; i < 2; i++)
+    keep_better (&s, around[i], errors[i]);
   fit = fitting_factor (&s);
   if (fit > 0.0f && fit < 2.0f)
-    try_factor (&s, fit);
+    {
+      find_errors (&s, &fit, 1, errors);
+      keep_better (&s, fit, errors[0]);
+    }
   return s.factor;
 }
 
@@ -165,7 +200,7 @@ encode_block (const Job *job, const float *x, gsize n, float *magnitude, guint8 
   if (job->how == FROM_SEARCH)
     *magnitude = search_magnitude (&job->book, x, n, *magnitude);
   if (job->codes != NULL)
-    find_codes (&job->book, x, n, *magnitude, codes);
+    book_find_codes (&job->book, x, n, inverse_of (*magnitude), codes);
 }
 
 /* Packs @n codes, a byte each, two to a byte. @at: index of the first one among all weights */

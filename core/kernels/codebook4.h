@@ -23,7 +23,8 @@ typedef gint32 BookI __attribute__ ((vector_size (4 * BOOK_LANES)));
  * @thresholds: midway between neighbours; the last one is never reached
  * @codes: by place
  * @third, @first: thresholds from that place on, for halving with one register
- * @quarters, @eighths: every fourth threshold from the second on; every second one
+ * @quarters, @eighths: every fourth threshold from the second on, twice; every second one
+ * @even, @odd: every second level
  */
 typedef struct {
   float levels[16], thresholds[16];
@@ -31,7 +32,8 @@ typedef struct {
 #if QCONV_VECTOR == 512
   float third[16], first[16];
 #elif QCONV_VECTOR == 256
-  float quarters[8], eighths[8];
+  float quarters[8], eighths[8], even[8], odd[8];
+  guint8 bytes[32]; /* the codes, twice */
 #endif
 } Book;
 
@@ -66,7 +68,11 @@ book_init (Book *b, const float table[16])
     {
       b->quarters[i] = b->thresholds[4 * (i % 4) + 1];
       b->eighths[i] = b->thresholds[2 * i];
+      b->even[i] = b->levels[2 * i];
+      b->odd[i] = b->levels[2 * i + 1];
     }
+  for (guint i = 0; i < 32; i++)
+    b->bytes[i] = order[i % 16];
 #endif
 }
 
@@ -78,6 +84,29 @@ book_load (const float *x)
   memcpy (&v, x, sizeof v);
   return v;
 }
+
+#if QCONV_VECTOR == 256
+/* Returns how many of every second threshold lie below @t: by three halvings */
+static inline BookI
+book_find_pair (const Book *b, BookF t)
+{
+  const __m256 x = (__m256) t, high = _mm256_cmp_ps (x, _mm256_set1_ps (b->thresholds[7]), _CMP_GT_OQ);
+  __m256 limit = _mm256_blendv_ps (_mm256_set1_ps (b->thresholds[3]), _mm256_set1_ps (b->thresholds[11]), high);
+  BookI at = -2 * (BookI) high - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+
+  limit = _mm256_permutevar_ps (_mm256_loadu_ps (b->quarters), (__m256i) at);
+  return at + at - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+}
+
+/* Returns whether the threshold between the levels of pair @at lies below @t, as a mask */
+static inline __m256
+book_above (const Book *b, BookF t, BookI at)
+{
+  __m256 limit = _mm256_permutevar8x32_ps (_mm256_loadu_ps (b->eighths), (__m256i) at);
+
+  return _mm256_cmp_ps ((__m256) t, limit, _CMP_GT_OQ);
+}
+#endif
 
 /* Returns how many thresholds lie below @t: by four halvings, or by a comparison with each */
 static inline BookI
@@ -94,14 +123,9 @@ book_find (const Book *b, BookF t)
   limit = _mm512_permutexvar_ps (at, _mm512_loadu_ps (b->thresholds));
   return (BookI) _mm512_mask_or_epi32 (at, _mm512_cmp_ps_mask (x, limit, _CMP_GT_OQ), at, _mm512_set1_epi32 (1));
 #elif QCONV_VECTOR == 256
-  const __m256 x = (__m256) t, high = _mm256_cmp_ps (x, _mm256_set1_ps (b->thresholds[7]), _CMP_GT_OQ);
-  __m256 limit = _mm256_blendv_ps (_mm256_set1_ps (b->thresholds[3]), _mm256_set1_ps (b->thresholds[11]), high);
-  BookI at = -2 * (BookI) high - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+  BookI at = book_find_pair (b, t);
 
-  limit = _mm256_permutevar8x32_ps (_mm256_loadu_ps (b->quarters), (__m256i) at);
-  at = at + at - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
-  limit = _mm256_permutevar8x32_ps (_mm256_loadu_ps (b->eighths), (__m256i) at);
-  return at + at - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+  return at + at - (BookI) book_above (b, t, at);
 #else
   BookI at = { 0 };
 
@@ -135,25 +159,48 @@ book_pick (const void *table, BookI at)
 static inline BookF
 book_nearest (const Book *b, BookF t)
 {
+#if QCONV_VECTOR == 256
+  BookI at = book_find_pair (b, t);
+
+  return (BookF) _mm256_blendv_ps (_mm256_permutevar8x32_ps (_mm256_loadu_ps (b->even), (__m256i) at),
+                                   _mm256_permutevar8x32_ps (_mm256_loadu_ps (b->odd), (__m256i) at),
+                                   book_above (b, t, at));
+#else
   return (BookF) book_pick (b->levels, book_find (b, t));
+#endif
 }
 
-/* Writes a byte for each lane, whose number must be below 16 */
+/* Writes the codes of @n numbers times @factor, a byte each. @n must be a multiple of BOOK_GROUP */
 static inline void
-book_store_codes (const Book *b, BookI at, guint8 *dst)
+book_find_codes (const Book *b, const float *x, gsize n, float factor, guint8 *dst)
 {
-  BookI codes = book_pick (b->codes, at);
-#if QCONV_VECTOR == 512
-  _mm_storeu_si128 ((__m128i *) dst, _mm512_cvtepi32_epi8 ((__m512i) codes));
-#elif QCONV_VECTOR == 256
-  __m128i half
-      = _mm_packs_epi32 (_mm256_castsi256_si128 ((__m256i) codes), _mm256_extracti128_si256 ((__m256i) codes, 1));
+  gsize i = 0;
 
-  _mm_storel_epi64 ((__m128i *) dst, _mm_packus_epi16 (half, half));
-#else
-  for (guint i = 0; i < BOOK_LANES; i++)
-    dst[i] = (guint8) codes[i];
+#if QCONV_VECTOR == 256
+  const __m256i bytes = _mm256_loadu_si256 ((const __m256i *) b->bytes),
+                order = _mm256_setr_epi32 (0, 4, 1, 5, 2, 6, 3, 7);
+
+  for (; i + 32 <= n; i += 32)
+    {
+      __m256i at[4];
+
+      for (guint k = 0; k < 4; k++)
+        at[k] = (__m256i) book_find (b, book_load (x + i + 8 * k) * factor);
+      at[0] = _mm256_packs_epi16 (_mm256_packs_epi32 (at[0], at[1]), _mm256_packs_epi32 (at[2], at[3]));
+      at[0] = _mm256_shuffle_epi8 (bytes, _mm256_permutevar8x32_epi32 (at[0], order));
+      _mm256_storeu_si256 ((__m256i *) (dst + i), at[0]);
+    }
 #endif
+  for (; i < n; i += BOOK_LANES)
+    {
+      BookI codes = book_pick (b->codes, book_find (b, book_load (x + i) * factor));
+#if QCONV_VECTOR == 512
+      _mm_storeu_si128 ((__m128i *) (dst + i), _mm512_cvtepi32_epi8 ((__m512i) codes));
+#else
+      for (guint k = 0; k < BOOK_LANES; k++)
+        dst[i + k] = (guint8) codes[k];
+#endif
+    }
 }
 
 /* Sums up the lanes; item i was added to lane i modulo 16 */

@@ -28,7 +28,6 @@ iq4_store_codes (const Book *book, const float *x, float inverse, guint8 *dst)
 {
   guint8 codes[32];
 
-  for (guint i = 0; i < 32; i += BOOK_LANES)
-    book_store_codes (book, book_find (book, -(book_load (x + i) * inverse)), codes + i);
+  book_find_codes (book, x, 32, -inverse, codes);
   pack_nibbles (codes, dst, 32);
 }

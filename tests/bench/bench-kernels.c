@@ -47,6 +47,7 @@ static const Measure measures[] = {
   { "fp8-f32", "fp8-encode", QCONV_F32, 0 },
   { "fp8-row-rtn", "fp8-tile-encode-rtn", QCONV_BF16, 0 },
   { "fp8-row-search", "fp8-tile-encode-search", QCONV_BF16, 0 },
+  { "fp8-block-search", "fp8-tile-encode-search", QCONV_BF16, 0, 128 },
   { "fp8-decode", "fp8-decode", QCONV_F8_E4M3, QCONV_F32 },
   { "fp8-e5m2-decode", "fp8-decode", QCONV_F8_E5M2, QCONV_F32 },
   { "mxfp8", "mxfp8-encode", QCONV_BF16, 0 },
@@ -65,6 +66,8 @@ static const Measure measures[] = {
   { "gptq8-decode", "gptq-decode", QCONV_U8, QCONV_F32, 128 },
   { "gptq4-act-order", "gptq-decode-indexed", QCONV_U4, QCONV_F32, 128 },
   { "gptq8-act-order", "gptq-decode-indexed", QCONV_U8, QCONV_F32, 128 },
+  { "int4-group-rtn", "int4-group-encode-rtn", QCONV_F32, 0, 128 },
+  { "int4-group-search", "int4-group-encode-search", QCONV_F32, 0, 128 },
   { "nf4-rtn", "codebook4-encode-rtn", QCONV_BF16, 0, 64 },
   { "nf4-rtn-f32", "codebook4-encode-rtn", QCONV_F32, 0, 64 },
   { "nf4-search", "codebook4-encode-search", QCONV_BF16, 0, 64 },
@@ -117,6 +120,15 @@ run_int_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GErro
 
   if (strcmp (op->name, "convrot") == 0)
     return op->run (NULL, NULL, (QconvArg[]) { in, QCONV_BUF (&wide), rows, cols, group }, error);
+  if (g_str_has_prefix (op->name, "int4-group"))
+    {
+      QconvBuffer group_scales = QCONV_BUFFER (mem->scales, (gsize) ITEMS / m->group * 4, QCONV_F32);
+
+      return op->run (
+          NULL, NULL,
+          (QconvArg[]) { in, QCONV_BUF (&codes), QCONV_BUF (&group_scales), rows, cols, group, QCONV_I (QCONV_BF16) },
+          error);
+    }
   if (encode)
     return op->run (
         NULL, NULL,
@@ -203,7 +215,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
   QconvBuffer row_scales = QCONV_BUFFER (mem->scales, ROWS * 4, QCONV_F32);
   QconvBuffer number = QCONV_BUFFER (&mem->number, 4, QCONV_F32), count = QCONV_BUFFER (mem->sums, 8, QCONV_U64);
   QconvBuffer sums = QCONV_BUFFER (mem->sums, 16, QCONV_F64);
-  QconvArg one = QCONV_I (1);
+  QconvArg one = QCONV_I (1), block = QCONV_I (m->group);
   QconvArg args[7] = { QCONV_BUF (&in), QCONV_BUF (&out) }, rows = QCONV_I (ROWS), cols = QCONV_I (COLS);
   g_autoptr (GError) error = NULL;
 
@@ -224,7 +236,9 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
   else if (strcmp (op->name, "fp8-encode") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&bytes), QCONV_BUF (&number), rows, cols }, 4 * sizeof *args);
   else if (g_str_has_prefix (op->name, "fp8-tile"))
-    memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&bytes), QCONV_BUF (&row_scales), rows, cols, one, cols },
+    memcpy (args + 1,
+            (QconvArg[]) { QCONV_BUF (&bytes), QCONV_BUF (&row_scales), rows, cols, m->group > 0 ? block : one,
+                           m->group > 0 ? block : cols },
             6 * sizeof *args);
   else if (strcmp (op->name, "fp8-decode") == 0)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&row_scales), QCONV_BUF (&wide), rows, cols, one, cols },

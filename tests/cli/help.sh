@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Help lists every option, target and command
 . "$LIB"
-"$QCONV" --version | sed 's/[0-9][0-9.]*$/VERSION/'
+"$QCONV" --version | sed '1s/[0-9][0-9.]*$/VERSION/; 2s/[a-z0-9]*$/LEVEL/'
+QCONV_CPU=scalar "$QCONV" --version | tail -n 1
+QCONV_CPU=z80 "$QCONV" --version 2>&1 >unknown | sed 's/level [a-z0-9]* is used/level LEVEL is used/'
+"$QCONV" --version | cmp - unknown
 "$QCONV" -h >short || echo "-h failed"
 "$QCONV" --help >long-name || echo "--help failed"
 cmp short long-name

@@ -3,7 +3,10 @@
 #include "io/save.h"
 
 #include <glib/gstdio.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "qconv.h"
 
@@ -240,6 +243,39 @@ test_long_name (Fixture *f, gconstpointer data)
   g_unlink (path);
 }
 
+/* Tests that a file in memory gets no blocks before something is written: filling it first would keep all threads but
+   one waiting */
+static void
+test_in_memory (void)
+{
+  static const char *const folder = "/dev/shm";
+  g_autofree char *path = NULL, *temporary = NULL, *mine = g_strdup_printf ("%s/qconv-save-XXXXXX", folder);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Save) s = NULL;
+  g_autoptr (GDir) dir = NULL;
+  struct statfs fs;
+  struct stat st;
+
+  if (statfs (folder, &fs) != 0 || fs.f_type != TMPFS_MAGIC || g_mkdtemp (mine) == NULL)
+    {
+      g_test_skip ("there is no file system in memory");
+      return;
+    }
+  path = g_build_filename (mine, "out.bin", NULL);
+  s = qconv_save_new (path, 1 << 20, &error);
+  g_assert_no_error (error);
+  dir = g_dir_open (mine, 0, NULL);
+  temporary = g_build_filename (mine, g_dir_read_name (dir), NULL);
+  g_assert_cmpint (stat (temporary, &st), ==, 0);
+  g_assert_cmpint (st.st_size, ==, 1 << 20);
+  g_assert_cmpint (st.st_blocks, ==, 0);
+  g_assert_true (qconv_save_write (s, 4096, "abcd", 4, &error));
+  g_assert_true (qconv_save_commit (&s, 1, FALSE, &error));
+  g_assert_no_error (error);
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (mine), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -252,6 +288,7 @@ main (int argc, char **argv)
   g_test_add ("/save/check", Fixture, NULL, setup, test_check, teardown);
   g_test_add ("/save/copy", Fixture, NULL, setup, test_copy, teardown);
   g_test_add ("/save/long-name", Fixture, NULL, setup, test_long_name, teardown);
+  g_test_add_func ("/save/in-memory", test_in_memory);
   g_test_add ("/save/too-large", Fixture, NULL, setup, test_too_large, teardown);
   g_test_add ("/save/abandoned", Fixture, NULL, setup, test_abandoned, teardown);
   return g_test_run ();
