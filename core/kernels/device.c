@@ -274,6 +274,9 @@ take_block (DeviceTask *t, gsize n, Block *block, GError **error)
   if (block->address == NULL && g_error_matches (own, QCONV_ERROR, QCONV_ERROR_LIMIT))
     {
       g_clear_error (&own);
+      /* work that was enqueued may still use what is spare now */
+      if (!sync_stream (t, error))
+        return FALSE;
       free_all_spare (t);
       block->address = d->backend->alloc (d->handle, n, &own);
     }
