@@ -241,8 +241,8 @@ test_kinds (const QconvKernelLevel *level)
       }
 }
 
-/* Fills with a few mantissas in many octaves, times @unit: many scales are about as good as each other, and many weights
-   lie below what estimates count */
+/* Fills with a few mantissas in many octaves, times @unit: many scales are about as good as others, and estimates skip
+   some weights */
 static void
 fill_with_octaves (float *w, gsize n, float unit, guint64 *state)
 {

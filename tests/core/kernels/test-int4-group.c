@@ -69,8 +69,8 @@ test_levels (const QconvKernelLevel *level)
     }
 }
 
-/* Tests the search where many scales are about as good as each other: with weights that lie on halves of steps, groups of
-   one magnitude, and scales that the type cannot hold, for groups of any size */
+/* Tests the search where many scales are about as good as each other: with weights on halves of steps, groups of one
+   magnitude, and scales that the type cannot hold, for groups of any size */
 static void
 test_close_decisions (const QconvKernelLevel *level)
 {
