@@ -96,7 +96,8 @@ cost_pair (Comparison *p, const Limits *limits, GError **error)
   p->kept_cost = TILE_SLACK + (is_alone (p) ? 0 : qconv_source_cost (p->pair.reference, SCOPE_LAYER, 0))
                  + qconv_source_cost (p->pair.got, SCOPE_LAYER, 0)
                  + (gsize) n_chunks (p) * (sizeof *p->sums + p->n_findings * sizeof *p->counts);
-  p->holds = qconv_cost_holds (p->pair.reference, FALSE, p->kept_cost + rows_cost (p, align), limits->memory);
+  p->holds = qconv_cost_holds (p->pair.reference, FALSE, rows_cost (p, rows), p->kept_cost + rows_cost (p, align),
+                               limits->memory);
   if (p->holds)
     p->kept_cost += qconv_hold_cost (p->pair.reference);
   else

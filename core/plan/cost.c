@@ -137,9 +137,10 @@ reads_again (const PlannedLayer *l)
 }
 
 gboolean
-qconv_cost_holds (const SourceLayer *s, gboolean again, gsize least, guint64 memory)
+qconv_cost_holds (const SourceLayer *s, gboolean again, gsize whole, gsize least, guint64 memory)
 {
-  gsize cost = again || qconv_source_layer_by_columns (s) ? qconv_hold_cost (s) : 0;
+  gboolean in_pieces = whole > TILE_TARGET && qconv_source_layer_by_columns (s);
+  gsize cost = again || in_pieces ? qconv_hold_cost (s) : 0;
 
   return cost > 0 && cost <= memory / 2 && least <= memory - cost;
 }
@@ -148,9 +149,9 @@ qconv_cost_holds (const SourceLayer *s, gboolean again, gsize least, guint64 mem
 static void
 hold_source (const QconvOutput *o, PlannedLayer *l, const Limits *limits)
 {
-  gsize least = l->tiling.kept_cost + tile_cost (o, l, l->tiling.align);
+  gsize least = l->tiling.kept_cost + tile_cost (o, l, l->tiling.align), whole = tile_cost (o, l, l->layer->pub.rows);
 
-  l->tiling.holds = qconv_cost_holds (l->source, reads_again (l), least, limits->memory);
+  l->tiling.holds = qconv_cost_holds (l->source, reads_again (l), whole, least, limits->memory);
   if (l->tiling.holds)
     l->tiling.kept_cost += qconv_hold_cost (l->source);
 }
@@ -230,7 +231,7 @@ cost_check (const QconvOutput *o, PlannedLayer *l, gsize target, guint64 memory)
   gsize least = check_rows_cost (o, l, l->tiling.align), all = check_rows_cost (o, l, l->layer->pub.rows);
 
   l->tiling.check_kept_cost = check_kept_cost (l);
-  if (qconv_cost_holds (l->source, FALSE, l->tiling.check_kept_cost + least, memory))
+  if (qconv_cost_holds (l->source, FALSE, all, l->tiling.check_kept_cost + least, memory))
     l->tiling.check_kept_cost += qconv_hold_cost (l->source);
   l->tiling.check_task_cost = MAX (least, MIN (all, target));
   l->tiling.check_least = l->tiling.check_kept_cost + least;

@@ -12,7 +12,8 @@
 gboolean qconv_cost_layer (const QconvOutput *o, PlannedLayer *l, const Limits *limits, gboolean verify,
                            GError **error);
 /* Returns whether the row components of @s are loaded once and held, because rows would be read @again or in small
-   pieces otherwise. They take half of the memory at most. @least: the bytes that the work needs besides */
-gboolean qconv_cost_holds (const SourceLayer *s, gboolean again, gsize least, guint64 memory);
+   pieces otherwise. They take half of the memory at most. @whole: bytes of a tile of all rows; @least: the bytes that
+   the work needs besides */
+gboolean qconv_cost_holds (const SourceLayer *s, gboolean again, gsize whole, gsize least, guint64 memory);
 /* Fails with QCONV_ERROR_LIMIT if @layer needs more than @memory. @need: the bytes that it needs */
 gboolean qconv_cost_check (const char *layer, gsize need, guint64 memory, GError **error);
