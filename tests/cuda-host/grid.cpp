@@ -32,7 +32,13 @@ typedef jmp_buf Place;
 #define MARK_PLACE(place) _setjmp (place)
 #define GO_TO_PLACE(place) _longjmp (place, 1)
 #endif
+/* A function that jumps changes all memory and all registers that a call may change, whatever the compiler sees of it */
+#ifdef __clang__
 #define JUMPS __attribute__ ((noinline, no_sanitize ("address")))
+#else
+#define JUMPS __attribute__ ((noipa, no_sanitize ("address")))
+#endif
+#define JUMPED() asm volatile("" : : : "memory")
 
 CudaHostIndex threadIdx, blockIdx, blockDim, gridDim;
 
@@ -68,6 +74,13 @@ const void *main_stack;
 size_t main_stack_size;
 #endif
 
+/* A function of its own: compilers do not expect that one function marks places and goes to others */
+[[noreturn]] JUMPS void
+go_to (Place place)
+{
+  GO_TO_PLACE (place);
+}
+
 JUMPS void
 leave_fiber (Fiber *f)
 {
@@ -77,7 +90,8 @@ leave_fiber (Fiber *f)
   __sanitizer_start_switch_fiber (&fake, main_stack, main_stack_size);
 #endif
   if (MARK_PLACE (f->place) == 0)
-    GO_TO_PLACE (scheduler);
+    go_to (scheduler);
+  JUMPED ();
 #ifdef WATCHED
   __sanitizer_finish_switch_fiber (fake, &main_stack, &main_stack_size);
 #endif
@@ -108,10 +122,11 @@ enter_fiber (Fiber *f)
   if (MARK_PLACE (scheduler) == 0)
     {
       if (f->started)
-        GO_TO_PLACE (f->place);
+        go_to (f->place);
       f->started = true;
       setcontext (&f->context);
     }
+  JUMPED ();
 #ifdef WATCHED
   __sanitizer_finish_switch_fiber (fake, NULL, NULL);
 #endif
