@@ -32,7 +32,7 @@ typedef jmp_buf Place;
 #define MARK_PLACE(place) _setjmp (place)
 #define GO_TO_PLACE(place) _longjmp (place, 1)
 #endif
-/* A function that jumps changes all memory and all registers that a call may change, whatever the compiler sees of it */
+/* A function that jumps changes all memory and all registers that a call may change, whatever compilers see of it */
 #ifdef __clang__
 #define JUMPS __attribute__ ((noinline, no_sanitize ("address")))
 #else
