@@ -83,8 +83,8 @@ count_reads (const char *input, const char *target, guint64 most)
   g_assert_cmpuint (reads[1] - reads[0], <=, MOST_READS);
 }
 
-/* Files of NVFP4 read their block scales back, a sixteenth of a byte a weight, because those are written out of order and
-   have a checksum */
+/* Files of NVFP4 read their block scales back, a sixteenth of a byte a weight, because those are written out of order
+   and have a checksum */
 static void
 test_reads (gconstpointer data)
 {
