@@ -193,14 +193,12 @@ search_magnitude (const Book *book, const float *x, gsize n, float largest)
 /* ---- Encoding ---- */
 
 static void
-encode_block (const Job *job, const float *x, gsize n, float *magnitude, guint8 *codes)
+find_magnitude (const Job *job, const float *x, gsize n, float *magnitude)
 {
   if (job->how != FROM_GIVEN)
     *magnitude = largest_magnitude (x, n);
   if (job->how == FROM_SEARCH)
     *magnitude = search_magnitude (&job->book, x, n, *magnitude);
-  if (job->codes != NULL)
-    book_find_codes (&job->book, x, n, inverse_of (*magnitude), codes);
 }
 
 /* Packs @n codes, a byte each, two to a byte. @at: index of the first one among all weights */
@@ -228,6 +226,7 @@ pack_codes (const Job *job, const guint8 *codes, gsize at, gsize n)
     }
 }
 
+/* First finds the magnitudes of a stretch, then its codes: no block waits for the division by its magnitude */
 static void
 encode_all (const Job *job)
 {
@@ -238,13 +237,17 @@ encode_all (const Job *job)
   for (gsize at = 0; at < all; at += STRETCH)
     {
       gsize n = MIN (all - at, STRETCH), padded = (n + BOOK_GROUP - 1) / BOOK_GROUP * BOOK_GROUP;
+      float *magnitudes = job->magnitudes + at / job->block;
 
       QCONV_LEVEL_NAME (qconv_widen) (job->dtype, job->src + at * item, x, n);
       memset (x + n, 0, (padded - n) * sizeof *x);
-      for (gsize b = 0; b < padded; b += job->block)
-        encode_block (job, x + b, MIN (padded - b, job->block), &job->magnitudes[(at + b) / job->block], codes + b);
-      if (job->codes != NULL)
-        pack_codes (job, codes, at, n);
+      for (gsize b = 0, i = 0; b < padded; b += job->block, i++)
+        find_magnitude (job, x + b, MIN (padded - b, job->block), &magnitudes[i]);
+      if (job->codes == NULL)
+        continue;
+      for (gsize b = 0, i = 0; b < padded; b += job->block, i++)
+        book_find_codes (&job->book, x + b, MIN (padded - b, job->block), inverse_of (magnitudes[i]), codes + b);
+      pack_codes (job, codes, at, n);
     }
 }
 
