@@ -92,8 +92,8 @@ typedef struct _QconvQuantizer QconvQuantizer;
  * exactly.
  *
  * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
- * @operations: (nullable): all operations that its hooks run; ends with { NULL }. A hook that runs another one fails with
- *   QCONV_ERROR_BUG. If a device has them all, accumulate() and encode() may get buffers of the device, of which
+ * @operations: (nullable): all operations that its hooks run; ends with { NULL }. A hook that runs another one fails
+ *   with QCONV_ERROR_BUG. If a device has them all, accumulate() and encode() may get buffers of the device, of which
  *   qconv_buffer_data() is NULL: such hooks may touch bytes by operations alone. NULL: they get host memory, and may
  *   run any operation of the CPU
  * @work: (nullable): fills @work from the layer; NULL: all zero

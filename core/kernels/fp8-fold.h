@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Bounds the errors of many FP8 scales at the cost of a few: fp8-tile.c excludes scales with it.
 
-   In the range of normal numbers E4M3 has the same steps in every octave, but for their size: a weight half as large has
-   half the error, exactly, also in FP32. So all weights with one mantissa count as one, with the sum of their 4^exponent
-   as its number, and 16-bit weights have few mantissas. */
+   In the range of normal numbers E4M3 has the same steps in every octave, but for their size: a weight half as large
+   has half the error, exactly, also in FP32. So all weights with one mantissa count as one, with the sum of their
+   4^exponent as its number, and 16-bit weights have few mantissas. */
 #pragma once
 #include "kernels/fp8.h"
 
@@ -93,10 +93,10 @@ fold_error (const float *numbers, const float *weights, guint n, float factor)
   return sum;
 }
 
-/* Bounds what the reference computes as the sum of squared errors, in steps of the code, for each of @n_factors factors.
-   The first and largest one makes the largest magnitude 448, the last one is above half of it: the highest octave
-   begins above 112, so 13 octaves reach down to 2^-6. @terms: the most errors that the reference adds up in one sum, at
-   most 2^20.
+/* Bounds what the reference computes as the sum of squared errors, in steps of the code, for each of @n_factors
+   factors. The first and largest one makes the largest magnitude 448, the last one is above half of it: the highest
+   octave begins above 112, so 13 octaves reach down to 2^-6. @terms: the most errors that the reference adds up in one
+   sum, at most 2^20.
 
    Relative errors of FP32, in units of 2^-24: of the reference, one for a square, one for each addition, four more in
    the end; here, one for each octave, the square, the product, and at most 64 and 16 additions. Two units more cover

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Estimates the errors of 4-bit integers under several scales with 16-bit numbers, to exclude scales. int4-group.c calls
-   it. */
+/* Estimates the errors of 4-bit integers under several scales with 16-bit numbers, to exclude scales. int4-group.c
+   calls it. */
 #pragma once
 #include <float.h>
 #include <math.h>
@@ -26,8 +26,8 @@ int4_exclude_none (gboolean may_win[INT4_SCALES])
 #define INT4_PARTS 4096
 #define INT4_LEAST_Q 4.0f
 #define INT4_LARGEST_Q 9.8f
-/* The largest error of an estimated distance, in units: up to 0.5 from the 16 bits of |w|, 0.5 from those of the factor,
-   1 from cutting the product, 0.05 from rounding in FP32, here and in the reference */
+/* The largest error of an estimated distance, in units: up to 0.5 from the 16 bits of |w|, 0.5 from those of the
+   factor, 1 from cutting the product, 0.05 from rounding in FP32, here and in the reference */
 #define INT4_UNSURE 2.05f
 /* Squares and scales stay normal numbers of FP32 between these */
 #define INT4_LOWEST 0x1p-40f
@@ -63,7 +63,7 @@ int4_shares (const float *w, gsize n, float top, VecRaw shares[INT4_LARGEST / IN
   return used;
 }
 
-/* Estimates the sum of squared distances to the nearest of 0 … 7, in units. @top_q: |w|/scale of the largest weight */
+/* Estimates the sum of squared distances to the nearest of 0 to 7, in units. @top_q: |w|/scale of the largest weight */
 static inline float
 int4_sum (const VecRaw *shares, gsize n, float top_q)
 {

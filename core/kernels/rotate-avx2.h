@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rotates groups of 16 columns and more for the level avx2; rotate.c calls it. Digits are multiplied where they are: the
-   ones above 4 over vectors, the two lowest ones within a pair of vectors. */
+/* Rotates groups of 16 columns and more for the level avx2; rotate.c calls it. Digits are multiplied where they are:
+   the ones above 4 over vectors, the two lowest ones within a pair of vectors. */
 #pragma once
 #include "kernels/vector.h"
 

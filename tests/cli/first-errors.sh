@@ -28,7 +28,7 @@ echo "- words"
 run help | head -3
 run help inspect
 run help nothing
-run -V | sed 's/qconv [0-9].*/qconv VERSION/'
+run -V | sed 's/qconv [0-9].*/qconv VERSION/; s/CPU level: .*/CPU level: LEVEL/'
 run -v --to nvfp4-comfy --dry-run m.safetensors | grep -e '!' -e =
 run -q --to nvfp4-comfy m.safetensors quiet.safetensors | grep -e '!' -e '^='
 echo "- files that are no models"

@@ -448,43 +448,6 @@ test_view (void)
   arena.used = 0;
 }
 
-/* An encoder that runs "amax", whatever it lists */
-static gboolean
-encode_amax (const QconvQuantizer *self, const QconvTile *t, GError **error)
-{
-  float weights[2] = { 1, -3 }, top = 0;
-  QconvBuffer from = QCONV_BUFFER (weights, sizeof weights, QCONV_F32), to = QCONV_BUFFER (&top, 4, QCONV_F32);
-
-  return qconv_stream_run (t->stream, "amax", 1, (QconvArg[]) { QCONV_BUF (&from), QCONV_BUF (&to) }, 2, error);
-}
-
-static void
-test_operations (void)
-{
-  static const struct {
-    QconvOpName listed[2];
-    int code; /* 0: it works */
-    const char *text;
-  } cases[] = {
-    { { { "amax", 1 } }, 0, NULL },
-    { { { "convert", 1 } }, QCONV_ERROR_BUG, "operation amax/1 is not among those that were listed" },
-    { { { "amax", 2 } }, QCONV_ERROR_UNSUPPORTED, "it needs operation amax/2, which this qconv lacks" },
-    { { { "made-up", 1 } }, QCONV_ERROR_UNSUPPORTED, "it needs operation made-up/1, which this qconv lacks" },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      const QconvEncoder amax = { .operations = cases[i].listed, .encode = encode_amax };
-      g_autoptr (GError) error = NULL;
-      Tile t = tile ();
-
-      arena.used = kept.used = 0;
-      g_assert_cmpint (qconv_call_encode (&quantizer, &amax, &t, &error), ==, cases[i].code == 0);
-      if (cases[i].code != 0)
-        toy_assert_error (error, cases[i].code, cases[i].text);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
@@ -501,7 +464,6 @@ main (int argc, char **argv)
   g_test_add_func ("/hooks/hostile", test_hostile);
   g_test_add_func ("/hooks/fill", test_fill);
   g_test_add_func ("/hooks/view", test_view);
-  g_test_add_func ("/hooks/operations", test_operations);
   rc = g_test_run ();
   g_aligned_free (arena.base);
   g_aligned_free (kept.base);
