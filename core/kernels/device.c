@@ -195,7 +195,7 @@ qconv_device_end (DeviceTask *t)
   if (t == NULL)
     return;
   /* What a task has enqueued and not fetched may still write to host buffers, which others get next */
-  if (t->mirrors->len > 0)
+  if (t->failed || t->mirrors->len > 0)
     sync_stream (t, NULL);
   qconv_device_forget (t, NULL);
   t->failed = FALSE;
