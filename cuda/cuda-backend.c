@@ -222,6 +222,7 @@ close_device (gpointer device)
   free_memory (cuda, cuda->grids);
   if (cuda->own != NULL && cudaSetDevice (cuda->ordinal) == cudaSuccess)
     {
+      cudaStreamSynchronize (cuda->own); /* frees are enqueued */
       cudaStreamDestroy (cuda->own);
       if (cudaDeviceGetDefaultMemPool (&pool, cuda->ordinal) == cudaSuccess)
         cudaMemPoolTrimTo (pool, 0);

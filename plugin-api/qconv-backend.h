@@ -75,9 +75,9 @@ typedef struct {
 /**
  * QconvBackend: a set of operations on one kind of device. The module ID.so in $libdir/qconv/backends-ABI/ or in a
  * folder of QCONV_BACKEND_PATH exports it by the function qconv_backend_ID(), which returns (transfer none) the table.
- * Core opens such modules only if --device asks for one. Each task has a stream of its own; core never uses one stream
- * from two threads at once, but calls all functions from any thread. What fails with QCONV_ERROR_DEVICE or
- * QCONV_ERROR_LIMIT, core does again on the CPU; other errors end the run.
+ * Core opens such modules only if --device asks for one, or to list devices. Each task has a stream of its own; core
+ * never uses one stream from two threads at once, but calls all functions from any thread. What fails with
+ * QCONV_ERROR_DEVICE or QCONV_ERROR_LIMIT, core does again on the CPU; other errors end the run.
  *
  * @abi: QCONV_PLUGIN_ABI
  * @id: "cpu", "cuda"
@@ -87,7 +87,8 @@ typedef struct {
  *   of the device's memory
  * @describe: returns (transfer full) the name of the device for people
  * @alloc: returns @n bytes, or NULL with @error; after QCONV_ERROR_LIMIT core tries smaller tiles
- * @alloc_host: (nullable): returns @n bytes of host memory that copies fast (pinned). NULL: core uses its own memory
+ * @alloc_host: (nullable): returns @n bytes of host memory, aligned to 64, that copies fast (pinned). NULL: core uses
+ *   its own memory
  * @copy_in, @copy_out: enqueue a copy of @n bytes to and from the device; the host's bytes stay until sync()
  * @sync: waits for all enqueued work of the stream and returns its first error
  */

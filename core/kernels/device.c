@@ -445,7 +445,7 @@ qconv_device_bring (DeviceTask *t, const QconvBuffer *host, GError **error)
 {
   gboolean ok = t == NULL || !qconv_device_is_newer (t, host) || qconv_device_fetch (t, NULL, error);
 
-  if (t != NULL)
-    qconv_device_forget (t, NULL);
+  if (t != NULL && ok)
+    qconv_device_forget (t, NULL); /* else qconv_device_end() waits for what was enqueued */
   return ok;
 }

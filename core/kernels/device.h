@@ -20,7 +20,8 @@ gboolean qconv_device_offers (const Device *d, const QconvOpName *names);
 /* Returns whether @error is the fault of a device and not of who asked it: it failed, or its memory is full */
 gboolean qconv_device_is_at_fault (const GError *error);
 
-/* Returns: (transfer full): @n bytes of host memory that copies fast to and from the device. Any thread */
+/* Returns: (transfer full): @n bytes of host memory, aligned to 64, that copy fast to and from the device. Any
+   thread */
 guint8 *qconv_device_host_alloc (Device *d, gsize n);
 void qconv_device_host_free (Device *d, guint8 *memory);
 
@@ -29,7 +30,7 @@ typedef struct _DeviceTask DeviceTask;
 
 /* Returns: (transfer full): gives the task a stream. Any thread */
 DeviceTask *qconv_device_begin (Device *d, GError **error);
-/* Waits for the stream and gives up all mirrors. @t: (nullable) */
+/* Gives up all mirrors, and waits for the stream first if any are left. @t: (nullable) */
 void qconv_device_end (DeviceTask *t);
 /* Returns: (transfer none): the device of @t */
 Device *qconv_device_of (const DeviceTask *t);

@@ -271,7 +271,7 @@ qconv_composed_hold (const SourceLayer *s, Components *c, const Rows *rows, GErr
   for (guint i = 0; i < s->sources->len; i++)
     {
       const SourceLayer *of = g_ptr_array_index (s->sources, i);
-      Rows needed = *rows;
+      Rows needed = { .arena = rows->arena, .cancellable = rows->cancellable };
 
       needed_rows (s, of, &needed);
       if (!qconv_claimed_hold (of, c->sources[i], &needed, error))

@@ -98,17 +98,19 @@ count_on_device (DeviceTask *t, const QconvBuffer *floats, guint64 *n, GError **
   const QconvBuffer count = QCONV_BUFFER (n, sizeof *n, QCONV_U64);
   QconvBuffer *there = qconv_device_mirror (t, floats, FALSE, error), *sum;
 
+  gboolean ok;
+
   *n = 0;
   sum = there != NULL ? qconv_device_mirror (t, &count, TRUE, error) : NULL;
-  if (sum == NULL
-      || !qconv_stream_run (qconv_device_stream (t), "nonfinite", 1,
-                            (QconvArg[]) { QCONV_BUF (there), QCONV_BUF (sum) }, 2, error))
-    return FALSE;
-  qconv_device_wrote (t, &count);
-  if (!qconv_device_fetch (t, floats, error))
-    return FALSE;
+  ok = sum != NULL
+       && qconv_stream_run (qconv_device_stream (t), "nonfinite", 1,
+                            (QconvArg[]) { QCONV_BUF (there), QCONV_BUF (sum) }, 2, error);
+  if (ok)
+    qconv_device_wrote (t, &count);
+  /* waits in any case: the counter is the caller's, and must not be written when it is gone */
+  ok = qconv_device_fetch (t, floats, ok ? error : NULL) && ok;
   qconv_device_forget (t, floats);
-  return TRUE;
+  return ok;
 }
 
 gboolean

@@ -88,23 +88,27 @@ lose_device (PlanDevice *d, GError *own, GError **error)
   return TRUE;
 }
 
-/* Does @w once, with tiles of @rows rows. *fault: (out): what the device did wrong; the work is not done then */
-static gboolean
-try_device (PlanDevice *d, const DeviceWork *w, guint64 rows, GError **fault, GError **error)
-{
-  DeviceTask *t = qconv_device_begin (d->device, fault);
-  GError *own = NULL;
-  gboolean ok;
+/* How a try on the device ended: the work is done or failed by its own fault; the device is at fault; or a hook
+   declined the device for this layer, whose bytes it must see */
+typedef enum { TRY_OVER, TRY_FAULT, TRY_DECLINED } Try;
 
-  if (t == NULL)
-    return FALSE;
-  ok = w->run (w->data, rows, t, &own);
-  if (qconv_device_failed (t) && !ok)
-    *fault = own;
-  else if (!ok)
-    g_propagate_error (error, own);
+/* Does @w once, with tiles of @rows rows. *ok: (out): whether it is done; *own: (out): the error if it is not */
+static Try
+try_device (PlanDevice *d, const DeviceWork *w, guint64 rows, gboolean *ok, GError **own)
+{
+  DeviceTask *t = qconv_device_begin (d->device, own);
+  Try end = TRY_OVER;
+
+  *ok = t != NULL && w->run (w->data, rows, t, own);
+  if (!*ok && qconv_device_is_at_fault (*own))
+    {
+      if (t == NULL || qconv_device_failed (t))
+        end = TRY_FAULT;
+      else if (g_error_matches (*own, QCONV_ERROR, QCONV_ERROR_DEVICE))
+        end = TRY_DECLINED;
+    }
   qconv_device_end (t);
-  return ok;
+  return end;
 }
 
 gboolean
@@ -115,10 +119,18 @@ qconv_plan_device_run (PlanDevice *d, const DeviceWork *w, GError **error)
   while (d->device != NULL && !g_atomic_int_get (&d->lost))
     {
       GError *fault = NULL;
-      gboolean ok = try_device (d, w, rows, &fault, error);
+      gboolean ok;
+      Try end = try_device (d, w, rows, &ok, &fault);
 
-      if (fault == NULL)
+      if (end == TRY_OVER && !ok)
+        g_propagate_error (error, fault);
+      if (end == TRY_OVER)
         return ok;
+      if (end == TRY_DECLINED)
+        {
+          g_error_free (fault);
+          break;
+        }
       if (!g_error_matches (fault, QCONV_ERROR, QCONV_ERROR_LIMIT))
         {
           if (!lose_device (d, fault, error))

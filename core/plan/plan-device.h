@@ -40,6 +40,7 @@ typedef struct {
   guint64 rows, align;
 } DeviceWork;
 
-/* Does @w on the device. If its memory is too small, again in smaller tiles, in the end on the processor; if it fails,
-   on the processor, with a warning, or ends the run if the user named it. Any thread */
+/* Does @w on the device, or on the processor if a hook declines the device. If its memory is too small, again in
+   smaller tiles, in the end on the processor; if it fails, on the processor, with a warning, or ends the run if the
+   user named it. Any thread */
 gboolean qconv_plan_device_run (PlanDevice *d, const DeviceWork *w, GError **error);

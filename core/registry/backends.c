@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opens the modules of backends: devices beside the processor. Nobody opens them unless a device is asked for, because
-   they bring the runtime of the device along. */
+/* Opens the modules of backends: devices beside the processor. They are opened only if a device is asked for, or if
+   devices are listed, because they bring the runtime of the device along. */
 #include "registry/backends.h"
 
 #include <gmodule.h>

@@ -3,6 +3,8 @@
    calls it from the threads of the scheduler. */
 #include "run/convert-rows.h"
 
+#include <string.h>
+
 #include "base/dtype.h"
 #include "kernels/stream.h"
 #include "layer/hooks.h"

@@ -55,22 +55,16 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
   float *top = qconv_buffer_data (qconv_tile_component (t, "amax"));
 
   *top = qconv_amax_of_partials (partials, n);
+  *exact = *top > 0.0f; /* from_zeros takes the others */
   return TRUE;
 }
 
-/* Encodes a tensor of zeros with scales of 1, as convert_to_quant does. In any other tensor a block of zeros gets the
-   least scale. */
-static void
-encode_zeros (const QconvTile *t)
+static gboolean
+finish_zeros (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+              gboolean *exact, GError **error)
 {
-  QconvBuffer *buffer = qconv_tile_component (t, "block_scale");
-  const float *top = qconv_buffer_data (qconv_tile_component (t, "amax"));
-  float *scales = qconv_buffer_data (buffer);
-
-  if (top == NULL || scales == NULL || *top != 0.0f)
-    return;
-  for (gsize i = 0; i < qconv_buffer_size (buffer) / sizeof *scales; i++)
-    scales[i] = 1.0f;
+  *(float *) qconv_buffer_data (qconv_tile_component (t, "amax")) = qconv_amax_of_partials (partials, n);
+  return TRUE;
 }
 
 static gboolean
@@ -85,9 +79,21 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (t->layer->cols),
                             QCONV_I (block_of (t->layer)) };
 
-  if (scratch == NULL || !qconv_stream_run (t->stream, "int8-encode-block", 1, args, G_N_ELEMENTS (args), error))
+  return scratch != NULL && qconv_stream_run (t->stream, "int8-encode-block", 1, args, G_N_ELEMENTS (args), error);
+}
+
+/* Encodes a tensor of zeros with scales of 1, as convert_to_quant does. In any other tensor a block of zeros gets the
+   least scale. */
+static gboolean
+encode_zeros (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  QconvBuffer *buffer = qconv_tile_component (t, "block_scale");
+  float *scales = qconv_buffer_data (buffer);
+
+  if (!encode (self, t, error))
     return FALSE;
-  encode_zeros (t);
+  for (gsize i = 0; i < qconv_buffer_size (buffer) / sizeof *scales; i++)
+    scales[i] = 1.0f;
   return TRUE;
 }
 
@@ -128,6 +134,14 @@ static const QconvEncoder from_floats = {
   .encode = encode,
 };
 
+/* It sees the bytes of scales, so it lists no operations */
+static const QconvEncoder from_zeros = {
+  .work = plan_work,
+  .accumulate = qconv_amax_accumulate,
+  .finish = finish_zeros,
+  .encode = encode_zeros,
+};
+
 static const QconvOption options[] = {
   { .name = "block",
     .type = QCONV_INT,
@@ -146,7 +160,7 @@ const QconvQuantizer int8_block_quantizer = {
   .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16,
   .components = list_components,
   .bound = largest_error,
-  .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
+  .encoders = (const QconvEncoder *const[]) { &from_floats, &from_zeros, NULL },
   .decode_operations = (const QconvOpName[]) { { "int8-decode", 1 }, { NULL, 0 } },
   .decode = decode,
   .validate = validate,

@@ -106,7 +106,8 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
       || !qconv_stream_run (t->stream, is_by_row (t->layer) ? "int8-encode-row" : "int8-encode", 1, args,
                             G_N_ELEMENTS (args), error))
     return FALSE;
-  return !is_by_row (t->layer) || check_rotated (qconv_tile_component (t, "row_scale"), error);
+  return !is_by_row (t->layer) || qconv_rotation_group (t->layer) <= 1
+         || check_rotated (qconv_tile_component (t, "row_scale"), error);
 }
 
 static gboolean

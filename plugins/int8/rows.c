@@ -22,8 +22,10 @@ gboolean
 check_rotated (QconvBuffer *rotated, GError **error)
 {
   const float *values = qconv_buffer_data (rotated);
-  gsize n = values != NULL ? qconv_buffer_size (rotated) / sizeof *values : 0;
+  gsize n = qconv_buffer_size (rotated) / sizeof *values;
 
+  if (values == NULL)
+    return qconv_fail (error, QCONV_ERROR_DEVICE, "rotated weights are checked in host memory");
   for (gsize i = 0; i < n; i++)
     if (!isfinite (values[i]))
       return qconv_fail (error, QCONV_ERROR_NON_FINITE, "the weights are too large to be rotated");

@@ -80,7 +80,6 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 }
 
 static const QconvEncoder from_floats = {
-  .operations = (const QconvOpName[]) { { "int4-encode-row", 1 }, { NULL, 0 } },
   .work = plan_work,
   .encode = encode,
 };

@@ -50,8 +50,8 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* Sets the tensor scale: 1 if all weights are zero, the smallest F32 if the quotient underflows. */
 static gboolean
-finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
-             gboolean *exact, GError **error)
+finish_smallest (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+                 gboolean *exact, GError **error)
 {
   float *scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
   float top = qconv_amax_of_partials (partials, n);
@@ -63,6 +63,18 @@ finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstp
       if (!(*scale > 0.0f))
         *scale = nextafterf (0.0f, 1.0f);
     }
+  return TRUE;
+}
+
+static gboolean
+finish_amax (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
+             gboolean *exact, GError **error)
+{
+  const float *scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
+
+  if (!finish_smallest (self, t, pass, partials, n, exact, error))
+    return FALSE;
+  *exact = *scale > nextafterf (0.0f, 1.0f); /* from_smallest takes the others */
   return TRUE;
 }
 
@@ -86,19 +98,16 @@ encode_smallest_block (const guint32 *bits, guint64 n, guint8 *codes)
 }
 
 /* Encodes weights below four times the smallest F32, whose block scales underflow with any tensor scale. Codes hold
-   such numbers as they are, with the smallest tensor scale and a block scale of 1. Only F32 is that small; memory of a
-   device cannot be read here */
+   such numbers as they are, with the smallest tensor scale and a block scale of 1. Only F32 is that small */
 static void
-encode_smallest (const QconvTile *t)
+fill_smallest (const QconvTile *t)
 {
-  const float *tensor_scale = qconv_buffer_data (qconv_tile_component (t, "tensor_scale"));
   const guint32 *bits = qconv_buffer_data (t->floats);
   guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
   guint8 *scales = qconv_buffer_data (qconv_tile_component (t, "block_scale"));
   guint64 cols = t->layer->cols, blocks = cols / NVFP4_BLOCK + (cols % NVFP4_BLOCK != 0);
 
-  if (tensor_scale == NULL || bits == NULL || codes == NULL || scales == NULL
-      || qconv_buffer_dtype (t->floats) != QCONV_F32 || *tensor_scale > nextafterf (0.0f, 1.0f))
+  if (qconv_buffer_dtype (t->floats) != QCONV_F32)
     return;
   for (guint64 row = 0; row < t->n_rows; row++)
     for (guint64 b = 0; b < blocks; b++)
@@ -119,10 +128,16 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (t->n_rows),
                             QCONV_I (t->layer->cols) };
 
-  if (!qconv_stream_run (t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1, args, G_N_ELEMENTS (args),
-                         error))
+  return qconv_stream_run (t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1, args, G_N_ELEMENTS (args),
+                           error);
+}
+
+static gboolean
+encode_smallest (const QconvQuantizer *self, const QconvTile *t, GError **error)
+{
+  if (!encode_floats (self, t, error))
     return FALSE;
-  encode_smallest (t);
+  fill_smallest (t);
   return TRUE;
 }
 
@@ -175,6 +190,14 @@ static const QconvEncoder from_floats = {
   .encode = encode_floats,
 };
 
+/* It sees the bytes of weights, so it lists no operations */
+static const QconvEncoder from_smallest = {
+  .work = qconv_amax_work,
+  .accumulate = qconv_amax_accumulate,
+  .finish = finish_smallest,
+  .encode = encode_smallest,
+};
+
 static const QconvOption options[] = {
   { .name = QCONV_EFFORT,
     .type = QCONV_CHOICE,
@@ -193,7 +216,8 @@ static const QconvQuantizer quantizer = {
   .cols_multiple = NVFP4_BLOCK,
   .components = list_components,
   .bound = largest_error,
-  .encoders = (const QconvEncoder *const[]) { &nvfp4_from_mxfp4, &nvfp4_from_divided, &from_floats, NULL },
+  .encoders
+  = (const QconvEncoder *const[]) { &nvfp4_from_mxfp4, &nvfp4_from_divided, &from_floats, &from_smallest, NULL },
   .decode_operations = (const QconvOpName[]) { { "nvfp4-decode", 1 }, { NULL, 0 } },
   .decode = decode,
   .validate = validate,

@@ -10,6 +10,7 @@
 
 static FakeControl *fake;
 static char *layers, *family, *blocks;
+static const char *const *odd_only; /* (nullable): the layers that a conversion encodes, and no others */
 
 /* What a conversion gave: @bytes (nullable), its warnings, and its error */
 typedef struct {
@@ -64,7 +65,7 @@ convert (const char *input, const char *target, const Way *way)
   Result r = { .warnings = g_ptr_array_new_with_free_func (g_free) };
   const QconvJob job = { .target = target,
                          .output = output,
-                         .rules.only = sample_only (target),
+                         .rules.only = odd_only != NULL ? odd_only : sample_only (target),
                          .options = sample_quick_options (target),
                          .run.n_threads = way->n_threads > 0 ? way->n_threads : 2,
                          .run.device = way->device,
@@ -149,6 +150,86 @@ test_source (gconstpointer target)
       assert_same (&got, &want);
       g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
     }
+}
+
+/* ---- Odd layers ---- */
+
+/* Returns: (transfer full): a file of layers that are all zero, too small for any scale, and too large to be rotated */
+static char *
+make_odd (void)
+{
+  static const float values[] = { 0.0f, 0x1p-148f, 0x1.8p127f };
+  const gsize n = 128 * 256;
+  g_autoptr (GString) header = g_string_new ("{"), file = g_string_new (NULL);
+  g_autoptr (GError) error = NULL;
+  char *path = g_build_filename (sample_folder (), "odd.safetensors", NULL);
+  guint64 size;
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    g_string_append_printf (header,
+                            "%s\"odd.%u.weight\":{\"dtype\":\"F32\",\"shape\":[128,256],\"data_offsets\":[%zu,%zu]}",
+                            i > 0 ? "," : "", i, i * n * 4, (i + 1) * n * 4);
+  g_string_append_c (header, '}');
+  size = header->len;
+  g_string_append_len (file, (const char *) &size, sizeof size);
+  g_string_append_len (file, header->str, (gssize) header->len);
+  for (gsize i = 0; i < G_N_ELEMENTS (values) * n; i++)
+    {
+      float value = i % 3 == 1 ? -values[i / n] : values[i / n];
+
+      g_string_append_len (file, (const char *) &value, sizeof value);
+    }
+  g_file_set_contents (path, file->str, (gssize) file->len, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+/* Tests that a device gives the processor's bytes, or its error, for the layer that @only names */
+static void
+compare_odd (const char *input, const char *target, const char *only)
+{
+  const char *const saved[] = { only, NULL };
+  g_auto (Result) want = { 0 }, got = { 0 };
+
+  odd_only = saved;
+  want = convert (input, target, &(Way) { "cpu" });
+  reset_fake ();
+  got = convert (input, target, &(Way) { "auto" });
+  odd_only = NULL;
+  g_assert_cmpstr (got.error != NULL ? got.error->message : "", ==, want.error != NULL ? want.error->message : "");
+  g_assert_true ((got.bytes == NULL) == (want.bytes == NULL));
+  g_assert_true (want.bytes == NULL || g_bytes_equal (got.bytes, want.bytes));
+  g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
+}
+
+static void
+test_odd (gconstpointer target)
+{
+  static const char *const layers_of_odd[] = { "odd.0", "odd.1", "odd.2" };
+  g_autofree char *input = NULL;
+
+  if (sample_needs_family (target) || sample_only (target) == NULL)
+    return g_test_skip ("encodes no single layers");
+  input = make_odd ();
+  for (guint i = 0; i < G_N_ELEMENTS (layers_of_odd); i++)
+    compare_odd (input, target, layers_of_odd[i]);
+}
+
+/* Tests that a decoder which must see the bytes of a layer declines the device, and gets it on the processor */
+static void
+test_declined (void)
+{
+  g_autofree char *input
+      = g_test_build_filename (G_TEST_DIST, "golden", "modelopt", "int4-awq", "model.safetensors", NULL);
+  g_auto (Result) want = { 0 }, got = { 0 };
+
+  if (!g_file_test (input, G_FILE_TEST_EXISTS) || qconv_registry_quantizer ("gptq") == NULL)
+    return g_test_skip ("no such plugin");
+  want = convert (input, "bf16-safetensors", &(Way) { "cpu" });
+  reset_fake ();
+  got = convert (input, "bf16-safetensors", &(Way) { "fake" });
+  assert_same (&got, &want);
+  g_assert_cmpuint (fake->calls[FAKE_RUN], >, 0);
 }
 
 /* ---- Failures ---- */
@@ -264,8 +345,10 @@ main (int argc, char **argv)
   family = sample_generate (SAMPLE_FAMILY_MODEL, "family.safetensors");
   g_test_add_func ("/device/list", test_list);
   g_test_add_func ("/device/absent", test_absent);
+  g_test_add_func ("/device/declined", test_declined);
   sample_add_targets ("/device/target/", test_target, NULL);
   sample_add_targets ("/device/source/", test_source, NULL);
+  sample_add_targets ("/device/odd/", test_odd, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (failing); i++)
     if (sample_has_target (failing[i].target))
       {
