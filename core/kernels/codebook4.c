@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "kernels/decode4.h"
+#include "kernels/largest.h"
 
 #define BLOCK_LARGEST 4096
 #define STRETCH BLOCK_LARGEST /* weights encoded at once: whole blocks, because every size of block divides it */
@@ -32,21 +33,6 @@ static inline float
 inverse_of (float magnitude)
 {
   return 1.0f / (fabsf (magnitude) > 1e-38f ? magnitude : 1e-38f);
-}
-
-/* Returns the largest magnitude. @n must be a multiple of BOOK_GROUP, here and below */
-static float
-largest_magnitude (const float *x, gsize n)
-{
-  gint32 top = 0;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      gint32 magnitude = (gint32) (bits_of_f32 (x[i]) & 0x7fffffff);
-
-      top = magnitude > top ? magnitude : top;
-    }
-  return f32_of_bits ((guint32) top);
 }
 
 /* ---- Search ---- */
@@ -196,7 +182,7 @@ static void
 find_magnitude (const Job *job, const float *x, gsize n, float *magnitude)
 {
   if (job->how != FROM_GIVEN)
-    *magnitude = largest_magnitude (x, n);
+    *magnitude = largest_of (x, n);
   if (job->how == FROM_SEARCH)
     *magnitude = search_magnitude (&job->book, x, n, *magnitude);
 }

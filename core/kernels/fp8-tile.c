@@ -2,6 +2,7 @@
 /* The operations "fp8-tile-encode-rtn" and "-search", E4M3 codes with a scale for every tile (whole rows included),
    and "fp8-decode" for all FP8. */
 #include "kernels/fp8.h"
+#include "kernels/largest.h"
 #if QCONV_VECTOR == 256
 #include "kernels/fp8-pairs.h"
 #endif
@@ -29,34 +30,6 @@ load (const QconvFp8TileJob *job, gsize row, gsize col, gsize n, float between[S
   return between;
 }
 
-static guint32
-largest_of_32 (const guint32 *x, gsize n, guint32 top)
-{
-  gint32 largest = (gint32) top;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      gint32 magnitude = (gint32) (x[i] & 0x7fffffff);
-
-      largest = magnitude > largest ? magnitude : largest;
-    }
-  return (guint32) largest;
-}
-
-static guint16
-largest_of_16 (const guint16 *x, gsize n, guint16 top)
-{
-  gint16 largest = (gint16) top;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      gint16 magnitude = (gint16) (x[i] & 0x7fff);
-
-      largest = magnitude > largest ? magnitude : largest;
-    }
-  return (guint16) largest;
-}
-
 /* Returns the largest magnitude. The bits of magnitudes are in their order */
 static float
 largest_of_tile (const QconvFp8TileJob *job, const QconvTile *tile)
@@ -70,9 +43,9 @@ largest_of_tile (const QconvFp8TileJob *job, const QconvTile *tile)
       gconstpointer row = weights_at (job, tile->row + r, tile->col);
 
       if (job->dtype == QCONV_F32)
-        wide = largest_of_32 (row, tile->width, wide);
+        wide = MAX (wide, largest_bits (row, tile->width));
       else
-        half = largest_of_16 (row, tile->width, half);
+        half = MAX (half, largest_bits_of_16 (row, tile->width));
     }
   if (job->dtype == QCONV_F32)
     return f32_of_bits (wide);

@@ -3,22 +3,9 @@
    bits. */
 #include "kernels/int4-estimate.h"
 #include "kernels/integers.h"
+#include "kernels/largest.h"
 
 #define SUMS INT4_SUMS
-
-static float
-largest_of (const float *w, gsize n)
-{
-  gint32 top = 0;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      gint32 magnitude = (gint32) (bits_of_f32 (w[i]) & 0x7fffffff);
-
-      top = magnitude > top ? magnitude : top;
-    }
-  return f32_of_bits ((guint32) top);
-}
 
 /* Returns the sum of the squares of weight - code * scale. Item i goes to lane i modulo 16 */
 static float

@@ -2,20 +2,7 @@
 /* The operations "int8-…" and "int4-…": symmetric integers under F32 scales, after an optional rotation. Each
    row is widened and rotated into scratch memory, which stays in the nearest caches. */
 #include "kernels/integers.h"
-
-static float
-largest_of (const float *x, gsize n)
-{
-  guint32 top = 0;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      guint32 magnitude = bits_of_f32 (x[i]) & 0x7fffffff;
-
-      top = magnitude > top ? magnitude : top;
-    }
-  return f32_of_bits (top);
-}
+#include "kernels/largest.h"
 
 static void
 encode_int8 (const float *x, gint8 *codes, gsize n, float scale)

@@ -1,35 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations that reduce a tensor to a few numbers: "amax", "nonfinite" and "squared-error". */
+#include "kernels/largest.h"
 #include "kernels/ops.h"
-
-/* Magnitudes order like their bits, so the largest is found among integers */
-static float
-largest_of_f32 (const gint32 *x, gsize n)
-{
-  gint32 top = 0;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      gint32 magnitude = x[i] & 0x7fffffff;
-
-      top = magnitude > top ? magnitude : top;
-    }
-  return f32_of_bits ((guint32) top);
-}
-
-static guint16
-largest_of_16 (const gint16 *x, gsize n)
-{
-  gint16 top = 0;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      gint16 magnitude = x[i] & 0x7fff;
-
-      top = magnitude > top ? magnitude : top;
-    }
-  return (guint16) top;
-}
 
 gboolean
 QCONV_LEVEL_NAME (qconv_op_amax) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
@@ -41,11 +13,11 @@ QCONV_LEVEL_NAME (qconv_op_amax) (gpointer device, gpointer stream, const QconvA
     return FALSE;
   dst = job.dst;
   if (job.dtype == QCONV_F32)
-    top = largest_of_f32 (job.src, job.n);
+    top = largest_of (job.src, job.n);
   else if (job.dtype == QCONV_BF16)
-    top = f32_of_bf16 (largest_of_16 (job.src, job.n));
+    top = f32_of_bf16 (largest_bits_of_16 (job.src, job.n));
   else
-    top = f32_of_f16 (largest_of_16 (job.src, job.n));
+    top = f32_of_f16 (largest_bits_of_16 (job.src, job.n));
   if (top > *dst)
     *dst = top;
   return TRUE;

@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operations "mxfp8-encode" and "mxfp8-decode": E4M3 codes, a power of two for 32 columns. */
 #include "kernels/fp8.h"
+#include "kernels/largest.h"
 #if QCONV_VECTOR == 256
 #include "kernels/fp8-pairs.h"
 #endif
 
 #define BLOCK QCONV_MXFP8_BLOCK
 #define RUN 16 /* blocks that are encoded at once */
-
-/* Returns the bits of the largest magnitude among BLOCK weights */
-static inline guint32
-largest_of_block (const float *w)
-{
-  gint32 top = 0;
-
-  for (guint i = 0; i < BLOCK; i++)
-    {
-      gint32 magnitude = (gint32) (bits_of_f32 (w[i]) & 0x7fffffff);
-
-      top = magnitude > top ? magnitude : top;
-    }
-  return (guint32) top;
-}
 
 static void
 encode_block (const float *w, guint8 *codes, gsize n, float factor)
@@ -45,7 +31,7 @@ encode_blocks (const float *w, gsize n_blocks, guint8 *codes, guint8 *exponents)
   guint32 e[RUN] = { 0 };
 
   for (gsize b = 0; b < n_blocks; b++)
-    e[b] = largest_of_block (w + b * BLOCK);
+    e[b] = largest_bits (w + b * BLOCK, BLOCK);
   for (guint b = 0; b < RUN; b++)
     e[b] = mxfp8_exponent (e[b]);
   for (gsize b = 0; b < n_blocks; b++)

@@ -3,25 +3,11 @@
    devices are listed, because they bring the runtime of the device along. */
 #include "registry/backends.h"
 
-#include <gmodule.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/names.h"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (GModule, g_module_close)
+#include "registry/module.h"
 
 typedef const QconvBackend *(*BackendFunc) (void);
-
-static GPtrArray *built_in; /* const QconvBackend */
-
-void
-qconv_registry_add_backend (const QconvBackend *backend)
-{
-  if (built_in == NULL)
-    built_in = g_ptr_array_new ();
-  g_ptr_array_add (built_in, (gpointer) backend);
-}
 
 /* ---- Contract ---- */
 
@@ -36,8 +22,9 @@ ops_problem (const QconvOp *ops)
   return NULL;
 }
 
-gboolean
-qconv_backend_check (const QconvBackend *b, const char *id, GError **error)
+/* Fails with QCONV_ERROR_BUG, which names the fault, if core cannot work with @b, the table of module @id */
+static gboolean
+check_backend (const QconvBackend *b, const char *id, GError **error)
 {
   const char *problem;
 
@@ -62,18 +49,10 @@ qconv_backend_check (const QconvBackend *b, const char *id, GError **error)
 static const QconvBackend *
 open_module (const char *path, const char *id, GError **error)
 {
-  g_autofree char *symbol = g_strconcat ("qconv_backend_", id, NULL);
-  g_autoptr (GModule) module = g_module_open_full (path, G_MODULE_BIND_LOCAL, error);
   BackendFunc backend = NULL;
+  g_autoptr (GModule) module = qconv_module_load (path, "qconv_backend_", id, (gpointer *) &backend, error);
 
-  if (module == NULL)
-    return NULL;
-  if (!g_module_symbol (module, symbol, (gpointer *) &backend) || backend == NULL)
-    {
-      qconv_fail (error, QCONV_ERROR_BUG, "has no symbol %s", symbol);
-      return NULL;
-    }
-  if (!qconv_backend_check (backend (), id, error))
+  if (module == NULL || !check_backend (backend (), id, error))
     return NULL;
   g_module_make_resident (module);
   return backend ();
@@ -104,48 +83,31 @@ add_backend (GPtrArray *all, const char *id, char *path, const QconvBackend *tab
 static void
 add_folder (GPtrArray *all, const char *folder)
 {
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
-  const char *file;
+  g_autoptr (GPtrArray) names = qconv_module_names (folder);
 
-  while (dir != NULL && (file = g_dir_read_name (dir)) != NULL)
-    if (g_str_has_suffix (file, "." G_MODULE_SUFFIX))
-      g_ptr_array_add (files, g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX)));
-  g_ptr_array_sort (files, qconv_compare_strings);
-  for (guint i = 0; i < files->len; i++)
+  for (guint i = 0; i < names->len; i++)
     {
-      const char *id = g_ptr_array_index (files, i);
-      g_autofree char *name = g_strconcat (id, "." G_MODULE_SUFFIX, NULL);
-      char *path = g_build_filename (folder, name, NULL);
+      const char *id = g_ptr_array_index (names, i);
       g_autoptr (GError) error = NULL;
+      const QconvBackend *table;
+      char *path;
 
       if (find_backend (all, id) != NULL)
-        g_free (path);
-      else
-        add_backend (all, id, path, open_module (path, id, &error), error);
+        continue;
+      path = qconv_module_path (folder, id);
+      table = open_module (path, id, &error);
+      add_backend (all, id, path, table, error);
     }
 }
 
 static GPtrArray *
 load_all (void)
 {
-  /* Ignored if the process has more rights than who started it, as the dynamic linker ignores its variables */
-  const char *path = secure_getenv ("QCONV_BACKEND_PATH");
-  g_auto (GStrv) folders = g_strsplit (path != NULL ? path : "", G_SEARCHPATH_SEPARATOR_S, -1);
+  g_auto (GStrv) folders = qconv_module_folders ("QCONV_BACKEND_PATH", QCONV_BACKEND_DIR);
   GPtrArray *all = g_ptr_array_new ();
 
-  for (guint i = 0; built_in != NULL && i < built_in->len; i++)
-    {
-      const QconvBackend *b = g_ptr_array_index (built_in, i);
-      g_autoptr (GError) error = NULL;
-
-      add_backend (all, b->id, g_strdup (b->id), qconv_backend_check (b, b->id, &error) ? b : NULL, error);
-    }
-  for (guint i = 0; built_in == NULL && folders[i] != NULL; i++)
-    if (*folders[i] != '\0')
-      add_folder (all, folders[i]);
-  if (built_in == NULL)
-    add_folder (all, QCONV_BACKEND_DIR);
+  for (guint i = 0; folders[i] != NULL; i++)
+    add_folder (all, folders[i]);
   return all;
 }
 

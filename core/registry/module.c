@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opens one plugin module and checks its tables. The registry calls it for each file it finds. */
+/* Finds modules, opens them, and checks the tables of plugins. The registry calls it. */
 #include "registry/module.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "registry/values.h"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (GModule, g_module_close)
 
 typedef const QconvPlugin *(*PluginFunc) (void);
 
@@ -120,22 +120,67 @@ qconv_module_check (const QconvPlugin *p, const char *name, GError **error)
   return problem == NULL || qconv_fail (error, QCONV_ERROR_BUG, "%s", problem);
 }
 
-const QconvPlugin *
-qconv_module_open (const char *path, const char *name, GError **error)
+/* ---- Files ---- */
+
+GStrv
+qconv_module_folders (const char *path, const char *installed)
 {
-  g_autofree char *symbol = g_strconcat ("qconv_plugin_", name, NULL);
+  /* Ignored if the process has more rights than who started it, as the dynamic linker ignores its variables */
+  const char *value = secure_getenv (path);
+  g_auto (GStrv) named = g_strsplit (value != NULL ? value : "", G_SEARCHPATH_SEPARATOR_S, -1);
+  g_autoptr (GStrvBuilder) folders = g_strv_builder_new ();
+
+  for (guint i = 0; named[i] != NULL; i++)
+    if (*named[i] != '\0')
+      g_strv_builder_add (folders, named[i]);
+  g_strv_builder_add (folders, installed);
+  return g_strv_builder_end (folders);
+}
+
+GPtrArray *
+qconv_module_names (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  const char *file;
+
+  while (dir != NULL && (file = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_suffix (file, "." G_MODULE_SUFFIX))
+      g_ptr_array_add (names, g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX)));
+  g_ptr_array_sort (names, qconv_compare_strings);
+  return names;
+}
+
+char *
+qconv_module_path (const char *folder, const char *name)
+{
+  g_autofree char *file = g_strconcat (name, "." G_MODULE_SUFFIX, NULL);
+
+  return g_build_filename (folder, file, NULL);
+}
+
+GModule *
+qconv_module_load (const char *path, const char *prefix, const char *name, gpointer *function, GError **error)
+{
+  g_autofree char *symbol = g_strconcat (prefix, name, NULL);
   /* Binds symbols now: a symbol that core lacks must fail here, not in the middle of a run */
   g_autoptr (GModule) module = g_module_open_full (path, G_MODULE_BIND_LOCAL, error);
-  PluginFunc plugin = NULL;
 
   if (module == NULL)
     return NULL;
-  if (!g_module_symbol (module, symbol, (gpointer *) &plugin) || plugin == NULL)
-    {
-      qconv_fail (error, QCONV_ERROR_BUG, "has no symbol %s", symbol);
-      return NULL;
-    }
-  if (!qconv_module_check (plugin (), name, error))
+  if (g_module_symbol (module, symbol, function) && *function != NULL)
+    return g_steal_pointer (&module);
+  qconv_fail (error, QCONV_ERROR_BUG, "has no symbol %s", symbol);
+  return NULL;
+}
+
+const QconvPlugin *
+qconv_module_open (const char *path, const char *name, GError **error)
+{
+  PluginFunc plugin = NULL;
+  g_autoptr (GModule) module = qconv_module_load (path, "qconv_plugin_", name, (gpointer *) &plugin, error);
+
+  if (module == NULL || !qconv_module_check (plugin (), name, error))
     return NULL;
   g_module_make_resident (module);
   return plugin ();

@@ -51,10 +51,9 @@ add_module (Registry *r, QconvModule *m)
 }
 
 static void
-load_module (Registry *r, const char *folder, const char *file)
+load_module (Registry *r, const char *folder, const char *name)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *name = g_strndup (file, strlen (file) - strlen ("." G_MODULE_SUFFIX));
   const QconvModule *earlier = find_module (r, name);
   QconvModule *m;
 
@@ -65,7 +64,7 @@ load_module (Registry *r, const char *folder, const char *file)
       g_info ("plugin %s in %s gives way to %s", name, folder, earlier->path);
       return;
     }
-  m = new_module (name, g_build_filename (folder, file, NULL));
+  m = new_module (name, qconv_module_path (folder, name));
   if (earlier != NULL)
     m->reason = g_strdup_printf ("duplicate name, %s was found first", earlier->path);
   else
@@ -118,31 +117,17 @@ compare_modules (gconstpointer a, gconstpointer b)
 }
 
 static void
-load_folder (Registry *r, const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
-  const char *file;
-
-  while (dir != NULL && (file = g_dir_read_name (dir)) != NULL)
-    if (g_str_has_suffix (file, "." G_MODULE_SUFFIX))
-      g_ptr_array_add (files, g_strdup (file));
-  g_ptr_array_sort (files, qconv_compare_strings);
-  for (guint i = 0; i < files->len; i++)
-    load_module (r, folder, g_ptr_array_index (files, i));
-}
-
-static void
 load_folders (Registry *r)
 {
-  /* Ignored if the process has more rights than who started it, as the dynamic linker ignores its variables */
-  const char *path = secure_getenv ("QCONV_PLUGIN_PATH");
-  g_auto (GStrv) folders = g_strsplit (path != NULL ? path : "", G_SEARCHPATH_SEPARATOR_S, -1);
+  g_auto (GStrv) folders = qconv_module_folders ("QCONV_PLUGIN_PATH", QCONV_PLUGIN_DIR);
 
   for (guint i = 0; folders[i] != NULL; i++)
-    if (*folders[i] != '\0')
-      load_folder (r, folders[i]);
-  load_folder (r, QCONV_PLUGIN_DIR);
+    {
+      g_autoptr (GPtrArray) names = qconv_module_names (folders[i]);
+
+      for (guint k = 0; k < names->len; k++)
+        load_module (r, folders[i], g_ptr_array_index (names, k));
+    }
 }
 
 static Registry *
