@@ -105,7 +105,10 @@ assert_same (const Result *got, const Result *want)
 static void
 test_target (gconstpointer target)
 {
-  static const Way ways[] = { { "fake", 0, 1 }, { "fake:1", 0, 4 }, { "auto", 256 << 10, 2 }, { "fake", 1000, 2 } };
+  /* Whether two threads that share 256 KiB get in each other's way is a matter of time: only the last two may warn */
+  static const Way ways[] = {
+    { "fake", 0, 1 }, { "fake:1", 0, 4 }, { "auto", 256 << 10, 1 }, { "auto", 256 << 10, 2 }, { "fake", 1000, 2 }
+  };
   g_auto (Result) want = convert (input_of (target), target, &(Way) { "cpu" });
   const QconvQuantizer *q = NULL;
   GPtrArray *all = qconv_registry_targets ();
