@@ -18,7 +18,7 @@ find_scales (QconvDType dtype, const guint8 *src, guint8 *codes, float *scales, 
       VecF w[QCONV_NVFP4_BLOCK];
 
       load_group (dtype, src, w);
-      code = search_scales (w, top, code, tensor_scale);
+      code = search_scales (w, top, code, tensor_scale, dtype, src);
     }
   s = vec_of_e4m3 (code) * tensor_scale;
   memcpy (scales, &s, sizeof s);
@@ -36,7 +36,7 @@ codes_of_magnitudes (VecF w, VecF s)
   return steps + vec_shift_right (steps, 22);
 }
 
-/* Returns a byte of two codes in every word */
+/* Returns a byte of two codes in every word. @scale: must not be zero, or the codes are arbitrary */
 static inline VecRaw
 codes_of_block (QconvDType dtype, const guint8 *src, float scale)
 {
@@ -44,8 +44,7 @@ codes_of_block (QconvDType dtype, const guint8 *src, float scale)
   VecF s = vec_set (scale);
   VecRaw codes = pairs_join (dtype, codes_of_magnitudes (vec_abs (w.a), s), codes_of_magnitudes (vec_abs (w.b), s), 7);
 
-  codes = _mm256_madd_epi16 (_mm256_or_si256 (codes, pairs_signs (w, 12, 8)), _mm256_set1_epi32 (1 | 16 << 16));
-  return (VecRaw) ((VecI) codes & (s != 0.0f));
+  return _mm256_madd_epi16 (_mm256_or_si256 (codes, pairs_signs (w, 12, 8)), _mm256_set1_epi32 (1 | 16 << 16));
 }
 
 static inline void
@@ -56,6 +55,21 @@ encode_four (QconvDType dtype, const guint8 *src, guint8 *codes, const float *sc
   for (guint b = 0; b < 4; b++)
     v[b] = codes_of_block (dtype, src + b * QCONV_NVFP4_BLOCK * (dtype == QCONV_F32 ? 4 : 2), scales[b]);
   pairs_store_bytes (codes, v);
+}
+
+/* Clears the codes of blocks whose scale is zero. @n: a multiple of the lanes */
+static inline void
+clear_zeros (const float *scales, gsize n, guint8 *codes)
+{
+  VecI some = { 0 };
+
+  for (gsize b = 0; b < n; b += LANES)
+    some |= VEC (loadu_ps) (scales + b) == 0.0f;
+  if (!vec_any (some))
+    return;
+  for (gsize b = 0; b < n; b++)
+    if (scales[b] == 0.0f)
+      memset (codes + b * QCONV_NVFP4_BLOCK_BYTES, 0, QCONV_NVFP4_BLOCK_BYTES);
 }
 
 /* Encodes @n_blocks blocks, a multiple of the lanes. Callers give a constant as dtype, so that the compiler makes code
@@ -75,6 +89,7 @@ encode_whole (QconvDType dtype, const guint8 *src, gsize n_blocks, guint8 *codes
         find_scales (dtype, src + (at + b) * bytes, scale_codes + at + b, scales + b, tensor_scale, search);
       for (gsize b = 0; b < n; b += 4)
         encode_four (dtype, src + (at + b) * bytes, codes + (at + b) * QCONV_NVFP4_BLOCK_BYTES, scales + b);
+      clear_zeros (scales, n, codes + at * QCONV_NVFP4_BLOCK_BYTES);
     }
 }
 

@@ -47,13 +47,152 @@ e4m3_of_vec (VecF t)
 }
 
 static inline VecF
-vec_of_e4m3 (VecI code)
+vec_of_normal_e4m3 (VecI code)
 {
-  VecF normal = (VecF) ((code << 20) + (120 << 23));
-
-  return vec_select_less (vec_of_int (code), vec_set (8.0f), vec_of_int (code) * 0x1p-9f, normal);
+  return (VecF) ((code << 20) + (120 << 23));
 }
 
+static inline VecF
+vec_of_e4m3 (VecI code)
+{
+  VecF n = vec_of_int (code);
+
+  return vec_select_less (n, vec_set (8.0f), n * 0x1p-9f, vec_of_normal_e4m3 (code));
+}
+
+static const gint offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
+
+#if QCONV_VECTOR >= 256
+/* One step of q = |w|/scale in the units of estimates. 16-bit products then hold q below LARGEST_Q, and the squares of
+   a block fit 32 bits */
+#define PARTS 8192
+#define LARGEST_Q 7.99f
+/* The largest error of an estimate of sqrt (sum of d*d), in PARTS. Each d is wrong by less than 1.55: up to 1.01 too
+   high from |w|, which is rounded up, up to 1 too low from cutting the product, 0.5 from the factor, 0.04 from FP32 in
+   either sum. The norm of 16 such errors is below 6.2 */
+#define UNSURE 6.3f
+#define HALF_ROOT 0.70710678f /* sums are halved, so that they fit a signed word */
+#define LEAST_START 11        /* no candidate is subnormal */
+#define LAST (QCONV_NVFP4_N_OFFSETS - 1)
+#define WIDEST 5 /* the place of the largest offset */
+
+/* Sets the shares to |w| as 16-bit parts of the block's largest, rounded up, two to a lane */
+static inline void
+shares_of_top (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NVFP4_BLOCK / 2])
+{
+  VecF factor = 65534.0f / vec_max (top, vec_set (0x1p-100f)), half = vec_set (0.5f);
+
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
+    shares[i] = (VecRaw) (vec_round_to_int (VEC (fmadd_ps) (vec_abs (w[2 * i]), factor, half))
+                          | vec_round_to_int (VEC (fmadd_ps) (vec_abs (w[2 * i + 1]), factor, half)) << 16);
+}
+
+/* Estimates the sum of d*d/2 in PARTS^2. @largest: |w|/scale of the largest weight in PARTS, two to a lane */
+static inline VecF
+estimate_sum (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecI largest)
+{
+  VecRaw sum = { 0 };
+
+  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
+    {
+      VecRaw q = VEC (mulhi_epu16) (shares[i], (VecRaw) largest), d = VEC (sub_epi16) (q, vec_nearest_e2m1 (q));
+
+      sum = VEC (add_epi32) (sum, VEC (madd_epi16) (d, d));
+    }
+  return vec_of_int (vec_shift_right ((VecI) sum, 1));
+}
+
+/* Returns the scale with the least estimated error. *may_win: (out): bit i is set if the exact error of the i-th
+   candidate may be the least. @largest: |w|/tensor scale of the largest weight, in PARTS.
+   Codes start from the nearest one, so that only the last candidate can bring the largest weight above 7.9. Loops are
+   apart, because sums would wait for what comes before and after them */
+static inline VecI
+estimate_scales (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF largest, VecI start, VecI *may_win)
+{
+  VecF unit[QCONV_NVFP4_N_OFFSETS], error[QCONV_NVFP4_N_OFFSETS], factor, least, alone, bound;
+  VecI code[QCONV_NVFP4_N_OFFSETS], q[QCONV_NVFP4_N_OFFSETS], chosen;
+  const VecF limit = vec_set (LARGEST_Q * PARTS);
+
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    {
+      code[i] = vec_min_int (start + offsets[i], (VecI) { 0 } + 126);
+      unit[i] = vec_of_normal_e4m3 (code[i]);
+      factor = largest * vec_inverse_e4m3 (code[i]);
+      q[i] = vec_round_to_int (i == LAST ? vec_min (factor, limit) : factor);
+      q[i] |= q[i] << 16;
+    }
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    error[i] = estimate_sum (shares, q[i]);
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    error[i] *= unit[i] * unit[i];
+  /* beyond the limit the largest weight alone has a large error */
+  alone = unit[LAST] * unit[LAST] * ((LARGEST_Q - 6) * (LARGEST_Q - 6) / 2 * PARTS * PARTS);
+  least = vec_select_less (factor, limit, error[LAST], vec_set (FLT_MAX));
+  error[LAST] = vec_select_less (factor, limit, error[LAST], alone);
+  chosen = code[LAST];
+  for (guint i = 0; i < LAST; i++)
+    {
+      chosen = (VecI) vec_select_less (error[i], least, (VecF) code[i], (VecF) chosen);
+      least = vec_min (error[i], least);
+    }
+  /* halving the sum has cut at most a half. Both errors are unsure */
+  bound = VEC (sqrt_ps) (least + 0.5f * unit[WIDEST] * unit[WIDEST]) + 2 * UNSURE * HALF_ROOT * unit[WIDEST];
+  bound *= bound;
+  *may_win = (VecI) { 0 };
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    *may_win |= (error[i] <= bound) & (1 << i);
+  return chosen;
+}
+
+/* Searches the scale of one block exactly, as the reference does */
+static G_GNUC_NO_INLINE guint8
+search_exactly (QconvDType dtype, const guint8 *src, guint8 start, float tensor_scale, guint candidates)
+{
+  float w[QCONV_NVFP4_BLOCK];
+
+  load_run (dtype, src, 0, QCONV_NVFP4_BLOCK, w, QCONV_NVFP4_BLOCK);
+  return nvfp4_search (w, start, tensor_scale, candidates);
+}
+
+/* Replaces those of @chosen that have several candidates by the one with the least exact error */
+static inline VecI
+choose_exactly (QconvDType dtype, const guint8 *src, VecI start, VecI chosen, VecI may_win, float tensor_scale)
+{
+  guint32 starts[LANES], codes[LANES], candidates[LANES];
+  gsize bytes = QCONV_NVFP4_BLOCK * (dtype == QCONV_F32 ? 4 : 2);
+
+  memcpy (starts, &start, sizeof starts);
+  memcpy (codes, &chosen, sizeof codes);
+  memcpy (candidates, &may_win, sizeof candidates);
+  for (guint b = 0; b < LANES; b++)
+    if ((candidates[b] & (candidates[b] - 1)) != 0)
+      codes[b] = search_exactly (dtype, src + b * bytes, (guint8) starts[b], tensor_scale, candidates[b]);
+  memcpy (&chosen, codes, sizeof codes);
+  return chosen;
+}
+
+/* Returns the scales with the least errors: those of the reference. Estimated errors exclude candidates that cannot
+   have the least; if several are left, their exact errors decide. @top: the largest magnitudes; @start: codes of
+   round-to-nearest; @src: the blocks that @w holds, of @dtype */
+static inline VecI
+search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale, QconvDType dtype,
+               const guint8 *src)
+{
+  VecF largest = top / tensor_scale * (PARTS * (65536.0f / 65534.0f));
+  VecRaw shares[QCONV_NVFP4_BLOCK / 2];
+  VecI some = start != 0, may_win, estimable, chosen;
+
+  shares_of_top (w, top, shares);
+  chosen = estimate_scales (shares, largest, vec_max_int (start, (VecI) { 0 } + LEAST_START), &may_win);
+  /* no candidate is subnormal, the first clips nothing, and no square can leave the range of FP32 */
+  estimable = (start >= LEAST_START) & (largest * vec_inverse_e4m3 (start) < 6.5f * PARTS)
+              & -(tensor_scale >= 0x1p-40f && tensor_scale <= 0x1p40f);
+  may_win = (may_win | ~estimable) & some & ((1 << QCONV_NVFP4_N_OFFSETS) - 1);
+  if (vec_any (may_win & (may_win - 1)))
+    chosen = choose_exactly (dtype, src, start, chosen, may_win, tensor_scale);
+  return chosen & some;
+}
+#else
 static inline VecF
 squared_error (VecF magnitude, VecF inverse)
 {
@@ -72,8 +211,6 @@ error_of_group (const VecF m[QCONV_NVFP4_BLOCK], VecF inverse)
   return (FOUR (0) + FOUR (2)) + (FOUR (1) + FOUR (3));
 }
 
-static const gint offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
-
 /* One candidate of the search in every lane */
 typedef struct {
   VecI code;
@@ -91,7 +228,7 @@ candidate (VecI start, gint offset, float tensor_scale)
   return c;
 }
 
-/* Searches as the reference does. Must be used if squares may leave the range of FP32 */
+/* Searches as the reference does */
 static inline VecI
 search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
 {
@@ -114,126 +251,14 @@ search_every_scale (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float
   return chosen & (start != 0);
 }
 
-#if QCONV_VECTOR >= 256
-/* One step of q = |w|/scale in the units of estimates. 16-bit products then hold q below LARGEST_Q, and the squares of
-   a block fit 32 bits */
-#define PARTS 8192
-#define LARGEST_Q 7.99f
-/* The largest error of an estimate of sqrt (sum of d*d), in PARTS. Each d is wrong by less than 2.02: up to 0.501 from
-   the 16 bits of |w|, 0.5 from those of the factor, 1 from cutting the product, 0.01 from FP32 in either sum. The norm
-   of 16 such errors is below 8.08 */
-#define UNSURE 8.2f
-
-/* Sets the shares to |w| as 16-bit parts of the block's largest, two to a lane */
-static inline void
-shares_of_top (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecRaw shares[QCONV_NVFP4_BLOCK / 2])
-{
-  VecF factor = 65535.0f / vec_max (top, vec_set (0x1p-100f));
-
-  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
-    shares[i] = (VecRaw) (vec_round_to_int (m[2 * i] * factor) | vec_round_to_int (m[2 * i + 1] * factor) << 16);
-}
-
-/* Estimates the sum of d*d in PARTS^2; @top_q: |w|/scale of the largest weight, at most LARGEST_Q */
-static inline VecRaw
-estimate_sum (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF top_q)
-{
-  VecI factor = vec_round_to_int (top_q * (PARTS * 65536.0f / 65535.0f));
-  VecRaw sum = { 0 };
-
-  factor |= factor << 16;
-  for (guint i = 0; i < QCONV_NVFP4_BLOCK / 2; i++)
-    {
-      VecRaw q = VEC (mulhi_epu16) (shares[i], (VecRaw) factor), d = VEC (sub_epi16) (q, vec_nearest_e2m1 (q));
-
-      sum = VEC (add_epi32) (sum, VEC (madd_epi16) (d, d));
-    }
-  return sum;
-}
-
-/* Returns the first candidate with the least exact error, among those that may have it */
 static inline VecI
-choose_exactly (const VecF m[QCONV_NVFP4_BLOCK], const Candidate c[QCONV_NVFP4_N_OFFSETS],
-                const VecI may_win[QCONV_NVFP4_N_OFFSETS], VecI open, VecI chosen)
-{
-  VecF least = vec_set (FLT_MAX);
-
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    if (vec_any (may_win[i] & open))
-      {
-        VecF e = error_of_group (m, c[i].inverse) * (c[i].scale * c[i].scale);
-        VecI better = (e < least) & may_win[i] & open;
-
-        chosen = (better & c[i].code) | (~better & chosen);
-        least = (VecF) ((better & (VecI) e) | (~better & (VecI) least));
-      }
-  return chosen;
-}
-
-/* Sets lower[i] to what the error of @c[i] cannot go below, as a norm in PARTS. Returns what the least error cannot
-   exceed. Three loops, since divisions and roots would keep the sums waiting. */
-static inline VecF
-bound_errors (const VecF m[QCONV_NVFP4_BLOCK], VecF top, const Candidate c[QCONV_NVFP4_N_OFFSETS],
-              VecF lower[QCONV_NVFP4_N_OFFSETS])
-{
-  const VecF limit = vec_set (LARGEST_Q);
-  VecRaw shares[QCONV_NVFP4_BLOCK / 2], sums[QCONV_NVFP4_N_OFFSETS];
-  VecF top_q[QCONV_NVFP4_N_OFFSETS], bound = vec_set (FLT_MAX);
-
-  shares_of_top (m, top, shares);
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    top_q[i] = top * c[i].inverse;
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    sums[i] = estimate_sum (shares, vec_min (top_q[i], limit));
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    {
-      VecF unit = vec_of_e4m3 (c[i].code), norm = vec_root (sums[i]);
-
-      /* the largest weight alone can have a large error */
-      lower[i] = vec_select_less (top_q[i], limit, unit * (norm - UNSURE), unit * ((top_q[i] - 6.0f) * PARTS - UNSURE));
-      bound = vec_min (bound, vec_select_less (top_q[i], limit, unit * (norm + UNSURE), bound));
-    }
-  return bound;
-}
-
-/* Makes the same choice as search_every_scale(). Estimated errors exclude scales that cannot have the least error; if
-   several scales are left, their exact errors decide */
-static inline VecI
-search_likely_scales (const VecF m[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
-{
-  Candidate c[QCONV_NVFP4_N_OFFSETS];
-  VecF lower[QCONV_NVFP4_N_OFFSETS], bound;
-  VecI may_win[QCONV_NVFP4_N_OFFSETS], once = { 0 }, twice = { 0 }, chosen = { 0 };
-
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    c[i] = candidate (start, offsets[i], tensor_scale);
-  bound = bound_errors (m, top, c, lower);
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    {
-      may_win[i] = (VecI) (lower[i] <= bound);
-      chosen = (may_win[i] & c[i].code) | (~may_win[i] & chosen);
-      twice |= once & may_win[i];
-      once |= may_win[i];
-    }
-  twice &= start != 0;
-  if (vec_any (twice))
-    chosen = choose_exactly (m, c, may_win, twice, chosen);
-  return chosen & (start != 0);
-}
-#endif
-
-static inline VecI
-search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale)
+search_scales (const VecF w[QCONV_NVFP4_BLOCK], VecF top, VecI start, float tensor_scale, QconvDType dtype,
+               const guint8 *src)
 {
   VecF m[QCONV_NVFP4_BLOCK];
 
   for (guint i = 0; i < QCONV_NVFP4_BLOCK; i++)
     m[i] = vec_abs (w[i]);
-#if QCONV_VECTOR >= 256
-  /* if no square can leave the range of FP32 and the first candidate clips no block */
-  if (tensor_scale >= 0x1p-40f && tensor_scale <= 0x1p40f
-      && !vec_any (~(top * candidate (start, 0, tensor_scale).inverse < vec_set (LARGEST_Q))))
-    return search_likely_scales (m, top, start, tensor_scale);
-#endif
   return search_every_scale (m, top, start, tensor_scale);
 }
+#endif

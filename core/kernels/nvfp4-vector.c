@@ -29,7 +29,7 @@ encode_group (QconvDType dtype, const guint8 *src, guint8 *codes, guint8 *scales
   t = top / 6.0f / tensor_scale;
   scale = e4m3_of_vec (vec_min (t, vec_set (448.0f)));
   if (search)
-    scale = search_scales (w, top, scale, tensor_scale);
+    scale = search_scales (w, top, scale, tensor_scale, dtype, src);
   s = vec_of_e4m3 (scale) * tensor_scale;
   some = s != 0.0f;
   vec_store_interleaved (codes, codes_of_eight (w, s) & some, codes_of_eight (w + 8, s) & some);

@@ -15,6 +15,10 @@ typedef float VecF __attribute__ ((vector_size (QCONV_VECTOR / 8)));
 typedef gint32 VecI __attribute__ ((vector_size (QCONV_VECTOR / 8)));
 typedef guint32 VecU __attribute__ ((vector_size (QCONV_VECTOR / 8)));
 
+/* For each fraction m of E4M3 the bits of 128/(1 + m/8) and m << 20: less code << 20, they are those of an inverse */
+#define E4M3_INVERSES(set) \
+  set (0x43000000, 0x42f38e39, 0x42eccccd, 0x42ea2e8c, 0x42eaaaab, 0x42ed89d9, 0x42f24925, 0x42f88889)
+
 #if QCONV_VECTOR == 512
 #define VEC(name) _mm512_##name
 typedef __m512i VecRaw;
@@ -23,12 +27,6 @@ static inline VecF
 vec_select_less (VecF a, VecF b, VecF yes, VecF no)
 {
   return _mm512_mask_blend_ps (_mm512_cmp_ps_mask (a, b, _CMP_LT_OQ), no, yes);
-}
-
-static inline gboolean
-vec_all_not_less (VecF a, VecF b)
-{
-  return _mm512_cmp_ps_mask (a, b, _CMP_GE_OQ) == 0xffff;
 }
 
 static inline gboolean
@@ -57,11 +55,13 @@ vec_round_to_int (VecF a)
   return (VecI) _mm512_cvtps_epi32 (a);
 }
 
-/* Returns the square root of numbers without a sign */
+/* Returns the inverses of what E4M3 codes stand for, which must be positive and not subnormal */
 static inline VecF
-vec_root (VecRaw a)
+vec_inverse_e4m3 (VecI code)
 {
-  return _mm512_sqrt_ps (_mm512_cvtepu32_ps (a));
+  const __m512i bits = _mm512_broadcast_i32x8 (E4M3_INVERSES (_mm256_setr_epi32));
+
+  return (VecF) ((VecI) _mm512_permutexvar_epi32 ((__m512i) code, bits) - (code << 20));
 }
 
 /* Returns the sum of all lanes, added in any order */
@@ -134,12 +134,6 @@ vec_select_less (VecF a, VecF b, VecF yes, VecF no)
 }
 
 static inline gboolean
-vec_all_not_less (VecF a, VecF b)
-{
-  return _mm256_movemask_ps (_mm256_cmp_ps (a, b, _CMP_GE_OQ)) == 0xff;
-}
-
-static inline gboolean
 vec_any (VecI mask)
 {
   return !_mm256_testz_si256 ((__m256i) mask, (__m256i) mask);
@@ -166,11 +160,11 @@ vec_round_to_int (VecF a)
 }
 
 static inline VecF
-vec_root (VecRaw a)
+vec_inverse_e4m3 (VecI code)
 {
-  __m256 n = _mm256_cvtepi32_ps (a); /* 2^32 too low if the highest bit is set */
+  const __m256i bits = E4M3_INVERSES (_mm256_setr_epi32);
 
-  return _mm256_sqrt_ps (n + _mm256_blendv_ps (_mm256_setzero_ps (), _mm256_set1_ps (0x1p32f), n));
+  return (VecF) ((VecI) _mm256_permutevar8x32_epi32 (bits, (__m256i) code) - (code << 20));
 }
 
 static inline float

@@ -33,6 +33,15 @@ e2m1_near (float q)
   return (q + rounder) - rounder;
 }
 
+/* Adds the second @n numbers to the first */
+QCONV_ITEM void
+add_halves (float *e, guint n)
+{
+  QCONV_UNROLL
+  for (guint i = 0; i < n; i++)
+    e[i] += e[i + n];
+}
+
 /* Returns the squared error with the block scale @s. The order of the sums is fixed */
 QCONV_ITEM float
 nvfp4_error (const float w[QCONV_NVFP4_BLOCK], float s)
@@ -46,30 +55,32 @@ nvfp4_error (const float w[QCONV_NVFP4_BLOCK], float s)
 
       e[i] = d * d;
     }
-  QCONV_UNROLL
-  for (guint width = QCONV_NVFP4_BLOCK / 2; width > 0; width /= 2)
-    QCONV_UNROLL
-  for (guint i = 0; i < width; i++)
-    e[i] += e[i + width];
+  add_halves (e, 8);
+  add_halves (e, 4);
+  add_halves (e, 2);
+  add_halves (e, 1);
   return e[0] * (s * s);
 }
 
+/* Returns the scale with the least error, the first of several. Bit i of @candidates is set if the i-th offset is tried
+   from @start, which must not be 0 */
 QCONV_ITEM guint8
-nvfp4_search (const float w[QCONV_NVFP4_BLOCK], guint8 start, float tensor_scale)
+nvfp4_search (const float w[QCONV_NVFP4_BLOCK], guint8 start, float tensor_scale, guint candidates)
 {
   static const gint8 offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
   guint8 chosen = start;
-  float least;
+  float least = 0.0f;
+  guint tried = 0;
 
-  if (start == 0)
-    return 0;
-  least = nvfp4_error (w, tensor_scale * f32_of_e4m3 (start));
-  for (guint i = 1; i < QCONV_NVFP4_N_OFFSETS; i++)
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
     {
       guint8 code = (guint8) CLAMP (start + offsets[i], 1, 126);
-      float e = nvfp4_error (w, tensor_scale * f32_of_e4m3 (code));
+      float e;
 
-      if (e < least)
+      if ((candidates >> i & 1) == 0)
+        continue;
+      e = nvfp4_error (w, tensor_scale * f32_of_e4m3 (code));
+      if (tried++ == 0 || e < least)
         {
           least = e;
           chosen = code;
@@ -90,8 +101,8 @@ nvfp4_encode_block (const float w[QCONV_NVFP4_BLOCK], guint32 codes[2], float te
     top = magnitude_of (w[i]) > top ? magnitude_of (w[i]) : top;
   t = top / 6.0f / tensor_scale;
   scale = e4m3_of_f32 (t < 448.0f ? t : 448.0f);
-  if (search)
-    scale = nvfp4_search (w, scale, tensor_scale);
+  if (search && scale != 0)
+    scale = nvfp4_search (w, scale, tensor_scale, (1u << QCONV_NVFP4_N_OFFSETS) - 1);
   s = tensor_scale * f32_of_e4m3 (scale);
   codes[0] = codes[1] = 0;
   if (s == 0.0f)
