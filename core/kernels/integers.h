@@ -23,9 +23,10 @@ integers_vectors (const float *x, gint8 *codes, gsize n, float scale, float lowe
 
       for (guint k = 0; k < 4; k++)
         {
-          VecF y = _mm256_loadu_ps (x + i + 8 * k) / scale;
+          VecF y = vec_min (_mm256_loadu_ps (x + i + 8 * k) / scale, vec_set (highest));
 
-          v[k] = _mm256_cvtps_epi32 (vec_max (vec_min (y, vec_set (highest)), vec_set (lowest)));
+          /* what is below the range of 8 bits is packed to -128 */
+          v[k] = _mm256_cvtps_epi32 (lowest > -128 ? vec_max (y, vec_set (lowest)) : y);
         }
       v[0] = _mm256_packs_epi16 (_mm256_packs_epi32 (v[0], v[1]), _mm256_packs_epi32 (v[2], v[3]));
       _mm256_storeu_si256 ((__m256i *) (codes + i), _mm256_permutevar8x32_epi32 (v[0], order));

@@ -32,18 +32,21 @@ rotate_neighbours (VecF x)
   return rotate_add_subtract (_mm256_moveldup_ps (u), _mm256_permute_ps (u, 0x5f));
 }
 
-/* Multiplies the two lowest digits of 16 columns */
+/* Multiplies the two lowest digits of two runs of 16 columns, whose halves are in @low and @high. Half a vector is one
+   value of the second digit; those of both runs fill a vector */
 static inline void
-rotate_sixteen (float *x)
+rotate_low (VecF low[2], VecF high[2])
 {
-  VecF low = _mm256_loadu_ps (x), high = _mm256_loadu_ps (x + 8);
-  VecF first = _mm256_permute2f128_ps (low, high, 0x20), second = _mm256_permute2f128_ps (low, high, 0x31);
-  VecF sums = first + second, differences = first - second;
-  VecF crossed = _mm256_permute2f128_ps (differences, differences, 0x01);
-  VecF even = sums + crossed, odd = sums - crossed;
+  VecF d[4] = { _mm256_permute2f128_ps (low[0], low[1], 0x20), _mm256_permute2f128_ps (low[0], low[1], 0x31),
+                _mm256_permute2f128_ps (high[0], high[1], 0x20), _mm256_permute2f128_ps (high[0], high[1], 0x31) };
 
-  _mm256_storeu_ps (x, rotate_neighbours (_mm256_permute2f128_ps (even, odd, 0x20)));
-  _mm256_storeu_ps (x + 8, rotate_neighbours (_mm256_permute2f128_ps (even, odd, 0x31)));
+  rotate_four (d);
+  for (guint k = 0; k < 4; k++)
+    d[k] = rotate_neighbours (d[k]);
+  low[0] = _mm256_permute2f128_ps (d[0], d[1], 0x20);
+  high[0] = _mm256_permute2f128_ps (d[2], d[3], 0x20);
+  low[1] = _mm256_permute2f128_ps (d[0], d[1], 0x31);
+  high[1] = _mm256_permute2f128_ps (d[2], d[3], 0x31);
 }
 
 static inline VecF
@@ -91,22 +94,76 @@ rotate_stride (float *x, gsize group, gsize stride)
       }
 }
 
+/* Multiplies the digits below 64 of 64 columns, the highest of them if @stride is set */
+static inline void
+rotate_sixty_four (float *x, gboolean stride)
+{
+  VecF low[4], high[4];
+
+  for (guint k = 0; k < 4; k++)
+    {
+      low[k] = _mm256_loadu_ps (x + 16 * k);
+      high[k] = _mm256_loadu_ps (x + 16 * k + 8);
+    }
+  if (stride)
+    {
+      rotate_four (low);
+      rotate_four (high);
+    }
+  rotate_low (low, high);
+  rotate_low (low + 2, high + 2);
+  for (guint k = 0; k < 4; k++)
+    {
+      _mm256_storeu_ps (x + 16 * k, low[k]);
+      _mm256_storeu_ps (x + 16 * k + 8, high[k]);
+    }
+}
+
+/* Rotates groups of 16 columns, two at a time. The last one may be alone */
+static inline void
+rotate_sixteens (QconvDType dtype, const guint8 *src, float *dst, gsize n, float factor)
+{
+  gsize item = dtype == QCONV_F32 ? 4 : 2;
+
+  for (gsize at = 0; at < n; at += 32)
+    {
+      guint filled = n - at < 32 ? 1 : 2;
+      VecF low[2] = { 0 }, high[2] = { 0 };
+
+      for (guint k = 0; k < filled; k++)
+        {
+          low[k] = rotate_load (dtype, src + (at + 16 * k) * item) * factor;
+          high[k] = rotate_load (dtype, src + (at + 16 * k + 8) * item) * factor;
+        }
+      rotate_low (low, high);
+      for (guint k = 0; k < filled; k++)
+        {
+          _mm256_storeu_ps (dst + at + 16 * k, low[k]);
+          _mm256_storeu_ps (dst + at + 16 * k + 8, high[k]);
+        }
+    }
+}
+
 /* Rotates groups of 16 columns or more. @dtype: a constant. @src may be @dst if it is F32 */
 static inline void
 rotate_groups (QconvDType dtype, const guint8 *src, float *dst, gsize n, gsize group, float factor)
 {
   gsize item = dtype == QCONV_F32 ? 4 : 2;
 
+  if (group == 16)
+    {
+      rotate_sixteens (dtype, src, dst, n, factor);
+      return;
+    }
   for (gsize at = 0; at < n; at += group)
     {
-      if (group == 16)
-        for (gsize i = 0; i < 16; i += 8)
-          _mm256_storeu_ps (dst + at + i, rotate_load (dtype, src + (at + i) * item) * factor);
-      else
-        rotate_widen (dtype, src + at * item, dst + at, group, factor);
-      for (gsize stride = group / 16; stride >= 16; stride /= 4)
+      rotate_widen (dtype, src + at * item, dst + at, group, factor);
+      for (gsize stride = group / 16; stride >= 64; stride /= 4)
         rotate_stride (dst + at, group, stride);
-      for (gsize i = 0; i < group; i += 16)
-        rotate_sixteen (dst + at + i);
+      for (gsize i = 0; i < group; i += 64)
+        if (group == 64)
+          rotate_sixty_four (dst + at + i, FALSE);
+        else
+          rotate_sixty_four (dst + at + i, TRUE);
     }
 }
