@@ -139,19 +139,37 @@ estimate_scales (const VecRaw shares[QCONV_NVFP4_BLOCK / 2], VecF largest, VecI 
   bound = VEC (sqrt_ps) (least + 0.5f * unit[WIDEST] * unit[WIDEST]) + 2 * UNSURE * HALF_ROOT * unit[WIDEST];
   bound *= bound;
   *may_win = (VecI) { 0 };
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
-    *may_win |= (error[i] <= bound) & (1 << i);
+  for (guint i = QCONV_NVFP4_N_OFFSETS; i-- > 0;)
+    *may_win = *may_win + *may_win - (error[i] <= bound); /* a comparison gives -1 */
   return chosen;
 }
 
-/* Searches the scale of one block exactly, as the reference does */
-static G_GNUC_NO_INLINE guint8
-search_exactly (QconvDType dtype, const guint8 *src, guint8 start, float tensor_scale, guint candidates)
+/* Not inlined: the compiler makes vectors of it only where it stands alone */
+static G_GNUC_NO_INLINE float
+exact_error (const float w[QCONV_NVFP4_BLOCK], float scale)
 {
-  float w[QCONV_NVFP4_BLOCK];
+  return nvfp4_error (w, scale);
+}
 
-  load_run (dtype, src, 0, QCONV_NVFP4_BLOCK, w, QCONV_NVFP4_BLOCK);
-  return nvfp4_search (w, start, tensor_scale, candidates);
+/* Returns the candidate with the least error, the first of several. Bit i of @candidates: the i-th is one */
+static guint8
+search_exactly (const float w[QCONV_NVFP4_BLOCK], gint start, float tensor_scale, guint candidates)
+{
+  guint8 chosen = 0;
+  float least = 0.0f;
+
+  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+    if ((candidates >> i & 1) != 0)
+      {
+        guint8 code = (guint8) CLAMP (start + offsets[i], 1, 126);
+        float e = exact_error (w, tensor_scale * f32_of_e4m3 (code));
+
+        if (chosen != 0 && !(e < least))
+          continue;
+        least = e;
+        chosen = code;
+      }
+  return chosen;
 }
 
 /* Replaces those of @chosen that have several candidates by the one with the least exact error */
@@ -160,13 +178,17 @@ choose_exactly (QconvDType dtype, const guint8 *src, VecI start, VecI chosen, Ve
 {
   guint32 starts[LANES], codes[LANES], candidates[LANES];
   gsize bytes = QCONV_NVFP4_BLOCK * (dtype == QCONV_F32 ? 4 : 2);
+  float w[QCONV_NVFP4_BLOCK];
 
   memcpy (starts, &start, sizeof starts);
   memcpy (codes, &chosen, sizeof codes);
   memcpy (candidates, &may_win, sizeof candidates);
   for (guint b = 0; b < LANES; b++)
     if ((candidates[b] & (candidates[b] - 1)) != 0)
-      codes[b] = search_exactly (dtype, src + b * bytes, (guint8) starts[b], tensor_scale, candidates[b]);
+      {
+        load_run (dtype, src + b * bytes, 0, QCONV_NVFP4_BLOCK, w, QCONV_NVFP4_BLOCK);
+        codes[b] = search_exactly (w, (gint) starts[b], tensor_scale, candidates[b]);
+      }
   memcpy (&chosen, codes, sizeof codes);
   return chosen;
 }

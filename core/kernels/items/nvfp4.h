@@ -62,25 +62,22 @@ nvfp4_error (const float w[QCONV_NVFP4_BLOCK], float s)
   return e[0] * (s * s);
 }
 
-/* Returns the scale with the least error, the first of several. Bit i of @candidates is set if the i-th offset is tried
-   from @start, which must not be 0 */
 QCONV_ITEM guint8
-nvfp4_search (const float w[QCONV_NVFP4_BLOCK], guint8 start, float tensor_scale, guint candidates)
+nvfp4_search (const float w[QCONV_NVFP4_BLOCK], guint8 start, float tensor_scale)
 {
   static const gint8 offsets[QCONV_NVFP4_N_OFFSETS] = QCONV_NVFP4_OFFSETS;
   guint8 chosen = start;
-  float least = 0.0f;
-  guint tried = 0;
+  float least;
 
-  for (guint i = 0; i < QCONV_NVFP4_N_OFFSETS; i++)
+  if (start == 0)
+    return 0;
+  least = nvfp4_error (w, tensor_scale * f32_of_e4m3 (start));
+  for (guint i = 1; i < QCONV_NVFP4_N_OFFSETS; i++)
     {
       guint8 code = (guint8) CLAMP (start + offsets[i], 1, 126);
-      float e;
+      float e = nvfp4_error (w, tensor_scale * f32_of_e4m3 (code));
 
-      if ((candidates >> i & 1) == 0)
-        continue;
-      e = nvfp4_error (w, tensor_scale * f32_of_e4m3 (code));
-      if (tried++ == 0 || e < least)
+      if (e < least)
         {
           least = e;
           chosen = code;
@@ -101,8 +98,8 @@ nvfp4_encode_block (const float w[QCONV_NVFP4_BLOCK], guint32 codes[2], float te
     top = magnitude_of (w[i]) > top ? magnitude_of (w[i]) : top;
   t = top / 6.0f / tensor_scale;
   scale = e4m3_of_f32 (t < 448.0f ? t : 448.0f);
-  if (search && scale != 0)
-    scale = nvfp4_search (w, scale, tensor_scale, (1u << QCONV_NVFP4_N_OFFSETS) - 1);
+  if (search)
+    scale = nvfp4_search (w, scale, tensor_scale);
   s = tensor_scale * f32_of_e4m3 (scale);
   codes[0] = codes[1] = 0;
   if (s == 0.0f)
