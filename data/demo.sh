@@ -31,7 +31,7 @@ if [ -f "$build/build.ninja" ]; then
 else
   meson setup "$build" "$root"
 fi
-meson compile -C "$build"
+meson compile -C "$build" demo
 
 demo=$build/demo
 mkdir -p "$demo"
