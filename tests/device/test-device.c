@@ -19,11 +19,12 @@ typedef struct {
   GError *error;
 } Result;
 
-/* How to convert; @device_memory, @n_threads: 0: the default */
+/* How to convert; @device_memory, @n_threads: 0: the default; @options: (nullable): NULL: those of the sample */
 typedef struct {
   const char *device;
   guint64 device_memory;
   guint n_threads;
+  const char *const *options;
 } Way;
 
 static void
@@ -66,7 +67,7 @@ convert (const char *input, const char *target, const Way *way)
   const QconvJob job = { .target = target,
                          .output = output,
                          .rules.only = odd_only != NULL ? odd_only : sample_only (target),
-                         .options = sample_quick_options (target),
+                         .options = way->options != NULL ? way->options : sample_quick_options (target),
                          .run.n_threads = way->n_threads > 0 ? way->n_threads : 2,
                          .run.device = way->device,
                          .run.device_memory = way->device_memory,
@@ -102,6 +103,49 @@ assert_same (const Result *got, const Result *want)
 
 /* ---- The same bytes ---- */
 
+/* Returns the encoder that takes floats in @target; NULL if it encodes nothing */
+static const QconvEncoder *
+find_encoder (const char *target)
+{
+  GPtrArray *all = qconv_registry_targets ();
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (all, i);
+
+      if (strcmp (t->name, target) == 0 && t->quantizer != NULL)
+        for (guint k = 0; t->quantizer->encoders[k] != NULL; k++)
+          if (t->quantizer->encoders[k]->from == NULL)
+            return t->quantizer->encoders[k];
+    }
+  return NULL;
+}
+
+/* Returns how often the device ran operation @name */
+static guint
+count_runs (const char *name)
+{
+  const GPtrArray *all = qconv_registry_backends ();
+  const QconvBackendInfo *first = g_ptr_array_index (all, 0);
+  const QconvOp *ops = first->backend->ops;
+  guint n = 0;
+
+  for (guint i = 0; ops[i].name != NULL; i++)
+    n += strcmp (ops[i].name, name) == 0 ? fake->runs[i] : 0;
+  return n;
+}
+
+/* Returns how often the device ran those of @listed that make codes */
+static guint
+count_encoding (const QconvOpName *listed)
+{
+  guint n = 0;
+
+  for (; listed->name != NULL; listed++)
+    n += strstr (listed->name, "-encode") != NULL ? count_runs (listed->name) : 0;
+  return n;
+}
+
 static void
 test_target (gconstpointer target)
 {
@@ -110,13 +154,9 @@ test_target (gconstpointer target)
     { "fake", 0, 1 }, { "fake:1", 0, 4 }, { "auto", 256 << 10, 1 }, { "auto", 256 << 10, 2 }, { "fake", 1000, 2 }
   };
   g_auto (Result) want = convert (input_of (target), target, &(Way) { "cpu" });
-  const QconvQuantizer *q = NULL;
-  GPtrArray *all = qconv_registry_targets ();
+  const QconvEncoder *encoder = find_encoder (target);
 
   g_assert_no_error (want.error);
-  for (guint i = 0; i < all->len; i++)
-    if (strcmp (((const QconvTargetInfo *) all->pdata[i])->name, target) == 0)
-      q = ((const QconvTargetInfo *) all->pdata[i])->quantizer;
   for (guint i = 0; i < G_N_ELEMENTS (ways); i++)
     {
       g_auto (Result) got = { 0 };
@@ -126,11 +166,58 @@ test_target (gconstpointer target)
       assert_same (&got, &want);
       if (ways[i].device_memory > 0)
         g_assert_cmpuint (fake->most, <=, ways[i].device_memory);
-      if (q != NULL && q->encoders[0]->operations != NULL && i < 2)
-        g_assert_cmpuint (fake->calls[FAKE_RUN], >, 0);
+      if (encoder != NULL && encoder->operations != NULL && i < 2)
+        g_assert_cmpuint (count_encoding (encoder->operations), >, 0);
       if (i < 3)
         g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
     }
+}
+
+/* Variant: a target with options, what the device must run then, and @decoding, what it must run on the way back */
+typedef struct {
+  const char *target;
+  const char *const options[3];
+  const char *operations[4], *decoding;
+} Variant;
+
+static const Variant variants[] = {
+  { "int8-comfy", { "convrot=auto" }, { "int8-encode-row", "nonfinite" }, "int8-decode" },
+  { "int8-comfy", { "convrot=64", "scaling=tensor" }, { "convrot", "int8-encode", "nonfinite" }, "int8-decode" },
+  { "convrot-w4a4-comfy", { "convrot=64" }, { "int4-encode-row", "nonfinite" }, "int4-decode-row" },
+};
+
+static void
+test_variant (gconstpointer data)
+{
+  const Variant *v = data;
+  const char *input = input_of (v->target);
+  g_autofree char *output = output_of (v->target, input);
+  g_auto (Result) want = convert (input, v->target, &(Way) { "cpu", .options = v->options }), got = { 0 };
+  g_auto (Result) want_floats = convert (output, "f32-safetensors", &(Way) { "cpu" }), floats = { 0 };
+
+  g_assert_no_error (want.error);
+  reset_fake ();
+  got = convert (input, v->target, &(Way) { "fake", .options = v->options });
+  assert_same (&got, &want);
+  for (guint i = 0; i < G_N_ELEMENTS (v->operations) && v->operations[i] != NULL; i++)
+    g_assert_cmpuint (count_runs (v->operations[i]), >, 0);
+  reset_fake ();
+  floats = convert (output, "f32-safetensors", &(Way) { "fake" });
+  assert_same (&floats, &want_floats);
+  g_assert_true (v->decoding == NULL || count_runs (v->decoding) > 0);
+}
+
+static void
+add_variants (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (variants); i++)
+    if (sample_has_target (variants[i].target))
+      {
+        g_autofree char *options = g_strjoinv (",", (char **) (gpointer) variants[i].options);
+        g_autofree char *path = g_strconcat ("/device/variant/", variants[i].target, "/", options, NULL);
+
+        g_test_add_data_func (path, &variants[i], test_variant);
+      }
 }
 
 /* Converts what @target writes to plain weights and to a scheme, on the device */
@@ -190,15 +277,15 @@ make_odd (void)
 
 /* Tests that a device gives the processor's bytes, or its error, for the layer that @only names */
 static void
-compare_odd (const char *input, const char *target, const char *only)
+compare_odd (const char *input, const char *target, const char *only, const char *const *options)
 {
   const char *const saved[] = { only, NULL };
   g_auto (Result) want = { 0 }, got = { 0 };
 
   odd_only = saved;
-  want = convert (input, target, &(Way) { "cpu" });
+  want = convert (input, target, &(Way) { "cpu", .options = options });
   reset_fake ();
-  got = convert (input, target, &(Way) { "auto" });
+  got = convert (input, target, &(Way) { "auto", .options = options });
   odd_only = NULL;
   g_assert_cmpstr (got.error != NULL ? got.error->message : "", ==, want.error != NULL ? want.error->message : "");
   g_assert_true ((got.bytes == NULL) == (want.bytes == NULL));
@@ -206,14 +293,25 @@ compare_odd (const char *input, const char *target, const char *only)
   g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
 }
 
+static const char *const layers_of_odd[] = { "odd.0", "odd.1", "odd.2" };
+
 static void
 test_odd (gconstpointer target)
 {
-  static const char *const layers_of_odd[] = { "odd.0", "odd.1", "odd.2" };
   g_autofree char *input = make_odd ();
 
   for (guint i = 0; i < G_N_ELEMENTS (layers_of_odd); i++)
-    compare_odd (input, target, layers_of_odd[i]);
+    compare_odd (input, target, layers_of_odd[i], NULL);
+}
+
+static void
+test_odd_variants (void)
+{
+  g_autofree char *input = make_odd ();
+
+  for (guint v = 0; v < G_N_ELEMENTS (variants); v++)
+    for (guint i = 0; sample_has_target (variants[v].target) && i < G_N_ELEMENTS (layers_of_odd); i++)
+      compare_odd (input, variants[v].target, layers_of_odd[i], variants[v].options);
 }
 
 /* Adds a test for each target that encodes single layers */
@@ -222,6 +320,7 @@ add_odd_tests (void)
 {
   GPtrArray *targets = qconv_registry_targets ();
 
+  g_test_add_func ("/device/odd/variants", test_odd_variants);
   for (guint i = 0; i < targets->len; i++)
     {
       const char *name = ((const QconvTargetInfo *) targets->pdata[i])->name;
@@ -255,13 +354,15 @@ test_declined (void)
 typedef struct {
   const char *name, *target;
   char **input;
+  const char *const options[2];
 } Failing;
 
 /* Fails call @call number @n in a conversion. Returns whether there were so many */
 static gboolean
 fail_call (const Failing *f, const Result *want, FakeCall call, guint n, int code, gboolean once)
 {
-  const Way any = { "auto", 0, 1 }, named = { "fake", 0, 1 };
+  const char *const *options = f->options[0] != NULL ? f->options : NULL;
+  const Way any = { "auto", 0, 1, options }, named = { "fake", 0, 1, options };
   g_auto (Result) got = { 0 }, strict = { 0 };
   gboolean reached;
 
@@ -290,7 +391,8 @@ static void
 test_failures (gconstpointer data)
 {
   const Failing *f = data;
-  g_auto (Result) want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1 });
+  const char *const *options = f->options[0] != NULL ? f->options : NULL;
+  g_auto (Result) want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1, options });
   guint n_tried = 0;
 
   g_assert_no_error (want.error);
@@ -350,6 +452,7 @@ main (int argc, char **argv)
 {
   static const Failing failing[] = { { "encode", "nvfp4-comfy", &layers },
                                      { "encode-fp8", "fp8-comfy", &layers },
+                                     { "encode-rotated", "int8-comfy", &layers, { "convrot=auto" } },
                                      { "decode", "bf16-safetensors", &blocks },
                                      { "decode-encode", "nvfp4-comfy", &blocks } };
   GModule *module;
@@ -366,6 +469,7 @@ main (int argc, char **argv)
   g_test_add_func ("/device/declined", test_declined);
   sample_add_targets ("/device/target/", test_target, NULL);
   sample_add_targets ("/device/source/", test_source, NULL);
+  add_variants ();
   add_odd_tests ();
   for (guint i = 0; i < G_N_ELEMENTS (failing); i++)
     if (sample_has_target (failing[i].target))
