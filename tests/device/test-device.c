@@ -184,6 +184,12 @@ static const Variant variants[] = {
   { "int8-comfy", { "convrot=auto" }, { "int8-encode-row", "nonfinite" }, "int8-decode" },
   { "int8-comfy", { "convrot=64", "scaling=tensor" }, { "convrot", "int8-encode", "nonfinite" }, "int8-decode" },
   { "convrot-w4a4-comfy", { "convrot=64" }, { "int4-encode-row", "nonfinite" }, "int4-decode-row" },
+  { "nf4-bnb", { "effort=rtn" }, { "codebook4-encode-rtn" }, "codebook4-decode" },
+  { "nf4-bnb", { "double-quant=on" }, { "codebook4-absmax-search", "codebook4-encode-given" }, "codebook4-decode" },
+  { "fp4-bnb",
+    { "double-quant=on", "effort=rtn" },
+    { "codebook4-absmax-rtn", "codebook4-encode-rtn" },
+    "codebook4-decode" },
 };
 
 static void
@@ -453,6 +459,7 @@ main (int argc, char **argv)
   static const Failing failing[] = { { "encode", "nvfp4-comfy", &layers },
                                      { "encode-fp8", "fp8-comfy", &layers },
                                      { "encode-rotated", "int8-comfy", &layers, { "convrot=auto" } },
+                                     { "encode-nested", "nf4-bnb", &layers, { "double-quant=on" } },
                                      { "decode", "bf16-safetensors", &blocks },
                                      { "decode-encode", "nvfp4-comfy", &blocks } };
   GModule *module;
