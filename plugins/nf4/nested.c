@@ -130,8 +130,8 @@ read_component (const QconvTile *t, const char *name, guint64 first, gsize n, gp
   return qconv_stream_read (t->stream, qconv_tile_component (t, name), (gsize) first, n, to, error);
 }
 
-/* Decodes absmax [@first, @first + @n) of the layer, at most PIECE, to @absmax. @nested: has the map and the offset, and
-   room for a piece */
+/* Decodes absmax [@first, @first + @n) of the layer, at most PIECE, to @absmax. @nested: has the map and the offset,
+   and room for a piece */
 static gboolean
 unnest_piece (const QconvTile *t, const Nf4Nested *nested, guint64 first, guint64 n, float *absmax, GError **error)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests that a hook runs the operations that it lists and no others, and copies of the host. Devices are tested in tests/device. */
+/* Tests that a hook runs the operations that it lists and no others, and copies of the host. Devices are tested in
+   tests/device. */
 #include "layer/hooks.h"
 #include "toy.h"
 
