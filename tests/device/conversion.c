@@ -9,7 +9,7 @@
 
 FakeControl *fake;
 char *layers, *family, *blocks;
-const char *const *odd_only;
+const char *const *odd_only, *const *merged;
 
 void
 clear_result (Result *r)
@@ -39,6 +39,54 @@ output_of (const char *target, const char *input)
   return sample_output (target, name);
 }
 
+/* Adds F32 tensor @name to a file of @header and @bytes */
+static void
+add_tensor (GString *header, GByteArray *bytes, const char *name, guint rows, guint cols)
+{
+  guint start = bytes->len;
+
+  for (guint i = 0; i < rows * cols; i++)
+    {
+      float value = (float) ((i * 37 + start / 4) % 101) / 500 - 0.1f;
+
+      g_byte_array_append (bytes, (const guint8 *) &value, sizeof value);
+    }
+  g_string_append_printf (header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%u,%u],\"data_offsets\":[%u,%u]}",
+                          header->len > 0 ? "," : "{", name, rows, cols, start, bytes->len);
+}
+
+char *
+make_lora (gboolean host)
+{
+  static const struct {
+    gboolean host;
+    const char *name;
+    guint rows, cols;
+  } tensors[] = {
+    { FALSE, "diffusion_model.double_blocks.0.img_attn.qkv.lora_up.weight", 384, 5 },
+    { FALSE, "diffusion_model.double_blocks.0.img_attn.qkv.lora_down.weight", 5, 128 },
+    { FALSE, "diffusion_model.double_blocks.0.img_mlp.0.diff", 512, 128 },
+    { TRUE, "diffusion_model.double_blocks.0.img_attn.qkv.hada_w1_a", 384, 2 },
+    { TRUE, "diffusion_model.double_blocks.0.img_attn.qkv.hada_w1_b", 2, 128 },
+    { TRUE, "diffusion_model.double_blocks.0.img_attn.qkv.hada_w2_a", 384, 2 },
+    { TRUE, "diffusion_model.double_blocks.0.img_attn.qkv.hada_w2_b", 2, 128 },
+  };
+  g_autoptr (GString) header = g_string_new (NULL);
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GBytes) file = NULL;
+  guint64 size;
+
+  for (guint i = 0; i < G_N_ELEMENTS (tensors); i++)
+    if (tensors[i].host == host)
+      add_tensor (header, bytes, tensors[i].name, tensors[i].rows, tensors[i].cols);
+  g_string_append_c (header, '}');
+  size = header->len;
+  g_byte_array_prepend (bytes, (const guint8 *) header->str, (guint) header->len);
+  g_byte_array_prepend (bytes, (const guint8 *) &size, sizeof size);
+  file = g_byte_array_free_to_bytes (g_steal_pointer (&bytes));
+  return sample_write (file, g_bytes_get_size (file), host ? "host.safetensors" : "lora.safetensors");
+}
+
 Result
 convert (const char *input, const char *target, const Way *way)
 {
@@ -49,6 +97,7 @@ convert (const char *input, const char *target, const Way *way)
   const QconvJob job = { .target = target,
                          .output = output,
                          .rules.only = odd_only != NULL ? odd_only : sample_only (target),
+                         .lora.files = merged,
                          .options = way->options != NULL ? way->options : sample_quick_options (target),
                          .run.n_threads = way->n_threads > 0 ? way->n_threads : 2,
                          .run.device = way->device,

@@ -7,6 +7,7 @@
 extern FakeControl *fake;
 extern char *layers, *family, *blocks; /* models to convert */
 extern const char *const *odd_only;    /* (nullable): the layers that a conversion encodes, and no others */
+extern const char *const *merged;      /* (nullable): the LoRA files that a conversion merges */
 
 /* What a conversion gave: @bytes (nullable), its warnings, and its error */
 typedef struct {
@@ -29,6 +30,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, clear_result)
 const char *input_of (const char *target);
 /* Returns: (transfer full): a path for what is made of @input */
 char *output_of (const char *target, const char *input);
+/* Returns: (transfer full): a LoRA file for the model @family, of deltas that a device adds, or, if @host, of some that
+   only the host adds, to the same layers */
+char *make_lora (gboolean host);
 Result convert (const char *input, const char *target, const Way *way);
 /* Forgets all calls, and lets none fail */
 void reset_fake (void);

@@ -150,6 +150,40 @@ test_source (gconstpointer target)
     }
 }
 
+/* ---- LoRAs ---- */
+
+/* Tests that a device adds LoRAs to plain and to stored weights, for encoders on either side. Three files change the
+   same layers, of which the host adds the second */
+static void
+test_loras (void)
+{
+  static const char *const targets[] = { "f32-safetensors", "nvfp4-comfy", "w4a8-comfy" };
+  g_autofree char *lora = make_lora (FALSE), *hosts = make_lora (TRUE), *less = g_strconcat (lora, ":-0.5", NULL);
+  g_autofree char *stored = output_of ("fp8-comfy", family);
+  const char *const files[] = { lora, hosts, less, NULL };
+  g_auto (Result) made = convert (family, "fp8-comfy", &(Way) { "cpu" });
+  const char *const inputs[] = { family, stored };
+
+  g_assert_no_error (made.error);
+  merged = files;
+  for (guint i = 0; i < G_N_ELEMENTS (targets) * G_N_ELEMENTS (inputs); i++)
+    {
+      const char *target = targets[i / 2], *input = inputs[i % 2];
+      g_auto (Result) want = convert (input, target, &(Way) { "cpu" }), got = { 0 }, small = { 0 };
+
+      reset_fake ();
+      got = convert (input, target, &(Way) { "fake" });
+      assert_same (&got, &want);
+      g_assert_cmpuint (count_runs ("add-product"), >, 0);
+      g_assert_cmpuint (count_runs ("add-scaled"), >, 0);
+      reset_fake ();
+      small = convert (input, target, &(Way) { "fake", 50000, 1 });
+      assert_same (&small, &want);
+      g_assert_cmpuint (fake->most, <=, 50000);
+    }
+  merged = NULL;
+}
+
 /* ---- Odd layers ---- */
 
 /* Returns: (transfer full): a file of layers that are all zero, too small for any scale, and too large to be rotated */
@@ -257,12 +291,13 @@ test_declined (void)
 
 /* ---- Failures ---- */
 
-/* A conversion of @input, one of the paths above. @sparse: it makes so many calls that only a few are failed */
+/* A conversion of @input, one of the paths above. @sparse: it makes so many calls that only a few are failed; @merges:
+   LoRA files */
 typedef struct {
   const char *name, *target;
   char **input;
   const char *const options[4];
-  gboolean sparse;
+  gboolean sparse, merges;
 } Failing;
 
 /* Fails call @call number @n in a conversion. Returns whether there were so many */
@@ -300,9 +335,13 @@ test_failures (gconstpointer data)
 {
   const Failing *f = data;
   const char *const *options = f->options[0] != NULL ? f->options : NULL;
-  g_auto (Result) want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1, options });
+  g_autofree char *lora = f->merges ? make_lora (FALSE) : NULL;
+  const char *const files[] = { lora, NULL };
+  g_auto (Result) want = { 0 };
   guint n_tried = 0;
 
+  merged = f->merges ? files : NULL;
+  want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1, options });
   g_assert_no_error (want.error);
   for (FakeCall call = 0; call < FAKE_N_CALLS; call++)
     for (guint way = 0; way < 3; way++)
@@ -314,6 +353,7 @@ test_failures (gconstpointer data)
           n_tried++;
         g_assert_cmpuint (n, >, 1);
       }
+  merged = NULL;
   g_test_message ("%u failures", n_tried);
   reset_fake ();
 }
@@ -363,6 +403,7 @@ main (int argc, char **argv)
           { "encode-rotated", "int8-comfy", &layers, { "convrot=auto" } },
           { "encode-nested", "nf4-bnb", &layers, { "double-quant=on" } },
           { "encode-whole", "svdq-int4-nunchaku", &family, { "rounds=0", "effort=rtn", "rank=16", NULL }, TRUE },
+          { "merge", "f32-safetensors", &family, { NULL }, TRUE, TRUE },
           { "decode", "bf16-safetensors", &blocks },
           { "decode-encode", "nvfp4-comfy", &blocks } };
   GModule *module;
@@ -379,6 +420,8 @@ main (int argc, char **argv)
   g_test_add_func ("/device/declined", test_declined);
   sample_add_targets ("/device/target/", test_target, NULL);
   sample_add_targets ("/device/source/", test_source, NULL);
+  if (sample_has_target ("fp8-comfy") && sample_has_target ("nvfp4-comfy") && sample_has_target ("w4a8-comfy"))
+    g_test_add_func ("/device/loras", test_loras);
   add_variants ();
   add_odd_tests ();
   for (guint i = 0; i < G_N_ELEMENTS (failing); i++)
