@@ -61,6 +61,7 @@ DEFINE_OP (codebook4_decode, QconvCodebook4DecodeJob, qconv_job_codebook4_decode
            qconv_cuda_codebook4_decode)
 
 DEFINE_OP (gptq, QconvGptqJob, qconv_job_gptq (&job, args, FALSE, error), qconv_cuda_gptq)
+DEFINE_OP (add_scaled, QconvScaledJob, qconv_job_scaled (&job, args, error), qconv_cuda_scaled)
 DEFINE_OP (add_product, QconvProductJob, qconv_job_product (&job, args, error), qconv_cuda_product)
 DEFINE_OP (thin_product, QconvThinJob, qconv_job_thin (&job, args, FALSE, error), qconv_cuda_thin)
 DEFINE_OP (thin_product_transposed, QconvThinJob, qconv_job_thin (&job, args, TRUE, error), qconv_cuda_thin)
@@ -108,6 +109,7 @@ const QconvOp qconv_cuda_ops[] = {
   { "nvfp4-decode", 1, "bbbbii", run_nvfp4_decode },
   { "nvfp4-decode-divided", 1, "bbbbii", run_nvfp4_decode_divided },
   { "mxfp4-decode", 1, "bbbii", run_mxfp4_decode },
+  { "add-scaled", 1, "bbf", run_add_scaled },
   { "add-product", 1, "bbbiiif", run_add_product },
   { "thin-product", 1, "bbbiii", run_thin_product },
   { "thin-product-transposed", 1, "bbbiiii", run_thin_product_transposed },

@@ -63,6 +63,7 @@ cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *str
    to the number of columns or above */
 cudaError_t qconv_cuda_gptq_bad_index (const QconvGptqJob *job, const QconvCudaStream *stream, gsize *first,
                                        gint32 *index);
+cudaError_t qconv_cuda_scaled (const QconvScaledJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_product (const QconvProductJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_thin (const QconvThinJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_gram (const QconvGramJob *job, const QconvCudaStream *stream);

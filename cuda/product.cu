@@ -204,6 +204,12 @@ launch_multiply (const Op &op, gsize rows, gsize cols, const QconvCudaStream *st
 }
 
 extern "C" cudaError_t
+qconv_cuda_scaled (const QconvScaledJob *job, const QconvCudaStream *stream)
+{
+  return launch_units<QconvScaledJob, scaled_unit> (job, job->n, stream);
+}
+
+extern "C" cudaError_t
 qconv_cuda_product (const QconvProductJob *job, const QconvCudaStream *stream)
 {
   AddProduct op = { *job };

@@ -34,6 +34,14 @@ typedef struct {
 QCONV_API gboolean qconv_stream_run (QconvStream *s, const char *op, guint version, const QconvArg *args, guint n_args,
                                      GError **error);
 
+/* Copy @n bytes between @host, in host memory, and @b, from its byte @first on: qconv_stream_read() to @host, when all
+   operations before are done, qconv_stream_write() to @b. They wait until the bytes are there, and so for the device if
+   @b lies on one: they are for a few numbers, or for pieces of a matrix that an operation cannot make. Fails with
+   QCONV_ERROR_BUG if @b has fewer bytes. */
+QCONV_API gboolean qconv_stream_read (QconvStream *s, QconvBuffer *b, gsize first, gsize n, void *host, GError **error);
+QCONV_API gboolean qconv_stream_write (QconvStream *s, QconvBuffer *b, gsize first, gsize n, const void *host,
+                                       GError **error);
+
 /* One task of several. @worker: the number of the thread that runs it, so that each can have scratch of its own: 0 for
    the thread that called qconv_stream_parallel(). */
 typedef gboolean (*QconvTaskFunc) (gpointer data, guint task, guint worker, GError **error);

@@ -17,9 +17,9 @@ G_BEGIN_DECLS
  * @up: F32 [@rows, @width]: left singular vectors times singular values
  * @down: F32 [@cols, @width]: right singular vectors; column j belongs to column j of @up
  * @scratch: of any type, with at least qconv_low_rank_scratch() bytes; its content does not matter. The steps take
- *   less than 1 MiB of other memory
+ *   less than 1 MiB of other memory; on a device they also take 12 · width² bytes of the host's
  *
- * All buffers must lie in host memory, aligned to 8 bytes.
+ * All buffers must lie where the stream works, in host memory or on its device, aligned to 8 bytes.
  */
 typedef struct {
   guint64 rows, cols;
@@ -30,8 +30,16 @@ typedef struct {
 /* Returns how many bytes of scratch a step needs, or G_MAXUINT64 if that is beyond 64 bits. */
 QCONV_API guint64 qconv_low_rank_scratch (guint64 rows, guint64 cols, guint width);
 
-/* Fills @l->down with pseudo-random numbers between -1 and 1, a basis for the first step. They depend on nothing but
-   its shape. Fails with QCONV_ERROR_BUG if a buffer is too small. */
+/* The operations that a step runs, for the list of an encoder. */
+#define QCONV_LOW_RANK_OPERATIONS                         \
+  { "convert", 1 }, { "gram", 1 }, { "thin-product", 1 }, \
+  {                                                       \
+    "thin-product-transposed", 1                          \
+  }
+
+/* Fills @l->down, in host memory, with pseudo-random numbers between -1 and 1, a basis for the first step. They depend
+   on nothing but its shape; a step gives the same numbers to a basis that is all zero. Fails with QCONV_ERROR_BUG if a
+   buffer is too small, QCONV_ERROR_UNSUPPORTED if it lies on a device. */
 QCONV_API gboolean qconv_low_rank_start (const QconvLowRank *l, GError **error);
 
 /* Improves the approximation of @matrix by one step of subspace iteration: two products of the matrix with a thin one.
@@ -44,7 +52,7 @@ QCONV_API gboolean qconv_low_rank_start (const QconvLowRank *l, GError **error);
    matrix can start from the last basis. A column of @l->down that is zero is replaced by pseudo-random numbers first.
    The step uses the threads of qconv_stream_parallel(). The bytes are the same on every processor and with any number
    of threads.
-   Fails with QCONV_ERROR_NON_FINITE if the matrix has Inf or NaN, QCONV_ERROR_UNSUPPORTED if a buffer lies on a device,
-   QCONV_ERROR_BUG if a buffer is too small or has another type. */
+   Fails with QCONV_ERROR_NON_FINITE if the matrix has Inf or NaN, QCONV_ERROR_UNSUPPORTED if a buffer does not lie
+   where the stream works, QCONV_ERROR_BUG if a buffer is too small or has another type. */
 QCONV_API gboolean qconv_low_rank_step (QconvStream *s, QconvBuffer *matrix, const QconvLowRank *l, GError **error);
 G_END_DECLS

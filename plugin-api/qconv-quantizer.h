@@ -94,9 +94,9 @@ typedef struct _QconvQuantizer QconvQuantizer;
  * @from: (nullable): the scheme whose components it takes; NULL: it takes float rows
  * @operations: (nullable): all operations that accumulate() and encode() run; ends with { NULL }. One that runs another
  *   operation fails with QCONV_ERROR_BUG. If a device has them all, these hooks may get buffers of the device, of which
- *   qconv_buffer_data() is NULL: they may touch bytes by operations alone. A hook that must see the bytes of a layer
- *   declines the device for it with QCONV_ERROR_DEVICE; core then calls it again with host memory. NULL: they get host
- *   memory, and may run any operation of the CPU
+ *   qconv_buffer_data() is NULL: they may touch bytes by operations, qconv_stream_read() and qconv_stream_write()
+ *   alone. A hook that must see all bytes of a layer declines the device for it with QCONV_ERROR_DEVICE; core then
+ *   calls it again with host memory. NULL: they get host memory, and may run any operation of the CPU
  * @work: (nullable): fills @work from the layer; NULL: all zero
  * @accumulate: (nullable): adds one chunk of rows to @partial (partial_size bytes, zeroed at first). Core runs chunks
  *   in any order on any thread. The rows of one chunk may come in several calls, in order; each call must continue with

@@ -418,9 +418,14 @@ qconv_device_wrote (DeviceTask *t, const QconvBuffer *host)
 gboolean
 qconv_device_is_newer (const DeviceTask *t, const QconvBuffer *host)
 {
-  const Mirror *m = find_around (t, host);
+  for (guint i = 0; i < t->mirrors->len; i++)
+    {
+      const Mirror *m = g_ptr_array_index (t->mirrors, i);
 
-  return m != NULL && m->newer;
+      if (m->newer && is_around (m, host))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 gboolean

@@ -32,6 +32,7 @@ gboolean qconv_job_gptq (QconvGptqJob *job, const QconvArg *args, gboolean index
 /* Fails with QCONV_ERROR_INPUT: the group @index of column @column does not exist */
 gboolean qconv_job_gptq_no_group (const QconvGptqJob *job, gsize column, gint32 index, GError **error);
 
+gboolean qconv_job_scaled (QconvScaledJob *job, const QconvArg *args, GError **error);
 gboolean qconv_job_product (QconvProductJob *job, const QconvArg *args, GError **error);
 gboolean qconv_job_thin (QconvThinJob *job, const QconvArg *args, gboolean transposed, GError **error);
 gboolean qconv_job_gram (QconvGramJob *job, const QconvArg *args, GError **error);

@@ -7,6 +7,7 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "nonfinite", 1, "bb", QCONV_LEVEL_NAME (qconv_op_nonfinite) },
   { "convert", 1, "bb", QCONV_LEVEL_NAME (qconv_op_convert) },
   { "squared-error", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_squared_error) },
+  { "add-scaled", 1, "bbf", QCONV_LEVEL_NAME (qconv_op_add_scaled) },
   { "add-product", 1, "bbbiiif", QCONV_LEVEL_NAME (qconv_op_add_product) },
   { "thin-product", 1, "bbbiii", QCONV_LEVEL_NAME (qconv_op_thin_product) },
   { "thin-product-transposed", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_thin_product_transposed) },

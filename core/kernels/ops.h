@@ -10,14 +10,15 @@ typedef gboolean QconvOpRun (gpointer device, gpointer stream, const QconvArg *a
 
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_amax), QCONV_LEVEL_NAME (qconv_op_nonfinite),
     QCONV_LEVEL_NAME (qconv_op_squared_error), QCONV_LEVEL_NAME (qconv_op_convert),
-    QCONV_LEVEL_NAME (qconv_op_add_product), QCONV_LEVEL_NAME (qconv_op_thin_product),
-    QCONV_LEVEL_NAME (qconv_op_thin_product_transposed), QCONV_LEVEL_NAME (qconv_op_gram),
-    QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn), QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search),
-    QCONV_LEVEL_NAME (qconv_op_nvfp4_decode), QCONV_LEVEL_NAME (qconv_op_nvfp4_decode_divided),
-    QCONV_LEVEL_NAME (qconv_op_mxfp4_decode), QCONV_LEVEL_NAME (qconv_op_fp8_encode),
-    QCONV_LEVEL_NAME (qconv_op_fp8_decode), QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_rtn),
-    QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_search), QCONV_LEVEL_NAME (qconv_op_magnitudes),
-    QCONV_LEVEL_NAME (qconv_op_mxfp8_encode), QCONV_LEVEL_NAME (qconv_op_mxfp8_decode);
+    QCONV_LEVEL_NAME (qconv_op_add_scaled), QCONV_LEVEL_NAME (qconv_op_add_product),
+    QCONV_LEVEL_NAME (qconv_op_thin_product), QCONV_LEVEL_NAME (qconv_op_thin_product_transposed),
+    QCONV_LEVEL_NAME (qconv_op_gram), QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_rtn),
+    QCONV_LEVEL_NAME (qconv_op_nvfp4_encode_search), QCONV_LEVEL_NAME (qconv_op_nvfp4_decode),
+    QCONV_LEVEL_NAME (qconv_op_nvfp4_decode_divided), QCONV_LEVEL_NAME (qconv_op_mxfp4_decode),
+    QCONV_LEVEL_NAME (qconv_op_fp8_encode), QCONV_LEVEL_NAME (qconv_op_fp8_decode),
+    QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_rtn), QCONV_LEVEL_NAME (qconv_op_fp8_tile_encode_search),
+    QCONV_LEVEL_NAME (qconv_op_magnitudes), QCONV_LEVEL_NAME (qconv_op_mxfp8_encode),
+    QCONV_LEVEL_NAME (qconv_op_mxfp8_decode);
 
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_convrot), QCONV_LEVEL_NAME (qconv_op_int8_encode_row),
     QCONV_LEVEL_NAME (qconv_op_int8_encode), QCONV_LEVEL_NAME (qconv_op_int8_encode_block),

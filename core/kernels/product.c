@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The operation "add-product": adds the product of two thin matrices to a large one. Every item is summed in the
-   order of the rank. */
+   order of the rank. "add-scaled" adds a matrix of the same size. */
 #include "kernels/ops.h"
 
 #if QCONV_VECTOR == 0
@@ -133,5 +133,17 @@ QCONV_LEVEL_NAME (qconv_op_add_product) (gpointer device, gpointer stream, const
   for (gsize col = 0; col < x.cols; col += COLS)
     for (gsize first = 0; first < x.rank; first += DEPTH)
       add_stretch (&x, col, first);
+  return TRUE;
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_add_scaled) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  QconvScaledJob job;
+
+  if (!qconv_job_scaled (&job, args, error))
+    return FALSE;
+  for (gsize i = 0; i < job.n; i++)
+    scaled_unit (&job, i);
   return TRUE;
 }

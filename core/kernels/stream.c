@@ -122,6 +122,16 @@ are_at_hand (const QconvStream *s, const QconvOp *op, const QconvArg *args)
   return TRUE;
 }
 
+/* Hands @own to @error, and notes a fault of the device. Returns FALSE */
+static gboolean
+blame (QconvStream *s, GError *own, GError **error)
+{
+  if (s->failed != NULL && qconv_device_is_at_fault (own))
+    *s->failed = TRUE;
+  g_propagate_error (error, own);
+  return FALSE;
+}
+
 gboolean
 qconv_stream_run (QconvStream *s, const char *op, guint version, const QconvArg *args, guint n_args, GError **error)
 {
@@ -141,10 +151,66 @@ qconv_stream_run (QconvStream *s, const char *op, guint version, const QconvArg 
   if (!are_at_hand (s, found, args))
     return qconv_fail (error, QCONV_ERROR_BUG, "operation %s got memory that backend %s cannot reach", key,
                        s->backend->id);
-  if (found->run (s->device, s->handle, args, &own))
+  return found->run (s->device, s->handle, args, &own) || blame (s, own, error);
+}
+
+/* ---- Bytes of the host ---- */
+
+/* Fails unless @s reaches bytes [first, first + n) of @b */
+static gboolean
+check_range (const QconvStream *s, QconvBuffer *b, gsize first, gsize n, GError **error)
+{
+  if (first > b->size || n > b->size - first)
+    return qconv_fail (error, QCONV_ERROR_BUG, "a copy reaches beyond the end of its buffer");
+  return is_at_hand (s, b)
+         || qconv_fail (error, QCONV_ERROR_BUG, "a copy got memory that backend %s cannot reach", s->backend->id);
+}
+
+/* Waits for a copy that was enqueued if @copied, else for those before it. It must not go on when its caller is gone */
+static gboolean
+end_copy (QconvStream *s, gboolean copied, GError *own, GError **error)
+{
+  if (!s->backend->sync (s->device, s->handle, copied ? &own : NULL))
+    copied = FALSE;
+  return copied || blame (s, own, error);
+}
+
+gboolean
+qconv_stream_read (QconvStream *s, QconvBuffer *b, gsize first, gsize n, void *host, GError **error)
+{
+  GError *own = NULL;
+  gboolean ok;
+
+  g_return_val_if_fail (s != NULL && b != NULL, FALSE);
+  if (!check_range (s, b, first, n, error))
+    return FALSE;
+  if (n == 0)
     return TRUE;
-  if (s->failed != NULL && qconv_device_is_at_fault (own))
-    *s->failed = TRUE;
-  g_propagate_error (error, own);
-  return FALSE;
+  if (s->device == NULL)
+    {
+      memcpy (host, b->data + first, n);
+      return TRUE;
+    }
+  ok = s->backend->copy_out (s->device, s->handle, host, b->address + first, n, &own);
+  return end_copy (s, ok, own, error);
+}
+
+gboolean
+qconv_stream_write (QconvStream *s, QconvBuffer *b, gsize first, gsize n, const void *host, GError **error)
+{
+  GError *own = NULL;
+  gboolean ok;
+
+  g_return_val_if_fail (s != NULL && b != NULL, FALSE);
+  if (!check_range (s, b, first, n, error))
+    return FALSE;
+  if (n == 0)
+    return TRUE;
+  if (s->device == NULL)
+    {
+      memcpy (b->data + first, host, n);
+      return TRUE;
+    }
+  ok = s->backend->copy_in (s->device, s->handle, b->address + first, host, n, &own);
+  return end_copy (s, ok, own, error);
 }

@@ -214,19 +214,42 @@ take_zeros (Arena *arena, guint64 rows, guint64 cols, QconvBuffer *buffer, GErro
   return TRUE;
 }
 
-/* A product of matrices to add: @sums += @scale · @left · @right. @cols: of @right, @rank: columns of @left */
+/* A matrix to add: @sums += @scale · @left · @right, or @scale · @left if @right is NULL. @cols: of the sums, @rank:
+   columns of @left */
 typedef struct {
   QconvBuffer *left, *right;
   guint64 cols, rank;
   float scale;
 } Product;
 
+/* Sends @p to device @t. The left factor does not stay in host memory, so its copy is waited for */
 static gboolean
-add_product (QconvBuffer *sums, guint64 rows, const Product *p, GError **error)
+send_product (DeviceTask *t, Product *p, GError **error)
 {
-  return qconv_stream_run (qconv_stream_cpu (), "add-product", 1,
-                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (p->left), QCONV_BUF (p->right), QCONV_I (rows),
-                                          QCONV_I (p->cols), QCONV_I (p->rank), QCONV_F (p->scale) },
+  const QconvBuffer *left = p->left;
+
+  p->left = qconv_device_scratch (t, left->size, error);
+  if (p->left == NULL || !qconv_stream_write (qconv_device_stream (t), p->left, 0, left->size, left->data, error))
+    return FALSE;
+  if (p->right != NULL && (p->right = qconv_device_mirror (t, p->right, TRUE, error)) == NULL)
+    return FALSE;
+  return TRUE;
+}
+
+/* Adds @p to @sums of @rows rows, on device @t (nullable) if it has their bytes */
+static gboolean
+add_product (DeviceTask *t, QconvBuffer *sums, guint64 rows, Product p, GError **error)
+{
+  QconvStream *stream = t != NULL ? qconv_device_stream (t) : qconv_stream_cpu ();
+
+  if (t != NULL && ((sums = qconv_device_mirror (t, sums, FALSE, error)) == NULL || !send_product (t, &p, error)))
+    return FALSE;
+  if (p.right == NULL)
+    return qconv_stream_run (stream, "add-scaled", 1,
+                             (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (p.left), QCONV_F (p.scale) }, 3, error);
+  return qconv_stream_run (stream, "add-product", 1,
+                           (QconvArg[]) { QCONV_BUF (sums), QCONV_BUF (p.left), QCONV_BUF (p.right), QCONV_I (rows),
+                                          QCONV_I (p.cols), QCONV_I (p.rank), QCONV_F (p.scale) },
                            7, error);
 }
 
@@ -243,7 +266,7 @@ make (const SourceLayer *a, const SourceLayer *b, Arena *arena, QconvBuffer *mad
     return FALSE;
   mark = arena->used;
   if (!load_floats (a, 0, rows_of (a), arena, &left, error) || !load_floats (b, 0, rows_of (b), arena, &right, error)
-      || !add_product (made, rows_of (a), &(Product) { &left, &right, cols_of (b), cols_of (a), 1 }, error))
+      || !add_product (NULL, made, rows_of (a), (Product) { &left, &right, cols_of (b), cols_of (a), 1 }, error))
     return FALSE;
   arena->used = mark;
   return TRUE;
@@ -302,13 +325,6 @@ qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GEr
 /* ---- Adding ---- */
 
 static void
-add_scaled (float *w, const float *x, gsize n, float scale)
-{
-  for (gsize i = 0; i < n; i++)
-    w[i] += scale * x[i];
-}
-
-static void
 add_constant (float *w, gsize n, float number)
 {
   for (gsize i = 0; i < n; i++)
@@ -328,7 +344,7 @@ add_hadamard (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *
 
       if (!take_zeros (rows->arena, rows->n, d->cols, &products[i], error)
           || !load_floats (s, rows->first, rows->n, rows->arena, &left, error)
-          || !add_product (&products[i], rows->n, &(Product) { &left, &kept[i], d->cols, cols_of (s), 1 }, error))
+          || !add_product (NULL, &products[i], rows->n, (Product) { &left, &kept[i], d->cols, cols_of (s), 1 }, error))
         return FALSE;
     }
   a = qconv_buffer_data (&products[0]);
@@ -356,7 +372,7 @@ add_kronecker (const Delta *d, QconvBuffer *kept, guint64 from, guint64 n, float
     }
 }
 
-/* Adds @rows of the delta to @w, which holds as many rows of the layer */
+/* Adds @rows of the delta to @w, which holds as many rows of the layer. rows->device: only if is_for_device() */
 static gboolean
 add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GError **error)
 {
@@ -367,13 +383,11 @@ add_run (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *w, GE
     case DELTA_PRODUCT:
     case DELTA_TUCKER:
       return load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error)
-             && add_product (w, rows->n, &(Product) { &left, &kept[0], d->cols, cols_of (d->factors[0]), d->scale },
-                             error);
+             && add_product (rows->device, w, rows->n,
+                             (Product) { &left, &kept[0], d->cols, cols_of (d->factors[0]), d->scale }, error);
     case DELTA_FULL:
-      if (!load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error))
-        return FALSE;
-      add_scaled (qconv_buffer_data (w), qconv_buffer_data (&left), (gsize) (rows->n * d->cols), d->scale);
-      return TRUE;
+      return load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error)
+             && add_product (rows->device, w, rows->n, (Product) { &left, NULL, d->cols, 0, d->scale }, error);
     case DELTA_REPLACE:
       if (!load_floats (d->factors[0], rows->first, rows->n, rows->arena, &left, error))
         return FALSE;
@@ -422,6 +436,28 @@ add_columns (const Delta *d, QconvBuffer *kept, const DeltaRun *run, const Rows 
   return TRUE;
 }
 
+/* Returns whether a device adds @run of @d to rows of a layer of @cols columns. @t: (nullable) */
+static gboolean
+is_for_device (const Delta *d, const DeltaRun *run, guint64 cols, const DeviceTask *t)
+{
+  static const QconvOpName needed[] = { { "add-product", 1 }, { "add-scaled", 1 }, { NULL, 0 } };
+
+  return (d->kind == DELTA_PRODUCT || d->kind == DELTA_TUCKER || d->kind == DELTA_FULL) && is_full (d, run, cols)
+         && t != NULL && qconv_device_offers (qconv_device_of (t), needed);
+}
+
+/* Brings @floats to where they are added to: to device @t, or to the host. @t: (nullable) */
+static gboolean
+move_floats (DeviceTask *t, const QconvBuffer *floats, gboolean there, GError **error)
+{
+  if (!there)
+    return qconv_device_bring (t, floats, error);
+  if (qconv_device_mirror (t, floats, TRUE, error) == NULL)
+    return FALSE;
+  qconv_device_wrote (t, floats);
+  return TRUE;
+}
+
 static gboolean
 add_delta (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats, GError **error)
 {
@@ -433,13 +469,17 @@ add_delta (const Delta *d, QconvBuffer *kept, const Rows *rows, QconvBuffer *flo
       const DeltaRun *run = &g_array_index (d->runs, DeltaRun, i);
       guint64 low = MAX (rows->first, run->to), high = MIN (rows->first + rows->n, run->to + run->n);
       gsize mark = rows->arena->used;
-      Rows some = { run->from + (low - run->to), high - low, rows->arena, rows->cancellable };
+      gboolean there = is_for_device (d, run, cols, rows->device);
+      Rows some
+          = { run->from + (low - run->to), high - low, rows->arena, rows->cancellable, there ? rows->device : NULL };
       QconvBuffer w;
 
       if (low >= high)
         continue;
       w = QCONV_BUFFER ((guint8 *) floats->data + (low - rows->first) * row_bytes, (gsize) (high - low) * row_bytes,
                         QCONV_F32);
+      if (!move_floats (rows->device, floats, there, error))
+        return FALSE;
       if (is_full (d, run, cols) ? !add_run (d, kept, &some, &w, error)
                                  : !add_columns (d, kept, run, &some, &w, cols, error))
         return FALSE;

@@ -68,6 +68,6 @@ gsize qconv_deltas_kept_cost (const GPtrArray *deltas);
 gsize qconv_deltas_rows_cost (const GPtrArray *deltas, guint64 n_rows, guint64 cols);
 /* Loads the buffers that the deltas need for every row. @kept: DELTA_KEPT buffers for each of @deltas */
 gboolean qconv_deltas_keep (const GPtrArray *deltas, QconvBuffer *kept, Arena *arena, GError **error);
-/* Adds to @rows, which @floats holds as F32 */
+/* Adds to @rows, which @floats holds as F32. rows->device may have newer bytes of @floats then */
 gboolean qconv_deltas_add (const GPtrArray *deltas, QconvBuffer *kept, const Rows *rows, QconvBuffer *floats,
                            GError **error);

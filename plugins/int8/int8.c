@@ -51,7 +51,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
-  work->scratch = rotation_row_bytes (layer);
+  work->scratch = rotation_row_bytes (layer) + CHECK_BYTES;
   if (is_by_row (layer))
     return;
   qconv_amax_work (self, layer, work);
@@ -67,7 +67,7 @@ rotate_rows (const QconvTile *t, GError **error)
                             QCONV_I (qconv_rotation_group (t->layer)) };
 
   if (rotated == NULL || !qconv_stream_run (t->stream, "convrot", 1, args, G_N_ELEMENTS (args), error)
-      || !check_rotated (rotated, error))
+      || !check_rotated (t, rotated, error))
     return NULL;
   return rotated;
 }
@@ -107,7 +107,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             G_N_ELEMENTS (args), error))
     return FALSE;
   return !is_by_row (t->layer) || qconv_rotation_group (t->layer) <= 1
-         || check_rotated (qconv_tile_component (t, "row_scale"), error);
+         || check_rotated (t, qconv_tile_component (t, "row_scale"), error);
 }
 
 static gboolean
@@ -142,6 +142,7 @@ static const QconvEncoder from_floats = {
                                         { "convrot", 1 },
                                         { "int8-encode", 1 },
                                         { "int8-encode-row", 1 },
+                                        { "nonfinite", 1 },
                                         { NULL, 0 } },
   .work = plan_work,
   .accumulate = accumulate_amax,

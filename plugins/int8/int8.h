@@ -17,5 +17,8 @@ gsize rotation_row_bytes (const QconvLayer *layer);
    With half a step for each: (n / 4) / (highest^2 + n / 4). 1 % for FP32. Weights that are small beside the least scale
    may be lost */
 double largest_error_of (guint highest, double n);
-/* Fails with QCONV_ERROR_NON_FINITE if rotated weights or their scales are Inf or NaN. */
-gboolean check_rotated (QconvBuffer *rotated, GError **error);
+/* Bytes of scratch memory that check_rotated() takes */
+#define CHECK_BYTES sizeof (guint64)
+/* Fails with QCONV_ERROR_NON_FINITE if @rotated, rotated weights of @t or their scales, hold Inf or NaN. Runs the
+   operation "nonfinite" version 1 */
+gboolean check_rotated (const QconvTile *t, QconvBuffer *rotated, GError **error);

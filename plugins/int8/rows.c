@@ -2,8 +2,6 @@
 /* Scratch memory, bounds and checks of rotated rows, for all quantizers of this plugin. */
 #include "int8.h"
 
-#include <math.h>
-
 gsize
 rotation_row_bytes (const QconvLayer *layer)
 {
@@ -19,15 +17,17 @@ largest_error_of (guint highest, double n)
 }
 
 gboolean
-check_rotated (QconvBuffer *rotated, GError **error)
+check_rotated (const QconvTile *t, QconvBuffer *rotated, GError **error)
 {
-  const float *values = qconv_buffer_data (rotated);
-  gsize n = qconv_buffer_size (rotated) / sizeof *values;
+  QconvBuffer *count = qconv_tile_scratch (t, CHECK_BYTES, error);
+  guint64 n = 0;
 
-  if (values == NULL)
-    return qconv_fail (error, QCONV_ERROR_DEVICE, "rotated weights are checked in host memory");
-  for (gsize i = 0; i < n; i++)
-    if (!isfinite (values[i]))
-      return qconv_fail (error, QCONV_ERROR_NON_FINITE, "the weights are too large to be rotated");
-  return TRUE;
+  if (count != NULL)
+    count = qconv_tile_view (t, count, count, QCONV_U64, 0, sizeof n, error);
+  if (count == NULL || !qconv_stream_write (t->stream, count, 0, sizeof n, &n, error)
+      || !qconv_stream_run (t->stream, "nonfinite", 1, (QconvArg[]) { QCONV_BUF (rotated), QCONV_BUF (count) }, 2,
+                            error)
+      || !qconv_stream_read (t->stream, count, 0, sizeof n, &n, error))
+    return FALSE;
+  return n == 0 || qconv_fail (error, QCONV_ERROR_NON_FINITE, "the weights are too large to be rotated");
 }

@@ -36,7 +36,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
-  work->scratch = rotation_row_bytes (layer);
+  work->scratch = rotation_row_bytes (layer) + CHECK_BYTES;
 }
 
 static gboolean
@@ -52,7 +52,7 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
                             QCONV_I (qconv_rotation_group (t->layer)) };
 
   return scratch != NULL && qconv_stream_run (t->stream, "int4-encode-row", 1, args, G_N_ELEMENTS (args), error)
-         && check_rotated (qconv_tile_component (t, "row_scale"), error);
+         && check_rotated (t, qconv_tile_component (t, "row_scale"), error);
 }
 
 static gboolean
@@ -80,6 +80,7 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 }
 
 static const QconvEncoder from_floats = {
+  .operations = (const QconvOpName[]) { { "int4-encode-row", 1 }, { "nonfinite", 1 }, { NULL, 0 } },
   .work = plan_work,
   .encode = encode,
 };

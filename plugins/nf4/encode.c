@@ -35,38 +35,29 @@ plan (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
   work->scratch_per_row = (gsize) (layer->cols / nf4_size (layer).block + 2) * sizeof (float);
 }
 
-static QconvBuffer *
-table_of (const QconvQuantizer *self, const QconvTile *t, GError **error)
+static const float *
+table_of (const QconvQuantizer *self, const QconvLayer *layer)
 {
   const Nf4Scheme *scheme = self->data;
-  QconvBuffer *table = qconv_tile_scratch (t, NF4_LEVELS * sizeof (float), error);
 
-  if (table != NULL)
-    memcpy (qconv_buffer_data (table), scheme->table (nf4_size (t->layer).block), NF4_LEVELS * sizeof (float));
-  return table;
+  return scheme->table (nf4_size (layer).block);
 }
 
-static QconvBuffer *
-scratch_absmax (const QconvTile *t, GError **error)
-{
-  return qconv_tile_scratch (t, blocks_of_rows (t->layer, t->n_rows) * sizeof (float), error);
-}
-
+/* Finds the absmax of the tile, in its place in @partial */
 static gboolean
 accumulate_absmax (const QconvQuantizer *self, const QconvTile *t, guint pass, QconvBuffer *partial, GError **error)
 {
-  QconvBuffer *table = table_of (self, t, error), *absmax = table != NULL ? scratch_absmax (t, error) : NULL;
-  guint64 before = nf4_first_block (t->layer, t->first_row % nf4_chunk_rows (t->layer));
+  const gsize first = (gsize) nf4_first_block (t->layer, t->first_row % nf4_chunk_rows (t->layer)) * sizeof (float);
+  const gsize n = blocks_of_rows (t->layer, t->n_rows) * sizeof (float), table_bytes = NF4_LEVELS * sizeof (float);
+  QconvBuffer *table = qconv_tile_scratch (t, table_bytes, error);
+  QconvBuffer *absmax = qconv_tile_view (t, NULL, partial, QCONV_F32, first, n, error);
   const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (table),        QCONV_BUF (absmax),
                             QCONV_I (t->n_rows),   QCONV_I (t->layer->cols), QCONV_I (nf4_size (t->layer).block) };
 
-  if (absmax == NULL
-      || !qconv_stream_run (t->stream, is_rtn (t->layer) ? "codebook4-absmax-rtn" : "codebook4-absmax-search", 1, args,
-                            G_N_ELEMENTS (args), error))
-    return FALSE;
-  memcpy ((float *) qconv_buffer_data (partial) + before, qconv_buffer_data (absmax),
-          blocks_of_rows (t->layer, t->n_rows) * sizeof (float));
-  return TRUE;
+  return table != NULL && absmax != NULL
+         && qconv_stream_write (t->stream, table, 0, table_bytes, table_of (self, t->layer), error)
+         && qconv_stream_run (t->stream, is_rtn (t->layer) ? "codebook4-absmax-rtn" : "codebook4-absmax-search", 1,
+                              args, G_N_ELEMENTS (args), error);
 }
 
 /* Stores the table and the nested absmax. Chunks are whole runs, so the partial results form one array. */
@@ -74,9 +65,7 @@ static gboolean
 finish_whole (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
               gboolean *exact, GError **error)
 {
-  const Nf4Scheme *scheme = self->data;
-
-  memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), scheme->table (nf4_size (t->layer).block),
+  memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), table_of (self, t->layer),
           NF4_LEVELS * sizeof (float));
   if (nf4_is_nested (t->layer))
     {
@@ -87,39 +76,31 @@ finish_whole (const QconvQuantizer *self, const QconvTile *t, guint pass, gconst
   return TRUE;
 }
 
-/* Decodes the nested absmax, so that searched codes are the nearest ones under it. With effort=rtn codes belong to
-   the absmax before nesting, as in bitsandbytes. */
-static gboolean
-prepare_nested (const QconvTile *t, QconvBuffer **absmax, GError **error)
-{
-  Nf4Nested nested = nf4_nested_of (t, FALSE);
-
-  *absmax = scratch_absmax (t, error);
-  if (*absmax == NULL)
-    return FALSE;
-  nf4_unnest (&nested, nf4_first_block (t->layer, t->first_row), blocks_of_rows (t->layer, t->n_rows),
-              qconv_buffer_data (*absmax));
-  return TRUE;
-}
-
+/* Decodes the nested absmax first, so that searched codes are the nearest ones under it. With effort=rtn codes belong
+   to the absmax before nesting, as in bitsandbytes. */
 static gboolean
 encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
   gboolean nested = nf4_is_nested (t->layer), rtn = is_rtn (t->layer);
-  QconvBuffer *table = table_of (self, t, error), *absmax = qconv_tile_component (t, "absmax");
+  QconvBuffer *absmax = nested ? nf4_absmax_of_nested (t, error) : qconv_tile_component (t, "absmax");
   const char *op = rtn ? "codebook4-encode-rtn" : nested ? "codebook4-encode-given" : "codebook4-encode-search";
 
-  if (table == NULL || (nested && !prepare_nested (t, &absmax, error)))
-    return FALSE;
-  return qconv_stream_run (t->stream, op, 1,
-                           (QconvArg[]) { QCONV_BUF (t->floats), QCONV_BUF (table),
-                                          QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (absmax),
-                                          QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
-                                          QCONV_I (nf4_size (t->layer).block) },
-                           7, error);
+  return absmax != NULL
+         && qconv_stream_run (t->stream, op, 1,
+                              (QconvArg[]) { QCONV_BUF (t->floats), QCONV_BUF (qconv_tile_component (t, "codebook")),
+                                             QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (absmax),
+                                             QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
+                                             QCONV_I (nf4_size (t->layer).block) },
+                              7, error);
 }
 
 const QconvEncoder nf4_from_floats = {
+  .operations = (const QconvOpName[]) { { "codebook4-absmax-rtn", 1 },
+                                        { "codebook4-absmax-search", 1 },
+                                        { "codebook4-encode-given", 1 },
+                                        { "codebook4-encode-rtn", 1 },
+                                        { "codebook4-encode-search", 1 },
+                                        { NULL, 0 } },
   .work = plan,
   .accumulate = accumulate_absmax,
   .finish = finish_whole,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define SMALLEST_DIVISOR 1e-38f
+#define PIECE (32 * NF4_NESTED_BLOCK) /* absmax that are decoded at once */
 
 static int
 compare_floats (const void *a, const void *b)
@@ -120,4 +121,51 @@ nf4_nested_of (const QconvTile *t, gboolean source)
                        .absmax = qconv_buffer_data (component (t, "nested_absmax")),
                        .map = qconv_buffer_data (component (t, "nested_map")),
                        .offset = qconv_buffer_data (component (t, "nested_offset")) };
+}
+
+/* Reads bytes [first, first + n) of component @name */
+static gboolean
+read_component (const QconvTile *t, const char *name, guint64 first, gsize n, gpointer to, GError **error)
+{
+  return qconv_stream_read (t->stream, qconv_tile_component (t, name), (gsize) first, n, to, error);
+}
+
+/* Decodes absmax [@first, @first + @n) of the layer, at most PIECE, to @absmax. @nested: has the map and the offset,
+   and room for a piece */
+static gboolean
+unnest_piece (const QconvTile *t, const Nf4Nested *nested, guint64 first, guint64 n, float *absmax, GError **error)
+{
+  const guint64 group = first / NF4_NESTED_BLOCK, groups = (first + n - 1) / NF4_NESTED_BLOCK - group + 1;
+  const guint64 skip = first % NF4_NESTED_BLOCK;
+
+  if (!read_component (t, "absmax", first, (gsize) n, nested->codes + skip, error)
+      || !read_component (t, "nested_absmax", group * sizeof (float), (gsize) groups * sizeof (float), nested->absmax,
+                          error))
+    return FALSE;
+  nf4_unnest (nested, skip, n, absmax);
+  return TRUE;
+}
+
+QconvBuffer *
+nf4_absmax_of_nested (const QconvTile *t, GError **error)
+{
+  const guint64 first = nf4_first_block (t->layer, t->first_row), n = nf4_n_blocks (t->layer, t->n_rows);
+  QconvBuffer *to = qconv_tile_scratch (t, (gsize) n * sizeof (float), error);
+  guint8 codes[NF4_NESTED_BLOCK + PIECE];
+  float groups[PIECE / NF4_NESTED_BLOCK + 1], map[NF4_MAP], offset, absmax[PIECE];
+  const Nf4Nested nested = { codes, groups, map, &offset };
+
+  if (to == NULL || !read_component (t, "nested_map", 0, sizeof map, map, error)
+      || !read_component (t, "nested_offset", 0, sizeof offset, &offset, error))
+    return NULL;
+  for (guint64 at = 0; at < n; at += PIECE)
+    {
+      guint64 some = MIN (n - at, PIECE);
+
+      if (!unnest_piece (t, &nested, first + at, some, absmax, error)
+          || !qconv_stream_write (t->stream, to, (gsize) at * sizeof (float), (gsize) some * sizeof (float), absmax,
+                                  error))
+        return NULL;
+    }
+  return to;
 }

@@ -145,24 +145,15 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  QconvBuffer *absmax = qconv_tile_component (t, "absmax");
+  QconvBuffer *absmax = nf4_is_nested (t->layer) ? nf4_absmax_of_nested (t, error) : qconv_tile_component (t, "absmax");
 
-  if (nf4_is_nested (t->layer))
-    {
-      Nf4Nested nested = nf4_nested_of (t, FALSE);
-      guint64 n = nf4_n_blocks (t->layer, t->n_rows);
-
-      absmax = qconv_tile_scratch (t, (gsize) n * sizeof (float), error);
-      if (absmax == NULL)
-        return FALSE;
-      nf4_unnest (&nested, nf4_first_block (t->layer, t->first_row), n, qconv_buffer_data (absmax));
-    }
-  return qconv_stream_run (t->stream, "codebook4-decode", 1,
-                           (QconvArg[]) { QCONV_BUF (qconv_tile_component (t, "codes")),
-                                          QCONV_BUF (qconv_tile_component (t, "codebook")), QCONV_BUF (absmax),
-                                          QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
-                                          QCONV_I (nf4_size (t->layer).block) },
-                           7, error);
+  return absmax != NULL
+         && qconv_stream_run (t->stream, "codebook4-decode", 1,
+                              (QconvArg[]) { QCONV_BUF (qconv_tile_component (t, "codes")),
+                                             QCONV_BUF (qconv_tile_component (t, "codebook")), QCONV_BUF (absmax),
+                                             QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (t->layer->cols),
+                                             QCONV_I (nf4_size (t->layer).block) },
+                              7, error);
 }
 
 static gboolean
@@ -213,9 +204,10 @@ static const QconvOption af4_options[] = {
   { .name = NULL },
 };
 
-#define COMMON                                                                                         \
-  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components, \
-  .bound = largest_error, .decode = decode, .validate = validate, .stack = nf4_stack, .stack_bound = nf4_stack_bound
+#define COMMON                                                                                                   \
+  .float_dtypes = 1u << QCONV_F32 | 1u << QCONV_F16 | 1u << QCONV_BF16, .components = list_components,           \
+  .bound = largest_error, .decode_operations = (const QconvOpName[]) { { "codebook4-decode", 1 }, { NULL, 0 } }, \
+  .decode = decode, .validate = validate, .stack = nf4_stack, .stack_bound = nf4_stack_bound
 
 static const QconvQuantizer nf4 = {
   .id = "nf4",

@@ -50,6 +50,9 @@ void nf4_nest_group (const Nf4Nested *nested, guint64 group, const float *absmax
 /* Decodes the absmax of blocks [first, first + n). */
 void nf4_unnest (const Nf4Nested *nested, guint64 first, guint64 n, float *absmax);
 
+/* Returns: (transfer none): the absmax of a tile whose absmax are nested, as scratch memory; NULL with @error. */
+QconvBuffer *nf4_absmax_of_nested (const QconvTile *t, GError **error);
+
 /* Make the nested absmax of a stacked layer, and bound its error: see QconvQuantizer. */
 gboolean nf4_stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n,
                     GError **error);

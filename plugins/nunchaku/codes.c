@@ -3,8 +3,7 @@
    deepcompressor/quantizer/impl/scale.py). encode.c and svdq.c call it. */
 #include "codes.h"
 
-#include <string.h>
-
+#include "buffers.h"
 #include "nunchaku.h"
 #include "packing.h"
 #include "quantizer-checks.h"
@@ -47,8 +46,8 @@ tensor_scale (NunchakuCodes *c, GError **error)
   if (scale != NULL || c->one != NULL)
     return scale != NULL ? scale : c->one;
   c->one = qconv_tile_scratch (c->t, sizeof (float), error);
-  if (c->one != NULL)
-    *(float *) qconv_buffer_data (c->one) = 1.0f;
+  if (c->one != NULL && !nunchaku_fill (c->t, c->one, 1.0f, error))
+    c->one = NULL;
   return c->one;
 }
 
@@ -73,38 +72,16 @@ gboolean
 nunchaku_codes_begin (NunchakuCodes *c, float top, GError **error)
 {
   QconvBuffer *scale = qconv_tile_component (c->t, "tensor_scale"), *half;
-  float *number;
+  float number = top / LARGEST_FP4;
 
   if (scale == NULL)
     return TRUE;
-  number = qconv_buffer_data (scale);
-  *number = top / LARGEST_FP4;
   half = half_of (c, error);
-  if (half == NULL
-      || !qconv_stream_run (c->t->stream, "convert", 1, (QconvArg[]) { QCONV_BUF (scale), QCONV_BUF (half) }, 2, error)
-      || !qconv_stream_run (c->t->stream, "convert", 1, (QconvArg[]) { QCONV_BUF (half), QCONV_BUF (scale) }, 2, error))
+  if (half == NULL || !nunchaku_fill (c->t, scale, number, error) || !nunchaku_copy (c->t, scale, half, error)
+      || !nunchaku_copy (c->t, half, scale, error)
+      || !qconv_stream_read (c->t->stream, scale, 0, sizeof number, &number, error))
     return FALSE;
-  if (!(*number > 0.0f))
-    *number = 1.0f;
-  return TRUE;
-}
-
-/* Replaces the code of minus zero, 8, by that of zero: deepcompressor never writes it (deepcompressor/backend/utils.py:
-   fp_quantize), and a checker may take it for damage. */
-static void
-remove_minus_zeros (QconvBuffer *codes)
-{
-  guint8 *bytes = qconv_buffer_data (codes);
-  gsize n = qconv_buffer_size (codes);
-
-  for (gsize i = 0; i < n; i += sizeof (guint64))
-    {
-      guint64 x = 0;
-
-      memcpy (&x, bytes + i, MIN (n - i, sizeof x));
-      x &= ~(SIGNS & ~(x << 1 | x << 2 | x << 3));
-      memcpy (bytes + i, &x, MIN (n - i, sizeof x));
-    }
+  return number > 0.0f || nunchaku_fill (c->t, scale, 1.0f, error);
 }
 
 gboolean
@@ -121,14 +98,11 @@ nunchaku_codes_encode (NunchakuCodes *c, QconvBuffer *floats, gsize first, gsize
                                             QCONV_I (n), QCONV_I (layer->cols), QCONV_I (NUNCHAKU_GROUP_INT4),
                                             QCONV_I (nunchaku_scale_dtype (layer)) },
                              7, error);
-  if (!qconv_stream_run (c->t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1,
-                         (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (c->codes), QCONV_BUF (c->scales),
-                                        QCONV_BUF (qconv_tile_component (c->t, "tensor_scale")), QCONV_I (n),
-                                        QCONV_I (layer->cols) },
-                         6, error))
-    return FALSE;
-  remove_minus_zeros (c->codes);
-  return TRUE;
+  return qconv_stream_run (c->t->stream, rtn ? "nvfp4-encode-rtn" : "nvfp4-encode-search", 1,
+                           (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (c->codes), QCONV_BUF (c->scales),
+                                          QCONV_BUF (qconv_tile_component (c->t, "tensor_scale")), QCONV_I (n),
+                                          QCONV_I (layer->cols) },
+                           6, error);
 }
 
 gboolean
@@ -151,4 +125,25 @@ nunchaku_codes_decode (NunchakuCodes *c, QconvBuffer *floats, gsize first, gsize
                               (QconvArg[]) { QCONV_BUF (c->codes), QCONV_BUF (c->scales), QCONV_BUF (scale),
                                              QCONV_BUF (floats), QCONV_I (n), QCONV_I (cols) },
                               6, error);
+}
+
+gboolean
+nunchaku_codes_end (NunchakuCodes *c, GError **error)
+{
+  QconvBuffer *codes = qconv_tile_component (c->t, "codes");
+  guint64 piece[4096];
+  gsize n = qconv_buffer_size (codes);
+
+  for (gsize at = 0; is_fp4 (c->t) && at < n; at += sizeof piece)
+    {
+      gsize bytes = MIN (n - at, sizeof piece);
+
+      if (!qconv_stream_read (c->t->stream, codes, at, bytes, piece, error))
+        return FALSE;
+      for (gsize i = 0; i < (bytes + sizeof *piece - 1) / sizeof *piece; i++)
+        piece[i] &= ~(SIGNS & ~(piece[i] << 1 | piece[i] << 2 | piece[i] << 3));
+      if (!qconv_stream_write (c->t->stream, codes, at, bytes, piece, error))
+        return FALSE;
+    }
+  return TRUE;
 }

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "buffers.h"
 #include "codes.h"
 #include "nunchaku.h"
 #include "quantizer-checks.h"
@@ -24,6 +25,8 @@
 #define BLOCK_ITEMS ((gsize) 1 << 16)
 /* Rows from which one task subtracts the product: the operation copies a matrix for them */
 #define PRODUCT_ROWS 64
+/* Numbers of a thin matrix that are put into another order at a time, in host memory */
+#define PIECE_ITEMS ((gsize) 1 << 17)
 
 /**
  * Worker: what a thread has of its own while tasks run.
@@ -176,33 +179,71 @@ count_parts (Search *s, gsize n)
 static gboolean
 round_factor (Search *s, QconvBuffer *floats, gsize n, GError **error)
 {
-  QconvStream *stream = s->t->stream;
-
   s->view_half = qconv_tile_view (s->t, s->view_half, s->halves, nunchaku_scale_dtype (s->t->layer), 0,
                                   n * sizeof (guint16), error);
-  return s->view_half != NULL
-         && qconv_stream_run (stream, "convert", 1, (QconvArg[]) { QCONV_BUF (floats), QCONV_BUF (s->view_half) }, 2,
-                              error)
-         && qconv_stream_run (stream, "convert", 1, (QconvArg[]) { QCONV_BUF (s->view_half), QCONV_BUF (floats) }, 2,
-                              error);
+  return s->view_half != NULL && nunchaku_copy (s->t, floats, s->view_half, error)
+         && nunchaku_copy (s->t, s->view_half, floats, error);
+}
+
+/* Takes the first columns of @s->up as the left factor. @piece: 2 * PIECE_ITEMS */
+static gboolean
+take_left (Search *s, float *piece, GError **error)
+{
+  const gsize kept = MIN (s->rank, s->width), most = PIECE_ITEMS / MAX (s->width, s->rank);
+  float *left = piece + PIECE_ITEMS;
+
+  memset (left, 0, PIECE_ITEMS * sizeof *left);
+  for (gsize first = 0; first < s->rows; first += most)
+    {
+      gsize n = MIN (most, s->rows - first);
+
+      if (!qconv_stream_read (s->t->stream, s->up, first * s->width * sizeof *piece, n * s->width * sizeof *piece,
+                              piece, error))
+        return FALSE;
+      for (gsize row = 0; row < n; row++)
+        memcpy (left + row * s->rank, piece + row * s->width, kept * sizeof *left);
+      if (!qconv_stream_write (s->t->stream, s->left, first * s->rank * sizeof *left, n * s->rank * sizeof *left, left,
+                               error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Takes the first columns of @s->down as rows of the right factor. @piece: 2 * PIECE_ITEMS */
+static gboolean
+take_right (Search *s, float *piece, GError **error)
+{
+  const gsize kept = MIN (s->rank, s->width), most = PIECE_ITEMS / s->width;
+  float *right = piece + PIECE_ITEMS;
+
+  if (kept < s->rank && !nunchaku_fill (s->t, s->right, 0.0f, error))
+    return FALSE;
+  for (gsize first = 0; first < s->cols; first += most)
+    {
+      gsize n = MIN (most, s->cols - first), together = n == s->cols ? kept : 1;
+
+      if (!qconv_stream_read (s->t->stream, s->down, first * s->width * sizeof *piece, n * s->width * sizeof *piece,
+                              piece, error))
+        return FALSE;
+      for (gsize k = 0; k < kept; k++)
+        for (gsize i = 0; i < n; i++)
+          right[k * n + i] = piece[i * s->width + k];
+      for (gsize k = 0; k < kept; k += together)
+        if (!qconv_stream_write (s->t->stream, s->right, (k * s->cols + first) * sizeof *right,
+                                 together * n * sizeof *right, right + k * n, error))
+          return FALSE;
+    }
+  return TRUE;
 }
 
 /* Takes the largest singular vectors as the factors of this round. The singular values go into the left one. */
 static gboolean
 take_factors (Search *s, GError **error)
 {
-  const float *up = qconv_buffer_data (s->up), *down = qconv_buffer_data (s->down);
-  float *left = qconv_buffer_data (s->left), *right = qconv_buffer_data (s->right);
-  gsize kept = MIN (s->rank, s->width);
+  g_autofree float *piece = g_new (float, 2 * PIECE_ITEMS);
 
-  memset (left, 0, qconv_buffer_size (s->left));
-  memset (right, 0, qconv_buffer_size (s->right));
-  for (gsize row = 0; row < s->rows; row++)
-    memcpy (left + row * s->rank, up + row * s->width, kept * sizeof *left);
-  for (gsize col = 0; col < s->cols; col++)
-    for (gsize k = 0; k < kept; k++)
-      right[k * s->cols + col] = down[col * s->width + k];
-  return round_factor (s, s->left, s->rows * s->rank, error) && round_factor (s, s->right, s->rank * s->cols, error);
+  return take_left (s, piece, error) && take_right (s, piece, error)
+         && round_factor (s, s->left, s->rows * s->rank, error) && round_factor (s, s->right, s->rank * s->cols, error);
 }
 
 /* Returns the approximation of @s->rest. */
@@ -238,10 +279,11 @@ view_weights (const Search *s, Worker *w, gsize first, gsize n, GError **error)
          && view_rows (s, &w->view_rest, s->rest, s->cols * sizeof (float), first, n, error);
 }
 
-/* @left, @right: (nullable): the factors of L; NULL: L is zero */
+/* @left, @right: (nullable): the factors of L; NULL: L is zero; @height: rows of a task */
 typedef struct {
   Search *s;
   QconvBuffer *left, *right;
+  gsize height;
 } Product;
 
 static gboolean
@@ -251,11 +293,9 @@ subtract_rows (gpointer data, guint task, guint worker, GError **error)
   Search *s = p->s;
   Worker *w = &s->workers[worker];
   QconvStream *stream = s->t->stream;
-  gsize first = (gsize) task * PRODUCT_ROWS, n = MIN (PRODUCT_ROWS, s->rows - first);
+  gsize first = (gsize) task * p->height, n = MIN (p->height, s->rows - first);
 
-  return view_weights (s, w, first, n, error)
-         && qconv_stream_run (stream, "convert", 1,
-                              (QconvArg[]) { QCONV_BUF (w->view_floats), QCONV_BUF (w->view_rest) }, 2, error)
+  return view_weights (s, w, first, n, error) && nunchaku_copy (s->t, w->view_floats, w->view_rest, error)
          && (p->left == NULL
              || (view_rows (s, &w->view_left, p->left, s->rank * sizeof (float), first, n, error)
                  && qconv_stream_run (stream, "add-product", 1,
@@ -267,38 +307,38 @@ subtract_rows (gpointer data, guint task, guint worker, GError **error)
                               error);
 }
 
-/* Sets @s->rest to W - @left * @right, and *top to its largest magnitude. */
+/* Sets @s->rest to W - @left * @right, and *top to its largest magnitude. A device has threads of its own, and takes
+   all rows at once. */
 static gboolean
 subtract_product (Search *s, QconvBuffer *left, QconvBuffer *right, float *top, GError **error)
 {
-  Product p = { s, left, right };
+  Product p = { s, left, right, qconv_buffer_data (s->rest) != NULL ? PRODUCT_ROWS : s->rows };
 
   for (guint i = 0; i < s->t->n_threads; i++)
-    *(float *) qconv_buffer_data (s->workers[i].top) = 0.0f;
-  if (!qconv_stream_parallel (s->t->stream, (guint) pieces_of (s->rows, PRODUCT_ROWS), subtract_rows, &p, error))
+    if (!nunchaku_fill (s->t, s->workers[i].top, 0.0f, error))
+      return FALSE;
+  if (!qconv_stream_parallel (s->t->stream, (guint) pieces_of (s->rows, p.height), subtract_rows, &p, error))
     return FALSE;
   *top = 0.0f;
   for (guint i = 0; i < s->t->n_threads; i++)
-    *top = MAX (*top, *(const float *) qconv_buffer_data (s->workers[i].top));
+    {
+      float found;
+
+      if (!qconv_stream_read (s->t->stream, s->workers[i].top, 0, sizeof found, &found, error))
+        return FALSE;
+      *top = MAX (*top, found);
+    }
   return TRUE;
 }
 
 /* Replaces W - L in the view of @s->rest by W - Q. */
 static gboolean
-subtract_codes (const Search *s, Worker *w, gsize n, GError **error)
+subtract_codes (const Search *s, Worker *w, GError **error)
 {
-  gboolean wide = qconv_buffer_dtype (w->view_floats) == QCONV_F32;
-  const float *from, *decoded = qconv_buffer_data (w->view_decoded);
-  float *rest = qconv_buffer_data (w->view_rest);
-
-  if (!wide
-      && !qconv_stream_run (s->t->stream, "convert", 1,
-                            (QconvArg[]) { QCONV_BUF (w->view_floats), QCONV_BUF (w->view_rest) }, 2, error))
-    return FALSE;
-  from = wide ? qconv_buffer_data (w->view_floats) : rest;
-  for (gsize i = 0; i < n * s->cols; i++)
-    rest[i] = from[i] - decoded[i];
-  return TRUE;
+  return nunchaku_copy (s->t, w->view_floats, w->view_rest, error)
+         && qconv_stream_run (s->t->stream, "add-scaled", 1,
+                              (QconvArg[]) { QCONV_BUF (w->view_rest), QCONV_BUF (w->view_decoded), QCONV_F (-1.0) }, 3,
+                              error);
 }
 
 static gboolean
@@ -317,9 +357,28 @@ encode_block (gpointer data, guint task, guint worker, GError **error)
                             (QconvArg[]) { QCONV_BUF (w->view_rest), QCONV_BUF (w->view_decoded),
                                            QCONV_BUF (w->view_sums), QCONV_I (n), QCONV_I (s->cols) },
                             5, error)
-      || !subtract_codes (s, w, n, error))
+      || !subtract_codes (s, w, error))
     return FALSE;
   count_parts (s, 1);
+  return TRUE;
+}
+
+/* Adds up the squared errors of all blocks, in order. */
+static gboolean
+add_sums (const Search *s, double *sum, GError **error)
+{
+  double pairs[256][2];
+
+  *sum = 0.0;
+  for (gsize first = 0; first < s->n_blocks; first += G_N_ELEMENTS (pairs))
+    {
+      gsize n = MIN (G_N_ELEMENTS (pairs), s->n_blocks - first);
+
+      if (!qconv_stream_read (s->t->stream, s->sums, first * sizeof *pairs, n * sizeof *pairs, pairs, error))
+        return FALSE;
+      for (gsize i = 0; i < n; i++)
+        *sum += pairs[i][0];
+    }
   return TRUE;
 }
 
@@ -328,48 +387,38 @@ encode_block (gpointer data, guint task, guint worker, GError **error)
 static gboolean
 encode_rest (Search *s, QconvBuffer *left, QconvBuffer *right, double *error_sum, GError **error)
 {
-  double *sums = qconv_buffer_data (s->sums);
   float top;
 
-  memset (sums, 0, qconv_buffer_size (s->sums));
-  if (!subtract_product (s, left, right, &top, error) || !nunchaku_codes_begin (&s->workers[0].codes, top, error)
-      || !qconv_stream_parallel (s->t->stream, (guint) s->n_blocks, encode_block, s, error))
-    return FALSE;
-  *error_sum = 0.0;
-  for (gsize i = 0; i < s->n_blocks; i++)
-    *error_sum += sums[2 * i];
-  return TRUE;
+  return nunchaku_fill (s->t, s->sums, 0.0f, error) && subtract_product (s, left, right, &top, error)
+         && nunchaku_codes_begin (&s->workers[0].codes, top, error)
+         && qconv_stream_parallel (s->t->stream, (guint) s->n_blocks, encode_block, s, error)
+         && add_sums (s, error_sum, error);
 }
 
 /* ---- The rounds ---- */
 
-static void
-keep_factors (const Search *s)
+static gboolean
+keep_factors (const Search *s, GError **error)
 {
-  QconvBuffer *up = qconv_tile_component (s->t, "lora_up"), *down = qconv_tile_component (s->t, "lora_down");
-
-  memcpy (qconv_buffer_data (up), qconv_buffer_data (s->left), qconv_buffer_size (up));
-  memcpy (qconv_buffer_data (down), qconv_buffer_data (s->right), qconv_buffer_size (down));
+  return nunchaku_copy (s->t, s->left, qconv_tile_component (s->t, "lora_up"), error)
+         && nunchaku_copy (s->t, s->right, qconv_tile_component (s->t, "lora_down"), error);
 }
 
 /* Encodes W alone: no layer may end worse than without a product. The factors stay zero. */
 static gboolean
 encode_alone (Search *s, GError **error)
 {
-  memset (qconv_buffer_data (s->left), 0, qconv_buffer_size (s->left));
-  memset (qconv_buffer_data (s->right), 0, qconv_buffer_size (s->right));
-  keep_factors (s);
-  return encode_rest (s, NULL, NULL, &s->best, error);
+  return nunchaku_fill (s->t, s->left, 0.0f, error) && nunchaku_fill (s->t, s->right, 0.0f, error)
+         && keep_factors (s, error) && encode_rest (s, NULL, NULL, &s->best, error);
 }
 
-/* Starts with the singular vectors of W. */
+/* Starts with the singular vectors of W. The first step gives a basis of zeros its numbers. */
 static gboolean
 find_first_product (Search *s, GError **error)
 {
-  const QconvLowRank l = low_rank (s);
   float top;
 
-  if (!qconv_low_rank_start (&l, error) || !subtract_product (s, NULL, NULL, &top, error))
+  if (!nunchaku_fill (s->t, s->down, 0.0f, error) || !subtract_product (s, NULL, NULL, &top, error))
     return FALSE;
   for (guint i = 0; i < FIRST_STEPS; i++)
     if (!step (s, error))
@@ -395,7 +444,8 @@ run_rounds (Search *s, gboolean *last, GError **error)
       *last = sum < before;
       if (*last)
         {
-          keep_factors (s);
+          if (!keep_factors (s, error))
+            return FALSE;
           s->best = sum;
         }
       if (i > 0 && sum > before * (1.0 - LEAST_GAIN))
@@ -404,14 +454,12 @@ run_rounds (Search *s, gboolean *last, GError **error)
   return TRUE;
 }
 
-static void
-fill_with_one (const QconvTile *t, const char *name)
+static gboolean
+fill_with_one (const QconvTile *t, const char *name, GError **error)
 {
   QconvBuffer *b = qconv_tile_component (t, name);
-  float *floats = b != NULL ? qconv_buffer_data (b) : NULL;
 
-  for (gsize i = 0; floats != NULL && i < qconv_buffer_size (b) / sizeof *floats; i++)
-    floats[i] = 1.0f;
+  return b == NULL || nunchaku_fill (t, b, 1.0f, error);
 }
 
 static gboolean
@@ -431,16 +479,22 @@ encode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   double sum;
   gboolean last;
 
-  fill_with_one (t, "smooth");
-  fill_with_one (t, "smooth_orig");
-  if (!take_buffers (&s, error) || !encode_alone (&s, error) || !find_first_product (&s, error)
-      || !run_rounds (&s, &last, error))
+  if (!fill_with_one (t, "smooth", error) || !fill_with_one (t, "smooth_orig", error) || !take_buffers (&s, error)
+      || !encode_alone (&s, error) || !find_first_product (&s, error) || !run_rounds (&s, &last, error))
     return FALSE;
-  return last
-         || encode_rest (&s, qconv_tile_component (t, "lora_up"), qconv_tile_component (t, "lora_down"), &sum, error);
+  return (last
+          || encode_rest (&s, qconv_tile_component (t, "lora_up"), qconv_tile_component (t, "lora_down"), &sum, error))
+         && nunchaku_codes_end (&workers[0].codes, error);
 }
 
 const QconvEncoder nunchaku_encoder = {
+  .operations = (const QconvOpName[]) { QCONV_LOW_RANK_OPERATIONS,
+                                        NUNCHAKU_CODES_OPERATIONS,
+                                        { "add-product", 1 },
+                                        { "add-scaled", 1 },
+                                        { "amax", 1 },
+                                        { "squared-error", 1 },
+                                        { NULL, 0 } },
   .work = plan_work,
   .encode = encode,
 };

@@ -12,7 +12,6 @@
 #include "qconv-backend.h"
 
 #define FARAWAY ((guintptr) 1 << 62) /* added to addresses: no process has memory there */
-#define MOST_OPS 128
 #define MOST_ARGS 12
 
 G_MODULE_EXPORT FakeControl fake_control;
@@ -218,7 +217,12 @@ enqueue (guint i, gpointer stream, const QconvArg *args, GError **error)
                                       qconv_buffer_size (args[k].buffer), qconv_buffer_dtype (args[k].buffer));
     }
   g_array_append_val ((GArray *) stream, step);
-  return may (FAKE_RUN, error);
+  if (!may (FAKE_RUN, error))
+    return FALSE;
+  g_mutex_lock (&lock);
+  fake_control.runs[i]++;
+  g_mutex_unlock (&lock);
+  return TRUE;
 }
 
 /* A function for every row of the table, because a row does not tell its function which one it is */
@@ -237,12 +241,12 @@ ALL (DEFINE_RUN)
 
 #define LIST_RUN(i) run_##i,
 static gboolean (*const runs[]) (gpointer, gpointer, const QconvArg *, GError **) = { ALL (LIST_RUN) };
-G_STATIC_ASSERT (G_N_ELEMENTS (runs) == MOST_OPS);
+G_STATIC_ASSERT (G_N_ELEMENTS (runs) == FAKE_MOST_OPS);
 
 const QconvBackend *
 qconv_backend_fake (void)
 {
-  static QconvOp ops[MOST_OPS + 1];
+  static QconvOp ops[FAKE_MOST_OPS + 1];
   static const QconvBackend fake = { .abi = QCONV_PLUGIN_ABI,
                                      .id = "fake",
                                      .summary = "a device for tests",
@@ -264,7 +268,7 @@ qconv_backend_fake (void)
   reference = qconv_kernel_levels ()[0].ops;
   for (guint i = 0; reference[i].name != NULL; i++)
     {
-      g_assert_cmpuint (i, <, MOST_OPS);
+      g_assert_cmpuint (i, <, FAKE_MOST_OPS);
       ops[i] = reference[i];
       ops[i].run = runs[i];
     }

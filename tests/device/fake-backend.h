@@ -3,6 +3,8 @@
 #pragma once
 #include <glib.h>
 
+#define FAKE_MOST_OPS 128
+
 /* The functions of a backend that can fail */
 typedef enum {
   FAKE_OPEN,
@@ -22,6 +24,7 @@ typedef enum {
  * @fail: the call that fails with @code, if @fail_at is not 0: the one with this number, from 1 on; all calls behind it
  *   fail, too, as those of a device that is gone, unless @once
  * @calls: that were made
+ * @runs: of each operation, by its place in the table
  * @n_memory, @n_pinned, @n_streams, @n_devices: what is held
  * @held, @most: bytes of memory that are held, and that were held at a time
  */
@@ -30,7 +33,7 @@ typedef struct {
   guint fail_at;
   gboolean once;
   int code;
-  guint calls[FAKE_N_CALLS];
+  guint calls[FAKE_N_CALLS], runs[FAKE_MOST_OPS];
   guint n_memory, n_pinned, n_streams, n_devices;
   guint64 held, most;
 } FakeControl;

@@ -1,106 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests conversions on a device: the bytes of the processor, whatever fails and whatever memory there is, and nothing
    left behind. The device is the backend "fake", which makes all faults that real ones make. */
-#include <glib/gstdio.h>
 #include <gmodule.h>
 #include <string.h>
 
 #include "../conformance/sample.h"
-#include "fake-backend.h"
-
-static FakeControl *fake;
-static char *layers, *family, *blocks;
-static const char *const *odd_only; /* (nullable): the layers that a conversion encodes, and no others */
-
-/* What a conversion gave: @bytes (nullable), its warnings, and its error */
-typedef struct {
-  GBytes *bytes;
-  GPtrArray *warnings;
-  GError *error;
-} Result;
-
-/* How to convert; @device_memory, @n_threads: 0: the default */
-typedef struct {
-  const char *device;
-  guint64 device_memory;
-  guint n_threads;
-} Way;
-
-static void
-clear_result (Result *r)
-{
-  g_clear_pointer (&r->bytes, g_bytes_unref);
-  g_clear_pointer (&r->warnings, g_ptr_array_unref);
-  g_clear_error (&r->error);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, clear_result)
-
-static void
-note_warning (const char *line, gpointer data)
-{
-  g_ptr_array_add (data, g_strdup (line));
-}
-
-static const char *
-input_of (const char *target)
-{
-  return sample_needs_family (target) ? family : layers;
-}
-
-/* Returns: (transfer full): a path for what is made of @input */
-static char *
-output_of (const char *target, const char *input)
-{
-  g_autofree char *stem = g_path_get_basename (input), *name = g_strconcat ("from-", stem, NULL);
-
-  return sample_output (target, name);
-}
-
-static Result
-convert (const char *input, const char *target, const Way *way)
-{
-  g_autofree char *output = output_of (target, input);
-  g_autoptr (QconvModel) model = NULL;
-  g_autoptr (QconvPlan) plan = NULL;
-  Result r = { .warnings = g_ptr_array_new_with_free_func (g_free) };
-  const QconvJob job = { .target = target,
-                         .output = output,
-                         .rules.only = odd_only != NULL ? odd_only : sample_only (target),
-                         .options = sample_quick_options (target),
-                         .run.n_threads = way->n_threads > 0 ? way->n_threads : 2,
-                         .run.device = way->device,
-                         .run.device_memory = way->device_memory,
-                         .run.force = TRUE,
-                         .run.no_verify = TRUE,
-                         .warn = note_warning,
-                         .warn_data = r.warnings };
-
-  g_unlink (output);
-  model = qconv_model_open (input, NULL, &r.error);
-  g_assert_no_error (r.error);
-  plan = qconv_plan_new (model, &job, &r.error);
-  if (plan != NULL && qconv_plan_run (plan, NULL, NULL, NULL, NULL, &r.error))
-    r.bytes = sample_read (output);
-  else
-    g_assert_false (g_file_test (output, G_FILE_TEST_EXISTS));
-  return r;
-}
-
-static void
-reset_fake (void)
-{
-  g_assert_cmpuint (fake->n_devices, ==, 0);
-  memset (fake, 0, sizeof *fake);
-}
-
-static void
-assert_same (const Result *got, const Result *want)
-{
-  g_assert_no_error (got->error);
-  g_assert_true (g_bytes_equal (got->bytes, want->bytes));
-}
+#include "conversion.h"
 
 /* ---- The same bytes ---- */
+
+/* Returns the encoder that takes floats in @target; NULL if it encodes nothing */
+static const QconvEncoder *
+find_encoder (const char *target)
+{
+  GPtrArray *all = qconv_registry_targets ();
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const QconvTargetInfo *t = g_ptr_array_index (all, i);
+
+      if (strcmp (t->name, target) == 0 && t->quantizer != NULL)
+        for (guint k = 0; t->quantizer->encoders[k] != NULL; k++)
+          if (t->quantizer->encoders[k]->from == NULL)
+            return t->quantizer->encoders[k];
+    }
+  return NULL;
+}
+
+/* Returns whether @target encodes layers as a whole, so that small memory is too small for them */
+static gboolean
+needs_all_rows (const char *target)
+{
+  return g_str_has_prefix (target, "svdq-");
+}
+
+/* Returns how often the device ran those of @listed that make codes */
+static guint
+count_encoding (const QconvOpName *listed)
+{
+  guint n = 0;
+
+  for (; listed->name != NULL; listed++)
+    n += strstr (listed->name, "-encode") != NULL ? count_runs (listed->name) : 0;
+  return n;
+}
 
 static void
 test_target (gconstpointer target)
@@ -110,13 +53,9 @@ test_target (gconstpointer target)
     { "fake", 0, 1 }, { "fake:1", 0, 4 }, { "auto", 256 << 10, 1 }, { "auto", 256 << 10, 2 }, { "fake", 1000, 2 }
   };
   g_auto (Result) want = convert (input_of (target), target, &(Way) { "cpu" });
-  const QconvQuantizer *q = NULL;
-  GPtrArray *all = qconv_registry_targets ();
+  const QconvEncoder *encoder = find_encoder (target);
 
   g_assert_no_error (want.error);
-  for (guint i = 0; i < all->len; i++)
-    if (strcmp (((const QconvTargetInfo *) all->pdata[i])->name, target) == 0)
-      q = ((const QconvTargetInfo *) all->pdata[i])->quantizer;
   for (guint i = 0; i < G_N_ELEMENTS (ways); i++)
     {
       g_auto (Result) got = { 0 };
@@ -126,11 +65,66 @@ test_target (gconstpointer target)
       assert_same (&got, &want);
       if (ways[i].device_memory > 0)
         g_assert_cmpuint (fake->most, <=, ways[i].device_memory);
-      if (q != NULL && q->encoders[0]->operations != NULL && i < 2)
-        g_assert_cmpuint (fake->calls[FAKE_RUN], >, 0);
+      if (encoder != NULL && encoder->operations != NULL && i < 2)
+        g_assert_cmpuint (count_encoding (encoder->operations), >, 0);
       if (i < 3)
-        g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
+        g_assert_cmpuint (got.warnings->len, ==, want.warnings->len + (i == 2 && needs_all_rows (target)));
     }
+}
+
+/* Variant: a target with options, what the device must run then, and @decoding, what it must run on the way back */
+typedef struct {
+  const char *target;
+  const char *const options[3];
+  const char *operations[4], *decoding;
+} Variant;
+
+static const Variant variants[] = {
+  { "int8-comfy", { "convrot=auto" }, { "int8-encode-row", "nonfinite" }, "int8-decode" },
+  { "int8-comfy", { "convrot=64", "scaling=tensor" }, { "convrot", "int8-encode", "nonfinite" }, "int8-decode" },
+  { "convrot-w4a4-comfy", { "convrot=64" }, { "int4-encode-row", "nonfinite" }, "int4-decode-row" },
+  { "nf4-bnb", { "effort=rtn" }, { "codebook4-encode-rtn" }, "codebook4-decode" },
+  { "nf4-bnb", { "double-quant=on" }, { "codebook4-absmax-search", "codebook4-encode-given" }, "codebook4-decode" },
+  { "fp4-bnb",
+    { "double-quant=on", "effort=rtn" },
+    { "codebook4-absmax-rtn", "codebook4-encode-rtn" },
+    "codebook4-decode" },
+  { "svdq-fp4-nunchaku", { "rounds=2" }, { "thin-product-transposed", "gram", "nvfp4-encode-search", "add-scaled" } },
+  { "svdq-int4-nunchaku", { "rounds=2" }, { "thin-product", "add-product", "int4-group-encode-search" } },
+};
+
+static void
+test_variant (gconstpointer data)
+{
+  const Variant *v = data;
+  const char *input = input_of (v->target);
+  g_autofree char *output = output_of (v->target, input);
+  g_auto (Result) want = convert (input, v->target, &(Way) { "cpu", .options = v->options }), got = { 0 };
+  g_auto (Result) want_floats = convert (output, "f32-safetensors", &(Way) { "cpu" }), floats = { 0 };
+
+  g_assert_no_error (want.error);
+  reset_fake ();
+  got = convert (input, v->target, &(Way) { "fake", .options = v->options });
+  assert_same (&got, &want);
+  for (guint i = 0; i < G_N_ELEMENTS (v->operations) && v->operations[i] != NULL; i++)
+    g_assert_cmpuint (count_runs (v->operations[i]), >, 0);
+  reset_fake ();
+  floats = convert (output, "f32-safetensors", &(Way) { "fake" });
+  assert_same (&floats, &want_floats);
+  g_assert_true (v->decoding == NULL || count_runs (v->decoding) > 0);
+}
+
+static void
+add_variants (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (variants); i++)
+    if (sample_has_target (variants[i].target))
+      {
+        g_autofree char *options = g_strjoinv (",", (char **) (gpointer) variants[i].options);
+        g_autofree char *path = g_strconcat ("/device/variant/", variants[i].target, "/", options, NULL);
+
+        g_test_add_data_func (path, &variants[i], test_variant);
+      }
 }
 
 /* Converts what @target writes to plain weights and to a scheme, on the device */
@@ -154,6 +148,40 @@ test_source (gconstpointer target)
       assert_same (&got, &want);
       g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
     }
+}
+
+/* ---- LoRAs ---- */
+
+/* Tests that a device adds LoRAs to plain and to stored weights, for encoders on either side. Three files change the
+   same layers, of which the host adds the second */
+static void
+test_loras (void)
+{
+  static const char *const targets[] = { "f32-safetensors", "nvfp4-comfy", "w4a8-comfy" };
+  g_autofree char *lora = make_lora (FALSE), *hosts = make_lora (TRUE), *less = g_strconcat (lora, ":-0.5", NULL);
+  g_autofree char *stored = output_of ("fp8-comfy", family);
+  const char *const files[] = { lora, hosts, less, NULL };
+  g_auto (Result) made = convert (family, "fp8-comfy", &(Way) { "cpu" });
+  const char *const inputs[] = { family, stored };
+
+  g_assert_no_error (made.error);
+  merged = files;
+  for (guint i = 0; i < G_N_ELEMENTS (targets) * G_N_ELEMENTS (inputs); i++)
+    {
+      const char *target = targets[i / 2], *input = inputs[i % 2];
+      g_auto (Result) want = convert (input, target, &(Way) { "cpu" }), got = { 0 }, small = { 0 };
+
+      reset_fake ();
+      got = convert (input, target, &(Way) { "fake" });
+      assert_same (&got, &want);
+      g_assert_cmpuint (count_runs ("add-product"), >, 0);
+      g_assert_cmpuint (count_runs ("add-scaled"), >, 0);
+      reset_fake ();
+      small = convert (input, target, &(Way) { "fake", 50000, 1 });
+      assert_same (&small, &want);
+      g_assert_cmpuint (fake->most, <=, 50000);
+    }
+  merged = NULL;
 }
 
 /* ---- Odd layers ---- */
@@ -190,15 +218,15 @@ make_odd (void)
 
 /* Tests that a device gives the processor's bytes, or its error, for the layer that @only names */
 static void
-compare_odd (const char *input, const char *target, const char *only)
+compare_odd (const char *input, const char *target, const char *only, const char *const *options)
 {
   const char *const saved[] = { only, NULL };
   g_auto (Result) want = { 0 }, got = { 0 };
 
   odd_only = saved;
-  want = convert (input, target, &(Way) { "cpu" });
+  want = convert (input, target, &(Way) { "cpu", .options = options });
   reset_fake ();
-  got = convert (input, target, &(Way) { "auto" });
+  got = convert (input, target, &(Way) { "auto", .options = options });
   odd_only = NULL;
   g_assert_cmpstr (got.error != NULL ? got.error->message : "", ==, want.error != NULL ? want.error->message : "");
   g_assert_true ((got.bytes == NULL) == (want.bytes == NULL));
@@ -206,14 +234,25 @@ compare_odd (const char *input, const char *target, const char *only)
   g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
 }
 
+static const char *const layers_of_odd[] = { "odd.0", "odd.1", "odd.2" };
+
 static void
 test_odd (gconstpointer target)
 {
-  static const char *const layers_of_odd[] = { "odd.0", "odd.1", "odd.2" };
   g_autofree char *input = make_odd ();
 
   for (guint i = 0; i < G_N_ELEMENTS (layers_of_odd); i++)
-    compare_odd (input, target, layers_of_odd[i]);
+    compare_odd (input, target, layers_of_odd[i], NULL);
+}
+
+static void
+test_odd_variants (void)
+{
+  g_autofree char *input = make_odd ();
+
+  for (guint v = 0; v < G_N_ELEMENTS (variants); v++)
+    for (guint i = 0; sample_has_target (variants[v].target) && i < G_N_ELEMENTS (layers_of_odd); i++)
+      compare_odd (input, variants[v].target, layers_of_odd[i], variants[v].options);
 }
 
 /* Adds a test for each target that encodes single layers */
@@ -222,6 +261,7 @@ add_odd_tests (void)
 {
   GPtrArray *targets = qconv_registry_targets ();
 
+  g_test_add_func ("/device/odd/variants", test_odd_variants);
   for (guint i = 0; i < targets->len; i++)
     {
       const char *name = ((const QconvTargetInfo *) targets->pdata[i])->name;
@@ -251,17 +291,21 @@ test_declined (void)
 
 /* ---- Failures ---- */
 
-/* A conversion of @input, one of the paths above */
+/* A conversion of @input, one of the paths above. @sparse: it makes so many calls that only a few are failed; @merges:
+   LoRA files */
 typedef struct {
   const char *name, *target;
   char **input;
+  const char *const options[4];
+  gboolean sparse, merges;
 } Failing;
 
 /* Fails call @call number @n in a conversion. Returns whether there were so many */
 static gboolean
 fail_call (const Failing *f, const Result *want, FakeCall call, guint n, int code, gboolean once)
 {
-  const Way any = { "auto", 0, 1 }, named = { "fake", 0, 1 };
+  const char *const *options = f->options[0] != NULL ? f->options : NULL;
+  const Way any = { "auto", 0, 1, options }, named = { "fake", 0, 1, options };
   g_auto (Result) got = { 0 }, strict = { 0 };
   gboolean reached;
 
@@ -290,9 +334,14 @@ static void
 test_failures (gconstpointer data)
 {
   const Failing *f = data;
-  g_auto (Result) want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1 });
+  const char *const *options = f->options[0] != NULL ? f->options : NULL;
+  g_autofree char *lora = f->merges ? make_lora (FALSE) : NULL;
+  const char *const files[] = { lora, NULL };
+  g_auto (Result) want = { 0 };
   guint n_tried = 0;
 
+  merged = f->merges ? files : NULL;
+  want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1, options });
   g_assert_no_error (want.error);
   for (FakeCall call = 0; call < FAKE_N_CALLS; call++)
     for (guint way = 0; way < 3; way++)
@@ -300,11 +349,11 @@ test_failures (gconstpointer data)
         int code = way == 0 ? QCONV_ERROR_DEVICE : QCONV_ERROR_LIMIT;
         guint n = 1;
 
-        while (fail_call (f, &want, call, n, code, way == 2))
-          n++;
-        n_tried += n - 1;
+        for (; fail_call (f, &want, call, n, code, way == 2); n += f->sparse ? 40 * n : 1)
+          n_tried++;
         g_assert_cmpuint (n, >, 1);
       }
+  merged = NULL;
   g_test_message ("%u failures", n_tried);
   reset_fake ();
 }
@@ -348,10 +397,15 @@ test_list (void)
 int
 main (int argc, char **argv)
 {
-  static const Failing failing[] = { { "encode", "nvfp4-comfy", &layers },
-                                     { "encode-fp8", "fp8-comfy", &layers },
-                                     { "decode", "bf16-safetensors", &blocks },
-                                     { "decode-encode", "nvfp4-comfy", &blocks } };
+  static const Failing failing[]
+      = { { "encode", "nvfp4-comfy", &layers },
+          { "encode-fp8", "fp8-comfy", &layers },
+          { "encode-rotated", "int8-comfy", &layers, { "convrot=auto" } },
+          { "encode-nested", "nf4-bnb", &layers, { "double-quant=on" } },
+          { "encode-whole", "svdq-int4-nunchaku", &family, { "rounds=0", "effort=rtn", "rank=16", NULL }, TRUE },
+          { "merge", "f32-safetensors", &family, { NULL }, TRUE, TRUE },
+          { "decode", "bf16-safetensors", &blocks },
+          { "decode-encode", "nvfp4-comfy", &blocks } };
   GModule *module;
   int status;
 
@@ -366,6 +420,9 @@ main (int argc, char **argv)
   g_test_add_func ("/device/declined", test_declined);
   sample_add_targets ("/device/target/", test_target, NULL);
   sample_add_targets ("/device/source/", test_source, NULL);
+  if (sample_has_target ("fp8-comfy") && sample_has_target ("nvfp4-comfy") && sample_has_target ("w4a8-comfy"))
+    g_test_add_func ("/device/loras", test_loras);
+  add_variants ();
   add_odd_tests ();
   for (guint i = 0; i < G_N_ELEMENTS (failing); i++)
     if (sample_has_target (failing[i].target))

@@ -235,6 +235,25 @@ test_shapes (void)
     }
 }
 
+/* Tests factors of so many rows that they are put into order piece by piece: the product holds these weights, whatever
+   the codes hold */
+static void
+test_pieces (void)
+{
+  static const guint64 shapes[][2] = { { 64, 8256 }, { 8200, 64 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
+    {
+      const gsize rows = shapes[i][0], cols = shapes[i][1];
+      g_autofree float *left = random_weights (RANDOM_GAUSSIAN, rows, 1, 1), *w = g_new (float, rows *cols);
+      g_autofree float *right = random_weights (RANDOM_GAUSSIAN, 1, cols, 2);
+
+      for (gsize k = 0; k < rows * cols; k++)
+        w[k] = left[k / cols] * right[k % cols];
+      g_assert_cmpfloat (error_of (i == 0, "rounds=0,effort=rtn", w, rows, cols), <, 1e-5);
+    }
+}
+
 /* Tests the largest rank, with which the steps cannot have more columns than that */
 static void
 test_largest_rank (void)
@@ -259,6 +278,7 @@ main (int argc, char **argv)
   g_test_add_func ("/nunchaku/encode/threads", test_threads);
   g_test_add_func ("/nunchaku/encode/zeros", test_zeros);
   g_test_add_func ("/nunchaku/encode/shapes", test_shapes);
+  g_test_add_func ("/nunchaku/encode/pieces", test_pieces);
   g_test_add_func ("/nunchaku/encode/largest-rank", test_largest_rank);
   return g_test_run ();
 }

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The sums of the operations "add-product", "thin-product…" and "gram": what they multiply, and one step of a sum. */
+/* The sums of the operations "add-scaled", "add-product", "thin-product…" and "gram": what they multiply, and one
+   step of a sum. */
 #pragma once
 #include <math.h>
 
 #include "kernels/items/item.h"
+
+/* @w += @scale·@x, @n items */
+typedef struct {
+  float *w;
+  const float *x;
+  gsize n;
+  float scale;
+} QconvScaledJob;
 
 /* @w += @scale·@left·@right: @left has rows × rank items, @right rank × cols */
 typedef struct {
@@ -32,6 +41,12 @@ typedef struct {
   double *gram;
   gsize rows, width;
 } QconvGramJob;
+
+QCONV_ITEM void
+scaled_unit (const QconvScaledJob *job, gsize i)
+{
+  job->w[i] += job->scale * job->x[i];
+}
 
 /* @left: scaled */
 QCONV_ITEM float

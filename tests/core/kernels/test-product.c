@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests adding thin products: the definition, item by item, against every level. */
+/* Tests adding thin products and matrices: the definition, item by item, against every level. */
 #include <math.h>
 #include <string.h>
 
@@ -117,8 +117,60 @@ test_refused (const QconvKernelLevel *level)
     }
 }
 
+/* Tests "add-scaled" with all kinds of numbers, whose ends lie beside whole vectors, too */
+static void
+test_scaled (const QconvKernelLevel *level)
+{
+  static const double scales[] = { 1, -1, 1.0 / 3, 0, 1e30 };
+  float x[70], got[71], want[70];
+  guint64 state = 41;
+
+  for (guint kind = 0; kind < KERNEL_N_KINDS; kind++)
+    for (gsize n = 0; n <= G_N_ELEMENTS (x); n++)
+      {
+        const double scale = scales[n % G_N_ELEMENTS (scales)];
+        QconvBuffer sums = QCONV_BUFFER (got, n * sizeof *got, QCONV_F32),
+                    other = QCONV_BUFFER (x, n * sizeof *x, QCONV_F32);
+
+        kernel_fill (kind, x, n, &state);
+        kernel_fill (kind, want, n, &state);
+        memcpy (got, want, n * sizeof *got);
+        got[n] = 1;
+        KERNEL_RUN (level, "add-scaled", QCONV_BUF (&sums), QCONV_BUF (&other), QCONV_F (scale));
+        for (gsize i = 0; i < n; i++)
+          {
+            volatile float product = (float) scale * x[i];
+            float sum = want[i] + product;
+
+            g_assert_true (isnan (sum) ? isnan (got[i]) : bits_of_f32 (sum) == bits_of_f32 (got[i]));
+          }
+        g_assert_cmpfloat (got[n], ==, 1);
+      }
+}
+
+static void
+test_scaled_refused (const QconvKernelLevel *level)
+{
+  float x[4] = { 0 };
+  QconvBuffer b = QCONV_BUFFER (x, sizeof x, QCONV_F32), small = QCONV_BUFFER (x, 12, QCONV_F32);
+  QconvBuffer half = QCONV_BUFFER (x, sizeof x, QCONV_F16);
+  const QconvArg bad[][3] = { { QCONV_BUF (&b), QCONV_BUF (&small), QCONV_F (1) },
+                              { QCONV_BUF (&half), QCONV_BUF (&half), QCONV_F (1) },
+                              { QCONV_BUF (&b), QCONV_BUF (&half), QCONV_F (1) } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (kernel_try (level, "add-scaled", bad[i], &error));
+      g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+    }
+}
+
 KERNEL_TESTS (product)
 {
+  kernel_add_tests ("/product/scaled", test_scaled);
+  kernel_add_tests ("/product/scaled-refused", test_scaled_refused);
   kernel_add_tests ("/product/definition", test_definition);
   kernel_add_tests ("/product/pieces", test_pieces);
   kernel_add_tests ("/product/refused", test_refused);

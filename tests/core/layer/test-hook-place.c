@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests that a hook runs the operations that it lists and no others. Devices are tested in tests/device. */
+/* Tests that a hook runs the operations that it lists and no others, and copies of the host. Devices are tested in
+   tests/device. */
 #include "layer/hooks.h"
 #include "toy.h"
 
@@ -42,10 +43,37 @@ test_operations (void)
     }
 }
 
+/* Copies of the host, to and from the middle of a buffer, and beyond its end */
+static void
+test_copies (void)
+{
+  float numbers[4] = { 1, 2, 3, 4 }, got[2] = { 0, 0 };
+  const float put[2] = { 5, 6 };
+  QconvBuffer b = QCONV_BUFFER (numbers, sizeof numbers, QCONV_F32), away = QCONV_DEVICE_BUFFER (4096, 16, QCONV_F32);
+  QconvStream *s = qconv_stream_cpu ();
+  g_autoptr (GError) error = NULL;
+
+  qconv_stream_read (s, &b, 4, sizeof got, got, &error);
+  g_assert_no_error (error);
+  g_assert_true (got[0] == 2 && got[1] == 3);
+  qconv_stream_write (s, &b, 8, sizeof put, put, &error);
+  g_assert_no_error (error);
+  g_assert_true (numbers[1] == 2 && numbers[2] == 5 && numbers[3] == 6);
+  g_assert_false (qconv_stream_read (s, &b, 12, sizeof got, got, &error));
+  toy_assert_error (error, QCONV_ERROR_BUG, "a copy reaches beyond the end of its buffer");
+  g_clear_error (&error);
+  g_assert_false (qconv_stream_write (s, &b, G_MAXSIZE - 3, sizeof put, put, &error));
+  toy_assert_error (error, QCONV_ERROR_BUG, "a copy reaches beyond the end of its buffer");
+  g_clear_error (&error);
+  g_assert_false (qconv_stream_read (s, &away, 0, sizeof got, got, &error));
+  toy_assert_error (error, QCONV_ERROR_BUG, "a copy got memory that backend cpu cannot reach");
+}
+
 int
 main (int argc, char **argv)
 {
   toy_init (&argc, &argv);
   g_test_add_func ("/hook-place/operations", test_operations);
+  g_test_add_func ("/hook-place/copies", test_copies);
   return g_test_run ();
 }
