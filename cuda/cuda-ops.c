@@ -84,6 +84,18 @@ run_gptq_indexed (gpointer device, gpointer stream, const QconvArg *args, GError
 }
 
 static gboolean
+run_w4a8 (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  const char *what = "operation w4a8-encode failed";
+  QconvW4a8Job job;
+  float top;
+
+  return qconv_job_w4a8 (&job, args, error) && enter (stream, error)
+         && qconv_cuda_done (qconv_cuda_w4a8_top (&job, stream, &top), what, error)
+         && qconv_job_w4a8_holds (&job, top, error) && qconv_cuda_done (qconv_cuda_w4a8 (&job, stream), what, error);
+}
+
+static gboolean
 take_ggml (QconvGgmlJob *job, gpointer device, const QconvArg *args, gsize bytes, gsize items, GError **error)
 {
   if (!qconv_job_ggml (job, args, bytes, items, error))
@@ -135,6 +147,7 @@ const QconvOp qconv_cuda_ops[] = {
   { "codebook4-absmax-rtn", 1, "bbbiii", run_codebook4_absmax_rtn },
   { "codebook4-absmax-search", 1, "bbbiii", run_codebook4_absmax_search },
   { "codebook4-decode", 1, "bbbbiii", run_codebook4_decode },
+  { "w4a8-encode", 1, "bbbbbbiiii", run_w4a8 },
   { "gptq-decode", 1, "bbbbiii", run_gptq },
   { "gptq-decode-indexed", 1, "bbbbbiii", run_gptq_indexed },
   QCONV_GGML_TYPES (DECODE) { .name = NULL },

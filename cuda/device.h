@@ -14,6 +14,7 @@
 #include "kernels/items/measure.h"
 #include "kernels/items/nvfp4.h"
 #include "kernels/items/product.h"
+#include "kernels/items/w4a8.h"
 
 #define QCONV_CUDA_SCRATCH 65536 /* bytes */
 
@@ -37,6 +38,8 @@ extern "C" {
 cudaError_t qconv_cuda_probe (void);
 
 cudaError_t qconv_cuda_convert (const QconvConvertJob *job, const QconvCudaStream *stream);
+/* Puts the bits of the largest magnitude, a guint32, at the beginning of the stream's scratch. NaN is the largest */
+cudaError_t qconv_cuda_top_bits (const QconvMeasureJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_amax (const QconvMeasureJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_nonfinite (const QconvMeasureJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_magnitudes (const QconvMeasureJob *job, const QconvCudaStream *stream);
@@ -58,6 +61,9 @@ cudaError_t qconv_cuda_int4_decode (const QconvInt4DecodeJob *job, const QconvCu
 cudaError_t qconv_cuda_int4_group (const QconvInt4GroupJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_codebook4 (const QconvCodebook4Job *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_codebook4_decode (const QconvCodebook4DecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_w4a8 (const QconvW4a8Job *job, const QconvCudaStream *stream);
+/* Waits for the device. Sets @top to the largest magnitude of the weights */
+cudaError_t qconv_cuda_w4a8_top (const QconvW4a8Job *job, const QconvCudaStream *stream, float *top);
 cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *stream);
 /* Waits for the device. Sets @first to the first column whose group does not exist and @index to that group, or @first
    to the number of columns or above */

@@ -51,7 +51,7 @@ keep_top (const guint32 *top_of_all, float *dst)
 }
 
 extern "C" cudaError_t
-qconv_cuda_amax (const QconvMeasureJob *job, const QconvCudaStream *stream)
+qconv_cuda_top_bits (const QconvMeasureJob *job, const QconvCudaStream *stream)
 {
   guint32 *top = (guint32 *) stream->scratch;
   cudaError_t error = cudaMemsetAsync (top, 0, sizeof *top, stream->handle);
@@ -62,6 +62,15 @@ qconv_cuda_amax (const QconvMeasureJob *job, const QconvCudaStream *stream)
     error = launch_over_runs (find_top<QCONV_F16>, job, stream, *job, top);
   else if (error == cudaSuccess)
     error = launch_over_runs (find_top<QCONV_BF16>, job, stream, *job, top);
+  return error;
+}
+
+extern "C" cudaError_t
+qconv_cuda_amax (const QconvMeasureJob *job, const QconvCudaStream *stream)
+{
+  const guint32 *top = (const guint32 *) stream->scratch;
+  cudaError_t error = qconv_cuda_top_bits (job, stream);
+
   return error != cudaSuccess ? error : launch (keep_top, 1, 1, false, stream, top, (float *) job->dst);
 }
 

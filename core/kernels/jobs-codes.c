@@ -259,6 +259,63 @@ qconv_job_int4_group (QconvInt4GroupJob *job, const QconvArg *args, gboolean sea
          && qconv_kernel_fits (&args[2], "scales", QCONV_MASK (QCONV_F32), job->rows, job->cols / job->group, error);
 }
 
+/* ---- W4A8 and W6A8 ---- */
+
+/* Sets the levels and what is done with them. @table: (nullable): F32[16]; @six: codes have 6 bits */
+static void
+set_levels (QconvW4a8Job *job, const float *table, gboolean six, gboolean search)
+{
+  job->levels = table;
+  job->n_levels = six ? W6A8_LEVELS : W4A8_LEVELS;
+  job->lowest = six ? -31.0f : -8.0f;
+  job->first = six ? 1 : 0;
+  /* the sum of a group's weights times the highest level must not overflow, nor that of weights times 1 */
+  job->limit = six ? MIN (1e36f, 3e38f / (31.0f * (float) job->group)) : 1e36f;
+  job->fitted = six || table != NULL;
+  job->search = six && search;
+}
+
+/* Arguments: weights, levels or NULL, codes, scales of groups, scales of rows, scratch, rows, columns, group, effort */
+gboolean
+qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error)
+{
+  const guint32 codes = QCONV_MASK (QCONV_U4) | QCONV_MASK (QCONV_U8);
+  const guint32 scales = QCONV_MASK (QCONV_F32) | QCONV_MASK (QCONV_F8_E4M3);
+  gboolean table = args[1].buffer != NULL, six = qconv_buffer_dtype (args[2].buffer) == QCONV_U8;
+
+  if (!qconv_kernel_count (&args[6], "rows", &job->rows, error)
+      || !qconv_kernel_count (&args[7], "cols", &job->cols, error)
+      || !qconv_kernel_count (&args[8], "group", &job->group, error))
+    return FALSE;
+  if ((job->group != 4 && (job->group == 0 || job->group % W4A8_SUMS != 0)) || job->group > W4A8_LARGEST_GROUP
+      || job->cols % job->group != 0 || (six && table))
+    return qconv_fail (error, QCONV_ERROR_BUG, "the group or the levels do not fit");
+  job->groups = job->cols / job->group;
+  if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK (QCONV_F32), job->rows, job->cols, error)
+      || (table && !qconv_kernel_fits (&args[1], "levels", QCONV_MASK (QCONV_F32), 1, W4A8_LEVELS, error))
+      || !qconv_kernel_fits (&args[2], "codes", codes, job->rows, job->cols, error)
+      || !qconv_kernel_fits (&args[3], "scales", scales, job->rows, job->groups, error)
+      || !qconv_kernel_fits (&args[4], "row_scale", QCONV_MASK (QCONV_F32), job->rows, 1, error)
+      || !qconv_kernel_fits (&args[5], "scratch", QCONV_MASK (QCONV_F32), 1, job->groups, error))
+    return FALSE;
+  job->src = qconv_kernel_in (&args[0]);
+  job->codes = qconv_kernel_out (&args[2]);
+  job->scales = qconv_kernel_out (&args[3]);
+  job->row_scales = qconv_kernel_out (&args[4]);
+  job->own = qconv_kernel_out (&args[5]);
+  job->e4m3 = qconv_buffer_dtype (args[3].buffer) == QCONV_F8_E4M3;
+  set_levels (job, table ? qconv_kernel_in (&args[1]) : NULL, six, args[9].i != 0 && job->e4m3);
+  return TRUE;
+}
+
+gboolean
+qconv_job_w4a8_holds (const QconvW4a8Job *job, float top, GError **error)
+{
+  return top <= job->limit
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
+                        "a rotated weight of %g is too large: sums of such weights overflow F32", (double) top);
+}
+
 /* ---- Codes into tables ---- */
 
 /* Reads rows, columns and block from @size, and computes the number of blocks */

@@ -14,6 +14,7 @@
 #include "kernels/items/measure.h"
 #include "kernels/items/nvfp4.h"
 #include "kernels/items/product.h"
+#include "kernels/items/w4a8.h"
 
 gboolean qconv_job_convert (QconvConvertJob *job, const QconvArg *args, GError **error);
 
@@ -56,3 +57,7 @@ gboolean qconv_job_int4_group (QconvInt4GroupJob *job, const QconvArg *args, gbo
 gboolean qconv_job_codebook4 (QconvCodebook4Job *job, const QconvArg *args, gboolean with_codes, QconvMagnitudes how,
                               GError **error);
 gboolean qconv_job_codebook4_decode (QconvCodebook4DecodeJob *job, const QconvArg *args, GError **error);
+
+gboolean qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error);
+/* Fails with QCONV_ERROR_UNSUPPORTED if @top, the largest magnitude of all weights, is above the job's limit or NaN */
+gboolean qconv_job_w4a8_holds (const QconvW4a8Job *job, float top, GError **error);

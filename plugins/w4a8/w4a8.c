@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The quantizers w4a8 and w6a8 and the descriptor of their plugin. */
-#include "encode.h"
-
+/* The quantizers w4a8 and w6a8 and the descriptor of their plugin. Rows are rotated and their codes stand for levels; a
+   level times its group's scale is a whole number of -127 … 127, and that times the row's scale is the weight. */
+#include <math.h>
 #include <string.h>
 
+#include "qconv-plugin.h"
 #include "quantizer-checks.h"
 #include "rotation.h"
 
+#define LEVELS 16 /* of 4 bits */
 /* Levels of 6 bits are code - 32 */
 #define W6A8_CENTRE 32
-/* The largest rotated weight: larger ones could overflow in the sums of a group */
-#define LARGEST_WEIGHT 1e36f
+
+/* Levels for weights that were divided by the largest of their group, as comfy-kitchen has them */
+static const float table[LEVELS]
+    = { -0.980602f, -0.794529f, -0.638165f, -0.500986f, -0.377321f, -0.263187f, -0.155210f, -0.050720f,
+        0.052541f,  0.156985f,  0.265284f,  0.379533f,  0.502636f,  0.638953f,  0.794876f,  0.980671f };
+/* The levels of a file without a codebook */
+static const float whole_levels[LEVELS] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
 
 static gboolean
 has_six_bits (const QconvQuantizer *self)
@@ -84,7 +91,7 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
   if (has_codebook (self, layer))
     qconv_components_add (out, &(QconvComponent) { .name = "codebook",
                                                    .dtype = QCONV_F32,
-                                                   .shape = QCONV_SHAPE1 (W4A8_LEVELS),
+                                                   .shape = QCONV_SHAPE1 (LEVELS),
                                                    .run = QCONV_WHOLE,
                                                    .flags = QCONV_COMPONENT_ANY_ROWS });
   return TRUE;
@@ -101,12 +108,19 @@ largest_error (const QconvQuantizer *self, const QconvLayer *layer)
 
 /* ---- Encoding ---- */
 
+/* Returns the bytes of the scratch in which encoding keeps the scales of one row's groups */
+static gsize
+group_bytes (const QconvLayer *layer)
+{
+  return (gsize) (layer->cols / group_of (layer)) * sizeof (float);
+}
+
 /* Asks for a pass that reads nothing, because only a pass may fill the codebook, a whole-layer component. */
 static void
 plan_work (const QconvQuantizer *self, const QconvLayer *layer, QconvWork *work)
 {
   work->n_passes = has_codebook (self, layer) ? 1 : 0;
-  work->scratch = layer->cols + layer->cols / group_of (layer) * sizeof (float);
+  work->scratch = group_bytes (layer);
   work->scratch_per_row = layer->cols * sizeof (float);
 }
 
@@ -114,7 +128,7 @@ static gboolean
 fill_codebook (const QconvQuantizer *self, const QconvTile *t, guint pass, gconstpointer partials, gsize n,
                gboolean *exact, GError **error)
 {
-  memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), w4a8_table, sizeof w4a8_table);
+  memcpy (qconv_buffer_data (qconv_tile_component (t, "codebook")), table, sizeof table);
   return TRUE;
 }
 
@@ -131,76 +145,23 @@ rotate_floats (const QconvTile *t, GError **error)
   return rotated;
 }
 
-static W4a8Form
-form_of (const QconvQuantizer *self, const QconvLayer *layer)
-{
-  static const float whole[W6A8_LEVELS]
-      = { -31, -30, -29, -28, -27, -26, -25, -24, -23, -22, -21, -20, -19, -18, -17, -16, -15, -14, -13, -12, -11,
-          -10, -9,  -8,  -7,  -6,  -5,  -4,  -3,  -2,  -1,  0,   1,   2,   3,   4,   5,   6,   7,   8,   9,   10,
-          11,  12,  13,  14,  15,  16,  17,  18,  19,  20,  21,  22,  23,  24,  25,  26,  27,  28,  29,  30,  31 };
-  gboolean six = has_six_bits (self), table = has_codebook (self, layer);
-
-  return (W4a8Form) {
-    .levels = six     ? whole
-              : table ? w4a8_table
-                      : w4a8_eighths,
-    .n_levels = six ? W6A8_LEVELS : W4A8_LEVELS,
-    .group = group_of (layer),
-    .uniform = !table,
-    .fitted = six || table,
-    .search = six && !qconv_effort_is_rtn (layer),
-  };
-}
-
-/* Stores codes, which are indices of levels, one a byte */
-static void
-store_codes (gboolean six, const guint8 *codes, guint64 cols, guint8 *dst)
-{
-  for (guint64 col = 0; six && col < cols; col++)
-    dst[col] = (guint8) (codes[col] + 1); /* level -31 is code 1 */
-  for (guint64 col = 0; !six && col < cols; col += 2)
-    dst[col / 2] = (guint8) (codes[col] | codes[col + 1] << 4);
-}
-
-static gboolean
-check_size (const float *row, guint64 cols, GError **error)
-{
-  float largest = 0.0f;
-
-  for (guint64 col = 0; col < cols; col++)
-    largest = MAX (largest, fabsf (row[col]));
-  return largest <= LARGEST_WEIGHT
-         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED,
-                        "a rotated weight of %g is too large: sums of such weights overflow F32", (double) largest);
-}
-
 static gboolean
 encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  guint64 cols = t->layer->cols, groups = cols / group_of (t->layer);
-  gboolean six = has_six_bits (self), f32 = has_f32_scales (t->layer);
-  W4a8Form form = form_of (self, t->layer);
   QconvBuffer *rotated = rotate_floats (t, error);
-  QconvBuffer *codes = rotated != NULL ? qconv_tile_scratch (t, cols, error) : NULL;
-  QconvBuffer *scales = codes != NULL ? qconv_tile_scratch (t, groups * sizeof (float), error) : NULL;
-  guint8 *stored = qconv_buffer_data (qconv_tile_component (t, "codes"));
-  void *group_scale = qconv_buffer_data (qconv_tile_component (t, "group_scale"));
-  float *row_scale = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
+  QconvBuffer *scratch = rotated != NULL ? qconv_tile_scratch (t, group_bytes (t->layer), error) : NULL;
+  const QconvArg args[] = { QCONV_BUF (rotated),
+                            QCONV_BUF (qconv_tile_component (t, "codebook")),
+                            QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, "group_scale")),
+                            QCONV_BUF (qconv_tile_component (t, "row_scale")),
+                            QCONV_BUF (scratch),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols),
+                            QCONV_I (group_of (t->layer)),
+                            QCONV_I (has_six_bits (self) && !qconv_effort_is_rtn (t->layer)) };
 
-  if (scales == NULL)
-    return FALSE;
-  for (guint64 row = 0; row < t->n_rows; row++)
-    {
-      const float *weights = (const float *) qconv_buffer_data (rotated) + row * cols;
-      float *floats = f32 ? (float *) group_scale + row * groups : qconv_buffer_data (scales);
-      guint8 *e4m3 = f32 ? NULL : (guint8 *) group_scale + row * groups;
-
-      if (!check_size (weights, cols, error))
-        return FALSE;
-      row_scale[row] = w4a8_encode_row (&form, weights, cols, qconv_buffer_data (codes), floats, e4m3);
-      store_codes (six, qconv_buffer_data (codes), cols, stored + row * (six ? cols : cols / 2));
-    }
-  return TRUE;
+  return scratch != NULL && qconv_stream_run (t->stream, "w4a8-encode", 1, args, G_N_ELEMENTS (args), error);
 }
 
 /* ---- Decoding ---- */
@@ -212,6 +173,31 @@ typedef struct {
   QconvBuffer *group_scale;
 } Stored;
 
+/* Returns the number of an E4M3 code ("fn" variant) */
+static inline float
+scale_of_code (guint8 code)
+{
+  static const float steps[16] = { 0x1p-9f, 0x1p-9f, 0x1p-8f, 0x1p-7f, 0x1p-6f, 0x1p-5f, 0x1p-4f, 0x1p-3f,
+                                   0x1p-2f, 0x1p-1f, 0x1p0f,  0x1p1f,  0x1p2f,  0x1p3f,  0x1p4f,  0x1p5f };
+  guint exponent = code >> 3 & 15;
+  float magnitude = (float) ((exponent > 0 ? 8 : 0) + (code & 7)) * steps[exponent];
+
+  if ((code & 0x7f) == 0x7f)
+    return NAN;
+  return (code & 0x80) != 0 ? -magnitude : magnitude;
+}
+
+/* Returns the value of a level in a group, in units of the row's scale: a whole number, ties to even. A number of up to
+   2^21 plus 1.5 * 2^23 has no room for a fraction. NaN stays NaN */
+static inline float
+step_of (float level, float scale)
+{
+  float x = level * scale;
+
+  x = x < -127.0f ? -127.0f : x > 127.0f ? 127.0f : x;
+  return (x + 0x1.8p23f) - 0x1.8p23f;
+}
+
 static float
 group_scale (const Stored *s, guint64 i)
 {
@@ -219,7 +205,7 @@ group_scale (const Stored *s, guint64 i)
 
   if (qconv_buffer_dtype (s->group_scale) == QCONV_F32)
     return ((const float *) data)[i];
-  return w4a8_scale_of_code (((const guint8 *) data)[i]);
+  return scale_of_code (((const guint8 *) data)[i]);
 }
 
 /* Decodes one group. @first: the number of its first item in the row */
@@ -231,7 +217,7 @@ decode_group (const Stored *s, guint64 first, guint n, float scale, float row_sc
       float level
           = s->levels != NULL ? s->levels[s->codes[i / 2] >> i % 2 * 4 & 15] : (float) (s->codes[i] - W6A8_CENTRE);
 
-      dst[i] = w4a8_step (level, scale) * row_scale;
+      dst[i] = step_of (level, scale) * row_scale;
     }
 }
 
@@ -245,7 +231,7 @@ decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
   const Stored stored = {
     .levels = has_six_bits (self) ? NULL
               : codebook != NULL  ? qconv_buffer_data (codebook)
-                                  : w4a8_eighths,
+                                  : whole_levels,
     .codes = qconv_buffer_data (qconv_tile_component (t, "codes")),
     .group_scale = qconv_tile_component (t, "group_scale"),
   };
@@ -272,7 +258,7 @@ count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
 
   for (gsize i = 0; i < n; i++)
     {
-      float x = f32 ? floats[i] : w4a8_scale_of_code (codes[i]);
+      float x = f32 ? floats[i] : scale_of_code (codes[i]);
 
       gboolean minus = f32 ? x < 0.0f : signbit (x) != 0;
 
@@ -302,6 +288,7 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 /* ---- Tables ---- */
 
 static const QconvEncoder from_floats = {
+  .operations = (const QconvOpName[]) { { "convrot", 1 }, { "w4a8-encode", 1 }, { NULL, 0 } },
   .work = plan_work,
   .finish = fill_codebook,
   .encode = encode_floats,

@@ -6,7 +6,7 @@
 
 #include "kernel-fixture.h"
 
-#define MOST_ARGS 8
+#define MOST_ARGS 12
 #define ALIGNMENT 16 /* a buffer keeps its place within so many bytes */
 
 /* A buffer of an operation. @start: what the device allocated; @copy: its place in there */
@@ -66,7 +66,8 @@ is_same (const QconvBuffer *a, const QconvBuffer *b)
   return a->data == b->data && a->size == b->size && a->dtype == b->dtype;
 }
 
-/* Sets @on to the arguments with buffers of the device, of which there are @n. One buffer may come twice */
+/* Sets @on to the arguments with buffers of the device, of which there are @n. One buffer may come twice; an optional
+   one may be NULL */
 static void
 take_args (const char *letters, const QconvArg *args, QconvArg *on, DeviceBuffer *buffers, guint *n)
 {
@@ -75,7 +76,7 @@ take_args (const char *letters, const QconvArg *args, QconvArg *on, DeviceBuffer
       guint k = 0;
 
       on[i] = args[i];
-      if (letters[i] != 'b')
+      if (letters[i] != 'b' || args[i].buffer == NULL)
         continue;
       while (k < *n && !is_same (buffers[k].host, args[i].buffer))
         k++;
