@@ -21,10 +21,13 @@ typedef gint32 BookI __attribute__ ((vector_size (4 * BOOK_LANES)));
  *
  * @levels: by place
  * @thresholds: midway between neighbours; the last one is never reached
- * @codes: by place
+ * @codes: by place, as book_find() returns it
  * @third, @first: thresholds from that place on, for halving with one register
  * @quarters, @eighths: every fourth threshold from the second on, twice; every second one
  * @even, @odd: every second level
+ * @bytes: the codes, twice
+ *
+ * With 256 bits all but @levels and @thresholds are by minus the place, as comparisons count down
  */
 typedef struct {
   float levels[16], thresholds[16];
@@ -33,7 +36,7 @@ typedef struct {
   float third[16], first[16];
 #elif QCONV_VECTOR == 256
   float quarters[8], eighths[8], even[8], odd[8];
-  guint8 bytes[32]; /* the codes, twice */
+  guint8 bytes[32];
 #endif
 } Book;
 
@@ -66,13 +69,15 @@ book_init (Book *b, const float table[16])
 #elif QCONV_VECTOR == 256
   for (guint i = 0; i < 8; i++)
     {
-      b->quarters[i] = b->thresholds[4 * (i % 4) + 1];
-      b->eighths[i] = b->thresholds[2 * i];
-      b->even[i] = b->levels[2 * i];
-      b->odd[i] = b->levels[2 * i + 1];
+      guint at = -i & 7;
+
+      b->quarters[at] = b->thresholds[4 * (i % 4) + 1];
+      b->eighths[at] = b->thresholds[2 * i];
+      b->even[at] = b->levels[2 * i];
+      b->odd[at] = b->levels[2 * i + 1];
     }
-  for (guint i = 0; i < 32; i++)
-    b->bytes[i] = order[i % 16];
+  for (guint i = 0; i < 16; i++)
+    b->codes[-i & 15] = b->bytes[-i & 15] = b->bytes[16 + (-i & 15)] = order[i];
 #endif
 }
 
@@ -86,16 +91,16 @@ book_load (const float *x)
 }
 
 #if QCONV_VECTOR == 256
-/* Returns how many of every second threshold lie below @t: by three halvings */
+/* Returns minus how many of every second threshold lie below @t: by three halvings */
 static inline BookI
 book_find_pair (const Book *b, BookF t)
 {
   const __m256 x = (__m256) t, high = _mm256_cmp_ps (x, _mm256_set1_ps (b->thresholds[7]), _CMP_GT_OQ);
   __m256 limit = _mm256_blendv_ps (_mm256_set1_ps (b->thresholds[3]), _mm256_set1_ps (b->thresholds[11]), high);
-  BookI at = -2 * (BookI) high - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+  BookI at = (BookI) high + (BookI) high + (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
 
   limit = _mm256_permutevar_ps (_mm256_loadu_ps (b->quarters), (__m256i) at);
-  return at + at - (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
+  return at + at + (BookI) _mm256_cmp_ps (x, limit, _CMP_GT_OQ);
 }
 
 /* Returns whether the threshold between the levels of pair @at lies below @t, as a mask */
@@ -108,7 +113,8 @@ book_above (const Book *b, BookF t, BookI at)
 }
 #endif
 
-/* Returns how many thresholds lie below @t: by four halvings, or by a comparison with each */
+/* Returns how many thresholds lie below @t, or minus that with 256 bits: by four halvings, or by a comparison with
+   each */
 static inline BookI
 book_find (const Book *b, BookF t)
 {
@@ -125,7 +131,7 @@ book_find (const Book *b, BookF t)
 #elif QCONV_VECTOR == 256
   BookI at = book_find_pair (b, t);
 
-  return at + at - (BookI) book_above (b, t, at);
+  return at + at + (BookI) book_above (b, t, at);
 #else
   BookI at = { 0 };
 
@@ -187,7 +193,8 @@ book_find_codes (const Book *b, const float *x, gsize n, float factor, guint8 *d
       for (guint k = 0; k < 4; k++)
         at[k] = (__m256i) book_find (b, book_load (x + i + 8 * k) * factor);
       at[0] = _mm256_packs_epi16 (_mm256_packs_epi32 (at[0], at[1]), _mm256_packs_epi32 (at[2], at[3]));
-      at[0] = _mm256_shuffle_epi8 (bytes, _mm256_permutevar8x32_epi32 (at[0], order));
+      at[0] = _mm256_and_si256 (_mm256_permutevar8x32_epi32 (at[0], order), _mm256_set1_epi8 (15));
+      at[0] = _mm256_shuffle_epi8 (bytes, at[0]);
       _mm256_storeu_si256 ((__m256i *) (dst + i), at[0]);
     }
 #endif

@@ -2,6 +2,7 @@
 /* The largest magnitude of a run of weights, for the kernels that derive a scale from it. */
 #pragma once
 #include "kernels/numbers.h"
+#include "qconv-types.h"
 
 /* Returns the bits of the largest magnitude. Magnitudes are in the order of their bits, and compilers find the largest
    of integers at full width */
@@ -38,4 +39,13 @@ largest_bits_of_16 (const guint16 *x, gsize n)
       top = magnitude > top ? magnitude : top;
     }
   return (guint16) top;
+}
+
+/* The same of weights: F32, F16 or BF16 */
+static inline float
+largest_weight (QconvDType dtype, const void *src, gsize n)
+{
+  if (dtype == QCONV_F32)
+    return largest_of (src, n);
+  return dtype == QCONV_BF16 ? f32_of_bf16 (largest_bits_of_16 (src, n)) : f32_of_f16 (largest_bits_of_16 (src, n));
 }

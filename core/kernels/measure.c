@@ -12,12 +12,7 @@ QCONV_LEVEL_NAME (qconv_op_amax) (gpointer device, gpointer stream, const QconvA
   if (!qconv_job_amax (&job, args, error))
     return FALSE;
   dst = job.dst;
-  if (job.dtype == QCONV_F32)
-    top = largest_of (job.src, job.n);
-  else if (job.dtype == QCONV_BF16)
-    top = f32_of_bf16 (largest_bits_of_16 (job.src, job.n));
-  else
-    top = f32_of_f16 (largest_bits_of_16 (job.src, job.n));
+  top = largest_weight (job.dtype, job.src, job.n);
   if (top > *dst)
     *dst = top;
   return TRUE;

@@ -159,6 +159,135 @@ test_tails (const QconvKernelLevel *level)
   kernel_each_tail (5, check_tail, level);
 }
 
+/* Blocks of weights at the edges of what a search may estimate */
+typedef enum {
+  EDGE_NORMAL,
+  EDGE_LEVELS,     /* levels under a factor that is tried: the least error is 0 or nearly so */
+  EDGE_THRESHOLDS, /* midway between them */
+  EDGE_STEPS,      /* 256ths of the largest magnitude, and their neighbours */
+  EDGE_EQUAL,      /* magnitudes that are all the same: factors above and below 1 have nearly equal errors */
+  EDGE_ONE,        /* one weight far above the others */
+  EDGE_ZEROS,
+  EDGE_TINY,
+  EDGE_HUGE,
+  EDGE_INFINITE,
+  N_EDGES
+} Edge;
+
+static float
+edge_weight (Edge edge, const float *table, float factor, guint64 *state)
+{
+  guint r = kernel_random (state), level = r % LEVELS, sign = r >> 8 & 1;
+  float random = (float) (gint) (kernel_random (state) % 2001) / 1000.0f - 1.0f;
+
+  switch (edge)
+    {
+    case EDGE_LEVELS:
+      return table[level] * factor;
+    case EDGE_THRESHOLDS:
+      return nextafterf ((table[level] + table[(level + 1) % LEVELS]) / 2.0f * factor, sign ? 2.0f : random);
+    case EDGE_STEPS:
+      return nextafterf (truncf (random * 256.0f) / 256.0f, r % 3 == 0 ? 0.0f : random);
+    case EDGE_EQUAL:
+      return sign ? 1.0f : -1.0f;
+    case EDGE_ONE:
+      return random / 1000.0f;
+    case EDGE_ZEROS:
+      return sign ? 0.0f : -0.0f;
+    case EDGE_TINY:
+      return random * 0x1p-126f;
+    case EDGE_HUGE:
+      return random * 0x1p119f;
+    case EDGE_INFINITE:
+      return r % 7 == 0 ? (sign ? INFINITY : -INFINITY) : random;
+    default:
+      return random * random * random;
+    }
+}
+
+/* The factors of the search, those beside them, and one that it does not try */
+static void
+fill_edges (float *w, gsize n, gsize block, const float *table, guint64 *state)
+{
+  static const float factors[]
+      = { 1.0f, 0.95f, 0.9f, 0.85f, 0.8f, 0.75f, 0.7f, 0.5f, 0.3f, 1.05f, 1.1f, 1.25f, 1.4f, 0.975f, 1.125f, 0.983f };
+
+  for (gsize at = 0; at < n; at += block)
+    {
+      Edge edge = kernel_random (state) % N_EDGES;
+      float factor = factors[kernel_random (state) % G_N_ELEMENTS (factors)];
+      gsize end = MIN (n, at + block), largest = at + kernel_random (state) % (end - at);
+
+      for (gsize i = at; i < end; i++)
+        w[i] = edge_weight (edge, table, factor, state);
+      if (edge < EDGE_ZEROS)
+        w[largest] = kernel_random (state) % 2 ? 1.0f : -1.0f;
+    }
+}
+
+static void
+test_edges (const QconvKernelLevel *level)
+{
+  const gsize rows = 37, cols = 1021, all = rows * cols;
+  g_autofree float *w = g_new (float, all);
+  guint64 state = 11;
+
+  for (gsize block = 16; block <= 256; block *= 2)
+    for (guint i = 0; i < G_N_ELEMENTS (tables); i++)
+      {
+        Matrix m = { QCONV_F32, w, tables[i], rows, cols, block };
+
+        fill_edges (w, all, block, tables[i], &state);
+        assert_equal_levels (level, &m);
+      }
+}
+
+/* Tests that blocks with NaNs leave the others as they are */
+static void
+test_nans (const QconvKernelLevel *level)
+{
+  enum { ROWS = 33, COLS = 1024, BLOCK = 64 };
+  g_autofree float *w = g_new (float, ROWS *COLS);
+  Matrix m = { QCONV_F32, w, tables[0], ROWS, COLS, BLOCK };
+  g_auto (Encoded) want = { 0 }, got = { 0 };
+  guint64 state = 17;
+
+  fill_edges (w, ROWS * COLS, BLOCK, tables[0], &state);
+  for (gsize at = 5; at < ROWS * COLS; at += 3 * BLOCK)
+    w[at] = NAN;
+  encode (qconv_kernel_levels (), "search", &m, NULL, &want);
+  encode (level, "search", &m, NULL, &got);
+  for (gsize b = 0; b < want.n_blocks; b++)
+    if (b % 3 != 0)
+      {
+        g_assert_cmpmem (&got.absmax[b], sizeof (float), &want.absmax[b], sizeof (float));
+        g_assert_cmpmem (got.codes + b * BLOCK / 2, BLOCK / 2, want.codes + b * BLOCK / 2, BLOCK / 2);
+      }
+}
+
+/* Tests tables for which estimates may not hold: without a zero, with large and with equal levels */
+static void
+test_other_tables (const QconvKernelLevel *level)
+{
+  const gsize rows = 32, cols = 1024;
+  g_autofree float *w = g_new (float, rows *cols);
+  float table[LEVELS];
+  guint64 state = 13;
+
+  for (guint kind = 0; kind < 4; kind++)
+    {
+      Matrix m = { QCONV_F32, w, table, rows, cols, 64 };
+
+      for (guint i = 0; i < LEVELS; i++)
+        table[i] = kind == 0   ? (float) i / 7.5f - 1.0f
+                   : kind == 1 ? (float) i - 8.0f
+                   : kind == 2 ? tables[0][i] * 0.4f
+                               : tables[0][i / 2 * 2];
+      fill_edges (w, rows * cols, 64, table, &state);
+      assert_equal_levels (level, &m);
+    }
+}
+
 static guint
 code_at (const Encoded *e, gsize cols, gsize i)
 {
@@ -278,6 +407,9 @@ KERNEL_TESTS (codebook4)
 {
   kernel_add_tests ("/codebook4/kinds", test_kinds);
   kernel_add_tests ("/codebook4/tails", test_tails);
+  kernel_add_tests ("/codebook4/edges", test_edges);
+  kernel_add_tests ("/codebook4/nans", test_nans);
+  kernel_add_tests ("/codebook4/other-tables", test_other_tables);
   kernel_add_tests ("/codebook4/rule", test_rule);
   kernel_add_tests ("/codebook4/never-worse", test_never_worse);
   kernel_add_tests ("/codebook4/refused", test_refused);
