@@ -3,6 +3,7 @@
 #include "cuda-backend.h"
 
 #include "kernels/ggml-grids.h"
+#include "kernels/jobs.h"
 
 /* The lowest compute capability that cuda/meson.build compiles for */
 #define LEAST_MAJOR 7
@@ -328,7 +329,9 @@ new_stream (gpointer device, GError **error)
   QconvCudaStream *s = g_new0 (QconvCudaStream, 1);
 
   s->ordinal = cuda->ordinal;
-  s->scratch = alloc_memory (device, QCONV_CUDA_SCRATCH, error);
+  s->scratch = alloc_memory (device, QCONV_CUDA_SCRATCH + sizeof *s->bad_group, error);
+  if (s->scratch != NULL)
+    s->bad_group = (unsigned long long *) (gpointer) ((guint8 *) s->scratch + QCONV_CUDA_SCRATCH);
   if (s->scratch != NULL
       && qconv_cuda_done (cudaStreamCreateWithFlags (&s->handle, cudaStreamNonBlocking), "no stream", error))
     return s;
@@ -362,8 +365,17 @@ static gboolean
 sync_stream (gpointer device, gpointer stream, GError **error)
 {
   QconvCudaStream *s = stream;
+  const QconvGptqJob job = { .groups = s->n_groups };
+  unsigned long long bad = G_MAXUINT64;
+  cudaError_t code = cudaSuccess, waited;
 
-  return qconv_cuda_done (cudaStreamSynchronize (s->handle), "the device failed", error);
+  if (job.groups > 0)
+    code = cudaMemcpyAsync (&bad, s->bad_group, sizeof bad, cudaMemcpyDeviceToHost, s->handle);
+  waited = cudaStreamSynchronize (s->handle);
+  s->n_groups = 0;
+  if (!qconv_cuda_done (code != cudaSuccess ? code : waited, "the device failed", error))
+    return FALSE;
+  return bad == G_MAXUINT64 || qconv_job_gptq_no_group (&job, (gsize) (bad >> 32), (gint32) (bad & G_MAXUINT32), error);
 }
 
 /* The only symbol of the module. Each core thread has a stream; devices are shared */

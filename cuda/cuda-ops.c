@@ -67,20 +67,19 @@ DEFINE_OP (thin_product, QconvThinJob, qconv_job_thin (&job, args, FALSE, error)
 DEFINE_OP (thin_product_transposed, QconvThinJob, qconv_job_thin (&job, args, TRUE, error), qconv_cuda_thin)
 DEFINE_OP (gram, QconvGramJob, qconv_job_gram (&job, args, error), qconv_cuda_gram)
 
+/* Whether all groups exist shows when the stream is waited for */
 static gboolean
 run_gptq_indexed (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  const char *what = "operation gptq-decode-indexed failed";
+  const char *what = "operation gptq-decode-indexed does not start";
+  QconvCudaStream *s = stream;
   QconvGptqJob job;
-  gsize first;
-  gint32 index;
 
-  if (!qconv_job_gptq (&job, args, TRUE, error) || !enter (stream, error)
-      || !qconv_cuda_done (qconv_cuda_gptq_bad_index (&job, stream, &first, &index), what, error))
+  if (!qconv_job_gptq (&job, args, TRUE, error) || !enter (s, error)
+      || !qconv_cuda_done (qconv_cuda_gptq_look (&job, s), what, error))
     return FALSE;
-  if (first < job.cols)
-    return qconv_job_gptq_no_group (&job, first, index, error);
-  return qconv_cuda_done (qconv_cuda_gptq (&job, stream), what, error);
+  s->n_groups = job.groups;
+  return qconv_cuda_done (qconv_cuda_gptq (&job, s), what, error);
 }
 
 static gboolean

@@ -23,11 +23,16 @@
  *
  * @ordinal: the device, as the runtime counts
  * @scratch: QCONV_CUDA_SCRATCH bytes of the device, which the operations of this stream use one after another
+ * @n_groups: of the last operation "gptq-decode-indexed" that was enqueued and not waited for; 0: none
+ * @bad_group: 8 bytes of the device, which count if @n_groups is not 0: the first column of these operations whose
+ *   group does not exist, in the upper half, and that group in the lower one; all bits: there is none
  */
 typedef struct {
   cudaStream_t handle;
   int ordinal;
   void *scratch;
+  gsize n_groups;
+  unsigned long long *bad_group;
 } QconvCudaStream;
 
 #ifdef __cplusplus
@@ -65,10 +70,8 @@ cudaError_t qconv_cuda_w4a8 (const QconvW4a8Job *job, const QconvCudaStream *str
 /* Waits for the device. Sets @top to the largest magnitude of the weights */
 cudaError_t qconv_cuda_w4a8_top (const QconvW4a8Job *job, const QconvCudaStream *stream, float *top);
 cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *stream);
-/* Waits for the device. Sets @first to the first column whose group does not exist and @index to that group, or @first
-   to the number of columns or above */
-cudaError_t qconv_cuda_gptq_bad_index (const QconvGptqJob *job, const QconvCudaStream *stream, gsize *first,
-                                       gint32 *index);
+/* Looks for a column whose group does not exist, for @stream->bad_group */
+cudaError_t qconv_cuda_gptq_look (const QconvGptqJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_scaled (const QconvScaledJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_product (const QconvProductJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_thin (const QconvThinJob *job, const QconvCudaStream *stream);

@@ -16,24 +16,17 @@ find_bad_index (QconvGptqJob job, unsigned long long *first)
   gsize i = (gsize) blockIdx.x * blockDim.x + threadIdx.x;
 
   if (i < job.cols && !gptq_is_group (&job, job.index[i]))
-    atomicMin (first, (unsigned long long) i);
+    atomicMin (first, (unsigned long long) i << 32 | (guint32) job.index[i]);
 }
 
 extern "C" cudaError_t
-qconv_cuda_gptq_bad_index (const QconvGptqJob *job, const QconvCudaStream *stream, gsize *first, gint32 *index)
+qconv_cuda_gptq_look (const QconvGptqJob *job, const QconvCudaStream *stream)
 {
-  unsigned long long *on_device = (unsigned long long *) stream->scratch, found = 0;
-  cudaError_t error = cudaMemsetAsync (on_device, 0xff, sizeof *on_device, stream->handle);
+  cudaError_t error = cudaSuccess;
 
-  if (error == cudaSuccess)
-    error = launch (find_bad_index, blocks_of (job->cols, THREADS), THREADS, false, stream, *job, on_device);
-  if (error == cudaSuccess)
-    error = cudaMemcpyAsync (&found, on_device, sizeof found, cudaMemcpyDeviceToHost, stream->handle);
-  if (error == cudaSuccess)
-    error = cudaStreamSynchronize (stream->handle);
-  *first = (gsize) found;
-  if (error != cudaSuccess || *first >= job->cols)
+  if (stream->n_groups == 0)
+    error = cudaMemsetAsync (stream->bad_group, 0xff, sizeof *stream->bad_group, stream->handle);
+  if (error != cudaSuccess)
     return error;
-  error = cudaMemcpyAsync (index, job->index + *first, sizeof *index, cudaMemcpyDeviceToHost, stream->handle);
-  return error == cudaSuccess ? cudaStreamSynchronize (stream->handle) : error;
+  return launch (find_bad_index, blocks_of (job->cols, THREADS), THREADS, false, stream, *job, stream->bad_group);
 }

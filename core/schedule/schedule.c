@@ -34,6 +34,8 @@ struct _Schedule {
   GCond changed;
   GPtrArray *active; /* Active, in the order of their items */
   GPtrArray *idle;   /* Arena: blocks that no task uses */
+  gboolean crowded;  /* idle blocks are in the way of a task or an item */
+  guint n_dropping;  /* threads that free blocks */
   GPtrArray *shares; /* Share: those that idle threads may help with */
   guint n_running, n_threads;
   GPtrArray *threads; /* GThread; the calling thread works too and is not among them */
@@ -48,33 +50,50 @@ alloc_memory (const Schedule *s, gsize n)
   return s->ops->alloc != NULL ? s->ops->alloc (s->data, n) : g_aligned_alloc (n, 1, ARENA_ALIGN);
 }
 
+/* Frees all idle blocks. The caller holds the lock, but not meanwhile: memory of a device takes long */
 static void
 drop_idle (Schedule *s)
 {
-  while (s->idle->len > 0)
-    {
-      Arena *a = g_ptr_array_steal_index_fast (s->idle, s->idle->len - 1);
+  GPtrArray *idle = g_steal_pointer (&s->idle);
+  guint64 size = 0;
 
-      s->used -= a->size;
+  s->idle = g_ptr_array_new ();
+  s->crowded = FALSE;
+  s->n_dropping++;
+  g_mutex_unlock (&s->lock);
+  for (guint i = 0; i < idle->len; i++)
+    {
+      Arena *a = g_ptr_array_index (idle, i);
+
+      size += a->size;
       if (s->ops->free != NULL)
         s->ops->free (s->data, a->base);
       else
         g_aligned_free (a->base);
       g_free (a);
     }
+  g_ptr_array_unref (idle);
+  g_mutex_lock (&s->lock);
+  s->n_dropping--;
+  s->used -= size;
+  g_cond_broadcast (&s->changed);
 }
 
+/* Returns whether there is room for @n bytes. If there will be when idle blocks are freed, work() does that and asks
+   again */
 static gboolean
 fits (Schedule *s, gsize n)
 {
-  if (s->used + n > s->memory)
-    drop_idle (s);
+  if (s->used + n <= s->memory)
+    return TRUE;
+  s->crowded = s->idle->len > 0;
   /* If no task runs, no memory can become free, so the request is granted. The plan checked that one task alone
      fits */
-  return s->used + n <= s->memory || s->n_running == 0;
+  return s->n_running == 0 && !s->crowded && s->n_dropping == 0;
 }
 
-/* Returns an idle or new block of at least @n bytes, or NULL if there is no room */
+/* Returns an idle block of at least @n bytes, or a new one, whose memory run_task() allocates; NULL if there is no
+   room */
 static Arena *
 take_block (Schedule *s, gsize n)
 {
@@ -89,7 +108,6 @@ take_block (Schedule *s, gsize n)
   if (!fits (s, n))
     return NULL;
   a = g_new0 (Arena, 1);
-  a->base = alloc_memory (s, arena_round (n));
   a->size = arena_round (n);
   s->used += a->size;
   return a;
@@ -201,8 +219,8 @@ task_waits (const Schedule *s)
   return waits;
 }
 
-/* Runs one task. The last task of a phase takes its item to the next phase. The caller holds the lock; the task runs
-   without it */
+/* Runs one task, which gets memory if @block has none. The last task of a phase takes its item to the next phase. The
+   caller holds the lock; the task runs, and gets memory, without it */
 static void
 run_task (Schedule *s, Active *a, Arena *block)
 {
@@ -214,6 +232,8 @@ run_task (Schedule *s, Active *a, Arena *block)
   if (task_waits (s))
     start_thread (s);
   g_mutex_unlock (&s->lock);
+  if (block->base == NULL)
+    block->base = alloc_memory (s, block->size);
   ok = !g_cancellable_set_error_if_cancelled (s->cancellable, &error)
        && s->ops->run (s->data, a->item, task, block, s, &error);
   g_mutex_lock (&s->lock);
@@ -327,6 +347,8 @@ work (gpointer data)
 
       if (a != NULL)
         run_task (s, a, block);
+      else if (s->crowded)
+        drop_idle (s);
       else if (!help (s))
         g_cond_wait (&s->changed, &s->lock);
     }
@@ -358,7 +380,9 @@ qconv_schedule_run (const ScheduleOps *ops, gpointer data, guint n_items, const 
     g_thread_join (g_ptr_array_index (s.threads, i));
   g_ptr_array_unref (s.threads);
   g_ptr_array_unref (s.active);
+  g_mutex_lock (&s.lock);
   drop_idle (&s);
+  g_mutex_unlock (&s.lock);
   g_ptr_array_unref (s.idle);
   g_ptr_array_unref (s.shares);
   g_mutex_clear (&s.lock);

@@ -22,7 +22,8 @@ typedef struct _Schedule Schedule;
  * @run: runs one task, which may call qconv_schedule_share()
  * @advance: takes the item to its next phase, on one thread, after the last task of a phase; *more = FALSE: the item is
  *   done and has freed what it held
- * @alloc, @free: (nullable): memory for arenas, aligned to ARENA_ALIGN; any thread. NULL: that of GLib
+ * @alloc, @free: (nullable): memory for arenas, aligned to ARENA_ALIGN; any thread, several at a time. NULL: that of
+ *   GLib
  */
 typedef struct {
   gsize (*kept_cost) (gpointer data, guint item);

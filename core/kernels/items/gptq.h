@@ -52,7 +52,8 @@ gptq_unit (const QconvGptqJob *job, gsize unit)
             group++;
             end += job->group;
           }
-        of = job->index != NULL ? (gsize) job->index[col + i] : group;
+        /* A device finds out later that a group does not exist */
+        of = job->index == NULL ? group : gptq_is_group (job, job->index[col + i]) ? (gsize) job->index[col + i] : 0;
         y[i] = gptq_item (job->packed ? word >> (4 * i) & 15 : codes[i], zeros[of], scales[of]);
       }
     else

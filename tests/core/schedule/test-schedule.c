@@ -353,6 +353,100 @@ test_round (void)
   qconv_progress_clear (&p);
 }
 
+/* ---- Memory of the caller ---- */
+
+/* @in_use, @most: bytes that were allocated */
+typedef struct {
+  GMutex lock;
+  Schedule *schedule;
+  GHashTable *sizes; /* memory -> bytes */
+  gsize in_use, most;
+  guint n_freed;
+} Memory;
+
+static gboolean
+do_nothing (gpointer data, guint task, guint worker, GError **error)
+{
+  return TRUE;
+}
+
+/* Asks the scheduler for something, which waits forever if the scheduler waits for this function */
+static void
+call_schedule (Memory *m)
+{
+  Schedule *s;
+
+  g_mutex_lock (&m->lock);
+  s = m->schedule;
+  g_mutex_unlock (&m->lock);
+  if (s != NULL)
+    qconv_schedule_share (s, 1, 1, do_nothing, NULL, NULL);
+}
+
+static guint8 *
+slow_alloc (gpointer data, gsize n)
+{
+  Memory *m = data;
+  guint8 *memory = g_aligned_alloc (n, 1, ARENA_ALIGN);
+
+  call_schedule (m);
+  g_mutex_lock (&m->lock);
+  g_hash_table_insert (m->sizes, memory, GSIZE_TO_POINTER (n));
+  m->in_use += n;
+  m->most = MAX (m->most, m->in_use);
+  g_mutex_unlock (&m->lock);
+  return memory;
+}
+
+static void
+slow_free (gpointer data, guint8 *memory)
+{
+  Memory *m = data;
+
+  call_schedule (m);
+  g_mutex_lock (&m->lock);
+  m->in_use -= GPOINTER_TO_SIZE (g_hash_table_lookup (m->sizes, memory));
+  m->n_freed++;
+  g_mutex_unlock (&m->lock);
+  g_aligned_free (memory);
+}
+
+static gboolean
+note_schedule (gpointer data, guint item, guint task, Arena *arena, Schedule *schedule, GError **error)
+{
+  Memory *m = data;
+
+  memset (arena->base, (int) task, arena->size);
+  g_mutex_lock (&m->lock);
+  m->schedule = schedule;
+  g_mutex_unlock (&m->lock);
+  g_usleep (50);
+  return TRUE;
+}
+
+static gboolean
+end_item (gpointer data, guint item, gboolean *more, GError **error)
+{
+  *more = FALSE;
+  return TRUE;
+}
+
+/* Tests that the scheduler goes on while memory is allocated and freed, within the budget */
+static void
+test_memory (gconstpointer data)
+{
+  static const ScheduleOps slow = { no_cost, task_cost, n_tasks, note_schedule, end_item, slow_alloc, slow_free };
+  Memory m = { .sizes = g_hash_table_new (NULL, NULL) };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (qconv_schedule_run (&slow, &m, N_ITEMS, &(Limits) { 1 << 19, GPOINTER_TO_UINT (data) }, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (m.most, <=, 1 << 19);
+  g_assert_cmpuint (m.in_use, ==, 0);
+  g_assert_cmpuint (m.n_freed, >, 3);
+  g_hash_table_unref (m.sizes);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -370,5 +464,7 @@ main (int argc, char **argv)
   g_test_add_func ("/schedule/share-cancel", test_share_cancel);
   g_test_add_func ("/schedule/reached", test_reached);
   g_test_add_func ("/schedule/skipped", test_skipped);
+  g_test_add_data_func ("/schedule/memory/1", GUINT_TO_POINTER (1), test_memory);
+  g_test_add_data_func ("/schedule/memory/4", GUINT_TO_POINTER (4), test_memory);
   return g_test_run ();
 }
