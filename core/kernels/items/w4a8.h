@@ -85,27 +85,26 @@ w4a8_code_to_try (guint8 first, guint i)
   return (guint8) (i == 1 ? MAX (first, 2) - 1 : MIN (first + 1, W4A8_LARGEST_CODE));
 }
 
-/* Returns the level that a code is compared by: the level itself, or its step if @scale is not NULL */
-QCONV_ITEM float
-w4a8_place (const QconvW4a8Job *job, guint i, const float *scale)
+/* Sets the steps of all levels */
+QCONV_ITEM void
+w4a8_fill_steps (const QconvW4a8Job *job, float scale, float steps[W6A8_LEVELS])
 {
-  return scale != NULL ? w4a8_step (w4a8_level (job, i), *scale) : w4a8_level (job, i);
+  for (guint i = 0; i < job->n_levels; i++)
+    steps[i] = w4a8_step (w4a8_level (job, i), scale);
 }
 
-/* Returns the nearest of the places, which ascend: compares the last one below @x and the next one, and takes the lower
-   if both are as far. Steps may repeat */
+/* Returns which of @n levels or steps is nearest to @x. They ascend; steps may repeat. Compares the last one below @x
+   with the next one, and takes the lower if both are as far. */
 QCONV_ITEM guint
-w4a8_nearest (const QconvW4a8Job *job, float x, const float *scale)
+w4a8_nearest (const float *places, guint n, float x)
 {
   guint below = 0, low, high;
 
-  for (guint by = 32; by > 0; by /= 2)
-    if (below + by <= job->n_levels && w4a8_place (job, below + by - 1, scale) < x)
-      below += by;
+  for (guint i = 0; i < n; i++)
+    below += places[i] < x;
   low = below > 0 ? below - 1 : 0;
-  high = MIN (below, job->n_levels - 1);
-  return magnitude_of (x - w4a8_place (job, high, scale)) < magnitude_of (x - w4a8_place (job, low, scale)) ? high
-                                                                                                            : low;
+  high = MIN (below, n - 1);
+  return magnitude_of (x - places[high]) < magnitude_of (x - places[low]) ? high : low;
 }
 
 /* Returns the number of the level nearest to @w under the group's own scale */
@@ -115,7 +114,7 @@ w4a8_choose (const QconvW4a8Job *job, float w, float scale)
   float x = w / scale, highest = w4a8_highest (job);
 
   if (job->levels != NULL)
-    return w4a8_nearest (job, x, NULL);
+    return w4a8_nearest (job->levels, job->n_levels, x);
   x = x > job->lowest ? (x < highest ? x : highest) : job->lowest;
   return (guint) (w4a8_round (x) - job->lowest);
 }
@@ -194,9 +193,9 @@ w4a8_row_scale (float peak)
   return w4a8_floored (peak / W4A8_LARGEST_STEP);
 }
 
-/* Returns the squared error of the steps under @scale */
+/* Returns the squared error of the nearest steps */
 QCONV_ITEM float
-w4a8_error (const QconvW4a8Job *job, const float *w, float row_scale, float scale)
+w4a8_error (const QconvW4a8Job *job, const float *w, float row_scale, const float *steps)
 {
   float errors[W4A8_SUMS] = { 0.0f };
 
@@ -206,7 +205,7 @@ w4a8_error (const QconvW4a8Job *job, const float *w, float row_scale, float scal
       for (guint k = 0; k < W4A8_SUMS; k++)
         if (i + k < job->group)
           {
-            float x = w[i + k] / row_scale, d = w4a8_place (job, w4a8_nearest (job, x, &scale), &scale) - x;
+            float x = w[i + k] / row_scale, d = steps[w4a8_nearest (steps, job->n_levels, x)] - x;
 
             errors[k] += d * d;
           }
@@ -218,15 +217,17 @@ w4a8_error (const QconvW4a8Job *job, const float *w, float row_scale, float scal
 QCONV_ITEM guint8
 w4a8_search (const QconvW4a8Job *job, const float *w, float row_scale, guint8 first)
 {
-  float least = w4a8_error (job, w, row_scale, f32_of_e4m3 (first));
+  float steps[W6A8_LEVELS], least = 0.0f;
   guint8 best = first;
 
-  for (guint i = 1; i < W4A8_N_TRIED; i++)
+  for (guint i = 0; i < W4A8_N_TRIED; i++)
     {
       guint8 code = w4a8_code_to_try (first, i);
-      float error = w4a8_error (job, w, row_scale, f32_of_e4m3 (code));
+      float error;
 
-      if (error < least)
+      w4a8_fill_steps (job, f32_of_e4m3 (code), steps);
+      error = w4a8_error (job, w, row_scale, steps);
+      if (i == 0 || error < least)
         {
           least = error;
           best = code;
@@ -250,7 +251,7 @@ QCONV_ITEM void
 w4a8_finish_group (const QconvW4a8Job *job, gsize k, float own, float row_scale)
 {
   const float *w = job->src + k * job->group;
-  float scale = own / row_scale;
+  float scale = own / row_scale, steps[W6A8_LEVELS];
 
   if (job->e4m3)
     {
@@ -263,7 +264,9 @@ w4a8_finish_group (const QconvW4a8Job *job, gsize k, float own, float row_scale)
     }
   else
     ((float *) job->scales)[k] = scale;
+  w4a8_fill_steps (job, scale, steps);
   for (gsize i = 0; i < job->group; i++)
     w4a8_store_code (job, k * job->group + i,
-                     job->fitted ? w4a8_nearest (job, w[i] / row_scale, &scale) : w4a8_choose (job, w[i], own));
+                     job->fitted ? w4a8_nearest (steps, job->n_levels, w[i] / row_scale)
+                                 : w4a8_choose (job, w[i], own));
 }
