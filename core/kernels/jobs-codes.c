@@ -288,8 +288,11 @@ qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error)
       || !qconv_kernel_count (&args[8], "group", &job->group, error))
     return FALSE;
   if ((job->group != 4 && (job->group == 0 || job->group % W4A8_SUMS != 0)) || job->group > W4A8_LARGEST_GROUP
-      || job->cols % job->group != 0 || (six && table))
-    return qconv_fail (error, QCONV_ERROR_BUG, "the group or the levels do not fit");
+      || job->cols % job->group != 0)
+    return qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " columns have no groups of %" G_GSIZE_FORMAT,
+                       job->cols, job->group);
+  if (six && table)
+    return qconv_fail (error, QCONV_ERROR_BUG, "codes of 6 bits have no table of levels");
   job->groups = job->cols / job->group;
   if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK (QCONV_F32), job->rows, job->cols, error)
       || (table && !qconv_kernel_fits (&args[1], "levels", QCONV_MASK (QCONV_F32), 1, W4A8_LEVELS, error))

@@ -183,11 +183,11 @@ qconv_job_scaled (QconvScaledJob *job, const QconvArg *args, GError **error)
 {
   job->w = qconv_kernel_out (&args[0]);
   job->x = qconv_kernel_in (&args[1]);
-  job->n = qconv_kernel_items (&args[0]);
   job->scale = (float) args[2].f;
   if (!qconv_kernel_fits (&args[0], "sums", QCONV_MASK (QCONV_F32), 0, 0, error)
       || !qconv_kernel_fits (&args[1], "other", QCONV_MASK (QCONV_F32), 0, 0, error))
     return FALSE;
+  job->n = qconv_kernel_items (&args[0]);
   return job->n == qconv_kernel_items (&args[1])
          || qconv_fail (error, QCONV_ERROR_BUG, "sums have %" G_GSIZE_FORMAT " items, other has %" G_GSIZE_FORMAT,
                         job->n, qconv_kernel_items (&args[1]));

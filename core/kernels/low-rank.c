@@ -60,14 +60,22 @@ qconv_low_rank_scratch (guint64 rows, guint64 cols, guint width)
   return find_sizes (&z, rows, cols, width) ? z.total : G_MAXUINT64;
 }
 
-/* Fails unless @b has room for @rows times @width F32 where @s works. @s: (nullable): NULL: in host memory */
+/* Fails unless @b lies where @s works. @s: (nullable): NULL: in host memory */
+static gboolean
+check_place (const QconvStream *s, const QconvBuffer *b, const char *what, GError **error)
+{
+  return b->size == 0 || (b->data == NULL) == (s != NULL && s->device != NULL)
+         || qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "low rank: %s is not where the stream works", what);
+}
+
+/* Fails unless @b has room for @rows times @width F32 there */
 static gboolean
 check_floats (const QconvStream *s, const QconvBuffer *b, const char *what, guint64 rows, guint64 width, GError **error)
 {
   guint64 bytes;
 
-  if (b->size > 0 && (b->data == NULL) != (s != NULL && s->device != NULL))
-    return qconv_fail (error, QCONV_ERROR_UNSUPPORTED, "low rank: %s is not where the stream works", what);
+  if (!check_place (s, b, what, error))
+    return FALSE;
   if (b->dtype != QCONV_F32)
     return qconv_fail (error, QCONV_ERROR_BUG, "low rank: %s has type %s, not F32", what, qconv_dtype_name (b->dtype));
   if (!g_uint64_checked_mul (&bytes, rows, width) || !g_uint64_checked_mul (&bytes, bytes, sizeof (float))
@@ -125,10 +133,10 @@ open_work (LowRankWork *w, const QconvBuffer *matrix, GError **error)
 
   if (!check_width (l, error) || !check_floats (w->stream, matrix, "the matrix", l->rows, l->cols, error)
       || !check_floats (w->stream, l->up, "the left factor", l->rows, l->width, error)
-      || !check_floats (w->stream, l->down, "the right factor", l->cols, l->width, error))
+      || !check_floats (w->stream, l->down, "the right factor", l->cols, l->width, error)
+      || !check_place (w->stream, l->scratch, "the scratch", error))
     return FALSE;
-  if (!find_sizes (&z, l->rows, l->cols, l->width) || z.total > l->scratch->size
-      || (l->scratch->data == NULL) != (w->stream->device != NULL))
+  if (!find_sizes (&z, l->rows, l->cols, l->width) || z.total > l->scratch->size)
     return qconv_fail (error, QCONV_ERROR_BUG, "low rank: the scratch has %" G_GSIZE_FORMAT " bytes, too few",
                        l->scratch->size);
   w->thin = take_part (l->scratch, &at, z.thin, QCONV_F32);
@@ -181,8 +189,8 @@ multiply_piece (gpointer data, guint task, guint worker, GError **error)
   const Product *p = data;
   const gsize width = p->w->l->width, height = (gsize) (p->transposed ? p->cols : p->rows);
   const gsize first = (gsize) task * p->piece, n = MIN (p->piece, height - first), cols = (gsize) p->cols;
-  const gsize skip = (p->transposed ? first : first * cols) * sizeof (float), left = p->matrix->size - skip;
-  QconvBuffer matrix = part_of (p->matrix, skip, left, QCONV_F32);
+  const gsize skip = MIN ((p->transposed ? first : first * cols) * sizeof (float), p->matrix->size);
+  QconvBuffer matrix = part_of (p->matrix, skip, p->matrix->size - skip, QCONV_F32);
   QconvBuffer product = part_of (p->product, first * width * sizeof (float), n * width * sizeof (float), QCONV_F32);
   const QconvArg args[] = { QCONV_BUF (&matrix),
                             QCONV_BUF (p->factor),
@@ -247,20 +255,18 @@ static gboolean
 add_gram (LowRankWork *w, guint chunk, GError **error)
 {
   const gsize square = (gsize) w->l->width * w->l->width;
-  const gsize most = w->small.data != NULL ? square : LOW_RANK_PIECE / sizeof (double);
-  const double *more = (const double *) (gpointer) w->small.data + chunk * square;
+  const gboolean on_host = w->small.data != NULL;
+  const gsize most = on_host ? square : LOW_RANK_PIECE / sizeof (double);
+  const double *more = on_host ? w->host_small + chunk * square : (const double *) (gpointer) w->piece;
 
   for (gsize at = 0; at < square; at += most)
     {
       gsize n = MIN (most, square - at);
 
-      if (w->small.data == NULL)
-        {
-          more = (const double *) (gpointer) w->piece;
-          if (!qconv_stream_read (w->stream, &w->small, (chunk * square + at) * sizeof (double), n * sizeof (double),
-                                  w->piece, error))
-            return FALSE;
-        }
+      if (!on_host
+          && !qconv_stream_read (w->stream, &w->small, (chunk * square + at) * sizeof (double), n * sizeof (double),
+                                 w->piece, error))
+        return FALSE;
       for (gsize i = 0; i < n; i++)
         w->host_small[at + i] += more[i];
     }

@@ -25,8 +25,6 @@
 #define BLOCK_ITEMS ((gsize) 1 << 16)
 /* Rows from which one task subtracts the product: the operation copies a matrix for them */
 #define PRODUCT_ROWS 64
-/* Numbers of a thin matrix that are put into another order at a time, in host memory */
-#define PIECE_ITEMS ((gsize) 1 << 17)
 
 /**
  * Worker: what a thread has of its own while tasks run.
@@ -185,64 +183,14 @@ round_factor (Search *s, QconvBuffer *floats, gsize n, GError **error)
          && nunchaku_copy (s->t, s->view_half, floats, error);
 }
 
-/* Takes the first columns of @s->up as the left factor. @piece: 2 * PIECE_ITEMS */
-static gboolean
-take_left (Search *s, float *piece, GError **error)
-{
-  const gsize kept = MIN (s->rank, s->width), most = PIECE_ITEMS / MAX (s->width, s->rank);
-  float *left = piece + PIECE_ITEMS;
-
-  memset (left, 0, PIECE_ITEMS * sizeof *left);
-  for (gsize first = 0; first < s->rows; first += most)
-    {
-      gsize n = MIN (most, s->rows - first);
-
-      if (!qconv_stream_read (s->t->stream, s->up, first * s->width * sizeof *piece, n * s->width * sizeof *piece,
-                              piece, error))
-        return FALSE;
-      for (gsize row = 0; row < n; row++)
-        memcpy (left + row * s->rank, piece + row * s->width, kept * sizeof *left);
-      if (!qconv_stream_write (s->t->stream, s->left, first * s->rank * sizeof *left, n * s->rank * sizeof *left, left,
-                               error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-/* Takes the first columns of @s->down as rows of the right factor. @piece: 2 * PIECE_ITEMS */
-static gboolean
-take_right (Search *s, float *piece, GError **error)
-{
-  const gsize kept = MIN (s->rank, s->width), most = PIECE_ITEMS / s->width;
-  float *right = piece + PIECE_ITEMS;
-
-  if (kept < s->rank && !nunchaku_fill (s->t, s->right, 0.0f, error))
-    return FALSE;
-  for (gsize first = 0; first < s->cols; first += most)
-    {
-      gsize n = MIN (most, s->cols - first), together = n == s->cols ? kept : 1;
-
-      if (!qconv_stream_read (s->t->stream, s->down, first * s->width * sizeof *piece, n * s->width * sizeof *piece,
-                              piece, error))
-        return FALSE;
-      for (gsize k = 0; k < kept; k++)
-        for (gsize i = 0; i < n; i++)
-          right[k * n + i] = piece[i * s->width + k];
-      for (gsize k = 0; k < kept; k += together)
-        if (!qconv_stream_write (s->t->stream, s->right, (k * s->cols + first) * sizeof *right,
-                                 together * n * sizeof *right, right + k * n, error))
-          return FALSE;
-    }
-  return TRUE;
-}
-
 /* Takes the largest singular vectors as the factors of this round. The singular values go into the left one. */
 static gboolean
 take_factors (Search *s, GError **error)
 {
-  g_autofree float *piece = g_new (float, 2 * PIECE_ITEMS);
+  const NunchakuThin left = { s->t, s->up, s->left, s->rows, s->width, s->rank, FALSE };
+  const NunchakuThin right = { s->t, s->down, s->right, s->cols, s->width, s->rank, TRUE };
 
-  return take_left (s, piece, error) && take_right (s, piece, error)
+  return nunchaku_take_columns (&left, error) && nunchaku_take_columns (&right, error)
          && round_factor (s, s->left, s->rows * s->rank, error) && round_factor (s, s->right, s->rank * s->cols, error);
 }
 

@@ -16,7 +16,7 @@ enum { ROUNDS = 7, COLS = 4096, ROWS = 8192, ITEMS = ROWS * COLS };
  *
  * @input: dtype of the first argument
  * @output: dtype of the result if it has as many items as the input; else 0
- * @group: columns of a rotation, or size of a block
+ * @group: columns of a rotation, size of a block, or bits of a code
  */
 typedef struct {
   const char *name, *op;
@@ -68,6 +68,8 @@ static const Measure measures[] = {
   { "gptq8-act-order", "gptq-decode-indexed", QCONV_U8, QCONV_F32, 128 },
   { "int4-group-rtn", "int4-group-encode-rtn", QCONV_F32, 0, 128 },
   { "int4-group-search", "int4-group-encode-search", QCONV_F32, 0, 128 },
+  { "w4a8", "w4a8-encode", QCONV_F32, 0, 4 },
+  { "w6a8-search", "w4a8-encode", QCONV_F32, 0, 6 },
   { "nf4-rtn", "codebook4-encode-rtn", QCONV_BF16, 0, 64 },
   { "nf4-rtn-f32", "codebook4-encode-rtn", QCONV_F32, 0, 64 },
   { "nf4-search", "codebook4-encode-search", QCONV_BF16, 0, 64 },
@@ -77,6 +79,10 @@ static const Measure measures[] = {
   { "squared-error", "squared-error", QCONV_BF16, 0 },
   { "squared-error-f32", "squared-error", QCONV_F32, 0 },
 };
+
+/* Like NF4's */
+static const float levels[16]
+    = { -1.0f, -0.7f, -0.5f, -0.4f, -0.3f, -0.2f, -0.1f, 0.0f, 0.08f, 0.16f, 0.25f, 0.34f, 0.44f, 0.56f, 0.7f, 1.0f };
 
 typedef struct {
   float *wide;
@@ -143,12 +149,35 @@ is_int_op (const QconvOp *op)
   return strcmp (op->name, "convrot") == 0 || g_str_has_prefix (op->name, "int");
 }
 
+/* Encodes groups of 16 with 4 or 6 bits. @in: the first argument */
+static gboolean
+run_w4a8_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
+{
+  enum { GROUP = 16 };
+  gboolean four = m->group == 4;
+  QconvBuffer table = QCONV_BUFFER (levels, sizeof levels, QCONV_F32);
+  QconvBuffer codes = QCONV_BUFFER (mem->out, four ? ITEMS / 2 : ITEMS, four ? QCONV_U4 : QCONV_U8);
+  QconvBuffer scales = QCONV_BUFFER (mem->scales, ITEMS / GROUP, QCONV_F8_E4M3);
+  QconvBuffer row_scales = QCONV_BUFFER (mem->out + ITEMS, ROWS * 4, QCONV_F32);
+  QconvBuffer scratch = QCONV_BUFFER (mem->out + 2 * (gsize) ITEMS, COLS / GROUP * 4, QCONV_F32);
+  const QconvArg args[] = { in,
+                            QCONV_BUF (four ? &table : NULL),
+                            QCONV_BUF (&codes),
+                            QCONV_BUF (&scales),
+                            QCONV_BUF (&row_scales),
+                            QCONV_BUF (&scratch),
+                            QCONV_I (ROWS),
+                            QCONV_I (COLS),
+                            QCONV_I (GROUP),
+                            QCONV_I (four ? 0 : 1) };
+
+  return op->run (NULL, NULL, args, error);
+}
+
 /* Runs an operation on a table of 16 levels like NF4's. @in: its first argument */
 static gboolean
 run_table_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
 {
-  static const float levels[16]
-      = { -1.0f, -0.7f, -0.5f, -0.4f, -0.3f, -0.2f, -0.1f, 0.0f, 0.08f, 0.16f, 0.25f, 0.34f, 0.44f, 0.56f, 0.7f, 1.0f };
   QconvBuffer table = QCONV_BUFFER (levels, sizeof levels, QCONV_F32);
   QconvBuffer absmax = QCONV_BUFFER (mem->scales, ITEMS / m->group * 4, QCONV_F32);
   QconvBuffer codes = QCONV_BUFFER (mem->out, ITEMS / 2, QCONV_U4);
@@ -252,6 +281,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
   if (!(is_int_op (op)                             ? run_int_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "gptq")      ? run_gptq_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "codebook4") ? run_table_op (mem, m, op, args[0], &error)
+        : g_str_has_prefix (op->name, "w4a8")      ? run_w4a8_op (mem, m, op, args[0], &error)
         : strcmp (op->name, "add-product") == 0    ? run_product_op (mem, op, &error)
                                                    : op->run (NULL, NULL, args, &error)))
     g_error ("%s: %s", op->name, error->message);

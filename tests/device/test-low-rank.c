@@ -85,11 +85,13 @@ assert_same_steps (guint rows, guint cols, guint width)
   g_assert_cmpmem (downs, down_n * 4, downs + down_n, down_n * 4);
 }
 
-/* Tests shapes whose factors are one piece, several pieces, and wider than the matrix has directions */
+/* Tests shapes whose factors are one piece, several pieces, and wider than the matrix has directions; the last one has
+   Gram matrices of several pieces */
 static void
 test_steps (void)
 {
-  static const guint shapes[][3] = { { 40, 70, 12 }, { 3000, 64, 24 }, { 64, 3000, 24 }, { 1100, 90, 64 } };
+  static const guint shapes[][3]
+      = { { 40, 70, 12 }, { 3000, 64, 24 }, { 64, 3000, 24 }, { 1100, 90, 64 }, { 1100, 260, 250 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (shapes); i++)
     assert_same_steps (shapes[i][0], shapes[i][1], shapes[i][2]);

@@ -153,8 +153,9 @@ test_scaled_refused (const QconvKernelLevel *level)
 {
   float x[4] = { 0 };
   QconvBuffer b = QCONV_BUFFER (x, sizeof x, QCONV_F32), small = QCONV_BUFFER (x, 12, QCONV_F32);
-  QconvBuffer half = QCONV_BUFFER (x, sizeof x, QCONV_F16);
+  QconvBuffer half = QCONV_BUFFER (x, sizeof x, QCONV_F16), nibbles = QCONV_BUFFER (x, sizeof x, QCONV_U4);
   const QconvArg bad[][3] = { { QCONV_BUF (&b), QCONV_BUF (&small), QCONV_F (1) },
+                              { QCONV_BUF (&nibbles), QCONV_BUF (&nibbles), QCONV_F (1) },
                               { QCONV_BUF (&half), QCONV_BUF (&half), QCONV_F (1) },
                               { QCONV_BUF (&b), QCONV_BUF (&half), QCONV_F (1) } };
 
