@@ -152,20 +152,27 @@ test_source (gconstpointer target)
 
 /* ---- LoRAs ---- */
 
-/* Tests that a device adds LoRAs to plain and to stored weights, for encoders on either side. Three files change the
-   same layers, of which the host adds the second */
+/* Returns: (transfer full): three files that change the same layers, of which the host adds the second */
+static char **
+make_loras (void)
+{
+  g_autofree char *lora = make_lora (FALSE), *hosts = make_lora (TRUE), *less = g_strconcat (lora, ":-0.5", NULL);
+
+  return g_strdupv ((char *[]) { lora, hosts, less, NULL });
+}
+
+/* Tests that a device adds LoRAs to plain and to stored weights, for encoders on either side */
 static void
 test_loras (void)
 {
   static const char *const targets[] = { "f32-safetensors", "nvfp4-comfy", "w4a8-comfy" };
-  g_autofree char *lora = make_lora (FALSE), *hosts = make_lora (TRUE), *less = g_strconcat (lora, ":-0.5", NULL);
   g_autofree char *stored = output_of ("fp8-comfy", family);
-  const char *const files[] = { lora, hosts, less, NULL };
+  g_auto (GStrv) files = make_loras ();
   g_auto (Result) made = convert (family, "fp8-comfy", &(Way) { "cpu" });
   const char *const inputs[] = { family, stored };
 
   g_assert_no_error (made.error);
-  merged = files;
+  merged = (const char *const *) files;
   for (guint i = 0; i < G_N_ELEMENTS (targets) * G_N_ELEMENTS (inputs); i++)
     {
       const char *target = targets[i / 2], *input = inputs[i % 2];
@@ -291,13 +298,14 @@ test_declined (void)
 
 /* ---- Failures ---- */
 
-/* A conversion of @input, one of the paths above. @sparse: it makes so many calls that only a few are failed; @merges:
-   LoRA files */
+/* A conversion of @input, one of the paths above. @growth: 0: every call is failed; else only calls 1, 1 + @growth, …,
+   each number 1 + @growth times the one before; @merges: LoRA files */
 typedef struct {
   const char *name, *target;
   char **input;
   const char *const options[4];
-  gboolean sparse, merges;
+  guint growth;
+  gboolean merges;
 } Failing;
 
 /* Fails call @call number @n in a conversion. Returns whether there were so many */
@@ -335,12 +343,11 @@ test_failures (gconstpointer data)
 {
   const Failing *f = data;
   const char *const *options = f->options[0] != NULL ? f->options : NULL;
-  g_autofree char *lora = f->merges ? make_lora (FALSE) : NULL;
-  const char *const files[] = { lora, NULL };
+  g_auto (GStrv) files = f->merges ? make_loras () : NULL;
   g_auto (Result) want = { 0 };
   guint n_tried = 0;
 
-  merged = f->merges ? files : NULL;
+  merged = (const char *const *) files;
   want = convert (*f->input, f->target, &(Way) { "cpu", 0, 1, options });
   g_assert_no_error (want.error);
   for (FakeCall call = 0; call < FAKE_N_CALLS; call++)
@@ -349,7 +356,7 @@ test_failures (gconstpointer data)
         int code = way == 0 ? QCONV_ERROR_DEVICE : QCONV_ERROR_LIMIT;
         guint n = 1;
 
-        for (; fail_call (f, &want, call, n, code, way == 2); n += f->sparse ? 40 * n : 1)
+        for (; fail_call (f, &want, call, n, code, way == 2); n += MAX (f->growth * n, 1))
           n_tried++;
         g_assert_cmpuint (n, >, 1);
       }
@@ -402,8 +409,8 @@ main (int argc, char **argv)
           { "encode-fp8", "fp8-comfy", &layers },
           { "encode-rotated", "int8-comfy", &layers, { "convrot=auto" } },
           { "encode-nested", "nf4-bnb", &layers, { "double-quant=on" } },
-          { "encode-whole", "svdq-int4-nunchaku", &family, { "rounds=0", "effort=rtn", "rank=16", NULL }, TRUE },
-          { "merge", "f32-safetensors", &family, { NULL }, TRUE, TRUE },
+          { "encode-whole", "svdq-int4-nunchaku", &family, { "rounds=0", "effort=rtn", "rank=16", NULL }, 40 },
+          { "merge", "f32-safetensors", &family, { NULL }, 1, TRUE },
           { "decode", "bf16-safetensors", &blocks },
           { "decode-encode", "nvfp4-comfy", &blocks } };
   GModule *module;

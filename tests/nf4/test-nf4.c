@@ -150,6 +150,7 @@ test_tiles (void)
     { "fp4", "double-quant=on,effort=rtn", 260, 97, 64 },
     { "nf4", "double-quant=on,block=256", 40, 40, 32 },
     { "af4", "block=128", 9, 256, 1 },
+    { "nf4", "double-quant=on,block=32", 257, 1024, 32 }, /* nested absmax are decoded 8192 at once */
   };
   guint64 state = 2;
 
