@@ -298,8 +298,8 @@ test_declined (void)
 
 /* ---- Failures ---- */
 
-/* A conversion of @input, one of the paths above. @growth: 0: every call is failed; else only calls 1, 1 + @growth, …,
-   each number 1 + @growth times the one before; @merges: LoRA files */
+/* A conversion of @input, one of the paths above. @growth: 0: every call is failed; else only some, the number of each
+   being 1 + @growth times that of the one before; @merges: LoRA files */
 typedef struct {
   const char *name, *target;
   char **input;

@@ -117,8 +117,8 @@ assert_ones (const Encoded *e, const char *name)
     g_assert_cmpfloat (floats[i], ==, 1.0f);
 }
 
-/* Tests what files hold: BF16 numbers, no code 8, scales with a positive sign. The encoder
-   replaces code 8 in pieces of 32 KiB */
+/* Tests what files hold: BF16 numbers, no code 8, scales with a positive sign. The encoder replaces code 8 in pieces of
+   32 KiB */
 static void
 test_numbers (void)
 {
