@@ -8,9 +8,9 @@
 #include "kernels/small-matrix.h"
 #include "qconv-lowrank.h"
 
-/* A matrix and the memory of an approximation */
+/* A matrix and the memory of an approximation. @missing: bytes that the scratch lacks */
 typedef struct {
-  guint rows, cols, width;
+  guint rows, cols, width, missing;
   float *matrix, *up, *down;
   gpointer scratch;
   QconvStream *stream;
@@ -19,7 +19,7 @@ typedef struct {
 static void
 fixture_init (Fixture *f, guint rows, guint cols, guint width)
 {
-  *f = (Fixture) { rows, cols, width, .stream = qconv_stream_cpu () };
+  *f = (Fixture) { rows, cols, width, 0, .stream = qconv_stream_cpu () };
   f->matrix = g_new0 (float, (gsize) rows *cols + 1);
   f->up = g_new0 (float, (gsize) rows *width + 1);
   f->down = g_new0 (float, (gsize) cols *width + 1);
@@ -43,7 +43,8 @@ run_steps (Fixture *f, guint steps, gboolean start, GError **error)
   QconvBuffer matrix = QCONV_BUFFER (f->matrix, (gsize) f->rows * f->cols * 4, QCONV_F32);
   QconvBuffer up = QCONV_BUFFER (f->up, (gsize) f->rows * f->width * 4, QCONV_F32);
   QconvBuffer down = QCONV_BUFFER (f->down, (gsize) f->cols * f->width * 4, QCONV_F32);
-  QconvBuffer scratch = QCONV_BUFFER (f->scratch, qconv_low_rank_scratch (f->rows, f->cols, f->width), QCONV_U8);
+  gsize scratch_bytes = qconv_low_rank_scratch (f->rows, f->cols, f->width) - f->missing;
+  QconvBuffer scratch = QCONV_BUFFER (f->scratch, scratch_bytes, QCONV_U8);
   const QconvLowRank l = { f->rows, f->cols, f->width, &up, &down, &scratch };
 
   if (start && !qconv_low_rank_start (&l, error))
@@ -387,8 +388,11 @@ test_refused (void)
   f.width = QCONV_LOW_RANK_MAX_WIDTH + 1;
   assert_refused (&f, QCONV_ERROR_BUG);
   f.width = 4;
-  memory = g_steal_pointer (&f.scratch);
+  f.missing = 1;
   assert_refused (&f, QCONV_ERROR_BUG);
+  f.missing = 0;
+  memory = g_steal_pointer (&f.scratch);
+  assert_refused (&f, QCONV_ERROR_UNSUPPORTED);
   f.scratch = memory;
   g_assert_true (qconv_low_rank_scratch (G_MAXUINT64, 8, 4) == G_MAXUINT64);
   g_assert_true (qconv_low_rank_scratch (8, G_MAXUINT64 / 16, 4) == G_MAXUINT64);
