@@ -94,7 +94,8 @@ rotate_stride (float *x, gsize group, gsize stride)
       }
 }
 
-/* Multiplies the digits below 64 of 64 columns, the highest of them if @stride is set */
+/* Multiplies the digits below 64 of 64 columns, the highest of them if @stride is set. Callers give a constant as
+   @stride, so that the compiler makes code for each */
 static inline void
 rotate_sixty_four (float *x, gboolean stride)
 {

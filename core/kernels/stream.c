@@ -175,42 +175,37 @@ end_copy (QconvStream *s, gboolean copied, GError *own, GError **error)
   return copied || blame (s, own, error);
 }
 
-gboolean
-qconv_stream_read (QconvStream *s, QconvBuffer *b, gsize first, gsize n, void *host, GError **error)
+/* Copies bytes [first, first + n) of @b to @to, or to there from @from: the other one is NULL */
+static gboolean
+copy_bytes (QconvStream *s, QconvBuffer *b, gsize first, gsize n, void *to, const void *from, GError **error)
 {
   GError *own = NULL;
   gboolean ok;
 
-  g_return_val_if_fail (s != NULL && b != NULL, FALSE);
   if (!check_range (s, b, first, n, error))
     return FALSE;
   if (n == 0)
     return TRUE;
   if (s->device == NULL)
     {
-      memcpy (host, b->data + first, n);
+      memcpy (to != NULL ? to : b->data + first, to != NULL ? b->data + first : from, n);
       return TRUE;
     }
-  ok = s->backend->copy_out (s->device, s->handle, host, b->address + first, n, &own);
+  ok = to != NULL ? s->backend->copy_out (s->device, s->handle, to, b->address + first, n, &own)
+                  : s->backend->copy_in (s->device, s->handle, b->address + first, from, n, &own);
   return end_copy (s, ok, own, error);
+}
+
+gboolean
+qconv_stream_read (QconvStream *s, QconvBuffer *b, gsize first, gsize n, void *host, GError **error)
+{
+  g_return_val_if_fail (s != NULL && b != NULL, FALSE);
+  return copy_bytes (s, b, first, n, host, NULL, error);
 }
 
 gboolean
 qconv_stream_write (QconvStream *s, QconvBuffer *b, gsize first, gsize n, const void *host, GError **error)
 {
-  GError *own = NULL;
-  gboolean ok;
-
   g_return_val_if_fail (s != NULL && b != NULL, FALSE);
-  if (!check_range (s, b, first, n, error))
-    return FALSE;
-  if (n == 0)
-    return TRUE;
-  if (s->device == NULL)
-    {
-      memcpy (b->data + first, host, n);
-      return TRUE;
-    }
-  ok = s->backend->copy_in (s->device, s->handle, b->address + first, host, n, &own);
-  return end_copy (s, ok, own, error);
+  return copy_bytes (s, b, first, n, NULL, host, error);
 }
