@@ -22,7 +22,7 @@ install_with_apt ()
 {
   packages="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjson-glib-dev libdeflate-dev zlib1g-dev gettext python3"
   if [ "$what" = test ]; then
-    packages="$packages g++ clang valgrind python3-venv time util-linux"
+    packages="$packages g++ clang valgrind python3-venv time util-linux libsimde-dev"
     # Only version 14 decides about the format of sources; Debian 12's is 14
     command -v clang-format-14 >/dev/null || packages="$packages clang-format"
   fi
@@ -55,7 +55,7 @@ install_with_dnf ()
 {
   packages="gcc meson ninja-build pkgconf-pkg-config glib2-devel json-glib-devel libdeflate-devel zlib-devel gettext python3"
   if [ "$what" = test ]; then
-    packages="$packages gcc-c++ clang compiler-rt libasan libubsan valgrind python3-pip time util-linux"
+    packages="$packages gcc-c++ clang compiler-rt libasan libubsan valgrind python3-pip time util-linux simde-devel"
   fi
   missing=
   for p in $packages; do

@@ -39,8 +39,8 @@ avx512_supported (void)
 #define neon_supported scalar_supported /* every 64-bit ARM processor has it */
 #endif
 
-static const QconvOp *
-join_ops (const QconvOp *first, const QconvOp *second)
+const QconvOp *
+qconv_kernel_join_ops (const QconvOp *first, const QconvOp *second)
 {
   GArray *all = g_array_new (TRUE, TRUE, sizeof (QconvOp));
 
@@ -64,7 +64,7 @@ qconv_kernel_levels (void)
     {
       guint i = 0;
 
-#define JOIN_ROW(level) levels[i++].ops = join_ops (qconv_plain_ops_##level, qconv_ggml_ops_##level);
+#define JOIN_ROW(level) levels[i++].ops = qconv_kernel_join_ops (qconv_plain_ops_##level, qconv_ggml_ops_##level);
       FOR_EACH_LEVEL (JOIN_ROW)
       g_once_init_leave (&ready, 1);
     }

@@ -20,6 +20,9 @@ typedef struct {
 /* Returns: (transfer none): all levels that were compiled, plainest first, ends with { NULL } */
 const QconvKernelLevel *qconv_kernel_levels (void);
 
+/* Returns: (transfer full): the operations of both tables, which end with { NULL } as this one does */
+const QconvOp *qconv_kernel_join_ops (const QconvOp *first, const QconvOp *second);
+
 /* Returns: (transfer none): the best level that the processor supports, or the one that QCONV_CPU names */
 const QconvKernelLevel *qconv_kernel_level_chosen (void);
 

@@ -27,18 +27,27 @@ always (void)
   return TRUE;
 }
 
-/* The device as a level; @ops is NULL if the processor's levels are tested */
+/* The device as a level */
 static QconvKernelLevel device_level[] = { { .supported = always }, { .name = NULL } };
+/* NULL: those of the processor */
+static const QconvKernelLevel *tested;
 
 const QconvKernelLevel *
 kernel_tested (void)
 {
-  return device_level[0].ops != NULL ? device_level : qconv_kernel_levels ();
+  return tested != NULL ? tested : qconv_kernel_levels ();
+}
+
+void
+kernel_test_levels (const QconvKernelLevel *levels)
+{
+  tested = levels;
 }
 
 void
 kernel_test_device (const QconvBackend *backend, gpointer device)
 {
+  tested = device_level;
   kernel_device_begin (backend, device);
   device_level[0].name = backend->id;
   device_level[0].ops = backend->ops;

@@ -15,9 +15,11 @@ const QconvOp *kernel_op (const QconvKernelLevel *level, const char *name);
 /* Runs an operation that may fail */
 gboolean kernel_try (const QconvKernelLevel *level, const char *op, const QconvArg *args, GError **error);
 
-/* Returns: (transfer none): the levels to test, ends with { NULL }: those of the processor, or the device of
-   kernel_test_device() */
+/* Returns: (transfer none): the levels to test, ends with { NULL }: those of the processor, unless one of the following
+   was called */
 const QconvKernelLevel *kernel_tested (void);
+/* From now on, kernel_tested() is @levels, which ends with { NULL } and stays */
+void kernel_test_levels (const QconvKernelLevel *levels);
 /* From now on, kernel_tested() is the device @device of @backend, as if it were a level. Its operations run on memory
    of the device; those that it lacks run on the processor */
 void kernel_test_device (const QconvBackend *backend, gpointer device);

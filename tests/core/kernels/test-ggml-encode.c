@@ -376,10 +376,8 @@ test_refused (const QconvKernelLevel *level)
     }
 }
 
-int
-main (int argc, char **argv)
+KERNEL_TESTS (ggml_encode)
 {
-  g_test_init (&argc, &argv, NULL);
   kernel_add_tests ("/ggml-encode/checksums", test_checksums);
   kernel_add_tests ("/ggml-encode/golden", test_golden);
   kernel_add_tests ("/ggml-encode/levels", test_levels);
@@ -387,5 +385,4 @@ main (int argc, char **argv)
   kernel_add_tests ("/ggml-encode/refused", test_refused);
   kernel_add_tests ("/ggml-encode/search", test_search);
   kernel_add_tests ("/ggml-encode/search-edges", test_search_edges);
-  return g_test_run ();
 }
