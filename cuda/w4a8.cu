@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operation "w4a8-encode" on a device: a block of threads for every row, of which each thread takes groups. */
+/* The operations "w4a8-encode" and "w4a8-decode" on a device. To encode, a block of threads has a row, of which each
+   thread takes groups; to decode, a thread has 8 columns. */
 #include "launch.h"
 
 #include "kernels/items/w4a8.h"
@@ -46,4 +47,10 @@ qconv_cuda_w4a8_top (const QconvW4a8Job *job, const QconvCudaStream *stream, flo
   if (error == cudaSuccess)
     error = cudaMemcpyAsync (top, stream->scratch, sizeof *top, cudaMemcpyDeviceToHost, stream->handle);
   return error == cudaSuccess ? cudaStreamSynchronize (stream->handle) : error;
+}
+
+extern "C" cudaError_t
+qconv_cuda_w4a8_decode (const QconvW4a8DecodeJob *job, const QconvCudaStream *stream)
+{
+  return launch_units<QconvW4a8DecodeJob, w4a8_decode_unit> (job, job->rows * job->runs, stream);
 }

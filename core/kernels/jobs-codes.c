@@ -261,6 +261,9 @@ qconv_job_int4_group (QconvInt4GroupJob *job, const QconvArg *args, gboolean sea
 
 /* ---- W4A8 and W6A8 ---- */
 
+static const guint32 w4a8_codes = QCONV_MASK (QCONV_U4) | QCONV_MASK (QCONV_U8);
+static const guint32 w4a8_scales = QCONV_MASK (QCONV_F32) | QCONV_MASK (QCONV_F8_E4M3);
+
 /* Sets the levels and what is done with them. @table: (nullable): F32[16]; @six: codes have 6 bits */
 static void
 set_levels (QconvW4a8Job *job, const float *table, gboolean six, gboolean search)
@@ -275,29 +278,41 @@ set_levels (QconvW4a8Job *job, const float *table, gboolean six, gboolean search
   job->search = six && search;
 }
 
+/* Arguments: rows, columns, group */
+static gboolean
+take_groups (const QconvArg *args, gsize *rows, gsize *cols, gsize *group, GError **error)
+{
+  if (!qconv_kernel_count (&args[0], "rows", rows, error) || !qconv_kernel_count (&args[1], "cols", cols, error)
+      || !qconv_kernel_count (&args[2], "group", group, error))
+    return FALSE;
+  return ((*group == 4 || (*group != 0 && *group % W4A8_SUMS == 0)) && *group <= W4A8_LARGEST_GROUP
+          && *cols % *group == 0)
+         || qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " columns have no groups of %" G_GSIZE_FORMAT, *cols,
+                        *group);
+}
+
+/* @codes: U4 or U8; @levels: a table for codes of 4 bits, or NULL */
+static gboolean
+levels_fit (const QconvArg *levels, const QconvArg *codes, GError **error)
+{
+  if (levels->buffer == NULL)
+    return TRUE;
+  if (qconv_buffer_dtype (codes->buffer) == QCONV_U8)
+    return qconv_fail (error, QCONV_ERROR_BUG, "codes of 6 bits have no table of levels");
+  return qconv_kernel_fits (levels, "levels", QCONV_MASK (QCONV_F32), 1, W4A8_LEVELS, error);
+}
+
 /* Arguments: weights, levels or NULL, codes, scales of groups, scales of rows, scratch, rows, columns, group, effort */
 gboolean
 qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error)
 {
-  const guint32 codes = QCONV_MASK (QCONV_U4) | QCONV_MASK (QCONV_U8);
-  const guint32 scales = QCONV_MASK (QCONV_F32) | QCONV_MASK (QCONV_F8_E4M3);
-  gboolean table = args[1].buffer != NULL, six = qconv_buffer_dtype (args[2].buffer) == QCONV_U8;
-
-  if (!qconv_kernel_count (&args[6], "rows", &job->rows, error)
-      || !qconv_kernel_count (&args[7], "cols", &job->cols, error)
-      || !qconv_kernel_count (&args[8], "group", &job->group, error))
+  if (!take_groups (&args[6], &job->rows, &job->cols, &job->group, error))
     return FALSE;
-  if ((job->group != 4 && (job->group == 0 || job->group % W4A8_SUMS != 0)) || job->group > W4A8_LARGEST_GROUP
-      || job->cols % job->group != 0)
-    return qconv_fail (error, QCONV_ERROR_BUG, "%" G_GSIZE_FORMAT " columns have no groups of %" G_GSIZE_FORMAT,
-                       job->cols, job->group);
-  if (six && table)
-    return qconv_fail (error, QCONV_ERROR_BUG, "codes of 6 bits have no table of levels");
   job->groups = job->cols / job->group;
   if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK (QCONV_F32), job->rows, job->cols, error)
-      || (table && !qconv_kernel_fits (&args[1], "levels", QCONV_MASK (QCONV_F32), 1, W4A8_LEVELS, error))
-      || !qconv_kernel_fits (&args[2], "codes", codes, job->rows, job->cols, error)
-      || !qconv_kernel_fits (&args[3], "scales", scales, job->rows, job->groups, error)
+      || !qconv_kernel_fits (&args[2], "codes", w4a8_codes, job->rows, job->cols, error)
+      || !levels_fit (&args[1], &args[2], error)
+      || !qconv_kernel_fits (&args[3], "scales", w4a8_scales, job->rows, job->groups, error)
       || !qconv_kernel_fits (&args[4], "row_scale", QCONV_MASK (QCONV_F32), job->rows, 1, error)
       || !qconv_kernel_fits (&args[5], "scratch", QCONV_MASK (QCONV_F32), 1, job->groups, error))
     return FALSE;
@@ -307,7 +322,33 @@ qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error)
   job->row_scales = qconv_kernel_out (&args[4]);
   job->own = qconv_kernel_out (&args[5]);
   job->e4m3 = qconv_buffer_dtype (args[3].buffer) == QCONV_F8_E4M3;
-  set_levels (job, table ? qconv_kernel_in (&args[1]) : NULL, six, args[9].i != 0 && job->e4m3);
+  set_levels (job, args[1].buffer != NULL ? qconv_kernel_in (&args[1]) : NULL,
+              qconv_buffer_dtype (args[2].buffer) == QCONV_U8, args[9].i != 0 && job->e4m3);
+  return TRUE;
+}
+
+/* Arguments: codes, levels or NULL, scales of groups, scales of rows, destination, rows, columns, group */
+gboolean
+qconv_job_w4a8_decode (QconvW4a8DecodeJob *job, const QconvArg *args, GError **error)
+{
+  if (!take_groups (&args[5], &job->rows, &job->cols, &job->group, error))
+    return FALSE;
+  job->groups = job->cols / job->group;
+  if (!qconv_kernel_fits (&args[0], "codes", w4a8_codes, job->rows, job->cols, error)
+      || !levels_fit (&args[1], &args[0], error)
+      || !qconv_kernel_fits (&args[2], "scales", w4a8_scales, job->rows, job->groups, error)
+      || !qconv_kernel_fits (&args[3], "row_scale", QCONV_MASK (QCONV_F32), job->rows, 1, error)
+      || !qconv_kernel_fits (&args[4], "destination", QCONV_MASK (QCONV_F32), job->rows, job->cols, error))
+    return FALSE;
+  job->packed = qconv_buffer_dtype (args[0].buffer) == QCONV_U4;
+  job->stored = qconv_buffer_dtype (args[2].buffer);
+  job->centre = job->packed ? 8 : 32;
+  job->codes = qconv_kernel_in (&args[0]);
+  job->levels = args[1].buffer != NULL ? qconv_kernel_in (&args[1]) : NULL;
+  job->scales = qconv_kernel_in (&args[2]);
+  job->row_scales = qconv_kernel_in (&args[3]);
+  job->dst = qconv_kernel_out (&args[4]);
+  job->runs = pieces (job->cols, W4A8_RUN);
   return TRUE;
 }
 

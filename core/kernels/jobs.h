@@ -59,5 +59,6 @@ gboolean qconv_job_codebook4 (QconvCodebook4Job *job, const QconvArg *args, gboo
 gboolean qconv_job_codebook4_decode (QconvCodebook4DecodeJob *job, const QconvArg *args, GError **error);
 
 gboolean qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error);
+gboolean qconv_job_w4a8_decode (QconvW4a8DecodeJob *job, const QconvArg *args, GError **error);
 /* Fails with QCONV_ERROR_UNSUPPORTED if @top, the largest magnitude of all weights, is above the job's limit or NaN */
 gboolean qconv_job_w4a8_holds (const QconvW4a8Job *job, float top, GError **error);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operation "w4a8-encode": codes for levels under scales of groups and rows. Vectors hold one
-   weight of several groups, so sums are in the order of the reference. */
+/* The operations "w4a8-encode" and "w4a8-decode": codes for levels under scales of groups and rows. To encode, vectors
+   hold one weight of several groups, so sums are in the order of the reference. */
 #include "kernels/items/w4a8.h"
 
+#include "kernels/decode4.h"
 #include "kernels/largest.h"
 #include "kernels/ops.h"
 
@@ -60,6 +61,53 @@ QCONV_LEVEL_NAME (qconv_op_w4a8_encode) (gpointer device, gpointer stream, const
     {
       job.row_scales[r] = w4a8_row_scale (find_own_scales (&coder, r * job.groups));
       finish_groups (&coder, r * job.groups, job.row_scales[r]);
+    }
+  return TRUE;
+}
+
+/* ---- Decoding ---- */
+
+/* Decodes @n 4-bit codes, an even number, through the steps of all codes */
+static void
+decode_packed (const float levels[W4A8_LEVELS], const guint8 *codes, float scale, float row_scale, float *dst, gsize n)
+{
+  float steps[W4A8_LEVELS];
+  gsize i = 0;
+
+  for (guint k = 0; k < W4A8_LEVELS; k++)
+    steps[k] = w4a8_step (levels[k], scale);
+  for (; i + DECODE4_RUN <= n; i += DECODE4_RUN)
+    decode4_run (steps, codes + i / 2, row_scale, dst + i);
+  for (; i < n; i++)
+    dst[i] = steps[codes[i / 2] >> (i % 2 * 4) & 15] * row_scale;
+}
+
+static void
+decode_bytes (const guint8 *codes, gint centre, float scale, float row_scale, float *dst, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    dst[i] = w4a8_step ((float) ((gint) codes[i] - centre), scale) * row_scale;
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_w4a8_decode) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  QconvW4a8DecodeJob job;
+  float levels[W4A8_LEVELS];
+
+  if (!qconv_job_w4a8_decode (&job, args, error))
+    return FALSE;
+  for (guint i = 0; i < W4A8_LEVELS; i++)
+    levels[i] = w4a8_level_of_code (&job, i);
+  for (gsize k = 0; k < job.rows * job.groups; k++)
+    {
+      float scale = widen_item (job.stored, job.scales, k), row_scale = job.row_scales[k / job.groups];
+      gsize at = k * job.group;
+
+      if (job.packed)
+        decode_packed (levels, job.codes + at / 2, scale, row_scale, job.dst + at, job.group);
+      else
+        decode_bytes (job.codes + at, job.centre, scale, row_scale, job.dst + at, job.group);
     }
   return TRUE;
 }

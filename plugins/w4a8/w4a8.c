@@ -9,15 +9,13 @@
 #include "rotation.h"
 
 #define LEVELS 16 /* of 4 bits */
-/* Levels of 6 bits are code - 32 */
-#define W6A8_CENTRE 32
+/* The E4M3 code of 448: those above are NaN, or have a sign */
+#define LARGEST_E4M3 0x7e
 
 /* Levels for weights that were divided by the largest of their group, as comfy-kitchen has them */
 static const float table[LEVELS]
     = { -0.980602f, -0.794529f, -0.638165f, -0.500986f, -0.377321f, -0.263187f, -0.155210f, -0.050720f,
         0.052541f,  0.156985f,  0.265284f,  0.379533f,  0.502636f,  0.638953f,  0.794876f,  0.980671f };
-/* The levels of a file without a codebook */
-static const float whole_levels[LEVELS] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
 
 static gboolean
 has_six_bits (const QconvQuantizer *self)
@@ -166,82 +164,22 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Decoding ---- */
 
-/* The components to decode. @levels: of 4-bit codes; NULL if codes have 6 bits, a byte each */
-typedef struct {
-  const float *levels;
-  const guint8 *codes;
-  QconvBuffer *group_scale;
-} Stored;
-
-/* Returns the number of an E4M3 code ("fn" variant) */
-static inline float
-scale_of_code (guint8 code)
-{
-  static const float steps[16] = { 0x1p-9f, 0x1p-9f, 0x1p-8f, 0x1p-7f, 0x1p-6f, 0x1p-5f, 0x1p-4f, 0x1p-3f,
-                                   0x1p-2f, 0x1p-1f, 0x1p0f,  0x1p1f,  0x1p2f,  0x1p3f,  0x1p4f,  0x1p5f };
-  guint exponent = code >> 3 & 15;
-  float magnitude = (float) ((exponent > 0 ? 8 : 0) + (code & 7)) * steps[exponent];
-
-  if ((code & 0x7f) == 0x7f)
-    return NAN;
-  return (code & 0x80) != 0 ? -magnitude : magnitude;
-}
-
-/* Returns the value of a level in a group, in units of the row's scale: a whole number, ties to even. A number of up to
-   2^21 plus 1.5 * 2^23 has no room for a fraction. NaN stays NaN */
-static inline float
-step_of (float level, float scale)
-{
-  float x = level * scale;
-
-  x = x < -127.0f ? -127.0f : x > 127.0f ? 127.0f : x;
-  return (x + 0x1.8p23f) - 0x1.8p23f;
-}
-
-static float
-group_scale (const Stored *s, guint64 i)
-{
-  const void *data = qconv_buffer_data (s->group_scale);
-
-  if (qconv_buffer_dtype (s->group_scale) == QCONV_F32)
-    return ((const float *) data)[i];
-  return scale_of_code (((const guint8 *) data)[i]);
-}
-
-/* Decodes one group. @first: the number of its first item in the row */
-static void
-decode_group (const Stored *s, guint64 first, guint n, float scale, float row_scale, float *dst)
-{
-  for (guint64 i = first; i < first + n; i++)
-    {
-      float level
-          = s->levels != NULL ? s->levels[s->codes[i / 2] >> i % 2 * 4 & 15] : (float) (s->codes[i] - W6A8_CENTRE);
-
-      dst[i] = step_of (level, scale) * row_scale;
-    }
-}
-
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  guint64 cols = t->layer->cols;
-  guint group = group_of (t->layer);
-  QconvBuffer *codebook = qconv_tile_component (t, "codebook");
-  const float *row_scale = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
-  const Stored stored = {
-    .levels = has_six_bits (self) ? NULL
-              : codebook != NULL  ? qconv_buffer_data (codebook)
-                                  : whole_levels,
-    .codes = qconv_buffer_data (qconv_tile_component (t, "codes")),
-    .group_scale = qconv_tile_component (t, "group_scale"),
-  };
-  const QconvArg args[] = { QCONV_BUF (t->floats), QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (cols),
-                            QCONV_I (qconv_rotation_group (t->layer)) };
+  const QconvArg rows = QCONV_I (t->n_rows), cols = QCONV_I (t->layer->cols), floats = QCONV_BUF (t->floats);
+  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (qconv_tile_component (t, "codebook")),
+                            QCONV_BUF (qconv_tile_component (t, "group_scale")),
+                            QCONV_BUF (qconv_tile_component (t, "row_scale")),
+                            floats,
+                            rows,
+                            cols,
+                            QCONV_I (group_of (t->layer)) };
+  const QconvArg back[] = { floats, floats, rows, cols, QCONV_I (qconv_rotation_group (t->layer)) };
 
-  for (guint64 i = 0; i < t->n_rows * cols; i += group)
-    decode_group (&stored, i, group, group_scale (&stored, i / group), row_scale[i / cols],
-                  qconv_buffer_data (t->floats));
-  return qconv_stream_run (t->stream, "convrot", 1, args, G_N_ELEMENTS (args), error);
+  return qconv_stream_run (t->stream, "w4a8-decode", 1, args, G_N_ELEMENTS (args), error)
+         && qconv_stream_run (t->stream, "convrot", 1, back, G_N_ELEMENTS (back), error);
 }
 
 /* ---- Validation ---- */
@@ -257,13 +195,10 @@ count_wrong (QconvBuffer *buffer, gboolean negative_allowed)
   gsize n = qconv_buffer_size (buffer) / (f32 ? sizeof *floats : 1), wrong = 0;
 
   for (gsize i = 0; i < n; i++)
-    {
-      float x = f32 ? floats[i] : scale_of_code (codes[i]);
-
-      gboolean minus = f32 ? x < 0.0f : signbit (x) != 0;
-
-      wrong += !isfinite (x) || (minus && !negative_allowed);
-    }
+    if (f32)
+      wrong += !isfinite (floats[i]) || (floats[i] < 0.0f && !negative_allowed);
+    else
+      wrong += codes[i] > LARGEST_E4M3;
   return wrong;
 }
 
@@ -286,6 +221,8 @@ validate (const QconvQuantizer *self, const QconvTile *t, GError **error)
 }
 
 /* ---- Tables ---- */
+
+static const QconvOpName decode_operations[] = { { "w4a8-decode", 1 }, { "convrot", 1 }, { NULL, 0 } };
 
 static const QconvEncoder from_floats = {
   .operations = (const QconvOpName[]) { { "convrot", 1 }, { "w4a8-encode", 1 }, { NULL, 0 } },
@@ -353,6 +290,7 @@ static const QconvQuantizer w4a8 = {
   .components = list_components,
   .bound = largest_error,
   .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
+  .decode_operations = decode_operations,
   .decode = decode,
   .validate = validate,
 };
@@ -367,6 +305,7 @@ static const QconvQuantizer w6a8 = {
   .components = list_components,
   .bound = largest_error,
   .encoders = (const QconvEncoder *const[]) { &from_floats, NULL },
+  .decode_operations = decode_operations,
   .decode = decode,
   .validate = validate,
 };

@@ -70,6 +70,8 @@ static const Measure measures[] = {
   { "int4-group-search", "int4-group-encode-search", QCONV_F32, 0, 128 },
   { "w4a8", "w4a8-encode", QCONV_F32, 0, 4 },
   { "w6a8-search", "w4a8-encode", QCONV_F32, 0, 6 },
+  { "w4a8-decode", "w4a8-decode", QCONV_U4, QCONV_F32 },
+  { "w6a8-decode", "w4a8-decode", QCONV_U8, QCONV_F32 },
   { "nf4-rtn", "codebook4-encode-rtn", QCONV_BF16, 0, 64 },
   { "nf4-rtn-f32", "codebook4-encode-rtn", QCONV_F32, 0, 64 },
   { "nf4-search", "codebook4-encode-search", QCONV_BF16, 0, 64 },
@@ -149,29 +151,28 @@ is_int_op (const QconvOp *op)
   return strcmp (op->name, "convrot") == 0 || g_str_has_prefix (op->name, "int");
 }
 
-/* Encodes groups of 16 with 4 or 6 bits. @in: the first argument */
+/* Encodes or decodes groups of 16 with 4 or 6 bits. @in: the first argument */
 static gboolean
 run_w4a8_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
 {
   enum { GROUP = 16 };
-  gboolean four = m->group == 4;
+  gboolean decode = strstr (op->name, "-decode") != NULL, four = decode ? m->input == QCONV_U4 : m->group == 4;
   QconvBuffer table = QCONV_BUFFER (levels, sizeof levels, QCONV_F32);
   QconvBuffer codes = QCONV_BUFFER (mem->out, four ? ITEMS / 2 : ITEMS, four ? QCONV_U4 : QCONV_U8);
   QconvBuffer scales = QCONV_BUFFER (mem->scales, ITEMS / GROUP, QCONV_F8_E4M3);
-  QconvBuffer row_scales = QCONV_BUFFER (mem->out + ITEMS, ROWS * 4, QCONV_F32);
+  QconvBuffer row_scales = QCONV_BUFFER (decode ? (guint8 *) mem->wide : mem->out + ITEMS, ROWS * 4, QCONV_F32);
   QconvBuffer scratch = QCONV_BUFFER (mem->out + 2 * (gsize) ITEMS, COLS / GROUP * 4, QCONV_F32);
-  const QconvArg args[] = { in,
-                            QCONV_BUF (four ? &table : NULL),
-                            QCONV_BUF (&codes),
-                            QCONV_BUF (&scales),
-                            QCONV_BUF (&row_scales),
-                            QCONV_BUF (&scratch),
-                            QCONV_I (ROWS),
-                            QCONV_I (COLS),
-                            QCONV_I (GROUP),
-                            QCONV_I (four ? 0 : 1) };
+  QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  QconvArg by_code = QCONV_BUF (four ? &table : NULL), of_group = QCONV_BUF (&scales), of_row = QCONV_BUF (&row_scales);
+  QconvArg rows = QCONV_I (ROWS), cols = QCONV_I (COLS), group = QCONV_I (GROUP), effort = QCONV_I (four ? 0 : 1);
 
-  return op->run (NULL, NULL, args, error);
+  if (decode)
+    return op->run (NULL, NULL, (QconvArg[]) { in, by_code, of_group, of_row, QCONV_BUF (&wide), rows, cols, group },
+                    error);
+  return op->run (NULL, NULL,
+                  (QconvArg[]) { in, by_code, QCONV_BUF (&codes), of_group, of_row, QCONV_BUF (&scratch), rows, cols,
+                                 group, effort },
+                  error);
 }
 
 /* Runs an operation on a table of 16 levels like NF4's. @in: its first argument */

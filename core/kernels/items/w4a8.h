@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the codes and scales of W4A8 and W6A8, as comfy-kitchen's eager backend does. A code stands for a level; a
-   level times the scale of its group is rounded to a whole number of -127 to 127, its step, and that times the scale of
-   the row is the weight. data/operations.md states the order of all sums. */
+/* Finds the codes and scales of W4A8 and W6A8, as comfy-kitchen's eager backend does, and decodes them. A code stands
+   for a level; a level times the scale of its group is rounded to a whole number of -127 to 127, its step, and that
+   times the scale of the row is the weight. data/operations.md states the order of all sums. */
 #pragma once
-#include "kernels/items/weights.h"
+#include "kernels/items/decode4.h"
 
 #define W4A8_LEVELS 16
 #define W6A8_LEVELS 63
@@ -269,4 +269,51 @@ w4a8_finish_group (const QconvW4a8Job *job, gsize k, float own, float row_scale)
     w4a8_store_code (job, k * job->group + i,
                      job->fitted ? w4a8_nearest (steps, job->n_levels, w[i] / row_scale)
                                  : w4a8_choose (job, w[i], own));
+}
+
+/* ---- Decoding ---- */
+
+#define W4A8_RUN 8 /* columns of a unit */
+
+/* @levels: (nullable): by code; NULL: the level of a code is the code less @centre
+   @packed: two codes to a byte, else a byte each
+   @stored: the type of @scales, which are of groups: F32 or E4M3
+   @groups, @runs: of a row; a unit is a run */
+typedef struct {
+  const guint8 *codes;
+  const float *levels, *row_scales;
+  const void *scales;
+  float *dst;
+  gsize rows, cols, group, groups, runs;
+  gint centre;
+  gboolean packed;
+  QconvDType stored;
+} QconvW4a8DecodeJob;
+
+QCONV_ITEM float
+w4a8_level_of_code (const QconvW4a8DecodeJob *job, guint code)
+{
+  return job->levels != NULL ? job->levels[code] : (float) ((gint) code - job->centre);
+}
+
+QCONV_ITEM void
+w4a8_decode_unit (const QconvW4a8DecodeJob *job, gsize unit)
+{
+  gsize row = unit / job->runs, col = unit % job->runs * W4A8_RUN, n = job->cols - col, at = row * job->cols + col;
+  guint32 word = job->packed ? load_eight_codes (job->codes + at / 2, n) : 0;
+  float scale = 0.0f, y[W4A8_RUN];
+
+  QCONV_UNROLL
+  for (guint i = 0; i < W4A8_RUN; i++)
+    if (i < n)
+      {
+        /* groups are of 4 columns, or of whole runs */
+        if (i % 4 == 0)
+          scale = widen_item (job->stored, job->scales, row * job->groups + (col + i) / job->group);
+        y[i] = w4a8_step (w4a8_level_of_code (job, job->packed ? word >> (4 * i) & 15 : job->codes[at + i]), scale)
+               * job->row_scales[row];
+      }
+    else
+      y[i] = 0.0f;
+  store_run (QCONV_F32, y, n, W4A8_RUN, job->dst, at);
 }

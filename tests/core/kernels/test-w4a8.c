@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tests "w4a8-encode": every level against the reference, and codes near the middle of two steps against their
-   definition. The tests of the plugin compare the reference with comfy-kitchen. */
+   definition. Tests "w4a8-decode" against the formula. The tests of the plugin compare both with comfy-kitchen. */
 #include <math.h>
 #include <string.h>
 
@@ -269,6 +269,144 @@ test_refused (const QconvKernelLevel *level)
     }
 }
 
+/* ---- Decoding ---- */
+
+#define DECODED_ROWS 3
+
+static void
+fill_bytes (guint8 *bytes, gsize n, guint64 *state)
+{
+  for (gsize i = 0; i < n; i++)
+    bytes[i] = (guint8) kernel_random (state);
+}
+
+/* Fills scales of both signs, of which some are zero, subnormal, huge, Inf or NaN */
+static void
+fill_scales (float *scales, gsize n, guint64 *state)
+{
+  static const float odd[] = { 0.0f, -0.0f, 0x1p-149f, 0x1p127f, INFINITY, -INFINITY, NAN, 127.0f };
+
+  for (gsize i = 0; i < n; i++)
+    scales[i] = kernel_random (state) % 8 == 0 ? odd[kernel_random (state) % G_N_ELEMENTS (odd)]
+                                               : (float) (40.0 * kernel_normal (state));
+}
+
+/* Returns the weight of code @code. Steps are never -0 */
+static float
+weight_of (const Matrix *m, guint code, float scale, float row_scale)
+{
+  float level = m->codes == QCONV_U8 ? (float) code - 32.0f : m->levels != NULL ? m->levels[code] : (float) code - 8.0f;
+  float step = level * scale;
+
+  if (!isnan (step))
+    step = rintf (CLAMP (step, -127.0f, 127.0f)) + 0.0f;
+  return step * row_scale;
+}
+
+/* Decodes with @level, and compares all weights with the formula */
+static void
+check_decoded (const QconvKernelLevel *level, const Matrix *m, const Encoded *e)
+{
+  gsize cols = m->groups * m->group, n = m->rows * cols;
+  g_autofree float *got = g_new (float, n);
+  QconvBuffer codes = QCONV_BUFFER (e->codes, e->code_bytes, m->codes);
+  QconvBuffer levels = QCONV_BUFFER (m->levels, N_LEVELS * sizeof (float), QCONV_F32);
+  QconvBuffer scales = QCONV_BUFFER (e->scales, e->scale_bytes, m->scales);
+  QconvBuffer rows = QCONV_BUFFER (e->rows, m->rows * sizeof *e->rows, QCONV_F32);
+  QconvBuffer floats = QCONV_BUFFER (got, n * sizeof *got, QCONV_F32);
+
+  KERNEL_RUN (level, "w4a8-decode", QCONV_BUF (&codes), QCONV_BUF (m->levels != NULL ? &levels : NULL),
+              QCONV_BUF (&scales), QCONV_BUF (&rows), QCONV_BUF (&floats), QCONV_I (m->rows), QCONV_I (cols),
+              QCONV_I (m->group));
+  for (gsize i = 0; i < n; i++)
+    {
+      guint code = m->codes == QCONV_U8 ? e->codes[i] : e->codes[i / 2] >> i % 2 * 4 & 15;
+      gsize k = i / m->group;
+      float scale
+          = m->scales == QCONV_F32 ? ((const float *) (gconstpointer) e->scales)[k] : f32_of_e4m3 (e->scales[k]);
+      float want = weight_of (m, code, scale, e->rows[i / cols]);
+
+      g_assert_true (isnan (want) ? isnan (got[i]) : bits_of_f32 (got[i]) == bits_of_f32 (want));
+    }
+}
+
+/* Tests all kinds of codes and scales, levels in any order, and groups of every size */
+static void
+test_decode (const QconvKernelLevel *level)
+{
+  static const float any[N_LEVELS]
+      = { 3.0f, -0.5f, 0.5f, -0.0f, 1e30f, 1.5f, 2.5f, -1.5f, -2.5f, 0.0f, -1.0f, 0.25f, -1e-30f, 7.0f, 0.5f, -126.5f };
+  static const Matrix forms[] = { { .codes = QCONV_U4, .scales = QCONV_F8_E4M3, .levels = any },
+                                  { .codes = QCONV_U4, .scales = QCONV_F32, .levels = any },
+                                  { .codes = QCONV_U4, .scales = QCONV_F8_E4M3 },
+                                  { .codes = QCONV_U4, .scales = QCONV_F32 },
+                                  { .codes = QCONV_U8, .scales = QCONV_F8_E4M3 },
+                                  { .codes = QCONV_U8, .scales = QCONV_F32 } };
+  static const gsize groups[] = { 4, 8, 16, 24, 64, 256 }, counts[] = { 1, 3, 8, 65 };
+  guint64 state = 4;
+
+  for (guint i = 0; i < G_N_ELEMENTS (forms) * G_N_ELEMENTS (groups) * G_N_ELEMENTS (counts); i++)
+    {
+      Matrix m = forms[i % G_N_ELEMENTS (forms)];
+      g_auto (Encoded) e = { 0 };
+      gsize n_scales;
+
+      m.rows = DECODED_ROWS;
+      m.group = groups[i / G_N_ELEMENTS (forms) % G_N_ELEMENTS (groups)];
+      m.groups = counts[i / G_N_ELEMENTS (forms) / G_N_ELEMENTS (groups)];
+      n_scales = m.rows * m.groups;
+      e.code_bytes = n_scales * m.group / (m.codes == QCONV_U4 ? 2 : 1);
+      e.scale_bytes = n_scales * (m.scales == QCONV_F32 ? sizeof (float) : 1);
+      e.codes = g_malloc (e.code_bytes);
+      e.scales = g_malloc (e.scale_bytes);
+      e.rows = g_new (float, m.rows);
+      fill_bytes (e.codes, e.code_bytes, &state);
+      if (m.scales == QCONV_F32)
+        fill_scales ((float *) (gpointer) e.scales, n_scales, &state);
+      else
+        fill_bytes (e.scales, e.scale_bytes, &state);
+      fill_scales (e.rows, m.rows, &state);
+      check_decoded (level, &m, &e);
+    }
+}
+
+/* Tests that "w4a8-decode" refuses groups that do not fit, levels for 6 bits, and each buffer that is one byte short */
+static void
+test_decode_refused (const QconvKernelLevel *level)
+{
+  guint8 codes[64] = { 0 }, scales[4] = { 0 };
+  float levels[N_LEVELS] = { 0.0f }, rows[2] = { 0.0f }, floats[64];
+  const struct {
+    gsize codes, levels, scales, rows, floats, cols, group;
+    QconvDType dtype;
+  } cases[] = {
+    { 32, 64, 4, 8, 256, 32, 16, QCONV_U4 }, { 31, 64, 4, 8, 256, 32, 16, QCONV_U4 },
+    { 32, 63, 4, 8, 256, 32, 16, QCONV_U4 }, { 32, 64, 3, 8, 256, 32, 16, QCONV_U4 },
+    { 32, 64, 4, 7, 256, 32, 16, QCONV_U4 }, { 32, 64, 4, 8, 255, 32, 16, QCONV_U4 },
+    { 32, 64, 4, 8, 256, 24, 16, QCONV_U4 }, { 32, 64, 4, 8, 256, 24, 12, QCONV_U4 },
+    { 32, 64, 4, 8, 256, 32, 0, QCONV_U4 },  { 64, 64, 4, 8, 256, 32, 16, QCONV_U8 },
+    { 63, 0, 4, 8, 256, 32, 16, QCONV_U8 },  { 64, 0, 4, 8, 256, 32, 16, QCONV_I8 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      QconvBuffer c = QCONV_BUFFER (codes, cases[i].codes, cases[i].dtype);
+      QconvBuffer l = QCONV_BUFFER (levels, cases[i].levels, QCONV_F32);
+      QconvBuffer s = QCONV_BUFFER (scales, cases[i].scales, QCONV_F8_E4M3);
+      QconvBuffer r = QCONV_BUFFER (rows, cases[i].rows, QCONV_F32);
+      QconvBuffer f = QCONV_BUFFER (floats, cases[i].floats, QCONV_F32);
+      const QconvArg args[] = { QCONV_BUF (&c),          QCONV_BUF (cases[i].levels > 0 ? &l : NULL),
+                                QCONV_BUF (&s),          QCONV_BUF (&r),
+                                QCONV_BUF (&f),          QCONV_I (2),
+                                QCONV_I (cases[i].cols), QCONV_I (cases[i].group) };
+      g_autoptr (GError) error = NULL;
+
+      g_assert_true (kernel_try (level, "w4a8-decode", args, &error) == (i == 0));
+      if (i > 0)
+        g_assert_error (error, QCONV_ERROR, QCONV_ERROR_BUG);
+    }
+}
+
 KERNEL_TESTS (w4a8)
 {
   kernel_add_tests ("/w4a8/levels", test_levels);
@@ -277,4 +415,6 @@ KERNEL_TESTS (w4a8)
   kernel_add_tests ("/w4a8/zeros", test_zeros);
   kernel_add_tests ("/w4a8/too-large", test_too_large);
   kernel_add_tests ("/w4a8/refused", test_refused);
+  kernel_add_tests ("/w4a8/decode", test_decode);
+  kernel_add_tests ("/w4a8/decode-refused", test_decode_refused);
 }
