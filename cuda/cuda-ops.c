@@ -61,6 +61,7 @@ DEFINE_OP (codebook4_decode, QconvCodebook4DecodeJob, qconv_job_codebook4_decode
            qconv_cuda_codebook4_decode)
 
 DEFINE_OP (w4a8_decode, QconvW4a8DecodeJob, qconv_job_w4a8_decode (&job, args, error), qconv_cuda_w4a8_decode)
+DEFINE_OP (awq, QconvAwqJob, qconv_job_awq (&job, args, error), qconv_cuda_awq)
 DEFINE_OP (gptq, QconvGptqJob, qconv_job_gptq (&job, args, FALSE, error), qconv_cuda_gptq)
 DEFINE_OP (add_scaled, QconvScaledJob, qconv_job_scaled (&job, args, error), qconv_cuda_scaled)
 DEFINE_OP (add_product, QconvProductJob, qconv_job_product (&job, args, error), qconv_cuda_product)
@@ -149,6 +150,7 @@ const QconvOp qconv_cuda_ops[] = {
   { "codebook4-decode", 1, "bbbbiii", run_codebook4_decode },
   { "w4a8-encode", 1, "bbbbbbiiii", run_w4a8 },
   { "w4a8-decode", 1, "bbbbbiii", run_w4a8_decode },
+  { "awq-decode", 1, "bbbbiiii", run_awq },
   { "gptq-decode", 1, "bbbbiii", run_gptq },
   { "gptq-decode-indexed", 1, "bbbbbiii", run_gptq_indexed },
   QCONV_GGML_TYPES (DECODE) { .name = NULL },

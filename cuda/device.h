@@ -4,6 +4,7 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include "kernels/items/awq.h"
 #include "kernels/items/codebook4.h"
 #include "kernels/items/convert.h"
 #include "kernels/items/decode4.h"
@@ -70,6 +71,7 @@ cudaError_t qconv_cuda_w4a8 (const QconvW4a8Job *job, const QconvCudaStream *str
 /* Waits for the device. Sets @top to the largest magnitude of the weights */
 cudaError_t qconv_cuda_w4a8_top (const QconvW4a8Job *job, const QconvCudaStream *stream, float *top);
 cudaError_t qconv_cuda_w4a8_decode (const QconvW4a8DecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_awq (const QconvAwqJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_gptq (const QconvGptqJob *job, const QconvCudaStream *stream);
 /* Looks for a column whose group does not exist, for @stream->bad_group */
 cudaError_t qconv_cuda_gptq_look (const QconvGptqJob *job, const QconvCudaStream *stream);

@@ -221,21 +221,15 @@ typedef struct {
 static void
 decode_row (const Decoding *d, const guint8 *codes, gsize at, float *dst)
 {
-  const float *levels = d->levels;
   gsize n = d->cols, block = d->block;
 
   for (gsize c = 0; c < n;)
     {
       gsize end = MIN (n, c + block - at % block);
-      float magnitude = d->magnitudes[at / block];
 
+      decode4_columns (d->levels, codes, d->magnitudes[at / block], dst, c, end);
       at += end - c;
-      for (; c < end && c % 2 != 0; c++)
-        dst[c] = levels[codes[c / 2] >> 4] * magnitude;
-      for (; c + DECODE4_RUN <= end; c += DECODE4_RUN)
-        decode4_run (levels, codes + c / 2, magnitude, dst + c);
-      for (; c < end; c++)
-        dst[c] = levels[codes[c / 2] >> (c % 2 * 4) & 15] * magnitude;
+      c = end;
     }
 }
 

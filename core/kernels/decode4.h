@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decodes sixteen 4-bit codes through a table. Called by decode4.c and codebook4.c. */
+/* Decodes 4-bit codes through a table. Called by decode4.c, codebook4.c, w4a8.c and awq.c. */
 #pragma once
 #include "kernels/ops.h"
 
@@ -40,4 +40,16 @@ decode4_run (const float levels[16], const guint8 *codes, float scale, float *ds
       dst[2 * i + 1] = levels[codes[i] >> 4] * scale;
     }
 #endif
+}
+
+/* Decodes columns [c, end) of the row that begins at @codes, to the same columns of @dst */
+static inline void
+decode4_columns (const float levels[16], const guint8 *codes, float scale, float *dst, gsize c, gsize end)
+{
+  for (; c < end && c % 2 != 0; c++)
+    dst[c] = levels[codes[c / 2] >> 4] * scale;
+  for (; c + DECODE4_RUN <= end; c += DECODE4_RUN)
+    decode4_run (levels, codes + c / 2, scale, dst + c);
+  for (; c < end; c++)
+    dst[c] = levels[codes[c / 2] >> (c % 2 * 4) & 15] * scale;
 }

@@ -360,6 +360,36 @@ qconv_job_w4a8_holds (const QconvW4a8Job *job, float top, GError **error)
                         "a rotated weight of %g is too large: sums of such weights overflow F32", (double) top);
 }
 
+/* ---- AWQ ---- */
+
+/* Arguments: codes, scales, zeros, destination, rows, columns, group, centre */
+gboolean
+qconv_job_awq (QconvAwqJob *job, const QconvArg *args, GError **error)
+{
+  QconvDType stored = qconv_buffer_dtype (args[1].buffer);
+
+  if (!qconv_kernel_count (&args[4], "rows", &job->rows, error)
+      || !qconv_kernel_count (&args[5], "cols", &job->cols, error)
+      || !qconv_kernel_count (&args[6], "group", &job->group, error))
+    return FALSE;
+  if (job->group == 0 || args[7].i < 0 || args[7].i > 15)
+    return qconv_fail (error, QCONV_ERROR_BUG, "the group or the centre does not fit");
+  job->groups = pieces (job->cols, job->group);
+  if (!qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_U4), job->rows, job->cols, error)
+      || !qconv_kernel_fits (&args[1], "scale", QCONV_MASK_WEIGHTS, job->rows, job->groups, error)
+      || !qconv_kernel_fits (&args[2], "zero", QCONV_MASK (stored), job->rows, job->groups, error)
+      || !qconv_kernel_fits (&args[3], "destination", QCONV_MASK (QCONV_F32), job->rows, job->cols, error))
+    return FALSE;
+  job->codes = qconv_kernel_in (&args[0]);
+  job->scales = qconv_kernel_in (&args[1]);
+  job->zeros = qconv_kernel_in (&args[2]);
+  job->dst = qconv_kernel_out (&args[3]);
+  job->runs = pieces (job->cols, QCONV_AWQ_RUN);
+  job->centre = (gint) args[7].i;
+  job->stored = stored;
+  return TRUE;
+}
+
 /* ---- Codes into tables ---- */
 
 /* Reads rows, columns and block from @size, and computes the number of blocks */

@@ -4,6 +4,7 @@
    Functions fail with QCONV_ERROR_BUG if nothing else is said. */
 #pragma once
 #include "kernels/args.h"
+#include "kernels/items/awq.h"
 #include "kernels/items/codebook4.h"
 #include "kernels/items/convert.h"
 #include "kernels/items/decode4.h"
@@ -57,6 +58,8 @@ gboolean qconv_job_int4_group (QconvInt4GroupJob *job, const QconvArg *args, gbo
 gboolean qconv_job_codebook4 (QconvCodebook4Job *job, const QconvArg *args, gboolean with_codes, QconvMagnitudes how,
                               GError **error);
 gboolean qconv_job_codebook4_decode (QconvCodebook4DecodeJob *job, const QconvArg *args, GError **error);
+
+gboolean qconv_job_awq (QconvAwqJob *job, const QconvArg *args, GError **error);
 
 gboolean qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error);
 gboolean qconv_job_w4a8_decode (QconvW4a8DecodeJob *job, const QconvArg *args, GError **error);

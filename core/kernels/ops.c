@@ -35,6 +35,7 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "int4-decode-row", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_int4_decode_row) },
   { "w4a8-encode", 1, "bbbbbbiiii", QCONV_LEVEL_NAME (qconv_op_w4a8_encode) },
   { "w4a8-decode", 1, "bbbbbiii", QCONV_LEVEL_NAME (qconv_op_w4a8_decode) },
+  { "awq-decode", 1, "bbbbiiii", QCONV_LEVEL_NAME (qconv_op_awq_decode) },
   { "gptq-decode", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_gptq_decode) },
   { "gptq-decode-indexed", 1, "bbbbbiii", QCONV_LEVEL_NAME (qconv_op_gptq_decode_indexed) },
   { "codebook4-encode-rtn", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_codebook4_encode_rtn) },

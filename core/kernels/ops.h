@@ -29,6 +29,8 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn),
     QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search);
 /* w4a8.c */
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_w4a8_encode), QCONV_LEVEL_NAME (qconv_op_w4a8_decode);
+/* awq.c */
+extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_awq_decode);
 /* gptq.c */
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_gptq_decode), QCONV_LEVEL_NAME (qconv_op_gptq_decode_indexed);
 

@@ -67,19 +67,15 @@ QCONV_LEVEL_NAME (qconv_op_w4a8_encode) (gpointer device, gpointer stream, const
 
 /* ---- Decoding ---- */
 
-/* Decodes @n 4-bit codes, an even number, through the steps of all codes */
+/* Decodes @n 4-bit codes through the steps of all codes */
 static void
 decode_packed (const float levels[W4A8_LEVELS], const guint8 *codes, float scale, float row_scale, float *dst, gsize n)
 {
   float steps[W4A8_LEVELS];
-  gsize i = 0;
 
   for (guint k = 0; k < W4A8_LEVELS; k++)
     steps[k] = w4a8_step (levels[k], scale);
-  for (; i + DECODE4_RUN <= n; i += DECODE4_RUN)
-    decode4_run (steps, codes + i / 2, row_scale, dst + i);
-  for (; i < n; i++)
-    dst[i] = steps[codes[i / 2] >> (i % 2 * 4) & 15] * row_scale;
+  decode4_columns (steps, codes, row_scale, dst, 0, n);
 }
 
 static void

@@ -243,23 +243,32 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Decoding ---- */
 
+/* Returns: (transfer none): the scales or zeros of the tile's rows; the component has those of the whole layer */
+static QconvBuffer *
+numbers_of_rows (const QconvTile *t, const char *name, GError **error)
+{
+  QconvBuffer *all = qconv_tile_component (t, name);
+  guint64 row_bytes = t->layer->cols / awq_group (t->layer) * qconv_dtype_bits (scale_dtype (t->layer)) / 8;
+
+  return qconv_tile_view (t, NULL, all, qconv_buffer_dtype (all), (gsize) (t->first_row * row_bytes),
+                          (gsize) (t->n_rows * row_bytes), error);
+}
+
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  guint64 group = awq_group (t->layer), groups = t->layer->cols / group, first = t->first_row * groups;
-  QconvBuffer *scales = qconv_tile_component (t, "scale"), *zeros = qconv_tile_component (t, "zero");
-  const guint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
-  float *floats = qconv_buffer_data (t->floats);
-  int centre = awq_centre (t->layer);
+  QconvBuffer *scales = numbers_of_rows (t, "scale", error);
+  QconvBuffer *zeros = scales != NULL ? numbers_of_rows (t, "zero", error) : NULL;
+  const QconvArg args[] = { QCONV_BUF (qconv_tile_component (t, "codes")),
+                            QCONV_BUF (scales),
+                            QCONV_BUF (zeros),
+                            QCONV_BUF (t->floats),
+                            QCONV_I (t->n_rows),
+                            QCONV_I (t->layer->cols),
+                            QCONV_I (awq_group (t->layer)),
+                            QCONV_I (awq_centre (t->layer)) };
 
-  for (guint64 k = 0; k < t->n_rows * groups; k++)
-    {
-      float scale = awq_load_number (scales, first + k), zero = awq_load_number (zeros, first + k);
-
-      for (guint64 i = k * group; i < (k + 1) * group; i++)
-        floats[i] = (float) ((codes[i / 2] >> i % 2 * 4 & 15) - centre) * scale + zero;
-    }
-  return TRUE;
+  return zeros != NULL && qconv_stream_run (t->stream, "awq-decode", 1, args, G_N_ELEMENTS (args), error);
 }
 
 /* Copies the scales and centres of the parts' rows, group by group of a row. */
@@ -341,6 +350,7 @@ static const QconvQuantizer quantizer = {
   .components = list_components,
   .bound = largest_error,
   .encoders = (const QconvEncoder *const[]) { &awq_from_gptq, &from_floats, NULL },
+  .decode_operations = (const QconvOpName[]) { { "awq-decode", 1 }, { NULL, 0 } },
   .decode = decode,
   .validate = validate,
   .stack = stack,
