@@ -45,7 +45,9 @@ DEFINE_OP (int8, QconvIntegerJob, qconv_job_int8 (&job, args, error), qconv_cuda
 DEFINE_OP (int8_block, QconvIntegerJob, qconv_job_int8_block (&job, args, error), qconv_cuda_int8_block)
 DEFINE_OP (int8_decode, QconvTileDecodeJob, qconv_job_int8_decode (&job, args, error), qconv_cuda_tile_decode)
 DEFINE_OP (int4_row, QconvIntegerJob, qconv_job_integer_rows (&job, args, QCONV_U4, error), qconv_cuda_int4_row)
-DEFINE_OP (int4_decode, QconvInt4DecodeJob, qconv_job_int4_decode (&job, args, error), qconv_cuda_int4_decode)
+DEFINE_OP (int4_decode, QconvRowDecodeJob, qconv_job_decode_rows (&job, args, QCONV_U4, error), qconv_cuda_int4_decode)
+DEFINE_OP (int8_largest, QconvRowDecodeJob, qconv_job_decode_rows (&job, args, QCONV_I8, error),
+           qconv_cuda_int8_largest)
 DEFINE_OP (int4_group_rtn, QconvInt4GroupJob, qconv_job_int4_group (&job, args, FALSE, error), qconv_cuda_int4_group)
 DEFINE_OP (int4_group_search, QconvInt4GroupJob, qconv_job_int4_group (&job, args, TRUE, error), qconv_cuda_int4_group)
 
@@ -138,6 +140,7 @@ const QconvOp qconv_cuda_ops[] = {
   { "int8-encode", 1, "bbbbiii", run_int8 },
   { "int8-encode-block", 1, "bbbbiii", run_int8_block },
   { "int8-decode", 1, "bbbiiii", run_int8_decode },
+  { "int8-decode-largest", 1, "bbbii", run_int8_largest },
   { "int4-encode-row", 1, "bbbbiii", run_int4_row },
   { "int4-group-encode-rtn", 1, "bbbiiii", run_int4_group_rtn },
   { "int4-group-encode-search", 1, "bbbiiii", run_int4_group_search },

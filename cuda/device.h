@@ -63,7 +63,8 @@ cudaError_t qconv_cuda_int8 (const QconvIntegerJob *job, const QconvCudaStream *
 cudaError_t qconv_cuda_int8_row (const QconvIntegerJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_int8_block (const QconvIntegerJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_int4_row (const QconvIntegerJob *job, const QconvCudaStream *stream);
-cudaError_t qconv_cuda_int4_decode (const QconvInt4DecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int8_largest (const QconvRowDecodeJob *job, const QconvCudaStream *stream);
+cudaError_t qconv_cuda_int4_decode (const QconvRowDecodeJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_int4_group (const QconvInt4GroupJob *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_codebook4 (const QconvCodebook4Job *job, const QconvCudaStream *stream);
 cudaError_t qconv_cuda_codebook4_decode (const QconvCodebook4DecodeJob *job, const QconvCudaStream *stream);

@@ -208,7 +208,13 @@ qconv_cuda_int8_block (const QconvIntegerJob *job, const QconvCudaStream *stream
 }
 
 extern "C" cudaError_t
-qconv_cuda_int4_decode (const QconvInt4DecodeJob *job, const QconvCudaStream *stream)
+qconv_cuda_int4_decode (const QconvRowDecodeJob *job, const QconvCudaStream *stream)
 {
-  return launch_units<QconvInt4DecodeJob, int4_decode_unit> (job, job->rows * job->runs, stream);
+  return launch_units<QconvRowDecodeJob, int4_decode_unit> (job, job->rows * job->runs, stream);
+}
+
+extern "C" cudaError_t
+qconv_cuda_int8_largest (const QconvRowDecodeJob *job, const QconvCudaStream *stream)
+{
+  return launch_units<QconvRowDecodeJob, int8_largest_unit> (job, job->rows * job->runs, stream);
 }

@@ -136,6 +136,25 @@ QCONV_LEVEL_NAME (qconv_op_int8_decode) (gpointer device, gpointer stream, const
 }
 
 static void
+decode_of_largest (const gint8 *codes, float *dst, gsize n, float largest)
+{
+  for (gsize i = 0; i < n; i++)
+    dst[i] = int8_item_of_largest ((float) codes[i], largest);
+}
+
+gboolean
+QCONV_LEVEL_NAME (qconv_op_int8_decode_largest) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
+{
+  QconvRowDecodeJob job;
+
+  if (!qconv_job_decode_rows (&job, args, QCONV_I8, error))
+    return FALSE;
+  for (gsize r = 0; r < job.rows; r++)
+    decode_of_largest ((const gint8 *) job.codes + r * job.cols, job.dst + r * job.cols, job.cols, job.scales[r]);
+  return TRUE;
+}
+
+static void
 decode_int4 (const guint8 *codes, float *dst, gsize n, float scale)
 {
   for (gsize i = 0; i < n / 2; i++)
@@ -150,9 +169,9 @@ decode_int4 (const guint8 *codes, float *dst, gsize n, float scale)
 gboolean
 QCONV_LEVEL_NAME (qconv_op_int4_decode_row) (gpointer device, gpointer stream, const QconvArg *args, GError **error)
 {
-  QconvInt4DecodeJob job;
+  QconvRowDecodeJob job;
 
-  if (!qconv_job_int4_decode (&job, args, error))
+  if (!qconv_job_decode_rows (&job, args, QCONV_U4, error))
     return FALSE;
   for (gsize r = 0; r < job.rows; r++)
     decode_int4 (job.codes + r * (job.cols / 2 + job.cols % 2), job.dst + r * job.cols, job.cols, job.scales[r]);

@@ -222,11 +222,11 @@ qconv_job_int8_block (QconvIntegerJob *job, const QconvArg *args, GError **error
 }
 
 gboolean
-qconv_job_int4_decode (QconvInt4DecodeJob *job, const QconvArg *args, GError **error)
+qconv_job_decode_rows (QconvRowDecodeJob *job, const QconvArg *args, QconvDType codes, GError **error)
 {
   if (!qconv_kernel_count (&args[3], "rows", &job->rows, error)
       || !qconv_kernel_count (&args[4], "cols", &job->cols, error)
-      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (QCONV_U4), job->rows, job->cols, error)
+      || !qconv_kernel_fits (&args[0], "codes", QCONV_MASK (codes), job->rows, job->cols, error)
       || !qconv_kernel_fits (&args[1], "row_scale", QCONV_MASK (QCONV_F32), job->rows, 1, error)
       || !qconv_kernel_fits (&args[2], "destination", QCONV_MASK (QCONV_F32), job->rows, job->cols, error))
     return FALSE;

@@ -51,7 +51,8 @@ gboolean qconv_job_rotate (QconvRotateJob *job, const QconvArg *args, GError **e
 gboolean qconv_job_integer_rows (QconvIntegerJob *job, const QconvArg *args, QconvDType codes, GError **error);
 gboolean qconv_job_int8 (QconvIntegerJob *job, const QconvArg *args, GError **error);
 gboolean qconv_job_int8_block (QconvIntegerJob *job, const QconvArg *args, GError **error);
-gboolean qconv_job_int4_decode (QconvInt4DecodeJob *job, const QconvArg *args, GError **error);
+/* @codes: I8 or U4 */
+gboolean qconv_job_decode_rows (QconvRowDecodeJob *job, const QconvArg *args, QconvDType codes, GError **error);
 gboolean qconv_job_int4_group (QconvInt4GroupJob *job, const QconvArg *args, gboolean search, GError **error);
 
 /* @with_codes: an argument takes codes; else only magnitudes are written */

@@ -29,6 +29,7 @@ const QconvOp QCONV_LEVEL_NAME (qconv_plain_ops)[] = {
   { "int8-encode", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int8_encode) },
   { "int8-encode-block", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int8_encode_block) },
   { "int8-decode", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int8_decode) },
+  { "int8-decode-largest", 1, "bbbii", QCONV_LEVEL_NAME (qconv_op_int8_decode_largest) },
   { "int4-encode-row", 1, "bbbbiii", QCONV_LEVEL_NAME (qconv_op_int4_encode_row) },
   { "int4-group-encode-rtn", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn) },
   { "int4-group-encode-search", 1, "bbbiiii", QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search) },

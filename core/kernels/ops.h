@@ -23,7 +23,7 @@ extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_amax), QCONV_LEVEL_NAME (qconv_op_n
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_convrot), QCONV_LEVEL_NAME (qconv_op_int8_encode_row),
     QCONV_LEVEL_NAME (qconv_op_int8_encode), QCONV_LEVEL_NAME (qconv_op_int8_encode_block),
     QCONV_LEVEL_NAME (qconv_op_int8_decode), QCONV_LEVEL_NAME (qconv_op_int4_encode_row),
-    QCONV_LEVEL_NAME (qconv_op_int4_decode_row);
+    QCONV_LEVEL_NAME (qconv_op_int4_decode_row), QCONV_LEVEL_NAME (qconv_op_int8_decode_largest);
 /* int4-group.c */
 extern QconvOpRun QCONV_LEVEL_NAME (qconv_op_int4_group_encode_rtn),
     QCONV_LEVEL_NAME (qconv_op_int4_group_encode_search);

@@ -23,15 +23,11 @@ list_components (const QconvQuantizer *self, const QconvLayer *layer, QconvCompo
 static gboolean
 decode (const QconvQuantizer *self, const QconvTile *t, GError **error)
 {
-  const gint8 *codes = qconv_buffer_data (qconv_tile_component (t, "codes"));
-  const float *largest = qconv_buffer_data (qconv_tile_component (t, "row_scale"));
-  float *floats = qconv_buffer_data (t->floats);
-  guint64 cols = t->layer->cols;
+  const QconvArg args[]
+      = { QCONV_BUF (qconv_tile_component (t, "codes")), QCONV_BUF (qconv_tile_component (t, "row_scale")),
+          QCONV_BUF (t->floats), QCONV_I (t->n_rows), QCONV_I (t->layer->cols) };
 
-  for (guint64 row = 0; row < t->n_rows; row++)
-    for (guint64 col = 0; col < cols; col++)
-      floats[row * cols + col] = (float) codes[row * cols + col] * largest[row] * (1.0f / 127.0f);
-  return TRUE;
+  return qconv_stream_run (t->stream, "int8-decode-largest", 1, args, G_N_ELEMENTS (args), error);
 }
 
 static gboolean
@@ -44,6 +40,7 @@ const QconvQuantizer bnb_int8 = {
   .id = "bnb_int8",
   .summary = N_ ("8-bit codes with the largest magnitude of each row, as bitsandbytes stores them"),
   .components = list_components,
+  .decode_operations = (const QconvOpName[]) { { "int8-decode-largest", 1 }, { NULL, 0 } },
   .decode = decode,
   .validate = validate,
 };

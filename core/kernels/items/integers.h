@@ -105,13 +105,15 @@ int4_code (float w, float scale)
   return (guint8) (integer_code (w, scale, -7.0f, 7.0f) & 15);
 }
 
-/* @runs: of 8 columns, of a row; a unit is one of them */
+/* Codes under a number for each row.
+   @scales: of rows; for "int8-decode-largest", their largest magnitudes
+   @runs: of 8 columns, of a row; a unit is one of them */
 typedef struct {
   const guint8 *codes;
   const float *scales;
   float *dst;
   gsize rows, cols, runs;
-} QconvInt4DecodeJob;
+} QconvRowDecodeJob;
 
 QCONV_ITEM float
 int4_item (guint code, float scale)
@@ -120,7 +122,7 @@ int4_item (guint code, float scale)
 }
 
 QCONV_ITEM void
-int4_decode_unit (const QconvInt4DecodeJob *job, gsize unit)
+int4_decode_unit (const QconvRowDecodeJob *job, gsize unit)
 {
   gsize row = unit / job->runs, col = unit % job->runs * 8, n = job->cols - col;
   guint32 codes = load_eight_codes (job->codes + row * (job->cols / 2 + job->cols % 2) + col / 2, n);
@@ -130,6 +132,26 @@ int4_decode_unit (const QconvInt4DecodeJob *job, gsize unit)
   for (guint i = 0; i < 8; i++)
     y[i] = int4_item (codes >> (4 * i) & 15, job->scales[row]);
   store_run (QCONV_F32, y, n, 8, job->dst, row * job->cols + col);
+}
+
+/* Multiplies in this order, as bitsandbytes does: @largest / 127 would be rounded before it meets the code */
+QCONV_ITEM float
+int8_item_of_largest (float code, float largest)
+{
+  return code * largest * (1.0f / 127.0f);
+}
+
+QCONV_ITEM void
+int8_largest_unit (const QconvRowDecodeJob *job, gsize unit)
+{
+  gsize row = unit / job->runs, col = unit % job->runs * 8, n = job->cols - col, at = row * job->cols + col;
+  float y[8];
+
+  load_run (QCONV_I8, job->codes, at, n, y, 8);
+  QCONV_UNROLL
+  for (guint i = 0; i < 8; i++)
+    y[i] = int8_item_of_largest (y[i], job->scales[row]);
+  store_run (QCONV_F32, y, n, 8, job->dst, at);
 }
 
 /* ---- INT4 with a scale for a group of columns, which is stored in 16 bits ---- */

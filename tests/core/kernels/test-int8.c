@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel-fixture.h"
+#include "kernels/numbers.h"
 
 typedef struct {
   const char *op;
@@ -229,6 +230,41 @@ test_decode (const QconvKernelLevel *level)
     }
 }
 
+/* Tests all codes under largest magnitudes of all sizes, Inf and NaN. Nearly half of the results would be other ones
+   with largest / 127 as a scale */
+static void
+test_decode_largest (const QconvKernelLevel *level)
+{
+  enum { ROWS = 9 };
+  static const float odd[] = { 0.0f, INFINITY, NAN, 0x1p-149f, 0x1.fffffep127f };
+  guint64 state = 6;
+
+  for (gsize cols = 1; cols < 300; cols += 1 + cols / 20)
+    {
+      g_autofree gint8 *codes = g_new (gint8, ROWS * cols);
+      g_autofree float *got = g_new (float, ROWS *cols);
+      float largest[ROWS];
+      QconvBuffer c = QCONV_BUFFER (codes, ROWS * cols, QCONV_I8),
+                  s = QCONV_BUFFER (largest, sizeof largest, QCONV_F32);
+      QconvBuffer d = QCONV_BUFFER (got, ROWS * cols * sizeof *got, QCONV_F32);
+
+      kernel_fill (KERNEL_NORMAL, largest, ROWS, &state);
+      memcpy (largest, odd, sizeof odd);
+      for (gsize i = 0; i < ROWS * cols; i++)
+        codes[i] = (gint8) (i % 256);
+      KERNEL_RUN (level, "int8-decode-largest", QCONV_BUF (&c), QCONV_BUF (&s), QCONV_BUF (&d), QCONV_I (ROWS),
+                  QCONV_I (cols));
+      for (gsize i = 0; i < ROWS * cols; i++)
+        {
+          /* volatile: nothing may join the factors */
+          volatile float product = (float) codes[i] * largest[i / cols];
+          float want = product * (1.0f / 127.0f);
+
+          g_assert_true (isnan (want) ? isnan (got[i]) : bits_of_f32 (got[i]) == bits_of_f32 (want));
+        }
+    }
+}
+
 /* Tests that too small a buffer, and senseless numbers, are refused before memory is touched */
 static void
 test_refused (const QconvKernelLevel *level)
@@ -251,6 +287,9 @@ test_refused (const QconvKernelLevel *level)
     { "int8-encode-block", { a, b, c, d, QCONV_I (2), QCONV_I (32), QCONV_I (15) } },
     { "int8-decode", { b, c, a, QCONV_I (2), QCONV_I (32), QCONV_I (0), QCONV_I (32) } },
     { "int8-decode", { b, c, a, QCONV_I (2), QCONV_I (32), QCONV_I (1), QCONV_I (31) } },
+    { "int8-decode-largest", { b, c, a, QCONV_I (2), QCONV_I (33) } },
+    { "int8-decode-largest", { b, c, a, QCONV_I (3), QCONV_I (16) } },
+    { "int8-decode-largest", { a, c, a, QCONV_I (1), QCONV_I (16) } },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -270,5 +309,6 @@ KERNEL_TESTS (int8)
   kernel_add_tests ("/int8/least-scales", test_least_scales);
   kernel_add_tests ("/int8/overflow", test_overflow);
   kernel_add_tests ("/int8/decode", test_decode);
+  kernel_add_tests ("/int8/decode-largest", test_decode_largest);
   kernel_add_tests ("/int8/refused", test_refused);
 }
