@@ -59,6 +59,7 @@ static const Measure measures[] = {
   { "int8-row-rot256", "int8-encode-row", QCONV_BF16, 0, 256 },
   { "int8-block", "int8-encode-block", QCONV_BF16, 0, 128 },
   { "int8-decode", "int8-decode", QCONV_I8, QCONV_F32 },
+  { "int8-largest", "int8-decode-largest", QCONV_I8, QCONV_F32 },
   { "int4-row", "int4-encode-row", QCONV_BF16, 0, 1 },
   { "int4-row-rot256", "int4-encode-row", QCONV_BF16, 0, 256 },
   { "int4-decode", "int4-decode-row", QCONV_U4, QCONV_F32 },
@@ -68,6 +69,7 @@ static const Measure measures[] = {
   { "gptq8-act-order", "gptq-decode-indexed", QCONV_U8, QCONV_F32, 128 },
   { "int4-group-rtn", "int4-group-encode-rtn", QCONV_F32, 0, 128 },
   { "int4-group-search", "int4-group-encode-search", QCONV_F32, 0, 128 },
+  { "awq-decode", "awq-decode", QCONV_U4, QCONV_F32, 64 },
   { "w4a8", "w4a8-encode", QCONV_F32, 0, 4 },
   { "w6a8-search", "w4a8-encode", QCONV_F32, 0, 6 },
   { "w4a8-decode", "w4a8-decode", QCONV_U4, QCONV_F32 },
@@ -217,6 +219,24 @@ run_gptq_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GErr
                   error);
 }
 
+/* Decodes 4-bit codes under BF16 scales and zeros of groups. @in: the codes */
+static gboolean
+run_awq_op (Memory *mem, const Measure *m, const QconvOp *op, QconvArg in, GError **error)
+{
+  QconvBuffer numbers = QCONV_BUFFER (mem->bf16, ITEMS / m->group * 2, QCONV_BF16);
+  QconvBuffer wide = QCONV_BUFFER (mem->out, (gsize) ITEMS * 4, QCONV_F32);
+  const QconvArg args[] = { in,
+                            QCONV_BUF (&numbers),
+                            QCONV_BUF (&numbers),
+                            QCONV_BUF (&wide),
+                            QCONV_I (ROWS),
+                            QCONV_I (COLS),
+                            QCONV_I (m->group),
+                            QCONV_I (8) };
+
+  return op->run (NULL, NULL, args, error);
+}
+
 /* Adds a LoRA of rank 32 to all items */
 static gboolean
 run_product_op (Memory *mem, const QconvOp *op, GError **error)
@@ -281,6 +301,7 @@ run_op (Memory *mem, const Measure *m, const QconvOp *op)
     memcpy (args + 1, (QconvArg[]) { QCONV_BUF (&other), QCONV_BUF (&sums), rows, cols }, 4 * sizeof *args);
   if (!(is_int_op (op)                             ? run_int_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "gptq")      ? run_gptq_op (mem, m, op, args[0], &error)
+        : strcmp (op->name, "awq-decode") == 0     ? run_awq_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "codebook4") ? run_table_op (mem, m, op, args[0], &error)
         : g_str_has_prefix (op->name, "w4a8")      ? run_w4a8_op (mem, m, op, args[0], &error)
         : strcmp (op->name, "add-product") == 0    ? run_product_op (mem, op, &error)

@@ -86,6 +86,8 @@ static const Variant variants[] = {
   { "w4a8-comfy", { "group=4" }, { "convrot", "w4a8-encode" }, "w4a8-decode" },
   { "w4a8-comfy", { "codebook=none", "scale-dtype=f32" }, { "convrot", "w4a8-encode" }, "w4a8-decode" },
   { "w6a8-comfy", { "convrot=16" }, { "convrot", "w4a8-encode" }, "w4a8-decode" },
+  { "awq-comfy", { "group=32" }, { NULL }, "awq-decode" },
+  { "awq-comfy", { "scale-dtype=f32" }, { NULL }, "awq-decode" },
   { "nf4-bnb", { "effort=rtn" }, { "codebook4-encode-rtn" }, "codebook4-decode" },
   { "nf4-bnb", { "double-quant=on" }, { "codebook4-absmax-search", "codebook4-encode-given" }, "codebook4-decode" },
   { "fp4-bnb",
@@ -151,6 +153,23 @@ test_source (gconstpointer target)
       assert_same (&got, &want);
       g_assert_cmpuint (got.warnings->len, ==, want.warnings->len);
     }
+}
+
+/* Tests the decoder of 8-bit layers of bitsandbytes, which no target writes */
+static void
+test_largest (void)
+{
+  g_autofree char *input = g_test_build_filename (G_TEST_DIST, "golden", "bnb", "int8.safetensors", NULL);
+  g_auto (Result) want = { 0 }, got = { 0 };
+
+  if (qconv_registry_quantizer ("bnb_int8") == NULL)
+    return g_test_skip ("the plugin bnb was not built");
+  want = convert (input, "f32-safetensors", &(Way) { "cpu" });
+  g_assert_no_error (want.error);
+  reset_fake ();
+  got = convert (input, "f32-safetensors", &(Way) { "fake" });
+  assert_same (&got, &want);
+  g_assert_cmpuint (count_runs ("int8-decode-largest"), >, 0);
 }
 
 /* ---- LoRAs ---- */
@@ -428,6 +447,7 @@ main (int argc, char **argv)
   g_test_add_func ("/device/list", test_list);
   g_test_add_func ("/device/absent", test_absent);
   g_test_add_func ("/device/declined", test_declined);
+  g_test_add_func ("/device/largest", test_largest);
   sample_add_targets ("/device/target/", test_target, NULL);
   sample_add_targets ("/device/source/", test_source, NULL);
   if (sample_has_target ("fp8-comfy") && sample_has_target ("nvfp4-comfy") && sample_has_target ("w4a8-comfy"))
