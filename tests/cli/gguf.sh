@@ -5,11 +5,10 @@ need_target q4_k_m-gguf
 only_families flux1 t5 llm_dense gemma clip_text krea2
 "$MAKE_MODEL" --family flux1 --variant tiny --set depth_double=1 --set depth_single=1 flux.safetensors
 
-# made ARGUMENT...: runs the program, and shows its messages but for progress, which slow machines print, and no errors
-# of layers
+# made ARGUMENT...: runs the program, and shows its messages but no errors of layers
 made ()
 {
-  run "$@" | grep '^[$!=]' | grep -v '^! qconv: \(converting\|checking\) [0-9]'
+  run "$@" | grep '^[$!=]'
 }
 
 # types FILE: the layers of each type

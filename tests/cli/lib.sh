@@ -4,14 +4,15 @@
 # A no-break space, which GLib puts between a number and its unit
 nbsp=$(printf '\302\240')
 
-# Runs the program; prints its output, its errors (after "! ") and its exit status
+# Runs the program; prints its output, its errors (after "! ") and its exit status. Lines of progress are left out: only
+# slow machines get to see them
 run ()
 {
   echo "\$ qconv $*"
   "$QCONV" "$@" >.stdout 2>.stderr </dev/null
   status=$?
   sed "s/^/  /;s/$nbsp/ /g" .stdout
-  sed 's/^/! /' .stderr
+  sed '/^qconv: [A-Za-z ]* [0-9]* %/d;s/^/! /' .stderr
   rm -f .stdout .stderr
   echo "= $status"
 }
