@@ -5,7 +5,16 @@
 #include "kernels/decode4.h"
 #include "kernels/ops.h"
 
-/* Decodes each group through the weights of all 16 codes. Times 1 they stay what they are */
+/* Decodes columns [first, end), a group, code by code */
+static void
+decode_few (const QconvAwqJob *job, const guint8 *codes, float scale, float zero, float *dst, gsize first, gsize end)
+{
+  for (gsize c = first; c < end; c++)
+    dst[c] = awq_item (job, codes[c / 2] >> (c % 2 * 4) & 15, scale, zero);
+}
+
+/* Looks each code up among the weights of all 16 codes, unless the group is smaller. decode4_columns() multiplies them
+   with a scale, here 1 */
 static void
 decode_row (const QconvAwqJob *job, gsize row)
 {
@@ -14,13 +23,18 @@ decode_row (const QconvAwqJob *job, gsize row)
 
   for (gsize k = 0; k < job->groups; k++)
     {
-      gsize of = row * job->groups + k, first = k * job->group;
+      gsize of = row * job->groups + k, first = k * job->group, end = MIN (job->cols - first, job->group) + first;
       float scale = widen_item (job->stored, job->scales, of), zero = widen_item (job->stored, job->zeros, of);
       float weights[16];
 
+      if (job->group < G_N_ELEMENTS (weights))
+        {
+          decode_few (job, codes, scale, zero, dst, first, end);
+          continue;
+        }
       for (guint i = 0; i < G_N_ELEMENTS (weights); i++)
         weights[i] = awq_item (job, i, scale, zero);
-      decode4_columns (weights, codes, 1.0f, dst, first, MIN (job->cols - first, job->group) + first);
+      decode4_columns (weights, codes, 1.0f, dst, first, end);
     }
 }
 

@@ -278,9 +278,9 @@ set_levels (QconvW4a8Job *job, const float *table, gboolean six, gboolean search
   job->search = six && search;
 }
 
-/* Arguments: rows, columns, group */
+/* Reads rows, columns and the columns of a group from @args */
 static gboolean
-take_groups (const QconvArg *args, gsize *rows, gsize *cols, gsize *group, GError **error)
+take_w4a8_groups (const QconvArg *args, gsize *rows, gsize *cols, gsize *group, GError **error)
 {
   if (!qconv_kernel_count (&args[0], "rows", rows, error) || !qconv_kernel_count (&args[1], "cols", cols, error)
       || !qconv_kernel_count (&args[2], "group", group, error))
@@ -291,9 +291,9 @@ take_groups (const QconvArg *args, gsize *rows, gsize *cols, gsize *group, GErro
                         *group);
 }
 
-/* @codes: U4 or U8; @levels: a table for codes of 4 bits, or NULL */
+/* Checks the table of levels, which only U4 codes have, and those may lack it */
 static gboolean
-levels_fit (const QconvArg *levels, const QconvArg *codes, GError **error)
+w4a8_levels_fit (const QconvArg *levels, const QconvArg *codes, GError **error)
 {
   if (levels->buffer == NULL)
     return TRUE;
@@ -306,12 +306,12 @@ levels_fit (const QconvArg *levels, const QconvArg *codes, GError **error)
 gboolean
 qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error)
 {
-  if (!take_groups (&args[6], &job->rows, &job->cols, &job->group, error))
+  if (!take_w4a8_groups (&args[6], &job->rows, &job->cols, &job->group, error))
     return FALSE;
   job->groups = job->cols / job->group;
   if (!qconv_kernel_fits (&args[0], "weight", QCONV_MASK (QCONV_F32), job->rows, job->cols, error)
       || !qconv_kernel_fits (&args[2], "codes", w4a8_codes, job->rows, job->cols, error)
-      || !levels_fit (&args[1], &args[2], error)
+      || !w4a8_levels_fit (&args[1], &args[2], error)
       || !qconv_kernel_fits (&args[3], "scales", w4a8_scales, job->rows, job->groups, error)
       || !qconv_kernel_fits (&args[4], "row_scale", QCONV_MASK (QCONV_F32), job->rows, 1, error)
       || !qconv_kernel_fits (&args[5], "scratch", QCONV_MASK (QCONV_F32), 1, job->groups, error))
@@ -331,11 +331,11 @@ qconv_job_w4a8 (QconvW4a8Job *job, const QconvArg *args, GError **error)
 gboolean
 qconv_job_w4a8_decode (QconvW4a8DecodeJob *job, const QconvArg *args, GError **error)
 {
-  if (!take_groups (&args[5], &job->rows, &job->cols, &job->group, error))
+  if (!take_w4a8_groups (&args[5], &job->rows, &job->cols, &job->group, error))
     return FALSE;
   job->groups = job->cols / job->group;
   if (!qconv_kernel_fits (&args[0], "codes", w4a8_codes, job->rows, job->cols, error)
-      || !levels_fit (&args[1], &args[0], error)
+      || !w4a8_levels_fit (&args[1], &args[0], error)
       || !qconv_kernel_fits (&args[2], "scales", w4a8_scales, job->rows, job->groups, error)
       || !qconv_kernel_fits (&args[3], "row_scale", QCONV_MASK (QCONV_F32), job->rows, 1, error)
       || !qconv_kernel_fits (&args[4], "destination", QCONV_MASK (QCONV_F32), job->rows, job->cols, error))

@@ -67,12 +67,18 @@ QCONV_LEVEL_NAME (qconv_op_w4a8_encode) (gpointer device, gpointer stream, const
 
 /* ---- Decoding ---- */
 
-/* Decodes @n 4-bit codes through the steps of all codes */
+/* Decodes a group of @n 4-bit codes: looks each up among the steps of all codes, unless the group is smaller */
 static void
 decode_packed (const float levels[W4A8_LEVELS], const guint8 *codes, float scale, float row_scale, float *dst, gsize n)
 {
   float steps[W4A8_LEVELS];
 
+  if (n < W4A8_LEVELS)
+    {
+      for (gsize i = 0; i < n; i++)
+        dst[i] = w4a8_step (levels[codes[i / 2] >> (i % 2 * 4) & 15], scale) * row_scale;
+      return;
+    }
   for (guint k = 0; k < W4A8_LEVELS; k++)
     steps[k] = w4a8_step (levels[k], scale);
   decode4_columns (steps, codes, row_scale, dst, 0, n);

@@ -243,15 +243,22 @@ encode_floats (const QconvQuantizer *self, const QconvTile *t, GError **error)
 
 /* ---- Decoding ---- */
 
+/* Returns the bytes of the scales, or zeros, of one row */
+static gsize
+row_bytes (const QconvLayer *layer)
+{
+  return (gsize) (layer->cols / awq_group (layer)) * qconv_dtype_bits (scale_dtype (layer)) / 8;
+}
+
 /* Returns: (transfer none): the scales or zeros of the tile's rows; the component has those of the whole layer */
 static QconvBuffer *
 numbers_of_rows (const QconvTile *t, const char *name, GError **error)
 {
   QconvBuffer *all = qconv_tile_component (t, name);
-  guint64 row_bytes = t->layer->cols / awq_group (t->layer) * qconv_dtype_bits (scale_dtype (t->layer)) / 8;
+  gsize bytes = row_bytes (t->layer);
 
-  return qconv_tile_view (t, NULL, all, qconv_buffer_dtype (all), (gsize) (t->first_row * row_bytes),
-                          (gsize) (t->n_rows * row_bytes), error);
+  return qconv_tile_view (t, NULL, all, qconv_buffer_dtype (all), (gsize) t->first_row * bytes,
+                          (gsize) t->n_rows * bytes, error);
 }
 
 static gboolean
@@ -276,7 +283,7 @@ static gboolean
 stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *parts, guint n, GError **error)
 {
   static const char *const names[] = { "scale", "zero" };
-  gsize row_bytes = (gsize) (t->layer->cols / awq_group (t->layer)) * qconv_dtype_bits (scale_dtype (t->layer)) / 8;
+  gsize bytes = row_bytes (t->layer);
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -286,8 +293,8 @@ stack (const QconvQuantizer *self, const QconvTile *t, const QconvStackPart *par
         {
           const guint8 *src = qconv_buffer_data (qconv_tile_component (parts[k].source, names[i]));
 
-          for (guint64 row = 0; row < parts[k].n; row++, dst += row_bytes)
-            memcpy (dst, src + (parts[k].first + row * parts[k].stride) * row_bytes, row_bytes);
+          for (guint64 row = 0; row < parts[k].n; row++, dst += bytes)
+            memcpy (dst, src + (parts[k].first + row * parts[k].stride) * bytes, bytes);
         }
     }
   return TRUE;

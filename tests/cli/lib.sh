@@ -4,15 +4,18 @@
 # A no-break space, which GLib puts between a number and its unit
 nbsp=$(printf '\302\240')
 
-# Runs the program; prints its output, its errors (after "! ") and its exit status. Lines of progress are left out: only
-# slow machines get to see them
+# Runs the program; prints its output, its errors (after "! ") and its exit status. Lines of progress, which only slow
+# machines print, are left out if no argument is about progress
 run ()
 {
   echo "\$ qconv $*"
   "$QCONV" "$@" >.stdout 2>.stderr </dev/null
   status=$?
   sed "s/^/  /;s/$nbsp/ /g" .stdout
-  sed '/^qconv: [A-Za-z ]* [0-9]* %/d;s/^/! /' .stderr
+  case " $*" in
+  *" --progress"*) sed 's/^/! /' .stderr ;;
+  *) sed '/^qconv: [A-Za-z ]* [0-9]* %/d;s/^/! /' .stderr ;;
+  esac
   rm -f .stdout .stderr
   echo "= $status"
 }

@@ -2,7 +2,7 @@
 /* Decodes 4-bit codes with a scale and a zero for each group of columns (nunchaku's AWQ). A zero is a weight, not a
    code as GPTQ's. */
 #pragma once
-#include "kernels/items/decode4.h"
+#include "kernels/items/weights.h"
 
 #define QCONV_AWQ_RUN 8 /* columns of a unit */
 

@@ -2,7 +2,7 @@
 /* 4-bit codes into a table, with the largest magnitude of every block (NF4, FP4, AF4). Blocks run over all weights, row
    after row, while every row of codes starts a byte. */
 #pragma once
-#include "kernels/items/decode4.h"
+#include "kernels/items/weights.h"
 
 #define BOOK_SUMS 16 /* partial sums: weight i of a block goes to sum i modulo 16 */
 #define BOOK_BLOCK_LARGEST 4096

@@ -35,21 +35,6 @@ decode4_scale (QconvDecode4 how, guint8 scale, float tensor_scale)
   return how == QCONV_NVFP4_DIVIDED ? f32_of_e4m3 (scale) / tensor_scale : tensor_scale * f32_of_e4m3 (scale);
 }
 
-/* Loads 8 codes of a row, or the last @n */
-QCONV_ITEM guint32
-load_eight_codes (const guint8 *codes, gsize n)
-{
-  guint32 word = 0;
-
-  if (n >= 8 && is_aligned (codes, 4))
-    return ((const QconvFour *) codes)->word;
-  QCONV_UNROLL
-  for (guint i = 0; i < 4; i++)
-    if (2 * i < n)
-      word |= (guint32) codes[i] << (8 * i);
-  return word;
-}
-
 QCONV_ITEM void
 decode4_unit (const QconvDecode4Job *job, gsize unit)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Decodes whole numbers with a scale and a whole zero for each group of columns (GPTQ, AWQ). */
 #pragma once
-#include "kernels/items/decode4.h"
+#include "kernels/items/weights.h"
 
 #define QCONV_GPTQ_RUN 8 /* columns of a unit */
 

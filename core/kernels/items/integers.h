@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Symmetric integers of 8 or 4 bits under F32 scales, and the rotation that may come before. */
 #pragma once
-#include "kernels/items/decode4.h"
+#include "kernels/items/weights.h"
 
 /* A number below 2^22 plus this has the nearest integer, ties to even, in its lowest bits */
 #define INTEGERS_ROUND 0x1.8p23f
@@ -134,7 +134,7 @@ int4_decode_unit (const QconvRowDecodeJob *job, gsize unit)
   store_run (QCONV_F32, y, n, 8, job->dst, row * job->cols + col);
 }
 
-/* Multiplies in this order, as bitsandbytes does: @largest / 127 would be rounded before it meets the code */
+/* Multiplies in this order, as bitsandbytes does: @largest / 127 would be rounded first, which changes results */
 QCONV_ITEM float
 int8_item_of_largest (float code, float largest)
 {

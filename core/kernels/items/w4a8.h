@@ -3,7 +3,7 @@
    for a level; a level times the scale of its group is rounded to a whole number of -127 to 127, its step, and that
    times the scale of the row is the weight. data/operations.md states the order of all sums. */
 #pragma once
-#include "kernels/items/decode4.h"
+#include "kernels/items/weights.h"
 
 #define W4A8_LEVELS 16
 #define W6A8_LEVELS 63
@@ -308,7 +308,7 @@ w4a8_decode_unit (const QconvW4a8DecodeJob *job, gsize unit)
     if (i < n)
       {
         /* groups are of 4 columns, or of whole runs */
-        if (i % 4 == 0)
+        if (i == 0 || (i == 4 && job->group == 4))
           scale = widen_item (job->stored, job->scales, row * job->groups + (col + i) / job->group);
         y[i] = w4a8_step (w4a8_level_of_code (job, job->packed ? word >> (4 * i) & 15 : job->codes[at + i]), scale)
                * job->row_scales[row];

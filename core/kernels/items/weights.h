@@ -219,3 +219,18 @@ store_eight_bytes (const guint32 word[2], gsize n, guint8 *dst)
     if (i < n)
       dst[i] = (guint8) (word[i / 4] >> (i % 4 * 8));
 }
+
+/* Loads 8 codes of 4 bits of a row, or the last @n */
+QCONV_ITEM guint32
+load_eight_codes (const guint8 *codes, gsize n)
+{
+  guint32 word = 0;
+
+  if (n >= 8 && is_aligned (codes, 4))
+    return ((const QconvFour *) codes)->word;
+  QCONV_UNROLL
+  for (guint i = 0; i < 4; i++)
+    if (2 * i < n)
+      word |= (guint32) codes[i] << (8 * i);
+  return word;
+}

@@ -29,7 +29,7 @@ always (void)
 
 /* The device as a level */
 static QconvKernelLevel device_level[] = { { .supported = always }, { .name = NULL } };
-/* NULL: those of the processor */
+/* The levels to test; NULL: those of the processor */
 static const QconvKernelLevel *tested;
 
 const QconvKernelLevel *

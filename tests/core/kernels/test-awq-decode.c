@@ -107,32 +107,41 @@ test_shapes (const QconvKernelLevel *level)
       }
 }
 
-/* Tests that each buffer that is one byte short, two types of numbers, and senseless sizes are refused */
+/* Tests that each buffer that is one byte short, or of another type, and senseless sizes are refused */
 static void
 test_refused (const QconvKernelLevel *level)
 {
-  guint8 codes[34] = { 0 };
+  guint8 codes[66] = { 0 };
   guint16 numbers[8] = { 0 };
   float floats[66];
   const struct {
     gsize codes, scales, zeros, floats;
     QconvDType stored;
     gint64 cols, group, centre;
+    enum { RIGHT, CODES, NUMBERS, FLOATS } wrong;
   } cases[] = {
-    { 34, 12, 12, 264, QCONV_F16, 33, 11, 15 }, { 33, 12, 12, 264, QCONV_F16, 33, 11, 8 },
-    { 34, 11, 12, 264, QCONV_F16, 33, 11, 8 },  { 34, 12, 11, 264, QCONV_F16, 33, 11, 8 },
-    { 34, 12, 12, 263, QCONV_F16, 33, 11, 8 },  { 34, 12, 12, 264, QCONV_F16, 33, 10, 8 },
-    { 34, 12, 12, 264, QCONV_BF16, 33, 11, 8 }, { 34, 12, 12, 264, QCONV_F16, 33, 0, 8 },
-    { 34, 12, 12, 264, QCONV_F16, 33, -1, 8 },  { 34, 12, 12, 264, QCONV_F16, 33, 11, 16 },
+    { 34, 12, 12, 264, QCONV_F16, 33, 11, 15 },
+    { 33, 12, 12, 264, QCONV_F16, 33, 11, 8 },
+    { 34, 11, 12, 264, QCONV_F16, 33, 11, 8 },
+    { 34, 12, 11, 264, QCONV_F16, 33, 11, 8 },
+    { 34, 12, 12, 263, QCONV_F16, 33, 11, 8 },
+    { 34, 12, 12, 264, QCONV_F16, 33, 10, 8 },
+    { 34, 12, 12, 264, QCONV_BF16, 33, 11, 8 },
+    { 34, 12, 12, 264, QCONV_F16, 33, 0, 8 },
+    { 34, 12, 12, 264, QCONV_F16, 33, -1, 8 },
+    { 34, 12, 12, 264, QCONV_F16, 33, 11, 16 },
     { 34, 12, 12, 264, QCONV_F16, 33, 11, -1 },
+    { 66, 12, 12, 264, QCONV_F16, 33, 11, 8, CODES },
+    { 34, 12, 12, 264, QCONV_F8_E4M3, 33, 11, 8, NUMBERS },
+    { 34, 12, 12, 264, QCONV_F16, 33, 11, 8, FLOATS },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      QconvBuffer c = QCONV_BUFFER (codes, cases[i].codes, QCONV_U4);
+      QconvBuffer c = QCONV_BUFFER (codes, cases[i].codes, cases[i].wrong == CODES ? QCONV_U8 : QCONV_U4);
       QconvBuffer s = QCONV_BUFFER (numbers, cases[i].scales, cases[i].stored);
-      QconvBuffer z = QCONV_BUFFER (numbers, cases[i].zeros, QCONV_F16);
-      QconvBuffer f = QCONV_BUFFER (floats, cases[i].floats, QCONV_F32);
+      QconvBuffer z = QCONV_BUFFER (numbers, cases[i].zeros, cases[i].wrong == NUMBERS ? cases[i].stored : QCONV_F16);
+      QconvBuffer f = QCONV_BUFFER (floats, cases[i].floats, cases[i].wrong == FLOATS ? QCONV_F16 : QCONV_F32);
       const QconvArg args[]
           = { QCONV_BUF (&c), QCONV_BUF (&s),          QCONV_BUF (&z),           QCONV_BUF (&f),
               QCONV_I (2),    QCONV_I (cases[i].cols), QCONV_I (cases[i].group), QCONV_I (cases[i].centre) };

@@ -379,22 +379,26 @@ test_decode_refused (const QconvKernelLevel *level)
   const struct {
     gsize codes, levels, scales, rows, floats, cols, group;
     QconvDType dtype;
+    enum { RIGHT, LEVELS, SCALES, ROWS, FLOATS } wrong;
   } cases[] = {
-    { 32, 64, 4, 8, 256, 32, 16, QCONV_U4 }, { 31, 64, 4, 8, 256, 32, 16, QCONV_U4 },
-    { 32, 63, 4, 8, 256, 32, 16, QCONV_U4 }, { 32, 64, 3, 8, 256, 32, 16, QCONV_U4 },
-    { 32, 64, 4, 7, 256, 32, 16, QCONV_U4 }, { 32, 64, 4, 8, 255, 32, 16, QCONV_U4 },
-    { 32, 64, 4, 8, 256, 24, 16, QCONV_U4 }, { 32, 64, 4, 8, 256, 24, 12, QCONV_U4 },
-    { 32, 64, 4, 8, 256, 32, 0, QCONV_U4 },  { 64, 64, 4, 8, 256, 32, 16, QCONV_U8 },
-    { 63, 0, 4, 8, 256, 32, 16, QCONV_U8 },  { 64, 0, 4, 8, 256, 32, 16, QCONV_I8 },
+    { 32, 64, 4, 8, 256, 32, 16, QCONV_U4 },         { 31, 64, 4, 8, 256, 32, 16, QCONV_U4 },
+    { 32, 63, 4, 8, 256, 32, 16, QCONV_U4 },         { 32, 64, 3, 8, 256, 32, 16, QCONV_U4 },
+    { 32, 64, 4, 7, 256, 32, 16, QCONV_U4 },         { 32, 64, 4, 8, 255, 32, 16, QCONV_U4 },
+    { 32, 64, 4, 8, 256, 24, 16, QCONV_U4 },         { 32, 64, 4, 8, 256, 24, 12, QCONV_U4 },
+    { 32, 64, 4, 8, 256, 32, 0, QCONV_U4 },          { 64, 64, 4, 8, 256, 32, 16, QCONV_U8 },
+    { 63, 0, 4, 8, 256, 32, 16, QCONV_U8 },          { 64, 0, 4, 8, 256, 32, 16, QCONV_I8 },
+    { 32, 64, 4, 8, 256, 32, 16, QCONV_U4, LEVELS }, { 32, 64, 4, 8, 256, 32, 16, QCONV_U4, SCALES },
+    { 32, 64, 4, 8, 256, 32, 16, QCONV_U4, ROWS },   { 32, 64, 4, 8, 256, 32, 16, QCONV_U4, FLOATS },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
+      guint wrong = cases[i].wrong;
       QconvBuffer c = QCONV_BUFFER (codes, cases[i].codes, cases[i].dtype);
-      QconvBuffer l = QCONV_BUFFER (levels, cases[i].levels, QCONV_F32);
-      QconvBuffer s = QCONV_BUFFER (scales, cases[i].scales, QCONV_F8_E4M3);
-      QconvBuffer r = QCONV_BUFFER (rows, cases[i].rows, QCONV_F32);
-      QconvBuffer f = QCONV_BUFFER (floats, cases[i].floats, QCONV_F32);
+      QconvBuffer l = QCONV_BUFFER (levels, cases[i].levels, wrong == LEVELS ? QCONV_F16 : QCONV_F32);
+      QconvBuffer s = QCONV_BUFFER (scales, cases[i].scales, wrong == SCALES ? QCONV_F8_E5M2 : QCONV_F8_E4M3);
+      QconvBuffer r = QCONV_BUFFER (rows, cases[i].rows, wrong == ROWS ? QCONV_F16 : QCONV_F32);
+      QconvBuffer f = QCONV_BUFFER (floats, cases[i].floats, wrong == FLOATS ? QCONV_F16 : QCONV_F32);
       const QconvArg args[] = { QCONV_BUF (&c),          QCONV_BUF (cases[i].levels > 0 ? &l : NULL),
                                 QCONV_BUF (&s),          QCONV_BUF (&r),
                                 QCONV_BUF (&f),          QCONV_I (2),

@@ -5,6 +5,10 @@
 #pragma once
 #include_next <immintrin.h>
 
+/* SIMDe asks whether these are macros before it defines them as types, which clang has */
+#define __mmask16 __mmask16
+#define __mmask32 __mmask32
+#define __mmask64 __mmask64
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #include <string.h>
@@ -45,13 +49,13 @@ emulated_cvtepu8_epi32 (__m128i a)
 static inline __m128i
 emulated_cvtepi32_epi8 (__m512i a)
 {
-  gint32 words[16];
-  gint8 bytes[16];
+  int32_t words[16];
+  int8_t bytes[16];
 
   memcpy (words, &a, sizeof a);
-  for (guint i = 0; i < 16; i++)
-    bytes[i] = (gint8) words[i];
-  return _mm_loadu_si128 ((const __m128i *) (gconstpointer) bytes);
+  for (int i = 0; i < 16; i++)
+    bytes[i] = (int8_t) words[i];
+  return _mm_loadu_si128 ((const __m128i *) (const void *) bytes);
 }
 
 static inline __m512
@@ -89,8 +93,8 @@ emulated_reduce_add_ps (__m512 a)
   float sums[16];
 
   memcpy (sums, &a, sizeof a);
-  for (guint n = 8; n > 0; n /= 2)
-    for (guint i = 0; i < n; i++)
+  for (int n = 8; n > 0; n /= 2)
+    for (int i = 0; i < n; i++)
       sums[i] += sums[i + n];
   return sums[0];
 }
@@ -100,6 +104,7 @@ emulated_reduce_add_ps (__m512 a)
   _mm256_set_m128i (_mm256_cvtps_ph (emulated_extractf32x8_ps (a, 1), (rounding) &7), \
                     _mm256_cvtps_ph (_mm512_castps512_ps256 (a), (rounding) &7))
 
+/* Newer SIMDe has some of them, too */
 #undef _mm512_broadcast_i32x8
 #define _mm512_broadcast_i32x8 emulated_broadcast_i32x8
 #undef _mm512_cvtepi32_epi8
