@@ -370,8 +370,8 @@ test_decode (const QconvKernelLevel *level)
     }
 }
 
-/* Tests that "w4a8-decode" refuses groups that do not fit, levels for 6 bits, and each buffer that is one byte short, or
-   of another type */
+/* Tests that "w4a8-decode" refuses groups that do not fit, levels for 6 bits, and each buffer that is one byte short
+   or of another type */
 static void
 test_decode_refused (const QconvKernelLevel *level)
 {
