@@ -82,7 +82,7 @@ done
 echo "- SDXL: the same file from the names of its makers and from those of diffusers"
 for naming in original diffusers; do
   "$MAKE_MODEL" --family sdxl --variant tiny --naming $naming sdxl.safetensors
-  "$QCONV" $to --effort rtn --no-verify sdxl.safetensors $naming.safetensors >/dev/null
+  "$QCONV" $to -o rank=16 --effort rtn --no-verify sdxl.safetensors $naming.safetensors >/dev/null
 done
 cmp original.safetensors diffusers.safetensors && config original.safetensors
 "$QCONV" verify -q --against sdxl.safetensors original.safetensors | head -n 5 | cut -c 1-72

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The backend "fake": a device that is a part of the host's memory. Its addresses cannot be read by the host, and work
    is done only when the stream is waited for, so that mistakes which a real device would show are seen. Its operations
-   are the reference of the processor. Any of its functions can be made to fail. */
+   are the processor's. Any of its functions can be made to fail. */
 #include "fake-backend.h"
 
 #include <gmodule.h>
@@ -197,13 +197,13 @@ sync_stream (gpointer device, gpointer stream, GError **error)
 
 /* ---- Operations ---- */
 
-static const QconvOp *reference; /* of the level "scalar" */
+static const QconvOp *operations; /* of the level that conversions use: all give the same bytes */
 
 /* Enqueues operation @i, whose arguments may be gone when it is done */
 static gboolean
 enqueue (guint i, gpointer stream, const QconvArg *args, GError **error)
 {
-  const QconvOp *op = &reference[i];
+  const QconvOp *op = &operations[i];
   Step step = { .op = op };
 
   g_assert_cmpuint (strlen (op->args), <=, MOST_ARGS);
@@ -265,11 +265,11 @@ qconv_backend_fake (void)
                                      .copy_out = copy_out,
                                      .sync = sync_stream };
 
-  reference = qconv_kernel_levels ()[0].ops;
-  for (guint i = 0; reference[i].name != NULL; i++)
+  operations = qconv_kernel_level_chosen ()->ops;
+  for (guint i = 0; operations[i].name != NULL; i++)
     {
       g_assert_cmpuint (i, <, FAKE_MOST_OPS);
-      ops[i] = reference[i];
+      ops[i] = operations[i];
       ops[i].run = runs[i];
     }
   return &fake;

@@ -7,6 +7,7 @@
 
 #include "conformance/family-cases.h"
 #include "plan/plan.h"
+#include "small.h"
 
 /* What the converter keeps in high precision: parts of names, or a whole name behind "=" */
 static const struct {
@@ -260,11 +261,12 @@ check_plan (Check *check, const Mixture *m, QconvModel *model)
     }
 }
 
-/* Tests all mixtures of one variant. */
+/* Tests the mixtures of one variant. */
 static void
 check_variant (Check *check)
 {
-  g_autofree char *path = make_model (check->variant), *folder = g_path_get_dirname (path);
+  const FamilyCase *c = check->variant;
+  g_autofree char *path = make_model (c), *folder = g_path_get_dirname (path);
   g_autoptr (GError) error = NULL;
   g_autoptr (QconvModel) model = qconv_model_open (path, &(QconvOpenOptions) { 0 }, &error);
 
@@ -273,11 +275,12 @@ check_variant (Check *check)
     {
       g_auto (GStrv) families = g_strsplit (deviations[i].families, " ", -1);
 
-      if (g_strv_contains ((const char *const *) families, check->variant->id))
+      if (g_strv_contains ((const char *const *) families, c->id))
         check->patterns[i] = g_regex_new (deviations[i].pattern, 0, 0, NULL);
     }
   for (guint i = 0; i < G_N_ELEMENTS (mixtures); i++)
-    check_plan (check, &mixtures[i], model);
+    if (!test_skips (c->index, c->n, i, G_N_ELEMENTS (mixtures)))
+      check_plan (check, &mixtures[i], model);
   for (guint i = 0; i < G_N_ELEMENTS (deviations); i++)
     g_clear_pointer (&check->patterns[i], g_regex_unref);
   g_unlink (path);
@@ -309,7 +312,7 @@ test_diffusion (void)
     g_printerr ("%s\n", (const char *) line);
   g_assert_cmpuint (g_hash_table_size (differences), ==, 0);
   for (guint i = 0; i < G_N_ELEMENTS (deviations); i++)
-    if (!used[i])
+    if (!used[i] && !test_is_small ())
       g_error ("the deviation %s %s is none", deviations[i].families, deviations[i].pattern);
   family_cases_free (cases);
 }

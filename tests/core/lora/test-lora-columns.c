@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lora-fixture.h"
+#include "small.h"
 
 #define TINY                                                                                                      \
   "--family flux1 --variant tiny --set depth_double=1 --set depth_single=1 --set hidden=128 --set mlp=256 --set " \
@@ -84,13 +85,18 @@ assert_merged (const QconvModel *got, guint at, const Matrix *want, const Column
   g_assert_cmpstr (changes, ==, changed->str);
 }
 
-/* Merges @file into the model in each naming, to each naming */
+/* Merges @file into the model in each naming, to each naming. A small test leaves out ways that other keys take: @key
+   of @n_keys */
 static void
-assert_all_merged (const char *file, const Matrix *want, const Columns *c)
+assert_all_merged (const char *file, const Matrix *want, const Columns *c, guint key, guint n_keys)
 {
-  for (guint from = 0; from < G_N_ELEMENTS (namings); from++)
-    for (guint to = 0; to < G_N_ELEMENTS (namings); to++)
+  enum { N = G_N_ELEMENTS (namings) };
+
+  for (guint from = 0; from < N; from++)
+    for (guint to = 0; to < N; to++)
       {
+        if (test_skips (key, n_keys, from * N + to, N * N))
+          continue;
         g_autofree char *path = model_in (namings[from].naming);
         g_autoptr (QconvModel) got
             = lora_bake (path, "f32-safetensors", namings[to].naming, (const char *const[]) { file, NULL });
@@ -124,7 +130,7 @@ test_products (void)
       file = builder_write (b, "columns.safetensors");
       matrix_add_product (part, 0, up, down, 1);
       put_columns (want, c->first, part);
-      assert_all_merged (file, want, c);
+      assert_all_merged (file, want, c, i, G_N_ELEMENTS (keys));
     }
 }
 
@@ -145,7 +151,7 @@ test_differences (void)
     for (gsize col = 0; col < ALL; col++)
       want->items[row * ALL + col]
           += col < HIDDEN ? left->items[row * HIDDEN + col] : right->items[row * MLP + col - HIDDEN];
-  assert_all_merged (file, want, &all);
+  assert_all_merged (file, want, &all, 0, 1);
 }
 
 /* Tests that a LoRA of other columns is told the columns of the whole layer */
