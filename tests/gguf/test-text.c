@@ -101,7 +101,7 @@ static const Case cases[] = {
   { "umt5", "--family t5 --variant tiny-umt5", "t5", "enc.blk.1.attn_rel_b.weight", NULL, NULL, 0, 0 },
   { "qwen3", "--family llm_dense --variant tiny-qwen3", "qwen3", "blk.0.attn_q_norm.weight", NULL, NULL, 2, 1 },
   { "qwen2", "--family llm_dense --variant tiny-qwen2", "qwen2", "blk.0.attn_q.bias", NULL, NULL, 2, 1 },
-  { "llama", "--family llm_dense --variant llama3-8b --set layers=1 --set ffn=256 --set vocab=300", "llama",
+  { "llama", "--family llm_dense --variant llama3-8b --set layers=2 --set ffn=256 --set vocab=300", "llama",
     "blk.0.attn_q.weight", NULL, NULL, 32, 8 },
   { "llama-24", "--family llm_dense --variant ministral3-3b --set layers=1 --set ffn=256 --set vocab=300 --set q=3072",
     "llama", "blk.0.attn_q.weight", NULL, "32 and 8 heads; this one has 24 and 8", 24, 8 },
