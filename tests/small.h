@@ -10,8 +10,9 @@ test_is_small (void)
   return g_getenv ("QCONV_TEST_SMALL") != NULL;
 }
 
-/* Returns TRUE if a small test leaves out way @way of @n_ways with model @model of the @n_models of its family. The
-   ways take turns: each is tried with some model, and each model in some way */
+/* Returns TRUE if a small test leaves out way @way of @n_ways with model @model of @n_models alike, which may be the
+   variants of a family, or the keys of a layer. The ways take turns: each is tried with some model, and each model in
+   some way */
 static inline gboolean
 test_skips (guint model, guint n_models, guint way, guint n_ways)
 {

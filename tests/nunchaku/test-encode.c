@@ -176,8 +176,8 @@ test_narrow (void)
     }
 }
 
-/* Tests that two and five threads give the bytes of one: blocks, products and chunks of Gram matrices end within the
-   layer */
+/* Tests that two threads, which a small test leaves out, and five give the bytes of one: blocks, products and chunks of
+   Gram matrices end within the layer */
 static void
 test_threads (void)
 {
